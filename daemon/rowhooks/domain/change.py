@@ -1,0 +1,123 @@
+"""An object change: one row of the log, as it travels through the pipeline and into receivers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def _no_decoder(table: str, data: str | None) -> Row | None:
+    raise LookupError(f"the column types of {table} are not known here")
+
+
+@dataclass(frozen=True)
+class ObjectChange:
+    """One created, updated or deleted row.
+
+    The two rows travel as JSON text and are decoded when somebody asks for them.
+
+    Args:
+        id: place in the log.
+        transaction_id: the top-level transaction that wrote it (xid8).
+        time: when the row was written, by the server's clock.
+        action: `create`, `update` or `delete`.
+        table_id: rowhooks.tracked_table.id.
+        changed_object_type: `schema.table`.
+        object_id_json: key columns to values after the change (before it, for a delete).
+        object_repr: what people call the row.
+        prechange_json: the row before; None for a create.
+        postchange_json: the row after; None for a delete.
+        db_user: the login that wrote it.
+        user_name: whom the application named with rowhooks.user, or None.
+        request_id: what the application set as rowhooks.request_id, or None.
+        change_context: what the application set as rowhooks.context, or None.
+        decoder: turns a row's JSON into Python values by its columns' types.
+    """
+
+    id: int
+    transaction_id: int
+    time: datetime
+    action: str
+    table_id: int
+    changed_object_type: str
+    object_id_json: str
+    object_repr: str
+    prechange_json: str | None
+    postchange_json: str | None
+    db_user: str
+    user_name: str | None = None
+    request_id: str | None = None
+    change_context: str | None = None
+    decoder: Callable[[str, str | None], Row | None] = field(default=_no_decoder, repr=False, compare=False)
+
+    @cached_property
+    def changed_object_id(self) -> Row:
+        """Key columns to values."""
+        found: Row = json.loads(self.object_id_json)
+        return found
+
+    @cached_property
+    def prechange(self) -> Row | None:
+        """The row before the change with JSON values; None for a create."""
+        return None if self.prechange_json is None else json.loads(self.prechange_json)
+
+    @cached_property
+    def postchange(self) -> Row | None:
+        """The row after the change with JSON values; None for a delete."""
+        return None if self.postchange_json is None else json.loads(self.postchange_json)
+
+    @property
+    def object_data(self) -> Row | None:
+        """The row after the change, or before it for a delete."""
+        return self.prechange if self.action == "delete" else self.postchange
+
+    @cached_property
+    def before(self) -> Row | None:
+        """The row before the change with Python values (Decimal, datetime, UUID ...)."""
+        return self.decoder(self.changed_object_type, self.prechange_json)
+
+    @cached_property
+    def after(self) -> Row | None:
+        """The row after the change with Python values (Decimal, datetime, UUID ...)."""
+        return self.decoder(self.changed_object_type, self.postchange_json)
+
+    def changed(self, column: str) -> bool:
+        """Say whether a column's value differs between the two rows; any column has changed in a create or delete."""
+        return column in differing_columns(self.prechange, self.postchange)
+
+    def get_snapshots(self) -> dict[str, Any]:
+        """Return `prechange`, `postchange` and their `differences`, as Nautobot's method of this name does.
+
+        `differences` holds `added` (new values) and `removed` (old values): for an update of the columns that
+        differ, for a create the whole row and None, for a delete the reverse.
+        """
+        before, after = self.prechange, self.postchange
+        names = differing_columns(before, after)
+        return {
+            "prechange": before,
+            "postchange": after,
+            "differences": {"removed": _pick(before, names), "added": _pick(after, names)},
+        }
+
+    def copy(self) -> ObjectChange:
+        """Return an equal change that shares no decoded row with this one, so that a receiver may alter it."""
+        return replace(self)
+
+
+def differing_columns(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:
+    """Return the columns whose values differ, in the rows' order; all of them where one row is missing."""
+    if before is None or after is None:
+        return list(after or before or ())
+    missing = object()
+    names = [name for name, value in after.items() if before.get(name, missing) != value]
+    return names + [name for name in before if name not in after]
+
+
+def _pick(row: Mapping[str, Any] | None, names: list[str]) -> Row | None:
+    return None if row is None else {name: row[name] for name in names if name in row}

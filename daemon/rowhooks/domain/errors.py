@@ -1,0 +1,87 @@
+"""The errors rowhooks raises; one base, so that a caller can catch them all.
+
+RowhooksError
+├── UsageError               the command or setting is wrong (exit code 2)
+│   └── SettingsError
+├── EmbeddedServerError      the embedded PostgreSQL cannot be had or started
+├── DatabaseError            Postgres refused or could not be reached
+│   ├── ConnectionFailed
+│   ├── PermissionDenied
+│   └── SchemaMismatch       rowhooks' schema is missing, older or newer than the code
+├── NotFound                 a table, job, hook, change or result of that name does not exist
+├── Conflict                 the thing exists already, or its state forbids the request
+├── ReceiverError            a receiver class or module cannot be used
+├── ObjectGone               a row that a receiver wants to save or refresh no longer exists
+└── LeadershipLost           the connection that held the leader lock has ended
+"""
+
+from __future__ import annotations
+
+
+class RowhooksError(Exception):
+    """Base of all errors of rowhooks.
+
+    Args:
+        message: what is wrong, naming the thing.
+        hint: the way out, as a command where there is one.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class UsageError(RowhooksError):
+    """The command or one of its arguments is wrong."""
+
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """A setting is malformed or unknown."""
+
+
+class EmbeddedServerError(RowhooksError):
+    """The embedded PostgreSQL server cannot be had or does not start."""
+
+
+class DatabaseError(RowhooksError):
+    """PostgreSQL refused a statement."""
+
+
+class ConnectionFailed(DatabaseError):
+    """The server cannot be reached or does not let us in."""
+
+
+class PermissionDenied(DatabaseError):
+    """The connected role lacks a privilege."""
+
+
+class SchemaMismatch(DatabaseError):
+    """Schema rowhooks is missing, or older or newer than this code."""
+
+
+class NotFound(RowhooksError):
+    """A named thing does not exist."""
+
+
+class Conflict(RowhooksError):
+    """A thing exists already, or its state forbids the request."""
+
+
+class ReceiverError(RowhooksError):
+    """A receiver class or module cannot be used."""
+
+
+class ObjectGone(RowhooksError):
+    """The row no longer exists."""
+
+
+class LeadershipLost(RowhooksError):
+    """The leader lock is no longer held by this daemon."""

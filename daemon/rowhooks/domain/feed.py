@@ -1,0 +1,70 @@
+"""Where the feed stands: PostgreSQL's transaction snapshots, and the position made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A pg_snapshot (PostgreSQL, "Transaction ID and Snapshot Information Functions").
+
+    Args:
+        xmin: every transaction below it had ended.
+        xmax: no transaction from it on had ended.
+        xip: the transactions between the two that were still open.
+    """
+
+    xmin: int
+    xmax: int
+    xip: frozenset[int] = frozenset()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read PostgreSQL's text form, `xmin:xmax:xip,xip`."""
+        xmin, xmax, xip = text.split(":")
+        return cls(int(xmin), int(xmax), frozenset(map(int, xip.split(","))) if xip else frozenset())
+
+    def __str__(self) -> str:
+        return f"{self.xmin}:{self.xmax}:{','.join(map(str, sorted(self.xip)))}"
+
+    def sees(self, transaction_id: int) -> bool:
+        """Say whether a transaction had ended when the snapshot was taken."""
+        return transaction_id < self.xmax and transaction_id not in self.xip
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far the feed has been dealt with.
+
+    Args:
+        snapshot: every change visible in it has been dealt with.
+        target: the batch in hand is what this one sees and `snapshot` does not; None between batches.
+        after_id: of the batch in hand, the changes up to this id have been dealt with.
+        highest_id: the highest id of all earlier batches. A transaction that `snapshot` does not know by its xmax
+            drew its ids after the snapshot was taken, so they are higher.
+    """
+
+    snapshot: Snapshot
+    target: Snapshot | None = None
+    after_id: int = 0
+    highest_id: int = 0
+
+    def aim(self, target: Snapshot) -> Position:
+        """Return the position at the start of the batch up to `target`."""
+        return replace(self, target=target, after_id=0)
+
+    def past(self, change_id: int) -> Position:
+        """Return the position behind one change of the batch in hand."""
+        return replace(self, after_id=change_id)
+
+    def arrive(self, highest_id: int) -> Position:
+        """Return the position behind the batch in hand, whose highest id is given."""
+        assert self.target is not None, "there is no batch in hand"
+        return Position(self.target, None, 0, max(self.highest_id, highest_id))
+
+    def ended_since(self) -> list[int]:
+        """Return the transactions that were open at `snapshot` and had ended at `target`: late, lower ids."""
+        assert self.target is not None, "there is no batch in hand"
+        return [xid for xid in self.snapshot.xip if self.target.sees(xid)]

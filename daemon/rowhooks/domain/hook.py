@@ -1,0 +1,80 @@
+"""Jobs, hooks and tracked tables: the configuration that changes are matched against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rowhooks.domain.feed import Snapshot
+
+
+@dataclass(frozen=True)
+class TrackedTable:
+    """A table that carries rowhooks' triggers.
+
+    Args:
+        id: rowhooks.tracked_table.id.
+        name: `schema.table`.
+        quoted_name: the same, quoted by the server for use in SQL.
+        relation: its oid.
+        columns: name, type oid, of every column, in order.
+        repr_column: the column that stands for a row; None: its key does.
+        key: quoted name, JSON name and type of each key column; names and types as the server writes them in SQL.
+    """
+
+    id: int
+    name: str
+    quoted_name: str
+    relation: int
+    columns: tuple[tuple[str, int], ...]
+    key: tuple[tuple[str, str, str], ...]
+    repr_column: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A registered receiver class."""
+
+    id: int
+    class_path: str
+    name: str
+    enabled: bool
+    installed: bool
+    enabled_since: Snapshot | None = None
+
+
+@dataclass(frozen=True)
+class Hook:
+    """Which tables and actions start which job.
+
+    Args:
+        tables: ids of tracked tables.
+        actions: of `create`, `update`, `delete`.
+        enabled_since: changes visible in this snapshot came before the hook and start nothing.
+    """
+
+    id: int
+    name: str
+    job: Job
+    enabled: bool
+    tables: frozenset[int]
+    actions: frozenset[str]
+    enabled_since: Snapshot | None = None
+
+    def predates(self, transaction_id: int) -> bool:
+        """Say whether a change comes from before the hook, or its job, was enabled."""
+        moments = (self.enabled_since, self.job.enabled_since)
+        return any(since is not None and since.sees(transaction_id) for since in moments)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Everything changes are matched against, as of one version."""
+
+    version: int
+    tables: dict[int, TrackedTable]
+    jobs: tuple[Job, ...]
+    hooks: tuple[Hook, ...]
+
+    def idle_hooks(self) -> list[Hook]:
+        """Return the enabled hooks that can start nothing because their job is disabled or not installed."""
+        return [hook for hook in self.hooks if hook.enabled and not (hook.job.enabled and hook.job.installed)]

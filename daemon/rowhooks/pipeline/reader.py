@@ -1,0 +1,71 @@
+"""Reader: the next changes in commit-safe order, from the stored position.
+
+The feed works between two snapshots, as PgQ does: a batch is what the new one sees and the old one did not. A change
+of a transaction that was open at the old snapshot and has ended since comes now, whatever its id; one that is still
+open delays nobody. A large batch is read in bounded parts of the same snapshot pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.feed import Position
+from rowhooks.pipeline.ports import FeedSource
+
+
+@dataclass(frozen=True)
+class Part:
+    """Changes in order, and where the feed stands behind each of them.
+
+    Args:
+        changes: each with the position behind it.
+        end: the position behind the part; beyond the last change's where the part ends the batch.
+    """
+
+    changes: tuple[tuple[ObjectChange, Position], ...]
+    end: Position
+
+
+class Reader:
+    """Reads the log from a position on; holds no transaction open.
+
+    Args:
+        source: the log.
+        position: where to begin.
+        limit: changes in a part at the most.
+        configure: told the configuration's version in each new snapshot, before any change of it is read: a change is
+            never matched against a configuration older than itself.
+    """
+
+    def __init__(
+        self, source: FeedSource, position: Position, limit: int, configure: Callable[[int], Awaitable[None]]
+    ) -> None:
+        self._source = source
+        self._configure = configure
+        self._position = position
+        self._limit = limit
+        self._highest_id = max(position.highest_id, position.after_id)
+        self._configured = False
+
+    async def next_part(self) -> Part | None:
+        """Return the next part, None when everything visible has been read."""
+        # In the middle of a batch there is nothing to look for, unless a restart has put us there.
+        if self._position.target is None or not self._configured:
+            snapshot, version = await self._source.look()
+            await self._configure(version)
+            self._configured = True
+            if self._position.target is None:
+                if snapshot == self._position.snapshot:
+                    return None
+                self._position = self._position.aim(snapshot)
+        changes = await self._source.fetch(self._position, self._limit)
+        placed = []
+        for change in changes:
+            self._position = self._position.past(change.id)
+            self._highest_id = max(self._highest_id, change.id)
+            placed.append((change, self._position))
+        if len(changes) < self._limit:
+            self._position = self._position.arrive(self._highest_id)
+        return Part(tuple(placed), self._position)

@@ -1,0 +1,76 @@
+"""Recorder: writes results in groups and moves the position behind what is on record."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from rowhooks.domain.run import STARTED, Outcome
+from rowhooks.pipeline.ports import ResultSink
+from rowhooks.pipeline.progress import Progress, Step
+
+GROUP_INTERVAL = 0.02
+"""Seconds a result waits for others to be written with."""
+GROUP_SIZE = 500
+"""Results written in one statement."""
+POSITION_INTERVAL = 0.5
+"""Seconds between writes of a position that moved without results."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A result on its way, and the step of the feed that waits for it (none once STARTED is on record)."""
+
+    outcome: Outcome
+    step: Step | None
+
+
+class Recorder:
+    """Collects outcomes and writes them; there is one writer, so the order is that of `submit`."""
+
+    def __init__(self, sink: ResultSink, progress: Progress) -> None:
+        self._sink = sink
+        self._progress = progress
+        self._waiting: list[Entry] = []
+        self._arrived = asyncio.Event()
+        self._stored = progress.position_after([])
+        self.room = asyncio.Event()
+
+    def submit(self, outcome: Outcome, step: Step | None) -> None:
+        """Take an outcome over; it is on record when its step has moved."""
+        self._waiting.append(Entry(outcome, step))
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Write groups for ever."""
+        while True:
+            try:
+                await asyncio.wait_for(self._arrived.wait(), POSITION_INTERVAL)
+                await asyncio.sleep(GROUP_INTERVAL)
+            except TimeoutError:
+                pass  # nothing arrived: the position alone may have moved
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write everything that waits."""
+        while self._waiting or self._progress.position_after([]) != self._stored:
+            group, self._waiting = self._waiting[:GROUP_SIZE], self._waiting[GROUP_SIZE:]
+            if not self._waiting:
+                self._arrived.clear()
+            steps = [entry.step for entry in group if entry.step is not None]
+            position = self._progress.position_after(steps)
+            await self._sink.record(
+                _unrecorded(group), position if position != self._stored else None
+            )
+            self._stored = position
+            self._progress.record(steps)
+            self.room.set()
+
+
+def _unrecorded(group: list[Entry]) -> list[Outcome]:
+    # A run that ended before its STARTED was written needs no STARTED.
+    latest: dict[int, Outcome] = {}
+    for entry in group:
+        if entry.outcome.status != STARTED or entry.outcome.run.id not in latest:
+            latest[entry.outcome.run.id] = entry.outcome
+    return [outcome for outcome in latest.values() if not outcome.recorded]

@@ -1,0 +1,160 @@
+"""Runner: opens the receiver's transaction, calls the receiver, and makes the outcome.
+
+What happens in a run is written once, as a generator of things to do (psycopg's way); one driver does them on the
+event loop for `async def` receivers, the other in a thread for plain ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import logging
+import random
+import traceback
+from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import Executor
+from datetime import datetime
+from typing import Any
+
+from rowhooks.domain.run import FAILURE, SUCCESS, LogEntry, Outcome, Run, now
+from rowhooks.pipeline.ports import AlreadyRecorded, ReceiverCatalog, Workspace, WorkspaceFactory
+
+logger = logging.getLogger(__name__)
+
+TRANSIENT_ATTEMPTS = 5
+"""How often a run is tried whose transaction fails by no fault of its own."""
+TRANSIENT_PAUSE = 0.05
+"""Seconds before the second try; doubled each time, with jitter."""
+
+Steps = Generator[Callable[[], Any], Any, Outcome | None]
+
+
+class Runner:
+    """Executes runs.
+
+    Args:
+        receivers: the classes that were found.
+        workspaces: makes each attempt's session.
+        threads: where plain `def` receivers run.
+        reload: loads the changed object again before another attempt.
+    """
+
+    def __init__(
+        self,
+        receivers: ReceiverCatalog,
+        workspaces: WorkspaceFactory,
+        threads: Executor,
+        reload: Callable[[Run], Awaitable[Any]],
+    ) -> None:
+        self._receivers = receivers
+        self._workspaces = workspaces
+        self._threads = threads
+        self._reload = reload
+
+    async def execute(self, run: Run, changed_object: Any) -> Outcome:
+        """Run the receiver to its end; whatever it raises is an outcome, not an error."""
+        asynchronous = self._receivers.is_asynchronous(run.hook.job.class_path)
+        attempt = 1
+        while True:
+            workspace = self._workspaces.open(run, asynchronous=asynchronous)
+            steps = self._steps(run, workspace, changed_object, last=attempt == TRANSIENT_ATTEMPTS)
+            if asynchronous:
+                outcome = await drive_asynchronously(steps)
+            else:
+                outcome = await asyncio.get_running_loop().run_in_executor(self._threads, drive, steps)
+            if outcome is not None:
+                return outcome
+            await asyncio.sleep(TRANSIENT_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311
+            attempt += 1
+            changed_object = await self._reload(run)
+
+    def _steps(self, run: Run, workspace: Workspace, changed_object: Any, *, last: bool) -> Steps:
+        """Yield what is to be done; return the outcome, None for another attempt."""
+        started_at = now()
+        entries: list[LogEntry] = []
+        try:
+            workspace.attach(changed_object)
+            value = yield lambda: self._receivers.call(run, workspace, changed_object, entries)
+            outcome = succeeded(run, started_at, value, entries)
+            if workspace.used:
+                yield lambda: workspace.commit(outcome)
+                outcome = succeeded(run, started_at, value, entries, recorded=True)
+            return outcome
+        except (asyncio.CancelledError, GeneratorExit):
+            if workspace.used:
+                yield workspace.rollback
+            raise
+        except AlreadyRecorded:
+            logger.info("the run is on record already; what it wrote now was rolled back", extra=run.log_fields())
+            return succeeded(run, started_at, None, entries, recorded=True)
+        except BaseException as error:  # a receiver's SystemExit ends its own run and no other
+            if workspace.used:
+                yield workspace.rollback
+            if not last and self._workspaces.is_transient(error):
+                logger.warning("the run is tried again: %s", _one_line(error), extra=run.log_fields())
+                return None
+            return failed(run, started_at, error, entries)
+
+
+def drive(steps: Steps) -> Outcome | None:
+    """Do the steps of one attempt in this thread."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = step()
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        outcome: Outcome | None = end.value
+        return outcome
+
+
+async def drive_asynchronously(steps: Steps) -> Outcome | None:
+    """Do the steps of one attempt on the event loop."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = step()
+                if inspect.isawaitable(answer):
+                    answer = await answer
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        outcome: Outcome | None = end.value
+        return outcome
+
+
+def succeeded(
+    run: Run, started_at: datetime, value: Any, entries: list[LogEntry], *, recorded: bool = False
+) -> Outcome:
+    """Return the outcome of a receiver that returned; its value is kept where JSON can hold it."""
+    try:
+        result = None if value is None else json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        result = None
+    return Outcome(run, SUCCESS, started_at, now(), result, entries=tuple(entries), recorded=recorded)
+
+
+def failed(run: Run, started_at: datetime, error: BaseException, entries: list[LogEntry]) -> Outcome:
+    """Return the outcome of a receiver that raised."""
+    return Outcome(
+        run,
+        FAILURE,
+        started_at,
+        now(),
+        exception_type=f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
+        exception_message=str(error),
+        traceback="".join(traceback.format_exception(error)),
+        entries=tuple(entries),
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

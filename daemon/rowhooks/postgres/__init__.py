@@ -1,0 +1,1 @@
+"""The only importer of asyncpg, psycopg, SQLAlchemy and Alembic."""

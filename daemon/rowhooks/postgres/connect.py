@@ -1,0 +1,189 @@
+"""Connections to the target database: one DSN, understood by libpq, for both drivers."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import psycopg
+import sqlalchemy
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, PermissionDenied, SettingsError
+
+CONNECT_TIMEOUT = 10
+"""Seconds to wait for a connection where the DSN does not say."""
+
+ASYNCPG_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What asyncpg raises when the server refuses, or the connection is lost."""
+
+# libpq parameters that asyncpg takes under another name; what is missing here is libpq's alone.
+_ASYNCPG_NAMES = {"host": "host", "port": "port", "user": "user", "password": "password", "dbname": "database"}
+_ASYNCPG_SETTINGS = ("application_name", "options")
+
+
+@dataclass(frozen=True)
+class Target:
+    """The database rowhooks is attached to.
+
+    Args:
+        dsn: a libpq URI or keyword string; empty for libpq's own environment (PGHOST, PGSERVICE, ~/.pgpass ...).
+        application_name: shown in pg_stat_activity.
+
+    Raises:
+        SettingsError: libpq cannot read the DSN.
+    """
+
+    dsn: str = field(default="", repr=False)
+    application_name: str = "rowhooks"
+
+    def __post_init__(self) -> None:
+        try:
+            conninfo_to_dict(self.dsn)
+        except psycopg.ProgrammingError as error:
+            # libpq's message may quote the DSN, and with it a password.
+            raise SettingsError(
+                "the DSN cannot be read",
+                hint="expected postgresql://user@host:5432/database or 'host=... dbname=...'",
+            ) from error.with_traceback(None)
+
+    @property
+    def conninfo(self) -> str:
+        """The DSN as libpq reads it, with our application name and a connection time-out."""
+        given = conninfo_to_dict(self.dsn)
+        defaults = {"application_name": self.application_name, "connect_timeout": CONNECT_TIMEOUT}
+        return make_conninfo(self.dsn, **{k: v for k, v in defaults.items() if k not in given})
+
+    @property
+    def label(self) -> str:
+        """Database, host and user, without the password."""
+        options = self._resolved()
+        return f"{options.get('dbname') or options.get('user')} on {options.get('host') or 'the local socket'}"
+
+    def _resolved(self) -> dict[str, str]:
+        # libpq's defaults know the environment and the service file; the DSN comes before them.
+        resolved = {
+            option.keyword.decode(): option.val.decode()
+            for option in pq.Conninfo.get_defaults()
+            if option.val is not None
+        }
+        resolved.update({name: str(value) for name, value in conninfo_to_dict(self.conninfo).items()})
+        return resolved
+
+    def asyncpg_arguments(self) -> dict[str, Any]:
+        """Return the arguments for `asyncpg.connect` that mean the same as the DSN."""
+        resolved = self._resolved()
+        arguments: dict[str, Any] = {
+            ours: resolved[theirs] for theirs, ours in _ASYNCPG_NAMES.items() if resolved.get(theirs)
+        }
+        for plural in ("host", "port"):
+            if plural in arguments:
+                arguments[plural] = arguments[plural].split(",")
+        if "port" in arguments:
+            arguments["port"] = [int(port) for port in arguments["port"]]
+            if len(arguments["port"]) == 1:
+                arguments["port"] = arguments["port"][0]
+        if resolved.get("passfile"):
+            arguments["passfile"] = resolved["passfile"]
+        if resolved.get("target_session_attrs"):
+            arguments["target_session_attrs"] = resolved["target_session_attrs"]
+        arguments["ssl"] = _ssl_argument(resolved)
+        arguments["timeout"] = float(resolved.get("connect_timeout") or CONNECT_TIMEOUT)
+        arguments["server_settings"] = {
+            name: resolved[name] for name in _ASYNCPG_SETTINGS if resolved.get(name)
+        }
+        return arguments
+
+
+def _ssl_argument(resolved: dict[str, str]) -> str | ssl.SSLContext:
+    mode = resolved.get("sslmode") or "prefer"
+    if mode not in ("verify-ca", "verify-full"):
+        return mode
+    root = resolved.get("sslrootcert")
+    context = ssl.create_default_context(cafile=None if root in (None, "system") else root)
+    context.check_hostname = mode == "verify-full"
+    if resolved.get("sslcert"):
+        context.load_cert_chain(resolved["sslcert"], resolved.get("sslkey"))
+    return context
+
+
+async def connect(target: Target) -> asyncpg.Connection[Any]:
+    """Open an asyncpg connection.
+
+    Raises:
+        ConnectionFailed: the server cannot be reached or does not let us in.
+    """
+    try:
+        return await asyncpg.connect(**target.asyncpg_arguments())
+    except ASYNCPG_ERRORS as error:
+        raise ConnectionFailed(f"cannot connect to {target.label}: {error or type(error).__name__}") from error
+
+
+@contextlib.contextmanager
+def connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
+    """Open a psycopg connection for one command: one transaction, committed at the end.
+
+    Raises:
+        ConnectionFailed: the server cannot be reached or does not let us in.
+        PermissionDenied: the role lacks a privilege.
+        DatabaseError: PostgreSQL refused a statement.
+    """
+    try:
+        opened = psycopg.connect(target.conninfo)
+    except psycopg.OperationalError as error:
+        raise ConnectionFailed(
+            f"cannot connect to {target.label}: {_first_line(error)}",
+            hint="check --dsn, ROWHOOKS_DSN or dsn in rowhooks.toml",
+        ) from error
+    with translated_errors(), opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn psycopg's errors into ours; the server's hint is kept."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise PermissionDenied(
+            _first_line(error), hint=error.diag.message_hint or "connect as a role that may, with --dsn"
+        ) from error
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        raise NotFound(_first_line(error), hint=error.diag.message_hint) from error
+    except psycopg.OperationalError as error:
+        if error.sqlstate is None or error.sqlstate.startswith(("08", "57P")):
+            raise ConnectionFailed(f"the connection was lost: {_first_line(error)}") from error
+        raise DatabaseError(_first_line(error), hint=error.diag.message_hint) from error
+    except psycopg.Error as error:
+        raise DatabaseError(_first_line(error), hint=error.diag.message_hint) from error
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return error.diag.message_primary or str(error).strip() or type(error).__name__
+
+
+def sync_engine(target: Target, size: int) -> sqlalchemy.Engine:
+    """Return a SQLAlchemy engine over psycopg with at most `size` connections."""
+    return sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(target.conninfo), **_pool(size)
+    )
+
+
+def async_engine(target: Target, size: int) -> AsyncEngine:
+    """Return an asynchronous SQLAlchemy engine over psycopg with at most `size` connections."""
+    return create_async_engine(
+        "postgresql+psycopg://",
+        async_creator=lambda: psycopg.AsyncConnection.connect(target.conninfo),
+        **_pool(size),
+    )
+
+
+def _pool(size: int) -> dict[str, Any]:
+    # pool_pre_ping: a connection that died while idle (a restart of the server) is replaced, not handed out.
+    return {"pool_size": size, "max_overflow": 0, "pool_pre_ping": True, "pool_reset_on_return": "rollback"}

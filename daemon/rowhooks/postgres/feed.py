@@ -1,0 +1,104 @@
+"""The log, read by asyncpg: FeedSource."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.feed import Position, Snapshot
+from rowhooks.domain.hook import TrackedTable
+from rowhooks.postgres.errors import translated
+from rowhooks.postgres.values import RowDecoder
+
+_LOOK = """
+select pg_current_snapshot()::text, c.version from rowhooks.configuration as c
+"""
+
+# The two halves have no row in common. Fresh: transactions that had not begun to write at the old snapshot; their
+# ids are higher than any delivered before. Late: transactions that were open at the old snapshot and have ended
+# since, found by their transaction id. What hook receivers wrote (on tables that audit them) starts no hook.
+_FETCH = """
+select
+  c.id, c.transaction_id::text::bigint, c.time, c.action, c.tracked_table, c.object_id::text, c.object_repr,
+  c.prechange::text, c.postchange::text, c.db_user::text, c.user_name, c.request_id, c.change_context
+from (
+  (
+    select f.* from rowhooks.object_change as f
+    where f.id > greatest($1::bigint, $2::bigint)
+      and f.transaction_id >= $3::text::xid8
+      and pg_visible_in_snapshot(f.transaction_id, $4::text::pg_snapshot)
+      and f.receiver is null and f.action <> 'truncate'
+    order by f.id
+    limit $6
+  )
+  union all
+  (
+    select l.* from rowhooks.object_change as l
+    where l.transaction_id = any ($5::text[]::xid8[])
+      and l.id > $1::bigint
+      and l.receiver is null and l.action <> 'truncate'
+    order by l.id
+    limit $6
+  )
+) as c
+order by c.id
+limit $6
+"""
+
+
+class PostgresFeed:
+    """Reads object changes over one connection.
+
+    Args:
+        connection: asyncpg, not shared with another task.
+        decoder: gives each change its `before` and `after`.
+    """
+
+    def __init__(self, connection: asyncpg.Connection[Any], decoder: RowDecoder) -> None:
+        self._connection = connection
+        self._decoder = decoder
+        self.tables: dict[int, TrackedTable] = {}
+
+    async def look(self) -> tuple[Snapshot, int]:
+        """Return the present snapshot and the version of the configuration in it."""
+        with translated():
+            row = await self._connection.fetchrow(_LOOK)
+        assert row is not None, "rowhooks.configuration is empty"
+        return Snapshot.parse(row[0]), row[1]
+
+    async def fetch(self, position: Position, limit: int) -> list[ObjectChange]:
+        """Return the next changes of the batch in hand, at most `limit`, ordered by id."""
+        with translated():
+            rows = await self._connection.fetch(
+                _FETCH,
+                position.after_id,
+                position.highest_id,
+                str(position.snapshot.xmax),
+                str(position.target),
+                list(map(str, position.ended_since())),
+                limit,
+            )
+        return [self.change(row) for row in rows]
+
+    def change(self, row: asyncpg.Record) -> ObjectChange:
+        """Make an object change of a row of the log; the one place where that happens."""
+        table = self.tables.get(row[4])
+        return ObjectChange(
+            id=row[0],
+            transaction_id=row[1],
+            time=row[2],
+            action=row[3],
+            table_id=row[4],
+            changed_object_type=table.name if table else f"rowhooks.tracked_table:{row[4]}",
+            object_id_json=row[5] or "{}",
+            object_repr=row[6] or "",
+            prechange_json=row[7],
+            postchange_json=row[8],
+            db_user=row[9],
+            user_name=row[10],
+            request_id=row[11],
+            change_context=row[12],
+            decoder=self._decoder.decode,
+        )

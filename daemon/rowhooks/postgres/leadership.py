@@ -1,0 +1,142 @@
+"""Leadership: an advisory lock that PostgreSQL frees when its holder's connection ends."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.feed import Position, Snapshot
+from rowhooks.postgres.errors import translated
+
+CHANNEL = "rowhooks"
+_LOCK = "select pg_try_advisory_lock(hashtextextended('rowhooks.leader', 0))"
+
+_TAKE_OVER = """
+update rowhooks.feed as f
+set lease = $1, leader = $2, leader_since = now()
+returning
+  f.snapshot::text, f.target::text, f.after_id, f.highest_id,
+  f.system_identifier = (pg_control_system()).system_identifier,
+  (select i.id from rowhooks.installation as i),
+  (select max(r.object_change_id) from rowhooks.job_result as r)
+"""
+
+# What an earlier leader left unfinished is this leader's now.
+_ADOPT = """
+with adopted as (
+  update rowhooks.job_result as r
+  set lease = $1, attempt = r.attempt + 1
+  where r.status in ('PENDING', 'STARTED', 'RETRY') and r.job_hook_id is not null
+  returning r.id, r.job_hook_id, r.attempt, r.object_change_id
+)
+select
+  c.id, c.transaction_id::text::bigint, c.time, c.action, c.tracked_table, c.object_id::text, c.object_repr,
+  c.prechange::text, c.postchange::text, c.db_user::text, c.user_name, c.request_id, c.change_context,
+  a.id as result_id, a.job_hook_id, a.attempt
+from adopted as a
+join rowhooks.object_change as c on c.id = a.object_change_id
+order by c.id
+"""
+
+_ON_RECORD = """
+select r.object_change_id, r.job_hook_id from rowhooks.job_result as r where r.object_change_id = any ($1::bigint[])
+"""
+
+
+@dataclass(frozen=True)
+class Leadership:
+    """What a new leader finds.
+
+    Args:
+        installation: part of every run's key.
+        position: where the feed stands.
+        same_cluster: False after a restore into another cluster, where the position means nothing.
+        last_recorded: changes up to this id may have runs on record already; 0 for none.
+    """
+
+    installation: uuid.UUID
+    position: Position
+    same_cluster: bool
+    last_recorded: int
+
+
+async def try_to_lead(connection: asyncpg.Connection[Any]) -> bool:
+    """Take the leader lock if it is free; it is held until the connection ends."""
+    with translated():
+        return bool(await connection.fetchval(_LOCK))
+
+
+async def take_over(connection: asyncpg.Connection[Any], lease: uuid.UUID, name: str) -> Leadership:
+    """Write oneself down as the leader and read the position; to be called with the lock held."""
+    with translated():
+        row = await connection.fetchrow(_TAKE_OVER, lease, name)
+    assert row is not None, "rowhooks.feed is empty"
+    snapshot, target, after_id, highest_id, same_cluster, installation, last_recorded = row
+    position = Position(
+        Snapshot.parse(snapshot), None if target is None else Snapshot.parse(target), after_id, highest_id
+    )
+    return Leadership(installation, position, same_cluster, last_recorded or 0)
+
+
+async def adopt_unfinished(
+    connection: asyncpg.Connection[Any], lease: uuid.UUID, make_change: Callable[[asyncpg.Record], ObjectChange]
+) -> list[tuple[ObjectChange, int, int, int]]:
+    """Return the runs that earlier leaders left unfinished: change, result id, hook id, attempt."""
+    with translated():
+        rows = await connection.fetch(_ADOPT, lease)
+    return [(make_change(row), row["result_id"], row["job_hook_id"], row["attempt"]) for row in rows]
+
+
+async def runs_on_record(connection: asyncpg.Connection[Any], change_ids: list[int]) -> set[tuple[int, int]]:
+    """Return change id and hook id of the runs of these changes that are on record, in any status."""
+    with translated():
+        return {(row[0], row[1]) for row in await connection.fetch(_ON_RECORD, change_ids)}
+
+
+async def listen(connection: asyncpg.Connection[Any], ring: Callable[[], None], lost: Callable[[], None]) -> None:
+    """Hear the bell on this connection.
+
+    Args:
+        connection: stays outside transactions, so that it cannot fill the server's notification queue.
+        ring: called for each notification.
+        lost: called when the connection ends.
+    """
+    with translated():
+        await connection.add_listener(CHANNEL, lambda *_: ring())
+    connection.add_termination_listener(lambda _: lost())
+
+
+async def probe(connection: asyncpg.Connection[Any], timeout: float) -> None:
+    """Make a round trip on a connection: a peer that died silently is noticed.
+
+    Raises:
+        ConnectionFailed: no answer within `timeout` seconds.
+    """
+    with translated():
+        await connection.fetchval("select 1", timeout=timeout)
+
+
+async def extend_log(connection: asyncpg.Connection[Any]) -> None:
+    """Make the log's partitions ahead."""
+    with translated():
+        await connection.execute("select rowhooks.extend_object_change()")
+
+
+async def resume_after_restore(connection: asyncpg.Connection[Any]) -> int:
+    """Find the feed's place in a log restored from another cluster; return how many changes wait."""
+    with translated():
+        return int(await connection.fetchval("select rowhooks.resume_after_restore()"))
+
+
+async def reserve_result_ids(connection: asyncpg.Connection[Any], count: int) -> list[int]:
+    """Return ids for that many results: a run knows its id before it is on record."""
+    with translated():
+        rows = await connection.fetch(
+            "select nextval('rowhooks.job_result_id_seq') from generate_series(1, $1)", count
+        )
+    return [row[0] for row in rows]

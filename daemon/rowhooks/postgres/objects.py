@@ -1,0 +1,196 @@
+"""Rows as mapped objects: `changed_object`, loaded for many runs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import psycopg
+import sqlalchemy
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session, object_session, registry
+from sqlalchemy.orm.exc import StaleDataError
+
+from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, ObjectGone, PermissionDenied
+from rowhooks.domain.hook import TrackedTable
+
+
+class SessionHolder(Protocol):
+    """A run's workspace, as far as objects need it."""
+
+    def with_session(self, work: Any) -> Any:
+        """Do some work on the run's session; an awaitable in `async def` receivers."""
+        ...
+
+
+class RowObject:
+    """A row of a tracked table, an attribute per column.
+
+    `save`, `delete` and `refresh_from_db` work in the run's transaction; in `async def` receivers they are awaited.
+    A column whose name is already taken by one of them (or by Python's `metadata`) is found under its name and `_`.
+    """
+
+    __rowhooks_table__: str
+    __rowhooks_repr__: tuple[str, ...]
+    _rowhooks_workspace: SessionHolder | None = None
+
+    def attach(self, workspace: SessionHolder) -> None:
+        """Bind the object to a run's workspace."""
+        self._rowhooks_workspace = workspace
+
+    def save(self) -> Any:
+        """Write the attributes that were assigned since the row was loaded.
+
+        Raises:
+            ObjectGone: the row no longer exists.
+        """
+        return self._work(lambda session: session.flush())
+
+    def delete(self) -> Any:
+        """Delete the row.
+
+        Raises:
+            ObjectGone: the row no longer exists.
+        """
+
+        def work(session: Session) -> None:
+            session.delete(self)
+            session.flush()
+
+        return self._work(work)
+
+    def refresh_from_db(self) -> Any:
+        """Read the row again, giving up what was assigned and not saved.
+
+        Raises:
+            ObjectGone: the row no longer exists.
+        """
+        return self._work(lambda session: session.refresh(self))
+
+    def _work(self, work: Any) -> Any:
+        if self._rowhooks_workspace is None:
+            raise RuntimeError(f"{self!r} belongs to no run")
+
+        def with_object(session: Session) -> None:
+            if object_session(self) is None:
+                session.add(self)
+            try:
+                work(session)
+            except StaleDataError as error:
+                raise ObjectGone(f"{self!r} no longer exists") from error
+            except InvalidRequestError as error:
+                if "Could not refresh" not in str(error):
+                    raise
+                raise ObjectGone(f"{self!r} no longer exists") from error
+
+        return self._rowhooks_workspace.with_session(with_object)
+
+    def __str__(self) -> str:
+        values = (self.__dict__.get(name) for name in self.__rowhooks_repr__)
+        return ", ".join(str(value) for value in values if value is not None)
+
+    def __repr__(self) -> str:
+        return f"<{self.__rowhooks_table__} {self}>"
+
+
+_TAKEN = {name for name in dir(RowObject)} | {"metadata", "registry"}
+
+
+class PostgresObjects:
+    """Reflects tracked tables and loads their rows.
+
+    Args:
+        engine: where rows are read, outside any run's transaction.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._classes: dict[int, tuple[TrackedTable, type[RowObject]]] = {}
+
+    async def load(self, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
+        """Return the objects that exist, by their key as JSON text; one query.
+
+        Raises:
+            ConnectionFailed: the server cannot be reached.
+            PermissionDenied: the daemon's role may not read the table.
+            DatabaseError: the server refused the query.
+        """
+        try:
+            cls = await self._class(table)
+            async with AsyncSession(self._engine) as session:
+                statement = sqlalchemy.text(_select_by_key(table)).bindparams(keys=f"[{','.join(keys)}]")
+                query = sqlalchemy.select(cls, sqlalchemy.column("rowhooks_place"))
+                rows = (await session.execute(query.from_statement(statement))).all()
+                session.expunge_all()
+        except (DBAPIError, psycopg.Error) as error:
+            raise _translated(table, error) from error
+        return {keys[place - 1]: instance for instance, place in rows}
+
+    async def _class(self, table: TrackedTable) -> type[RowObject]:
+        known = self._classes.get(table.id)
+        # An altered or renamed table is an unequal description: it is reflected again.
+        if known is None or known[0] != table:
+            async with self._engine.connect() as connection:
+                known = (table, await connection.run_sync(_reflect, table))
+            self._classes[table.id] = known
+        return known[1]
+
+
+def _reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowObject]:
+    schema, _, name = table.name.partition(".")
+    try:
+        reflected = sqlalchemy.Table(
+            name, sqlalchemy.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False
+        )
+    except sqlalchemy.exc.NoSuchTableError as error:
+        raise NotFound(f"table {table.name} no longer exists", hint="run: rowhooks doctor") from error
+    key = [reflected.c[column] for _, column, _ in table.key]
+    representing = [table.repr_column] if table.repr_column in reflected.c else [column for _, column, _ in table.key]
+    cls = type(
+        name,
+        (RowObject,),
+        {
+            "__rowhooks_table__": table.name,
+            "__rowhooks_repr__": tuple(representing),
+        },
+    )
+    registry().map_imperatively(
+        cls,
+        reflected,
+        primary_key=key,
+        # RETURNING brings generated columns and defaults back: an asynchronous object cannot load them later.
+        eager_defaults=True,
+        properties={f"{column.name}_": column for column in reflected.c if column.name in _TAKEN},
+        confirm_deleted_rows=False,
+    )
+    return cls
+
+
+def _select_by_key(table: TrackedTable) -> str:
+    # Names and types were written by the server (quote_ident, format_type); a colon in one is no parameter.
+    condition = " and ".join(
+        f"t.{quoted} = (k.key ->> {_literal(name)})::{type_}" for quoted, name, type_ in table.key
+    )
+    select = f"select t.*, k.place as rowhooks_place from KEYS join {table.quoted_name} as t on {condition}"  # noqa: S608
+    keys = "jsonb_array_elements(cast(:keys as jsonb)) with ordinality as k (key, place)"
+    return select.replace(":", "\\:").replace("KEYS", keys, 1)
+
+
+def _literal(text: str) -> str:
+    return psycopg.sql.Literal(text).as_string()
+
+
+def _translated(table: TrackedTable, error: Exception) -> DatabaseError:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    message = str(cause).strip()
+    if isinstance(cause, psycopg.errors.InsufficientPrivilege):
+        return PermissionDenied(
+            f"the daemon may not read {table.name}: {message}",
+            hint=f"grant select on {table.quoted_name} to rowhooks_daemon",
+        )
+    if isinstance(cause, psycopg.OperationalError) and (
+        cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P"))
+    ):
+        return ConnectionFailed(f"the connection was lost: {message}")
+    return DatabaseError(f"loading rows of {table.name}: {message}")

@@ -1,0 +1,308 @@
+"""Installs, upgrades and removes schema rowhooks in the target database."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import alembic.command
+import alembic.config
+import alembic.script
+import asyncpg
+import psycopg
+import sqlalchemy
+from psycopg import sql
+
+from rowhooks.domain.errors import Conflict, PermissionDenied, SchemaMismatch
+from rowhooks.postgres.connect import Target, connection, translated_errors
+from rowhooks.postgres.errors import translated
+from rowhooks.resources import data_directory, sql_script
+
+# Serialises two administrators who install at the same time.
+_INSTALL_LOCK = "select pg_advisory_xact_lock(hashtextextended('rowhooks.install', 0))"
+MINIMUM_SERVER_VERSION = 140000
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The two roles of an installation."""
+
+    owner: str = "rowhooks_owner"
+    daemon: str = "rowhooks_daemon"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What `install` did."""
+
+    created: bool
+    revision: str
+    roles: Roles
+
+
+def head_revision() -> str:
+    """Return the schema revision that this code belongs to."""
+    head = alembic.script.ScriptDirectory.from_config(_alembic_config()).get_current_head()
+    assert head is not None, "alembic/versions is empty"
+    return head
+
+
+def known_revisions() -> set[str]:
+    """Return every schema revision this code knows."""
+    return {script.revision for script in alembic.script.ScriptDirectory.from_config(_alembic_config()).walk_revisions()}
+
+
+def current_revision(conn: psycopg.Connection[Any]) -> str | None:
+    """Return the revision of the schema in the database, None where there is none."""
+    row = conn.execute("select to_regclass('rowhooks.alembic_version')").fetchone()
+    if row is None or row[0] is None:
+        return None
+    found = conn.execute("select version_num from rowhooks.alembic_version").fetchone()
+    return str(found[0]) if found else None
+
+
+def explain_mismatch(current: str | None) -> SchemaMismatch | None:
+    """Return the error that a schema of revision `current` means for this code, None where it fits."""
+    head = head_revision()
+    if current is None:
+        return SchemaMismatch("rowhooks is not installed in this database", hint="run: rowhooks init")
+    if current == head:
+        return None
+    if current in known_revisions():
+        return SchemaMismatch(
+            f"the schema (revision {current}) is older than this rowhooks ({head})", hint="run: rowhooks upgrade"
+        )
+    return SchemaMismatch(
+        f"the schema (revision {current}) is newer than this rowhooks ({head})",
+        hint="install the rowhooks release that upgraded it, or a later one",
+    )
+
+
+@contextlib.contextmanager
+def installed_connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
+    """Open a connection for one command to a database whose schema fits this code.
+
+    Raises:
+        SchemaMismatch: the schema is missing, older or newer.
+    """
+    with connection(target) as conn:
+        try:
+            mismatch = explain_mismatch(current_revision(conn))
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise PermissionDenied(
+                f"role {conn.info.user} may not use schema rowhooks",
+                hint="connect as an administrator, or: grant rowhooks_daemon to ...",
+            ) from error
+        if mismatch:
+            raise mismatch
+        yield conn
+
+
+async def check_schema(connection: asyncpg.Connection[Any]) -> None:
+    """Make sure that the schema fits this code.
+
+    Raises:
+        SchemaMismatch: it is missing, older or newer.
+        PermissionDenied: the login may not read it.
+    """
+    with translated():
+        present = await connection.fetchval("select to_regclass('rowhooks.alembic_version') is not null")
+        current = await connection.fetchval("select version_num from rowhooks.alembic_version") if present else None
+    mismatch = explain_mismatch(current)
+    if mismatch:
+        raise mismatch
+
+
+def install(target: Target, roles: Roles) -> Installed:
+    """Install the schema, or bring it up to date; one transaction, so nothing is ever half done.
+
+    Raises:
+        PermissionDenied: the connected role may not create roles or schemas.
+        SchemaMismatch: the schema in the database is newer than this code.
+        Conflict: a schema rowhooks exists that is not ours.
+    """
+    with connection(target) as conn:
+        bind = _bind(conn)
+        if conn.info.server_version < MINIMUM_SERVER_VERSION:
+            raise Conflict(f"PostgreSQL {conn.info.server_version // 10000} is too old", hint="14 or newer is needed")
+        conn.execute(_INSTALL_LOCK)
+        current = current_revision(conn)
+        if current is not None:
+            roles = _installed_roles(conn)
+            if current not in known_revisions():
+                mismatch = explain_mismatch(current)
+                assert mismatch is not None
+                raise mismatch
+            with _as_owner(conn, roles):
+                _migrate(bind)
+                _replace_functions(conn)
+            return Installed(False, head_revision(), roles)
+
+        if conn.execute("select from pg_namespace where nspname = 'rowhooks'").fetchone():
+            raise Conflict(
+                "a schema rowhooks exists already that rowhooks did not make",
+                hint="rename or drop it: alter schema rowhooks rename to ...",
+            )
+        created = {role: _ensure_role(conn, role) for role in (roles.owner, roles.daemon)}
+        _ensure_membership(conn, roles.owner)
+        _create_schema(conn, roles.owner)
+        with _as_owner(conn, roles):
+            _migrate(bind)
+            conn.execute(
+                "insert into rowhooks.installation (owner_role, daemon_role, owner_role_created, daemon_role_created)"
+                " values (%s, %s, %s, %s)",
+                (roles.owner, roles.daemon, created[roles.owner], created[roles.daemon]),
+            )
+            _replace_functions(conn)
+            conn.execute("select rowhooks.extend_object_change()")
+        return Installed(True, head_revision(), roles)
+
+
+def upgrade(target: Target) -> Installed:
+    """Bring an installed schema up to date.
+
+    Raises:
+        SchemaMismatch: rowhooks is not installed, or the schema is newer than this code.
+    """
+    with connection(target) as conn:
+        if current_revision(conn) is None:
+            raise SchemaMismatch("rowhooks is not installed in this database", hint="run: rowhooks init")
+    return install(target, Roles())
+
+
+def uninstall(target: Target) -> list[str]:
+    """Remove every trigger, function, table and role that rowhooks made; user's rows are never touched.
+
+    Returns:
+        The roles that stay, each because another database of the cluster still needs it or it was there before.
+
+    Raises:
+        SchemaMismatch: rowhooks is not installed.
+    """
+    with connection(target) as conn:
+        if current_revision(conn) is None:
+            raise SchemaMismatch("rowhooks is not installed in this database", hint="there is nothing to uninstall")
+        conn.execute(_INSTALL_LOCK)
+        roles = _installed_roles(conn)
+        created = conn.execute(
+            "select owner_role_created, daemon_role_created from rowhooks.installation"
+        ).fetchone()
+        assert created is not None
+        tables = conn.execute(
+            "select t.relation::regclass::text, t.relation from rowhooks.tracked_table as t"
+            " join pg_class as c on c.oid = t.relation where t.untracked_at is null order by t.id"
+        ).fetchall()
+        for _, relation in tables:
+            conn.execute("select rowhooks.untrack(%s::regclass)", (relation,))
+        with translated_errors():
+            conn.execute("drop schema rowhooks cascade")
+        kept: list[str] = []
+        # The daemon's role first: what the owner granted to it hangs on both.
+        for role, ours in ((roles.daemon, created[1]), (roles.owner, created[0])):
+            if not (ours and _drop_role(conn, role)):
+                kept.append(role)
+        return kept
+
+
+def _alembic_config() -> alembic.config.Config:
+    config = alembic.config.Config()
+    # A percent sign in the path would be read as interpolation.
+    config.set_main_option("script_location", str(data_directory("alembic")).replace("%", "%%"))
+    return config
+
+
+def _bind(conn: psycopg.Connection[Any]) -> sqlalchemy.Connection:
+    """Return a SQLAlchemy connection on top of `conn`, for Alembic, which then joins conn's transaction.
+
+    To be called before the transaction begins: SQLAlchemy asks the server its version first, and rolls back.
+    """
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: conn, poolclass=sqlalchemy.StaticPool, pool_reset_on_return=None
+    )
+    return engine.connect()
+
+
+def _migrate(bind: sqlalchemy.Connection) -> None:
+    config = _alembic_config()
+    config.attributes["connection"] = bind
+    # Begun here, the transaction is not Alembic's to commit.
+    bind.begin()
+    alembic.command.upgrade(config, "head")
+
+
+def _replace_functions(conn: psycopg.Connection[Any]) -> None:
+    conn.execute(sql_script("functions"))
+    # The generated functions follow their generator.
+    conn.execute(
+        "select rowhooks.build_capture(t.id) from rowhooks.tracked_table as t"
+        " join pg_class as c on c.oid = t.relation where t.untracked_at is null"
+    )
+
+
+def _installed_roles(conn: psycopg.Connection[Any]) -> Roles:
+    row = conn.execute("select owner_role, daemon_role from rowhooks.installation").fetchone()
+    assert row is not None, "rowhooks.installation is empty"
+    return Roles(*row)
+
+
+@contextlib.contextmanager
+def _as_owner(conn: psycopg.Connection[Any], roles: Roles) -> Iterator[None]:
+    try:
+        conn.execute(sql.SQL("set local role {}").format(sql.Identifier(roles.owner)))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise PermissionDenied(
+            f"role {conn.info.user} may not act as {roles.owner}, which owns schema rowhooks",
+            hint=f"connect as a superuser, or: grant {roles.owner} to {conn.info.user}",
+        ) from error
+    yield
+    conn.execute("reset role")
+
+
+def _ensure_role(conn: psycopg.Connection[Any], role: str) -> bool:
+    if conn.execute("select from pg_roles where rolname = %s", (role,)).fetchone():
+        return False
+    try:
+        conn.execute(sql.SQL("create role {} nologin").format(sql.Identifier(role)))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise PermissionDenied(
+            f"role {conn.info.user} may not create the role {role}",
+            hint=f"let an administrator run: create role {role} nologin; grant {role} to {conn.info.user};"
+            " then repeat; or name existing roles with --owner-role and --daemon-role",
+        ) from error
+    return True
+
+
+def _ensure_membership(conn: psycopg.Connection[Any], role: str) -> None:
+    usable = "set" if conn.info.server_version >= 160000 else "member"
+    row = conn.execute("select pg_has_role(current_user, %s, %s)", (role, usable)).fetchone()
+    if row and row[0]:
+        return
+    try:
+        conn.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(role)))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise PermissionDenied(
+            f"role {conn.info.user} may not act as {role}",
+            hint=f"let an administrator run: grant {role} to {conn.info.user}",
+        ) from error
+
+
+def _create_schema(conn: psycopg.Connection[Any], owner: str) -> None:
+    try:
+        conn.execute(sql.SQL("create schema rowhooks authorization {}").format(sql.Identifier(owner)))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise PermissionDenied(
+            f"role {conn.info.user} may not create a schema in database {conn.info.dbname}",
+            hint=f"let its owner run: grant create on database {conn.info.dbname} to {conn.info.user}",
+        ) from error
+
+
+def _drop_role(conn: psycopg.Connection[Any], role: str) -> bool:
+    try:
+        with conn.transaction():
+            conn.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
+    except (psycopg.errors.DependentObjectsStillExist, psycopg.errors.InsufficientPrivilege):
+        # Another database of this cluster has rowhooks too, or the role is not ours to drop.
+        return False
+    return True

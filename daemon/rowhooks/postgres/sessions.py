@@ -1,0 +1,177 @@
+"""Receivers' sessions: SQLAlchemy over psycopg, one transaction a run, marked as the receiver's."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Awaitable
+from typing import Any
+
+import psycopg
+import sqlalchemy
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session
+
+from rowhooks.domain.run import Outcome, Run
+from rowhooks.pipeline.ports import AlreadyRecorded
+from rowhooks.postgres.objects import RowObject
+from rowhooks.postgres.results import RECORD_ENTRY, RECORD_ONE, entry_row, result_row
+
+logger = logging.getLogger(__name__)
+
+_SERIALIZATION_OR_DEADLOCK = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+
+
+class ReceiverSession(Session):
+    """A session whose transaction belongs to the run.
+
+    Args:
+        run_key: what rowhooks.receiver is set to, for the length of each of its transactions.
+    """
+
+    def __init__(self, *args: Any, run_key: str, **kwargs: Any) -> None:
+        super().__init__(*args, expire_on_commit=False, **kwargs)
+        sqlalchemy.event.listen(self, "after_begin", self._mark)
+        self._run_key = run_key
+
+    def _mark(self, session: Session, transaction: Any, connection: sqlalchemy.Connection) -> None:
+        # Local to the transaction, so that it cannot leak through a pool, here or in a pooler.
+        connection.exec_driver_sql("select set_config('rowhooks.receiver', %s, true)", (self._run_key,))
+
+    def commit(self) -> None:
+        """Flush only: the run commits, together with its result."""
+        self.flush()
+
+    def commit_run(self, outcome: Outcome, lease: uuid.UUID) -> None:
+        """Write the result and commit.
+
+        Raises:
+            AlreadyRecorded: the run stands on record; nothing of this transaction remains.
+        """
+        self.flush()
+        connection = self.connection()
+        if connection.exec_driver_sql(RECORD_ONE, result_row(outcome, lease)).first() is None:
+            self.rollback()
+            raise AlreadyRecorded
+        if outcome.entries:
+            rows = [entry_row(outcome.run.id, entry) for entry in outcome.entries]
+            connection.exec_driver_sql(RECORD_ENTRY, rows)
+        super().commit()
+
+
+class SyncWorkspace:
+    """The workspace of a plain `def` receiver; used by one thread."""
+
+    def __init__(self, engine: sqlalchemy.Engine, run_key: str, lease: uuid.UUID) -> None:
+        self._engine = engine
+        self._run_key = run_key
+        self._lease = lease
+        self._session: ReceiverSession | None = None
+
+    @property
+    def used(self) -> bool:
+        """Whether the receiver has used its session."""
+        return self._session is not None
+
+    @property
+    def session(self) -> ReceiverSession:
+        """The run's session, opened when it is first used."""
+        if self._session is None:
+            self._session = ReceiverSession(self._engine, run_key=self._run_key)
+        return self._session
+
+    def attach(self, changed_object: Any) -> None:
+        """Let an object's save(), delete() and refresh_from_db() work on this workspace."""
+        if isinstance(changed_object, RowObject):
+            changed_object.attach(self)
+
+    def with_session(self, work: Any) -> None:
+        """Do some work on the session."""
+        work(self.session)
+
+    def commit(self, outcome: Outcome) -> None:
+        """Write the result beside the receiver's writes and commit both."""
+        self.session.commit_run(outcome, self._lease)
+        self.session.close()
+
+    def rollback(self) -> None:
+        """Undo what the receiver wrote and give the connection back."""
+        try:
+            self.session.close()
+        except SQLAlchemyError as error:
+            # The connection is lost, and with it the transaction.
+            logger.warning("rolling back: %s", error)
+            self.session.invalidate()
+
+
+class AsyncWorkspace:
+    """The workspace of an `async def` receiver; its methods return awaitables."""
+
+    def __init__(self, engine: AsyncEngine, run_key: str, lease: uuid.UUID) -> None:
+        self._engine = engine
+        self._run_key = run_key
+        self._lease = lease
+        self._session: AsyncSession | None = None
+
+    @property
+    def used(self) -> bool:
+        """Whether the receiver has used its session."""
+        return self._session is not None
+
+    @property
+    def session(self) -> AsyncSession:
+        """The run's session, opened when it is first used."""
+        if self._session is None:
+            self._session = AsyncSession(self._engine, sync_session_class=ReceiverSession, run_key=self._run_key)
+        return self._session
+
+    def attach(self, changed_object: Any) -> None:
+        """Let an object's save(), delete() and refresh_from_db() work on this workspace."""
+        if isinstance(changed_object, RowObject):
+            changed_object.attach(self)
+
+    def with_session(self, work: Any) -> Awaitable[None]:
+        """Do some work on the session."""
+        return self.session.run_sync(work)
+
+    async def commit(self, outcome: Outcome) -> None:
+        """Write the result beside the receiver's writes and commit both."""
+        await self.session.run_sync(lambda session: session.commit_run(outcome, self._lease))  # type: ignore[attr-defined]
+        await self.session.close()
+
+    async def rollback(self) -> None:
+        """Undo what the receiver wrote and give the connection back."""
+        try:
+            await self.session.close()
+        except SQLAlchemyError as error:
+            # The connection is lost, and with it the transaction.
+            logger.warning("rolling back: %s", error)
+            await self.session.invalidate()
+
+
+class Workspaces:
+    """Makes workspaces on two pools, one for each kind of receiver."""
+
+    def __init__(self, engine: sqlalchemy.Engine, async_engine: AsyncEngine, lease: uuid.UUID) -> None:
+        self._engine = engine
+        self._async_engine = async_engine
+        self._lease = lease
+
+    def open(self, run: Run, *, asynchronous: bool) -> SyncWorkspace | AsyncWorkspace:
+        """Return a workspace for one attempt of a run; nothing is connected yet."""
+        if asynchronous:
+            return AsyncWorkspace(self._async_engine, run.key, self._lease)
+        return SyncWorkspace(self._engine, run.key, self._lease)
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Say whether an error may pass by itself: serialization failure, deadlock, lost connection."""
+        cause: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            return True
+        if isinstance(cause, _SERIALIZATION_OR_DEADLOCK):
+            return True
+        # An operational error that no server sent is a lost connection.
+        return isinstance(cause, psycopg.OperationalError) and (
+            cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P"))
+        )

@@ -1,0 +1,1 @@
+"""What users subclass, and how their modules are found and registered."""

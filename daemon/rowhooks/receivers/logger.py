@@ -1,0 +1,112 @@
+"""`self.logger`: the standard logging API; each line goes into the run's log and into the daemon's own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rowhooks.domain.run import LogEntry
+
+SUCCESS = 25
+FAILURE = 35
+"""Between WARNING and ERROR: something went wrong that the receiver expected."""
+
+LEVELS = {
+    logging.DEBUG: "debug",
+    logging.INFO: "info",
+    SUCCESS: "success",
+    logging.WARNING: "warning",
+    FAILURE: "failure",
+    logging.ERROR: "error",
+    logging.CRITICAL: "critical",
+}
+JOBS_LOGGER = "rowhooks.jobs"
+
+logging.addLevelName(SUCCESS, "SUCCESS")
+logging.addLevelName(FAILURE, "FAILURE")
+
+
+class RunLogger(logging.LoggerAdapter[logging.Logger]):
+    """The logger of one run.
+
+    `extra` may hold `object` (the row a line speaks of), `grouping` (a heading) and `skip_db_logging` (True keeps the
+    line out of the run's log), as in Nautobot.
+
+    Args:
+        class_path: module.Class of the receiver.
+        fields: what every line carries in the daemon's own log.
+        entries: where the run's lines are collected.
+    """
+
+    def __init__(self, class_path: str, fields: Mapping[str, Any], entries: list[LogEntry]) -> None:
+        super().__init__(logging.getLogger(f"{JOBS_LOGGER}.{class_path}"), fields)
+        self._entries = entries
+        self._level = logging.DEBUG
+
+    def setLevel(self, level: int | str) -> None:  # noqa: N802  (the name is logging's)
+        """Leave out this run's lines below a level."""
+        self._level = logging.getLevelNamesMapping()[level.upper()] if isinstance(level, str) else level
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802
+        """Say whether this run keeps lines of a level."""
+        return level >= self._level
+
+    def getEffectiveLevel(self) -> int:  # noqa: N802
+        """Return the level set by setLevel()."""
+        return self._level
+
+    def success(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log a line with level `success`."""
+        self.log(SUCCESS, msg, *args, **kwargs)
+
+    def failure(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log a line with level `failure`."""
+        self.log(FAILURE, msg, *args, **kwargs)
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Add the run's fields to a line."""
+        given = dict(kwargs.get("extra") or {})
+        subject = given.pop("object", None)
+        own = {"rowhooks_entries": self._entries, "rowhooks_object": subject}
+        kwargs["extra"] = {**given, **(self.extra or {}), **own}
+        return msg, kwargs
+
+
+class EntryHandler(logging.Handler):
+    """Puts receivers' lines into their run's log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append one line to the entries of the run it belongs to."""
+        entries = getattr(record, "rowhooks_entries", None)
+        if entries is None or getattr(record, "skip_db_logging", False):
+            return
+        try:
+            entries.append(_entry(record))
+        except Exception:  # what a line's arguments do when they are formatted must not fail the run
+            self.handleError(record)
+
+
+def _entry(record: logging.LogRecord) -> LogEntry:
+    message = record.getMessage()
+    if record.exc_info:
+        message += "\n" + logging.Formatter().formatException(record.exc_info)
+    subject = getattr(record, "rowhooks_object", None)
+    return LogEntry(
+        time=datetime.fromtimestamp(record.created, UTC),
+        level=LEVELS.get(record.levelno) or LEVELS[max((n for n in LEVELS if n <= record.levelno), default=logging.DEBUG)],
+        message=message,
+        grouping=str(getattr(record, "grouping", "")),
+        object_type=getattr(type(subject), "__rowhooks_table__", None),
+        object_repr=None if subject is None else str(subject),
+    )
+
+
+def collect_entries() -> None:
+    """Send what receivers log into their runs' logs; called once, when the daemon starts."""
+    jobs = logging.getLogger(JOBS_LOGGER)
+    # Every level is kept in the run's log; the daemon's own log filters at its handlers.
+    jobs.setLevel(logging.DEBUG)
+    if not any(isinstance(handler, EntryHandler) for handler in jobs.handlers):
+        jobs.addHandler(EntryHandler())

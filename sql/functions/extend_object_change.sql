@@ -1,0 +1,40 @@
+-- Purpose: make the log's partitions ahead of the ids in use.
+-- Parameters: width  ids a partition holds
+--             ahead  partitions to have beyond the one in use
+-- Returns: how many were made
+-- Reads:   the sequence of rowhooks.object_change
+-- The new partition is made by itself and then attached: that takes no lock that a writer waits for.
+create or replace function rowhooks.extend_object_change(width bigint default 1000000, ahead integer default 2)
+returns integer
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  current_id bigint;
+  lower_id bigint;
+  partition_name text;
+  made integer := 0;
+begin
+  -- One at a time: two daemons may start together.
+  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('rowhooks.extend_object_change', 0));
+  select s.last_value into current_id from rowhooks.object_change_id_seq as s;
+  for step in 0..ahead loop
+    lower_id := (current_id / width + step) * width;
+    partition_name := pg_catalog.format('object_change_%s', lower_id);
+    continue when pg_catalog.to_regclass(pg_catalog.format('rowhooks.%I', partition_name)) is not null;
+    -- Ids of this span that are in the default partition already would make the attachment fail.
+    continue when exists (
+      select from rowhooks.object_change_default as d where d.id >= lower_id and d.id < lower_id + width
+    );
+    execute pg_catalog.format(
+      'create table rowhooks.%I (like rowhooks.object_change including defaults including constraints)', partition_name
+    );
+    execute pg_catalog.format(
+      'alter table rowhooks.object_change attach partition rowhooks.%I for values from (%s) to (%s)',
+      partition_name, lower_id, lower_id + width
+    );
+    made := made + 1;
+  end loop;
+  return made;
+end
+$$;

@@ -1,0 +1,25 @@
+-- Purpose: nobody has a right on anything here but the owner and, by name, the daemon's role.
+-- Reads:   rowhooks.installation
+revoke all on schema rowhooks from public;
+revoke all on all tables in schema rowhooks from public;
+revoke execute on all functions in schema rowhooks from public;
+
+do $$
+declare
+  daemon_role constant text := (select format('%I', i.daemon_role) from rowhooks.installation as i);
+begin
+  execute format('grant usage on schema rowhooks to %s', daemon_role);
+  -- The log and what describes it are read, never written.
+  execute format(
+    'grant select on rowhooks.alembic_version, rowhooks.installation, rowhooks.tracked_table, rowhooks.object_change, rowhooks.configuration, '
+    'rowhooks.object_change_id_seq, rowhooks.changes, rowhooks.results to %s', daemon_role
+  );
+  execute format('grant select, insert, update, delete on rowhooks.job, rowhooks.job_hook, rowhooks.job_hook_table to %s', daemon_role);
+  execute format('grant select, insert, update on rowhooks.job_result to %s', daemon_role);
+  execute format('grant select, insert on rowhooks.job_log_entry to %s', daemon_role);
+  execute format('grant select, update on rowhooks.feed to %s', daemon_role);
+  execute format('grant usage on sequence rowhooks.job_result_id_seq to %s', daemon_role);
+  execute format('grant execute on function rowhooks.resume_after_restore() to %s', daemon_role);
+  execute format('grant execute on function rowhooks.extend_object_change(bigint, integer) to %s', daemon_role);
+end
+$$;

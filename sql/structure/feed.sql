@@ -1,0 +1,33 @@
+-- How far the feed has been dealt with, and who leads: one row.
+create table rowhooks.feed (
+  singleton boolean not null default true,
+  -- Every change visible in this snapshot has been dealt with.
+  snapshot pg_snapshot not null default pg_current_snapshot(),
+  -- The batch in hand is what this snapshot sees and the former does not; null between batches.
+  target pg_snapshot,
+  -- Of the batch in hand, every change up to this id has been dealt with.
+  after_id bigint not null default 0,
+  -- The highest id of all batches before the one in hand: what `snapshot` does not know by its xmax lies above it.
+  highest_id bigint not null default 0,
+  -- Transaction ids mean nothing in another cluster.
+  system_identifier bigint not null default (pg_control_system()).system_identifier,
+  -- The leadership in force: a new uuid each time a daemon takes the lead.
+  lease uuid,
+  leader text,
+  leader_since timestamptz,
+  moved_at timestamptz not null default now(),
+  constraint feed_pkey primary key (singleton),
+  constraint feed_is_one_row check (singleton)
+);
+
+-- Raised by every change of jobs, hooks and tracked tables; the feed reads it with each batch, in the same snapshot,
+-- so that a change is never matched against a configuration older than itself.
+create table rowhooks.configuration (
+  singleton boolean not null default true,
+  version bigint not null default 1,
+  constraint configuration_pkey primary key (singleton),
+  constraint configuration_is_one_row check (singleton)
+);
+
+insert into rowhooks.feed default values;
+insert into rowhooks.configuration default values;

@@ -1,0 +1,14 @@
+-- What this installation is: one row, written by `rowhooks init`.
+create table rowhooks.installation (
+  singleton boolean not null default true,
+  -- Part of every run's idempotency key, so that two databases never hand the same key to an outside system.
+  id uuid not null default gen_random_uuid(),
+  owner_role name not null,
+  daemon_role name not null,
+  -- `uninstall` drops only the roles that `init` created.
+  owner_role_created boolean not null,
+  daemon_role_created boolean not null,
+  installed_at timestamptz not null default now(),
+  constraint installation_pkey primary key (singleton),
+  constraint installation_is_one_row check (singleton)
+);

@@ -86,7 +86,7 @@ class Daemon:
                 return await lead.run()
             except (ConnectionFailed, LeadershipLost) as error:
                 failures = 1 if lead.was_ready else failures + 1
-                delay = min(LONGEST_BACKOFF, 0.2 * 2**failures) * random.uniform(0.5, 1.0)  # noqa: S311
+                delay = min(LONGEST_BACKOFF, 0.2 * 2**failures) * random.uniform(0.5, 1.0)
                 logger.warning("%s; attempt %d, next in %.1f s", error.message, failures, delay)
                 await _first_of(self._stopping.wait(), asyncio.sleep(delay))
         return 0

@@ -110,4 +110,3 @@ class ReceiverCatalog(Protocol):
 
 class AlreadyRecorded(Exception):
     """The run stands on record, by an earlier attempt whose answer was lost or by another leader."""
-

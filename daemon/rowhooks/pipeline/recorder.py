@@ -59,9 +59,7 @@ class Recorder:
                 self._arrived.clear()
             steps = [entry.step for entry in group if entry.step is not None]
             position = self._progress.position_after(steps)
-            await self._sink.record(
-                _unrecorded(group), position if position != self._stored else None
-            )
+            await self._sink.record(_unrecorded(group), position if position != self._stored else None)
             self._stored = position
             self._progress.record(steps)
             self.room.set()

@@ -65,7 +65,7 @@ class Runner:
                 outcome = await asyncio.get_running_loop().run_in_executor(self._threads, drive, steps)
             if outcome is not None:
                 return outcome
-            await asyncio.sleep(TRANSIENT_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311
+            await asyncio.sleep(TRANSIENT_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
             attempt += 1
             changed_object = await self._reload(run)
 

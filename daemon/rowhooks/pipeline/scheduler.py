@@ -202,7 +202,9 @@ class Scheduler:
     def _log(outcome: Outcome) -> None:
         fields = outcome.run.log_fields()
         if outcome.exception_type is None:
-            logger.info("run %d of %s: %s", outcome.run.id, outcome.run.hook.job.class_path, outcome.status, extra=fields)
+            logger.info(
+                "run %d of %s: %s", outcome.run.id, outcome.run.hook.job.class_path, outcome.status, extra=fields
+            )
         else:
             logger.error(
                 "run %d of %s: %s: %s: %s", outcome.run.id, outcome.run.hook.job.class_path, outcome.status,

@@ -52,7 +52,11 @@ select json_build_object(
   'hooks', (
     select coalesce(json_agg(json_build_object(
       'id', h.id, 'name', h.name, 'job', h.job_id, 'enabled', h.enabled, 'enabled_since', h.enabled_since::text,
-      'tables', (select coalesce(json_agg(t.tracked_table_id), '[]') from rowhooks.job_hook_table as t where t.job_hook_id = h.id),
+      'tables', (
+        select coalesce(json_agg(t.tracked_table_id), '[]')
+        from rowhooks.job_hook_table as t
+        where t.job_hook_id = h.id
+      ),
       'create', h.type_create, 'update', h.type_update, 'delete', h.type_delete
     ) order by h.id), '[]')
     from rowhooks.job_hook as h
@@ -107,7 +111,9 @@ class PostgresConfiguration:
             for t in loaded["tables"]
         }
         jobs = {
-            j["id"]: Job(j["id"], j["class_path"], j["name"], j["enabled"], j["installed"], _snapshot(j["enabled_since"]))
+            j["id"]: Job(
+                j["id"], j["class_path"], j["name"], j["enabled"], j["installed"], _snapshot(j["enabled_since"])
+            )
             for j in loaded["jobs"]
         }
         hooks = tuple(

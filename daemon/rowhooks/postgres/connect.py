@@ -57,7 +57,7 @@ class Target:
     def conninfo(self) -> str:
         """The DSN as libpq reads it, with our application name and a connection time-out."""
         given = conninfo_to_dict(self.dsn)
-        defaults = {"application_name": self.application_name, "connect_timeout": CONNECT_TIMEOUT}
+        defaults: dict[str, str | int] = {"application_name": self.application_name, "connect_timeout": CONNECT_TIMEOUT}
         return make_conninfo(self.dsn, **{k: v for k, v in defaults.items() if k not in given})
 
     @property
@@ -95,9 +95,7 @@ class Target:
             arguments["target_session_attrs"] = resolved["target_session_attrs"]
         arguments["ssl"] = _ssl_argument(resolved)
         arguments["timeout"] = float(resolved.get("connect_timeout") or CONNECT_TIMEOUT)
-        arguments["server_settings"] = {
-            name: resolved[name] for name in _ASYNCPG_SETTINGS if resolved.get(name)
-        }
+        arguments["server_settings"] = {name: resolved[name] for name in _ASYNCPG_SETTINGS if resolved.get(name)}
         return arguments
 
 

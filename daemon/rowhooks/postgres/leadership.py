@@ -111,14 +111,14 @@ async def listen(connection: asyncpg.Connection[Any], ring: Callable[[], None], 
     connection.add_termination_listener(lambda _: lost())
 
 
-async def probe(connection: asyncpg.Connection[Any], timeout: float) -> None:
+async def probe(connection: asyncpg.Connection[Any], patience: float) -> None:
     """Make a round trip on a connection: a peer that died silently is noticed.
 
     Raises:
-        ConnectionFailed: no answer within `timeout` seconds.
+        ConnectionFailed: no answer within `patience` seconds.
     """
     with translated():
-        await connection.fetchval("select 1", timeout=timeout)
+        await connection.fetchval("select 1", timeout=patience)
 
 
 async def extend_log(connection: asyncpg.Connection[Any]) -> None:
@@ -136,7 +136,5 @@ async def resume_after_restore(connection: asyncpg.Connection[Any]) -> int:
 async def reserve_result_ids(connection: asyncpg.Connection[Any], count: int) -> list[int]:
     """Return ids for that many results: a run knows its id before it is on record."""
     with translated():
-        rows = await connection.fetch(
-            "select nextval('rowhooks.job_result_id_seq') from generate_series(1, $1)", count
-        )
+        rows = await connection.fetch("select nextval('rowhooks.job_result_id_seq') from generate_series(1, $1)", count)
     return [row[0] for row in rows]

@@ -94,7 +94,7 @@ class RowObject:
         return f"<{self.__rowhooks_table__} {self}>"
 
 
-_TAKEN = {name for name in dir(RowObject)} | {"metadata", "registry"}
+_TAKEN = set(dir(RowObject)) | {"metadata", "registry"}
 
 
 class PostgresObjects:
@@ -120,7 +120,7 @@ class PostgresObjects:
             cls = await self._class(table)
             async with AsyncSession(self._engine) as session:
                 statement = sqlalchemy.text(_select_by_key(table)).bindparams(keys=f"[{','.join(keys)}]")
-                query = sqlalchemy.select(cls, sqlalchemy.column("rowhooks_place"))
+                query: Any = sqlalchemy.select(cls, sqlalchemy.column("rowhooks_place"))
                 rows = (await session.execute(query.from_statement(statement))).all()
                 session.expunge_all()
         except (DBAPIError, psycopg.Error) as error:
@@ -146,13 +146,13 @@ def _reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[Row
     except sqlalchemy.exc.NoSuchTableError as error:
         raise NotFound(f"table {table.name} no longer exists", hint="run: rowhooks doctor") from error
     key = [reflected.c[column] for _, column, _ in table.key]
-    representing = [table.repr_column] if table.repr_column in reflected.c else [column for _, column, _ in table.key]
+    representing = [column.name for column in reflected.c if column.name == table.repr_column]
     cls = type(
         name,
         (RowObject,),
         {
             "__rowhooks_table__": table.name,
-            "__rowhooks_repr__": tuple(representing),
+            "__rowhooks_repr__": tuple(representing or (column for _, column, _ in table.key)),
         },
     )
     registry().map_imperatively(
@@ -169,9 +169,7 @@ def _reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[Row
 
 def _select_by_key(table: TrackedTable) -> str:
     # Names and types were written by the server (quote_ident, format_type); a colon in one is no parameter.
-    condition = " and ".join(
-        f"t.{quoted} = (k.key ->> {_literal(name)})::{type_}" for quoted, name, type_ in table.key
-    )
+    condition = " and ".join(f"t.{quoted} = (k.key ->> {_literal(name)})::{type_}" for quoted, name, type_ in table.key)
     select = f"select t.*, k.place as rowhooks_place from KEYS join {table.quoted_name} as t on {condition}"  # noqa: S608
     keys = "jsonb_array_elements(cast(:keys as jsonb)) with ordinality as k (key, place)"
     return select.replace(":", "\\:").replace("KEYS", keys, 1)

@@ -51,7 +51,9 @@ def head_revision() -> str:
 
 def known_revisions() -> set[str]:
     """Return every schema revision this code knows."""
-    return {script.revision for script in alembic.script.ScriptDirectory.from_config(_alembic_config()).walk_revisions()}
+    return {
+        script.revision for script in alembic.script.ScriptDirectory.from_config(_alembic_config()).walk_revisions()
+    }
 
 
 def current_revision(conn: psycopg.Connection[Any]) -> str | None:
@@ -138,7 +140,7 @@ def install(target: Target, roles: Roles) -> Installed:
             with _as_owner(conn, roles):
                 _migrate(bind)
                 _replace_functions(conn)
-            return Installed(False, head_revision(), roles)
+            return Installed(created=False, revision=head_revision(), roles=roles)
 
         if conn.execute("select from pg_namespace where nspname = 'rowhooks'").fetchone():
             raise Conflict(
@@ -157,7 +159,7 @@ def install(target: Target, roles: Roles) -> Installed:
             )
             _replace_functions(conn)
             conn.execute("select rowhooks.extend_object_change()")
-        return Installed(True, head_revision(), roles)
+        return Installed(created=True, revision=head_revision(), roles=roles)
 
 
 def upgrade(target: Target) -> Installed:
@@ -186,9 +188,7 @@ def uninstall(target: Target) -> list[str]:
             raise SchemaMismatch("rowhooks is not installed in this database", hint="there is nothing to uninstall")
         conn.execute(_INSTALL_LOCK)
         roles = _installed_roles(conn)
-        created = conn.execute(
-            "select owner_role_created, daemon_role_created from rowhooks.installation"
-        ).fetchone()
+        created = conn.execute("select owner_role_created, daemon_role_created from rowhooks.installation").fetchone()
         assert created is not None
         tables = conn.execute(
             "select t.relation::regclass::text, t.relation from rowhooks.tracked_table as t"

@@ -95,7 +95,8 @@ def _entry(record: logging.LogRecord) -> LogEntry:
     subject = getattr(record, "rowhooks_object", None)
     return LogEntry(
         time=datetime.fromtimestamp(record.created, UTC),
-        level=LEVELS.get(record.levelno) or LEVELS[max((n for n in LEVELS if n <= record.levelno), default=logging.DEBUG)],
+        level=LEVELS.get(record.levelno)
+        or LEVELS[max((n for n in LEVELS if n <= record.levelno), default=logging.DEBUG)],
         message=message,
         grouping=str(getattr(record, "grouping", "")),
         object_type=getattr(type(subject), "__rowhooks_table__", None),

@@ -30,5 +30,7 @@ def table(name: str) -> TableType:
     """
     schema, dot, bare = name.partition(".")
     if not (dot and schema and bare):
-        raise ReceiverError(f"table({name!r}) needs schema and table", hint=f"for example table('public.{bare or name}')")
+        raise ReceiverError(
+            f"table({name!r}) needs schema and table", hint=f"for example table('public.{bare or name}')"
+        )
     return TableType(bare, (), {"table_name": name})

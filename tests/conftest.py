@@ -1,0 +1,190 @@
+"""A real PostgreSQL for every test: the embedded one, or the one that ROWHOOKS_TEST_DSN names.
+
+A database with rowhooks installed is made once; each test gets a clone of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pytest_postgresql import factories
+
+from rowhooks.daemon import Daemon
+from rowhooks.demo.embedded import EmbeddedPostgres
+from rowhooks.postgres.connect import Target
+from rowhooks.postgres.schema import Roles, install
+from rowhooks.receivers.registry import Catalog
+from rowhooks.settings import Settings, load_settings
+
+DAEMON_LOGIN = "rowhooks_test_daemon"
+PATIENCE = 30.0
+"""Seconds after which a test gives up waiting; never reached unless something is broken."""
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[SimpleNamespace]:
+    """The server, in the form pytest-postgresql's `depends_on` asks for."""
+    given = os.environ.get("ROWHOOKS_TEST_DSN")
+    with contextlib.ExitStack() as stack:
+        if given is None:
+            embedded = EmbeddedPostgres(settings={"max_prepared_transactions": "10"})
+            stack.enter_context(embedded)
+            given = embedded.dsn()
+        options = conninfo_to_dict(given)
+        yield SimpleNamespace(
+            host=options.get("host", "localhost"),
+            port=int(options.get("port") or 5432),
+            user=options.get("user", "postgres"),
+            password=options.get("password") or "",
+            options="",
+            maintenance_dbname=options.get("dbname", "postgres"),
+            template_dbname="template1",
+        )
+
+
+def install_rowhooks(**options: Any) -> None:
+    """Install rowhooks in the template database, and a login that is the daemon's."""
+    dsn = make_conninfo("", **{name: value for name, value in options.items() if name in _CONNECT and value})
+    install(Target(dsn), Roles())
+    with psycopg.connect(dsn) as conn:
+        if not conn.execute("select from pg_roles where rolname = %s", (DAEMON_LOGIN,)).fetchone():
+            conn.execute(sql.SQL("create role {} login in role rowhooks_daemon").format(sql.Identifier(DAEMON_LOGIN)))
+
+
+_CONNECT = ("host", "port", "user", "password", "dbname")
+
+postgresql_noproc = factories.postgresql_noproc(depends_on="server", dbname="rowhooks_test", load=[install_rowhooks])
+postgresql = factories.postgresql("postgresql_noproc")
+
+
+@pytest.fixture
+def dsn(postgresql: psycopg.Connection[Any]) -> str:
+    """The administrator's DSN of this test's database, with rowhooks installed and no table in it."""
+    info = postgresql.info
+    return make_conninfo("", host=info.host, port=info.port, user=info.user, password=info.password, dbname=info.dbname)
+
+
+@pytest.fixture
+def daemon_dsn(dsn: str) -> str:
+    """The same database for the daemon's login, which has the daemon's role and nothing else."""
+    return make_conninfo(dsn, user=DAEMON_LOGIN)
+
+
+@pytest.fixture
+def db(dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    """An administrator's connection that commits each statement."""
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        yield conn
+
+
+@pytest.fixture
+def empty_dsn(server: SimpleNamespace) -> Iterator[str]:
+    """A database without rowhooks."""
+    name = f"empty_{uuid.uuid4().hex[:12]}"
+    base = make_conninfo("", host=server.host, port=server.port, user=server.user, password=server.password)
+    with psycopg.connect(make_conninfo(base, dbname=server.maintenance_dbname), autocommit=True) as admin:
+        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        yield make_conninfo(base, dbname=name)
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def device(db: psycopg.Connection[Any]) -> str:
+    """A tracked table, `dcim.device`, that the daemon's role may read and write."""
+    db.execute("create schema dcim")
+    db.execute("create table dcim.device (id integer primary key, name text not null, serial text)")
+    db.execute("select rowhooks.track('dcim.device')")
+    db.execute("grant usage on schema dcim to rowhooks_daemon")
+    db.execute("grant select, insert, update, delete on dcim.device to rowhooks_daemon")
+    return "dcim.device"
+
+
+def add_hook(
+    conn: psycopg.Connection[Any], job: type, table: str, actions: str = "create update delete", name: str | None = None
+) -> int:
+    """Enable a job, which may not be known to the database yet, and make a hook that starts it."""
+    class_path = f"{job.__module__}.{job.__qualname__}"
+    conn.execute(
+        "insert into rowhooks.job (class_path, kind, name, enabled) values (%s, 'hook', %s, true)"
+        " on conflict (class_path) do update set enabled = true",
+        (class_path, job.__name__),
+    )
+    row = conn.execute(
+        """
+        with hook as (
+          insert into rowhooks.job_hook (name, job_id, type_create, type_update, type_delete)
+          select %(name)s, j.id, %(actions)s ~ 'create', %(actions)s ~ 'update', %(actions)s ~ 'delete'
+          from rowhooks.job as j where j.class_path = %(class_path)s
+          returning id
+        )
+        insert into rowhooks.job_hook_table (job_hook_id, tracked_table_id)
+        select h.id, t.id from hook as h cross join rowhooks.tracked_table as t
+        where t.relation = %(table)s::regclass and t.untracked_at is null
+        returning job_hook_id
+        """,
+        {"name": name or job.__name__, "actions": actions, "class_path": class_path, "table": table},
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def eventually(condition: Callable[[], Any]) -> Any:
+    """Return the first true value of a condition."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{condition} did not become true within {PATIENCE} s"
+        await asyncio.sleep(0.01)
+
+
+def is_settled(conn: psycopg.Connection[Any]) -> bool:
+    """Say whether every committed change has been dealt with and every run has ended."""
+    row = conn.execute(
+        """
+        select
+          f.target is null
+          and not exists (
+            select from rowhooks.object_change as c where not pg_visible_in_snapshot(c.transaction_id, f.snapshot)
+          )
+          and not exists (select from rowhooks.job_result as r where r.finished_at is null)
+        from rowhooks.feed as f
+        """
+    ).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
+async def settled(conn: psycopg.Connection[Any]) -> None:
+    """Wait until the daemon has dealt with every committed change."""
+    await eventually(lambda: is_settled(conn))
+
+
+@contextlib.asynccontextmanager
+async def running_daemon(dsn: str, *receivers: type, **given: Any) -> AsyncIterator[Daemon]:
+    """Run a daemon in this process, with these receivers; it is ready when the block begins."""
+    settings: Settings = load_settings(dsn=dsn, **{"poll_interval": 60.0, "grace_period": 5.0, **given})
+    daemon = Daemon(settings, Catalog(list(receivers)))
+    task = asyncio.create_task(daemon.run())
+    ready = asyncio.create_task(daemon.ready.wait())
+    await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+    ready.cancel()
+    if task.done():
+        task.result()
+    try:
+        yield daemon
+    finally:
+        daemon.stop()
+        await asyncio.wait_for(task, PATIENCE)

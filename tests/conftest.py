@@ -58,7 +58,7 @@ def install_rowhooks(**options: Any) -> None:
     dsn = make_conninfo("", **{name: value for name, value in options.items() if name in _CONNECT and value})
     install(Target(dsn), Roles())
     with psycopg.connect(dsn) as conn:
-        if not conn.execute("select from pg_roles where rolname = %s", (DAEMON_LOGIN,)).fetchone():
+        if not conn.execute("select 1 from pg_roles where rolname = %s", (DAEMON_LOGIN,)).fetchone():
             conn.execute(sql.SQL("create role {} login in role rowhooks_daemon").format(sql.Identifier(DAEMON_LOGIN)))
 
 

@@ -1,1 +1,64 @@
-"""The command line."""
+"""The command line. Exit code 0: fine; 1: failed; 2: the command or a setting is wrong."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from rowhooks import __version__
+from rowhooks.cli import changes, hooks, jobs, results, run, schema
+from rowhooks.cli.common import complain
+from rowhooks.domain.errors import RowhooksError
+
+app = typer.Typer(
+    name="rowhooks",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Run small Python classes when rows of a PostgreSQL database change.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rowhooks {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for command in (
+    schema.init, schema.upgrade, schema.uninstall, schema.track, schema.untrack, schema.tables, run.run, schema.status,
+):  # fmt: skip
+    app.command()(command)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(hooks.app, name="hooks")
+app.add_typer(changes.app, name="changes")
+app.add_typer(results.app, name="results")
+app.command()(run.demo)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        # Typer reports usage errors itself, with exit code 2, and ends by SystemExit.
+        app(arguments, prog_name="rowhooks")
+    except RowhooksError as error:
+        complain(error)
+        return error.exit_code
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0

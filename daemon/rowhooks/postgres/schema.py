@@ -142,7 +142,7 @@ def install(target: Target, roles: Roles) -> Installed:
                 _replace_functions(conn)
             return Installed(created=False, revision=head_revision(), roles=roles)
 
-        if conn.execute("select from pg_namespace where nspname = 'rowhooks'").fetchone():
+        if conn.execute("select 1 from pg_namespace where nspname = 'rowhooks'").fetchone():
             raise Conflict(
                 "a schema rowhooks exists already that rowhooks did not make",
                 hint="rename or drop it: alter schema rowhooks rename to ...",
@@ -261,7 +261,7 @@ def _as_owner(conn: psycopg.Connection[Any], roles: Roles) -> Iterator[None]:
 
 
 def _ensure_role(conn: psycopg.Connection[Any], role: str) -> bool:
-    if conn.execute("select from pg_roles where rolname = %s", (role,)).fetchone():
+    if conn.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone():
         return False
     try:
         conn.execute(sql.SQL("create role {} nologin").format(sql.Identifier(role)))

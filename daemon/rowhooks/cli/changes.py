@@ -1,0 +1,134 @@
+"""rowhooks changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from rowhooks.cli.common import (
+    COLOURS,
+    Config,
+    Dsn,
+    Json,
+    Limit,
+    cell,
+    console,
+    print_fields,
+    print_json,
+    print_rows,
+    target,
+)
+from rowhooks.domain.change import ObjectChange, differing_columns
+from rowhooks.postgres import administration
+from rowhooks.postgres.following import follow as follow_log
+from rowhooks.postgres.schema import installed_connection
+
+app = typer.Typer(no_args_is_help=True, help="The log of changed rows.")
+
+Table = Annotated[str | None, typer.Option("--table", help="Only of this table (schema.table).")]
+
+
+@app.command("list")
+def list_(
+    dsn: Dsn = None,
+    config: Config = None,
+    table: Table = None,
+    action: Annotated[str | None, typer.Option("--action", help="create, update, delete or truncate.")] = None,
+    limit: Limit = 20,
+    as_json: Json = False,
+) -> None:
+    """List the newest changes."""
+    with installed_connection(target(dsn, config)) as conn:
+        rows = administration.list_changes(conn, table=table, action=action, limit=limit)
+    for row in rows:
+        row["user"] = row["user_name"] or row["db_user"]
+    print_rows(
+        rows,
+        ["id", "time", "action", "object_type", "object_id", "object_repr", "user"],
+        as_json=as_json,
+        empty="No change is recorded. See which tables are tracked: rowhooks tables",
+    )
+
+
+@app.command()
+def show(
+    change_id: Annotated[int, typer.Argument(metavar="ID")],
+    dsn: Dsn = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Show one change: what differs, who made it, what it started."""
+    with installed_connection(target(dsn, config)) as conn:
+        change = administration.show_change(conn, change_id)
+    if as_json:
+        print_json(change)
+        return
+    print_fields(
+        change,
+        [
+            "id", "time", "action", "object_type", "object_id", "object_repr", "user_name", "db_user", "request_id",
+            "change_context", "receiver", "capture_error", "transaction_id",
+        ],
+    )  # fmt: skip
+    console.print(diff(change["prechange"], change["postchange"]))
+    for run in change["runs"]:
+        line = Text.assemble(
+            "run ", str(run["id"]), " ", cell(run["status"]), f" {run['hook_name']} ({run['class_path']})"
+        )
+        console.print(line)
+
+
+@app.command()
+def follow(dsn: Dsn = None, config: Config = None, table: Table = None, as_json: Json = False) -> None:
+    """Print changes as they are committed, until Ctrl-C."""
+    where = target(dsn, config)
+    with installed_connection(where):
+        pass
+    asyncio.run(_follow(where, table, as_json=as_json))
+
+
+async def _follow(where: Any, table: str | None, *, as_json: bool) -> None:
+    async for change in follow_log(where):
+        if table not in (None, change.changed_object_type):
+            continue
+        if as_json:
+            typer.echo(json.dumps(_as_json(change), default=str, ensure_ascii=False))
+        else:
+            console.print(
+                Text.assemble(
+                    cell(change.time), " ", Text(change.action, style=COLOURS[change.action]),
+                    f" {change.changed_object_type} {change.object_repr} by {change.user_name or change.db_user}",
+                )
+            )  # fmt: skip
+            console.print(diff(change.prechange, change.postchange))
+
+
+def _as_json(change: ObjectChange) -> dict[str, Any]:
+    return {
+        "id": change.id,
+        "time": change.time.isoformat(),
+        "action": change.action,
+        "object_type": change.changed_object_type,
+        "object_id": change.changed_object_id,
+        "object_repr": change.object_repr,
+        "prechange": change.prechange,
+        "postchange": change.postchange,
+        "user_name": change.user_name,
+        "db_user": change.db_user,
+        "request_id": change.request_id,
+        "change_context": change.change_context,
+    }
+
+
+def diff(before: dict[str, Any] | None, after: dict[str, Any] | None) -> Text:
+    """Return the columns that differ, old and new."""
+    lines = Text()
+    for name in differing_columns(before, after):
+        for sign, row, style in (("-", before, "red"), ("+", after, "green")):
+            if row is not None and name in row:
+                lines.append(f"  {sign} {name}: {json.dumps(row[name], ensure_ascii=False)}\n", style=style)
+    return lines

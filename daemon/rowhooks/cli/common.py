@@ -1,0 +1,129 @@
+"""What the commands share: their options, their output, their errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rowhooks.domain.errors import RowhooksError
+from rowhooks.postgres.connect import Target
+from rowhooks.settings import Settings, load_settings
+
+console = Console()
+if not console.is_terminal:
+    # Into a file or a pipe: wide enough that nothing is folded in the middle.
+    console = Console(width=200)
+
+Dsn = Annotated[
+    str | None,
+    typer.Option(
+        "--dsn", help="The database, as a libpq URI or keywords; else ROWHOOKS_DSN, rowhooks.toml, PGHOST ..."
+    ),
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings file; rowhooks.toml in this directory if there.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at the most.")]
+
+COLOURS = {
+    "SUCCESS": "green",
+    "FAILURE": "red",
+    "STARTED": "cyan",
+    "RETRY": "yellow",
+    "PENDING": "blue",
+    "REVOKED": "dim",
+    "create": "green",
+    "update": "yellow",
+    "delete": "red",
+    "truncate": "magenta",
+    "warning": "yellow",
+    "failure": "red",
+    "error": "red",
+    "critical": "red",
+    "success": "green",
+}
+
+
+def complain(error: RowhooksError) -> None:
+    """Say what went wrong, and the way out, on standard error."""
+    typer.secho(f"rowhooks: {error.message}", err=True, fg="red")
+    if error.hint:
+        typer.echo(f"  {error.hint}", err=True)
+
+
+def target(dsn: str | None, config: Path | None) -> Target:
+    """Return the database that the options and settings name."""
+    return Target(settings(dsn, config).dsn)
+
+
+def settings(dsn: str | None, config: Path | None, **given: Any) -> Settings:
+    """Return the settings, with the command line before all else."""
+    return load_settings(config, dsn=dsn, **given)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, and nothing else."""
+    typer.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+
+
+def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
+    """Print a listing.
+
+    Args:
+        rows: what was found.
+        columns: the keys that a table shows; JSON has them all.
+        as_json: print JSON.
+        empty: what to say where there is nothing, with the way to get something.
+    """
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        typer.echo(empty, err=True)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(row[column]) for column in columns))
+    console.print(table)
+
+
+def print_fields(row: dict[str, Any], names: Sequence[str]) -> None:
+    """Print a row's fields below each other, without the empty ones."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name in names:
+        if row[name] is not None and row[name] != "":
+            table.add_row(name.replace("_", " "), cell(row[name]))
+    console.print(table)
+
+
+def cell(value: Any) -> Text:
+    """Return a value as people read it; never read as markup."""
+    if value is None:
+        return Text("")
+    if isinstance(value, bool):
+        return Text("yes" if value else "no", style="" if value else "dim")
+    if isinstance(value, datetime):
+        return Text(value.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3])
+    if isinstance(value, dict):
+        return Text(", ".join(f"{name}={item}" for name, item in value.items()))
+    if isinstance(value, list):
+        return Text(", ".join(map(str, value)))
+    return Text(str(value), style=COLOURS.get(str(value), ""))
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

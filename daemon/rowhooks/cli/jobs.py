@@ -1,0 +1,46 @@
+"""rowhooks jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rowhooks.cli.common import Config, Dsn, Json, print_rows, target
+from rowhooks.postgres import administration
+from rowhooks.postgres.schema import installed_connection
+
+app = typer.Typer(no_args_is_help=True, help="Receiver classes that the daemon has found.")
+
+Name = Annotated[str, typer.Argument(metavar="JOB", help="Class path (module.Class), class name or name.")]
+
+
+@app.command("list")
+def list_(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
+    """List the jobs."""
+    with installed_connection(target(dsn, config)) as conn:
+        rows = administration.list_jobs(conn)
+    print_rows(
+        rows,
+        ["class_path", "name", "enabled", "installed", "hooks"],
+        as_json=as_json,
+        empty="No job is known yet. Name your module in rowhooks.toml and start: rowhooks run",
+    )
+
+
+@app.command()
+def enable(name: Name, dsn: Dsn = None, config: Config = None) -> None:
+    """Enable a job: its hooks start it from now on."""
+    _set(name, dsn, config, enabled=True)
+
+
+@app.command()
+def disable(name: Name, dsn: Dsn = None, config: Config = None) -> None:
+    """Disable a job: its hooks start nothing."""
+    _set(name, dsn, config, enabled=False)
+
+
+def _set(name: str, dsn: Dsn, config: Config, *, enabled: bool) -> None:
+    with installed_connection(target(dsn, config)) as conn:
+        job = administration.set_job_enabled(conn, name, enabled=enabled)
+    typer.echo(f"Job {job['class_path']} is {'enabled' if enabled else 'disabled'}.")

@@ -1,0 +1,64 @@
+"""rowhooks run and rowhooks demo."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from rowhooks.cli.common import Config, Dsn, console, settings
+from rowhooks.daemon import Daemon, handle_signals
+from rowhooks.logs import configure_logging
+from rowhooks.receivers.loading import load_receivers
+from rowhooks.receivers.registry import Catalog
+from rowhooks.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def run(
+    dsn: Dsn = None,
+    config: Config = None,
+    receivers: Annotated[
+        list[str] | None, typer.Option("--receivers", help="A module with receivers: dotted, or a path to a .py file.")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    log_format: Annotated[str | None, typer.Option(help="text or json.")] = None,
+) -> None:
+    """Run the daemon: wait for changes and run the matching receivers. SIGTERM and Ctrl-C end it in good order."""
+    chosen = settings(
+        dsn, config, receivers=tuple(receivers) if receivers else None, log_level=log_level, log_format=log_format
+    )
+    configure_logging(chosen.log_level, chosen.log_format)
+    late = asyncio.run(_serve(chosen))
+    if late:
+        # A plain receiver that never returns keeps its thread alive, and Python would wait for it for ever.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+async def _serve(chosen: Settings) -> int:
+    classes, problems = load_receivers(chosen.receivers, chosen.directory)
+    for problem in problems:
+        logger.error(
+            "receivers' module %s cannot be imported: %s\n%s", problem.module, problem.message, problem.traceback
+        )
+    if not chosen.receivers:
+        logger.warning("no receivers' module is named (receivers = [...] in rowhooks.toml, or --receivers)")
+    daemon = Daemon(chosen, Catalog(classes))
+    handle_signals(daemon)
+    return await daemon.run()
+
+
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Stay up, to look around with psql; Ctrl-C ends it.")] = False,
+) -> None:
+    """Show everything at once, on an embedded PostgreSQL of its own."""
+    from rowhooks.demo.show import run_demo  # the extra's own start-up cost is no other command's
+
+    raise typer.Exit(run_demo(keep=keep, console=console))

@@ -1,0 +1,140 @@
+"""init, upgrade, uninstall, track, untrack, tables, status."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rowhooks.cli.common import (
+    Config,
+    Dsn,
+    Json,
+    complain,
+    print_fields,
+    print_json,
+    print_rows,
+    settings,
+    target,
+)
+from rowhooks.domain.errors import ConnectionFailed, RowhooksError
+from rowhooks.postgres import administration
+from rowhooks.postgres.schema import Roles, install, installed_connection
+from rowhooks.postgres.schema import uninstall as uninstall_schema
+from rowhooks.postgres.schema import upgrade as upgrade_schema
+
+Tables = Annotated[list[str], typer.Argument(help="schema.table, or a glob such as 'public.*'.")]
+
+
+def init(
+    dsn: Dsn = None,
+    config: Config = None,
+    owner_role: Annotated[str | None, typer.Option(help="Role that owns schema rowhooks.")] = None,
+    daemon_role: Annotated[str | None, typer.Option(help="Role that the daemon's login is a member of.")] = None,
+) -> None:
+    """Install schema rowhooks in the database, or bring it up to date; touches no table of yours."""
+    chosen = settings(dsn, config, owner_role=owner_role, daemon_role=daemon_role)
+    installed = install(target(dsn, config), Roles(chosen.owner_role, chosen.daemon_role))
+    done = "installed" if installed.created else "is up to date"
+    typer.echo(f"Schema rowhooks {done} (revision {installed.revision}).")
+    if installed.created:
+        role = installed.roles.daemon
+        typer.echo(
+            "Next:\n"
+            f"  create role rowhooks login password '...' in role {role};   -- the daemon's login\n"
+            f"  grant select, update on <table> to {role};                  -- what receivers may do\n"
+            "  rowhooks track <schema.table>"
+        )
+
+
+def upgrade(dsn: Dsn = None, config: Config = None) -> None:
+    """Bring schema rowhooks up to this release."""
+    installed = upgrade_schema(target(dsn, config))
+    typer.echo(f"Schema rowhooks is at revision {installed.revision}.")
+
+
+def uninstall(
+    dsn: Dsn = None,
+    config: Config = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove every trigger, function, table and role of rowhooks; your rows are not touched."""
+    where = target(dsn, config)
+    if not yes:
+        typer.confirm(f"Remove rowhooks, its history and its results from {where.label}?", abort=True)
+    kept = uninstall_schema(where)
+    typer.echo("rowhooks is removed.")
+    for role in kept:
+        typer.echo(f"Role {role} stays: it was there before, or another database needs it.")
+
+
+def track(
+    tables: Tables,
+    dsn: Dsn = None,
+    config: Config = None,
+    audit_receivers: Annotated[
+        bool, typer.Option("--audit-receivers", help="Record what hook receivers write too; it starts no hook.")
+    ] = False,
+) -> None:
+    """Attach rowhooks' triggers to tables. Repeatable."""
+    failed = False
+    with installed_connection(target(dsn, config)) as conn:
+        conn.commit()
+        for table in administration.find_tables(conn, tables):
+            conn.commit()
+            try:
+                administration.track(conn, table, audit_receivers=audit_receivers)
+            except ConnectionFailed:
+                raise
+            except RowhooksError as error:
+                failed = True
+                complain(error)
+            else:
+                typer.echo(f"Tracking {table}.")
+            conn.commit()
+    if failed:
+        raise typer.Exit(1)
+
+
+def untrack(tables: Tables, dsn: Dsn = None, config: Config = None) -> None:
+    """Detach rowhooks' triggers from tables; their history stays."""
+    with installed_connection(target(dsn, config)) as conn:
+        for table in administration.find_tables(conn, tables):
+            conn.commit()
+            was_tracked = administration.untrack(conn, table)
+            done = "No longer tracking" if was_tracked else "Was not tracking"
+            typer.echo(f"{done} {table}.")
+            conn.commit()
+
+
+def tables(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
+    """List the tracked tables."""
+    with installed_connection(target(dsn, config)) as conn:
+        rows = administration.list_tables(conn)
+    print_rows(
+        rows,
+        ["name", "key_columns", "audit_receivers", "tracked_at"],
+        as_json=as_json,
+        empty="No table is tracked. Track one: rowhooks track schema.table",
+    )
+
+
+def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
+    """Say how rowhooks stands: who leads, how many changes wait, what runs."""
+    with installed_connection(target(dsn, config)) as conn:
+        found = administration.status(conn)
+    if as_json:
+        print_json(found)
+        return
+    if not found["running"]:
+        found["leader"] = "none: no daemon runs (start one: rowhooks run)"
+        found["leader_since"] = None
+    found["backlog"] = f"{found['backlog']} changes"
+    found["lag"] = None if found["lag_seconds"] is None else f"{found['lag_seconds']:.1f} s"
+    print_fields(
+        found,
+        [
+            "database", "schema_revision", "leader", "leader_since", "backlog", "lag", "unfinished_runs",
+            "tables", "enabled_jobs", "enabled_hooks", "last_1000_runs",
+        ],
+    )  # fmt: skip

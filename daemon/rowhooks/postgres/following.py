@@ -1,0 +1,52 @@
+"""The log, followed by somebody who is not the daemon: each committed change once, in commit-safe order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.feed import Position
+from rowhooks.pipeline.listener import Bell
+from rowhooks.pipeline.reader import Reader
+from rowhooks.postgres import leadership
+from rowhooks.postgres.configuration import PostgresConfiguration
+from rowhooks.postgres.connect import Target, connect
+from rowhooks.postgres.feed import PostgresFeed
+from rowhooks.postgres.values import RowDecoder
+
+POLL_INTERVAL = 1.0
+
+
+async def follow(target: Target) -> AsyncIterator[ObjectChange]:
+    """Yield changes from now on, for ever."""
+    connection = await connect(target)
+    try:
+        bell = Bell(POLL_INTERVAL)
+        await leadership.listen(connection, bell.ring, bell.ring)
+        decoder = RowDecoder()
+        feed = PostgresFeed(connection, decoder)
+        configuration = PostgresConfiguration(connection)
+        known = 0
+
+        async def configure(version: int) -> None:
+            nonlocal known
+            if version != known:
+                loaded = await configuration.load()
+                known, feed.tables = loaded.version, loaded.tables
+                decoder.learn(loaded.tables)
+
+        snapshot, _ = await feed.look()
+        reader = Reader(feed, Position(snapshot), 500, configure)
+        while True:
+            bell.answer()
+            part = await reader.next_part()
+            if part is None:
+                await bell.wait()
+                continue
+            for change, _ in part.changes:
+                yield change
+    finally:
+        with contextlib.suppress(asyncio.CancelledError):
+            connection.terminate()

@@ -25,6 +25,10 @@ begin
       or not pg_catalog.pg_visible_in_snapshot(c.transaction_id, stored.target)
     );
   get diagnostics waiting = row_count;
+  -- What had been dealt with must not be taken for a transaction that this cluster has yet to run.
+  update rowhooks.object_change as c
+  set transaction_id = '3'
+  where c.transaction_id > pg_catalog.pg_current_xact_id();
   -- Nothing of this cluster had begun when these were enabled.
   update rowhooks.job set enabled_since = null where enabled_since is not null;
   update rowhooks.job_hook set enabled_since = null where enabled_since is not null;

@@ -23,7 +23,9 @@ class Bell:
     async def wait(self) -> bool:
         """Return True when the bell rang, False when the poll interval (seconds) has passed."""
         try:
-            await asyncio.wait_for(self._rung.wait(), self._poll_interval)
+            # Not wait_for(): before Python 3.12 it loses a cancellation that comes together with the ring.
+            async with asyncio.timeout(self._poll_interval):
+                await self._rung.wait()
         except TimeoutError:
             return False
         return True

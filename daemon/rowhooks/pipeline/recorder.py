@@ -45,7 +45,8 @@ class Recorder:
         """Write groups for ever."""
         while True:
             try:
-                await asyncio.wait_for(self._arrived.wait(), POSITION_INTERVAL)
+                async with asyncio.timeout(POSITION_INTERVAL):
+                    await self._arrived.wait()
                 await asyncio.sleep(GROUP_INTERVAL)
             except TimeoutError:
                 pass  # nothing arrived: the position alone may have moved

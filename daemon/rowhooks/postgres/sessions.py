@@ -36,8 +36,9 @@ class ReceiverSession(Session):
         self._run_key = run_key
 
     def _mark(self, session: Session, transaction: Any, connection: sqlalchemy.Connection) -> None:
-        # Local to the transaction, so that it cannot leak through a pool, here or in a pooler.
-        connection.exec_driver_sql("select set_config('rowhooks.receiver', %s, true)", (self._run_key,))
+        # Local to the transaction, so that it cannot leak through a pool, here or in a pooler. Not by set_config():
+        # after a query the receiver could not choose its isolation level any more.
+        connection.exec_driver_sql(f"set local rowhooks.receiver = {psycopg.sql.Literal(self._run_key).as_string()}")
 
     def commit(self) -> None:
         """Flush only: the run commits, together with its result."""

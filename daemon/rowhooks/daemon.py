@@ -26,7 +26,7 @@ from rowhooks.pipeline.runner import Runner
 from rowhooks.pipeline.scheduler import Scheduler
 from rowhooks.postgres import leadership
 from rowhooks.postgres.configuration import PostgresConfiguration
-from rowhooks.postgres.connect import Target, async_engine, connect, sync_engine
+from rowhooks.postgres.connect import Target, connect
 from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.objects import PostgresObjects
 from rowhooks.postgres.results import PostgresResults
@@ -158,11 +158,10 @@ class Lead:
 
         threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="receiver")
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
-        engine = sync_engine(self._target, settings.threads)
-        stack.callback(engine.dispose)
-        # One more: the loader's own.
-        aengine = async_engine(self._target, settings.async_connections + 1)
-        stack.push_async_callback(aengine.dispose)
+        workspaces = Workspaces(
+            self._target, self._lease, threads=settings.threads, async_connections=settings.async_connections
+        )
+        stack.push_async_callback(workspaces.close)
 
         self._feed_connection = feed_connection
         self._configurations = PostgresConfiguration(feed_connection)
@@ -170,8 +169,7 @@ class Lead:
         self._results = PostgresResults(record_connection, self._lease)
         self._progress = Progress(self._leadership.position)
         self._recorder = Recorder(self._results, self._progress)
-        workspaces = Workspaces(engine, aengine, self._lease)
-        loader = PostgresObjects(aengine)
+        loader = PostgresObjects(workspaces.async_engine)
         self._runner = Runner(self._catalog, workspaces, threads, lambda run: self._scheduler.reload(run))
         self._scheduler = Scheduler(
             self._runner, self._recorder, loader, self._catalog, tasks=settings.tasks, threads=settings.threads

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 
+from rowhooks.domain.errors import ConnectionFailed, DatabaseError, PermissionDenied
+from rowhooks.domain.feed import Position
 from rowhooks.domain.run import STARTED, Outcome
 from rowhooks.pipeline.ports import ResultSink
 from rowhooks.pipeline.progress import Progress, Step
+from rowhooks.pipeline.runner import failed
+
+logger = logging.getLogger(__name__)
 
 GROUP_INTERVAL = 0.02
 """Seconds a result waits for others to be written with."""
@@ -60,10 +66,31 @@ class Recorder:
                 self._arrived.clear()
             steps = [entry.step for entry in group if entry.step is not None]
             position = self._progress.position_after(steps)
-            await self._sink.record(_unrecorded(group), position if position != self._stored else None)
+            await self._write(_unrecorded(group), position if position != self._stored else None)
             self._stored = position
             self._progress.record(steps)
             self.room.set()
+
+    async def _write(self, outcomes: list[Outcome], position: Position | None) -> None:
+        try:
+            await self._sink.record(outcomes, position)
+        except (ConnectionFailed, PermissionDenied):
+            raise
+        except DatabaseError:
+            # One result that the server does not take must not keep the others from being recorded, nor come again
+            # and again: it is found, and recorded as a failure that says so.
+            for outcome in outcomes:
+                await self._write_alone(outcome)
+            await self._sink.record([], position)
+
+    async def _write_alone(self, outcome: Outcome) -> None:
+        try:
+            await self._sink.record([outcome], None)
+        except (ConnectionFailed, PermissionDenied):
+            raise
+        except DatabaseError as error:
+            logger.exception("the result cannot be recorded as it is", extra=outcome.run.log_fields())
+            await self._sink.record([failed(outcome.run, outcome.started_at, error, [])], None)
 
 
 def _unrecorded(group: list[Entry]) -> list[Outcome]:

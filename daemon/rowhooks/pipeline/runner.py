@@ -17,6 +17,7 @@ from concurrent.futures import Executor
 from datetime import datetime
 from typing import Any
 
+from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.run import FAILURE, SUCCESS, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.ports import AlreadyRecorded, ReceiverCatalog, Workspace, WorkspaceFactory
 
@@ -105,7 +106,7 @@ def drive(steps: Steps) -> Outcome | None:
             try:
                 answer = step()
             except BaseException as error:
-                step = steps.throw(error)
+                step = steps.throw(_own(error))
             else:
                 step = steps.send(answer)
     except StopIteration as end:
@@ -123,7 +124,9 @@ async def drive_asynchronously(steps: Steps) -> Outcome | None:
                 if inspect.isawaitable(answer):
                     answer = await answer
             except BaseException as error:
-                step = steps.throw(error)
+                task = asyncio.current_task()
+                cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+                step = steps.throw(error if cancelled else _own(error))
             else:
                 step = steps.send(answer)
     except StopIteration as end:
@@ -131,13 +134,23 @@ async def drive_asynchronously(steps: Steps) -> Outcome | None:
         return outcome
 
 
+def _own(error: BaseException) -> BaseException:
+    """Return what a receiver raised, in a form that cannot be taken for our own cancelling of it."""
+    if not isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return error
+    mistaken = ReceiverError(f"the receiver raised {type(error).__name__} by itself")
+    mistaken.__cause__ = error
+    return mistaken
+
+
 def succeeded(
     run: Run, started_at: datetime, value: Any, entries: list[LogEntry], *, recorded: bool = False
 ) -> Outcome:
     """Return the outcome of a receiver that returned; its value is kept where JSON can hold it."""
     try:
-        result = None if value is None else json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
+        result = None if value is None else json.dumps(value, allow_nan=False, ensure_ascii=False)
+    except Exception:  # a value's own methods may raise anything
+        logger.info("the receiver's return value is not kept: JSON cannot hold it", extra=run.log_fields())
         result = None
     return Outcome(run, SUCCESS, started_at, now(), result, entries=tuple(entries), recorded=recorded)
 
@@ -150,11 +163,18 @@ def failed(run: Run, started_at: datetime, error: BaseException, entries: list[L
         started_at,
         now(),
         exception_type=f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
-        exception_message=str(error),
+        exception_message=_message(error),
         traceback="".join(traceback.format_exception(error)),
         entries=tuple(entries),
     )
 
 
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as problem:  # an exception's own __str__ may fail
+        return f"(its message cannot be shown: {type(problem).__name__})"
+
+
 def _one_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (_message(error).strip() or type(error).__name__).splitlines()[0]

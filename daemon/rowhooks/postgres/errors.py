@@ -12,9 +12,13 @@ from rowhooks.domain.errors import ConnectionFailed, DatabaseError, PermissionDe
 LOST_CONNECTION = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # What asyncpg says when it is used after the server's farewell has arrived.
+    asyncpg.InternalClientError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
+    # A full disk, too many connections: the server may recover, and nothing is lost by waiting for it.
+    asyncpg.InsufficientResourcesError,
     OSError,
     TimeoutError,
 )

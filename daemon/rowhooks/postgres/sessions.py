@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from rowhooks.domain.run import Outcome, Run
 from rowhooks.pipeline.ports import AlreadyRecorded
+from rowhooks.postgres.connect import Target, async_engine, sync_engine
 from rowhooks.postgres.objects import RowObject
 from rowhooks.postgres.results import RECORD_ENTRY, RECORD_ONE, entry_row, result_row
 
@@ -152,17 +153,37 @@ class AsyncWorkspace:
 
 
 class Workspaces:
-    """Makes workspaces on two pools, one for each kind of receiver."""
+    """Makes workspaces on two pools, one for each kind of receiver.
 
-    def __init__(self, engine: sqlalchemy.Engine, async_engine: AsyncEngine, lease: uuid.UUID) -> None:
-        self._engine = engine
-        self._async_engine = async_engine
+    Args:
+        target: the database.
+        lease: the leadership under which runs are recorded.
+        threads: connections for plain receivers.
+        async_connections: connections for asynchronous receivers, and one more for loading objects.
+    """
+
+    def __init__(self, target: Target, lease: uuid.UUID, *, threads: int, async_connections: int) -> None:
         self._lease = lease
+        self._closed = False
+        self._engine = sync_engine(target, threads)
+        self.async_engine = async_engine(target, async_connections + 1)
+        sqlalchemy.event.listen(self._engine, "checkin", self._returned)
+
+    def _returned(self, connection: psycopg.Connection[Any] | None, record: Any) -> None:
+        # A receiver that was left behind has ended after all; nobody else will close what it used.
+        if self._closed and connection is not None:
+            connection.close()
+
+    async def close(self) -> None:
+        """Close the pools; what a plain receiver still uses is closed when it gives it back."""
+        self._closed = True
+        self._engine.dispose()
+        await self.async_engine.dispose()
 
     def open(self, run: Run, *, asynchronous: bool) -> SyncWorkspace | AsyncWorkspace:
         """Return a workspace for one attempt of a run; nothing is connected yet."""
         if asynchronous:
-            return AsyncWorkspace(self._async_engine, run.key, self._lease)
+            return AsyncWorkspace(self.async_engine, run.key, self._lease)
         return SyncWorkspace(self._engine, run.key, self._lease)
 
     def is_transient(self, error: BaseException) -> bool:

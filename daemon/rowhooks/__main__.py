@@ -1,0 +1,5 @@
+"""`python -m rowhooks`: the command line."""
+
+from rowhooks.cli import main
+
+main()

@@ -1,0 +1,183 @@
+"""The daemon as a process: signals, sudden death, a server that goes away."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from rowhooks.demo.embedded import EmbeddedPostgres
+from rowhooks.postgres.connect import Target
+from rowhooks.postgres.schema import Roles, install
+from tests.conftest import PATIENCE, is_settled
+
+RECEIVERS = '''
+import os, signal, time
+from pathlib import Path
+from rowhooks import JobHookReceiver, register_jobs
+from sqlalchemy import text
+
+class Effects(JobHookReceiver):
+    """One effect inside its transaction, one outside; dies where the test says."""
+
+    def receive_job_hook(self, change, action, changed_object):
+        outside = Path(os.environ["OUTSIDE"])
+        with outside.open("a") as file:
+            file.write(f"{change.id}\\\\n")
+        self.session.execute(text("insert into effect values (:id)"), {"id": change.id})
+        marker = outside.with_suffix(".die")
+        if marker.exists() and change.id % 7 == 0:
+            marker.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+class Sleeper(JobHookReceiver):
+    def receive_job_hook(self, change, action, changed_object):
+        Path(os.environ["OUTSIDE"]).with_suffix(".entered").touch()
+        time.sleep(0.5)
+
+register_jobs(Effects, Sleeper)
+'''.replace("\\\\n", "\\n")
+
+
+class Process:
+    """`rowhooks run` as a child process."""
+
+    def __init__(self, dsn: str, directory: Path) -> None:
+        self.directory = directory
+        self.log = directory / f"daemon-{time.monotonic_ns()}.log"
+        with self.log.open("w") as log:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "rowhooks", "run", "--receivers", "effects.py", "--dsn", dsn],
+                cwd=directory,
+                env={**os.environ, "OUTSIDE": str(directory / "outside")},
+                stderr=log,
+            )
+
+    def says(self, what: str) -> bool:
+        return what in self.log.read_text()
+
+    def wait_for(self, what: str) -> None:
+        wait(lambda: self.says(what) or self._child.poll() is not None)
+        assert self.says(what), self.log.read_text()
+
+    def send(self, number: signal.Signals) -> None:
+        self._child.send_signal(number)
+
+    def ends(self) -> int:
+        return self._child.wait(PATIENCE)
+
+    def kill(self) -> None:
+        self._child.kill()
+        self._child.wait()
+
+
+def wait(condition: Any) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def start(tmp_path: Path, daemon_dsn: str) -> Iterator[Any]:
+    (tmp_path / "effects.py").write_text(RECEIVERS)
+    with contextlib.ExitStack() as stack:
+
+        def start(dsn: str = daemon_dsn) -> Process:
+            process = Process(dsn, tmp_path)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def set_up(conn: psycopg.Connection[Any], job: str = "Effects") -> None:
+    conn.execute("create table thing (id integer primary key)")
+    conn.execute("create table effect (change_id bigint)")
+    conn.execute("grant select on thing to rowhooks_daemon")
+    conn.execute("grant select, insert on effect to rowhooks_daemon")
+    conn.execute("select rowhooks.track('thing')")
+    conn.execute(
+        "insert into rowhooks.job (class_path, kind, name, enabled) values (%s, 'hook', %s, true)",
+        (f"effects.{job}", job),
+    )
+    conn.execute("insert into rowhooks.job_hook (name, job_id, type_create) select name, id, true from rowhooks.job")
+    conn.execute(
+        "insert into rowhooks.job_hook_table select h.id, t.id from rowhooks.job_hook h, rowhooks.tracked_table t"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_the_running_receiver_finish_and_exits_with_0(
+    db: psycopg.Connection[Any], start: Any, tmp_path: Path, number: signal.Signals
+) -> None:
+    set_up(db, "Sleeper")
+    process = start()
+    process.wait_for("ready: ")
+    db.execute("insert into thing values (1)")
+    wait((tmp_path / "outside.entered").exists)
+    process.send(number)
+    assert process.ends() == 0
+    assert process.says("stopped")
+    assert db.execute("select status from rowhooks.results").fetchall() == [("SUCCESS",)]
+
+
+def test_killed_in_the_middle_of_a_run_database_effects_happen_once_and_others_at_least_once(
+    db: psycopg.Connection[Any], start: Any, tmp_path: Path
+) -> None:
+    set_up(db)
+    for deaths in range(4):
+        (tmp_path / "outside.die").touch()
+        process = start()
+        process.wait_for("ready: ")
+        db.execute(
+            "insert into thing select n from generate_series(%s::int, %s::int) as n", (deaths * 50, deaths * 50 + 49)
+        )
+        assert process.ends() == -signal.SIGKILL
+    process = start()
+    wait(lambda: is_settled(db))
+    changes = [row[0] for row in db.execute("select id from rowhooks.object_change order by id").fetchall()]
+    assert len(changes) == 200
+    # Each exactly once in the database; outside, at least once, and at least one of them twice.
+    assert [row[0] for row in db.execute("select change_id from effect order by 1").fetchall()] == changes
+    outside = [int(line) for line in (tmp_path / "outside").read_text().splitlines()]
+    assert set(outside) == set(changes)
+    assert len(outside) > len(changes)
+    assert db.execute("select count(*) from rowhooks.job_result where status = 'SUCCESS'").fetchone() == (200,)
+
+
+def test_a_daemon_waits_for_its_server_and_survives_its_crash(tmp_path: Path, start: Any) -> None:
+    directory = Path(tempfile.mkdtemp(prefix="rowhooks-test-", dir="/tmp"))
+    server = EmbeddedPostgres(directory, settings={"fsync": "on"})
+    dsn = server.dsn()
+    with server:
+        install(Target(dsn), Roles())
+        with psycopg.connect(dsn, autocommit=True) as conn:
+            set_up(conn)
+    process = start(dsn)
+    process.wait_for("cannot connect to postgres on")
+    assert process.says("attempt 1, next in")
+    with server:
+        process.wait_for("ready: ")
+        with psycopg.connect(dsn, autocommit=True) as conn:
+            conn.execute("insert into thing values (1)")
+            wait(lambda: is_settled(conn))
+        server.run("pg_ctl", "restart", "-w", "-s", "-m", "immediate", "-D", str(server.data), "-l", str(server.log))
+        with psycopg.connect(dsn, autocommit=True) as conn:
+            conn.execute("insert into thing values (2)")
+            wait(lambda: conn.execute("select count(*) from effect").fetchone() == (2,))
+            wait(lambda: is_settled(conn))
+        process.send(signal.SIGTERM)
+        assert process.ends() == 0
+    shutil.rmtree(directory)

@@ -1,5 +1,5 @@
--- The table of contents of schema rowhooks. `rowhooks init` reads it; psql can run it too, as the owner role, inside
--- a database where that role owns an empty schema rowhooks:  psql -1 -v ON_ERROR_STOP=1 -f sql/install.sql
+-- The table of contents of schema rowhooks, which `rowhooks init` reads: the structure comes from the migrations (a test
+-- holds the two equal), the functions and privileges from here.
 
 -- Structure: changed only by a migration in alembic/versions, which must end in what stands here.
 \ir structure/installation.sql

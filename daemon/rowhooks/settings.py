@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
     InitSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -27,7 +29,9 @@ class Settings(BaseSettings):
 
     dsn: str = Field("", description="the database; empty for libpq's own environment", repr=False)
     listen_dsn: str | None = Field(None, description="a direct connection for LISTEN, past a pooler", repr=False)
-    receivers: tuple[str, ...] = Field((), description="modules with receivers: dotted names or paths to .py files")
+    receivers: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="modules with receivers: dotted names or paths to .py files"
+    )
     owner_role: str = Field("rowhooks_owner", min_length=1, max_length=63)
     daemon_role: str = Field("rowhooks_daemon", min_length=1, max_length=63)
     tasks: int = Field(100, ge=1, description="asynchronous receivers that run at once")
@@ -40,6 +44,18 @@ class Settings(BaseSettings):
     log_format: str = Field("text", pattern="^(text|json)$")
 
     directory: Path = Field(Path(), exclude=True, description="where relative receiver paths start")
+
+    @field_validator("receivers", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value.startswith("["):
+            try:
+                return json.loads(value)
+            except ValueError:
+                raise ValueError("not a JSON list") from None
+        return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @classmethod
     def settings_customise_sources(

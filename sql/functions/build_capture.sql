@@ -1,3 +1,19 @@
+-- Purpose: find a row's key when the table's key columns are no longer called what they were when it was tracked. Called
+--          by the capture functions in that case only: it looks into the catalogue.
+-- Parameters: changed_relation  the table or partition that was written to
+--             row_data          the row
+-- Returns: key columns to values, null where the table has no primary key any more
+create or replace function rowhooks.present_key(changed_relation oid, row_data jsonb) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_object_agg(a.attname, row_data -> a.attname::pg_catalog.text)
+  from pg_catalog.pg_index as i
+  cross join lateral pg_catalog.unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
+  join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
+  where i.indrelid = changed_relation and i.indisprimary and k.position <= i.indnkeyatts
+$$;
+
 -- Purpose: generate the capture function of one tracked table: static SQL, so that its plans are cached and no
 --          catalogue is looked up for a row.
 -- Parameters: target_id  rowhooks.tracked_table.id
@@ -14,12 +30,14 @@ set search_path = ''
 as $build$
 declare
   tracked rowhooks.tracked_table;
-  function_name constant text := pg_catalog.format('capture_%s', target_id);
-  key_of_row text;
-  key_of_new text;
-  key_of_old text;
-  repr_of_row text;
-  body text;
+  function_name constant pg_catalog.text := pg_catalog.format('capture_%s', target_id);
+  key_of_row pg_catalog.text;
+  key_of_new pg_catalog.text;
+  key_of_old pg_catalog.text;
+  repr_of_key pg_catalog.text;
+  repr_of_row pg_catalog.text := 'representation';
+  key_is_missing pg_catalog.text;
+  body pg_catalog.text;
 begin
   select t.* into strict tracked from rowhooks.tracked_table as t where t.id = target_id;
 
@@ -28,28 +46,31 @@ begin
     pg_catalog.string_agg(pg_catalog.format('%1$L, row_data operator(pg_catalog.->) %1$L', k.name), ', ' order by k.position),
     pg_catalog.string_agg(pg_catalog.format('%1$L, pg_catalog.to_jsonb(new.%1$I)', k.name), ', ' order by k.position),
     pg_catalog.string_agg(pg_catalog.format('%1$L, pg_catalog.to_jsonb(old.%1$I)', k.name), ', ' order by k.position),
-    pg_catalog.string_agg(pg_catalog.format('(row_data operator(pg_catalog.->>) %L)', k.name), ', ' order by k.position)
-  into key_of_row, key_of_new, key_of_old, repr_of_row
+    pg_catalog.string_agg(pg_catalog.format('(row_data operator(pg_catalog.->>) %L)', k.name), ', ' order by k.position),
+    pg_catalog.string_agg(pg_catalog.format('(row_data operator(pg_catalog.->) %L) is null', k.name), ' or ' order by k.position)
+  into key_of_row, key_of_new, key_of_old, repr_of_key, key_is_missing
   from pg_catalog.unnest(tracked.key_columns) with ordinality as k (name, position);
 
-  repr_of_row := pg_catalog.format($$pg_catalog.concat_ws(', ', %s)$$, repr_of_row);
   if tracked.repr_column is not null then
-    repr_of_row := pg_catalog.format(
-      'coalesce(row_data operator(pg_catalog.->>) %L, %s)', tracked.repr_column, repr_of_row
-    );
+    repr_of_row := pg_catalog.format('coalesce(row_data operator(pg_catalog.->>) %L, representation)', tracked.repr_column);
   end if;
 
   body := pg_catalog.format(
     $body$
 declare
+  -- Before an id is drawn: the feed relies on a transaction's id being older than those of its changes, also for a
+  -- foreign table, whose rows need none.
+  own_xid constant pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
   run pg_catalog.text := pg_catalog.current_setting('rowhooks.receiver', true);
   claimed_user pg_catalog.text := pg_catalog.current_setting('rowhooks.user', true);
   request pg_catalog.text := pg_catalog.current_setting('rowhooks.request_id', true);
   context pg_catalog.text := pg_catalog.current_setting('rowhooks.context', true);
-  operation pg_catalog.text;
+  operation rowhooks.object_change_action;
   before_data pg_catalog.jsonb;
   after_data pg_catalog.jsonb;
   row_data pg_catalog.jsonb;
+  identity pg_catalog.jsonb;
+  representation pg_catalog.text;
   problem pg_catalog.text;
 begin
   -- A variable that SET LOCAL left behind is an empty string.
@@ -69,8 +90,8 @@ begin
   if context operator(pg_catalog.=) '' then context := null; end if;
 
   if tg_op operator(pg_catalog.=) 'TRUNCATE' then
-    insert into rowhooks.object_change (action, tracked_table, user_name, request_id, change_context, receiver)
-    values ('truncate', %2$s, claimed_user, request, context, run);
+    insert into rowhooks.object_change (transaction_id, action, tracked_table, user_name, request_id, change_context, receiver)
+    values (own_xid, 'truncate', %2$s, claimed_user, request, context, run);
     perform rowhooks.ring_bell();
     return null;
   end if;
@@ -105,19 +126,30 @@ begin
     end;
   end;
 
+  if %7$s then
+    identity := rowhooks.present_key(tg_relid, row_data);
+    representation := pg_catalog.concat_ws(
+      ', ', variadic array(select v.value from pg_catalog.jsonb_each_text(identity) as v)
+    );
+  else
+    identity := pg_catalog.jsonb_build_object(%3$s);
+    representation := pg_catalog.concat_ws(', ', %8$s);
+  end if;
+
   insert into rowhooks.object_change (
-    action, tracked_table, object_id, object_repr, prechange, postchange,
+    transaction_id, action, tracked_table, object_id, object_repr, prechange, postchange,
     user_name, request_id, change_context, receiver, capture_error
   )
   values (
-    operation, %2$s, pg_catalog.jsonb_build_object(%3$s), %6$s, before_data, after_data,
+    own_xid, operation, %2$s, identity, %6$s, before_data, after_data,
     claimed_user, request, context, run, problem
   );
   perform rowhooks.ring_bell();
   return null;
 end
 $body$,
-    tracked.audit_receivers::text, tracked.id, key_of_row, key_of_new, key_of_old, repr_of_row
+    tracked.audit_receivers::pg_catalog.text, tracked.id, key_of_row, key_of_new, key_of_old, repr_of_row,
+    key_is_missing, repr_of_key
   );
 
   execute pg_catalog.format(
@@ -130,11 +162,25 @@ $body$,
     pg_catalog.format('rowhooks: captures %I.%I (generated by rowhooks.track)', tracked.schema_name, tracked.table_name)
   );
   execute pg_catalog.format('revoke execute on function rowhooks.%I() from public', function_name);
+  -- A former owner of the table has no say in its history.
+  execute coalesce(
+    (
+      select pg_catalog.string_agg(
+        pg_catalog.format('revoke execute on function rowhooks.%I() from %s', function_name, a.grantee::pg_catalog.regrole), ';'
+      )
+      from pg_catalog.pg_proc as p
+      cross join lateral pg_catalog.aclexplode(p.proacl) as a
+      where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
+        and p.proname = function_name
+        and a.grantee not in (0, p.proowner)
+    ),
+    'select'
+  );
   -- The owner adds partitions, which copies the triggers and asks for this right. It lets him do nothing new:
   -- what he could record with it he can record by writing to his table.
   execute (
     select pg_catalog.format(
-      'grant execute on function rowhooks.%I() to %s', function_name, c.relowner::regrole
+      'grant execute on function rowhooks.%I() to %s', function_name, c.relowner::pg_catalog.regrole
     )
     from pg_catalog.pg_class as c
     where c.oid = tracked.relation

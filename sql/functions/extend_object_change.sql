@@ -12,7 +12,7 @@ as $$
 declare
   current_id bigint;
   lower_id bigint;
-  partition_name text;
+  partition_name pg_catalog.text;
   made integer := 0;
 begin
   -- One at a time: two daemons may start together.

@@ -19,7 +19,7 @@ begin
   execute format('grant select, insert on rowhooks.job_log_entry to %s', daemon_role);
   execute format('grant select, update on rowhooks.feed to %s', daemon_role);
   execute format('grant usage on sequence rowhooks.job_result_id_seq to %s', daemon_role);
-  execute format('grant execute on function rowhooks.resume_after_restore() to %s', daemon_role);
+  execute format('grant execute on function rowhooks.resume_after_restore(bigint) to %s', daemon_role);
   execute format('grant execute on function rowhooks.extend_object_change(bigint, integer) to %s', daemon_role);
 end
 $$;

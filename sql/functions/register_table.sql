@@ -1,3 +1,22 @@
+-- Purpose: refuse a login that neither owns a table nor is a member of the role that does.
+-- Parameters: target  the table
+-- Returns: nothing
+-- It asks for the login, because inside SECURITY DEFINER functions current_user is rowhooks' owner.
+create or replace function rowhooks.must_own(target regclass) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if not exists (
+    select from pg_catalog.pg_class as c
+    where c.oid = target and pg_catalog.pg_has_role(session_user, c.relowner, 'member')
+  ) then
+    raise exception 'rowhooks: % may not track or untrack %: it belongs to another role', session_user, target
+      using errcode = 'insufficient_privilege', hint = 'Connect as the owner of the table.';
+  end if;
+end
+$$;
+
 -- Purpose: put a table on the list of tracked tables, or bring its entry up to date.
 -- Parameters: target           the table; `rowhooks.track` has checked that it can be tracked
 --             target_keys      its key columns, in the order of the primary key
@@ -5,6 +24,7 @@
 --             target_audit     record what hook receivers write
 -- Returns: rowhooks.tracked_table.id
 -- Writes:  rowhooks.tracked_table
+-- Whoever may execute this still needs to own the table.
 create or replace function rowhooks.register_table(
   target regclass, target_keys name[], target_repr name, target_audit boolean
 ) returns integer
@@ -14,6 +34,7 @@ as $$
 declare
   found_id integer;
 begin
+  perform rowhooks.must_own(target);
   update rowhooks.tracked_table as t
   set
     schema_name = n.nspname,

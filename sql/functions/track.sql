@@ -15,18 +15,20 @@ set search_path = ''
 as $$
 declare
   relation pg_catalog.pg_class;
-  schema_name name;
-  keys name[];
-  repr name;
+  keys pg_catalog.name[];
+  repr pg_catalog.name;
   tracked_id integer;
-  function_name text;
-  former_timeout constant text := pg_catalog.current_setting('lock_timeout');
+  function_name pg_catalog.text;
+  former_timeout constant pg_catalog.text := pg_catalog.current_setting('lock_timeout');
 begin
   if target is null then
     raise exception 'rowhooks: no table was named' using errcode = 'invalid_parameter_value';
   end if;
-  select c.* into strict relation from pg_catalog.pg_class as c where c.oid = target;
-  schema_name := relation.relnamespace::regnamespace;
+  select c.* into relation from pg_catalog.pg_class as c where c.oid = target;
+  if not found then
+    raise exception 'rowhooks cannot track %: there is no such table', target
+      using errcode = 'undefined_table', hint = 'It was dropped in the meantime, or its oid is wrong.';
+  end if;
 
   if relation.relkind in ('v', 'm') then
     raise exception 'rowhooks cannot track %: it is a view', target
@@ -37,7 +39,11 @@ begin
   elsif relation.relpersistence = 't' then
     raise exception 'rowhooks cannot track %: it is a temporary table', target
       using errcode = 'wrong_object_type', hint = 'The daemon could not see its rows; use a permanent table.';
-  elsif relation.relnamespace in ('rowhooks'::regnamespace, 'pg_catalog'::regnamespace, 'information_schema'::regnamespace) then
+  elsif relation.relnamespace in (
+    'rowhooks'::pg_catalog.regnamespace,
+    'pg_catalog'::pg_catalog.regnamespace,
+    'information_schema'::pg_catalog.regnamespace
+  ) then
     raise exception 'rowhooks cannot track %: it belongs to rowhooks or to PostgreSQL itself', target
       using errcode = 'wrong_object_type', hint = 'Name a table of your own.';
   elsif relation.relispartition then
@@ -45,7 +51,7 @@ begin
       using
         errcode = 'wrong_object_type',
         hint = pg_catalog.format(
-          'Track the table it belongs to: select rowhooks.track(%L)', pg_catalog.pg_partition_root(target)::text
+          'Track the table it belongs to: select rowhooks.track(%L)', pg_catalog.pg_partition_root(target)::pg_catalog.text
         );
   end if;
 
@@ -72,7 +78,8 @@ begin
   order by c.position
   limit 1;
 
-  perform pg_catalog.set_config('lock_timeout', (pg_catalog.date_part('epoch', wait) * 1000)::bigint::text, true);
+  -- A lock_timeout of 0 would wait for ever.
+  perform pg_catalog.set_config('lock_timeout', greatest((pg_catalog.date_part('epoch', wait) * 1000)::bigint, 1)::pg_catalog.text, true);
   begin
     -- CREATE TRIGGER takes this lock; it is taken first, so that nothing is written before it is had.
     execute pg_catalog.format('lock table %s in share row exclusive mode', target);

@@ -9,15 +9,18 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  trigger_name name;
-  former_timeout constant text := pg_catalog.current_setting('lock_timeout');
+  trigger_name pg_catalog.name;
+  former_timeout constant pg_catalog.text := pg_catalog.current_setting('lock_timeout');
 begin
-  perform pg_catalog.set_config('lock_timeout', (pg_catalog.date_part('epoch', wait) * 1000)::bigint::text, true);
+  -- A lock_timeout of 0 would wait for ever.
+  perform pg_catalog.set_config('lock_timeout', greatest((pg_catalog.date_part('epoch', wait) * 1000)::bigint, 1)::pg_catalog.text, true);
   for trigger_name in
     select t.tgname
     from pg_catalog.pg_trigger as t
     join pg_catalog.pg_proc as p on p.oid = t.tgfoid
-    where t.tgrelid = target and t.tgparentid = 0 and p.pronamespace = 'rowhooks'::regnamespace
+    where t.tgrelid = target and t.tgparentid = 0 and p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
+      -- rowhooks' own tables carry triggers too.
+      and p.proname ~ '^capture_[0-9]+$'
   loop
     begin
       execute pg_catalog.format('drop trigger %I on %s', trigger_name, target);
@@ -44,6 +47,20 @@ as $$
 declare
   forgotten_id integer;
 begin
+  perform rowhooks.must_own(target);
+  if exists (
+    select from pg_catalog.pg_trigger as t
+    join pg_catalog.pg_proc as p on t.tgfoid = p.oid
+    join rowhooks.tracked_table as k on k.relation = target and k.untracked_at is null
+    where t.tgrelid = target
+      and p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
+      and p.proname = 'capture_' || k.id
+  ) then
+    raise exception 'rowhooks cannot forget %: it still carries the triggers', target
+      using
+        errcode = 'object_not_in_prerequisite_state',
+        hint = pg_catalog.format('Run: select rowhooks.untrack(%L)', target::pg_catalog.text);
+  end if;
   update rowhooks.tracked_table as t
   set untracked_at = pg_catalog.now()
   where t.relation = target and t.untracked_at is null
@@ -51,7 +68,8 @@ begin
   if forgotten_id is null then
     return false;
   end if;
-  execute pg_catalog.format('drop function rowhooks.%I()', 'capture_' || forgotten_id);
+  -- Cascade: the table's owner may have attached the function to another table of his.
+  execute pg_catalog.format('drop function rowhooks.%I() cascade', 'capture_' || forgotten_id);
   return true;
 end
 $$;

@@ -17,7 +17,7 @@ select
   c.capture_error,
   c.transaction_id
 from rowhooks.object_change as c
-left join rowhooks.tracked_table as t on t.id = c.tracked_table;
+left join rowhooks.tracked_table as t on c.tracked_table = t.id;
 
 -- Purpose: the runs as people read them.
 create or replace view rowhooks.results as
@@ -43,4 +43,4 @@ select
   format('%s:%s:%s', i.id, r.object_change_id, r.job_hook_id) as key
 from rowhooks.job_result as r
 cross join rowhooks.installation as i
-left join rowhooks.tracked_table as t on t.id = r.tracked_table;
+left join rowhooks.tracked_table as t on r.tracked_table = t.id;

@@ -7,8 +7,10 @@ create table rowhooks.feed (
   target pg_snapshot,
   -- Of the batch in hand, every change up to this id has been dealt with.
   after_id bigint not null default 0,
-  -- The highest id of all batches before the one in hand: what `snapshot` does not know by its xmax lies above it.
-  highest_id bigint not null default 0,
+  -- Transactions at or above the snapshot's xmax have drawn, and will draw, only higher ids.
+  floor_id bigint not null default 0,
+  -- The highest id that was dealt with; what lies above it after a restore is new.
+  newest_id bigint not null default 0,
   -- Transaction ids mean nothing in another cluster.
   system_identifier bigint not null default (pg_control_system()).system_identifier,
   -- The leadership in force: a new uuid each time a daemon takes the lead.

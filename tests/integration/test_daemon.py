@@ -218,7 +218,7 @@ async def test_an_unfinished_run_of_a_dead_leader_is_taken_over(db: Connection, 
         "insert into rowhooks.job_result (object_change_id, job_hook_id, job_id, class_path, status, lease, started_at)"
         " select 1, h.id, h.job_id, 'x', 'STARTED', gen_random_uuid(), now() from rowhooks.job_hook as h"
     )
-    db.execute("update rowhooks.feed set snapshot = pg_current_snapshot(), highest_id = 1")
+    db.execute("update rowhooks.feed set snapshot = pg_current_snapshot(), floor_id = 1")
     async with running_daemon(daemon_dsn, Counted):
         await settled(db)
     assert db.execute("select status, attempt, result from rowhooks.results").fetchall() == [("SUCCESS", 2, 1)]

@@ -50,6 +50,24 @@ async def test_transactions_that_commit_in_the_opposite_order_of_their_ids_both_
             await settled(db)
 
 
+async def test_a_younger_transaction_with_lower_ids_arrives_although_no_snapshot_names_it(
+    db: Connection, dsn: str, daemon_dsn: str, device: str
+) -> None:
+    """A snapshot's xmax is one past the last transaction that has ended: a running one may lie above it."""
+    add_hook(db, Witness, device)
+    async with running_daemon(daemon_dsn, Witness):
+        with psycopg.connect(dsn) as older, psycopg.connect(dsn) as younger:
+            for number in range(0, 20, 2):
+                older.execute("select pg_current_xact_id()")
+                insert(younger, number)
+                insert(older, number + 1)
+                older.commit()
+                await settled(db)
+                younger.commit()
+                await settled(db)
+                assert [seen for _, seen in Witness.seen[-2:]] == [number + 1, number]
+
+
 async def test_a_transaction_left_open_delays_nobody(db: Connection, dsn: str, daemon_dsn: str, device: str) -> None:
     add_hook(db, Witness, device)
     async with running_daemon(daemon_dsn, Witness):

@@ -68,6 +68,26 @@ async def test_a_receiver_reads_saves_and_refreshes_the_changed_object(
     assert [row[2] for row in results(db)] == ["SUCCESS", "SUCCESS"]
 
 
+async def test_a_row_that_refers_to_another_table_is_saved(db: Connection, daemon_dsn: str) -> None:
+    db.execute("create table site (id integer primary key)")
+    db.execute("create table rack (id integer primary key, site_id integer references site, serial text, parent integer"
+               " references rack)")  # fmt: skip
+    db.execute("select rowhooks.track('rack')")
+    db.execute("grant select, update on rack to rowhooks_daemon")
+    add_hook(db, Saves, "rack")
+    async with running_daemon(daemon_dsn, Saves):
+        db.execute("insert into site values (1)")
+        db.execute("insert into rack values (1, 1, 'SN', null), (2, 1, 'SN', 1)")
+        await settled(db)
+    assert db.execute("select serial from rack").fetchall() == [("saved",), ("saved",)]
+
+
+class Saves(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        changed_object.serial = "saved"
+        changed_object.save()
+
+
 class Deleter(JobHookReceiver):
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
         await changed_object.delete()

@@ -24,6 +24,7 @@ DEFAULT_SETTINGS: Mapping[str, str] = {
     "fsync": "off",
     "max_connections": "200",
     "listen_addresses": "''",
+    "port": "5432",  # the socket's name; without it a PGPORT of the user's would decide
     "timezone": "'UTC'",
 }
 
@@ -69,13 +70,13 @@ class EmbeddedPostgres:
         settings: Mapping[str, str] | None = None,
         version: int = 18,
     ) -> None:
+        self.binaries = find_binaries(version)
         self._temporary = directory is None
         # Not below TMPDIR or the checkout: a Unix socket's path may have at most 107 bytes.
         self.directory = directory or Path(tempfile.mkdtemp(prefix="rowhooks-pg-", dir="/tmp"))
         self._settings = {**DEFAULT_SETTINGS, **(settings or {})}
         self._version = version
         self._user = UNPRIVILEGED_USER if os.geteuid() == 0 else None
-        self.binaries = find_binaries(version)
 
     @property
     def data(self) -> Path:
@@ -89,7 +90,7 @@ class EmbeddedPostgres:
 
     def dsn(self, database: str = "postgres", user: str = SUPERUSER) -> str:
         """Return a libpq URI for a database of this server."""
-        return f"postgresql://{user}@/{database}?host={self.directory}"
+        return f"postgresql://{user}@:5432/{database}?host={self.directory}"
 
     def start(self) -> None:
         """Create the data directory where it is missing, and start the server; wait until it answers."""
@@ -108,10 +109,12 @@ class EmbeddedPostgres:
 
     def stop(self, mode: str = "fast") -> None:
         """Stop the server (`smart`, `fast` or `immediate`); remove its directory if this object made it."""
-        if (self.data / "postmaster.pid").exists():
-            self.run("pg_ctl", "stop", "-w", "-s", "-m", mode, "-D", str(self.data))
-        if self._temporary:
-            shutil.rmtree(self.directory)
+        try:
+            if (self.data / "postmaster.pid").exists():
+                self.run("pg_ctl", "stop", "-w", "-s", "-m", mode, "-D", str(self.data))
+        finally:
+            if self._temporary:
+                shutil.rmtree(self.directory)
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of the server's programs as the server's user.
@@ -150,7 +153,11 @@ class EmbeddedPostgres:
         return target / package.name / programs.name / "bin"
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(

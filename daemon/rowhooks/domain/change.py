@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -89,7 +90,7 @@ class ObjectChange:
 
     def changed(self, column: str) -> bool:
         """Say whether a column's value differs between the two rows; any column has changed in a create or delete."""
-        return column in differing_columns(self.prechange, self.postchange)
+        return column in self._differing
 
     def get_snapshots(self) -> dict[str, Any]:
         """Return `prechange`, `postchange` and their `differences`, as Nautobot's method of this name does.
@@ -97,13 +98,16 @@ class ObjectChange:
         `differences` holds `added` (new values) and `removed` (old values): for an update of the columns that
         differ, for a create the whole row and None, for a delete the reverse.
         """
-        before, after = self.prechange, self.postchange
-        names = differing_columns(before, after)
+        before, after, names = self.prechange, self.postchange, self._differing
         return {
             "prechange": before,
             "postchange": after,
             "differences": {"removed": _pick(before, names), "added": _pick(after, names)},
         }
+
+    @cached_property
+    def _differing(self) -> list[str]:
+        return differing_columns(_comparable(self.prechange_json), _comparable(self.postchange_json))
 
     def copy(self) -> ObjectChange:
         """Return an equal change that shares no decoded row with this one, so that a receiver may alter it."""
@@ -117,6 +121,15 @@ def differing_columns(before: Mapping[str, Any] | None, after: Mapping[str, Any]
     missing = object()
     names = [name for name, value in after.items() if before.get(name, missing) != value]
     return names + [name for name in before if name not in after]
+
+
+def _comparable(data: str | None) -> Row | None:
+    # A float would make two long numerics equal, and Python takes true for 1.
+    return None if data is None else json.loads(data, parse_float=_number, parse_int=_number)
+
+
+def _number(text: str) -> tuple[str, Decimal]:
+    return ("number", Decimal(text))
 
 
 def _pick(row: Mapping[str, Any] | None, names: list[str]) -> Row | None:

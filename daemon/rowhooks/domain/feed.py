@@ -12,7 +12,7 @@ class Snapshot:
 
     Args:
         xmin: every transaction below it had ended.
-        xmax: no transaction from it on had ended.
+        xmax: no transaction from it on had ended; some of them may have been running.
         xip: the transactions between the two that were still open.
     """
 
@@ -42,14 +42,15 @@ class Position:
         snapshot: every change visible in it has been dealt with.
         target: the batch in hand is what this one sees and `snapshot` does not; None between batches.
         after_id: of the batch in hand, the changes up to this id have been dealt with.
-        highest_id: the highest id of all earlier batches. A transaction that `snapshot` does not know by its xmax
-            drew its ids after the snapshot was taken, so they are higher.
+        floor_id: every transaction at or above the snapshot's xmax has drawn, and will draw, only higher ids.
+        newest_id: the highest id that was dealt with.
     """
 
     snapshot: Snapshot
     target: Snapshot | None = None
     after_id: int = 0
-    highest_id: int = 0
+    floor_id: int = 0
+    newest_id: int = 0
 
     def aim(self, target: Snapshot) -> Position:
         """Return the position at the start of the batch up to `target`."""
@@ -57,12 +58,12 @@ class Position:
 
     def past(self, change_id: int) -> Position:
         """Return the position behind one change of the batch in hand."""
-        return replace(self, after_id=change_id)
+        return Position(self.snapshot, self.target, change_id, self.floor_id, max(self.newest_id, change_id))
 
-    def arrive(self, highest_id: int) -> Position:
-        """Return the position behind the batch in hand, whose highest id is given."""
+    def arrive(self, floor_id: int) -> Position:
+        """Return the position behind the batch in hand; `floor_id` is the one that holds for its target."""
         assert self.target is not None, "there is no batch in hand"
-        return Position(self.target, None, 0, max(self.highest_id, highest_id))
+        return Position(self.target, None, 0, max(self.floor_id, floor_id), self.newest_id)
 
     def ended_since(self) -> list[int]:
         """Return the transactions that were open at `snapshot` and had ended at `target`: late, lower ids."""

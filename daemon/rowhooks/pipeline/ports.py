@@ -18,6 +18,10 @@ class FeedSource(Protocol):
         """Return the present snapshot and the version of the configuration in it."""
         ...
 
+    async def anchor(self) -> None:
+        """Draw a transaction id: transactions with a higher one draw their changes' ids later than all known ones."""
+        ...
+
     async def fetch(self, position: Position, limit: int) -> list[ObjectChange]:
         """Return the next changes of the batch in hand, at most `limit`, ordered by id."""
         ...

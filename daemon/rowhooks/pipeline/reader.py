@@ -3,6 +3,11 @@
 The feed works between two snapshots, as PgQ does: a batch is what the new one sees and the old one did not. A change
 of a transaction that was open at the old snapshot and has ended since comes now, whatever its id; one that is still
 open delays nobody. A large batch is read in bounded parts of the same snapshot pair.
+
+Below which id there is nothing new must be known, or each batch would search the whole log. What has been delivered does
+not tell: a transaction that was running, but above the snapshot's xmax, may hold lower ids. So now and then the reader
+drops an anchor: it draws a transaction id r, when the highest id it has seen is h. A transaction above r got its own id
+later and so draws ids above h; one below r is, in any snapshot from then on, ended or among the open ones.
 """
 
 from __future__ import annotations
@@ -46,13 +51,17 @@ class Reader:
         self._configure = configure
         self._position = position
         self._limit = limit
-        self._highest_id = max(position.highest_id, position.after_id)
+        self._floor_id = self._target_floor_id = position.floor_id
+        self._since_anchor = 0
         self._configured = False
 
     async def next_part(self) -> Part | None:
         """Return the next part, None when everything visible has been read."""
         # In the middle of a batch there is nothing to look for, unless a restart has put us there.
         if self._position.target is None or not self._configured:
+            if self._since_anchor >= self._limit:
+                await self._source.anchor()
+                self._floor_id, self._since_anchor = self._position.newest_id, 0
             snapshot, version = await self._source.look()
             await self._configure(version)
             self._configured = True
@@ -60,12 +69,13 @@ class Reader:
                 if snapshot == self._position.snapshot:
                     return None
                 self._position = self._position.aim(snapshot)
+                self._target_floor_id = self._floor_id
         changes = await self._source.fetch(self._position, self._limit)
         placed = []
         for change in changes:
             self._position = self._position.past(change.id)
-            self._highest_id = max(self._highest_id, change.id)
             placed.append((change, self._position))
+        self._since_anchor += len(changes)
         if len(changes) < self._limit:
-            self._position = self._position.arrive(self._highest_id)
+            self._position = self._position.arrive(self._target_floor_id)
         return Part(tuple(placed), self._position)

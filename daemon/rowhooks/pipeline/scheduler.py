@@ -202,7 +202,7 @@ class Scheduler:
     def _log(outcome: Outcome) -> None:
         fields = outcome.run.log_fields()
         if outcome.exception_type is None:
-            logger.info(
+            logger.debug(
                 "run %d of %s: %s", outcome.run.id, outcome.run.hook.job.class_path, outcome.status, extra=fields
             )
         else:

@@ -183,7 +183,7 @@ def find_job(conn: Connection, name: str) -> Row:
     """
     exact = _rows(conn, f"{_JOBS} where j.class_path = %s", (name,))
     rows = exact or _rows(
-        conn, f"{_JOBS} where j.name = %(name)s or j.class_path like '%%.' || %(name)s", {"name": name}
+        conn, f"{_JOBS} where j.name = %(name)s or substring(j.class_path from '[^.]*$') = %(name)s", {"name": name}
     )
     return _only(
         rows, "job", name, "see: rowhooks jobs list; a job is known once `rowhooks run` has started with its module"

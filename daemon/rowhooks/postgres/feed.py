@@ -16,9 +16,11 @@ _LOOK = """
 select pg_current_snapshot()::text, c.version from rowhooks.configuration as c
 """
 
-# The two halves have no row in common. Fresh: transactions that had not begun to write at the old snapshot; their
-# ids are higher than any delivered before. Late: transactions that were open at the old snapshot and have ended
-# since, found by their transaction id. What hook receivers wrote (on tables that audit them) starts no hook.
+# The two halves have no row in common. Fresh: transactions at or above the old snapshot's xmax. That is no promise that
+# they began after it (xmax is one past the last transaction that had ended, and younger ones may have been running), so
+# their ids need not lie above those already delivered; they do lie above floor_id, see the reader. Late: transactions
+# that were open at the old snapshot and have ended since, found by their transaction id.
+# What hook receivers wrote (on tables that audit them) starts no hook.
 _FETCH = """
 select
   c.id, c.transaction_id::text::bigint, c.time, c.action, c.tracked_table, c.object_id::text, c.object_repr,
@@ -68,13 +70,25 @@ class PostgresFeed:
         assert row is not None, "rowhooks.configuration is empty"
         return Snapshot.parse(row[0]), row[1]
 
+    async def anchor(self) -> None:
+        """Draw a transaction id: transactions with a higher one draw their changes' ids later than all known ones."""
+        with translated():
+            await self._connection.execute("select pg_current_xact_id()")
+
+    async def newest_id(self) -> int:
+        """Return the highest id that is visible; 0 in an empty log."""
+        with translated():
+            return int(
+                await self._connection.fetchval("select coalesce(max(c.id), 0) from rowhooks.object_change as c")
+            )
+
     async def fetch(self, position: Position, limit: int) -> list[ObjectChange]:
         """Return the next changes of the batch in hand, at most `limit`, ordered by id."""
         with translated():
             rows = await self._connection.fetch(
                 _FETCH,
                 position.after_id,
-                position.highest_id,
+                position.floor_id,
                 str(position.snapshot.xmax),
                 str(position.target),
                 list(map(str, position.ended_since())),

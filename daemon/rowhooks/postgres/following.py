@@ -37,8 +37,10 @@ async def follow(target: Target) -> AsyncIterator[ObjectChange]:
                 known, feed.tables = loaded.version, loaded.tables
                 decoder.learn(loaded.tables)
 
+        newest_id = await feed.newest_id()
+        await feed.anchor()
         snapshot, _ = await feed.look()
-        reader = Reader(feed, Position(snapshot), 500, configure)
+        reader = Reader(feed, Position(snapshot, floor_id=newest_id, newest_id=newest_id), 500, configure)
         while True:
             bell.answer()
             part = await reader.next_part()

@@ -20,7 +20,7 @@ _TAKE_OVER = """
 update rowhooks.feed as f
 set lease = $1, leader = $2, leader_since = now()
 returning
-  f.snapshot::text, f.target::text, f.after_id, f.highest_id,
+  f.snapshot::text, f.target::text, f.after_id, f.floor_id, f.newest_id,
   f.system_identifier = (pg_control_system()).system_identifier,
   (select i.id from rowhooks.installation as i),
   (select max(r.object_change_id) from rowhooks.job_result as r)
@@ -76,9 +76,9 @@ async def take_over(connection: asyncpg.Connection[Any], lease: uuid.UUID, name:
     with translated():
         row = await connection.fetchrow(_TAKE_OVER, lease, name)
     assert row is not None, "rowhooks.feed is empty"
-    snapshot, target, after_id, highest_id, same_cluster, installation, last_recorded = row
+    snapshot, target, after_id, floor_id, newest_id, same_cluster, installation, last_recorded = row
     position = Position(
-        Snapshot.parse(snapshot), None if target is None else Snapshot.parse(target), after_id, highest_id
+        Snapshot.parse(snapshot), None if target is None else Snapshot.parse(target), after_id, floor_id, newest_id
     )
     return Leadership(installation, position, same_cluster, last_recorded or 0)
 
@@ -130,7 +130,10 @@ async def extend_log(connection: asyncpg.Connection[Any]) -> None:
 async def resume_after_restore(connection: asyncpg.Connection[Any]) -> int:
     """Find the feed's place in a log restored from another cluster; return how many changes wait."""
     with translated():
-        return int(await connection.fetchval("select rowhooks.resume_after_restore()"))
+        # Three transactions: what is written after the anchor has ids above the newest seen before it.
+        newest_id = await connection.fetchval("select coalesce(max(c.id), 0) from rowhooks.object_change as c")
+        await connection.execute("select pg_current_xact_id()")
+        return int(await connection.fetchval("select rowhooks.resume_after_restore($1)", newest_id))
 
 
 async def reserve_result_ids(connection: asyncpg.Connection[Any], count: int) -> list[int]:

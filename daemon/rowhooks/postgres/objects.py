@@ -145,6 +145,12 @@ def _reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[Row
         )
     except sqlalchemy.exc.NoSuchTableError as error:
         raise NotFound(f"table {table.name} no longer exists", hint="run: rowhooks doctor") from error
+    # The tables it refers to are not reflected; a flush would look for them.
+    for constraint in list(reflected.foreign_key_constraints):
+        reflected.constraints.discard(constraint)
+        for column in constraint.columns:
+            column.foreign_keys.clear()
+    reflected.foreign_keys.clear()
     key = [reflected.c[column] for _, column, _ in table.key]
     representing = [column.name for column in reflected.c if column.name == table.repr_column]
     cls = type(

@@ -85,7 +85,9 @@ RECORD_ENTRY = _insert_one("job_log_entry", _ENTRY)
 
 _MOVE = """
 update rowhooks.feed
-set snapshot = $2::text::pg_snapshot, target = $3::text::pg_snapshot, after_id = $4, highest_id = $5, moved_at = now()
+set
+  snapshot = $2::text::pg_snapshot, target = $3::text::pg_snapshot,
+  after_id = $4, floor_id = $5, newest_id = $6, moved_at = now()
 where lease = $1
 returning true
 """
@@ -177,7 +179,8 @@ class PostgresResults:
             str(position.snapshot),
             None if position.target is None else str(position.target),
             position.after_id,
-            position.highest_id,
+            position.floor_id,
+            position.newest_id,
         )
         if not moved:
             raise LeadershipLost("another daemon has taken the lead")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -22,7 +23,13 @@ _ISO = {
     _oid("date"): date.fromisoformat,
     _oid("time"): time.fromisoformat,
 }
-_AS_IT_IS = {_oid("json"), _oid("jsonb"), _oid("text"), _oid("varchar"), _oid("bool")}
+_JSON = {_oid("json"), _oid("jsonb")}
+_AS_IT_IS = {_oid("text"), _oid("varchar"), _oid("bool")}
+_INTERVAL = _oid("interval")
+# The default IntervalStyle. psycopg's loader takes the text of the other ones, which a writer may have set, for zero.
+_POSTGRES_INTERVAL = re.compile(
+    r"(?=.)([+-]?\d+ years? ?)?([+-]?\d+ mons? ?)?([+-]?\d+ days? ?)?([+-]?\d+:\d\d:\d\d(\.\d+)?)?"
+)
 
 
 class RowDecoder:
@@ -39,7 +46,8 @@ class RowDecoder:
     def decode(self, table: str, data: str | None) -> dict[str, Any] | None:
         """Return a row with Python values; None for None.
 
-        A column whose type is not known any more, and a date beyond Python's range, keep their JSON value.
+        A value of a type that psycopg does not know, and a text that Python has no value for (infinity, 24:00), keep
+        their JSON value.
         """
         if data is None:
             return None
@@ -51,20 +59,37 @@ class RowDecoder:
     def _value(self, oid: int, value: Any) -> Any:
         if value is None or oid in _AS_IT_IS:
             return value
-        if oid in _ISO:
-            try:
-                return _ISO[oid](value)
-            except ValueError:  # infinity, or a year that Python does not have
-                return value
+        if oid in _JSON:
+            return _plain(value)
         if isinstance(value, list):
-            info = psycopg.adapters.types.get(oid)
-            return [self._value(info.oid if info and info.array_oid == oid else 0, item) for item in value]
-        if isinstance(value, str):
+            return self._list(oid, value)
+        if isinstance(value, bool | dict):
+            return value
+        try:
             # JSON strings hold the type's own text form.
-            return self._load(oid, value)
-        if isinstance(value, int | Decimal) and not isinstance(value, bool):
-            return self._load(oid, str(value))
-        return value
+            return _ISO[oid](value) if oid in _ISO else self._load(oid, value)
+        except (ValueError, psycopg.DataError):
+            return value
 
-    def _load(self, oid: int, text: str) -> Any:
+    def _list(self, oid: int, value: list[Any]) -> list[Any]:
+        info = psycopg.adapters.types.get(oid)
+        item_oid = info.oid if info and info.array_oid == oid else 0
+        return [self._list(oid, item) if isinstance(item, list) else self._value(item_oid, item) for item in value]
+
+    def _load(self, oid: int, value: str | int | Decimal) -> Any:
+        text = str(value)
+        known = oid != 0 and psycopg.adapters.get_loader(oid, pq.Format.TEXT) is not None
+        if not known or (oid == _INTERVAL and not _POSTGRES_INTERVAL.fullmatch(text)):
+            return value
         return self._transformer.get_loader(oid, pq.Format.TEXT).load(text.encode())
+
+
+def _plain(value: Any) -> Any:
+    """Return what the json module makes of a value by itself."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return value

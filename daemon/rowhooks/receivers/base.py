@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rowhooks.domain.change import ObjectChange
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncSession
-    from sqlalchemy.orm import Session
-
     from rowhooks.receivers.logger import RunLogger
 
 
@@ -47,8 +44,8 @@ class JobHookReceiver:
         description: ClassVar[str] = ""
 
     @property
-    def session(self) -> Session | AsyncSession | Any:
-        """The run's SQLAlchemy session, opened when it is first used; asynchronous in `async def` receivers.
+    def session(self) -> Any:
+        """The run's SQLAlchemy `Session`, opened when it is first used; an `AsyncSession` in `async def` receivers.
 
         Its transaction belongs to the run: it commits together with the run's result when the receiver returns, and
         is rolled back when it raises. `commit()` on it only flushes.

@@ -49,9 +49,8 @@ def load_receivers(modules: Sequence[str], directory: Path) -> tuple[list[type[J
                 importlib.import_module(module)
         except (Exception, SystemExit) as error:
             problems.append(ImportProblem(module, f"{type(error).__name__}: {error}", traceback.format_exc()))
-            take_registered()
-        else:
-            classes.extend(take_registered())
+        # What failed is not among the loaded modules; what it had imported before is whole, and registers only once.
+        classes.extend(cls for cls in take_registered() if cls.__module__ in sys.modules)
     return classes, problems
 
 
@@ -62,6 +61,8 @@ def _import_file(path: Path) -> None:
         raise ImportError(f"{path} is not a Python file")
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
+    if name in sys.modules and Path(_origin(name)).resolve() != path.resolve():
+        raise ImportError(f"{name} is the name of another module, {_origin(name)}; rename {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -69,3 +70,7 @@ def _import_file(path: Path) -> None:
     except BaseException:
         del sys.modules[name]
         raise
+
+
+def _origin(name: str) -> str:
+    return getattr(sys.modules[name], "__file__", None) or "built into Python"

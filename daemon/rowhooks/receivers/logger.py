@@ -46,8 +46,15 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         self._level = logging.DEBUG
 
     def setLevel(self, level: int | str) -> None:  # noqa: N802  (the name is logging's)
-        """Leave out this run's lines below a level."""
-        self._level = logging.getLevelNamesMapping()[level.upper()] if isinstance(level, str) else level
+        """Leave out this run's lines below a level.
+
+        Raises:
+            ValueError: there is no level of that name.
+        """
+        found = logging.getLevelNamesMapping().get(level.upper()) if isinstance(level, str) else level
+        if found is None:
+            raise ValueError(f"Unknown level: {level!r}")
+        self._level = found
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802
         """Say whether this run keeps lines of a level."""

@@ -1,0 +1,103 @@
+"""Databases and roles of one's own, for tests that install and remove the schema."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from rowhooks.postgres.schema import Roles
+
+Connection = psycopg.Connection[Any]
+MakeDatabase = Callable[[], str]
+MakeRole = Callable[..., str]
+
+
+@pytest.fixture
+def administration(server: SimpleNamespace) -> Iterator[Connection]:
+    """The administrator, connected to the maintenance database."""
+    dsn = make_conninfo(
+        "", host=server.host, port=server.port, user=server.user, password=server.password,
+        dbname=server.maintenance_dbname,
+    )  # fmt: skip
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        yield conn
+
+
+@pytest.fixture
+def roles(administration: Connection) -> Iterator[Roles]:
+    """Names for an installation's two roles that no other test uses; neither role exists."""
+    suffix = uuid.uuid4().hex[:12]
+    named = Roles(owner=f"Own er_{suffix}", daemon=f"dae'mon_{suffix}")
+    yield named
+    for role in (named.daemon, named.owner):
+        administration.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
+
+
+@pytest.fixture
+def make_role(administration: Connection) -> Iterator[MakeRole]:
+    """Make login roles that are gone after the test; they are made before the databases, and dropped after them."""
+    made: list[str] = []
+
+    def make(name: str, attributes: str = "") -> str:
+        unique = f"{name}_{uuid.uuid4().hex[:12]}"
+        administration.execute(sql.SQL("create role {} login {}").format(sql.Identifier(unique), sql.SQL(attributes)))
+        made.append(unique)
+        return unique
+
+    yield make
+    for role in reversed(made):
+        administration.execute(sql.SQL("drop owned by {} cascade").format(sql.Identifier(role)))
+        administration.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
+
+
+@pytest.fixture
+def make_database(administration: Connection, roles: Roles, make_role: MakeRole) -> Iterator[MakeDatabase]:
+    """Make databases without rowhooks; each call returns the administrator's DSN of a new one."""
+    made: list[str] = []
+    info = administration.info
+
+    def make() -> str:
+        name = f"empty_{uuid.uuid4().hex[:12]}"
+        administration.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        made.append(name)
+        return make_conninfo("", host=info.host, port=info.port, user=info.user, password=info.password, dbname=name)
+
+    yield make
+    for name in made:
+        administration.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database(make_database: MakeDatabase) -> str:
+    """A database without rowhooks."""
+    return make_database()
+
+
+@pytest.fixture
+def admin(database: str) -> Iterator[Connection]:
+    """The administrator, connected to `database`."""
+    with contextlib.closing(psycopg.connect(database, autocommit=True)) as conn:
+        yield conn
+
+
+def role_exists(conn: Connection, role: str) -> bool:
+    """Say whether the cluster has a role of this name."""
+    return conn.execute("select from pg_roles where rolname = %s", (role,)).fetchone() is not None
+
+
+def schema_exists(conn: Connection) -> bool:
+    """Say whether the database has a schema rowhooks."""
+    return conn.execute("select from pg_namespace where nspname = 'rowhooks'").fetchone() is not None
+
+
+def dbname(dsn: str) -> sql.Identifier:
+    """Return the name of a DSN's database, quoted."""
+    return sql.Identifier(str(conninfo_to_dict(dsn)["dbname"]))

@@ -1,0 +1,286 @@
+"""Installing, upgrading and removing schema rowhooks."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import subprocess
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from rowhooks.demo.embedded import find_binaries
+from rowhooks.domain.errors import Conflict, PermissionDenied, SchemaMismatch
+from rowhooks.postgres import connect, schema
+from rowhooks.postgres.connect import Target
+from rowhooks.postgres.schema import Roles, explain_mismatch, head_revision, install, uninstall, upgrade
+from rowhooks.resources import data_directory, sql_script
+from tests.migration.conftest import MakeDatabase, MakeRole, dbname, role_exists, schema_exists
+
+Connection = psycopg.Connection[Any]
+
+
+def dump(dsn: str) -> list[str]:
+    """Return a database's schema as pg_dump writes it, without what differs from dump to dump."""
+    done = subprocess.run(
+        [find_binaries() / "pg_dump", "--schema-only", "--dbname", dsn],
+        capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stdout.splitlines() if not re.match(r"\\(un)?restrict |-- Dumped ", line)]
+
+
+def assert_same_schema(expected: str, found: str) -> None:
+    """Fail with the differences when two databases' schemas differ."""
+    difference = list(difflib.unified_diff(dump(expected), dump(found), "sql/install.sql", "migrations", lineterm=""))
+    assert not difference, "the schemas differ:\n" + "\n".join(difference)
+
+
+def test_sql_and_the_migrations_make_the_same_schema(make_database: MakeDatabase, roles: Roles) -> None:
+    migrated, scripted = make_database(), make_database()
+    install(Target(migrated), roles)
+    owner = sql.Identifier(roles.owner)
+    with psycopg.connect(scripted) as conn:
+        conn.execute(sql.SQL("create schema rowhooks authorization {}").format(owner))
+        conn.execute(sql.SQL("set role {}").format(owner))
+        # Alembic's own table.
+        conn.execute(
+            "create table rowhooks.alembic_version (version_num varchar(32) not null,"
+            " constraint alembic_version_pkc primary key (version_num))"
+        )
+        conn.execute(sql_script("structure"))
+        conn.execute(
+            "insert into rowhooks.installation values (default, default, %s, %s, true, true)",
+            (roles.owner, roles.daemon),
+        )
+        conn.execute(sql_script("functions"))
+        conn.execute("select rowhooks.extend_object_change()")
+    assert_same_schema(scripted, migrated)
+
+
+def test_the_first_migration_is_the_structure_files_in_their_order() -> None:
+    migration = (data_directory("alembic") / "versions" / "0001_initial.sql").read_text("utf-8")
+    assert [line for line in migration.splitlines() if line] == [
+        line for line in sql_script("structure").splitlines() if line
+    ]
+
+
+def test_every_sql_file_is_in_the_table_of_contents() -> None:
+    root = data_directory("sql")
+    listed = re.findall(r"^\\ir (\S+)$", (root / "install.sql").read_text("utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(str(path.relative_to(root)) for path in root.glob("*/*.sql"))
+
+
+def test_an_installation_says_what_it_made(database: str, admin: Connection, roles: Roles) -> None:
+    done = install(Target(database), roles)
+    assert (done.created, done.revision, done.roles) == (True, head_revision(), roles)
+    recorded = admin.execute(
+        "select owner_role, daemon_role, owner_role_created, daemon_role_created from rowhooks.installation"
+    ).fetchall()
+    assert recorded == [(roles.owner, roles.daemon, True, True)]
+
+
+def test_installing_twice_changes_nothing(database: str, admin: Connection, roles: Roles) -> None:
+    install(Target(database), roles)
+    admin.execute("create table public.thing (id integer primary key)")
+    admin.execute("select rowhooks.track('public.thing')")
+    admin.execute("insert into public.thing values (1)")
+    before, identity = dump(database), admin.execute("select * from rowhooks.installation").fetchall()
+    again = install(Target(database), roles)
+    assert not again.created
+    assert dump(database) == before
+    assert admin.execute("select * from rowhooks.installation").fetchall() == identity
+    assert admin.execute("select count(*) from rowhooks.object_change").fetchone() == (1,)
+
+
+def test_installing_again_keeps_the_names_of_the_roles(database: str, roles: Roles) -> None:
+    install(Target(database), roles)
+    assert install(Target(database), Roles()).roles == roles
+
+
+def test_upgrading_makes_the_generated_functions_anew(database: str, admin: Connection, roles: Roles) -> None:
+    install(Target(database), roles)
+    admin.execute("create table public.thing (id integer primary key)")
+    admin.execute("select rowhooks.track('public.thing')")
+    source = "select prosrc from pg_proc where oid = 'rowhooks.capture_1()'::regprocedure"
+    before = admin.execute(source).fetchone()
+    admin.execute(
+        "create or replace function rowhooks.capture_1() returns trigger language plpgsql as 'begin return null; end'"
+    )
+    upgrade(Target(database))
+    assert admin.execute(source).fetchone() == before
+
+
+def test_upgrading_restores_privileges(database: str, admin: Connection, roles: Roles) -> None:
+    install(Target(database), roles)
+    admin.execute("grant select on rowhooks.object_change to public")
+    admin.execute("grant execute on function rowhooks.ring_bell() to public")
+    before = dump(database)
+    upgrade(Target(database))
+    assert [line for line in before if "TO PUBLIC" in line]
+    assert not [line for line in dump(database) if "TO PUBLIC" in line]
+
+
+def test_upgrading_a_database_without_rowhooks_is_refused(database: str) -> None:
+    with pytest.raises(SchemaMismatch, match=r"not installed in this database \(run: rowhooks init\)"):
+        upgrade(Target(database))
+
+
+def test_the_user_s_alembic_version_is_untouched(database: str, admin: Connection, roles: Roles) -> None:
+    admin.execute("create table public.alembic_version (version_num varchar(32) primary key)")
+    admin.execute("insert into public.alembic_version values ('the-users')")
+    install(Target(database), roles)
+    assert admin.execute("select version_num from public.alembic_version").fetchall() == [("the-users",)]
+    assert admin.execute("select version_num from rowhooks.alembic_version").fetchall() == [(head_revision(),)]
+    uninstall(Target(database))
+    assert admin.execute("select version_num from public.alembic_version").fetchall() == [("the-users",)]
+
+
+def test_installing_writes_nothing_outside_its_schema(database: str, admin: Connection, roles: Roles) -> None:
+    outside = "select count(*) from pg_class where relnamespace = 'public'::regnamespace"
+    before = admin.execute(outside).fetchone()
+    install(Target(database), roles)
+    assert admin.execute(outside).fetchone() == before
+
+
+def test_a_schema_of_that_name_that_is_not_ours_is_left_alone(database: str, admin: Connection, roles: Roles) -> None:
+    admin.execute("create schema rowhooks create table precious (id integer)")
+    with pytest.raises(Conflict, match="a schema rowhooks exists already") as refused:
+        install(Target(database), roles)
+    assert "alter schema rowhooks rename to" in (refused.value.hint or "")
+    assert admin.execute("select count(*) from rowhooks.precious").fetchone() == (0,)
+    assert not role_exists(admin, roles.owner)
+
+
+def test_an_installation_that_fails_in_the_middle_leaves_nothing(
+    database: str, admin: Connection, roles: Roles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "sql_script", lambda *_: "select 1 / 0")
+    with pytest.raises(connect.DatabaseError, match="division by zero"):
+        install(Target(database), roles)
+    assert not schema_exists(admin)
+    assert not role_exists(admin, roles.owner)
+    assert not role_exists(admin, roles.daemon)
+
+
+def test_a_newer_schema_is_refused_by_install_and_by_commands(database: str, admin: Connection, roles: Roles) -> None:
+    install(Target(database), roles)
+    admin.execute("update rowhooks.alembic_version set version_num = '9999'")
+    message = rf"the schema \(revision 9999\) is newer than this rowhooks \({head_revision()}\)"
+    with pytest.raises(SchemaMismatch, match=message) as refused:
+        install(Target(database), roles)
+    assert "install the rowhooks release" in (refused.value.hint or "")
+    with pytest.raises(SchemaMismatch, match=message), schema.installed_connection(Target(database)):
+        pass
+
+
+def test_an_older_schema_asks_for_an_upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "head_revision", lambda: "0002")
+    monkeypatch.setattr(schema, "known_revisions", lambda: {"0001", "0002"})
+    mismatch = explain_mismatch("0001")
+    assert mismatch is not None
+    assert str(mismatch) == "the schema (revision 0001) is older than this rowhooks (0002) (run: rowhooks upgrade)"
+
+
+def test_a_missing_schema_asks_for_init(database: str) -> None:
+    expected = r"not installed in this database \(run: rowhooks init\)"
+    with pytest.raises(SchemaMismatch, match=expected), schema.installed_connection(Target(database)):
+        pass
+
+
+def test_the_schema_that_fits_is_no_mismatch() -> None:
+    assert explain_mismatch(head_revision()) is None
+
+
+async def test_the_daemon_checks_the_schema_in_the_same_words(database: str, admin: Connection, roles: Roles) -> None:
+    conn = await connect.connect(Target(database))
+    try:
+        with pytest.raises(SchemaMismatch, match="not installed"):
+            await schema.check_schema(conn)
+        install(Target(database), roles)
+        await schema.check_schema(conn)
+        admin.execute("update rowhooks.alembic_version set version_num = '9999'")
+        with pytest.raises(SchemaMismatch, match="is newer"):
+            await schema.check_schema(conn)
+    finally:
+        await conn.close()
+
+
+def test_a_command_of_a_login_without_rights_says_so(database: str, roles: Roles, make_role: MakeRole) -> None:
+    install(Target(database), roles)
+    login = make_role("stranger")
+    target = Target(make_conninfo(database, user=login))
+    with pytest.raises(PermissionDenied, match=f"role {login} may not use schema rowhooks"):  # noqa: SIM117
+        with schema.installed_connection(target):
+            pass
+
+
+def test_a_role_with_createrole_installs_uses_and_removes(
+    database: str, admin: Connection, roles: Roles, make_role: MakeRole
+) -> None:
+    login = make_role("installer", "createrole")
+    admin.execute(sql.SQL("grant create on database {} to {}").format(dbname(database), sql.Identifier(login)))
+    target = Target(make_conninfo(database, user=login))
+    assert install(target, roles).created
+    assert not install(target, roles).created
+    with psycopg.connect(target.conninfo, autocommit=True) as conn:
+        conn.execute("create schema mine create table thing (id integer primary key)")
+        conn.execute("select rowhooks.track('mine.thing')")
+        conn.execute("insert into mine.thing values (1)")
+        assert conn.execute("select count(*) from rowhooks.object_change").fetchone() == (1,)
+    assert uninstall(target) == []
+    assert not schema_exists(admin)
+    assert admin.execute("select id from mine.thing").fetchall() == [(1,)]
+
+
+def test_a_role_without_createrole_is_told_which_role_it_may_not_create_and_leaves_nothing(
+    database: str, admin: Connection, roles: Roles, make_role: MakeRole
+) -> None:
+    login = make_role("installer")
+    admin.execute(sql.SQL("grant create on database {} to {}").format(dbname(database), sql.Identifier(login)))
+    with pytest.raises(PermissionDenied) as refused:
+        install(Target(make_conninfo(database, user=login)), roles)
+    assert refused.value.message == f"role {login} may not create the role {roles.owner}"
+    assert "create role" in (refused.value.hint or "")
+    assert "--owner-role" in (refused.value.hint or "")
+    assert not schema_exists(admin)
+    assert not role_exists(admin, roles.owner)
+
+
+def test_a_role_that_may_not_create_a_schema_is_told_so_and_leaves_nothing(
+    database: str, admin: Connection, roles: Roles, make_role: MakeRole
+) -> None:
+    login = make_role("installer", "createrole")
+    with pytest.raises(PermissionDenied, match="may not create a schema in database") as refused:
+        install(Target(make_conninfo(database, user=login)), roles)
+    assert "grant create on database" in (refused.value.hint or "")
+    assert not role_exists(admin, roles.owner)
+    assert not role_exists(admin, roles.daemon)
+
+
+def test_roles_that_an_administrator_made_are_used_by_a_login_without_createrole(
+    database: str, admin: Connection, roles: Roles, make_role: MakeRole
+) -> None:
+    login = make_role("installer")
+    for role in (roles.owner, roles.daemon):
+        admin.execute(sql.SQL("create role {} nologin").format(sql.Identifier(role)))
+    admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(roles.owner), sql.Identifier(login)))
+    admin.execute(sql.SQL("grant create on database {} to {}").format(dbname(database), sql.Identifier(login)))
+    target = Target(make_conninfo(database, user=login))
+    install(target, roles)
+    assert uninstall(target) == [roles.daemon, roles.owner]
+    assert role_exists(admin, roles.owner)
+
+
+def test_a_login_that_may_not_act_as_the_owner_cannot_upgrade(
+    database: str, roles: Roles, make_role: MakeRole, admin: Connection
+) -> None:
+    install(Target(database), roles)
+    login = make_role("reader")
+    admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(roles.daemon), sql.Identifier(login)))
+    with pytest.raises(PermissionDenied, match=f"role {login} may not act as {roles.owner}"):
+        upgrade(Target(make_conninfo(database, user=login)))

@@ -1,0 +1,149 @@
+"""Removing schema rowhooks: nothing of ours stays, nothing of the user's goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from rowhooks.domain.errors import DatabaseError, PermissionDenied, SchemaMismatch
+from rowhooks.postgres.connect import Target
+from rowhooks.postgres.schema import Roles, install, uninstall
+from tests.migration.conftest import MakeDatabase, MakeRole, role_exists, schema_exists
+from tests.migration.test_schema import dump
+
+Connection = psycopg.Connection[Any]
+
+
+def test_uninstalling_leaves_the_database_as_it_was(database: str, admin: Connection, roles: Roles) -> None:
+    admin.execute("create table public.thing (id integer primary key, name text)")
+    admin.execute("create table public.part (id integer primary key) partition by range (id)")
+    admin.execute("create table public.part_1 partition of public.part default")
+    before = dump(database)
+    install(Target(database), roles)
+    admin.execute("select rowhooks.track('public.thing'), rowhooks.track('public.part')")
+    admin.execute("insert into public.thing values (1, 'one'), (2, 'two')")
+    admin.execute("insert into public.part values (1)")
+    assert uninstall(Target(database)) == []
+    assert dump(database) == before
+    assert admin.execute("select * from public.thing order by id").fetchall() == [(1, "one"), (2, "two")]
+    assert admin.execute("select * from public.part").fetchall() == [(1,)]
+    for role in (roles.owner, roles.daemon):
+        assert not role_exists(admin, role)
+    assert admin.execute("select count(*) from pg_default_acl").fetchone() == (0,)
+    assert admin.execute("select count(*) from pg_db_role_setting").fetchone() == (0,)
+
+
+def test_the_table_is_written_as_before_after_uninstalling(database: str, admin: Connection, roles: Roles) -> None:
+    install(Target(database), roles)
+    admin.execute("create table public.thing (id integer primary key)")
+    admin.execute("select rowhooks.track('public.thing')")
+    uninstall(Target(database))
+    admin.execute("insert into public.thing values (1)")
+    admin.execute("truncate public.thing")
+
+
+def test_renamed_dropped_and_untracked_tables_do_not_stop_uninstalling(
+    database: str, admin: Connection, roles: Roles
+) -> None:
+    install(Target(database), roles)
+    for name in ("renamed", "dropped", "untracked"):
+        admin.execute(f"create table public.{name} (id integer primary key)")
+        admin.execute(f"select rowhooks.track('public.{name}')")
+    admin.execute('alter table public.renamed rename to "Re Named"')
+    admin.execute("drop table public.dropped")
+    admin.execute("select rowhooks.untrack('public.untracked')")
+    assert uninstall(Target(database)) == []
+    assert not schema_exists(admin)
+    assert admin.execute("select count(*) from pg_trigger where not tgisinternal").fetchone() == (0,)
+
+
+def test_the_owner_s_use_of_a_capture_function_elsewhere_does_not_stop_uninstalling(
+    database: str, admin: Connection, roles: Roles
+) -> None:
+    install(Target(database), roles)
+    admin.execute("create table public.thing (id integer primary key)")
+    admin.execute("create table public.other (id integer primary key)")
+    admin.execute("select rowhooks.track('public.thing')")
+    admin.execute("create trigger t after insert on public.other for each row execute function rowhooks.capture_1()")
+    uninstall(Target(database))
+    assert admin.execute("select count(*) from pg_trigger where not tgisinternal").fetchone() == (0,)
+
+
+def test_a_daemon_s_login_survives_without_its_membership(
+    database: str, admin: Connection, roles: Roles, make_role: MakeRole
+) -> None:
+    install(Target(database), roles)
+    login = make_role("daemon")
+    admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(roles.daemon), sql.Identifier(login)))
+    assert uninstall(Target(database)) == []
+    assert role_exists(admin, login)
+
+
+def test_roles_that_another_database_still_uses_are_kept_and_reported(
+    make_database: MakeDatabase, roles: Roles, administration: Connection
+) -> None:
+    first, second = make_database(), make_database()
+    install(Target(first), roles)
+    install(Target(second), roles)
+    assert uninstall(Target(first)) == [roles.daemon, roles.owner]
+    assert role_exists(administration, roles.owner)
+    with psycopg.connect(second) as conn:
+        assert schema_exists(conn)
+        assert conn.execute("select count(*) from rowhooks.feed").fetchone() == (1,)
+    uninstall(Target(second))
+
+
+def test_roles_that_were_there_before_are_kept_and_reported(database: str, admin: Connection, roles: Roles) -> None:
+    admin.execute(sql.SQL("create role {} nologin").format(sql.Identifier(roles.owner)))
+    install(Target(database), roles)
+    assert uninstall(Target(database)) == [roles.owner]
+    assert role_exists(admin, roles.owner)
+    assert not role_exists(admin, roles.daemon)
+
+
+def test_a_daemon_role_with_rights_on_user_s_tables_is_kept_and_reported(
+    database: str, admin: Connection, roles: Roles
+) -> None:
+    admin.execute("create table public.thing (id integer primary key)")
+    install(Target(database), roles)
+    daemon = sql.Identifier(roles.daemon)
+    admin.execute(sql.SQL("grant select on public.thing to {}").format(daemon))
+    assert uninstall(Target(database)) == [roles.daemon]
+    admin.execute(sql.SQL("drop owned by {}").format(daemon))
+
+
+def test_uninstalling_what_is_not_installed_is_refused(database: str) -> None:
+    with pytest.raises(SchemaMismatch, match="there is nothing to uninstall"):
+        uninstall(Target(database))
+
+
+def test_uninstalling_by_a_login_without_the_rights_leaves_everything(
+    database: str, admin: Connection, roles: Roles, make_role: MakeRole
+) -> None:
+    install(Target(database), roles)
+    admin.execute("create table public.thing (id integer primary key)")
+    admin.execute("select rowhooks.track('public.thing')")
+    login = make_role("reader")
+    admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(roles.daemon), sql.Identifier(login)))
+    with pytest.raises(PermissionDenied):
+        uninstall(Target(make_conninfo(database, user=login)))
+    admin.execute("insert into public.thing values (1)")
+    assert admin.execute("select count(*) from rowhooks.object_change").fetchone() == (1,)
+
+
+def test_uninstalling_while_a_table_is_busy_gives_up_and_leaves_everything(
+    database: str, admin: Connection, roles: Roles
+) -> None:
+    install(Target(database), roles)
+    admin.execute("create table public.thing (id integer primary key)")
+    admin.execute("select rowhooks.track('public.thing')")
+    with psycopg.connect(database) as writer:
+        writer.execute("insert into public.thing values (1)")
+        with pytest.raises(DatabaseError, match=r"did not get the lock on public\.thing"):
+            uninstall(Target(database))
+    admin.execute("insert into public.thing values (2)")
+    assert admin.execute("select count(*) from rowhooks.object_change").fetchone() == (2,)

@@ -1,0 +1,81 @@
+"""Tables, roles and connections for the tests of the schema's own SQL."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+Connection = psycopg.Connection[Any]
+MakeRole = Callable[..., str]
+ConnectAs = Callable[[str], Connection]
+
+
+@pytest.fixture
+def make_role(db: Connection) -> Iterator[MakeRole]:
+    """Make login roles that are gone after the test: roles belong to the cluster, not to the test's database."""
+    made: list[sql.Identifier] = []
+
+    def make(name: str, attributes: str = "") -> str:
+        unique = f"{name}_{uuid.uuid4().hex[:12]}"
+        db.execute(sql.SQL("create role {} login {}").format(sql.Identifier(unique), sql.SQL(attributes)))
+        made.append(sql.Identifier(unique))
+        return unique
+
+    yield make
+    for role in made:
+        db.execute(sql.SQL("drop owned by {} cascade").format(role))
+    for role in made:
+        db.execute(sql.SQL("drop role {}").format(role))
+
+
+@pytest.fixture
+def connect_as(make_role: MakeRole, dsn: str) -> Iterator[ConnectAs]:
+    """Connect to the test's database as another role; each statement commits."""
+    with contextlib.ExitStack() as stack:
+        yield lambda role: stack.enter_context(psycopg.connect(make_conninfo(dsn, user=role), autocommit=True))
+
+
+@pytest.fixture
+def item(db: Connection) -> str:
+    """A tracked table, `shop.item`, that the daemon's role may read and write."""
+    db.execute("create schema shop")
+    db.execute("create table shop.item (id integer primary key, name text, price numeric)")
+    db.execute("select rowhooks.track('shop.item')")
+    db.execute("grant usage on schema shop to rowhooks_daemon")
+    db.execute("grant select, insert, update, delete on shop.item to rowhooks_daemon")
+    return "shop.item"
+
+
+@pytest.fixture
+def stranger(db: Connection, make_role: MakeRole, connect_as: ConnectAs, item: str) -> Connection:
+    """A role that may write `shop.item` and create objects in a schema of its own, and no more."""
+    name = make_role("stranger")
+    db.execute(f"grant usage on schema shop to {name}")
+    db.execute(f"grant select, insert, update, delete, truncate on shop.item to {name}")
+    db.execute(f"create schema hostile authorization {name}")
+    return connect_as(name)
+
+
+def log(db: Connection, columns: str = "action, object_id, prechange, postchange") -> list[tuple[Any, ...]]:
+    """Return the log, oldest first."""
+    return db.execute(f"select {columns} from rowhooks.object_change order by id").fetchall()
+
+
+def actions(db: Connection) -> list[tuple[str, Any]]:
+    """Return action and key of each change, oldest first; a key of one column as its value."""
+    return [
+        (action, next(iter(key.values())) if key and len(key) == 1 else key)
+        for action, key in log(db, "action, object_id")
+    ]
+
+
+def clear(db: Connection) -> None:
+    """Empty the log."""
+    db.execute("delete from rowhooks.object_change")

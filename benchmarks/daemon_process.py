@@ -1,0 +1,128 @@
+"""Daemon process: a daemon apart from the benchmark's own process, started and stopped by messages through a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from benchmarks.database import Database
+from benchmarks.receivers import RECEIVERS, starts
+from rowhooks.daemon import Daemon
+from rowhooks.logs import configure_logging
+from rowhooks.receivers.registry import Catalog, class_path
+from rowhooks.settings import load_settings
+
+PATIENCE = 120.0
+"""Seconds after which a message is given up; never reached unless something is broken."""
+
+
+class DaemonProcess:
+    """The other end of the pipe."""
+
+    def __init__(self, pipe: Connection, log: Path) -> None:
+        self._pipe = pipe
+        self._log = log
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[float]:
+        """Run a daemon; give CLOCK_MONOTONIC in seconds at the moment it was ready."""
+        self._pipe.send("start")
+        yield float(self._receive())
+        self._pipe.send("stop")
+        starts.clear()
+        starts.update(self._receive())
+
+    def _receive(self) -> Any:
+        try:
+            if self._pipe.poll(PATIENCE):
+                return self._pipe.recv()
+        except EOFError:
+            pass
+        raise RuntimeError(f"the daemon does not answer:\n{self._log.read_text(errors='replace')[-2000:]}")
+
+
+@contextlib.contextmanager
+def daemon_process(database: Database) -> Iterator[DaemonProcess]:
+    """Start a process with the receivers loaded, in which daemons run one after another with the default settings.
+
+    Its log, at the default level, goes into a file.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    with tempfile.TemporaryDirectory(prefix="rowhooks-bench-") as directory:
+        log = Path(directory) / "daemon.log"
+        process = context.Process(target=_serve, args=(theirs, database.daemon_dsn, log), daemon=True)
+        process.start()
+        theirs.close()
+        try:
+            yield DaemonProcess(ours, log)
+        finally:
+            ours.close()
+            process.join(PATIENCE)
+
+
+def add_hooks(database: Database, table: str) -> None:
+    """Make a hook a receiver, under the receiver's name, for every action on a table; `enable_only` chooses one."""
+    for receiver in RECEIVERS:
+        names = {"path": class_path(receiver), "name": receiver.__name__, "table": f"bench.{table}"}
+        database.conn.execute(
+            "insert into rowhooks.job (class_path, kind, name, enabled) values (%(path)s, 'hook', %(name)s, true)",
+            names,
+        )
+        database.conn.execute(
+            """
+            with hook as (
+              insert into rowhooks.job_hook (name, job_id, type_create, type_update, type_delete, enabled)
+              select %(name)s, j.id, true, true, true, false from rowhooks.job as j where j.class_path = %(path)s
+              returning id
+            )
+            insert into rowhooks.job_hook_table (job_hook_id, tracked_table_id)
+            select h.id, t.id
+            from hook as h
+            join rowhooks.tracked_table as t on t.relation = %(table)s::regclass and t.untracked_at is null
+            """,
+            names,
+        )
+
+
+def enable_only(database: Database, receiver: str) -> None:
+    """Enable one receiver's hook from now on, and no other."""
+    database.conn.execute("update rowhooks.job_hook set enabled = (name = %s)", (receiver,))
+
+
+def _serve(pipe: Connection, dsn: str, log: Path) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 2)
+    configure_logging("info", "text")
+    with contextlib.suppress(EOFError):
+        while pipe.recv() == "start":
+            asyncio.run(_run(pipe, dsn))
+
+
+async def _run(pipe: Connection, dsn: str) -> None:
+    starts.clear()
+    daemon = Daemon(load_settings(dsn=dsn), Catalog(list(RECEIVERS)))
+    task = asyncio.create_task(daemon.run())
+    ready = asyncio.create_task(daemon.ready.wait())
+    await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+    ready.cancel()
+    if not task.done():
+        pipe.send(time.monotonic())
+        told = asyncio.Event()
+        asyncio.get_running_loop().add_reader(pipe.fileno(), told.set)
+        stopping = asyncio.create_task(told.wait())
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        asyncio.get_running_loop().remove_reader(pipe.fileno())
+        daemon.stop()
+    await task
+    pipe.recv()
+    pipe.send(starts)

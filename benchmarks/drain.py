@@ -13,7 +13,7 @@ from benchmarks.results import Drain, Series
 _TABLE = "drained"
 _POLL = 0.01
 # Cheap enough not to disturb: one row. The position is behind a change once the change's runs are on record.
-_IS_BEHIND = "select highest_id >= %(last)s or (target is not null and after_id >= %(last)s) from rowhooks.feed"
+_IS_BEHIND = "select newest_id >= %(last)s or (target is not null and after_id >= %(last)s) from rowhooks.feed"
 
 
 def drain(database: Database, plan: Plan) -> tuple[Drain, ...]:

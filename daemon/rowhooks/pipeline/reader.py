@@ -4,8 +4,8 @@ The feed works between two snapshots, as PgQ does: a batch is what the new one s
 of a transaction that was open at the old snapshot and has ended since comes now, whatever its id; one that is still
 open delays nobody. A large batch is read in bounded parts of the same snapshot pair.
 
-Below which id there is nothing new must be known, or each batch would search the whole log. What has been
-delivered does not tell: a transaction that was running, but above the snapshot's xmax, may hold lower ids. So now and then the
+Below which id there is nothing new must be known, or each batch would search the whole log. What has been delivered
+does not tell: a transaction that was running, but above the snapshot's xmax, may hold lower ids. So now and then the
 reader drops an anchor: it draws a transaction id r, when the highest id it has seen is h. A transaction above r got its
 own id later and so draws ids above h; one below r is, in any snapshot from then on, ended or among the open ones.
 """

@@ -83,19 +83,26 @@ class Runner:
                 outcome = succeeded(run, started_at, value, entries, recorded=True)
             return outcome
         except (asyncio.CancelledError, GeneratorExit):
-            if workspace.used:
-                yield workspace.rollback
+            yield from self._roll_back(run, workspace)
             raise
         except AlreadyRecorded:
             logger.info("the run is on record already; what it wrote now was rolled back", extra=run.log_fields())
             return succeeded(run, started_at, None, entries, recorded=True)
         except BaseException as error:  # a receiver's SystemExit ends its own run and no other
-            if workspace.used:
-                yield workspace.rollback
+            yield from self._roll_back(run, workspace)
             if not last and self._workspaces.is_transient(error):
                 logger.warning("the run is tried again: %s", _one_line(error), extra=run.log_fields())
                 return None
             return failed(run, started_at, error, entries)
+
+    @staticmethod
+    def _roll_back(run: Run, workspace: Workspace) -> Generator[Callable[[], Any], Any, None]:
+        if not workspace.used:
+            return
+        try:
+            yield workspace.rollback
+        except Exception as error:  # its transaction ends with its connection; what the receiver raised is what counts
+            logger.warning("the run could not be rolled back: %s", _one_line(error), extra=run.log_fields())
 
 
 def drive(steps: Steps) -> Outcome | None:

@@ -1,0 +1,131 @@
+"""The daemon's own log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from rowhooks.logs import JsonFormatter, TextFormatter, configure_logging
+from tests.unit.make import run
+
+
+def record(message: str = "run %d ended", *args: Any, exc_info: Any = None, **fields: Any) -> logging.LogRecord:
+    made = logging.LogRecord("rowhooks.pipeline", logging.WARNING, __file__, 1, message, args or (7,), exc_info)
+    made.__dict__.update(fields)
+    return made
+
+
+def failure() -> Any:
+    try:
+        raise ValueError("no good")
+    except ValueError:
+        return sys.exc_info()
+
+
+def test_a_text_line_has_time_level_message_and_the_runs_fields() -> None:
+    line = TextFormatter().format(record(**run(7).log_fields()))
+    time, _, rest = line.partition(" WARNING ")
+    assert datetime.strptime(time, "%Y-%m-%d %H:%M:%S,%f")  # noqa: DTZ007
+    assert rest == "run 7 ended [run=7 hook=hook 1 table=dcim.device object=sw1]"
+
+
+def test_a_text_line_of_no_run_has_no_fields() -> None:
+    assert TextFormatter().format(record()).endswith("WARNING run 7 ended")
+
+
+def test_the_fields_stand_on_the_first_line_before_a_traceback() -> None:
+    text = TextFormatter().format(record(exc_info=failure(), **run(7).log_fields()))
+    first, _, rest = text.partition("\n")
+    assert first.endswith("run 7 ended [run=7 hook=hook 1 table=dcim.device object=sw1]")
+    assert rest.startswith("Traceback")
+    assert rest.endswith("ValueError: no good")
+
+
+def test_a_json_line_is_one_object_with_the_runs_fields() -> None:
+    text = JsonFormatter().format(record(**run(7).log_fields()))
+    assert "\n" not in text
+    line = json.loads(text)
+    assert datetime.fromisoformat(line.pop("time")).tzinfo is not None
+    assert line == {
+        "level": "warning",
+        "logger": "rowhooks.pipeline",
+        "message": "run 7 ended",
+        "run": 7,
+        "hook": "hook 1",
+        "table": "dcim.device",
+        "object": "sw1",
+    }
+
+
+def test_a_json_line_of_no_run_has_no_fields() -> None:
+    assert set(json.loads(JsonFormatter().format(record()))) == {"time", "level", "logger", "message"}
+
+
+def test_a_json_line_keeps_a_traceback_on_one_line() -> None:
+    text = JsonFormatter().format(record(exc_info=failure()))
+    assert "\n" not in text
+    assert json.loads(text)["traceback"].endswith("ValueError: no good")
+
+
+def test_a_json_line_holds_what_json_does_not_know() -> None:
+    assert json.loads(JsonFormatter().format(record("%s", "né\n\x00", object=object())))["message"] == "né\n\x00"
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    """Put the process's logging back as it was."""
+    loggers = [logging.getLogger(), logging.getLogger("rowhooks"), logging.getLogger("rowhooks.jobs")]
+    before = [(one, list(one.handlers), one.level) for one in loggers]
+    yield loggers[0]
+    for one, handlers, level in before:
+        one.handlers[:] = handlers
+        one.setLevel(level)
+
+
+@pytest.mark.usefixtures("root")
+def test_logging_goes_to_standard_error_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "text")
+    logging.getLogger("rowhooks.daemon").info("ready")
+    logging.getLogger("rowhooks.daemon").debug("not shown")
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.endswith("INFO    ready\n")
+    assert "not shown" not in printed.err
+
+
+@pytest.mark.usefixtures("root")
+def test_logging_goes_to_standard_error_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("debug", "json")
+    logging.getLogger("rowhooks.daemon").debug("shown")
+    assert json.loads(capsys.readouterr().err)["message"] == "shown"
+
+
+@pytest.mark.usefixtures("root")
+def test_a_level_hides_lines_below_it_also_of_receivers(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("error", "text")
+    logging.getLogger("rowhooks.jobs").setLevel(logging.DEBUG)
+    logging.getLogger("rowhooks.jobs.policies.Serial").warning("not shown")
+    logging.getLogger("rowhooks.daemon").warning("not shown")
+    logging.getLogger("sqlalchemy").error("shown")
+    assert capsys.readouterr().err.endswith("ERROR   shown\n")
+
+
+@pytest.mark.usefixtures("root")
+def test_debug_does_not_turn_on_the_drivers_chatter(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("debug", "text")
+    logging.getLogger("asyncio").debug("not shown")
+    assert capsys.readouterr().err == ""
+
+
+def test_configuring_twice_does_not_print_twice(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "text")
+    configure_logging("info", "text")
+    assert len(root.handlers) == 1
+    logging.getLogger("rowhooks").info("once")
+    assert capsys.readouterr().err.count("once") == 1

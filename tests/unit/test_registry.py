@@ -1,0 +1,216 @@
+"""register_jobs, table() and the catalogue of receivers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rowhooks import JobHookReceiver, ObjectChange, register_jobs, table
+from rowhooks.domain.errors import ReceiverError
+from rowhooks.domain.run import LogEntry
+from rowhooks.receivers.logger import collect_entries
+from rowhooks.receivers.registry import Catalog, describe, take_registered
+from tests.unit.make import change, hook, job, run
+
+
+@pytest.fixture(autouse=True)
+def empty_registry() -> Iterator[None]:
+    take_registered()
+    yield
+    take_registered()
+
+
+class Plain(JobHookReceiver):
+    """Keep serials tidy.
+
+    More about it.
+    """
+
+    class Meta:
+        name = "Serial policy"
+        grouping = "Policies"
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        return {"action": action, "object": changed_object, "session": self.session, "key": self.job_result.key}
+
+
+class Asynchronous(JobHookReceiver):
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        return action
+
+
+class WithoutMethod(JobHookReceiver):
+    pass
+
+
+class RunOnly(JobHookReceiver):
+    def run(self, object_change: ObjectChange) -> Any:
+        return object_change.id
+
+
+def test_what_is_registered_is_taken_once() -> None:
+    register_jobs(Plain, Asynchronous)
+    assert take_registered() == [Plain, Asynchronous]
+    assert take_registered() == []
+
+
+def test_a_receiver_may_define_run_instead() -> None:
+    register_jobs(RunOnly)
+    assert take_registered() == [RunOnly]
+
+
+def test_a_class_without_its_method_is_refused_by_file_and_line() -> None:
+    with pytest.raises(ReceiverError) as refused:
+        register_jobs(WithoutMethod)
+    assert f"{__name__}.WithoutMethod ({__file__}, line " in refused.value.message
+    line = int(refused.value.message.partition("line ")[2].partition(")")[0])
+    with open(__file__) as source:  # noqa: PTH123
+        assert source.read().splitlines()[line - 1] == "class WithoutMethod(JobHookReceiver):"
+    assert refused.value.message.endswith("does not define receive_job_hook")
+    assert refused.value.hint == "def receive_job_hook(self, change, action, changed_object): ..."
+
+
+def test_a_class_without_a_source_is_refused_all_the_same() -> None:
+    made = type("Made", (JobHookReceiver,), {"__module__": "nowhere"})
+    with pytest.raises(ReceiverError, match=r"nowhere\.Made .* does not define receive_job_hook"):
+        register_jobs(made)
+
+
+@pytest.mark.parametrize("wrong", [int, Plain(), "Plain", None])
+def test_what_is_no_receiver_class_is_refused(wrong: Any) -> None:
+    with pytest.raises(ReceiverError, match="not a JobHookReceiver class"):
+        register_jobs(wrong)
+
+
+def test_one_refusal_registers_none_of_the_call() -> None:
+    with pytest.raises(ReceiverError):
+        register_jobs(Plain, WithoutMethod)
+    assert take_registered() == []
+
+
+def test_a_job_is_described_by_its_meta_and_docstring() -> None:
+    described = describe(Plain)
+    assert (described.class_path, described.name, described.grouping, described.description) == (
+        f"{__name__}.Plain", "Serial policy", "Policies", "Keep serials tidy.",
+    )  # fmt: skip
+    assert not described.asynchronous
+
+
+def test_a_job_that_says_nothing_of_itself_is_called_by_its_class() -> None:
+    described = describe(Asynchronous)
+    assert (described.name, described.grouping) == ("Asynchronous", "")
+    assert described.asynchronous
+
+
+def test_a_job_without_a_docstring_has_no_description() -> None:
+    assert describe(Asynchronous).description == ""
+
+
+def test_the_catalogue_knows_its_classes() -> None:
+    catalog = Catalog([Plain, Asynchronous])
+    assert len(catalog) == 2
+    assert [one.cls for one in catalog] == [Plain, Asynchronous]
+    assert catalog.is_asynchronous(f"{__name__}.Asynchronous")
+    assert not catalog.is_asynchronous(f"{__name__}.Plain")
+    assert not catalog.is_asynchronous("no.such.Class")
+
+
+class Workspace:
+    session = "the session"
+
+
+def call(cls: type[JobHookReceiver], entries: list[LogEntry] | None = None, of: ObjectChange | None = None) -> Any:
+    one = run(7, change=of or change(7), hook=hook(job=job(class_path=f"{__name__}.{cls.__qualname__}")))
+    workspace: Any = Workspace()
+    return Catalog([cls]).call(one, workspace, "the row", [] if entries is None else entries)
+
+
+def test_a_receiver_is_called_with_everything_it_may_use() -> None:
+    assert call(Plain) == {"action": "update", "object": "the row", "session": "the session", "key": "key:7"}
+
+
+async def test_an_asynchronous_receivers_call_is_awaited_by_the_caller() -> None:
+    assert await call(Asynchronous) == "update"
+
+
+class Instances(JobHookReceiver):
+    seen: list[Any] = []  # noqa: RUF012
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        self.seen.append(self)
+
+
+def test_each_run_has_an_instance_of_its_own() -> None:
+    call(Instances)
+    call(Instances)
+    assert len(set(map(id, Instances.seen))) == 2
+
+
+class Altering(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        assert change.postchange == {"name": "sw1"}
+        change.postchange["name"] = "altered"
+
+
+def test_what_a_receiver_does_to_its_change_is_not_seen_by_the_next() -> None:
+    one = change(after={"name": "sw1"})
+    call(Altering, of=one)
+    call(Altering, of=one)
+    assert one.postchange == {"name": "sw1"}
+
+
+class Talking(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        self.logger.info("hello")
+
+
+def test_what_a_receiver_logs_is_collected() -> None:
+    collect_entries()
+    entries: list[LogEntry] = []
+    call(Talking, entries)
+    assert [(entry.level, entry.message) for entry in entries] == [("info", "hello")]
+    assert logging.getLogger("rowhooks.jobs").level == logging.DEBUG
+
+
+def test_a_class_that_is_not_installed_cannot_be_called() -> None:
+    workspace: Any = Workspace()
+    with pytest.raises(ReceiverError, match=r"policies\.Serial is not installed in this daemon"):
+        Catalog([]).call(run(), workspace, None, [])
+
+
+def test_the_base_class_says_what_is_missing() -> None:
+    with pytest.raises(NotImplementedError, match="must define receive_job_hook"):
+        JobHookReceiver().receive_job_hook(change(), "update", None)
+
+
+class Row:
+    __rowhooks_table__ = "dcim.device"
+
+
+def test_isinstance_tells_rows_by_their_table() -> None:
+    assert isinstance(Row(), table("dcim.device"))
+    assert not isinstance(Row(), table("dcim.site"))
+    assert not isinstance(None, table("dcim.device"))
+    assert not isinstance(object(), table("dcim.device"))
+
+
+def test_a_table_says_what_it_is() -> None:
+    assert repr(table("dcim.device")) == "table('dcim.device')"
+    assert table("dcim.device").table_name == "dcim.device"
+    assert table("Odd schema.odd.table").table_name == "Odd schema.odd.table"
+
+
+@pytest.mark.parametrize("name", ["device", "", ".device", "dcim.", "."])
+def test_a_table_without_schema_is_refused_with_the_way_out(name: str) -> None:
+    with pytest.raises(ReceiverError, match="needs schema and table") as refused:
+        table(name)
+    assert "for example table('public." in (refused.value.hint or "")
+
+
+def test_the_hint_for_a_bare_name_uses_it() -> None:
+    with pytest.raises(ReceiverError) as refused:
+        table("device")
+    assert refused.value.hint == "for example table('public.device')"

@@ -1,0 +1,201 @@
+"""`self.logger`: the standard logging API, into the run's log and the daemon's own."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from rowhooks.domain.run import LogEntry
+from rowhooks.receivers.logger import FAILURE, SUCCESS, RunLogger, collect_entries
+from tests.unit.make import run
+
+
+@pytest.fixture
+def entries() -> list[LogEntry]:
+    return []
+
+
+@pytest.fixture
+def logger(entries: list[LogEntry]) -> RunLogger:
+    collect_entries()
+    return RunLogger("policies.Serial", run(7).log_fields(), entries)
+
+
+class Device:
+    __rowhooks_table__ = "dcim.device"
+
+    def __str__(self) -> str:
+        return "sw1"
+
+
+def lines(entries: list[LogEntry]) -> list[tuple[str, str]]:
+    return [(entry.level, entry.message) for entry in entries]
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "success", "warning", "failure", "error", "critical"])
+def test_every_level_has_a_method_and_is_kept(logger: RunLogger, entries: list[LogEntry], level: str) -> None:
+    before = datetime.now(UTC)
+    getattr(logger, level)("%s is %d", "one", 1)
+    assert lines(entries) == [(level, "one is 1")]
+    assert before <= entries[0].time <= datetime.now(UTC)
+    assert (entries[0].grouping, entries[0].object_type, entries[0].object_repr) == ("", None, None)
+
+
+@pytest.mark.parametrize(
+    ("number", "level"), [(1, "debug"), (15, "debug"), (27, "success"), (45, "error"), (99, "critical")]
+)
+def test_a_level_without_a_name_counts_as_the_next_lower_one(
+    logger: RunLogger, entries: list[LogEntry], number: int, level: str
+) -> None:
+    logger.setLevel(1)
+    logging.getLogger("rowhooks.jobs").setLevel(1)
+    logger.log(number, "text")
+    logging.getLogger("rowhooks.jobs").setLevel(logging.DEBUG)
+    assert lines(entries) == [(level, "text")]
+
+
+def test_success_and_failure_lie_where_people_filter() -> None:
+    assert logging.INFO < SUCCESS < logging.WARNING < FAILURE < logging.ERROR
+
+
+def test_extra_names_the_object_and_the_grouping(logger: RunLogger, entries: list[LogEntry]) -> None:
+    logger.info("fixed", extra={"object": Device(), "grouping": "serials"})
+    assert (entries[0].grouping, entries[0].object_type, entries[0].object_repr) == ("serials", "dcim.device", "sw1")
+
+
+def test_any_object_may_be_named(logger: RunLogger, entries: list[LogEntry]) -> None:
+    logger.info("fixed", extra={"object": 42})
+    assert (entries[0].object_type, entries[0].object_repr) == (None, "42")
+
+
+def test_skip_db_logging_keeps_a_line_out_of_the_runs_log_only(
+    logger: RunLogger, entries: list[LogEntry], caplog: pytest.LogCaptureFixture
+) -> None:
+    logger.warning("a secret of the daemon's", extra={"skip_db_logging": True})
+    logger.warning("for both", extra={"skip_db_logging": False})
+    assert lines(entries) == [("warning", "for both")]
+    assert caplog.messages == ["a secret of the daemon's", "for both"]
+
+
+def test_the_daemons_log_gets_the_runs_fields(logger: RunLogger, caplog: pytest.LogCaptureFixture) -> None:
+    logger.warning("fixed", extra={"object": Device(), "ticket": "T-1"})
+    record: Any = caplog.records[0]
+    assert (record.run, record.hook, record.table, record.object, record.ticket) == (
+        7, "hook 1", "dcim.device", "sw1", "T-1",
+    )  # fmt: skip
+    assert record.name == "rowhooks.jobs.policies.Serial"
+
+
+def test_an_exception_is_kept_with_its_traceback(logger: RunLogger, entries: list[LogEntry]) -> None:
+    try:
+        raise ValueError("no good")
+    except ValueError as error:
+        logger.exception("it went wrong")
+        logger.warning("given", exc_info=error)
+    assert [entry.level for entry in entries] == ["error", "warning"]
+    for entry, first in zip(entries, ["it went wrong", "given"], strict=True):
+        assert entry.message.startswith(f"{first}\nTraceback (most recent call last):\n")
+        assert entry.message.endswith("ValueError: no good")
+
+
+def test_exc_info_without_an_exception_is_no_error(logger: RunLogger, entries: list[LogEntry]) -> None:
+    logger.error("nothing was raised", exc_info=True)
+    assert entries[0].message.startswith("nothing was raised")
+
+
+@pytest.mark.parametrize("level", ["WARNING", "warning", logging.WARNING])
+def test_set_level_leaves_lower_lines_out(logger: RunLogger, entries: list[LogEntry], level: int | str) -> None:
+    logger.setLevel(level)
+    logger.info("not kept")
+    logger.success("not kept")
+    logger.warning("kept")
+    assert lines(entries) == [("warning", "kept")]
+    assert logger.getEffectiveLevel() == logging.WARNING
+    assert not logger.isEnabledFor(logging.INFO)
+    assert logger.isEnabledFor(logging.WARNING)
+
+
+def test_set_level_knows_success_and_failure(logger: RunLogger, entries: list[LogEntry]) -> None:
+    logger.setLevel("failure")
+    logger.warning("not kept")
+    logger.failure("kept")
+    assert lines(entries) == [("failure", "kept")]
+
+
+def test_an_unknown_level_is_refused_by_name(logger: RunLogger) -> None:
+    with pytest.raises(ValueError, match="LOUD"):
+        logger.setLevel("LOUD")
+
+
+def test_one_runs_level_is_not_anothers(logger: RunLogger) -> None:
+    others: list[LogEntry] = []
+    other = RunLogger("policies.Serial", run(8).log_fields(), others)
+    logger.setLevel("CRITICAL")
+    other.info("kept")
+    assert lines(others) == [("info", "kept")]
+
+
+def test_lines_of_two_runs_of_one_class_do_not_mix(logger: RunLogger, entries: list[LogEntry]) -> None:
+    others: list[LogEntry] = []
+    other = RunLogger("policies.Serial", run(8).log_fields(), others)
+    logger.info("mine")
+    other.info("theirs")
+    assert (lines(entries), lines(others)) == ([("info", "mine")], [("info", "theirs")])
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("cannot be printed")
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "extra"),
+    [
+        ("%d devices", ("three",), {}),
+        ("%s and %s", ("one",), {}),
+        ("no place", ("one",), {}),
+        ("%s", (Unprintable(),), {}),
+        (Unprintable(), (), {}),
+        ("text", (), {"object": Unprintable()}),
+        ("text", (), {"grouping": Unprintable()}),
+    ],
+)
+def test_a_line_that_cannot_be_formatted_does_not_fail_the_run(
+    logger: RunLogger,
+    entries: list[LogEntry],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    message: Any,
+    arguments: tuple[Any, ...],
+    extra: dict[str, Any],
+) -> None:
+    # pytest's own handler lets such errors through, to fail the test.
+    monkeypatch.setattr(logging.getLogger("rowhooks.jobs"), "propagate", False)
+    logger.info(message, *arguments, extra=extra)
+    logger.info("and on it goes")
+    assert lines(entries)[-1] == ("info", "and on it goes")
+    assert "Logging error" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["run", "hook", "table", "rowhooks_entries"])
+def test_extra_cannot_overwrite_the_runs_fields(
+    logger: RunLogger, entries: list[LogEntry], caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    logger.warning("text", extra={name: "given"})
+    assert lines(entries) == [("warning", "text")]
+    assert getattr(caplog.records[0], name) != "given"
+
+
+def test_collecting_is_begun_once(logger: RunLogger, entries: list[LogEntry]) -> None:
+    collect_entries()
+    logger.info("once")
+    assert lines(entries) == [("info", "once")]
+
+
+def test_lines_of_no_run_are_in_no_runs_log(entries: list[LogEntry]) -> None:
+    collect_entries()
+    logging.getLogger("rowhooks.jobs.policies").warning("at import")
+    assert entries == []

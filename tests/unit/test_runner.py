@@ -1,0 +1,345 @@
+"""Runner: whatever a receiver does becomes an outcome; its transaction ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from rowhooks.domain.run import FAILURE, SUCCESS, LogEntry, Outcome, Run, now
+from rowhooks.pipeline import runner as module
+from rowhooks.pipeline.ports import AlreadyRecorded
+from rowhooks.pipeline.runner import TRANSIENT_ATTEMPTS, Runner, drive, drive_asynchronously
+from tests.unit.make import run
+
+Body = Callable[["FakeWorkspace", Any, list[LogEntry]], Any]
+
+
+class Transient(Exception):
+    """An error that may pass by itself."""
+
+
+class FakeWorkspace:
+    """A workspace that notes what is done with it."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self.done: list[str] = []
+        self.attached: Any = None
+        self.used = False
+
+    @property
+    def session(self) -> str:
+        self.used = True
+        return "the session"
+
+    def attach(self, changed_object: Any) -> None:
+        self.attached = changed_object
+
+    def commit(self, outcome: Outcome) -> Any:
+        return self._do(f"commit {outcome.status}", self._ports.on_commit)
+
+    def rollback(self) -> Any:
+        return self._do("rollback", self._ports.on_rollback)
+
+    def _do(self, what: str, problem: BaseException | None) -> Any:
+        async def later() -> None:
+            work()
+
+        def work() -> None:
+            self.done.append(what)
+            if problem is not None:
+                raise problem
+
+        return later() if self._ports.asynchronous else work()
+
+
+class Ports:
+    """The runner's three ports, around one receiver body."""
+
+    def __init__(self, *, asynchronous: bool) -> None:
+        self.asynchronous = asynchronous
+        self.body: Body = lambda workspace, changed_object, entries: None
+        self.on_commit: BaseException | None = None
+        self.on_rollback: BaseException | None = None
+        self.workspaces: list[FakeWorkspace] = []
+        self.reloaded = 0
+        self.threads = ThreadPoolExecutor(1, thread_name_prefix="receiver")
+
+    def is_asynchronous(self, class_path: str) -> bool:
+        return self.asynchronous
+
+    def call(self, run: Run, workspace: Any, changed_object: Any, entries: list[LogEntry]) -> Any:
+        async def later() -> Any:
+            return self.body(workspace, changed_object, entries)
+
+        return later() if self.asynchronous else self.body(workspace, changed_object, entries)
+
+    def open(self, run: Run, *, asynchronous: bool) -> FakeWorkspace:
+        assert asynchronous == self.asynchronous
+        self.workspaces.append(FakeWorkspace(self))
+        return self.workspaces[-1]
+
+    def is_transient(self, error: BaseException) -> bool:
+        return isinstance(error, Transient)
+
+    async def reload(self, run: Run) -> Any:
+        self.reloaded += 1
+        return f"row, read again {self.reloaded}"
+
+    async def execute(self, body: Body) -> Outcome:
+        self.body = body
+        return await Runner(self, self, self.threads, self.reload).execute(run(), "row")
+
+    @property
+    def done(self) -> list[str]:
+        return [what for workspace in self.workspaces for what in workspace.done]
+
+
+@pytest.fixture(params=[False, True], ids=["def", "async def"])
+async def ports(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ports]:
+    monkeypatch.setattr(module, "TRANSIENT_PAUSE", 0.0)
+    made = Ports(asynchronous=request.param)
+    yield made
+    made.threads.shutdown()
+
+
+def raising(error: BaseException, *, use_session: bool = True) -> Body:
+    def body(workspace: FakeWorkspace, changed_object: Any, entries: list[LogEntry]) -> None:
+        if use_session:
+            assert workspace.session
+        raise error
+
+    return body
+
+
+async def test_what_the_receiver_returns_is_kept_as_json(ports: Ports) -> None:
+    outcome = await ports.execute(lambda *_: {"fixed": [1, None]})
+    assert (outcome.status, outcome.recorded) == (SUCCESS, False)
+    assert outcome.result_json is not None
+    assert json.loads(outcome.result_json) == {"fixed": [1, None]}
+    assert outcome.finished_at is not None
+    assert outcome.started_at <= outcome.finished_at
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, float("nan"), b"bytes", None], ids=repr)
+async def test_what_json_cannot_hold_is_left_out_and_the_run_succeeds(ports: Ports, value: Any) -> None:
+    outcome = await ports.execute(lambda *_: value)
+    assert (outcome.status, outcome.result_json) == (SUCCESS, None)
+
+
+async def test_a_value_that_holds_itself_is_left_out(ports: Ports) -> None:
+    value: list[Any] = []
+    value.append(value)
+    assert (await ports.execute(lambda *_: value)).status == SUCCESS
+
+
+async def test_without_the_session_nothing_is_committed_here(ports: Ports) -> None:
+    outcome = await ports.execute(lambda *_: None)
+    assert ports.done == []
+    assert not outcome.recorded
+
+
+async def test_with_the_session_the_result_is_committed_beside_the_writes(ports: Ports) -> None:
+    outcome = await ports.execute(lambda workspace, *_: workspace.session)
+    assert ports.done == ["commit SUCCESS"]
+    assert outcome.recorded
+    assert outcome.result_json == '"the session"'
+
+
+async def test_the_changed_object_is_attached_and_handed_over(ports: Ports) -> None:
+    outcome = await ports.execute(lambda _, changed_object, __: changed_object)
+    assert outcome.result_json == '"row"'
+    assert ports.workspaces[0].attached == "row"
+
+
+async def test_plain_receivers_run_in_a_thread_and_asynchronous_ones_on_the_loop(ports: Ports) -> None:
+    threads: list[threading.Thread] = []
+    await ports.execute(lambda *_: threads.append(threading.current_thread()))
+    assert (threads[0] is threading.main_thread()) == ports.asynchronous
+
+
+async def test_lines_the_receiver_logged_travel_with_the_outcome_also_of_a_failure(ports: Ports) -> None:
+    line = LogEntry(now(), "info", "before it went wrong")
+
+    def body(workspace: FakeWorkspace, changed_object: Any, entries: list[LogEntry]) -> None:
+        entries.append(line)
+        raise ValueError
+
+    assert (await ports.execute(body)).entries == (line,)
+    assert (await ports.execute(lambda _, __, entries: entries.append(line))).entries == (line,)
+
+
+class Complaint(Exception):
+    """An error of a receiver's module."""
+
+
+@pytest.mark.parametrize(
+    ("error", "type_"),
+    [
+        (ValueError("no good"), "ValueError"),
+        (Complaint("no good"), f"{__name__}.Complaint"),
+        (SystemExit("no good"), "SystemExit"),
+        (KeyboardInterrupt("no good"), "KeyboardInterrupt"),
+        (GeneratorExit("no good"), "rowhooks.domain.errors.ReceiverError"),
+        (StopIteration("no good"), "StopIteration"),
+        (StopAsyncIteration("no good"), "StopAsyncIteration"),
+        (BaseException("no good"), "BaseException"),
+        (ExceptionGroup("no good", [ValueError()]), "ExceptionGroup"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+async def test_what_a_receiver_raises_ends_its_own_run_and_no_other(
+    ports: Ports, error: BaseException, type_: str
+) -> None:
+    outcome = await ports.execute(raising(error))
+    assert outcome.status == FAILURE
+    if not isinstance(error, StopIteration):  # Python makes a RuntimeError of one that leaves a coroutine
+        assert outcome.exception_type == type_
+    assert "no good" in (outcome.traceback or "")
+    assert ports.done == ["rollback"]
+    assert not outcome.recorded
+
+
+async def test_without_the_session_there_is_nothing_to_roll_back(ports: Ports) -> None:
+    outcome = await ports.execute(raising(ValueError("no good"), use_session=False))
+    assert outcome.status == FAILURE
+    assert ports.done == []
+
+
+async def test_a_cancelled_error_that_the_receiver_raised_itself_is_a_failure(ports: Ports) -> None:
+    # For example by awaiting a task that it had cancelled: nobody cancelled the run.
+    outcome = await asyncio.wait_for(ports.execute(raising(asyncio.CancelledError("no good"))), 5)
+    assert outcome.status == FAILURE
+    assert "CancelledError" in (outcome.exception_message or "")
+    assert ports.done == ["rollback"]
+
+
+async def test_an_error_that_cannot_be_printed_is_a_failure(ports: Ports) -> None:
+    class Unprintable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("not even that")
+
+    outcome = await ports.execute(raising(Unprintable()))
+    assert outcome.status == FAILURE
+    assert "Unprintable" in (outcome.exception_type or "")
+    assert ports.done == ["rollback"]
+
+
+async def test_an_error_while_rolling_back_does_not_hide_the_receivers_own(ports: Ports) -> None:
+    ports.on_rollback = RuntimeError("the connection is in a strange state")
+    outcome = await ports.execute(raising(ValueError("the receiver's own")))
+    assert outcome.status == FAILURE
+    assert outcome.exception_message == "the receiver's own"
+
+
+async def test_an_error_at_commit_is_the_runs_failure_and_is_rolled_back(ports: Ports) -> None:
+    ports.on_commit = ValueError("a deferred constraint")
+    outcome = await ports.execute(lambda workspace, *_: workspace.session)
+    assert (outcome.status, outcome.exception_message) == (FAILURE, "a deferred constraint")
+    assert not outcome.recorded
+    assert ports.done == ["commit SUCCESS", "rollback"]
+
+
+async def test_a_run_that_stands_on_record_counts_as_done(ports: Ports) -> None:
+    ports.on_commit = AlreadyRecorded()
+    outcome = await ports.execute(lambda workspace, *_: workspace.session)
+    assert (outcome.status, outcome.recorded) == (SUCCESS, True)
+    assert ports.done == ["commit SUCCESS"]
+
+
+async def test_a_transient_error_is_tried_again_with_the_row_as_it_is_then(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows: list[Any] = []
+
+    def body(workspace: FakeWorkspace, changed_object: Any, entries: list[LogEntry]) -> None:
+        rows.append(changed_object)
+        assert workspace.session
+        if len(rows) < 3:
+            raise Transient("deadlock\nwith a second line")
+
+    with caplog.at_level(logging.WARNING):
+        outcome = await ports.execute(body)
+    assert outcome.status == SUCCESS
+    assert rows == ["row", "row, read again 1", "row, read again 2"]
+    # Each attempt had a session of its own.
+    assert [workspace.done for workspace in ports.workspaces] == [["rollback"], ["rollback"], ["commit SUCCESS"]]
+    assert caplog.messages == ["the run is tried again: deadlock"] * 2
+    assert {record.run for record in caplog.records} == {1}  # type: ignore[attr-defined]
+
+
+async def test_the_lines_of_an_attempt_that_is_tried_again_are_not_kept(ports: Ports) -> None:
+    attempts: list[int] = []
+
+    def body(workspace: FakeWorkspace, changed_object: Any, entries: list[LogEntry]) -> None:
+        attempts.append(1)
+        entries.append(LogEntry(now(), "info", f"attempt {len(attempts)}"))
+        if len(attempts) == 1:
+            raise Transient
+
+    assert [entry.message for entry in (await ports.execute(body)).entries] == ["attempt 2"]
+
+
+async def test_a_transient_error_that_does_not_pass_is_a_failure_in_the_end(ports: Ports) -> None:
+    outcome = await ports.execute(raising(Transient("deadlock")))
+    assert (outcome.status, outcome.exception_message) == (FAILURE, "deadlock")
+    assert ports.done == ["rollback"] * TRANSIENT_ATTEMPTS
+
+
+async def test_a_cancelled_run_is_rolled_back_and_has_no_outcome() -> None:
+    ports = Ports(asynchronous=True)
+    begun = asyncio.Event()
+
+    async def call(workspace: FakeWorkspace) -> None:
+        assert workspace.session
+        begun.set()
+        await asyncio.Event().wait()
+
+    ports.call = lambda run, workspace, changed_object, entries: call(workspace)  # type: ignore[method-assign]
+    task = asyncio.create_task(Runner(ports, ports, ports.threads, ports.reload).execute(run(), None))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ports.done == ["rollback"]
+
+
+def test_drive_sends_each_answer_back() -> None:
+    def steps() -> Any:
+        first = yield lambda: 1
+        second = yield lambda: first + 1
+        return second
+
+    assert drive(steps()) == 2
+
+
+def test_drive_throws_what_a_step_raises_into_the_steps() -> None:
+    def fail() -> None:
+        raise KeyError("a")
+
+    def steps() -> Any:
+        try:
+            yield fail
+        except KeyError as error:
+            return str(error)
+
+    assert drive(steps()) == "'a'"
+
+
+async def test_drive_asynchronously_awaits_what_can_be_awaited() -> None:
+    async def later() -> int:
+        return 1
+
+    def steps() -> Any:
+        first = yield later
+        second = yield lambda: first + 1
+        return second
+
+    assert await drive_asynchronously(steps()) == 2

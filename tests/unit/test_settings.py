@@ -1,0 +1,192 @@
+"""Settings: command line, environment, file, defaults; and messages that keep passwords to themselves."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rowhooks.domain.errors import SettingsError
+from rowhooks.settings import Settings, load_settings
+
+SECRET = "hunter2"
+DSN = f"postgresql://app:{SECRET}@db/inventory"
+
+
+@pytest.fixture(autouse=True)
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin in an empty directory, without settings in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith("ROWHOOKS_"):
+            monkeypatch.delenv(name)
+
+
+def write(text: str, name: str = "rowhooks.toml") -> Path:
+    path = Path(name)
+    path.write_text(text)
+    return path
+
+
+def refusal(file: Path | None = None, **given: Any) -> str:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(file, **given)
+    assert refused.value.exit_code == 2
+    # Also not where the error is printed in full.
+    assert SECRET not in "".join(traceback.format_exception(refused.value, chain=False))
+    return str(refused.value)
+
+
+def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert settings == Settings(directory=tmp_path)
+    assert (settings.dsn, settings.receivers, settings.log_level, settings.log_format) == ("", (), "info", "text")
+    assert (settings.owner_role, settings.daemon_role) == ("rowhooks_owner", "rowhooks_daemon")
+
+
+def test_the_file_comes_before_the_defaults() -> None:
+    write('tasks = 7\nreceivers = ["policies", "more/hooks.py"]')
+    settings = load_settings()
+    assert (settings.tasks, settings.receivers) == (7, ("policies", "more/hooks.py"))
+
+
+def test_the_environment_comes_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    write('tasks = 7\ndsn = "dbname=in_file"')
+    monkeypatch.setenv("ROWHOOKS_TASKS", "8")
+    monkeypatch.setenv("ROWHOOKS_DSN", "dbname=in_environment")
+    settings = load_settings()
+    assert (settings.tasks, settings.dsn) == (8, "dbname=in_environment")
+
+
+def test_the_command_line_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("tasks = 7")
+    monkeypatch.setenv("ROWHOOKS_TASKS", "8")
+    assert load_settings(tasks=9).tasks == 9
+
+
+def test_an_option_that_was_not_given_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("threads = 3")
+    monkeypatch.setenv("ROWHOOKS_TASKS", "8")
+    settings = load_settings(tasks=None, threads=None, dsn=None)
+    assert (settings.tasks, settings.threads) == (8, 3)
+
+
+def test_another_file_can_be_named() -> None:
+    write("tasks = 7")
+    assert load_settings(write("tasks = 6", "other.toml")).tasks == 6
+
+
+def test_relative_receivers_start_where_the_file_is(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    assert load_settings(write("", "etc/rowhooks.toml")).directory == (tmp_path / "etc").resolve()
+    assert load_settings().directory == tmp_path
+
+
+def test_other_variables_of_the_environment_are_nobodys_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKS", "8")
+    monkeypatch.setenv("ROWHOOKS_SOMETHING_ELSE", "8")
+    assert load_settings().tasks == 100
+
+
+@pytest.mark.parametrize(
+    "text", ["policies,more/hooks.py", " policies , more/hooks.py ,", '["policies", "more/hooks.py"]']
+)
+def test_receivers_in_the_environment_are_a_json_list_or_separated_by_commas(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("ROWHOOKS_RECEIVERS", text)
+    assert load_settings().receivers == ("policies", "more/hooks.py")
+
+
+def test_no_receivers_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROWHOOKS_RECEIVERS", "")
+    assert load_settings().receivers == ()
+
+
+def test_one_receiver_in_the_file_needs_no_list() -> None:
+    write('receivers = "policies.py"')
+    assert load_settings().receivers == ("policies.py",)
+
+
+def test_an_unknown_setting_is_named() -> None:
+    write(f'taks = 7\npassword = "{SECRET}"')
+    assert refusal().startswith("rowhooks.toml: ")
+    assert "taks: unknown setting" in refusal()
+    assert "password: unknown setting" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (f'tasks = "{SECRET}"', "tasks"),
+        ("tasks = 0", "tasks"),
+        ("poll_interval = 0", "poll_interval"),
+        ("grace_period = -1", "grace_period"),
+        (f'log_level = "{SECRET}"', "log_level"),
+        (f'log_format = "{SECRET}"', "log_format"),
+        (f'dsn = ["{DSN}"]', "dsn"),
+        (f'[dsn]\npassword = "{SECRET}"', "dsn"),
+        ("receivers = 3", "receivers"),
+        (f'receivers = [["{SECRET}"]]', "receivers.0"),
+        ('owner_role = ""', "owner_role"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name_and_not_repeated(text: str, name: str) -> None:
+    write(text)
+    assert f"rowhooks.toml: {name}: " in refusal()
+
+
+def test_a_wrong_value_in_the_environment_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROWHOOKS_TASKS", SECRET)
+    assert "tasks: " in refusal()
+
+
+def test_a_wrong_list_in_the_environment_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROWHOOKS_RECEIVERS", f'["{SECRET}", 3]')
+    assert "receivers.1: " in refusal()
+    monkeypatch.setenv("ROWHOOKS_RECEIVERS", f'["{SECRET}"')
+    assert "receivers: " in refusal()
+
+
+def test_a_wrong_option_is_refused_by_name() -> None:
+    assert "log_level: " in refusal(log_level="loud")
+
+
+def test_every_problem_is_told_at_once() -> None:
+    write("tasks = 0\nthreads = 0")
+    message = refusal()
+    assert "tasks: " in message
+    assert "threads: " in message
+
+
+@pytest.mark.parametrize(
+    "text", [f'dsn = "{DSN}', f"dsn = {DSN}", f'dsn = "{DSN}"\ndsn = "{DSN}"', f'dsn = "{DSN}" "{SECRET}"', "=", "[["]
+)
+def test_a_malformed_file_is_named_with_the_place(text: str) -> None:
+    write(text)
+    message = refusal()
+    assert message.startswith("rowhooks.toml is not valid TOML: ")
+    assert "line " in message or "end of document" in message
+
+
+def test_a_file_that_is_not_text_is_refused() -> None:
+    Path("rowhooks.toml").write_bytes(b'dsn = "\xff"')
+    assert refusal().startswith("rowhooks.toml is not valid TOML: ")
+
+
+def test_a_file_that_is_missing_is_named() -> None:
+    assert refusal(Path("no.toml")) == "no.toml does not exist (name another file with --config)"
+
+
+def test_a_directory_is_no_file() -> None:
+    Path("etc").mkdir()
+    assert refusal(Path("etc")).startswith("etc cannot be read: ")
+
+
+def test_settings_do_not_show_the_dsn() -> None:
+    settings = load_settings(dsn=DSN, listen_dsn=DSN)
+    assert SECRET not in repr(settings)
+    assert SECRET not in str(settings)

@@ -1,0 +1,183 @@
+"""Target: one DSN, understood alike by both drivers, that never shows its password."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from rowhooks.domain.errors import SettingsError
+from rowhooks.postgres.connect import CONNECT_TIMEOUT, Target
+
+SECRET = "hunter2"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep libpq from finding anything in the environment or at home."""
+    for name in list(os.environ):
+        if name.startswith("PG"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def arguments(dsn: str) -> dict[str, Any]:
+    return Target(dsn).asyncpg_arguments()
+
+
+def where(dsn: str) -> dict[str, Any]:
+    names = ("host", "port", "user", "password", "database")
+    return {name: value for name, value in arguments(dsn).items() if name in names}
+
+
+WHERE = {"host": ["db.example"], "port": 5433, "user": "app", "password": SECRET, "database": "inventory"}
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        f"postgresql://app:{SECRET}@db.example:5433/inventory",
+        f"postgres://app:{SECRET}@db.example:5433/inventory",
+        f"postgresql:///inventory?host=db.example&port=5433&user=app&password={SECRET}",
+        f"host=db.example port=5433 user=app password={SECRET} dbname=inventory",
+        f"host='db.example' port = '5433' user='app' password='{SECRET}' dbname='inventory'",
+    ],
+)
+def test_a_uri_and_keywords_mean_the_same(dsn: str) -> None:
+    assert where(dsn) == WHERE
+
+
+def test_characters_that_a_uri_escapes_arrive_as_they_are() -> None:
+    found = where("postgresql://app:p%40ss%2Fw%20rd@db.example/odd%20name")
+    assert (found["password"], found["database"]) == ("p@ss/w rd", "odd name")
+
+
+def test_several_hosts_share_a_port_or_have_one_each() -> None:
+    assert where("host=a,b,c port=5433") | {"user": ""} == {"host": ["a", "b", "c"], "port": 5433, "user": ""}
+    found = where("postgresql://app@a:1,b:2,c:3/inventory")
+    assert (found["host"], found["port"]) == (["a", "b", "c"], [1, 2, 3])
+
+
+def test_which_of_several_hosts_is_wanted_is_passed_on() -> None:
+    assert arguments("host=a,b target_session_attrs=read-write")["target_session_attrs"] == "read-write"
+    assert "PGTARGETSESSIONATTRS" not in os.environ
+
+
+@pytest.mark.parametrize(
+    "dsn", ["postgresql:///inventory?host=/run/pg", "postgresql://%2Frun%2Fpg/inventory", "host=/run/pg"]
+)
+def test_a_unix_sockets_directory_is_a_host(dsn: str) -> None:
+    assert arguments(dsn)["host"] == ["/run/pg"]
+
+
+@pytest.mark.parametrize("mode", ["disable", "allow", "prefer", "require"])
+def test_sslmodes_without_verification_go_by_their_names(mode: str) -> None:
+    assert arguments(f"host=db sslmode={mode}")["ssl"] == mode
+
+
+def test_without_an_sslmode_it_is_libpqs_default() -> None:
+    assert arguments("host=db")["ssl"] == "prefer"
+
+
+@pytest.mark.parametrize(("mode", "checks_host"), [("verify-ca", False), ("verify-full", True)])
+def test_sslmodes_with_verification_demand_a_certificate(mode: str, *, checks_host: bool) -> None:
+    context = arguments(f"host=db sslmode={mode} sslrootcert=system")["ssl"]
+    assert isinstance(context, ssl.SSLContext)
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname is checks_host
+
+
+def test_a_root_certificate_that_is_missing_is_not_passed_over() -> None:
+    with pytest.raises(OSError, match="No such file"):
+        arguments("host=db sslmode=verify-full sslrootcert=/does/not/exist.pem")
+
+
+def test_the_time_out_is_the_dsns_or_ours() -> None:
+    assert arguments("host=db")["timeout"] == float(CONNECT_TIMEOUT)
+    assert arguments("host=db connect_timeout=3")["timeout"] == 3.0
+
+
+def test_server_settings_travel_along() -> None:
+    dsn = "postgresql://db/inventory?application_name=mine&options=-c%20statement_timeout%3D5s"
+    assert arguments(dsn)["server_settings"] == {"application_name": "mine", "options": "-c statement_timeout=5s"}
+    assert arguments("")["server_settings"] == {"application_name": "rowhooks"}
+
+
+def test_a_password_file_is_passed_on() -> None:
+    assert arguments("host=db passfile=/etc/rowhooks/pgpass")["passfile"] == "/etc/rowhooks/pgpass"
+
+
+def test_an_empty_dsn_is_libpqs_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "PGHOST": "db.example", "PGPORT": "5433", "PGUSER": "app", "PGPASSWORD": SECRET, "PGDATABASE": "inventory",
+        "PGSSLMODE": "require",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    assert where("") == WHERE
+    assert arguments("")["ssl"] == "require"
+    assert SECRET not in Target().label
+
+
+def test_a_service_in_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "services.conf"
+    file.write_text(f"[inventory]\nhost=db.example\nport=5433\nuser=app\npassword={SECRET}\ndbname=inventory\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+    monkeypatch.setenv("PGSERVICE", "inventory")
+    assert where("") == WHERE
+
+
+def test_the_dsn_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "elsewhere")
+    monkeypatch.setenv("PGDATABASE", "elsewhere")
+    found = where("host=db.example")
+    assert (found["host"], found["database"]) == (["db.example"], "elsewhere")
+
+
+def test_for_libpq_only_what_is_missing_is_added() -> None:
+    assert conninfo_to_dict(Target("host=db").conninfo) == {
+        "host": "db",
+        "application_name": "rowhooks",
+        "connect_timeout": str(CONNECT_TIMEOUT),
+    }
+    given = "host=db application_name=mine connect_timeout=3"
+    assert conninfo_to_dict(Target(given).conninfo) == conninfo_to_dict(given)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "label"),
+    [
+        (f"postgresql://app:{SECRET}@db.example/inventory", "inventory on db.example"),
+        (f"host=a,b dbname=inventory password={SECRET}", "inventory on a,b"),
+        (f"user=app password={SECRET} host=/run/pg", "app on /run/pg"),
+        (f"dbname=inventory password={SECRET}", "inventory on the local socket"),
+    ],
+)
+def test_the_label_names_the_database_and_never_shows_the_password(dsn: str, label: str) -> None:
+    assert Target(dsn).label == label
+    assert SECRET not in repr(Target(dsn))
+    assert SECRET not in str(Target(dsn))
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        f"postgresql://app:{SECRET}@[db/inventory",
+        f"postgresql://app:{SECRET}@db/inventory?no_such_option=1",
+        f"host=db password='{SECRET}",
+        f"host=db pasword={SECRET}",
+        f"mysql://app:{SECRET}@db/inventory",
+        f"{SECRET}",
+    ],
+)
+def test_a_dsn_that_cannot_be_read_is_refused_without_repeating_it(dsn: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Target(dsn)
+    assert "the DSN cannot be read" in str(refused.value)
+    assert "postgresql://" in str(refused.value)
+    assert SECRET not in str(refused.value)
+    assert SECRET not in "".join(traceback.format_exception(refused.value, chain=False))

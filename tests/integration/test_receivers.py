@@ -390,6 +390,36 @@ async def test_a_table_the_daemon_may_not_read_fails_its_runs_with_the_grant_tha
     assert ("Plain", "create", "SUCCESS") in results(db)
 
 
+async def test_a_table_dropped_or_untracked_before_its_changes_are_read_fails_its_runs_by_name(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    db.execute("create table brief (id integer primary key)")
+    db.execute("select rowhooks.track('brief')")
+    add_hook(db, Fine, "brief", name="on brief")
+    add_hook(db, Plain, device)
+    db.execute("insert into brief values (1)")
+    db.execute("drop table brief")
+    db.execute("insert into dcim.device values (1, 'sw1', 'SN')")
+    async with running_daemon(daemon_dsn, Fine, Plain):
+        await settled(db)
+    row = db.execute("select status, exception_message from rowhooks.results where hook_name = 'on brief'").fetchone()
+    assert row is not None
+    assert row[0] == "FAILURE"
+    assert "was dropped or untracked" in row[1]
+    assert ("Plain", "create", "SUCCESS") in results(db)
+
+
+async def test_a_key_that_was_renamed_before_the_daemon_started_is_found(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Plain, device)
+    db.execute("alter table dcim.device rename id to number")
+    db.execute("insert into dcim.device values (1, 'sw1', 'SN')")
+    async with running_daemon(daemon_dsn, Plain):
+        await settled(db)
+    assert db.execute("select result from rowhooks.results").fetchall() == [({"serial": "SN!", "repr": "sw1"},)]
+
+
 class AwkwardKeys(JobHookReceiver):
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
         changed_object.note = "seen"

@@ -17,7 +17,7 @@ from concurrent.futures import Executor
 from datetime import datetime
 from typing import Any
 
-from rowhooks.domain.errors import ReceiverError
+from rowhooks.domain.errors import ConnectionFailed, ReceiverError
 from rowhooks.domain.run import FAILURE, SUCCESS, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.ports import AlreadyRecorded, ReceiverCatalog, Workspace, WorkspaceFactory
 
@@ -68,7 +68,12 @@ class Runner:
                 return outcome
             await asyncio.sleep(TRANSIENT_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
             attempt += 1
-            changed_object = await self._reload(run)
+            try:
+                changed_object = await self._reload(run)
+            except ConnectionFailed:
+                raise
+            except Exception as error:
+                return failed(run, now(), error, [])
 
     def _steps(self, run: Run, workspace: Workspace, changed_object: Any, *, last: bool) -> Steps:
         """Yield what is to be done; return the outcome, None for another attempt."""

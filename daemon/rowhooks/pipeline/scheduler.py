@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from rowhooks.domain.errors import ConnectionFailed
+from rowhooks.domain.errors import ConnectionFailed, NotFound
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.run import STARTED, Outcome, Run, now
 from rowhooks.pipeline.ports import ObjectLoader, ReceiverCatalog
@@ -161,7 +161,7 @@ class Scheduler:
         problems: dict[int, Exception] = {}
         for table_id, keys in wanted.items():
             try:
-                objects = await self._loader.load(self.tables[table_id], keys)
+                objects = await self._loader.load(self._table(table_id), keys)
             except ConnectionFailed:
                 raise
             except Exception as error:
@@ -171,12 +171,18 @@ class Scheduler:
                 found.update(((table_id, key), row) for key, row in objects.items())
         return found, problems
 
+    def _table(self, table_id: int) -> TrackedTable:
+        table = self.tables.get(table_id)
+        if table is None:
+            raise NotFound(f"tracked table {table_id} was dropped or untracked since the change was made")
+        return table
+
     async def reload(self, run: Run) -> Any:
         """Load the changed object of one run again; None when the row is gone."""
         if run.change.action == "delete":
             return None
         key = run.change.object_id_json
-        return (await self._loader.load(self.tables[run.change.table_id], [key])).get(key)
+        return (await self._loader.load(self._table(run.change.table_id), [key])).get(key)
 
     async def _run(self, ticket: Ticket, changed_object: Any, problem: Exception | None) -> None:
         if problem is not None and ticket.run.change.action != "delete":

@@ -29,12 +29,15 @@ select json_build_object(
         from pg_attribute as a
         where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
       ),
+      -- As it is now: a column may have been renamed since the table was tracked.
       'key', (
         select coalesce(json_agg(
           json_build_array(quote_ident(a.attname), a.attname, format_type(a.atttypid, a.atttypmod)) order by k.position
         ), '[]')
-        from unnest(t.key_columns) with ordinality as k (name, position)
-        join pg_attribute as a on a.attrelid = r.oid and a.attname = k.name and not a.attisdropped
+        from pg_index as i
+        cross join lateral unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
+        join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
+        where i.indrelid = r.oid and i.indisprimary and k.position <= i.indnkeyatts
       )
     )), '[]')
     from rowhooks.tracked_table as t

@@ -169,6 +169,11 @@ class UnspeakableError(Exception):
         raise RuntimeError
 
 
+class ForgetsToAwait(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        return asyncio.sleep(0)
+
+
 class Unspeakable(JobHookReceiver):
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
         raise UnspeakableError
@@ -210,6 +215,7 @@ async def test_a_bad_receiver_costs_its_own_run_and_no_other(db: Connection, dae
     failing = [
         Exits, ExitsAsynchronously, ClosesItsSession, CannotBeMade, CancelsItself, CancelsItsThread,
         RaisesGeneratorExit, Unspeakable,
+        ForgetsToAwait,
     ]  # fmt: skip
     receivers = [*failing, ReturnsNonsense, ReturnsWhatJsonbCannotHold, AltersTheChange, Fine]
     for receiver in receivers:

@@ -73,6 +73,38 @@ def test_a_class_without_its_method_is_refused_by_file_and_line() -> None:
     assert refused.value.hint == "def receive_job_hook(self, change, action, changed_object): ..."
 
 
+class WrongArguments(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str) -> Any:  # type: ignore[override]
+        return action
+
+
+class WrongNames(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, what: str, changed_object: Any) -> Any:  # type: ignore[override]
+        return what
+
+
+class WrongRun(JobHookReceiver):
+    def run(self, change: ObjectChange) -> Any:  # type: ignore[override]
+        return change
+
+
+class Lenient(JobHookReceiver):
+    def receive_job_hook(self, **given: Any) -> Any:
+        return given
+
+
+@pytest.mark.parametrize("wrong", [WrongArguments, WrongNames, WrongRun])
+def test_a_method_that_cannot_be_called_as_it_will_be_is_refused_by_file_and_line(wrong: type[JobHookReceiver]) -> None:
+    with pytest.raises(ReceiverError, match=rf"{wrong.__name__} \(.*test_registry.py, line \d+\) cannot be called"):
+        register_jobs(wrong)
+    assert take_registered() == []
+
+
+def test_a_method_that_takes_any_keyword_is_fine() -> None:
+    register_jobs(Lenient)
+    assert take_registered() == [Lenient]
+
+
 def test_a_class_without_a_source_is_refused_all_the_same() -> None:
     made = type("Made", (JobHookReceiver,), {"__module__": "nowhere"})
     with pytest.raises(ReceiverError, match=r"nowhere\.Made .* does not define receive_job_hook"):

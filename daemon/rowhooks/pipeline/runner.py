@@ -117,6 +117,9 @@ def drive(steps: Steps) -> Outcome | None:
         while True:
             try:
                 answer = step()
+                if inspect.iscoroutine(answer):
+                    answer.close()
+                    raise TypeError("a plain receiver returned a coroutine; declare its method with `async def`")
             except BaseException as error:
                 step = steps.throw(_own(error))
             else:

@@ -14,13 +14,15 @@ from rowhooks.receivers.base import JobHookReceiver, JobResult
 from rowhooks.receivers.logger import RunLogger
 
 _registered: list[type[JobHookReceiver]] = []
+_SIGNATURE = "def receive_job_hook(self, change, action, changed_object): ..."
 
 
 def register_jobs(*classes: type[JobHookReceiver]) -> None:
     """Make receiver classes known; called at the end of a receivers' module.
 
     Raises:
-        ReceiverError: one of them is not a receiver class, or does not define its method; names file and line.
+        ReceiverError: one of them is not a receiver class, does not define its method, or not with the arguments it
+            is called with (by keyword); names file and line.
     """
     for cls in classes:
         _check(cls)
@@ -40,8 +42,18 @@ def _check(cls: Any) -> None:
     if cls.receive_job_hook is JobHookReceiver.receive_job_hook and cls.run is JobHookReceiver.run:
         raise ReceiverError(
             f"{class_path(cls)} ({_place(cls)}) does not define receive_job_hook",
-            hint="def receive_job_hook(self, change, action, changed_object): ...",
+            hint=_SIGNATURE,
         )
+    try:
+        if cls.run is JobHookReceiver.run:
+            inspect.signature(cls.receive_job_hook).bind(None, change=None, action=None, changed_object=None)
+        else:
+            inspect.signature(cls.run).bind(None, object_change=None)
+    except TypeError as error:
+        raise ReceiverError(
+            f"{class_path(cls)} ({_place(cls)}) cannot be called as it is: {error}",
+            hint=_SIGNATURE if cls.run is JobHookReceiver.run else "def run(self, object_change): ...",
+        ) from error
 
 
 def _place(cls: type) -> str:

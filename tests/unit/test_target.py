@@ -93,7 +93,7 @@ def test_sslmodes_with_verification_demand_a_certificate(mode: str, *, checks_ho
 
 
 def test_a_root_certificate_that_is_missing_is_not_passed_over() -> None:
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(SettingsError, match=r"cannot be read \(/does/not/exist.pem\)"):
         arguments("host=db sslmode=verify-full sslrootcert=/does/not/exist.pem")
 
 
@@ -129,6 +129,36 @@ def test_a_service_in_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("PGSERVICEFILE", str(file))
     monkeypatch.setenv("PGSERVICE", "inventory")
     assert where("") == WHERE
+
+
+def test_a_service_in_the_dsn_is_read_and_leaves_the_environment_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "services.conf"
+    file.write_text(f"[inventory]\nhost=db.example\nport=5433\nuser=app\npassword={SECRET}\ndbname=inventory\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+    monkeypatch.setenv("PGSERVICE", "another")
+    assert where("service=inventory") == WHERE
+    assert os.environ["PGSERVICE"] == "another"
+    monkeypatch.delenv("PGSERVICE")
+    assert where("service=inventory") == WHERE
+    assert "PGSERVICE" not in os.environ
+
+
+def test_an_address_without_a_host_is_where_asyncpg_goes() -> None:
+    assert arguments("hostaddr=127.0.0.2 dbname=x")["host"] == ["127.0.0.2"]
+
+
+@pytest.mark.parametrize("port", ["abc", "5432x", "-1"])
+def test_a_port_that_is_no_number_is_refused(port: str) -> None:
+    with pytest.raises(SettingsError, match="is not a number"):
+        Target(f"host=db port={port}")
+
+
+def test_an_unescaped_at_sign_in_a_password_is_refused_without_repeating_it() -> None:
+    with pytest.raises(SettingsError, match="%40") as refused:
+        Target(f"postgresql://app:pa@{SECRET}@db/inventory")
+    assert SECRET not in str(refused.value)
 
 
 def test_the_dsn_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

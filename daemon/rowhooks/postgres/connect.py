@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, PermissionDenied, SettingsError
 
+DEFAULT_PORT = 5432
 CONNECT_TIMEOUT = 10
 """Seconds to wait for a connection where the DSN does not say."""
 
@@ -45,13 +47,19 @@ class Target:
 
     def __post_init__(self) -> None:
         try:
-            conninfo_to_dict(self.dsn)
+            given = conninfo_to_dict(self.dsn)
         except psycopg.ProgrammingError as error:
             # libpq's message may quote the DSN, and with it a password.
             raise SettingsError(
                 "the DSN cannot be read",
                 hint="expected postgresql://user@host:5432/database or 'host=... dbname=...'",
             ) from error.with_traceback(None)
+        if "@" in str(given.get("host") or "")[1:]:
+            # It is the end of a password, and must not be repeated.
+            raise SettingsError("the DSN's host contains an @", hint="write an @ in a password as %40")
+        ports = self._resolved().get("port", "")
+        if not all(port.strip().isdecimal() for port in ports.split(",") if port):
+            raise SettingsError(f"the DSN's port {ports!r} is not a number", hint="for example port=5432")
 
     @property
     def conninfo(self) -> str:
@@ -68,12 +76,13 @@ class Target:
 
     def _resolved(self) -> dict[str, str]:
         # libpq's defaults know the environment and the service file; the DSN comes before them.
-        resolved = {
-            option.keyword.decode(): option.val.decode()
-            for option in pq.Conninfo.get_defaults()
-            if option.val is not None
-        }
-        resolved.update({name: str(value) for name, value in conninfo_to_dict(self.conninfo).items()})
+        given = {name: str(value) for name, value in conninfo_to_dict(self.conninfo).items()}
+        with _service(given.get("service")):
+            defaults = pq.Conninfo.get_defaults()
+        resolved = {option.keyword.decode(): option.val.decode() for option in defaults if option.val is not None}
+        resolved.update(given)
+        # asyncpg has no hostaddr, and takes an address for a host.
+        resolved["host"] = resolved.get("host") or resolved.get("hostaddr") or ""
         return resolved
 
     def asyncpg_arguments(self) -> dict[str, Any]:
@@ -86,7 +95,7 @@ class Target:
             if plural in arguments:
                 arguments[plural] = arguments[plural].split(",")
         if "port" in arguments:
-            arguments["port"] = [int(port) for port in arguments["port"]]
+            arguments["port"] = [int(port or DEFAULT_PORT) for port in arguments["port"]]
             if len(arguments["port"]) == 1:
                 arguments["port"] = arguments["port"][0]
         if resolved.get("passfile"):
@@ -99,15 +108,35 @@ class Target:
         return arguments
 
 
+@contextlib.contextmanager
+def _service(name: str | None) -> Iterator[None]:
+    """Let libpq's defaults be those of a service of the service file, if one is named."""
+    if name is None:
+        yield
+        return
+    former = os.environ.get("PGSERVICE")
+    os.environ["PGSERVICE"] = name
+    try:
+        yield
+    finally:
+        del os.environ["PGSERVICE"]
+        if former is not None:
+            os.environ["PGSERVICE"] = former
+
+
 def _ssl_argument(resolved: dict[str, str]) -> str | ssl.SSLContext:
     mode = resolved.get("sslmode") or "prefer"
     if mode not in ("verify-ca", "verify-full"):
         return mode
     root = resolved.get("sslrootcert")
-    context = ssl.create_default_context(cafile=None if root in (None, "system") else root)
-    context.check_hostname = mode == "verify-full"
-    if resolved.get("sslcert"):
-        context.load_cert_chain(resolved["sslcert"], resolved.get("sslkey"))
+    try:
+        context = ssl.create_default_context(cafile=None if root in (None, "system") else root)
+        context.check_hostname = mode == "verify-full"
+        if resolved.get("sslcert"):
+            context.load_cert_chain(resolved["sslcert"], resolved.get("sslkey"))
+    except (OSError, ssl.SSLError) as error:
+        files = ", ".join(resolved[name] for name in ("sslrootcert", "sslcert", "sslkey") if resolved.get(name))
+        raise SettingsError(f"a certificate cannot be read ({files}): {error}") from error
     return context
 
 

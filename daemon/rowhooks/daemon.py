@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from rowhooks.domain.errors import ConnectionFailed, LeadershipLost
+from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost
 from rowhooks.domain.hook import Configuration, Hook
 from rowhooks.domain.run import Run
 from rowhooks.pipeline.listener import Bell
@@ -46,6 +46,8 @@ LONGEST_BACKOFF = 30.0
 ABANDON_AFTER = 5.0
 """Seconds that running receivers get when the connection was lost; what they do then is fenced off."""
 EXTEND_INTERVAL = 60.0
+MOST_WAITING = 50_000
+"""Runs kept in memory while they wait for their turn; beyond it nothing more is read."""
 
 
 class Daemon:
@@ -79,17 +81,18 @@ class Daemon:
             PermissionDenied: the login may not use schema rowhooks.
         """
         collect_entries()
-        failures = 0
+        failures = late = 0
         while not self._stopping.is_set():
             lead = Lead(self._settings, self._catalog, self._target, self._listen_target, self._stopping, self.ready)
             try:
-                return await lead.run()
+                return late + await lead.run()
             except (ConnectionFailed, LeadershipLost) as error:
+                late += lead.late
                 failures = 1 if lead.was_ready else failures + 1
-                delay = min(LONGEST_BACKOFF, 0.2 * 2**failures) * random.uniform(0.5, 1.0)
+                delay = min(LONGEST_BACKOFF, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
                 logger.warning("%s; attempt %d, next in %.1f s", error.message, failures, delay)
                 await _first_of(self._stopping.wait(), asyncio.sleep(delay))
-        return 0
+        return late
 
 
 class Lead:
@@ -121,6 +124,7 @@ class Lead:
         self._ids: list[int] = []
         self._idle_hooks: set[str] = set()
         self.was_ready = False
+        self.late = 0
 
     async def run(self) -> int:
         """Wait for the lead, take it, and work until told to stop; return how many receivers were left behind."""
@@ -154,7 +158,7 @@ class Lead:
             waiting = await leadership.resume_after_restore(feed_connection)
             logger.warning("this log was restored from another cluster; %d changes wait to be dealt with", waiting)
             self._leadership = await leadership.take_over(feed_connection, self._lease, name)
-        await leadership.extend_log(feed_connection)
+        await self._extend_log()
 
         threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="receiver")
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
@@ -169,7 +173,9 @@ class Lead:
         self._results = PostgresResults(record_connection, self._lease)
         self._progress = Progress(self._leadership.position)
         self._recorder = Recorder(self._results, self._progress)
-        loader = PostgresObjects(workspaces.async_engine)
+        # A pool of its own: receivers that hold all of theirs must not keep other runs from being started.
+        loader = PostgresObjects(self._target)
+        stack.push_async_callback(loader.close)
         self._runner = Runner(self._catalog, workspaces, threads, lambda run: self._scheduler.reload(run))
         self._scheduler = Scheduler(
             self._runner, self._recorder, loader, self._catalog, tasks=settings.tasks, threads=settings.threads
@@ -190,7 +196,6 @@ class Lead:
             "ready: %s; %d tables, %d jobs, %d hooks", self._target.label, len(self._configuration.tables),
             len(self._catalog), sum(hook.enabled for hook in self._configuration.hooks),
         )  # fmt: skip
-        reading = [self._read()]
         running = [
             self._recorder.run(),
             self._scheduler.dispatch(),
@@ -199,23 +204,30 @@ class Lead:
             _forever(EXTEND_INTERVAL, self._extend_log),
         ]
         async with _tasks(running) as background:
-            async with _tasks(reading) as foreground:
-                stopping = asyncio.create_task(self._stopping.wait())
-                try:
-                    await asyncio.wait({stopping, *background, *foreground}, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    stopping.cancel()
-                ended = [task for task in (*background, *foreground) if task.done()]
-                if ended:
-                    await self._scheduler.finish(ABANDON_AFTER)
-                    for task in ended:
-                        task.result()
-                    raise AssertionError("a task of the daemon ended by itself")
+            async with _tasks([self._read(), self._told_to_stop()]) as foreground:
+                done, _ = await asyncio.wait({*background, *foreground}, return_when=asyncio.FIRST_COMPLETED)
+            # The reader has ended: what comes after this must not be started any more.
+            problem = next((task.exception() for task in done if task.exception() is not None), None)
+            if problem is not None:
+                self.late = await self._scheduler.finish(ABANDON_AFTER)
+                await self._save_what_can_be_saved()
+                raise problem
             logger.info("stopping: %d receivers run", self._scheduler.running)
-            late = await self._scheduler.finish(settings.grace_period)
+            self.late = await self._scheduler.finish(settings.grace_period)
             await self._recorder.flush()
         logger.info("stopped")
-        return late
+        return self.late
+
+    async def _save_what_can_be_saved(self) -> None:
+        # Perhaps only another connection was lost. What cannot be recorded is run again, so it is worth a try.
+        try:
+            async with asyncio.timeout(ABANDON_AFTER):
+                await self._recorder.flush()
+        except (DatabaseError, LeadershipLost, TimeoutError) as error:
+            logger.info("the last results were not recorded, their runs come again: %s", error)
+
+    async def _told_to_stop(self) -> None:
+        await self._stopping.wait()
 
     async def _read(self) -> None:
         while True:
@@ -225,9 +237,12 @@ class Lead:
                 await self._bell.wait()
                 continue
             await self._submit(part)
-            while self._progress.open_changes > self._settings.batch_size:
+            while self._is_full():
                 self._recorder.room.clear()
                 await self._recorder.room.wait()
+
+    def _is_full(self) -> bool:
+        return self._progress.open_changes > self._settings.batch_size or self._scheduler.waiting > MOST_WAITING
 
     async def _submit(self, part: Part) -> None:
         on_record: set[tuple[int, int]] = set()
@@ -271,10 +286,7 @@ class Lead:
         hooks = {hook.id: hook for hook in self._configuration.hooks}
         adopted = await leadership.adopt_unfinished(self._feed_connection, self._lease, self._feed.change)
         for change, result_id, hook_id, attempt in adopted:
-            hook = hooks.get(hook_id)
-            if hook is None:
-                logger.warning("run %d is left as it is: its hook %d no longer exists", result_id, hook_id)
-                continue
+            hook = hooks[hook_id]
             run = Run(result_id, self._key(change.id, hook), change, hook, attempt)
             self._scheduler.submit(run, None, started_on_record=True)
         if adopted:
@@ -289,8 +301,12 @@ class Lead:
             await leadership.probe(control, PROBE_TIMEOUT)
 
     async def _extend_log(self) -> None:
-        async with _connected(self._target) as connection:
-            await leadership.extend_log(connection)
+        try:
+            async with _connected(self._target) as connection:
+                await leadership.extend_log(connection)
+        except DatabaseError as error:
+            # The default partition takes what has no other place, and it is tried again.
+            logger.warning("the log's partitions could not be made ahead: %s", error.message)
 
 
 def handle_signals(daemon: Daemon) -> None:

@@ -3,11 +3,14 @@
 --             ahead  partitions to have beyond the one in use
 -- Returns: how many were made
 -- Reads:   the sequence of rowhooks.object_change
--- The new partition is made by itself and then attached: that takes no lock that a writer waits for.
+-- The new partition is made by itself and then attached: that takes no lock that a writer waits for, but it does wait
+-- for whoever reads the default partition (pg_dump), and others would queue behind it. So it gives up after an instant
+-- and says so (lock_not_available); the daemon tries again later.
 create or replace function rowhooks.extend_object_change(width bigint default 1000000, ahead integer default 2)
 returns integer
 language plpgsql security definer
 set search_path = ''
+set lock_timeout = '200ms'
 as $$
 declare
   current_id bigint;

@@ -6,17 +6,20 @@ import asyncio
 import logging
 import threading
 import time
-from typing import Any
+import uuid
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.daemon import Daemon
-from rowhooks.domain.errors import PermissionDenied, SchemaMismatch
+from rowhooks.domain.errors import LeadershipLost, PermissionDenied, SchemaMismatch
+from rowhooks.postgres.connect import Target, connect
+from rowhooks.postgres.results import PostgresResults
 from rowhooks.receivers.registry import Catalog
 from rowhooks.settings import load_settings
-from tests.conftest import add_hook, eventually, running_daemon, settled
+from tests.conftest import add_hook, eventually, is_read, running_daemon, settled
 
 Connection = psycopg.Connection[Any]
 
@@ -283,3 +286,109 @@ async def test_the_log_has_partitions_ahead_once_a_daemon_runs(db: Connection, d
     async with running_daemon(daemon_dsn):
         names = db.execute("select relid::regclass::text from pg_partition_tree('rowhooks.object_change')").fetchall()
     assert {(f"rowhooks.object_change_{start}",) for start in (5000000, 6000000, 7000000)} <= set(names)
+
+
+class Holds(JobHookReceiver):
+    """Holds a session until the test lets go."""
+
+    release: asyncio.Event
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        await self.session.connection()
+        await self.release.wait()
+
+
+async def test_receivers_that_hold_every_connection_fail_no_other_run(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    Holds.release = asyncio.Event()
+    db.execute("create table other (id integer primary key)")
+    db.execute("select rowhooks.track('other')")
+    db.execute("grant select on other to rowhooks_daemon")
+    add_hook(db, Holds, device)
+    add_hook(db, Counted, "other")
+    async with running_daemon(daemon_dsn, Holds, Counted, async_connections=2):
+        db.execute("insert into dcim.device select n, 'sw', '' from generate_series(1, 5) as n")
+        db.execute("insert into other values (1)")
+        await eventually(lambda: ("Counted",) in db.execute("select hook_name from rowhooks.results").fetchall())
+        Holds.release.set()
+        await settled(db)
+    assert {row[0] for row in db.execute("select status from rowhooks.results").fetchall()} == {"SUCCESS"}
+
+
+async def test_a_receiver_that_hangs_holds_back_its_own_row_and_nothing_else(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    Holds.release = asyncio.Event()
+    db.execute("create table other (id integer primary key)")
+    db.execute("select rowhooks.track('other')")
+    db.execute("grant select on other to rowhooks_daemon")
+    add_hook(db, Holds, device)
+    add_hook(db, Counted, "other")
+    async with running_daemon(daemon_dsn, Holds, Counted, batch_size=10):
+        insert(db, 1)
+        # It waits behind the first in its lane, and must not keep the position, and with it the reader, from moving.
+        db.execute("update dcim.device set serial = 'x'")
+        db.execute("insert into other select generate_series(1, 60)")
+        done = "select count(*) from rowhooks.results where hook_name = 'Counted'"
+        await eventually(lambda: db.execute(done).fetchone() == (60,))
+        await eventually(lambda: is_read(db))
+        held = "select action, status from rowhooks.results where hook_name = 'Holds' order by object_change_id"
+        assert db.execute(held).fetchall() == [("create", "STARTED"), ("update", "PENDING")]
+        Holds.release.set()
+        await settled(db)
+        assert db.execute(held).fetchall() == [("create", "SUCCESS"), ("update", "SUCCESS")]
+
+
+class Sequence(JobHookReceiver):
+    done: ClassVar[list[str]] = []
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        await asyncio.sleep(1.5 if action == "create" else 0)
+        self.done.append(action)
+
+
+async def test_losing_the_lead_does_not_turn_the_order_of_a_row_around(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    Sequence.done.clear()
+    add_hook(db, Sequence, device)
+    async with running_daemon(daemon_dsn, Sequence, poll_interval=0.2):
+        insert(db, 1)
+        await eventually(lambda: db.execute("select 1 from rowhooks.job_result where status = 'STARTED'").fetchone())
+        db.execute(
+            "select pg_terminate_backend(l.pid) from pg_locks as l where l.locktype = 'advisory' and l.granted"
+            " and l.database = (select oid from pg_database where datname = current_database())"
+        )
+        db.execute("update dcim.device set serial = 'x'")
+        await settled(db)
+    assert Sequence.done == ["create", "update"]
+
+
+async def test_a_leader_without_its_lease_records_nothing(db: Connection, daemon_dsn: str, device: str) -> None:
+    add_hook(db, Counted, device)
+    connection = await connect(Target(daemon_dsn))
+    try:
+        stale = PostgresResults(connection, uuid.uuid4())
+        with pytest.raises(LeadershipLost):
+            await stale.record([], None)
+    finally:
+        await connection.close()
+
+
+async def test_stopping_waits_for_the_results_that_are_being_written(
+    db: Connection, dsn: str, daemon_dsn: str, device: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_hook(db, Counted, device)
+    with psycopg.connect(dsn) as blocker:
+        async with running_daemon(daemon_dsn, Counted) as daemon:
+            blocker.execute("lock table rowhooks.job_result in share mode")
+            insert(db, 1)
+            await eventually(
+                lambda: db.execute("select 1 from pg_stat_activity where wait_event = 'relation'").fetchone()
+            )
+            daemon.stop()
+            insert(db, 2)
+            asyncio.get_running_loop().call_later(0.3, blocker.rollback)
+    assert (1, "SUCCESS") in statuses(db)
+    assert "connection was lost" not in caplog.text

@@ -169,6 +169,11 @@ class UnspeakableError(Exception):
         raise RuntimeError
 
 
+class CannotBeFormatted(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        raise SyntaxError("bad", ("f", 1, "x", "text"))
+
+
 class ForgetsToAwait(JobHookReceiver):
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
         return asyncio.sleep(0)
@@ -216,6 +221,7 @@ async def test_a_bad_receiver_costs_its_own_run_and_no_other(db: Connection, dae
         Exits, ExitsAsynchronously, ClosesItsSession, CannotBeMade, CancelsItself, CancelsItsThread,
         RaisesGeneratorExit, Unspeakable,
         ForgetsToAwait,
+        CannotBeFormatted,
     ]  # fmt: skip
     receivers = [*failing, ReturnsNonsense, ReturnsWhatJsonbCannotHold, AltersTheChange, Fine]
     for receiver in receivers:
@@ -359,6 +365,40 @@ async def test_commit_inside_a_receiver_does_not_split_its_transaction(
         db.execute("insert into dcim.device values (1, 'sw1', 'SN')")
         await settled(db)
     assert device_row(db) == ("sw1", "SN")
+
+
+class BeginsItself(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        with self.session.begin():
+            self.session.execute(text("update dcim.device set serial = 'written'"))
+        raise ValueError("after the block")
+
+
+class UsesAWithBlock(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        with self.session as session:
+            session.execute(text("update dcim.device set serial = 'kept'"))
+
+
+class UsesAnAsyncWithBlock(JobHookReceiver):
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        async with self.session as session, session.begin():
+            await session.execute(text("update dcim.device set serial = 'kept'"))
+
+
+@pytest.mark.parametrize(
+    ("receiver", "serial", "status"),
+    [(BeginsItself, "SN", "FAILURE"), (UsesAWithBlock, "kept", "SUCCESS"), (UsesAnAsyncWithBlock, "kept", "SUCCESS")],
+)
+async def test_blocks_around_the_session_leave_the_transaction_to_the_run(
+    db: Connection, daemon_dsn: str, device: str, receiver: type, serial: str, status: str
+) -> None:
+    add_hook(db, receiver, device)
+    async with running_daemon(daemon_dsn, receiver):
+        db.execute("insert into dcim.device values (1, 'sw1', 'SN')")
+        await settled(db)
+    assert device_row(db) == ("sw1", serial)
+    assert [row[1:] for row in results(db)] == [("create", status)]
 
 
 class RollsBackAndWrites(JobHookReceiver):

@@ -34,15 +34,10 @@ def run(
         dsn, config, receivers=tuple(receivers) if receivers else None, log_level=log_level, log_format=log_format
     )
     configure_logging(chosen.log_level, chosen.log_format)
-    late = asyncio.run(_serve(chosen))
-    if late:
-        # A plain receiver that never returns keeps its thread alive, and Python would wait for it for ever.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+    asyncio.run(_serve(chosen))
 
 
-async def _serve(chosen: Settings) -> int:
+async def _serve(chosen: Settings) -> None:
     classes, problems = load_receivers(chosen.receivers, chosen.directory)
     for problem in problems:
         logger.error(
@@ -52,7 +47,11 @@ async def _serve(chosen: Settings) -> int:
         logger.warning("no receivers' module is named (receivers = [...] in rowhooks.toml, or --receivers)")
     daemon = Daemon(chosen, Catalog(classes))
     handle_signals(daemon)
-    return await daemon.run()
+    if await daemon.run():
+        # A receiver that never returns keeps its thread, or the event loop, and Python would wait for it for ever.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def demo(

@@ -61,14 +61,15 @@ class Outcome:
     """What became of a run.
 
     Args:
-        status: SUCCESS or FAILURE; STARTED for a run that is still going on.
+        status: SUCCESS or FAILURE; STARTED for a run that is still going on, PENDING for one that waits
+            for its turn.
         result_json: what the receiver returned, where JSON can hold it.
         recorded: its result stands already, in the transaction of the receiver's own writes.
     """
 
     run: Run
     status: str
-    started_at: datetime
+    started_at: datetime | None
     finished_at: datetime | None = None
     result_json: str | None = None
     exception_type: str | None = None

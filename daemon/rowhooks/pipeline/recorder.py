@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, PermissionDenied
 from rowhooks.domain.feed import Position
-from rowhooks.domain.run import STARTED, Outcome
+from rowhooks.domain.run import PENDING, STARTED, Outcome, now
 from rowhooks.pipeline.ports import ResultSink
 from rowhooks.pipeline.progress import Progress, Step
 from rowhooks.pipeline.runner import failed
@@ -40,6 +40,7 @@ class Recorder:
         self._waiting: list[Entry] = []
         self._arrived = asyncio.Event()
         self._stored = progress.position_after([])
+        self._writing = asyncio.Lock()
         self.room = asyncio.Event()
 
     def submit(self, outcome: Outcome, step: Step | None) -> None:
@@ -59,7 +60,11 @@ class Recorder:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write everything that waits."""
+        """Write everything that waits; returns when it is on record, also what another caller is writing."""
+        async with self._writing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         while self._waiting or self._progress.position_after([]) != self._stored:
             group, self._waiting = self._waiting[:GROUP_SIZE], self._waiting[GROUP_SIZE:]
             if not self._waiting:
@@ -90,13 +95,17 @@ class Recorder:
             raise
         except DatabaseError as error:
             logger.exception("the result cannot be recorded as it is", extra=outcome.run.log_fields())
-            await self._sink.record([failed(outcome.run, outcome.started_at, error, [])], None)
+            await self._sink.record([failed(outcome.run, outcome.started_at or now(), error, [])], None)
+
+
+def _has_ended(outcome: Outcome | None) -> bool:
+    return outcome is not None and outcome.status not in (PENDING, STARTED)
 
 
 def _unrecorded(group: list[Entry]) -> list[Outcome]:
-    # A run that ended before its STARTED was written needs no STARTED.
+    # A run that ended before its PENDING or STARTED was written needs neither.
     latest: dict[int, Outcome] = {}
     for entry in group:
-        if entry.outcome.status != STARTED or entry.outcome.run.id not in latest:
+        if entry.outcome.status not in (PENDING, STARTED) or not _has_ended(latest.get(entry.outcome.run.id)):
             latest[entry.outcome.run.id] = entry.outcome
     return [outcome for outcome in latest.values() if not outcome.recorded]

@@ -179,7 +179,7 @@ def failed(run: Run, started_at: datetime, error: BaseException, entries: list[L
         now(),
         exception_type=f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
         exception_message=_message(error),
-        traceback="".join(traceback.format_exception(error)),
+        traceback=_traceback(error),
         entries=tuple(entries),
     )
 
@@ -189,6 +189,14 @@ def _message(error: BaseException) -> str:
         return str(error)
     except Exception as problem:  # an exception's own __str__ may fail
         return f"(its message cannot be shown: {type(problem).__name__})"
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception as problem:  # a SyntaxError with odd arguments cannot be formatted
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        return f"{frames}{type(error).__name__} (it cannot be shown: {type(problem).__name__})"
 
 
 def _one_line(error: BaseException) -> str:

@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from rowhooks.domain.errors import ConnectionFailed, NotFound
+from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, NotFound
 from rowhooks.domain.hook import TrackedTable
-from rowhooks.domain.run import STARTED, Outcome, Run, now
+from rowhooks.domain.run import PENDING, STARTED, Outcome, Run, now
 from rowhooks.pipeline.ports import ObjectLoader, ReceiverCatalog
 from rowhooks.pipeline.progress import Step
 from rowhooks.pipeline.recorder import Recorder
@@ -32,6 +32,7 @@ class Ticket:
 
     run: Run
     step: Step | None
+    submitted_at: datetime = field(default_factory=now)
     started_at: datetime = field(default_factory=now)
     started_on_record: bool = False
 
@@ -68,7 +69,13 @@ class Scheduler:
         self._running: dict[asyncio.Task[None], Ticket] = {}
         self._wake = asyncio.Event()
         self._problem: BaseException | None = None
+        self._closing = False
         self.tables: dict[int, TrackedTable] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many runs wait for their lane or for a free place."""
+        return sum(map(len, self._ready.values())) + sum(map(len, self._lanes.values()))
 
     @property
     def running(self) -> int:
@@ -77,6 +84,8 @@ class Scheduler:
 
     def submit(self, run: Run, step: Step | None, *, started_on_record: bool = False) -> None:
         """Take a run; runs of one lane must be submitted in the order of their changes."""
+        if self._closing:
+            return
         ticket = Ticket(run, step, started_on_record=started_on_record)
         lane = self._lanes.get(run.lane)
         if lane is None:
@@ -96,13 +105,19 @@ class Scheduler:
             await self._start(starting)
 
     async def sweep(self) -> None:
-        """Record long runs as STARTED, for ever."""
+        """Record runs that take or wait long, for ever: one slow receiver must not hold the position back."""
         while True:
             await asyncio.sleep(SWEEP_INTERVAL)
+            before = now() - timedelta(seconds=STARTED_AFTER)
             for ticket in list(self._running.values()):
-                if not ticket.started_on_record and (now() - ticket.started_at).total_seconds() >= STARTED_AFTER:
+                if not ticket.started_on_record and ticket.started_at <= before:
                     self._recorder.submit(Outcome(ticket.run, STARTED, ticket.started_at), ticket.step)
                     ticket.started_on_record, ticket.step = True, None
+            for queue in (*self._ready.values(), *self._lanes.values()):
+                for ticket in queue:
+                    if ticket.step is not None and ticket.submitted_at <= before:
+                        self._recorder.submit(Outcome(ticket.run, PENDING, None), ticket.step)
+                        ticket.step = None
 
     async def finish(self, grace: float) -> int:
         """Start nothing more and wait for what runs.
@@ -113,6 +128,7 @@ class Scheduler:
         Returns:
             How many receivers had not ended by then.
         """
+        self._closing = True
         self._ready = {True: deque(), False: deque()}
         self._lanes.clear()
         if not self._running:
@@ -145,6 +161,8 @@ class Scheduler:
                 if round_.setdefault(row, ticket) is not ticket:
                     rest.append(ticket)
             found, problems = await self._load([ticket.run for ticket in round_.values()])
+            if self._closing:
+                return
             for row, ticket in round_.items():
                 ticket.started_at = now()
                 task = asyncio.create_task(self._run(ticket, found.get(row), problems.get(row[0])))
@@ -188,7 +206,14 @@ class Scheduler:
         if problem is not None and ticket.run.change.action != "delete":
             outcome = failed(ticket.run, ticket.started_at, problem, [])
         else:
-            outcome = await self._runner.execute(ticket.run, changed_object)
+            try:
+                outcome = await self._runner.execute(ticket.run, changed_object)
+            except (ConnectionFailed, LeadershipLost):
+                raise
+            except Exception as error:
+                # Ours, not the receiver's; it must not take the daemon down, and come again at each start.
+                logger.exception("the run ended by an error of rowhooks", extra=ticket.run.log_fields())
+                outcome = failed(ticket.run, ticket.started_at, error, [])
         self._log(outcome)
         self._recorder.submit(outcome, ticket.step)
 

@@ -19,6 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, PermissionDenied, SettingsError
 
 DEFAULT_PORT = 5432
+LONGEST_WAIT = 24 * 3600.0
+"""Seconds a run waits for a connection that others hold."""
 CONNECT_TIMEOUT = 10
 """Seconds to wait for a connection where the DSN does not say."""
 
@@ -103,7 +105,8 @@ class Target:
         if resolved.get("target_session_attrs"):
             arguments["target_session_attrs"] = resolved["target_session_attrs"]
         arguments["ssl"] = _ssl_argument(resolved)
-        arguments["timeout"] = float(resolved.get("connect_timeout") or CONNECT_TIMEOUT)
+        # libpq waits for ever where the time-out is zero.
+        arguments["timeout"] = float(resolved.get("connect_timeout") or CONNECT_TIMEOUT) or None
         arguments["server_settings"] = {name: resolved[name] for name in _ASYNCPG_SETTINGS if resolved.get(name)}
         return arguments
 
@@ -213,4 +216,11 @@ def async_engine(target: Target, size: int) -> AsyncEngine:
 
 def _pool(size: int) -> dict[str, Any]:
     # pool_pre_ping: a connection that died while idle (a restart of the server) is replaced, not handed out.
-    return {"pool_size": size, "max_overflow": 0, "pool_pre_ping": True, "pool_reset_on_return": "rollback"}
+    return {
+        "pool_size": size,
+        "max_overflow": 0,
+        "pool_pre_ping": True,
+        "pool_reset_on_return": "rollback",
+        # A run waits for its turn; that others hold the connections is no failure of its own.
+        "pool_timeout": LONGEST_WAIT,
+    }

@@ -19,6 +19,12 @@ LOST_CONNECTION = (
     asyncpg.CannotConnectNowError,
     # A full disk, too many connections: the server may recover, and nothing is lost by waiting for it.
     asyncpg.InsufficientResourcesError,
+    # A server that was not promoted yet, or that gave up for its own reasons: another try may go through.
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
     OSError,
     TimeoutError,
 )
@@ -29,6 +35,8 @@ def translated() -> Iterator[None]:
     """Raise ConnectionFailed, PermissionDenied or DatabaseError where asyncpg raises its own."""
     try:
         yield
+    except asyncpg.exceptions._base.DataError as error:  # noqa: SLF001  (the one that is raised before sending)
+        raise DatabaseError(f"a value cannot be sent: {error}") from error
     except LOST_CONNECTION as error:
         raise ConnectionFailed(f"the connection was lost: {error or type(error).__name__}") from error
     except asyncpg.InsufficientPrivilegeError as error:

@@ -26,6 +26,17 @@ returning
   (select max(r.object_change_id) from rowhooks.job_result as r)
 """
 
+# Nothing can end these any more: their hook was removed, or their change is no longer in the log.
+_REVOKE = """
+update rowhooks.job_result as r
+set status = 'REVOKED', finished_at = clock_timestamp()
+where r.status in ('PENDING', 'STARTED', 'RETRY') and r.job_hook_id is not null
+  and (
+    not exists (select from rowhooks.job_hook as h where h.id = r.job_hook_id)
+    or not exists (select from rowhooks.object_change as c where c.id = r.object_change_id)
+  )
+"""
+
 # What an earlier leader left unfinished is this leader's now.
 _ADOPT = """
 with adopted as (
@@ -86,8 +97,12 @@ async def take_over(connection: asyncpg.Connection[Any], lease: uuid.UUID, name:
 async def adopt_unfinished(
     connection: asyncpg.Connection[Any], lease: uuid.UUID, make_change: Callable[[asyncpg.Record], ObjectChange]
 ) -> list[tuple[ObjectChange, int, int, int]]:
-    """Return the runs that earlier leaders left unfinished: change, result id, hook id, attempt."""
+    """Return the runs that earlier leaders left unfinished: change, result id, hook id, attempt.
+
+    Those whose hook or change is gone are revoked.
+    """
     with translated():
+        await connection.execute(_REVOKE)
         rows = await connection.fetch(_ADOPT, lease)
     return [(make_change(row), row["result_id"], row["job_hook_id"], row["attempt"]) for row in rows]
 

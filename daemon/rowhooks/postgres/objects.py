@@ -8,12 +8,13 @@ from typing import Any, Protocol
 import psycopg
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, object_session, registry
 from sqlalchemy.orm.exc import StaleDataError
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, ObjectGone, PermissionDenied
 from rowhooks.domain.hook import TrackedTable
+from rowhooks.postgres.connect import Target, async_engine
 
 
 class SessionHolder(Protocol):
@@ -101,12 +102,16 @@ class PostgresObjects:
     """Reflects tracked tables and loads their rows.
 
     Args:
-        engine: where rows are read, outside any run's transaction.
+        target: the database; rows are read on one connection, outside any run's transaction.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, target: Target) -> None:
+        self._engine = async_engine(target, 1)
         self._classes: dict[int, tuple[TrackedTable, type[RowObject]]] = {}
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._engine.dispose()
 
     async def load(self, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
         """Return the objects that exist, by their key as JSON text; one query.
@@ -119,7 +124,7 @@ class PostgresObjects:
         try:
             cls = await self._class(table)
             async with AsyncSession(self._engine) as session:
-                statement = sqlalchemy.text(_select_by_key(table)).bindparams(keys=f"[{','.join(keys)}]")
+                statement = sqlalchemy.text(_select_by_key(table, cls)).bindparams(keys=f"[{','.join(keys)}]")
                 query: Any = sqlalchemy.select(cls, sqlalchemy.column("rowhooks_place"))
                 rows = (await session.execute(query.from_statement(statement))).all()
                 session.expunge_all()
@@ -173,10 +178,14 @@ def _reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[Row
     return cls
 
 
-def _select_by_key(table: TrackedTable) -> str:
+def _select_by_key(table: TrackedTable, cls: type[RowObject]) -> str:
+    # Column by column, in the mapper's order: rows are matched by place, and a column may have been added since.
+    columns = ", ".join(
+        f"t.{psycopg.sql.Identifier(column.name).as_string()}" for column in sqlalchemy.inspect(cls).local_table.c
+    )
     # Names and types were written by the server (quote_ident, format_type); a colon in one is no parameter.
     condition = " and ".join(f"t.{quoted} = (k.key ->> {_literal(name)})::{type_}" for quoted, name, type_ in table.key)
-    select = f"select t.*, k.place as rowhooks_place from KEYS join {table.quoted_name} as t on {condition}"  # noqa: S608
+    select = f"select {columns}, k.place as rowhooks_place from KEYS join {table.quoted_name} as t on {condition}"  # noqa: S608
     keys = "jsonb_array_elements(cast(:keys as jsonb)) with ordinality as k (key, place)"
     return select.replace(":", "\\:").replace("KEYS", keys, 1)
 

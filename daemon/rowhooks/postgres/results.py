@@ -83,13 +83,14 @@ RECORD_ONE = _insert_one("job_result", _RESULT) + _UPSERT
 _ENTRIES = _insert_many("job_log_entry", _ENTRY)
 RECORD_ENTRY = _insert_one("job_log_entry", _ENTRY)
 
+_FENCE = "select true from rowhooks.feed where lease = $1 for share"
+
 _MOVE = """
 update rowhooks.feed
 set
   snapshot = $2::text::pg_snapshot, target = $3::text::pg_snapshot,
   after_id = $4, floor_id = $5, newest_id = $6, moved_at = now()
 where lease = $1
-returning true
 """
 
 
@@ -114,7 +115,7 @@ def result_row(outcome: Outcome, lease: uuid.UUID) -> tuple[Any, ...]:
         outcome.started_at,
         outcome.finished_at,
         storable(outcome.result_json and outcome.result_json.replace("\\u0000", "\\ufffd")),
-        outcome.exception_type,
+        storable(outcome.exception_type),
         storable(outcome.exception_message),
         storable(outcome.traceback),
     )
@@ -128,7 +129,7 @@ def entry_row(result_id: int, entry: LogEntry) -> tuple[Any, ...]:
         entry.level,
         storable(entry.grouping),
         storable(entry.message),
-        entry.object_type,
+        storable(entry.object_type),
         storable(entry.object_repr),
     )
 
@@ -155,6 +156,10 @@ class PostgresResults:
         """
         with translated():
             async with self._connection.transaction():
+                # Fenced: a new leader's take-over waits for us, and after it this finds nothing. Otherwise a STARTED of
+                # ours, written after it looked for unfinished runs, would stand in its way for ever.
+                if not await self._connection.fetchval(_FENCE, self._lease):
+                    raise LeadershipLost("another daemon has taken the lead")
                 if outcomes:
                     await self._write(outcomes)
                 if position is not None:
@@ -173,7 +178,7 @@ class PostgresResults:
             await self._connection.execute(_ENTRIES, *map(list, zip(*entries, strict=True)))
 
     async def _move(self, position: Position) -> None:
-        moved = await self._connection.fetchval(
+        await self._connection.execute(
             _MOVE,
             self._lease,
             str(position.snapshot),
@@ -182,5 +187,3 @@ class PostgresResults:
             position.floor_id,
             position.newest_id,
         )
-        if not moved:
-            raise LeadershipLost("another daemon has taken the lead")

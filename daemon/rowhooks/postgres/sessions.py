@@ -11,7 +11,7 @@ import psycopg
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 
 from rowhooks.domain.run import Outcome, Run
 from rowhooks.pipeline.ports import AlreadyRecorded
@@ -44,6 +44,18 @@ class ReceiverSession(Session):
     def commit(self) -> None:
         """Flush only: the run commits, together with its result."""
         self.flush()
+
+    def begin(self, nested: bool = False) -> SessionTransaction:
+        """Begin a savepoint: the transaction is the run's."""
+        return super().begin(nested=True)
+
+    def close(self) -> None:
+        """Flush only, also at the end of a `with` block: the run commits."""
+        self.flush()
+
+    def end(self) -> None:
+        """Undo what is not committed and give the connection back."""
+        super().close()
 
     def commit_run(self, outcome: Outcome, lease: uuid.UUID) -> None:
         """Write the result and commit.
@@ -95,12 +107,12 @@ class SyncWorkspace:
     def commit(self, outcome: Outcome) -> None:
         """Write the result beside the receiver's writes and commit both."""
         self.session.commit_run(outcome, self._lease)
-        self.session.close()
+        self.session.end()
 
     def rollback(self) -> None:
         """Undo what the receiver wrote and give the connection back."""
         try:
-            self.session.close()
+            self.session.end()
         except SQLAlchemyError as error:
             # The connection is lost, and with it the transaction.
             logger.warning("rolling back: %s", error)
@@ -140,12 +152,12 @@ class AsyncWorkspace:
     async def commit(self, outcome: Outcome) -> None:
         """Write the result beside the receiver's writes and commit both."""
         await self.session.run_sync(lambda session: session.commit_run(outcome, self._lease))  # type: ignore[attr-defined]
-        await self.session.close()
+        await self.session.run_sync(lambda session: session.end())  # type: ignore[attr-defined]
 
     async def rollback(self) -> None:
         """Undo what the receiver wrote and give the connection back."""
         try:
-            await self.session.close()
+            await self.session.run_sync(lambda session: session.end())  # type: ignore[attr-defined]
         except SQLAlchemyError as error:
             # The connection is lost, and with it the transaction.
             logger.warning("rolling back: %s", error)
@@ -159,14 +171,14 @@ class Workspaces:
         target: the database.
         lease: the leadership under which runs are recorded.
         threads: connections for plain receivers.
-        async_connections: connections for asynchronous receivers, and one more for loading objects.
+        async_connections: connections for asynchronous receivers.
     """
 
     def __init__(self, target: Target, lease: uuid.UUID, *, threads: int, async_connections: int) -> None:
         self._lease = lease
         self._closed = False
         self._engine = sync_engine(target, threads)
-        self.async_engine = async_engine(target, async_connections + 1)
+        self._async_engine = async_engine(target, async_connections)
         sqlalchemy.event.listen(self._engine, "checkin", self._returned)
 
     def _returned(self, connection: psycopg.Connection[Any] | None, record: Any) -> None:
@@ -178,12 +190,12 @@ class Workspaces:
         """Close the pools; what a plain receiver still uses is closed when it gives it back."""
         self._closed = True
         self._engine.dispose()
-        await self.async_engine.dispose()
+        await self._async_engine.dispose()
 
     def open(self, run: Run, *, asynchronous: bool) -> SyncWorkspace | AsyncWorkspace:
         """Return a workspace for one attempt of a run; nothing is connected yet."""
         if asynchronous:
-            return AsyncWorkspace(self.async_engine, run.key, self._lease)
+            return AsyncWorkspace(self._async_engine, run.key, self._lease)
         return SyncWorkspace(self._engine, run.key, self._lease)
 
     def is_transient(self, error: BaseException) -> bool:

@@ -23,7 +23,7 @@ from rowhooks.postgres.schema import Roles, install
 from tests.conftest import PATIENCE, is_settled
 
 RECEIVERS = '''
-import os, signal, time
+import asyncio, os, signal, threading, time
 from pathlib import Path
 from rowhooks import JobHookReceiver, register_jobs
 from sqlalchemy import text
@@ -46,7 +46,21 @@ class Sleeper(JobHookReceiver):
         Path(os.environ["OUTSIDE"]).with_suffix(".entered").touch()
         time.sleep(0.5)
 
-register_jobs(Effects, Sleeper)
+class Stubborn(JobHookReceiver):
+    async def receive_job_hook(self, change, action, changed_object):
+        Path(os.environ["OUTSIDE"]).with_suffix(".entered").touch()
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+
+class Hung(JobHookReceiver):
+    def receive_job_hook(self, change, action, changed_object):
+        Path(os.environ["OUTSIDE"]).with_suffix(".entered").touch()
+        threading.Event().wait()
+
+register_jobs(Effects, Sleeper, Stubborn, Hung)
 '''.replace("\\\\n", "\\n")
 
 
@@ -60,7 +74,7 @@ class Process:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "rowhooks", "run", "--receivers", "effects.py", "--dsn", dsn],
                 cwd=directory,
-                env={**os.environ, "OUTSIDE": str(directory / "outside")},
+                env={**os.environ, "OUTSIDE": str(directory / "outside"), "ROWHOOKS_GRACE_PERIOD": "2"},
                 stderr=log,
             )
 
@@ -131,6 +145,20 @@ def test_a_signal_lets_the_running_receiver_finish_and_exits_with_0(
     assert process.ends() == 0
     assert process.says("stopped")
     assert db.execute("select status from rowhooks.results").fetchall() == [("SUCCESS",)]
+
+
+@pytest.mark.parametrize("job", ["Stubborn", "Hung"])
+def test_a_receiver_that_never_ends_does_not_keep_the_process_from_ending(
+    db: psycopg.Connection[Any], start: Any, tmp_path: Path, job: str
+) -> None:
+    set_up(db, job)
+    process = start()
+    process.wait_for("ready: ")
+    db.execute("insert into thing values (1)")
+    wait((tmp_path / "outside.entered").exists)
+    process.send(signal.SIGTERM)
+    assert process.ends() == 0
+    assert process.says(f"1 receivers did not end within 2.0 s: effects.{job}")
 
 
 def test_killed_in_the_middle_of_a_run_database_effects_happen_once_and_others_at_least_once(

@@ -70,6 +70,7 @@ class Scheduler:
         self._wake = asyncio.Event()
         self._problem: BaseException | None = None
         self._closing = False
+        self._starting: list[Ticket] = []
         self.tables: dict[int, TrackedTable] = {}
 
     @property
@@ -102,7 +103,9 @@ class Scheduler:
             if self._problem is not None:
                 raise self._problem
             starting = [self._ready[kind].popleft() for kind in (True, False) for _ in range(self._startable(kind))]
+            self._starting = starting
             await self._start(starting)
+            self._starting = []
 
     async def sweep(self) -> None:
         """Record runs that take or wait long, for ever: one slow receiver must not hold the position back."""
@@ -110,10 +113,11 @@ class Scheduler:
             await asyncio.sleep(SWEEP_INTERVAL)
             before = now() - timedelta(seconds=STARTED_AFTER)
             for ticket in list(self._running.values()):
-                if not ticket.started_on_record and ticket.started_at <= before:
+                if not ticket.started_on_record and ticket.submitted_at <= before:
                     self._recorder.submit(Outcome(ticket.run, STARTED, ticket.started_at), ticket.step)
                     ticket.started_on_record, ticket.step = True, None
-            for queue in (*self._ready.values(), *self._lanes.values()):
+            # Heads before followers: a later run of a lane is never on record before an earlier one.
+            for queue in (self._starting, *self._ready.values(), *self._lanes.values()):
                 for ticket in queue:
                     if ticket.step is not None and ticket.submitted_at <= before:
                         self._recorder.submit(Outcome(ticket.run, PENDING, None), ticket.step)

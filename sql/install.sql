@@ -7,6 +7,7 @@
 \ir structure/object_change.sql
 \ir structure/job.sql
 \ir structure/job_hook.sql
+\ir structure/job_button.sql
 \ir structure/job_result.sql
 \ir structure/feed.sql
 
@@ -15,13 +16,24 @@
 \ir functions/ring_bell.sql
 \ir functions/configuration_changed.sql
 \ir functions/hook_enabled_since.sql
+\ir functions/check_conditions.sql
+\ir functions/check_hook.sql
+\ir functions/check_hook_scope.sql
+\ir functions/check_button.sql
+\ir functions/may_press.sql
 \ir functions/build_capture.sql
 \ir functions/register_table.sql
 \ir functions/track.sql
 \ir functions/untrack.sql
 \ir functions/extend_object_change.sql
 \ir functions/resume_after_restore.sql
+\ir functions/run_asked_for.sql
+\ir functions/retry.sql
+\ir functions/revoke.sql
+\ir functions/prune_results.sql
 \ir functions/views.sql
+\ir functions/buttons.sql
+\ir functions/press.sql
 \ir functions/triggers.sql
 
 -- Privileges: set anew by every `init` and `upgrade`.

@@ -1,4 +1,4 @@
--- Purpose: nobody has a right on anything here but the owner and, by name, the daemon's role.
+-- Purpose: nobody has a right on anything here but the owner, by name the daemon's role, and everybody at the door for presses.
 -- Reads:   rowhooks.installation
 revoke all on schema rowhooks from public;
 revoke all on all tables in schema rowhooks from public;
@@ -15,11 +15,26 @@ begin
     'rowhooks.object_change_id_seq, rowhooks.changes, rowhooks.results to %s', daemon_role
   );
   execute format('grant select, insert, update, delete on rowhooks.job, rowhooks.job_hook, rowhooks.job_hook_table to %s', daemon_role);
+  execute format('grant select, insert, update, delete on rowhooks.job_button, rowhooks.job_button_table to %s', daemon_role);
   execute format('grant select, insert, update on rowhooks.job_result to %s', daemon_role);
   execute format('grant select, insert on rowhooks.job_log_entry to %s', daemon_role);
   execute format('grant select, update on rowhooks.feed to %s', daemon_role);
   execute format('grant usage on sequence rowhooks.job_result_id_seq to %s', daemon_role);
   execute format('grant execute on function rowhooks.resume_after_restore(bigint) to %s', daemon_role);
   execute format('grant execute on function rowhooks.extend_object_change(bigint, integer) to %s', daemon_role);
+  execute format(
+    'grant execute on function rowhooks.ring_bell(), rowhooks.retry(bigint), rowhooks.revoke(bigint), '
+    'rowhooks.prune_results(interval, integer, bigint, boolean, boolean) to %s', daemon_role
+  );
 end
 $$;
+
+-- Everybody may knock at the door for presses and see the buttons of the tables that he may read. That is safe: a button
+-- may be pressed by members of the roles it names and names none to begin with, the row is looked up with the presser's
+-- own rights, and rowhooks.may_press reads nothing but the roles of the cluster.
+grant usage on schema rowhooks to public;
+grant select on rowhooks.buttons to public;
+grant select, insert on rowhooks.press to public;
+grant execute on function
+rowhooks.press(text, regclass, jsonb, text), rowhooks.press(text, regclass, text, text), rowhooks.may_press(name, text[], name)
+to public;

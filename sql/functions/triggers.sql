@@ -5,6 +5,19 @@ for each row execute function rowhooks.hook_enabled_since();
 create or replace trigger job_hook_enabled_since before insert or update of enabled on rowhooks.job_hook
 for each row execute function rowhooks.hook_enabled_since();
 
+create or replace trigger job_hook_checked before insert or update on rowhooks.job_hook
+for each row execute function rowhooks.check_hook();
+
+-- There is no `create or replace constraint trigger`. What may always be done, like disabling a hook, asks nothing.
+drop trigger if exists job_hook_scope on rowhooks.job_hook;
+create constraint trigger job_hook_scope
+after insert or update of job_id, type_create, type_update, type_delete, columns, conditions on rowhooks.job_hook
+deferrable initially deferred for each row execute function rowhooks.check_hook_scope('id');
+
+drop trigger if exists job_hook_table_scope on rowhooks.job_hook_table;
+create constraint trigger job_hook_table_scope after insert or update or delete on rowhooks.job_hook_table
+deferrable initially deferred for each row execute function rowhooks.check_hook_scope('job_hook_id');
+
 create or replace trigger job_configuration_changed after insert or update or delete or truncate on rowhooks.job
 for each statement execute function rowhooks.configuration_changed();
 
@@ -16,3 +29,15 @@ for each statement execute function rowhooks.configuration_changed();
 
 create or replace trigger tracked_table_configuration_changed after insert or update or delete or truncate on rowhooks.tracked_table
 for each statement execute function rowhooks.configuration_changed();
+
+create or replace trigger job_button_checked before insert or update on rowhooks.job_button
+for each row execute function rowhooks.check_button();
+
+create or replace trigger job_button_configuration_changed after insert or update or delete or truncate on rowhooks.job_button
+for each statement execute function rowhooks.configuration_changed();
+
+create or replace trigger job_button_table_configuration_changed after insert or update or delete or truncate on rowhooks.job_button_table
+for each statement execute function rowhooks.configuration_changed();
+
+create or replace trigger job_result_asked_for after insert on rowhooks.job_result
+for each row when (new.lease is null) execute function rowhooks.run_asked_for();

@@ -19,20 +19,26 @@ select
 from rowhooks.object_change as c
 left join rowhooks.tracked_table as t on c.tracked_table = t.id;
 
--- Purpose: the runs as people read them.
+-- Purpose: the runs as people read them. A retry has its original's key: to outside systems it is the same run.
 create or replace view rowhooks.results as
 select
   r.id,
   r.status,
+  r.origin,
+  r.original_id,
   r.class_path,
   r.hook_name,
+  r.button_name,
   r.action,
   format('%s.%s', t.schema_name, t.table_name) as object_type,
   r.object_id,
   r.object_repr,
   r.object_change_id,
-  r.user_name,
+  coalesce(r.user_name, r.db_user) as user_name,
+  r.db_user,
   r.attempt,
+  r.retries,
+  r.retry_at,
   r.created_at,
   r.started_at,
   r.finished_at,
@@ -40,7 +46,22 @@ select
   r.exception_type,
   r.exception_message,
   r.traceback,
-  format('%s:%s:%s', i.id, r.object_change_id, r.job_hook_id) as key
+  case
+    when r.origin = 'change' then format('%s:%s:%s', i.id, r.object_change_id, r.job_hook_id)
+    else format('%s:run:%s', i.id, coalesce(r.original_id, r.id))
+  end as key,
+  -- Level to number of lines; not counted where it is not asked for.
+  (
+    select coalesce(jsonb_object_agg(l.level, l.lines), '{}')
+    from (
+      select
+        e.level,
+        count(*) as lines
+      from rowhooks.job_log_entry as e
+      where e.job_result_id = r.id
+      group by e.level
+    ) as l
+  ) as log_counts
 from rowhooks.job_result as r
 cross join rowhooks.installation as i
 left join rowhooks.tracked_table as t on r.tracked_table = t.id;

@@ -7,6 +7,10 @@ create table rowhooks.job (
   name text not null,
   grouping text not null default '',
   description text not null default '',
+  -- Left out of listings unless they are asked for it.
+  hidden boolean not null default false,
+  -- What else the class says of itself in its Meta: time limits, retries, is_singleton ...
+  meta jsonb not null default '{}',
   enabled boolean not null default false,
   -- The snapshot of the moment of enabling: changes committed before it start nothing.
   enabled_since pg_snapshot,

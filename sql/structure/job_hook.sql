@@ -9,6 +9,12 @@ create table rowhooks.job_hook (
   type_create boolean not null default false,
   type_update boolean not null default false,
   type_delete boolean not null default false,
+  -- An update that changes none of these starts nothing; empty: any column counts.
+  columns text[] not null default '{}',
+  -- What must hold of the two rows, as JSON; null: nothing.
+  conditions jsonb,
+  -- Declared in the receiver's code, which has the last word on everything but enabled.
+  declared boolean not null default false,
   created_at timestamptz not null default now(),
   constraint job_hook_pkey primary key (id),
   constraint job_hook_name_key unique (name),

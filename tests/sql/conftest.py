@@ -12,6 +12,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tests.sql.pressing import add_button
+
 Connection = psycopg.Connection[Any]
 MakeRole = Callable[..., str]
 ConnectAs = Callable[[str], Connection]
@@ -60,6 +62,22 @@ def stranger(db: Connection, make_role: MakeRole, connect_as: ConnectAs, item: s
     db.execute(f"grant usage on schema shop to {name}")
     db.execute(f"grant select, insert, update, delete, truncate on shop.item to {name}")
     db.execute(f"create schema hostile authorization {name}")
+    return connect_as(name)
+
+
+@pytest.fixture
+def button(db: Connection, item: str) -> int:
+    """`Reboot` on shop.item, whose row 42 is a bolt; everybody may press it who may read the row."""
+    db.execute("insert into shop.item values (42, 'bolt', 1)")
+    return add_button(db, item)
+
+
+@pytest.fixture
+def clerk(db: Connection, make_role: MakeRole, connect_as: ConnectAs, item: str) -> Connection:
+    """A role that may read shop.item, and no more."""
+    name = make_role("clerk")
+    db.execute(f"grant usage on schema shop to {name}")
+    db.execute(f"grant select on shop.item to {name}")
     return connect_as(name)
 
 

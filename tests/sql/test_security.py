@@ -20,6 +20,9 @@ DAEMON_PRIVILEGES = {
     ("feed", "SELECT"), ("feed", "UPDATE"),
     ("installation", "SELECT"),
     ("job", "SELECT"), ("job", "INSERT"), ("job", "UPDATE"), ("job", "DELETE"),
+    ("job_button", "SELECT"), ("job_button", "INSERT"), ("job_button", "UPDATE"), ("job_button", "DELETE"),
+    ("job_button_table", "SELECT"), ("job_button_table", "INSERT"), ("job_button_table", "UPDATE"),
+    ("job_button_table", "DELETE"),
     ("job_hook", "SELECT"), ("job_hook", "INSERT"), ("job_hook", "UPDATE"), ("job_hook", "DELETE"),
     ("job_hook_table", "SELECT"), ("job_hook_table", "INSERT"), ("job_hook_table", "UPDATE"),
     ("job_hook_table", "DELETE"),
@@ -31,7 +34,14 @@ DAEMON_PRIVILEGES = {
     ("results", "SELECT"),
     ("tracked_table", "SELECT"),
 }  # fmt: skip
-DAEMON_FUNCTIONS = {"extend_object_change", "resume_after_restore"}
+# What everybody may do: knock at the door for presses, and see the buttons of the tables that he may read.
+PUBLIC_PRIVILEGES = {("buttons", "SELECT"), ("press", "INSERT"), ("press", "SELECT")}
+PUBLIC_FUNCTIONS = {
+    "may_press(name,text[],name)", "press(text,regclass,jsonb,text)", "press(text,regclass,text,text)",
+}  # fmt: skip
+DAEMON_FUNCTIONS = {
+    "extend_object_change", "prune_results", "resume_after_restore", "retry", "revoke", "ring_bell",
+}  # fmt: skip
 
 
 def test_a_role_without_rights_on_rowhooks_writes_as_before(db: Connection, stranger: Connection) -> None:
@@ -54,6 +64,9 @@ def test_a_role_without_the_right_to_write_is_refused_by_its_table_and_leaves_no
     "select * from rowhooks.object_change",
     "select * from rowhooks.changes",
     "select * from rowhooks.results",
+    "select * from rowhooks.job_button",
+    "update rowhooks.job_button set roles = '{public}'",
+    "insert into rowhooks.job_result (origin, status, job_id, class_path) values ('press', 'PENDING', 1, 'a.B')",
     "insert into rowhooks.object_change (action, tracked_table) values ('create', 1)",
     "delete from rowhooks.object_change_default",
     "insert into rowhooks.job (class_path, kind, name) values ('a.B', 'hook', 'b')",
@@ -66,7 +79,11 @@ def test_a_role_without_the_right_to_write_is_refused_by_its_table_and_leaves_no
     "select rowhooks.ring_bell()",
     "select rowhooks.extend_object_change()",
     "select rowhooks.resume_after_restore(0)",
+    "select rowhooks.retry(1)",
+    "select rowhooks.revoke(1)",
+    "select rowhooks.prune_results('0')",
     "create trigger t after insert on hostile.mine for each row execute function rowhooks.capture_1()",
+    "create trigger t before insert on hostile.mine for each row execute function rowhooks.record_press()",
     "create table rowhooks.mine (id integer)",
     "set role rowhooks_owner",
     "set role rowhooks_daemon",
@@ -125,10 +142,10 @@ def test_every_function_pins_its_search_path_or_is_generated(db: Connection, ite
     assert unpinned == [("capture_1",)]
 
 
-def test_public_may_execute_nothing_and_read_nothing(db: Connection, item: str) -> None:
+def test_everybody_may_press_and_see_buttons_and_nothing_else(db: Connection, item: str) -> None:
     functions = db.execute(
         """
-        select p.proname
+        select p.oid::regprocedure::text
         from pg_proc as p
         cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
         where p.pronamespace = 'rowhooks'::regnamespace and a.grantee = 0
@@ -136,15 +153,27 @@ def test_public_may_execute_nothing_and_read_nothing(db: Connection, item: str) 
     ).fetchall()
     relations = db.execute(
         """
-        select c.relname from pg_class as c cross join lateral aclexplode(c.relacl) as a
+        select c.relname, a.privilege_type from pg_class as c cross join lateral aclexplode(c.relacl) as a
+        where c.relnamespace = 'rowhooks'::regnamespace and a.grantee = 0
+        """
+    ).fetchall()
+    columns = db.execute(
+        """
+        select c.relname, t.attname
+        from pg_attribute as t
+        join pg_class as c on c.oid = t.attrelid
+        cross join lateral aclexplode(t.attacl) as a
         where c.relnamespace = 'rowhooks'::regnamespace and a.grantee = 0
         """
     ).fetchall()
     schema = db.execute(
-        "select from pg_namespace as n cross join lateral aclexplode(n.nspacl) as a"
+        "select a.privilege_type from pg_namespace as n cross join lateral aclexplode(n.nspacl) as a"
         " where n.nspname = 'rowhooks' and a.grantee = 0"
     ).fetchall()
-    assert (functions, relations, schema) == ([], [], [])
+    assert {name.removeprefix("rowhooks.") for (name,) in functions} == PUBLIC_FUNCTIONS
+    assert set(relations) == PUBLIC_PRIVILEGES
+    assert columns == []
+    assert schema == [("USAGE",)]
 
 
 def test_everything_in_the_schema_belongs_to_the_owner_role(db: Connection, item: str) -> None:

@@ -1,0 +1,27 @@
+-- Purpose: the buttons as those see them who may press: one row a button and table, of the tables that the asking role
+--          may read. Everybody may read it. A security barrier: a condition of the reader's never sees the other rows.
+create or replace view rowhooks.buttons with (security_barrier) as
+select
+  b.id,
+  b.name,
+  pg_catalog.format('%s.%s', t.schema_name, t.table_name) as object_type,
+  t.relation,
+  b.text,
+  b.group_name,
+  b.weight,
+  b.button_class,
+  b.confirmation,
+  j.class_path as job,
+  b.enabled,
+  -- Whether it is there, enabled and of the right kind.
+  j.enabled and j.installed and j.kind = 'button' as job_enabled,
+  -- In a view, unlike in a SECURITY DEFINER function, current_user is who asks.
+  rowhooks.may_press(current_user, b.roles, i.daemon_role) as may_press,
+  t.repr_column
+from rowhooks.job_button as b
+cross join rowhooks.installation as i
+inner join rowhooks.job as j on b.job_id = j.id
+inner join rowhooks.job_button_table as x on b.id = x.job_button_id
+inner join rowhooks.tracked_table as t on x.tracked_table_id = t.id and t.untracked_at is null
+inner join pg_catalog.pg_class as c on t.relation = c.oid
+where pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE') and pg_catalog.has_table_privilege(c.oid, 'SELECT');

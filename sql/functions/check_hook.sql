@@ -1,0 +1,51 @@
+-- Purpose: refuse a job hook without an action, with malformed conditions or with a job that is no hook receiver, and the
+--          enabling of a hook that could not start its job. Adding an enabled hook for a disabled job is allowed.
+-- Returns: the new row (BEFORE row-level trigger function of rowhooks.job_hook)
+-- Reads:   rowhooks.job
+create or replace function rowhooks.check_hook() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  its_job rowhooks.job;
+  problem text;
+  enabling constant boolean := tg_op = 'UPDATE' and new.enabled and not old.enabled;
+begin
+  if not (new.type_create or new.type_update or new.type_delete) then
+    raise exception 'You must select at least one type: create, update, and/or delete.'
+      using errcode = 'check_violation', constraint = 'job_hook_has_an_action';
+  end if;
+
+  -- JSON's null is none.
+  new.conditions := nullif(new.conditions, 'null');
+  problem := rowhooks.check_conditions(new.conditions);
+  if problem is not null then
+    raise exception 'job hook %: %', new.name, problem
+      using
+        errcode = 'check_violation',
+        hint = 'For example {"attr": "status", "op": "eq", "value": "active"}, and {"and": [..]}, {"or": [..]}, {"not": ..}.';
+  end if;
+
+  select j.* into its_job from rowhooks.job as j where j.id = new.job_id;
+  if not found then
+    -- The foreign key says so.
+    return new;
+  end if;
+  if (tg_op = 'INSERT' or enabling or new.job_id <> old.job_id) and its_job.kind <> 'hook' then
+    raise exception 'job hook % cannot start job %: it is a % receiver', new.name, its_job.class_path, its_job.kind
+      using errcode = 'invalid_parameter_value', hint = 'Name a job that is a JobHookReceiver.';
+  end if;
+  if enabling and not its_job.installed then
+    raise exception 'hook % cannot be enabled: its job % is not installed', new.name, its_job.class_path
+      using
+        errcode = 'object_not_in_prerequisite_state',
+        hint = 'Add its module to rowhooks.toml and restart the daemon.';
+  elsif enabling and not its_job.enabled then
+    raise exception 'hook % cannot be enabled: its job % is disabled', new.name, its_job.class_path
+      using
+        errcode = 'object_not_in_prerequisite_state',
+        hint = pg_catalog.format('Run: rowhooks jobs enable %s', its_job.class_path);
+  end if;
+  return new;
+end
+$$;

@@ -1,0 +1,80 @@
+-- Purpose: refuse a job hook that says again what another one says (the same job, a common table and action, the same
+--          columns and conditions), and one that names a column that none of its tables has. At the end of the
+--          transaction, because the tables of a hook follow the hook.
+-- Parameters: tg_argv[0]  the column that holds the hook's id
+-- Returns: null (deferred constraint trigger function of rowhooks.job_hook and rowhooks.job_hook_table)
+-- Reads:   rowhooks.job, rowhooks.job_hook, rowhooks.job_hook_table, rowhooks.tracked_table, rowhooks.configuration
+create or replace function rowhooks.check_hook_scope() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  its_id constant integer := (pg_catalog.to_jsonb(coalesce(new, old)) ->> tg_argv[0])::integer;
+  hook rowhooks.job_hook;
+  other record;
+  stray text;
+  its_tables text;
+begin
+  -- Two transactions that make the same hook must see each other. Each of them has changed this row already, when its
+  -- statement ended (rowhooks.configuration_changed), so that locking it here waits for nobody.
+  perform c.version from rowhooks.configuration as c for no key update;
+  select h.* into hook from rowhooks.job_hook as h where h.id = its_id;
+  if not found then
+    return null;
+  end if;
+
+  select
+    o.name,
+    case
+      when o.type_create and hook.type_create then 'create'
+      when o.type_update and hook.type_update then 'update'
+      else 'delete'
+    end as action,
+    pg_catalog.format('%s.%s', t.schema_name, t.table_name) as table_name,
+    (select j.class_path from rowhooks.job as j where j.id = hook.job_id) as class_path
+  into other
+  from rowhooks.job_hook as o
+  join rowhooks.job_hook_table as theirs on theirs.job_hook_id = o.id
+  join rowhooks.job_hook_table as ours on ours.job_hook_id = hook.id and ours.tracked_table_id = theirs.tracked_table_id
+  join rowhooks.tracked_table as t on t.id = theirs.tracked_table_id
+  where o.id <> hook.id
+    and o.job_id = hook.job_id
+    and (
+      (o.type_create and hook.type_create) or (o.type_update and hook.type_update) or (o.type_delete and hook.type_delete)
+    )
+    and o.conditions is not distinct from hook.conditions
+    and o.columns operator(pg_catalog.<@) hook.columns
+    and o.columns operator(pg_catalog.@>) hook.columns
+  order by o.id, t.id
+  limit 1;
+  if found then
+    raise exception 'A job hook already exists for % on % to job %', other.action, other.table_name, other.class_path
+      using
+        errcode = 'unique_violation',
+        hint = pg_catalog.format('It is hook %s. Give one of them other columns or conditions.', other.name);
+  end if;
+
+  -- A table that was dropped has no columns to compare with.
+  select pg_catalog.string_agg(pg_catalog.format('%s.%s', t.schema_name, t.table_name), ', ' order by t.id)
+  into its_tables
+  from rowhooks.job_hook_table as x
+  join rowhooks.tracked_table as t on t.id = x.tracked_table_id
+  join pg_catalog.pg_class as c on c.oid = t.relation
+  where x.job_hook_id = hook.id;
+  select n.name into stray
+  from pg_catalog.unnest(hook.columns) as n (name)
+  where its_tables is not null
+    and not exists (
+      select from rowhooks.job_hook_table as x
+      join rowhooks.tracked_table as t on t.id = x.tracked_table_id
+      join pg_catalog.pg_attribute as a on a.attrelid = t.relation
+      where x.job_hook_id = hook.id and a.attname = n.name and a.attnum > 0 and not a.attisdropped
+    )
+  limit 1;
+  if found then
+    raise exception 'job hook %: there is no column % in %', hook.name, coalesce(stray, 'null'), its_tables
+      using errcode = 'undefined_column', hint = 'Name columns of its tables, or none: then any column counts.';
+  end if;
+  return null;
+end
+$$;

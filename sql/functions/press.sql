@@ -1,0 +1,291 @@
+-- Purpose: the door for presses. It has no rows; an insert becomes a run that waits for the daemon, in the inserting
+--          transaction. Everybody may knock: the two triggers decide, and both always fire.
+-- Columns: button, object_table, idempotency_key  as in the function rowhooks.press
+--          object_id                              key columns to values, or the value of a key of one column
+--          object_text                            instead of object_id: the key as text
+--          presser, object_repr, id               written by the triggers, whatever was given
+create or replace view rowhooks.press as
+select
+  null::bigint as id,
+  null::pg_catalog.text as button,
+  null::pg_catalog.regclass as object_table,
+  null::pg_catalog.jsonb as object_id,
+  null::pg_catalog.text as object_text,
+  null::pg_catalog.text as idempotency_key,
+  null::pg_catalog.name as presser,
+  null::pg_catalog.text as object_repr
+where false;
+
+-- Purpose: find the row that a button is pressed on, with the presser's own rights: his privileges and row security
+--          decide whether there is such a row, and what a table's owner has attached to reading it (policies, casts)
+--          runs as the presser.
+-- Returns: the press with the table's root, the key and the name as they stand in the row, and who presses
+--          (INSTEAD OF INSERT row-level trigger function of rowhooks.press, the first of two)
+-- Reads:   the table, rowhooks.buttons
+-- A policy's functions meet an empty search_path here, as they do when a dump is restored.
+create or replace function rowhooks.find_pressed_row() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+  target constant pg_catalog.regclass := coalesce(pg_catalog.pg_partition_root(new.object_table), new.object_table);
+  relation pg_catalog.pg_class;
+  key_names pg_catalog.text[];
+  definitions pg_catalog.text;
+  comparisons pg_catalog.text;
+  key_of_row pg_catalog.text;
+  repr_of_row pg_catalog.text;
+  key pg_catalog.jsonb := new.object_id;
+begin
+  new.presser := current_user;
+  if new.button is null then
+    raise exception 'rowhooks: no button was named' using errcode = 'invalid_parameter_value';
+  elsif new.object_table is null then
+    raise exception 'rowhooks: no table was named to press button % on', new.button
+      using errcode = 'invalid_parameter_value';
+  elsif new.object_id is null and new.object_text is null then
+    raise exception 'rowhooks: no row was named to press button % on', new.button
+      using errcode = 'invalid_parameter_value', hint = 'Give the row''s key.';
+  elsif new.idempotency_key = '' then
+    raise exception 'rowhooks: the idempotency key is empty'
+      using errcode = 'invalid_parameter_value', hint = 'Give null where every press counts.';
+  end if;
+
+  select c.* into relation from pg_catalog.pg_class as c where c.oid = target;
+  if not found then
+    raise exception 'rowhooks: there is no table %', target using errcode = 'undefined_table';
+  end if;
+  if not (
+    pg_catalog.has_schema_privilege(relation.relnamespace, 'USAGE') and pg_catalog.has_table_privilege(target, 'SELECT')
+  ) then
+    raise exception 'role % may not press a button on a row of %: it may not read that table', current_user, target
+      using
+        errcode = 'insufficient_privilege',
+        hint = pg_catalog.format('Let its owner run: grant select on %s to %I', target, current_user);
+  end if;
+
+  -- Compared by the equality of the primary key's own index, whichever schema it is in.
+  select
+    pg_catalog.array_agg(a.attname::pg_catalog.text order by k.position),
+    -- Without its modifier: a varchar(3) would cut a longer key off, and find another row.
+    pg_catalog.string_agg(
+      pg_catalog.format('%I %s', a.attname, pg_catalog.format_type(a.atttypid, -1)), ', ' order by k.position
+    ),
+    pg_catalog.string_agg(
+      pg_catalog.format(
+        't.%1$I operator(%2$I.%3$s) k.%1$I', a.attname, coalesce(n.nspname, 'pg_catalog'), coalesce(o.oprname, '=')
+      ),
+      ' and ' order by k.position
+    ),
+    pg_catalog.string_agg(pg_catalog.format('%1$L, t.%1$I', a.attname), ', ' order by k.position)
+  into key_names, definitions, comparisons, key_of_row
+  from pg_catalog.pg_index as i
+  cross join lateral pg_catalog.unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
+  join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
+  left join pg_catalog.pg_opclass as c
+    on c.oid = i.indclass[k.position - 1]
+    and c.opcmethod = (select m.oid from pg_catalog.pg_am as m where m.amname = 'btree')
+  left join pg_catalog.pg_amop as e
+    on e.amopfamily = c.opcfamily and e.amopstrategy = 3 and e.amoplefttype = c.opcintype and e.amoprighttype = c.opcintype
+  left join pg_catalog.pg_operator as o on o.oid = e.amopopr
+  left join pg_catalog.pg_namespace as n on n.oid = o.oprnamespace
+  where i.indrelid = target and i.indisprimary and k.position <= i.indnkeyatts;
+  if key_names is null then
+    raise exception 'rowhooks: % has no primary key, so that no row of it can be named', target
+      using
+        errcode = 'object_not_in_prerequisite_state',
+        hint = pg_catalog.format('Let its owner run: alter table %s add primary key (...)', target);
+  end if;
+
+  begin
+    if key is null then
+      key := case
+        when pg_catalog.cardinality(key_names) = 1 then pg_catalog.to_jsonb(new.object_text)
+        else new.object_text::pg_catalog.jsonb
+      end;
+    end if;
+    if pg_catalog.cardinality(key_names) = 1 and pg_catalog.jsonb_typeof(key) <> 'object' then
+      key := pg_catalog.jsonb_build_object(key_names[1], key);
+    end if;
+    if pg_catalog.jsonb_typeof(key) <> 'object' then
+      raise exception 'it is no JSON object' using errcode = 'invalid_parameter_value';
+    end if;
+    if
+      (select pg_catalog.count(*) from pg_catalog.jsonb_object_keys(key)) <> pg_catalog.cardinality(key_names)
+      or not key operator(pg_catalog.?&) key_names
+    then
+      raise exception 'it does not name the columns of the key' using errcode = 'invalid_parameter_value';
+    end if;
+    if exists (select from pg_catalog.jsonb_each(key) as v where pg_catalog.jsonb_typeof(v.value) = 'null') then
+      raise exception 'a value is missing' using errcode = 'invalid_parameter_value';
+    end if;
+    -- By itself, so that the complaint of a type is told from that of a policy.
+    execute pg_catalog.format('select from pg_catalog.jsonb_to_record($1) as k (%s)', definitions) using key;
+  exception when data_exception or integrity_constraint_violation then
+    raise exception '% is no key of %: %', coalesce(new.object_id::pg_catalog.text, new.object_text), target, sqlerrm
+      using
+        errcode = 'invalid_parameter_value',
+        hint = pg_catalog.format('Its key is (%s).', definitions);
+  end;
+
+  select pg_catalog.format('pg_catalog.to_jsonb(t.%I) operator(pg_catalog.#>>) ''{}''', a.attname)
+  into repr_of_row
+  from rowhooks.buttons as b
+  join pg_catalog.pg_attribute as a on a.attrelid = b.relation and a.attname = b.repr_column and not a.attisdropped
+  where b.relation = target
+  limit 1;
+
+  execute pg_catalog.format(
+    'select pg_catalog.jsonb_build_object(%s), %s from %s as t join pg_catalog.jsonb_to_record($1) as k (%s) on %s limit 1',
+    key_of_row, coalesce(repr_of_row, 'null::pg_catalog.text'), target, definitions, comparisons
+  )
+  into new.object_id, new.object_repr
+  using key;
+  if new.object_id is null then
+    raise exception 'there is no row % in %, or role % may not see it', key, target, new.presser
+      using errcode = 'no_data_found', hint = 'See that the key is right, and what row security lets the role see.';
+  end if;
+  -- As in the log: the key stands for a row that has no better name.
+  new.object_repr := coalesce(
+    new.object_repr,
+    (
+      select pg_catalog.string_agg(new.object_id ->> k.name, ', ' order by k.position)
+      from pg_catalog.unnest(key_names) with ordinality as k (name, position)
+    )
+  );
+  new.object_table := target;
+  return new;
+end
+$$;
+
+-- Purpose: decide whether the button may be pressed, and put the run on record.
+-- Returns: the press with the id of its rowhooks.job_result
+--          (INSTEAD OF INSERT row-level trigger function of rowhooks.press, the second of two)
+-- Reads:   rowhooks.job_button, rowhooks.job_button_table, rowhooks.job, rowhooks.tracked_table, rowhooks.installation
+-- Writes:  rowhooks.job_result
+-- It touches no user's table and no user's type: what it takes from the row was made into jsonb and text by the first.
+create or replace function rowhooks.record_press() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  wanted rowhooks.job_button;
+  its_job rowhooks.job;
+  table_id integer;
+  earlier rowhooks.job_result;
+begin
+  select b.* into wanted from rowhooks.job_button as b where b.name = new.button;
+  if not found then
+    raise exception 'there is no button %', new.button
+      using errcode = 'undefined_object', hint = 'See: select name, object_type from rowhooks.buttons';
+  end if;
+  if not rowhooks.may_press(new.presser, wanted.roles, (select i.daemon_role from rowhooks.installation as i)) then
+    raise exception 'role % may not press button %', new.presser, wanted.name
+      using
+        errcode = 'insufficient_privilege',
+        hint = 'It is for members of the roles that the button names; one is added by: rowhooks buttons edit ... --role ...';
+  end if;
+
+  select t.id into table_id from rowhooks.tracked_table as t where t.relation = new.object_table and t.untracked_at is null;
+  if not found then
+    raise exception 'button % cannot be pressed: table % is not tracked', wanted.name, new.object_table
+      using
+        errcode = 'object_not_in_prerequisite_state',
+        hint = pg_catalog.format('Let its owner run: select rowhooks.track(%L)', new.object_table::pg_catalog.text);
+  end if;
+  if not exists (
+    select from rowhooks.job_button_table as x where x.job_button_id = wanted.id and x.tracked_table_id = table_id
+  ) then
+    raise exception 'button % is not on table %', wanted.name, new.object_table
+      using errcode = 'object_not_in_prerequisite_state', hint = 'See: select name, object_type from rowhooks.buttons';
+  end if;
+
+  select j.* into strict its_job from rowhooks.job as j where j.id = wanted.job_id;
+  if not wanted.enabled then
+    raise exception 'button % is disabled', wanted.name
+      using
+        errcode = 'object_not_in_prerequisite_state',
+        hint = pg_catalog.format('Let an administrator run: rowhooks buttons enable %L', wanted.name);
+  elsif its_job.kind <> 'button' then
+    raise exception 'button % cannot be pressed: its job % is a % receiver', wanted.name, its_job.class_path, its_job.kind
+      using
+        errcode = 'object_not_in_prerequisite_state',
+        hint = pg_catalog.format('Let an administrator run: rowhooks buttons edit %L --job ...', wanted.name);
+  elsif not its_job.installed then
+    raise exception 'button % cannot be pressed: its job % is not installed', wanted.name, its_job.class_path
+      using
+        errcode = 'object_not_in_prerequisite_state',
+        hint = 'Let an administrator add its module to rowhooks.toml and restart the daemon.';
+  elsif not its_job.enabled then
+    raise exception 'button % cannot be pressed: its job % is disabled', wanted.name, its_job.class_path
+      using
+        errcode = 'object_not_in_prerequisite_state',
+        hint = pg_catalog.format('Let an administrator run: rowhooks jobs enable %s', its_job.class_path);
+  end if;
+
+  loop
+    -- Waits for another transaction that presses with this key.
+    insert into rowhooks.job_result (
+      origin, status, job_button_id, button_name, job_id, class_path, tracked_table, object_id, object_repr, action,
+      db_user, user_name, idempotency_key
+    )
+    values (
+      'press', 'PENDING', wanted.id, wanted.name, its_job.id, its_job.class_path, table_id, new.object_id,
+      new.object_repr, 'press', new.presser, nullif(pg_catalog.current_setting('rowhooks.user', true), ''),
+      new.idempotency_key
+    )
+    on conflict (job_button_id, idempotency_key) where idempotency_key is not null do nothing
+    returning id into new.id;
+    exit when new.id is not null;
+    select r.* into earlier
+    from rowhooks.job_result as r
+    where r.job_button_id = wanted.id and r.idempotency_key = new.idempotency_key;
+    -- It may have been deleted since: then it is no earlier press.
+    continue when not found;
+    if (earlier.tracked_table, earlier.object_id) is distinct from (table_id, new.object_id) then
+      raise exception 'idempotency key % has been used for a press of button % on another row', new.idempotency_key, wanted.name
+        using errcode = 'unique_violation', hint = 'Give each press a key of its own.';
+    end if;
+    new.id := earlier.id;
+    exit;
+  end loop;
+  return new;
+end
+$$;
+
+-- Triggers fire in the order of their names.
+create or replace trigger press_1_find_row instead of insert on rowhooks.press
+for each row execute function rowhooks.find_pressed_row();
+
+create or replace trigger press_2_record instead of insert on rowhooks.press
+for each row execute function rowhooks.record_press();
+
+-- Purpose: press a button on a row, in this transaction: rolled back, it was not pressed.
+-- Parameters: button           its name
+--             object_table     the table, tracked and among the button's; a partition counts as the table it belongs to
+--             object_id        key columns to values; the value alone will do for a key of one column
+--             idempotency_key  two presses of a button with one key are one press
+-- Returns: rowhooks.job_result.id of the run; the earlier one's for a key that was used before
+-- Writes:  rowhooks.press
+create or replace function rowhooks.press(
+  button text, object_table regclass, object_id jsonb, idempotency_key text default null
+) returns bigint
+language sql
+set search_path = ''
+as $$
+  insert into rowhooks.press (button, object_table, object_id, idempotency_key)
+  values (button, object_table, object_id, idempotency_key)
+  returning id
+$$;
+
+-- Purpose: the same with the key as text: the value of a key of one column, or a JSON object for a longer one.
+create or replace function rowhooks.press(
+  button text, object_table regclass, object_id text, idempotency_key text default null
+) returns bigint
+language sql
+set search_path = ''
+as $$
+  insert into rowhooks.press (button, object_table, object_text, idempotency_key)
+  values (button, object_table, object_id, idempotency_key)
+  returning id
+$$;

@@ -1,0 +1,84 @@
+-- Purpose: delete the next batch of old results, with their log entries. Called again with last_id until that is null.
+-- Parameters: older_than      runs that finished longer ago than that
+--             batch           how many rows to look at: what a call does is bounded, whatever it finds
+--             after_id        where to go on: ids up to this one are passed over, so that what is kept is looked at once
+--             include_failed  failures too
+--             dry_run         delete nothing, only count
+-- Returns: how many runs it deleted, and the id to go on after; null where there is nothing old beyond it. Ids rise with
+--          time, but for the blocks of them that a daemon holds: a row left behind for that goes the next time.
+-- Writes:  rowhooks.job_result, rowhooks.job_log_entry
+--
+-- What stays, however old:
+-- - Runs that have not finished.
+-- - Failures, unless they are asked for, and with a failure the retries of it: they say what became of it.
+-- - Runs of changes that the feed has not yet put behind its stored position. After a crash it reads from there again,
+--   and the unique row (change, hook) is all that tells it that a run has been. A change is behind the position if the
+--   stored snapshot sees it; or, in a batch in hand, if the batch's snapshot sees it and its id is not above after_id.
+--   The id alone would not do: a transaction that stayed open holds lower ids than what was read before it. Nor is it
+--   enough that no batch is in hand: the position is stored after the runs, and a receiver that has used its session
+--   puts its run on record by itself. The position only moves forward, so what is behind it as this statement sees it
+--   stays so. A change that is no longer in the log cannot be read again. Presses, replays and retries, which the feed
+--   does not start, have no part in this.
+--
+-- A press whose result is gone no longer stands in the way of another with its idempotency key.
+create or replace function rowhooks.prune_results(
+  older_than interval, batch integer default 5000, after_id bigint default 0, include_failed boolean default false,
+  dry_run boolean default false
+) returns table (deleted bigint, last_id bigint)
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  before constant pg_catalog.timestamptz := pg_catalog.now() - older_than;
+  chosen bigint[];
+begin
+  if older_than is null or older_than < '0' then
+    raise exception 'rowhooks.prune_results: older_than must be zero or more, not %', coalesce(older_than::text, 'null')
+      using errcode = 'invalid_parameter_value', hint = 'For example: interval ''90 days''';
+  elsif batch is null or batch < 1 then
+    raise exception 'rowhooks.prune_results: batch must be 1 or more, not %', coalesce(batch::text, 'null')
+      using errcode = 'invalid_parameter_value', hint = 'Leave it out for 5000.';
+  end if;
+  select
+    pg_catalog.array_agg(l.id) filter (where l.goes),
+    case when pg_catalog.count(*) = batch and pg_catalog.bool_or(l.old) then pg_catalog.max(l.id) end
+  into chosen, last_id
+  from (
+    select
+      r.id,
+      r.created_at < before as old,
+      r.finished_at < before
+      and (include_failed or r.status <> 'FAILURE')
+      and (
+        include_failed
+        or r.original_id is null
+        or not exists (select from rowhooks.job_result as o where o.id = r.original_id and o.status = 'FAILURE')
+      )
+      and (
+        r.origin <> 'change'
+        or r.original_id is not null
+        or not exists (
+          select from rowhooks.object_change as c
+          where c.id = r.object_change_id
+            and not pg_catalog.pg_visible_in_snapshot(c.transaction_id, f.snapshot)
+            and (
+              f.target is null
+              or c.id > f.after_id
+              or not pg_catalog.pg_visible_in_snapshot(c.transaction_id, f.target)
+            )
+        )
+      ) as goes
+    from rowhooks.job_result as r
+    cross join rowhooks.feed as f
+    where r.id > prune_results.after_id
+    order by r.id
+    limit batch
+  ) as l;
+  deleted := coalesce(pg_catalog.cardinality(chosen), 0);
+  if deleted > 0 and not dry_run then
+    delete from rowhooks.job_log_entry as e where e.job_result_id = any (chosen);
+    delete from rowhooks.job_result as r where r.id = any (chosen);
+  end if;
+  return next;
+end
+$$;

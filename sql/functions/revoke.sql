@@ -1,0 +1,29 @@
+-- Purpose: give up a run that has not finished. A waiting one is not started any more; one that goes on is interrupted,
+--          and what it has written is refused when it commits: a finished status is never overwritten.
+-- Parameters: result_id  rowhooks.job_result.id
+-- Returns: the status it had: PENDING, RETRY or STARTED
+-- Writes:  rowhooks.job_result
+-- The daemon's role may call it, and who administrates rowhooks; it runs with the caller's rights.
+create or replace function rowhooks.revoke(result_id bigint) returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  former pg_catalog.text;
+begin
+  select r.status into former from rowhooks.job_result as r where r.id = result_id for update;
+  if not found then
+    raise exception 'there is no result %', result_id
+      using errcode = 'no_data_found', hint = 'See: rowhooks results list';
+  elsif former in ('SUCCESS', 'FAILURE', 'REVOKED') then
+    raise exception 'run % cannot be revoked: it has finished with %', result_id, former
+      using
+        errcode = 'object_not_in_prerequisite_state',
+        hint = pg_catalog.format('See: rowhooks results show %s', result_id);
+  end if;
+  update rowhooks.job_result set status = 'REVOKED', finished_at = pg_catalog.clock_timestamp() where id = result_id;
+  -- The leader may be asleep while the run waits for its retry.
+  perform rowhooks.ring_bell();
+  return former;
+end
+$$;

@@ -1,0 +1,127 @@
+"""The row a button is pressed on is found by its key, of whatever columns and types that is."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from tests.sql.pressing import add_button, press, presses
+
+Connection = psycopg.Connection[Any]
+
+
+@pytest.mark.parametrize("key", ["'42'", "'42'::text", "'42'::jsonb", "'\"42\"'::jsonb", "'{\"id\": 42}'::jsonb",
+                                 "'{\"id\": \"42\"}'::jsonb"])  # fmt: skip
+def test_a_key_of_one_column_is_given_as_itself_or_as_an_object(db: Connection, button: int, key: str) -> None:
+    db.execute(f"select rowhooks.press('Reboot', 'shop.item', {key})")  # type: ignore[arg-type]
+    # As the row has it, whatever was given.
+    assert presses(db, "object_id") == [{"id": 42}]
+
+
+@pytest.mark.parametrize("key", ['\'{"a":1,"b":2}\'', '\'{"b":2,"a":1}\'::jsonb', '\'{"a":"1","b":"2"}\'::text'])
+def test_a_composite_key_is_an_object_of_its_columns(db: Connection, key: str) -> None:
+    db.execute(
+        "create table public.pair (b integer, a integer, primary key (a, b)); insert into public.pair values (2, 1)"
+    )
+    db.execute("select rowhooks.track('public.pair')")
+    add_button(db, "public.pair")
+    db.execute(f"select rowhooks.press('Reboot', 'public.pair', {key})")  # type: ignore[arg-type]
+    assert presses(db, "object_id, object_repr") == [({"a": 1, "b": 2}, "1, 2")]
+
+
+@pytest.mark.parametrize("key", ["'42'::text", "'42'::jsonb", "'[1, 2]'::jsonb", "'{\"a\": 1}'::jsonb", "'{'::text",
+                                 "'{\"a\": 1, \"c\": 2}'::jsonb", "'{\"a\": 1, \"b\": 2, \"c\": 3}'::jsonb",
+                                 "'{\"a\": 1, \"b\": null}'::jsonb", "'{\"a\": 1, \"b\": \"x\"}'::jsonb"])  # fmt: skip
+def test_a_malformed_key_is_refused_with_the_columns_of_the_key(db: Connection, key: str) -> None:
+    db.execute("create table public.pair (a integer, b integer, primary key (a, b))")
+    db.execute("select rowhooks.track('public.pair')")
+    add_button(db, "public.pair")
+    with pytest.raises(errors.InvalidParameterValue, match=r"is no key of public\.pair") as caught:
+        db.execute(f"select rowhooks.press('Reboot', 'public.pair', {key})")  # type: ignore[arg-type]
+    assert caught.value.diag.message_hint == "Its key is (a integer, b integer)."
+
+
+@pytest.mark.parametrize(
+    "key", ["'bolt'", "''", "'1.5'", "'99999999999'", "'null'::jsonb", "'[42]'::jsonb", "'{}'::jsonb"]
+)
+def test_what_the_keys_type_cannot_be_is_refused(db: Connection, button: int, key: str) -> None:
+    with pytest.raises(errors.InvalidParameterValue, match=r"is no key of shop\.item"):
+        db.execute(f"select rowhooks.press('Reboot', 'shop.item', {key})")  # type: ignore[arg-type]
+
+
+UUID = str(uuid.uuid4())
+
+
+@pytest.mark.parametrize(
+    ("type_", "key", "stored"),
+    [
+        ("text", '{"id": 1}', '{"id": 1}'),
+        ("text", "it's %I $1 \\", "it's %I $1 \\"),
+        ("text", "null", "null"),
+        ("varchar(8)", "core-1", "core-1"),
+        ("char(8)", "core", "core    "),
+        ("uuid", UUID.upper(), UUID),
+        ("bigint", "9007199254740993", 9007199254740993),
+        ("numeric(6, 2)", "1.5", 1.5),
+        ("timestamptz", "2026-01-02 03:04:05+00", "2026-01-02T03:04:05+00:00"),
+        ("boolean", "yes", True),
+        ("bytea", "\\x00ff", "\\x00ff"),
+        ("integer[]", "{1,2}", [1, 2]),
+        ("public.mood", "sad", "sad"),
+        ("public.short", "ab", "ab"),
+    ],
+)
+def test_a_key_of_any_type_is_found(db: Connection, type_: str, key: str, stored: Any) -> None:
+    db.execute("create type public.mood as enum ('sad', 'ok')")
+    db.execute("create domain public.short as text check (length(value) < 4)")
+    db.execute("set timezone = 'UTC'")
+    db.execute(f"create table public.thing (id {type_} primary key)")  # type: ignore[arg-type]
+    db.execute("insert into public.thing values (%s)", (key,))
+    db.execute("select rowhooks.track('public.thing')")
+    add_button(db, "public.thing")
+    press(db, "public.thing", key)
+    assert presses(db, "object_id") == [{"id": stored}]
+
+
+@pytest.mark.parametrize(
+    ("type_", "key"), [("varchar(3)", "abcd"), ("numeric(3, 1)", "1.04"), ("public.short", "abcd")]
+)
+def test_a_key_is_not_cut_to_its_columns_length_and_found(db: Connection, type_: str, key: str) -> None:
+    db.execute("create domain public.short as text check (length(value) < 4)")
+    db.execute(f"create table public.thing (id {type_} primary key)")  # type: ignore[arg-type]
+    db.execute("insert into public.thing values (%s)", (key[:3],))
+    db.execute("select rowhooks.track('public.thing')")
+    add_button(db, "public.thing")
+    with pytest.raises((errors.NoDataFound, errors.InvalidParameterValue)):
+        press(db, "public.thing", key)
+
+
+def test_quoted_names_are_pressed_on(db: Connection) -> None:
+    name = """"My ""Schema"."a'b\""""
+    db.execute('create schema "My ""Schema"')
+    db.execute(f'create table {name} ("the ""key" text, "%I" text, primary key ("the ""key", "%I"))')  # type: ignore[arg-type]
+    db.execute(f"insert into {name} values ('x', 'y')")  # type: ignore[arg-type]
+    db.execute("select rowhooks.track(%s)", (name,))
+    add_button(db, name, name='It\'s "on" %')
+    press(db, name, json.dumps({'the "key': "x", "%I": "y"}), button='It\'s "on" %')
+    assert presses(db, "object_id") == [{'the "key': "x", "%I": "y"}]
+
+
+def test_a_partition_counts_as_the_table_it_belongs_to(db: Connection) -> None:
+    db.execute("create table public.part (id integer primary key, name text) partition by range (id)")
+    db.execute(
+        "create table public.part_1 partition of public.part for values from (1) to (100) partition by range (id)"
+    )
+    db.execute("create table public.part_1_1 partition of public.part_1 for values from (1) to (50)")
+    db.execute("insert into public.part values (42, 'bolt')")
+    db.execute("select rowhooks.track('public.part')")
+    add_button(db, "public.part")
+    for table in ("public.part", "public.part_1", "public.part_1_1"):
+        press(db, table, "42")
+    root = db.execute("select id from rowhooks.tracked_table where relation = 'public.part'::regclass").fetchone()
+    assert presses(db, "tracked_table, object_id, object_repr") == [(*root, {"id": 42}, "bolt")] * 3  # type: ignore[misc]

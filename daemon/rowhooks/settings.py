@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,14 +20,17 @@ from pydantic_settings import (
 )
 
 from rowhooks.domain.errors import SettingsError
+from rowhooks.domain.redaction import SHORTEST, Redactor, passwords_in
 
 DEFAULT_FILE = Path("rowhooks.toml")
+_PREFIX = "ROWHOOKS_"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Settings(BaseSettings):
     """What can be configured. Times are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="ROWHOOKS_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
 
     dsn: str = Field("", description="the database; empty for libpq's own environment", repr=False)
     listen_dsn: str | None = Field(None, description="a direct connection for LISTEN, past a pooler", repr=False)
@@ -40,12 +45,23 @@ class Settings(BaseSettings):
     batch_size: int = Field(1000, ge=1, description="changes read at once")
     poll_interval: float = Field(5.0, gt=0, description="fallback poll when no bell is heard")
     grace_period: float = Field(30.0, ge=0, description="how long SIGTERM waits for running receivers")
+    soft_time_limit: float = Field(
+        300.0, ge=0, allow_inf_nan=False, description="when a receiver is told to come to an end; 0 for never"
+    )
+    time_limit: float = Field(600.0, ge=0, allow_inf_nan=False, description="when a run is ended; 0 for never")
+    result_retention: float = Field(
+        90.0, ge=0, allow_inf_nan=False, description="days that results of finished runs are kept; 0 for ever"
+    )
+    permission_backend: str | None = Field(None, description="class that answers for self.user; PostgreSQL when None")
+    secrets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="environment variables whose values are blanked in results and logs"
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
     log_format: str = Field("text", pattern="^(text|json)$")
 
     directory: Path = Field(Path(), exclude=True, description="where relative receiver paths start")
 
-    @field_validator("receivers", mode="before")
+    @field_validator("receivers", "secrets", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -56,6 +72,38 @@ class Settings(BaseSettings):
             except ValueError:
                 raise ValueError("not a JSON list") from None
         return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("secrets")
+    @classmethod
+    def _are_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        # Not repeated: it may be the secret itself, where its variable's name was asked for.
+        if not all(_VARIABLE.fullmatch(name) for name in names):
+            raise ValueError("names of environment variables are asked for, not their values")
+        return names
+
+    @field_validator("permission_backend")
+    @classmethod
+    def _none_if_empty(cls, value: str | None) -> str | None:
+        return value or None
+
+    def redactor(self) -> Redactor:
+        """Return what blanks the secrets of this configuration: those named, PGPASSWORD, and the DSNs' passwords.
+
+        Raises:
+            SettingsError: a variable that `secrets` names is not set.
+        """
+        missing = [name for name in self.secrets if name not in os.environ]
+        if missing:
+            raise SettingsError(
+                f"secrets: {', '.join(missing)} is not in the environment",
+                hint="set the variable, or take its name out of the setting",
+            )
+        values = [os.environ.get(name, "") for name in (*self.secrets, "PGPASSWORD")]
+        return Redactor([*values, *passwords_in(self.dsn), *passwords_in(self.listen_dsn or "")])
+
+    def short_secrets(self) -> list[str]:
+        """Return the variables among `secrets` whose values are too short to be blanked."""
+        return [name for name in self.secrets if len(os.environ.get(name, "").strip()) < SHORTEST]
 
     @classmethod
     def settings_customise_sources(
@@ -99,21 +147,46 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
         except OSError as error:
             raise SettingsError(f"{file} cannot be read: {error.strerror}") from error
     wanted = {name: value for name, value in given.items() if value is not None}
+    options = frozenset(wanted)
     if file is not None:
         wanted.setdefault("directory", file.resolve().parent)
     else:
         wanted.setdefault("directory", Path.cwd())
+    # The file's own place, which it cannot set; given twice it would only lose against ours.
+    misplaced = ["directory: unknown setting"] if "directory" in in_file else []
+    problems: dict[str, list[str]] = {str(file): misplaced} if misplaced else {}
     try:
-        return Settings(in_file=in_file, **wanted)  # type: ignore[call-arg]
+        settings = Settings(in_file=in_file, **wanted)  # type: ignore[call-arg]
     except ValidationError as error:
-        raise SettingsError(_explain(error, file), hint="see: rowhooks run --help, docs/settings.md") from error
+        for name, what in _explain(error):
+            problems.setdefault(_origin(name.partition(".")[0], options, file), []).append(f"{name}: {what}")
+        raise _refusal(problems) from error
+    if problems:
+        raise _refusal(problems)
+    return settings
 
 
-def _explain(error: ValidationError, file: Path | None) -> str:
+def _refusal(problems: dict[str, list[str]]) -> SettingsError:
+    return SettingsError(
+        "; ".join(f"{origin}: {'; '.join(whats)}" for origin, whats in problems.items()),
+        hint="see: rowhooks run --help, docs/settings.md",
+    )
+
+
+def _explain(error: ValidationError) -> list[tuple[str, str]]:
     # Not pydantic's own text: that repeats the value, which may be a DSN with a password.
-    problems = []
-    for problem in error.errors(include_input=False, include_url=False):
-        name = ".".join(map(str, problem["loc"]))
-        what = "unknown setting" if problem["type"] == "extra_forbidden" else problem["msg"]
-        problems.append(f"{name}: {what}")
-    return f"{file or 'settings'}: " + "; ".join(problems)
+    return [
+        (
+            ".".join(map(str, problem["loc"])),
+            "unknown setting" if problem["type"] == "extra_forbidden" else problem["msg"],
+        )
+        for problem in error.errors(include_input=False, include_url=False)
+    ]
+
+
+def _origin(setting: str, options: frozenset[str], file: Path | None) -> str:
+    """Say where a setting's value was taken from, in the order of precedence."""
+    if setting in options:
+        return "command line"
+    variable = next((name for name in os.environ if name.upper() == f"{_PREFIX}{setting.upper()}"), None)
+    return variable or str(file or "settings")

@@ -91,7 +91,10 @@ def test_classes_of_a_module_that_is_reached_twice_are_there_once(tmp_path: Path
         ("raise RuntimeError('no server')", "RuntimeError: no server"),
         ("import acme_does_not_exist", "ModuleNotFoundError: No module named 'acme_does_not_exist'"),
         ("import sys; sys.exit('this is a script')", "SystemExit: this is a script"),
-        ("register_jobs(int)", "ReceiverError: register_jobs(<class 'int'>): not a JobHookReceiver class"),
+        (
+            "register_jobs(int)",
+            "ReceiverError: register_jobs(<class 'int'>): not a JobHookReceiver or JobButtonReceiver class",
+        ),
     ],
 )
 @pytest.mark.parametrize("as_file", [True, False], ids=["file", "dotted"])

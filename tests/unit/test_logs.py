@@ -77,6 +77,38 @@ def test_a_json_line_holds_what_json_does_not_know() -> None:
     assert json.loads(JsonFormatter().format(record("%s", "né\n\x00", object=object())))["message"] == "né\n\x00"
 
 
+SECRET = "tr0ub4dor"
+
+
+def blank(text: str) -> str:
+    return text.replace(SECRET, "***")
+
+
+def secret_failure() -> Any:
+    try:
+        raise ValueError(f"no good: {SECRET}")
+    except ValueError:
+        return sys.exc_info()
+
+
+def test_a_text_line_is_blanked_with_its_fields_and_its_traceback() -> None:
+    made = record("token %s", SECRET, exc_info=secret_failure(), button=f"Send {SECRET}")
+    text = TextFormatter(blank).format(made)
+    assert SECRET not in text
+    assert "WARNING token *** [button=Send ***]\nTraceback" in text
+    assert text.endswith("ValueError: no good: ***")
+
+
+def test_a_json_line_is_blanked_before_it_becomes_json() -> None:
+    made = record("token %s", SECRET, exc_info=secret_failure(), run=7, object=["a", SECRET], button=f"Send {SECRET}")
+    # Blanked afterwards, these would be no JSON any more.
+    text = JsonFormatter(lambda text: blank(text).replace("***", '"\n\\')).format(made)
+    line = json.loads(text)
+    assert line["message"] == 'token "\n\\'
+    assert (line["run"], line["button"], line["object"]) == (7, 'Send "\n\\', "['a', '\"\n\\']")
+    assert line["traceback"].endswith('ValueError: no good: "\n\\')
+
+
 @pytest.fixture
 def root() -> Iterator[logging.Logger]:
     """Put the process's logging back as it was."""
@@ -129,3 +161,34 @@ def test_configuring_twice_does_not_print_twice(root: logging.Logger, capsys: py
     assert len(root.handlers) == 1
     logging.getLogger("rowhooks").info("once")
     assert capsys.readouterr().err.count("once") == 1
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_what_is_printed_is_blanked(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
+    configure_logging("info", log_format, blank)
+    logging.getLogger("rowhooks.daemon").error("%s", SECRET, exc_info=secret_failure())
+    printed = capsys.readouterr().err
+    assert SECRET not in printed
+    assert "ValueError: no good: ***" in printed
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_line_that_cannot_be_formatted_is_reported_without_its_values(
+    capsys: pytest.CaptureFixture[str], log_format: str
+) -> None:
+    class Awkward:
+        def __str__(self) -> str:
+            raise ValueError(f"no good: {SECRET}")
+
+    configure_logging("info", log_format, blank)
+    logging.getLogger("rowhooks.daemon").info("%d", SECRET)
+    logging.getLogger("rowhooks.daemon").info("%s", Awkward())
+    logging.getLogger("rowhooks.daemon").info("goes on")
+    printed = capsys.readouterr().err
+    assert SECRET not in printed
+    assert printed.count("a log line (") == 2
+    assert "test_logs.py, line " in printed
+    assert "ValueError: no good: ***" in printed
+    assert "goes on" in printed

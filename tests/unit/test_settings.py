@@ -132,6 +132,15 @@ def test_an_unknown_setting_is_named() -> None:
         ("receivers = 3", "receivers"),
         (f'receivers = [["{SECRET}"]]', "receivers.0"),
         ('owner_role = ""', "owner_role"),
+        ("soft_time_limit = -1", "soft_time_limit"),
+        ("soft_time_limit = nan", "soft_time_limit"),
+        ("time_limit = -0.5", "time_limit"),
+        ("time_limit = inf", "time_limit"),
+        ("result_retention = -1", "result_retention"),
+        (f'result_retention = "{SECRET}"', "result_retention"),
+        ("permission_backend = 3", "permission_backend"),
+        ("secrets = 3", "secrets"),
+        (f'secrets = ["API_TOKEN", "{SECRET}!"]', "secrets"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name_and_not_repeated(text: str, name: str) -> None:
@@ -139,27 +148,111 @@ def test_a_wrong_value_is_refused_by_name_and_not_repeated(text: str, name: str)
     assert f"rowhooks.toml: {name}: " in refusal()
 
 
-def test_a_wrong_value_in_the_environment_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROWHOOKS_TASKS", SECRET)
-    assert "tasks: " in refusal()
+@pytest.mark.parametrize("variable", ["ROWHOOKS_TASKS", "rowhooks_tasks"])
+def test_a_wrong_value_in_the_environment_is_refused_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    write("threads = 7\ntasks = 7")
+    monkeypatch.setenv(variable, SECRET)
+    assert refusal().startswith(f"{variable}: tasks: ")
+    assert "rowhooks.toml" not in refusal()
 
 
 def test_a_wrong_list_in_the_environment_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROWHOOKS_RECEIVERS", f'["{SECRET}", 3]')
-    assert "receivers.1: " in refusal()
+    assert refusal().startswith("ROWHOOKS_RECEIVERS: receivers.1: ")
     monkeypatch.setenv("ROWHOOKS_RECEIVERS", f'["{SECRET}"')
     assert "receivers: " in refusal()
 
 
 def test_a_wrong_option_is_refused_by_name() -> None:
-    assert "log_level: " in refusal(log_level="loud")
+    write("log_level = 'debug'")
+    assert refusal(log_level="loud").startswith("command line: log_level: ")
 
 
-def test_every_problem_is_told_at_once() -> None:
-    write("tasks = 0\nthreads = 0")
-    message = refusal()
-    assert "tasks: " in message
-    assert "threads: " in message
+def test_every_problem_is_told_at_once_with_where_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("tasks = 0\nthreads = 0\nbatch_size = 0\ndirectory = '/srv'\ntaks = 1")
+    monkeypatch.setenv("ROWHOOKS_BATCH_SIZE", "-1")
+    in_file, in_environment, on_command_line = (
+        "rowhooks.toml: ",
+        "; ROWHOOKS_BATCH_SIZE: batch_size: ",
+        "command line: ",
+    )
+    message = refusal(log_level="loud")
+    assert message.startswith(in_file)
+    of_file = message.partition(in_environment)[0]
+    assert all(f"{name}: " in of_file for name in ("directory", "tasks", "threads", "taks"))
+    assert in_environment in message
+    assert f"; {on_command_line}log_level: " in message
+    assert message.count(in_file) == 1
+
+
+def test_a_file_does_not_say_where_it_is() -> None:
+    write("directory = '/srv'")
+    assert refusal().startswith("rowhooks.toml: directory: unknown setting")
+
+
+def test_limits_and_retention_have_defaults_and_may_be_switched_off() -> None:
+    settings = load_settings()
+    assert (settings.soft_time_limit, settings.time_limit, settings.result_retention) == (300, 600, 90)
+    write("soft_time_limit = 0\ntime_limit = 0\nresult_retention = 0.5")
+    settings = load_settings()
+    assert (settings.soft_time_limit, settings.time_limit, settings.result_retention) == (0, 0, 0.5)
+
+
+def test_a_permission_backend_is_named_or_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().permission_backend is None
+    write('permission_backend = "acme.auth.Permissions"')
+    assert load_settings().permission_backend == "acme.auth.Permissions"
+    monkeypatch.setenv("ROWHOOKS_PERMISSION_BACKEND", "")
+    assert load_settings().permission_backend is None
+
+
+def test_secrets_are_named_in_the_file_or_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    write('secrets = ["API_TOKEN"]')
+    assert load_settings().secrets == ("API_TOKEN",)
+    monkeypatch.setenv("ROWHOOKS_SECRETS", '["API_TOKEN", "CRM_KEY"]')
+    assert load_settings().secrets == ("API_TOKEN", "CRM_KEY")
+    monkeypatch.setenv("ROWHOOKS_SECRETS", "API_TOKEN, CRM_KEY")
+    assert load_settings().secrets == ("API_TOKEN", "CRM_KEY")
+
+
+def test_the_values_of_secrets_are_blanked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_TOKEN", "t0ken/1")
+    monkeypatch.setenv("OTHER", "other")
+    write('secrets = ["API_TOKEN"]')
+    assert load_settings().redactor().clean("t0ken/1 t0ken%2F1 other") == "*** *** other"
+
+
+def test_the_passwords_of_both_dsns_and_of_libpqs_environment_are_blanked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", "fr0m-environment")
+    settings = load_settings(dsn="postgresql://app:p%40ssw0rd@db/x", listen_dsn="host=db password='an0ther one'")
+    assert (
+        settings.redactor().clean("<p@ssw0rd> <p%40ssw0rd> <an0ther one> <fr0m-environment>") == "<***> " * 3 + "<***>"
+    )
+
+
+def test_without_secrets_a_dsn_in_a_text_is_still_blanked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    assert load_settings().redactor().clean(f"hello {DSN}") == "hello postgresql://app:***@db/inventory"
+
+
+def test_a_secret_that_is_not_set_is_named_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("API_TOKEN", raising=False)
+    # Commands that run no receiver do not need it.
+    settings = load_settings(secrets=("API_TOKEN",))
+    with pytest.raises(SettingsError) as refused:
+        settings.redactor()
+    assert refused.value.message == "secrets: API_TOKEN is not in the environment"
+    assert refused.value.hint
+
+
+def test_secrets_too_short_to_be_blanked_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in [("LONG", "abcd"), ("SHORT", "abc"), ("BLANK", "      "), ("EMPTY", "")]:
+        monkeypatch.setenv(name, value)
+    settings = load_settings(secrets=("LONG", "SHORT", "BLANK", "EMPTY"))
+    assert settings.short_secrets() == ["SHORT", "BLANK", "EMPTY"]
+    assert settings.redactor().clean("abcd abc") == "*** abc"
 
 
 @pytest.mark.parametrize(

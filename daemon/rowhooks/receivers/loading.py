@@ -1,17 +1,19 @@
-"""Imports receivers' modules; one that cannot be imported stops no other."""
+"""Imports receivers' modules, one that cannot be imported stops no other; and the permission backend."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rowhooks.receivers.base import JobHookReceiver
-from rowhooks.receivers.registry import take_registered
+from rowhooks.domain.errors import SettingsError
+from rowhooks.domain.permissions import PermissionBackend
+from rowhooks.receivers.registry import ReceiverClass, take_registered
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,22 @@ class ImportProblem:
     message: str
     traceback: str
 
+    @property
+    def name(self) -> str:
+        """The module's dotted name."""
+        return Path(self.module).stem if self.module.endswith(".py") else self.module
 
-def load_receivers(modules: Sequence[str], directory: Path) -> tuple[list[type[JobHookReceiver]], list[ImportProblem]]:
+
+def load_receivers(modules: Sequence[str], directory: Path) -> tuple[list[ReceiverClass], list[ImportProblem]]:
     """Import modules and return the receiver classes they registered.
 
     Args:
         modules: dotted names, or paths ending in .py, which may be relative.
         directory: where relative paths start, and where dotted names are looked for first.
     """
-    classes: list[type[JobHookReceiver]] = []
+    classes: list[ReceiverClass] = []
     problems: list[ImportProblem] = []
-    if str(directory) not in sys.path:
-        sys.path.insert(0, str(directory))
+    _look_in(directory)
     take_registered()
     for module in modules:
         try:
@@ -52,6 +58,59 @@ def load_receivers(modules: Sequence[str], directory: Path) -> tuple[list[type[J
         # What failed is not among the loaded modules; what it had imported before is whole, and registers only once.
         classes.extend(cls for cls in take_registered() if cls.__module__ in sys.modules)
     return classes, problems
+
+
+def load_permission_backend(path: str, directory: Path | None = None) -> PermissionBackend:
+    """Import the class that setting `permission_backend` names, and return an instance of it.
+
+    Args:
+        path: `module.Class`.
+        directory: where the module is looked for first.
+
+    Raises:
+        SettingsError: it cannot be imported, is no permission backend, or cannot be constructed without arguments.
+    """
+    if directory is not None:
+        _look_in(directory)
+    module, _, name = path.rpartition(".")
+    if not (module and name):
+        raise SettingsError(
+            f"permission_backend: {path!r} is not module.Class", hint="for example acme.auth.Permissions"
+        )
+    try:
+        cls = getattr(importlib.import_module(module), name, None)
+    except (Exception, SystemExit) as error:
+        raise _unusable(path, "cannot be imported", error) from error
+    if cls is None:
+        raise SettingsError(f"permission_backend: module {module} has no {name}")
+    if not isinstance(cls, type):
+        raise SettingsError(f"permission_backend: {path} is not a class", hint="name the class itself")
+    if not issubclass(cls, PermissionBackend):
+        raise SettingsError(f"permission_backend: {path} is no subclass of rowhooks.PermissionBackend")
+    if cls.has_perm is PermissionBackend.has_perm:
+        raise SettingsError(
+            f"permission_backend: {path} does not define has_perm",
+            hint="def has_perm(self, session, username, permission, obj=None): ...",
+        )
+    for method in ("resolve", "has_perm", "is_superuser", "groups"):
+        if inspect.iscoroutinefunction(getattr(cls, method)):
+            raise SettingsError(
+                f"permission_backend: {path}.{method} is async def",
+                hint="its methods are plain ones, also for async def receivers",
+            )
+    try:
+        return cls()
+    except (Exception, SystemExit) as error:
+        raise _unusable(path, "cannot be constructed", error) from error
+
+
+def _unusable(path: str, what: str, error: BaseException) -> SettingsError:
+    return SettingsError(f"permission_backend: {path} {what}: {type(error).__name__}: {error}")
+
+
+def _look_in(directory: Path) -> None:
+    if str(directory) not in sys.path:
+        sys.path.insert(0, str(directory))
 
 
 def _import_file(path: Path) -> None:

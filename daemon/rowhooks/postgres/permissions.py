@@ -1,0 +1,172 @@
+"""Users who are roles: PostgreSQL itself says what they may do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy
+from sqlalchemy.orm import Session
+
+from rowhooks.domain.errors import ReceiverError
+from rowhooks.domain.permissions import PermissionBackend
+
+_PRIVILEGES = {"view": "SELECT", "add": "INSERT", "change": "UPDATE", "delete": "DELETE"}
+
+# A receiver may have set any search_path, so that every name is qualified, the operators' too. Names are compared as
+# text: as `name` a longer one would be cut, and found.
+_RESOLVE = sqlalchemy.text("""
+select
+  case
+    when
+      pg_catalog.pg_has_role(login.oid, claimed.oid, 'member')
+      or pg_catalog.pg_has_role(login.oid, daemon.oid, 'member')
+      then pair.claimed
+    else pair.db_user
+  end
+from rows from (
+  pg_catalog.unnest(cast(:claimed as pg_catalog.text[])), pg_catalog.unnest(cast(:db_users as pg_catalog.text[]))
+) with ordinality as pair (claimed, db_user, place)
+left join pg_catalog.pg_roles as claimed on claimed.rolname operator(pg_catalog.=) pair.claimed
+left join pg_catalog.pg_roles as login
+  on login.rolname operator(pg_catalog.=) pair.db_user and claimed.oid is not null
+left join rowhooks.installation as i on true
+left join pg_catalog.pg_roles as daemon on daemon.rolname operator(pg_catalog.=) i.daemon_role
+order by pair.place
+""")
+
+# Whom row security does not bind (check_enable_rls in PostgreSQL's source): superusers and roles with BYPASSRLS, and
+# the table's owner, unless it is forced on them.
+_HAS_PRIVILEGE = sqlalchemy.text("""
+select
+  pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE') and pg_catalog.has_table_privilege(r.oid, c.oid, :privilege),
+  c.relrowsecurity and not (
+    r.rolsuper
+    or r.rolbypassrls
+    or (pg_catalog.pg_has_role(r.oid, c.relowner, 'usage') and not c.relforcerowsecurity)
+  )
+from pg_catalog.pg_roles as r
+cross join pg_catalog.pg_namespace as n
+join pg_catalog.pg_class as c on c.relnamespace operator(pg_catalog.=) n.oid
+where
+  r.rolname operator(pg_catalog.=) cast(:username as pg_catalog.text)
+  and n.nspname operator(pg_catalog.=) cast(:schema as pg_catalog.text)
+  and c.relname operator(pg_catalog.=) cast(:table as pg_catalog.text)
+  and c.relkind operator(pg_catalog.=) any (cast('{r,p,v,m,f}' as pg_catalog."char"[]))
+""")
+
+_IS_SUPERUSER = sqlalchemy.text("""
+select r.rolsuper
+from pg_catalog.pg_roles as r
+where r.rolname operator(pg_catalog.=) cast(:username as pg_catalog.text)
+""")
+
+# Not pg_has_role(): a superuser counts as a member of every role there.
+_GROUPS = sqlalchemy.text("""
+with recursive held (oid) as (
+  select m.roleid
+  from pg_catalog.pg_roles as r
+  join pg_catalog.pg_auth_members as m on m.member operator(pg_catalog.=) r.oid
+  where r.rolname operator(pg_catalog.=) cast(:username as pg_catalog.text)
+  union
+  select m.roleid
+  from held
+  join pg_catalog.pg_auth_members as m on m.member operator(pg_catalog.=) held.oid
+)
+select g.rolname
+from held
+join pg_catalog.pg_roles as g on g.oid operator(pg_catalog.=) held.oid
+order by g.rolname
+""")
+
+
+class Permission(NamedTuple):
+    """A permission, taken apart.
+
+    Args:
+        schema: the schema's name, as PostgreSQL stores it.
+        privilege: SELECT, INSERT, UPDATE or DELETE.
+        table: the table's name, as PostgreSQL stores it.
+    """
+
+    schema: str
+    privilege: str
+    table: str
+
+
+def parse_permission(permission: Any) -> Permission:
+    """Take `schema.<view|add|change|delete>_<table>` apart; the names are as PostgreSQL stores them, without quotes.
+
+    The schema ends at the first dot, the action at the first underscore behind it.
+
+    Raises:
+        ReceiverError: it has another form.
+    """
+    schema, _, rest = permission.partition(".") if isinstance(permission, str) else ("", "", "")
+    action, _, table = rest.partition("_")
+    if not (schema and action in _PRIVILEGES and table):
+        raise ReceiverError(
+            f"{permission!r} is not a permission",
+            hint="schema.view_table, schema.add_table, schema.change_table or schema.delete_table, "
+            "for example 'dcim.view_device'",
+        )
+    return Permission(schema, _PRIVILEGES[action], table)
+
+
+class PostgresPermissions(PermissionBackend):
+    """Users are roles; their permissions are PostgreSQL's privileges.
+
+    For one row the table's privilege is the answer, unless row security decides for this role.
+    """
+
+    def resolve(self, session: Session, pairs: Sequence[tuple[str | None, str]]) -> list[str]:
+        """Return the claimed user where a role of that name exists and the login may act as it, else the login.
+
+        A login may act as the roles it is a member of. The daemon's own login, whose button receivers write for those
+        who pressed, is believed whatever role it names.
+        """
+        if not pairs:
+            return []
+        claimed, db_users = zip(*pairs, strict=True)
+        return list(session.scalars(_RESOLVE, {"claimed": list(claimed), "db_users": list(db_users)}))
+
+    def has_perm(self, session: Session, username: str, permission: str, obj: Any = None) -> bool:
+        """Say whether a role has a privilege on a table and may use its schema.
+
+        Args:
+            session: any session of this database.
+            username: the role's name; one that does not exist has no permission.
+            permission: `schema.<view|add|change|delete>_<table>`; for a table that does not exist nobody has one.
+            obj: a row of that table.
+
+        Raises:
+            ReceiverError: the permission has another form, `obj` is a row of another table, or row security decides
+                which rows the role may use.
+        """
+        schema, privilege, table = parse_permission(permission)
+        of = getattr(type(obj), "__rowhooks_table__", None)
+        if of not in (None, f"{schema}.{table}"):
+            raise ReceiverError(f"permission {permission!r} was asked for a row of {of}", hint="ask for its own table")
+        if "\0" in permission:
+            return False
+        row = session.execute(
+            _HAS_PRIVILEGE, {"username": username, "schema": schema, "table": table, "privilege": privilege}
+        ).first()
+        if row is None:
+            return False
+        granted, by_row = row
+        if granted and by_row and obj is not None:
+            raise ReceiverError(
+                f"{permission!r} cannot be answered for one row: row security of {schema}.{table} decides what "
+                f"{username} may do with it",
+                hint="leave the object out to ask for the table's privilege, or name a permission_backend",
+            )
+        return bool(granted)
+
+    def is_superuser(self, session: Session, username: str) -> bool:
+        """Say whether the role is a superuser."""
+        return bool(session.scalar(_IS_SUPERUSER, {"username": username}))
+
+    def groups(self, session: Session, username: str) -> list[str]:
+        """Return the names of all roles that the role is a member of, directly or not, sorted."""
+        return list(session.scalars(_GROUPS, {"username": username}))

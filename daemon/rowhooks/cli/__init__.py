@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rowhooks import __version__
-from rowhooks.cli import changes, hooks, jobs, results, run, schema
+from rowhooks.cli import buttons, changes, hooks, jobs, replay, results, run, schema
 from rowhooks.cli.common import complain
 from rowhooks.domain.errors import RowhooksError
 
@@ -41,8 +41,11 @@ for command in (
     app.command()(command)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(hooks.app, name="hooks")
+app.add_typer(buttons.app, name="buttons")
+app.command()(buttons.press)
 app.add_typer(changes.app, name="changes")
 app.add_typer(results.app, name="results")
+app.command()(replay.replay)
 app.command()(run.demo)
 
 

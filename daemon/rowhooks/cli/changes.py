@@ -23,7 +23,7 @@ from rowhooks.cli.common import (
     target,
 )
 from rowhooks.domain.change import ObjectChange, differing_columns
-from rowhooks.postgres import administration
+from rowhooks.postgres.administration import changes as administration
 from rowhooks.postgres.following import follow as follow_log
 from rowhooks.postgres.schema import installed_connection
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
-from datetime import datetime
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich import box
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from rowhooks.domain.errors import RowhooksError
+from rowhooks.domain.errors import RowhooksError, UsageError
 from rowhooks.postgres.connect import Target
 from rowhooks.settings import Settings, load_settings
 
@@ -34,6 +37,14 @@ Config = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at the most.")]
+
+Since = Annotated[
+    str | None, typer.Option("--since", help="From then on: 2026-01-31T12:00, or a span back such as 2h or 7d.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+_SPAN = re.compile(r"(?:\d+[wdhms])+", re.ASCII)
+_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 COLOURS = {
     "SUCCESS": "green",
@@ -71,9 +82,58 @@ def settings(dsn: str | None, config: Path | None, **given: Any) -> Settings:
     return load_settings(config, dsn=dsn, **given)
 
 
+def span(text: str) -> timedelta:
+    """Read a span of time: numbers with w, d, h, m (minutes) or s, such as 90d or 1h30m.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        if not _SPAN.fullmatch(text):
+            raise ValueError
+        parts = [(int(number), _UNITS[unit]) for number, unit in re.findall(r"(\d+)(\D)", text)]
+        return sum((timedelta(**{unit: number}) for number, unit in parts), timedelta())
+    except (ValueError, OverflowError):
+        raise UsageError(f"{text!r} is no span of time", hint="for example 90s, 15m, 2h, 7d, 12w or 1h30m") from None
+
+
+def moment(text: str) -> datetime:
+    """Read a moment: ISO 8601 (local time where it names no zone), or a span back from now.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        if _SPAN.fullmatch(text):
+            return datetime.now().astimezone() - span(text)
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError, UsageError):
+        raise UsageError(
+            f"{text!r} is no moment", hint="for example 2026-01-31, 2026-01-31T12:00+02:00, or a span back: 2h, 7d"
+        ) from None
+
+
+@contextlib.contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how far a command has come, on standard error; yield what is to be called with each advance.
+
+    Where standard error is no terminal nothing is shown: what the command says at its end is enough there.
+    """
+    errors = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, disable=not errors.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda step: bar.advance(task, step)
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON, and nothing else."""
     typer.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+
+
+def print_json_line(value: Any) -> None:
+    """Print a value as JSON on one line, of a stream that has one a line."""
+    typer.echo(json.dumps(value, default=_plain, ensure_ascii=False))
 
 
 def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, print_rows, target
-from rowhooks.domain.errors import UsageError
-from rowhooks.postgres import administration
+from rowhooks.cli.common import Config, Dsn, Json, print_json, print_rows, target
+from rowhooks.domain.errors import ConditionsError, UsageError
+from rowhooks.pipeline.conditions import parse_json
+from rowhooks.pipeline.matcher import Rule
+from rowhooks.postgres.administration import hooks as administration
+from rowhooks.postgres.administration.changes import load_change
 from rowhooks.postgres.schema import installed_connection
 
 app = typer.Typer(no_args_is_help=True, help="Which tables and actions start which job.")
 
 ACTIONS = ("create", "update", "delete")
 Name = Annotated[str, typer.Argument(metavar="HOOK", help="The hook's name.")]
+Column = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column", help="An update that changes none of these columns starts nothing; may be given several times."
+    ),
+]
+Conditions = Annotated[
+    str | None,
+    typer.Option("--conditions", help="What must hold of the two rows, as JSON, or @FILE; see docs/hooks.md."),
+]
 
 
 @app.command("list")
@@ -22,9 +37,13 @@ def list_(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None
     """List the hooks."""
     with installed_connection(target(dsn, config)) as conn:
         rows = administration.list_hooks(conn)
+    if not as_json:
+        for row in rows:
+            conditions = row["conditions"]
+            row["conditions"] = None if conditions is None else json.dumps(conditions, ensure_ascii=False)
     print_rows(
         rows,
-        ["name", "job", "enabled", "job_enabled", "actions", "tables"],
+        ["name", "job", "enabled", "job_enabled", "declared", "actions", "tables", "columns", "conditions"],
         as_json=as_json,
         empty="There is no hook. Add one: rowhooks hooks add NAME --job JOB --table TABLE --on update",
     )
@@ -38,21 +57,52 @@ def add(
     on: Annotated[str, typer.Option("--on", help="Of create, update, delete; separated by commas.")],
     dsn: Dsn = None,
     config: Config = None,
+    column: Column = None,
+    conditions: Conditions = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Add it disabled.")] = False,
 ) -> None:
     """Add a hook."""
-    actions = [action.strip() for action in on.split(",") if action.strip()]
-    if unknown := sorted(set(actions) - set(ACTIONS)):
-        raise UsageError(f"--on does not know {', '.join(unknown)}", hint=f"choose from: {', '.join(ACTIONS)}")
-    if not actions:
-        raise UsageError("You must select at least one type: create, update, and/or delete.")
+    actions, parsed = _actions(on), _conditions(conditions)
     with installed_connection(target(dsn, config)) as conn:
-        hook = administration.add_hook(conn, name, job=job, tables=table, actions=actions, enabled=not disabled)
+        hook = administration.add_hook(
+            conn, name, job=job, tables=table, actions=actions, columns=column or (), conditions=parsed,
+            enabled=not disabled,
+        )  # fmt: skip
     typer.echo(f"Hook {name} added.")
     if not hook["job_enabled"]:
         typer.secho(
             f"It starts nothing until its job is enabled: rowhooks jobs enable {hook['job']}", err=True, fg="yellow"
         )
+
+
+@app.command()
+def edit(
+    name: Name,
+    dsn: Dsn = None,
+    config: Config = None,
+    job: Annotated[str | None, typer.Option("--job", help="The job it is to start.")] = None,
+    table: Annotated[list[str] | None, typer.Option("--table", help="Its tables from now on.")] = None,
+    on: Annotated[str | None, typer.Option("--on", help="Its actions from now on.")] = None,
+    column: Column = None,
+    no_columns: Annotated[bool, typer.Option("--no-columns", help="Any column counts.")] = False,
+    conditions: Conditions = None,
+    no_conditions: Annotated[bool, typer.Option("--no-conditions", help="Take its conditions away.")] = False,
+    rename: Annotated[str | None, typer.Option("--rename", help="Its name from now on.")] = None,
+) -> None:
+    """Change a hook, in what is given."""
+    if column and no_columns:
+        raise UsageError("--column and --no-columns exclude each other")
+    if conditions is not None and no_conditions:
+        raise UsageError("--conditions and --no-conditions exclude each other")
+    if not (job or table or on or column or no_columns or conditions is not None or no_conditions or rename):
+        raise UsageError("nothing to change", hint="see: rowhooks hooks edit --help")
+    actions, parsed = None if on is None else _actions(on), _conditions(conditions)
+    with installed_connection(target(dsn, config)) as conn:
+        administration.edit_hook(
+            conn, name, job=job, tables=table or None, actions=actions, columns=[] if no_columns else column or None,
+            conditions=parsed, no_conditions=no_conditions, new_name=rename,
+        )  # fmt: skip
+    typer.echo(f"Hook {rename or name} changed.")
 
 
 @app.command()
@@ -73,6 +123,58 @@ def remove(name: Name, dsn: Dsn = None, config: Config = None) -> None:
     with installed_connection(target(dsn, config)) as conn:
         administration.remove_hook(conn, name)
     typer.echo(f"Hook {name} removed.")
+
+
+@app.command("test")
+def check(
+    name: Name,
+    change_id: Annotated[int, typer.Option("--change", metavar="ID", help="A change of the log.")],
+    dsn: Dsn = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether a past change would start a hook, and why not. Exit code 0 if it would, 1 if not."""
+    with installed_connection(target(dsn, config)) as conn:
+        hook = administration.load_hook(conn, name)
+        change, receiver = load_change(conn, change_id)
+    reasons = [] if receiver is None else [f"hook receiver {receiver} wrote it, which starts no hook"]
+    try:
+        reasons += Rule(hook).reasons(change)
+    except ConditionsError as error:
+        reasons.append(error.message)
+    if as_json:
+        print_json(
+            {"hook": name, "job": hook.job.class_path, "change": change.id, "starts": not reasons, "reasons": reasons}
+        )
+    else:
+        what = f"change {change.id} ({change.action} of {change.changed_object_type} {change.object_repr})"
+        typer.echo(f"Hook {name} {'does not start' if reasons else 'starts'} on {what}{':' if reasons else '.'}")
+        for reason in reasons:
+            typer.echo(f"  {reason}")
+    if reasons:
+        raise typer.Exit(1)
+
+
+def _actions(on: str) -> list[str]:
+    actions = [action.strip() for action in on.split(",") if action.strip()]
+    if unknown := sorted(set(actions) - set(ACTIONS)):
+        raise UsageError(f"--on does not know {', '.join(unknown)}", hint=f"choose from: {', '.join(ACTIONS)}")
+    if not actions:
+        raise UsageError("You must select at least one type: create, update, and/or delete.")
+    return actions
+
+
+def _conditions(given: str | None) -> Any:
+    """Return conditions as json.loads does, once they have been found to be well-formed."""
+    if given is None:
+        return None
+    if given.startswith("@"):
+        try:
+            given = Path(given[1:]).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise UsageError(f"--conditions: {given[1:]} cannot be read: {error}") from error
+    parse_json(given)
+    return json.loads(given)
 
 
 def _set(name: str, dsn: Dsn, config: Config, *, enabled: bool) -> None:

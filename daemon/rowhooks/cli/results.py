@@ -2,39 +2,78 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from rowhooks.cli.common import Config, Dsn, Json, Limit, cell, console, print_fields, print_json, print_rows, target
-from rowhooks.postgres import administration
+from rowhooks.cli.common import (
+    Config,
+    Dsn,
+    Json,
+    Limit,
+    Since,
+    Yes,
+    cell,
+    complain,
+    console,
+    moment,
+    print_fields,
+    print_json,
+    print_rows,
+    progress,
+    span,
+    target,
+)
+from rowhooks.cli.result_log import LogPrinter, follow, print_failure
+from rowhooks.domain.errors import ConnectionFailed, RowhooksError, UsageError
+from rowhooks.postgres.administration import results as administration
+from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.schema import installed_connection
 
 app = typer.Typer(no_args_is_help=True, help="What became of the runs.")
+
+ORIGINS = ("change", "press", "replay")
+STATUSES = ("PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED")
+Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Ids of results.")]
 
 
 @app.command("list")
 def list_(
     dsn: Dsn = None,
     config: Config = None,
-    status: Annotated[
-        str | None, typer.Option("--status", help="PENDING, STARTED, RETRY, SUCCESS, FAILURE, REVOKED.")
-    ] = None,
+    status: Annotated[str | None, typer.Option("--status", help=f"{', '.join(STATUSES)}.")] = None,
     hook: Annotated[str | None, typer.Option("--hook", help="Only of this hook.")] = None,
+    button: Annotated[str | None, typer.Option("--button", help="Only of this button.")] = None,
+    origin: Annotated[str | None, typer.Option("--origin", help="What started them: change, press or replay.")] = None,
     table: Annotated[str | None, typer.Option("--table", help="Only of this table (schema.table).")] = None,
+    since: Since = None,
     limit: Limit = 20,
     as_json: Json = False,
 ) -> None:
     """List the newest results."""
+    if status is not None and status.upper() not in STATUSES:
+        raise UsageError(f"there is no status {status}", hint=f"choose from: {', '.join(STATUSES)}")
+    if origin is not None and origin not in ORIGINS:
+        raise UsageError(f"there is no origin {origin}", hint=f"choose from: {', '.join(ORIGINS)}")
+    from_then = None if since is None else moment(since)
     with installed_connection(target(dsn, config)) as conn:
-        rows = administration.list_results(conn, status=status and status.upper(), hook=hook, table=table, limit=limit)
+        rows = administration.list_results(
+            conn, status=status and status.upper(), hook=hook, button=button, origin=origin, table=table,
+            since=from_then, limit=limit,
+        )  # fmt: skip
+    for row in rows:
+        row["starter"] = row["hook_name"] or row["button_name"]
     print_rows(
         rows,
-        ["id", "status", "hook_name", "action", "object_type", "object_repr", "finished_at", "exception_message"],
+        [
+            "id", "status", "starter", "action", "object_type", "object_repr", "finished_at",
+            "exception_message",
+        ],
         as_json=as_json,
         empty="No result is recorded. See: rowhooks status",
-    )
+    )  # fmt: skip
 
 
 @app.command()
@@ -43,21 +82,151 @@ def show(
     dsn: Dsn = None,
     config: Config = None,
     as_json: Json = False,
+    follow_it: Annotated[
+        bool,
+        typer.Option(
+            "--follow", help="Print log lines and status until the run has finished; exit code 1 unless it succeeds."
+        ),
+    ] = False,
 ) -> None:
     """Show one result with its log and, where it failed, the traceback."""
     with installed_connection(target(dsn, config)) as conn:
         result = administration.show_result(conn, result_id)
-    if as_json:
-        print_json(result)
-        return
-    print_fields(
-        result,
-        [
-            "id", "status", "class_path", "hook_name", "action", "object_type", "object_id", "object_repr",
-            "object_change_id", "user_name", "attempt", "created_at", "started_at", "finished_at", "key", "result",
-        ],
-    )  # fmt: skip
-    for entry in result["log"]:
-        console.print(Text.assemble(cell(entry["time"]), " ", cell(entry["level"]), " ", entry["message"]))
-    if result["traceback"]:
-        console.print(Text(result["traceback"], style="red"))
+        if as_json and not follow_it:
+            print_json(result)
+            return
+        if not as_json:
+            _print_result(result, live=follow_it)
+        if follow_it:
+            succeeded = follow(conn, result_id, as_json=as_json)
+            raise typer.Exit(0 if succeeded else 1)
+    LogPrinter().print(result["log"])
+    print_failure(result)
+
+
+def _print_result(result: dict[str, Any], *, live: bool) -> None:
+    before = [
+        "id", "status", "origin", "original_id", "class_path", "hook_name", "button_name", "action", "object_type",
+        "object_id", "object_repr", "object_change_id", "user_name", "db_user",
+    ]  # fmt: skip
+    # What changes while the run goes on comes as it comes.
+    changing = [
+        "attempt", "retries", "retry_at", "created_at", "started_at", "finished_at", "key", "result", "log_counts",
+    ]  # fmt: skip
+    result["log_counts"] = result["log_counts"] or None
+    print_fields(result, [*(name for name in before if name != "status"), "key"] if live else [*before, *changing])
+    for other in result["history"]:
+        console.print(
+            Text.assemble("run ", str(other["id"]), " ", cell(other["status"]), " ", cell(other["created_at"]))
+        )
+
+
+@app.command()
+def retry(
+    result_ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Ids of results.")] = None,
+    dsn: Dsn = None,
+    config: Config = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="All failed runs that were not run again since, instead of ids.")
+    ] = False,
+    hook: Annotated[str | None, typer.Option("--hook", help="With --failed: only of this hook.")] = None,
+    since: Since = None,
+    yes: Yes = False,
+) -> None:
+    """Run finished runs again; their history stays."""
+    if bool(result_ids) == failed:
+        raise UsageError("name either ids or --failed", hint="for example: rowhooks results retry 17 18")
+    if not failed and (hook or since):
+        raise UsageError("--hook and --since choose among failed runs", hint="add --failed, or name ids alone")
+    from_then = None if since is None else moment(since)
+    with installed_connection(target(dsn, config)) as conn:
+        if result_ids:
+            all_done = _for_each(
+                conn, result_ids, lambda run: f"Run {run} is run again as run {administration.retry(conn, run)}."
+            )
+        else:
+            all_done = _retry_failed(conn, administration.failed_runs(conn, hook=hook, since=from_then), yes=yes)
+    if not all_done:
+        raise typer.Exit(1)
+
+
+def _retry_failed(conn: Connection, chosen: list[int], *, yes: bool) -> bool:
+    if not chosen:
+        typer.echo("No failed run is left to be run again.")
+        return True
+    # No transaction is left open while somebody thinks.
+    conn.commit()
+    if not yes:
+        typer.confirm(f"Run {_counted(len(chosen), 'failed run')} again?", abort=True)
+    refusals: list[RowhooksError] = []
+    with progress("Retrying", len(chosen)) as advance:
+        for result_id in chosen:
+            try:
+                administration.retry(conn, result_id)
+            except ConnectionFailed:
+                raise
+            except RowhooksError as error:
+                refusals.append(error)
+            conn.commit()
+            advance(1)
+    for refusal in refusals:
+        complain(refusal)
+    typer.echo(f"{_counted(len(chosen) - len(refusals), 'failed run')} will run again.")
+    return not refusals
+
+
+@app.command()
+def revoke(result_ids: Ids, dsn: Dsn = None, config: Config = None) -> None:
+    """Give up runs that have not finished: waiting ones are not started, running ones are interrupted."""
+    with installed_connection(target(dsn, config)) as conn:
+        all_done = _for_each(
+            conn, result_ids, lambda run: f"Run {run} is revoked; it was {administration.revoke(conn, run)}."
+        )
+    if not all_done:
+        raise typer.Exit(1)
+
+
+def _for_each(conn: Connection, result_ids: list[int], do: Callable[[int], str]) -> bool:
+    """Do something to each run, in a transaction of its own, and say so; return whether none was refused."""
+    all_done = True
+    for result_id in result_ids:
+        try:
+            said = do(result_id)
+        except ConnectionFailed:
+            raise
+        except RowhooksError as error:
+            all_done = False
+            complain(error)
+            conn.commit()
+        else:
+            # What is said has come to pass.
+            conn.commit()
+            typer.echo(said)
+    return all_done
+
+
+@app.command()
+def prune(
+    older_than: Annotated[str, typer.Option("--older-than", help="Finished longer ago than this: 90d, 12w ...")],
+    dsn: Dsn = None,
+    config: Config = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Failures too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many.")] = False,
+) -> None:
+    """Delete old results with their logs; what has not finished stays, and failures unless asked for."""
+    age = span(older_than)
+    deleted = 0
+    with installed_connection(target(dsn, config)) as conn:
+        total = administration.highest_id(conn)
+        with progress("Pruning", total) as advance:
+            reached = 0
+            for step, last_id in administration.prune(conn, age, include_failed=failed, dry_run=dry_run):
+                deleted += step
+                advance((last_id or total) - reached)
+                reached = last_id or total
+    counted = _counted(deleted, "result")
+    typer.echo(f"{counted} would be deleted." if dry_run else f"{counted} deleted.")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

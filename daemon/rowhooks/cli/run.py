@@ -12,9 +12,9 @@ import typer
 
 from rowhooks.cli.common import Config, Dsn, console, settings
 from rowhooks.daemon import Daemon, handle_signals
+from rowhooks.domain.redaction import SHORTEST
 from rowhooks.logs import configure_logging
 from rowhooks.receivers.loading import load_receivers
-from rowhooks.receivers.registry import Catalog
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,9 @@ def run(
     chosen = settings(
         dsn, config, receivers=tuple(receivers) if receivers else None, log_level=log_level, log_format=log_format
     )
-    configure_logging(chosen.log_level, chosen.log_format)
+    configure_logging(chosen.log_level, chosen.log_format, chosen.redactor().clean)
+    for name in chosen.short_secrets():
+        logger.warning("the value of %s is not blanked: it has fewer than %d characters", name, SHORTEST)
     asyncio.run(_serve(chosen))
 
 
@@ -45,7 +47,7 @@ async def _serve(chosen: Settings) -> None:
         )
     if not chosen.receivers:
         logger.warning("no receivers' module is named (receivers = [...] in rowhooks.toml, or --receivers)")
-    daemon = Daemon(chosen, Catalog(classes))
+    daemon = Daemon(chosen, classes, broken_modules=tuple(problem.name for problem in problems))
     handle_signals(daemon)
     if await daemon.run():
         # A receiver that never returns keeps its thread, or the event loop, and Python would wait for it for ever.

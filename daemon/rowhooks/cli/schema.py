@@ -18,7 +18,8 @@ from rowhooks.cli.common import (
     target,
 )
 from rowhooks.domain.errors import ConnectionFailed, RowhooksError
-from rowhooks.postgres import administration
+from rowhooks.postgres.administration import tables as administration
+from rowhooks.postgres.administration.status import status as read_status
 from rowhooks.postgres.schema import Roles, install, installed_connection
 from rowhooks.postgres.schema import uninstall as uninstall_schema
 from rowhooks.postgres.schema import upgrade as upgrade_schema
@@ -122,7 +123,7 @@ def tables(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
 def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
     """Say how rowhooks stands: who leads, how many changes wait, what runs."""
     with installed_connection(target(dsn, config)) as conn:
-        found = administration.status(conn)
+        found = read_status(conn)
     if as_json:
         print_json(found)
         return
@@ -135,6 +136,6 @@ def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
         found,
         [
             "database", "schema_revision", "leader", "leader_since", "backlog", "lag", "unfinished_runs",
-            "tables", "enabled_jobs", "enabled_hooks", "last_1000_runs",
+            "asked_for", "tables", "enabled_jobs", "enabled_hooks", "last_1000_runs",
         ],
     )  # fmt: skip

@@ -1,20 +1,23 @@
-"""Jobs, hooks and tracked tables, read by asyncpg: ConfigurationSource."""
+"""Jobs, hooks, buttons and tracked tables, read by asyncpg: ConfigurationSource."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import asyncpg
 
 from rowhooks.domain.feed import Snapshot
-from rowhooks.domain.hook import Configuration, Hook, Job, TrackedTable
+from rowhooks.domain.hook import Button, Configuration, Hook, TrackedTable
+from rowhooks.domain.job import Job, JobEntry
+from rowhooks.postgres import synchronisation
 from rowhooks.postgres.errors import translated
+from rowhooks.postgres.synchronisation import DeclaredHook
 
 # One statement, so one snapshot: the version fits what stands beside it. The server quotes every name; with
 # search_path empty, format_type and %I write them so that they mean the same in any session.
-_LOAD = """
+LOAD = """
 select json_build_object(
   'version', (select c.version from rowhooks.configuration as c),
   'tables', (
@@ -60,37 +63,21 @@ select json_build_object(
         from rowhooks.job_hook_table as t
         where t.job_hook_id = h.id
       ),
-      'create', h.type_create, 'update', h.type_update, 'delete', h.type_delete
+      'create', h.type_create, 'update', h.type_update, 'delete', h.type_delete,
+      'columns', h.columns, 'conditions', h.conditions::text
     ) order by h.id), '[]')
     from rowhooks.job_hook as h
+  ),
+  'buttons', (
+    select coalesce(json_agg(json_build_object('id', b.id, 'name', b.name, 'job', b.job_id) order by b.id), '[]')
+    from rowhooks.job_button as b
   )
 )
 """
 
-_SYNC_JOBS = """
-with found as (
-  select * from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as f (class_path, name, grouping, description)
-), changed as (
-  update rowhooks.job as j
-  set name = f.name, grouping = f.grouping, description = f.description, installed = true
-  from found as f
-  where j.class_path = f.class_path
-    and (j.name, j.grouping, j.description, j.installed) is distinct from (f.name, f.grouping, f.description, true)
-), gone as (
-  update rowhooks.job as j
-  set installed = false
-  where j.installed and not exists (select from found as f where f.class_path = j.class_path)
-)
-insert into rowhooks.job (class_path, kind, name, grouping, description)
-select f.class_path, 'hook', f.name, f.grouping, f.description
-from found as f
-where not exists (select from rowhooks.job as j where j.class_path = f.class_path)
-on conflict (class_path) do nothing
-"""
-
 
 class PostgresConfiguration:
-    """Reads the configuration over one connection, whose search_path is empty."""
+    """Reads and synchronises the configuration over one connection."""
 
     def __init__(self, connection: asyncpg.Connection[Any]) -> None:
         self._connection = connection
@@ -100,44 +87,56 @@ class PostgresConfiguration:
         with translated():
             async with self._connection.transaction():
                 await self._connection.execute("set local search_path = ''")
-                loaded = json.loads(await self._connection.fetchval(_LOAD))
-        tables = {
-            t["id"]: TrackedTable(
-                id=t["id"],
-                name=t["name"],
-                quoted_name=t["quoted_name"],
-                relation=t["relation"],
-                columns=tuple((name, oid) for name, oid in t["columns"]),
-                key=tuple((quoted, name, type_) for quoted, name, type_ in t["key"]),
-                repr_column=t["repr_column"],
-            )
-            for t in loaded["tables"]
-        }
-        jobs = {
-            j["id"]: Job(
-                j["id"], j["class_path"], j["name"], j["enabled"], j["installed"], _snapshot(j["enabled_since"])
-            )
-            for j in loaded["jobs"]
-        }
-        hooks = tuple(
-            Hook(
-                id=h["id"],
-                name=h["name"],
-                job=jobs[h["job"]],
-                enabled=h["enabled"],
-                tables=frozenset(h["tables"]),
-                actions=frozenset(action for action in ("create", "update", "delete") if h[action]),
-                enabled_since=_snapshot(h["enabled_since"]),
-            )
-            for h in loaded["hooks"]
-        )
-        return Configuration(loaded["version"], tables, tuple(jobs.values()), hooks)
+                return read_configuration(await self._connection.fetchval(LOAD))
 
-    async def sync_jobs(self, jobs: Iterable[tuple[str, str, str, str]]) -> None:
-        """Make rowhooks.job know the installed classes: class path, name, grouping, description of each."""
-        columns = list(zip(*jobs, strict=True)) or [(), (), (), ()]
+    async def sync_jobs(self, jobs: Iterable[JobEntry], broken_modules: Sequence[str] = ()) -> list[str]:
+        """Make rowhooks.job know the installed classes; see synchronisation.sync_jobs."""
         with translated():
-            await self._connection.execute(_SYNC_JOBS, *map(list, columns))
+            async with self._connection.transaction():
+                return await synchronisation.sync_jobs(self._connection, jobs, broken_modules)
+
+    async def sync_hooks(self, declared: Iterable[tuple[str, DeclaredHook]]) -> list[str]:
+        """Make rowhooks.job_hook follow the hooks declared in code; see synchronisation.sync_hooks."""
+        with translated():
+            async with self._connection.transaction():
+                return await synchronisation.sync_hooks(self._connection, declared)
+
+
+def read_configuration(document: str | dict[str, Any]) -> Configuration:
+    """Return the configuration that LOAD, run with an empty search_path, has found: its JSON, or that decoded."""
+    loaded = json.loads(document) if isinstance(document, str) else document
+    tables = {
+        t["id"]: TrackedTable(
+            id=t["id"],
+            name=t["name"],
+            quoted_name=t["quoted_name"],
+            relation=t["relation"],
+            columns=tuple((name, oid) for name, oid in t["columns"]),
+            key=tuple((quoted, name, type_) for quoted, name, type_ in t["key"]),
+            repr_column=t["repr_column"],
+        )
+        for t in loaded["tables"]
+    }
+    jobs = {
+        j["id"]: Job(j["id"], j["class_path"], j["name"], j["enabled"], j["installed"], _snapshot(j["enabled_since"]))
+        for j in loaded["jobs"]
+    }
+    hooks = tuple(
+        Hook(
+            id=h["id"],
+            name=h["name"],
+            job=jobs[h["job"]],
+            enabled=h["enabled"],
+            tables=frozenset(h["tables"]),
+            actions=frozenset(action for action in ("create", "update", "delete") if h[action]),
+            enabled_since=_snapshot(h["enabled_since"]),
+            columns=frozenset(h["columns"]),
+            conditions_json=h["conditions"],
+        )
+        for h in loaded["hooks"]
+    )
+    buttons = tuple(Button(b["id"], b["name"], jobs[b["job"]]) for b in loaded["buttons"])
+    return Configuration(loaded["version"], tables, tuple(jobs.values()), hooks, buttons)
 
 
 def _snapshot(text: str | None) -> Snapshot | None:

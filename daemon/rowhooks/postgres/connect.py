@@ -171,7 +171,8 @@ def connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
             f"cannot connect to {target.label}: {_first_line(error)}",
             hint="check --dsn, ROWHOOKS_DSN or dsn in rowhooks.toml",
         ) from error
-    with translated_errors(), opened:
+    # Closed also where the commit fails (a deferred constraint), which psycopg leaves open.
+    with translated_errors(), contextlib.closing(opened), opened:
         yield opened
 
 
@@ -186,22 +187,28 @@ def translated_errors() -> Iterator[None]:
         ) from error
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise NotFound(_first_line(error), hint=error.diag.message_hint) from error
-    except psycopg.OperationalError as error:
-        if error.sqlstate is None or error.sqlstate.startswith(("08", "57P")):
+    except psycopg.Error as error:
+        if is_lost_connection(error):
             raise ConnectionFailed(f"the connection was lost: {_first_line(error)}") from error
         raise DatabaseError(_first_line(error), hint=error.diag.message_hint) from error
-    except psycopg.Error as error:
-        raise DatabaseError(_first_line(error), hint=error.diag.message_hint) from error
+
+
+def is_lost_connection(error: BaseException | None) -> bool:
+    """Say whether an error of psycopg's means that the connection has ended, or the server is about to."""
+    # An operational error that no server sent is a lost connection.
+    return isinstance(error, psycopg.OperationalError) and (
+        error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
+    )
 
 
 def _first_line(error: psycopg.Error) -> str:
     return error.diag.message_primary or str(error).strip() or type(error).__name__
 
 
-def sync_engine(target: Target, size: int) -> sqlalchemy.Engine:
-    """Return a SQLAlchemy engine over psycopg with at most `size` connections."""
+def sync_engine(target: Target, size: int, overflow: int = 0) -> sqlalchemy.Engine:
+    """Return a SQLAlchemy engine over psycopg with at most `size` connections, and `overflow` that are not kept."""
     return sqlalchemy.create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(target.conninfo), **_pool(size)
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(target.conninfo), **_pool(size, overflow)
     )
 
 
@@ -214,11 +221,11 @@ def async_engine(target: Target, size: int) -> AsyncEngine:
     )
 
 
-def _pool(size: int) -> dict[str, Any]:
+def _pool(size: int, overflow: int = 0) -> dict[str, Any]:
     # pool_pre_ping: a connection that died while idle (a restart of the server) is replaced, not handed out.
     return {
         "pool_size": size,
-        "max_overflow": 0,
+        "max_overflow": overflow,
         "pool_pre_ping": True,
         "pool_reset_on_return": "rollback",
         # A run waits for its turn; that others hold the connections is no failure of its own.

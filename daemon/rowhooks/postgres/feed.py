@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -16,15 +17,19 @@ _LOOK = """
 select pg_current_snapshot()::text, c.version from rowhooks.configuration as c
 """
 
+COLUMNS = """\
+  c.id, c.transaction_id::text::bigint, c.time, c.action, c.tracked_table, c.object_id::text, c.object_repr,
+  c.prechange::text, c.postchange::text, c.db_user::text, c.user_name, c.request_id, c.change_context"""
+"""What `object_change` makes an object change of; `c` is rowhooks.object_change."""
+
 # The two halves have no row in common. Fresh: transactions at or above the old snapshot's xmax. That is no promise that
 # they began after it (xmax is one past the last transaction that had ended, and younger ones may have been running), so
 # their ids need not lie above those already delivered; they do lie above floor_id, see the reader. Late: transactions
 # that were open at the old snapshot and have ended since, found by their transaction id.
 # What hook receivers wrote (on tables that audit them) starts no hook.
-_FETCH = """
+_FETCH = f"""
 select
-  c.id, c.transaction_id::text::bigint, c.time, c.action, c.tracked_table, c.object_id::text, c.object_repr,
-  c.prechange::text, c.postchange::text, c.db_user::text, c.user_name, c.request_id, c.change_context
+{COLUMNS}
 from (
   (
     select f.* from rowhooks.object_change as f
@@ -47,7 +52,7 @@ from (
 ) as c
 order by c.id
 limit $6
-"""
+"""  # noqa: S608  (a constant)
 
 
 class PostgresFeed:
@@ -97,22 +102,34 @@ class PostgresFeed:
         return [self.change(row) for row in rows]
 
     def change(self, row: asyncpg.Record) -> ObjectChange:
-        """Make an object change of a row of the log; the one place where that happens."""
+        """Make an object change of a row of the log."""
         table = self.tables.get(row[4])
-        return ObjectChange(
-            id=row[0],
-            transaction_id=row[1],
-            time=row[2],
-            action=row[3],
-            table_id=row[4],
-            changed_object_type=table.name if table else f"rowhooks.tracked_table:{row[4]}",
-            object_id_json=row[5] or "{}",
-            object_repr=row[6] or "",
-            prechange_json=row[7],
-            postchange_json=row[8],
-            db_user=row[9],
-            user_name=row[10],
-            request_id=row[11],
-            change_context=row[12],
-            decoder=self._decoder.decode,
-        )
+        return object_change(row, table.name if table else f"rowhooks.tracked_table:{row[4]}", self._decoder)
+
+
+def object_change(row: Sequence[Any], table_name: str, decoder: RowDecoder | None = None) -> ObjectChange:
+    """Make an object change of a row of the log, of either driver; the one place where that happens.
+
+    Args:
+        row: begins with COLUMNS.
+        table_name: `schema.table`.
+        decoder: gives the change its `before` and `after`.
+    """
+    known = {} if decoder is None else {"decoder": decoder.decode}
+    return ObjectChange(
+        id=row[0],
+        transaction_id=row[1],
+        time=row[2],
+        action=row[3],
+        table_id=row[4],
+        changed_object_type=table_name,
+        object_id_json=row[5] or "{}",
+        object_repr=row[6] or "",
+        prechange_json=row[7],
+        postchange_json=row[8],
+        db_user=row[9],
+        user_name=row[10],
+        request_id=row[11],
+        change_context=row[12],
+        **known,
+    )

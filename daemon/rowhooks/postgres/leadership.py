@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
 
-from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.postgres.errors import translated
 
@@ -23,39 +23,12 @@ returning
   f.snapshot::text, f.target::text, f.after_id, f.floor_id, f.newest_id,
   f.system_identifier = (pg_control_system()).system_identifier,
   (select i.id from rowhooks.installation as i),
-  (select max(r.object_change_id) from rowhooks.job_result as r)
-"""
-
-# Nothing can end these any more: their hook was removed, or their change is no longer in the log.
-_REVOKE = """
-update rowhooks.job_result as r
-set status = 'REVOKED', finished_at = clock_timestamp()
-where r.status in ('PENDING', 'STARTED', 'RETRY') and r.job_hook_id is not null
-  and (
-    not exists (select from rowhooks.job_hook as h where h.id = r.job_hook_id)
-    or not exists (select from rowhooks.object_change as c where c.id = r.object_change_id)
-  )
-"""
-
-# What an earlier leader left unfinished is this leader's now.
-_ADOPT = """
-with adopted as (
-  update rowhooks.job_result as r
-  set lease = $1, attempt = r.attempt + 1
-  where r.status in ('PENDING', 'STARTED', 'RETRY') and r.job_hook_id is not null
-  returning r.id, r.job_hook_id, r.attempt, r.object_change_id
-)
-select
-  c.id, c.transaction_id::text::bigint, c.time, c.action, c.tracked_table, c.object_id::text, c.object_repr,
-  c.prechange::text, c.postchange::text, c.db_user::text, c.user_name, c.request_id, c.change_context,
-  a.id as result_id, a.job_hook_id, a.attempt
-from adopted as a
-join rowhooks.object_change as c on c.id = a.object_change_id
-order by c.id
+  (select max(r.object_change_id) from rowhooks.job_result as r where r.origin = 'change' and r.original_id is null)
 """
 
 _ON_RECORD = """
-select r.object_change_id, r.job_hook_id from rowhooks.job_result as r where r.object_change_id = any ($1::bigint[])
+select r.object_change_id, r.job_hook_id from rowhooks.job_result as r
+where r.object_change_id = any ($1::bigint[]) and r.origin = 'change' and r.original_id is null
 """
 
 
@@ -94,19 +67,6 @@ async def take_over(connection: asyncpg.Connection[Any], lease: uuid.UUID, name:
     return Leadership(installation, position, same_cluster, last_recorded or 0)
 
 
-async def adopt_unfinished(
-    connection: asyncpg.Connection[Any], lease: uuid.UUID, make_change: Callable[[asyncpg.Record], ObjectChange]
-) -> list[tuple[ObjectChange, int, int, int]]:
-    """Return the runs that earlier leaders left unfinished: change, result id, hook id, attempt.
-
-    Those whose hook or change is gone are revoked.
-    """
-    with translated():
-        await connection.execute(_REVOKE)
-        rows = await connection.fetch(_ADOPT, lease)
-    return [(make_change(row), row["result_id"], row["job_hook_id"], row["attempt"]) for row in rows]
-
-
 async def runs_on_record(connection: asyncpg.Connection[Any], change_ids: list[int]) -> set[tuple[int, int]]:
     """Return change id and hook id of the runs of these changes that are on record, in any status."""
     with translated():
@@ -140,6 +100,18 @@ async def extend_log(connection: asyncpg.Connection[Any]) -> None:
     """Make the log's partitions ahead."""
     with translated():
         await connection.execute("select rowhooks.extend_object_change()")
+
+
+async def prune_results(connection: asyncpg.Connection[Any], older_than: timedelta, batch: int) -> int:
+    """Delete successful and revoked results of that age, `batch` in one transaction; return how many."""
+    count, after_id = 0, 0
+    with translated():
+        while after_id is not None:
+            deleted, after_id = await connection.fetchrow(
+                "select p.deleted, p.last_id from rowhooks.prune_results($1, $2, $3) as p", older_than, batch, after_id
+            )
+            count += deleted
+    return count
 
 
 async def resume_after_restore(connection: asyncpg.Connection[Any]) -> int:

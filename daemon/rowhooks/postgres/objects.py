@@ -14,7 +14,8 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, ObjectGone, PermissionDenied
 from rowhooks.domain.hook import TrackedTable
-from rowhooks.postgres.connect import Target, async_engine
+from rowhooks.domain.permissions import PermissionBackend
+from rowhooks.postgres.connect import Target, async_engine, is_lost_connection
 
 
 class SessionHolder(Protocol):
@@ -98,20 +99,39 @@ class RowObject:
 _TAKEN = set(dir(RowObject)) | {"metadata", "registry"}
 
 
+LOADERS = 5
+"""Connections on which rows are loaded: so many tables may be locked by somebody before the others have to wait."""
+
+
 class PostgresObjects:
-    """Reflects tracked tables and loads their rows.
+    """Reflects tracked tables and loads their rows, and looks up whom runs are for.
 
     Args:
-        target: the database; rows are read on one connection, outside any run's transaction.
+        target: the database; rows are read on connections outside any run's transaction.
+        permissions: says who a user is.
     """
 
-    def __init__(self, target: Target) -> None:
-        self._engine = async_engine(target, 1)
+    def __init__(self, target: Target, permissions: PermissionBackend) -> None:
+        self._permissions = permissions
+        self._engine = async_engine(target, LOADERS)
         self._classes: dict[int, tuple[TrackedTable, type[RowObject]]] = {}
 
     async def close(self) -> None:
         """Close the connection."""
         await self._engine.dispose()
+
+    async def resolve(self, pairs: Sequence[tuple[str | None, str]]) -> list[str]:
+        """Return the user for each pair of claimed user (what the application says) and database user.
+
+        Raises:
+            ConnectionFailed: the server cannot be reached.
+            DatabaseError: the permission backend's query was refused.
+        """
+        try:
+            async with AsyncSession(self._engine) as session:
+                return await session.run_sync(lambda session: self._permissions.resolve(session, pairs))
+        except (DBAPIError, psycopg.Error) as error:
+            raise _translated("users", error) from error
 
     async def load(self, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
         """Return the objects that exist, by their key as JSON text; one query.
@@ -129,7 +149,7 @@ class PostgresObjects:
                 rows = (await session.execute(query.from_statement(statement))).all()
                 session.expunge_all()
         except (DBAPIError, psycopg.Error) as error:
-            raise _translated(table, error) from error
+            raise _translated(f"rows of {table.name}", error, table.quoted_name) from error
         return {keys[place - 1]: instance for instance, place in rows}
 
     async def _class(self, table: TrackedTable) -> type[RowObject]:
@@ -194,16 +214,12 @@ def _literal(text: str) -> str:
     return psycopg.sql.Literal(text).as_string()
 
 
-def _translated(table: TrackedTable, error: Exception) -> DatabaseError:
+def _translated(what: str, error: Exception, quoted_name: str | None = None) -> DatabaseError:
     cause = error.orig if isinstance(error, DBAPIError) else error
     message = str(cause).strip()
     if isinstance(cause, psycopg.errors.InsufficientPrivilege):
-        return PermissionDenied(
-            f"the daemon may not read {table.name}: {message}",
-            hint=f"grant select on {table.quoted_name} to rowhooks_daemon",
-        )
-    if isinstance(cause, psycopg.OperationalError) and (
-        cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P"))
-    ):
+        hint = quoted_name and f"grant select on {quoted_name} to rowhooks_daemon"
+        return PermissionDenied(f"the daemon may not read {what}: {message}", hint=hint)
+    if is_lost_connection(cause):
         return ConnectionFailed(f"the connection was lost: {message}")
-    return DatabaseError(f"loading rows of {table.name}: {message}")
+    return DatabaseError(f"loading {what}: {message}")

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import asyncpg
 
+from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.feed import Position
-from rowhooks.domain.run import LogEntry, Outcome
+from rowhooks.domain.hook import Hook
+from rowhooks.domain.run import LogEntry, Outcome, Run
 from rowhooks.postgres.errors import translated
 
 _RESULT = (
     ("id", "bigint"),
+    ("origin", "text"),
+    ("original_id", "bigint"),
     ("object_change_id", "bigint"),
     ("job_hook_id", "integer"),
+    ("job_button_id", "integer"),
     ("job_id", "integer"),
     ("class_path", "text"),
     ("hook_name", "text"),
+    ("button_name", "text"),
     ("tracked_table", "integer"),
     ("object_id", "jsonb"),
     ("object_repr", "text"),
     ("action", "text"),
     ("user_name", "text"),
+    ("db_user", "name"),
     ("status", "text"),
     ("attempt", "integer"),
+    ("retries", "integer"),
+    ("retry_at", "timestamptz"),
     ("lease", "uuid"),
     ("started_at", "timestamptz"),
     ("finished_at", "timestamptz"),
@@ -47,13 +56,19 @@ _ENTRY = (
 
 # A finished status is never overwritten, and a run of an earlier leader does not end in place of a later one.
 _UPSERT = """
-on conflict (object_change_id, job_hook_id) do update set
-  status = excluded.status, attempt = excluded.attempt, started_at = excluded.started_at,
-  finished_at = excluded.finished_at, result = excluded.result, exception_type = excluded.exception_type,
-  exception_message = excluded.exception_message, traceback = excluded.traceback
+on conflict {target} do update set
+  status = excluded.status, attempt = excluded.attempt, retries = excluded.retries, retry_at = excluded.retry_at,
+  started_at = excluded.started_at, finished_at = excluded.finished_at, result = excluded.result,
+  exception_type = excluded.exception_type, exception_message = excluded.exception_message,
+  traceback = excluded.traceback
 where job_result.lease = excluded.lease and job_result.finished_at is null
 returning id
 """
+# A change starts a hook once, whoever reads it; what was asked for by hand has its row already.
+_TARGETS = {
+    False: "(object_change_id, job_hook_id) where origin = 'change' and original_id is null",
+    True: "(id)",
+}
 
 
 def _names(columns: Sequence[tuple[str, str]]) -> str:
@@ -77,11 +92,30 @@ def _insert_one(table: str, columns: Sequence[tuple[str, str]]) -> str:
     return f"insert into rowhooks.{table} ({_names(columns)}) values ({values})"  # noqa: S608
 
 
-_RECORD_MANY = _insert_many("job_result", _RESULT) + _UPSERT
-RECORD_ONE = _insert_one("job_result", _RESULT) + _UPSERT
-"""For psycopg, in a run's own transaction; returns no row where the run stands on record already."""
-_ENTRIES = _insert_many("job_log_entry", _ENTRY)
+_RECORD_MANY = {
+    asked_for: _insert_many("job_result", _RESULT) + _UPSERT.format(target=target)
+    for asked_for, target in _TARGETS.items()
+}
+RECORD_ONE = {
+    asked_for: _insert_one("job_result", _RESULT) + _UPSERT.format(target=target)
+    for asked_for, target in _TARGETS.items()
+}
+"""For psycopg, in a run's own transaction, by `Run.asked_for`; returns no row where the run is on record already."""
+_LINES = (
+    _insert_many("job_log_entry", _ENTRY)
+    + " where exists (select from rowhooks.job_result as r where r.id = v.job_result_id"
+    + f" and r.lease = ${len(_ENTRY) + 1})"
+)
 RECORD_ENTRY = _insert_one("job_log_entry", _ENTRY)
+
+_BEGIN = """
+update rowhooks.job_result as r
+set status = 'STARTED', attempt = b.attempt, retries = b.retries, retry_at = null, started_at = clock_timestamp()
+from unnest($2::bigint[], $3::integer[], $4::integer[]) as b (id, attempt, retries)
+where r.id = b.id and r.lease = $1 and r.finished_at is null
+returning r.id
+"""
+_REVOKED = "select r.id from rowhooks.job_result as r where r.id = any ($1::bigint[]) and r.status = 'REVOKED'"
 
 _FENCE = "select true from rowhooks.feed where lease = $1 for share"
 
@@ -94,23 +128,36 @@ where lease = $1
 """
 
 
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
 def result_row(outcome: Outcome, lease: uuid.UUID) -> tuple[Any, ...]:
     """Return the values of `_RESULT` for an outcome."""
     run = outcome.run
+    change_id = run.cause.id if isinstance(run.cause, ObjectChange) else None
+    by_hook = isinstance(run.starter, Hook)
     return (
         run.id,
-        run.change.id,
-        run.hook.id,
-        run.hook.job.id,
-        run.hook.job.class_path,
-        run.hook.name,
-        run.change.table_id,
-        run.change.object_id_json,
-        run.change.object_repr,
-        run.change.action,
-        run.change.user_name or run.change.db_user,
+        run.origin,
+        run.original_id,
+        change_id,
+        run.starter.id if by_hook else None,
+        None if by_hook else run.starter.id,
+        run.job.id,
+        run.job.class_path,
+        run.starter.name if by_hook else None,
+        None if by_hook else run.starter.name,
+        run.cause.table_id,
+        run.cause.object_id_json,
+        storable(run.object_repr),
+        run.cause.action,
+        run.cause.user_name,
+        run.cause.db_user,
         outcome.status,
         run.attempt,
+        run.retries,
+        outcome.retry_at,
         lease,
         outcome.started_at,
         outcome.finished_at,
@@ -148,34 +195,43 @@ class PostgresResults:
         self._connection = connection
         self._lease = lease
 
-    async def record(self, outcomes: Sequence[Outcome], position: Position | None) -> None:
-        """Write results, their log entries and the position in one transaction.
+    async def record(
+        self, outcomes: Sequence[Outcome], lines: Sequence[tuple[int, LogEntry]], position: Position | None
+    ) -> None:
+        """Write results, log lines (each with its run's id) and the position in one transaction.
 
         Raises:
             LeadershipLost: another daemon leads; nothing was written.
         """
         with translated():
             async with self._connection.transaction():
-                # Fenced: a new leader's take-over waits for us, and after it this finds nothing. Otherwise a STARTED of
-                # ours, written after it looked for unfinished runs, would stand in its way for ever.
-                if not await self._connection.fetchval(_FENCE, self._lease):
-                    raise LeadershipLost("another daemon has taken the lead")
-                if outcomes:
-                    await self._write(outcomes)
+                await self._fence()
+                for asked_for in _TARGETS:
+                    rows = [result_row(o, self._lease) for o in outcomes if o.run.asked_for == asked_for]
+                    if rows:
+                        await self._connection.execute(_RECORD_MANY[asked_for], *_columns(rows))
+                if lines:
+                    entries = [entry_row(result_id, entry) for result_id, entry in lines]
+                    await self._connection.execute(_LINES, *_columns(entries), self._lease)
                 if position is not None:
                     await self._move(position)
 
-    async def _write(self, outcomes: Sequence[Outcome]) -> None:
-        rows = [result_row(outcome, self._lease) for outcome in outcomes]
-        written = {row[0] for row in await self._connection.fetch(_RECORD_MANY, *map(list, zip(*rows, strict=True)))}
-        entries = [
-            entry_row(outcome.run.id, entry)
-            for outcome in outcomes
-            if outcome.run.id in written
-            for entry in outcome.entries
-        ]
-        if entries:
-            await self._connection.execute(_ENTRIES, *map(list, zip(*entries, strict=True)))
+    async def begin(self, runs: Sequence[Run]) -> set[int]:
+        """Mark runs that are on record as STARTED; return the ids of those that were not revoked meanwhile."""
+        columns = [[run.id for run in runs], [run.attempt for run in runs], [run.retries for run in runs]]
+        with translated():
+            return {row[0] for row in await self._connection.fetch(_BEGIN, self._lease, *columns)}
+
+    async def revoked(self, run_ids: Collection[int]) -> set[int]:
+        """Return which of these runs have been revoked."""
+        with translated():
+            return {row[0] for row in await self._connection.fetch(_REVOKED, list(run_ids))}
+
+    async def _fence(self) -> None:
+        # A new leader's take-over waits for us, and after it this finds nothing. Otherwise a STARTED of ours, written
+        # after it looked for unfinished runs, would stand in its way for ever.
+        if not await self._connection.fetchval(_FENCE, self._lease):
+            raise LeadershipLost("another daemon has taken the lead")
 
     async def _move(self, position: Position) -> None:
         await self._connection.execute(

@@ -1,10 +1,15 @@
-"""Receivers' sessions: SQLAlchemy over psycopg, one transaction a run, marked as the receiver's."""
+"""Receivers' sessions: SQLAlchemy over psycopg, one transaction a run, marked as the run's."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
+import os
+import socket
+import threading
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import psycopg
@@ -13,14 +18,25 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
+from rowhooks.domain.errors import TimeLimitExceeded
+from rowhooks.domain.hook import Hook
 from rowhooks.domain.run import Outcome, Run
 from rowhooks.pipeline.ports import AlreadyRecorded
-from rowhooks.postgres.connect import Target, async_engine, sync_engine
+from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, sync_engine
 from rowhooks.postgres.objects import RowObject
-from rowhooks.postgres.results import RECORD_ENTRY, RECORD_ONE, entry_row, result_row
+from rowhooks.postgres.results import RECORD_ENTRY, RECORD_ONE, entry_row, result_row, storable
 
 logger = logging.getLogger(__name__)
 
+CANCEL_TIMEOUT = 5.0
+"""Seconds to wait for the server to take a request to cancel."""
+
+MOST_ABANDONED = 1000
+"""Plain receivers that may hang at once, beyond their time limit."""
+SURRENDER_AFTER = 0.1
+"""Seconds after which an asynchronous receiver that was abandoned and has not ended loses its session."""
+
+_GRIP = "rowhooks_grip"
 _SERIALIZATION_OR_DEADLOCK = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 
 
@@ -28,18 +44,25 @@ class ReceiverSession(Session):
     """A session whose transaction belongs to the run.
 
     Args:
-        run_key: what rowhooks.receiver is set to, for the length of each of its transactions.
+        variables: the session variables of each of its transactions.
+        grip: what others hold on to when the run must be ended from outside.
     """
 
-    def __init__(self, *args: Any, run_key: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, variables: Mapping[str, str], grip: Grip, **kwargs: Any) -> None:
         super().__init__(*args, expire_on_commit=False, **kwargs)
         sqlalchemy.event.listen(self, "after_begin", self._mark)
-        self._run_key = run_key
+        self._grip = grip
+        # Local to the transaction, so that they cannot leak through a pool, here or in a pooler. Not by set_config():
+        # after a query the receiver could not choose its isolation level any more.
+        self._variables = "; ".join(
+            f"set local {_quoted(name)} = {psycopg.sql.Literal(value).as_string()}" for name, value in variables.items()
+        )
 
     def _mark(self, session: Session, transaction: Any, connection: sqlalchemy.Connection) -> None:
-        # Local to the transaction, so that it cannot leak through a pool, here or in a pooler. Not by set_config():
-        # after a query the receiver could not choose its isolation level any more.
-        connection.exec_driver_sql(f"set local rowhooks.receiver = {psycopg.sql.Literal(self._run_key).as_string()}")
+        # Until the pool has it back, see Workspaces.
+        self._grip.hold(connection.connection.driver_connection)
+        connection.info[_GRIP] = self._grip
+        connection.exec_driver_sql(self._variables)
 
     def commit(self) -> None:
         """Flush only: the run commits, together with its result."""
@@ -55,7 +78,11 @@ class ReceiverSession(Session):
 
     def end(self) -> None:
         """Undo what is not committed and give the connection back."""
-        super().close()
+        if self._grip.touched:
+            # A statement may still be going on, and a request to cancel be on its way: it is of no use to others.
+            self.invalidate()
+        else:
+            super().close()
 
     def commit_run(self, outcome: Outcome, lease: uuid.UUID) -> None:
         """Write the result and commit.
@@ -65,23 +92,95 @@ class ReceiverSession(Session):
         """
         self.flush()
         connection = self.connection()
-        if connection.exec_driver_sql(RECORD_ONE, result_row(outcome, lease)).first() is None:
-            self.rollback()
+        statement = RECORD_ONE[outcome.run.asked_for]
+        if connection.exec_driver_sql(statement, result_row(outcome, lease)).first() is None:
+            self.end()
             raise AlreadyRecorded
         if outcome.entries:
             rows = [entry_row(outcome.run.id, entry) for entry in outcome.entries]
             connection.exec_driver_sql(RECORD_ENTRY, rows)
         super().commit()
+        self.end()
+
+
+def _quoted(variable: str) -> str:
+    # `user` is a word of SQL's own.
+    return psycopg.sql.Identifier(*variable.split(".")).as_string()
+
+
+class Grip:
+    """The hold that others have on a run's connection, while the run has it; for any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: Any = None
+        self.touched = False
+        self.aborted = False
+
+    def hold(self, connection: Any) -> None:
+        """Note the driver's connection that the run now uses.
+
+        Raises:
+            TimeLimitExceeded: the run has been ended from outside.
+        """
+        with self._lock:
+            if self.aborted:
+                raise TimeLimitExceeded("the run was ended; its session cannot be used any more")
+            self._connection = connection
+
+    def release(self) -> bool:
+        """Note that the run gives its connection back; False where it has been touched from outside."""
+        with self._lock:
+            self._connection = None
+            return not self.touched
+
+    def cancel(self) -> None:
+        """Ask the server to give up the statement that runs on the connection."""
+        with self._lock:
+            if (
+                self._connection is None
+                or self._connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.ACTIVE
+            ):
+                return
+            self.touched = True
+            request = self._connection.pgconn.get_cancel()
+        # A connection of its own, which may take its time.
+        threading.Thread(target=_send, args=(request,), daemon=True).start()
+
+    def abort(self) -> None:
+        """End the transaction: the statement is cancelled and the connection cut."""
+        self.cancel()
+        with self._lock:
+            self.aborted = True
+            if self._connection is None:
+                return
+            self.touched = True
+            # Not close(): the thread that uses the connection may be waiting on it, and hears of this at once.
+            with (
+                contextlib.suppress(OSError, psycopg.Error),
+                socket.socket(fileno=os.dup(self._connection.fileno())) as end,
+            ):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def _send(request: Any) -> None:
+    try:
+        request.cancel()
+    except psycopg.Error as error:
+        logger.warning("the server did not take a request to cancel: %s", error)
 
 
 class SyncWorkspace:
     """The workspace of a plain `def` receiver; used by one thread."""
 
-    def __init__(self, engine: sqlalchemy.Engine, run_key: str, lease: uuid.UUID) -> None:
+    def __init__(self, engine: sqlalchemy.Engine, variables: Mapping[str, str], lease: uuid.UUID) -> None:
         self._engine = engine
-        self._run_key = run_key
+        self._variables = variables
         self._lease = lease
         self._session: ReceiverSession | None = None
+        self._grip = Grip()
+        self.cancel = self._grip.cancel
+        self.abort = self._grip.abort
 
     @property
     def used(self) -> bool:
@@ -92,7 +191,7 @@ class SyncWorkspace:
     def session(self) -> ReceiverSession:
         """The run's session, opened when it is first used."""
         if self._session is None:
-            self._session = ReceiverSession(self._engine, run_key=self._run_key)
+            self._session = ReceiverSession(self._engine, variables=self._variables, grip=self._grip)
         return self._session
 
     def attach(self, changed_object: Any) -> None:
@@ -100,33 +199,35 @@ class SyncWorkspace:
         if isinstance(changed_object, RowObject):
             changed_object.attach(self)
 
-    def with_session(self, work: Any) -> None:
-        """Do some work on the session."""
-        work(self.session)
+    def with_session(self, work: Any) -> Any:
+        """Call `work` with the session and return what it returns."""
+        return work(self.session)
 
     def commit(self, outcome: Outcome) -> None:
         """Write the result beside the receiver's writes and commit both."""
         self.session.commit_run(outcome, self._lease)
-        self.session.end()
 
     def rollback(self) -> None:
         """Undo what the receiver wrote and give the connection back."""
+        session, self._session = self.session, None
         try:
-            self.session.end()
+            session.end()
         except SQLAlchemyError as error:
             # The connection is lost, and with it the transaction.
             logger.warning("rolling back: %s", error)
-            self.session.invalidate()
+            session.invalidate()
 
 
 class AsyncWorkspace:
     """The workspace of an `async def` receiver; its methods return awaitables."""
 
-    def __init__(self, engine: AsyncEngine, run_key: str, lease: uuid.UUID) -> None:
+    def __init__(self, engine: AsyncEngine, variables: Mapping[str, str], lease: uuid.UUID) -> None:
         self._engine = engine
-        self._run_key = run_key
+        self._variables = variables
         self._lease = lease
         self._session: AsyncSession | None = None
+        self._grip = Grip()
+        self.cancel = self._grip.cancel
 
     @property
     def used(self) -> bool:
@@ -137,7 +238,9 @@ class AsyncWorkspace:
     def session(self) -> AsyncSession:
         """The run's session, opened when it is first used."""
         if self._session is None:
-            self._session = AsyncSession(self._engine, sync_session_class=ReceiverSession, run_key=self._run_key)
+            self._session = AsyncSession(
+                self._engine, sync_session_class=ReceiverSession, variables=self._variables, grip=self._grip
+            )
         return self._session
 
     def attach(self, changed_object: Any) -> None:
@@ -145,23 +248,39 @@ class AsyncWorkspace:
         if isinstance(changed_object, RowObject):
             changed_object.attach(self)
 
-    def with_session(self, work: Any) -> Awaitable[None]:
-        """Do some work on the session."""
+    def with_session(self, work: Any) -> Awaitable[Any]:
+        """Call `work` with the synchronous session and return what it returns."""
         return self.session.run_sync(work)
+
+    def abort(self) -> None:
+        """End the transaction by its connection, and take the session away from a receiver that goes on."""
+        self._grip.abort()
+        if self._session is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(SURRENDER_AFTER, lambda: loop.create_task(self._surrender()))
+
+    async def _surrender(self) -> None:
+        session, self._session = self._session, None
+        if session is None:
+            return
+        try:
+            await session.invalidate()
+        except SQLAlchemyError as error:
+            logger.warning("an abandoned receiver keeps its connection: %s", error)
 
     async def commit(self, outcome: Outcome) -> None:
         """Write the result beside the receiver's writes and commit both."""
         await self.session.run_sync(lambda session: session.commit_run(outcome, self._lease))  # type: ignore[attr-defined]
-        await self.session.run_sync(lambda session: session.end())  # type: ignore[attr-defined]
 
     async def rollback(self) -> None:
         """Undo what the receiver wrote and give the connection back."""
+        session, self._session = self.session, None
         try:
-            await self.session.run_sync(lambda session: session.end())  # type: ignore[attr-defined]
+            await session.run_sync(lambda session: session.end())  # type: ignore[attr-defined]
         except SQLAlchemyError as error:
             # The connection is lost, and with it the transaction.
             logger.warning("rolling back: %s", error)
-            await self.session.invalidate()
+            await session.invalidate()
 
 
 class Workspaces:
@@ -177,14 +296,20 @@ class Workspaces:
     def __init__(self, target: Target, lease: uuid.UUID, *, threads: int, async_connections: int) -> None:
         self._lease = lease
         self._closed = False
-        self._engine = sync_engine(target, threads)
+        # The scheduler keeps to the limit. A receiver that was abandoned in a call that cannot be interrupted keeps its
+        # session, whose connection has been cut; it must not take a place in the pool.
+        self._engine = sync_engine(target, threads, overflow=MOST_ABANDONED)
         self._async_engine = async_engine(target, async_connections)
-        sqlalchemy.event.listen(self._engine, "checkin", self._returned)
+        for engine in (self._engine, self._async_engine.sync_engine):
+            sqlalchemy.event.listen(engine, "checkin", self._returned)
 
-    def _returned(self, connection: psycopg.Connection[Any] | None, record: Any) -> None:
-        # A receiver that was left behind has ended after all; nobody else will close what it used.
-        if self._closed and connection is not None:
-            connection.close()
+    def _returned(self, connection: Any, record: Any) -> None:
+        grip = record.info.pop(_GRIP, None)
+        touched = grip is not None and not grip.release()
+        # A request to cancel may be on its way to this connection, and must not meet another run. Or the pools are
+        # closed, and a receiver that was left behind has ended after all: nobody else will close what it used.
+        if connection is not None and (touched or self._closed):
+            record.invalidate()
 
     async def close(self) -> None:
         """Close the pools; what a plain receiver still uses is closed when it gives it back."""
@@ -192,20 +317,28 @@ class Workspaces:
         self._engine.dispose()
         await self._async_engine.dispose()
 
-    def open(self, run: Run, *, asynchronous: bool) -> SyncWorkspace | AsyncWorkspace:
+    def open(self, run: Run, user: str, *, asynchronous: bool) -> SyncWorkspace | AsyncWorkspace:
         """Return a workspace for one attempt of a run; nothing is connected yet."""
+        variables = _variables(run, user)
         if asynchronous:
-            return AsyncWorkspace(self._async_engine, run.key, self._lease)
-        return SyncWorkspace(self._engine, run.key, self._lease)
+            return AsyncWorkspace(self._async_engine, variables, self._lease)
+        return SyncWorkspace(self._engine, variables, self._lease)
 
     def is_transient(self, error: BaseException) -> bool:
         """Say whether an error may pass by itself: serialization failure, deadlock, lost connection."""
-        cause: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             return True
-        if isinstance(cause, _SERIALIZATION_OR_DEADLOCK):
-            return True
-        # An operational error that no server sent is a lost connection.
-        return isinstance(cause, psycopg.OperationalError) and (
-            cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P"))
-        )
+        cause: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
+        return isinstance(cause, _SERIALIZATION_OR_DEADLOCK) or is_lost_connection(cause)
+
+
+def _variables(run: Run, user: str) -> dict[str, str]:
+    """Return the session variables of a run's transactions.
+
+    A hook receiver's session says so, and what it writes starts no hook. A button receiver's session says for whom it
+    writes: its changes are ordinary ones, of the presser.
+    """
+    variables = {"rowhooks.user": storable(user) or "", "rowhooks.request_id": run.key}
+    if isinstance(run.starter, Hook):
+        return {"rowhooks.receiver": run.key, **variables}
+    return {**variables, "rowhooks.context": "job-button"}

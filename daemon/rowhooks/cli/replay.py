@@ -1,0 +1,95 @@
+"""rowhooks replay."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Annotated, Any
+
+import typer
+
+from rowhooks.cli.common import Config, Dsn, Json, Yes, moment, print_json, print_rows, progress, target
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.errors import Conflict, UsageError
+from rowhooks.postgres.administration.changes import count_changes
+from rowhooks.postgres.administration.hooks import load_hook
+from rowhooks.postgres.administration.replay import ask_for_runs, check_replay, matching_changes, tables_of
+from rowhooks.postgres.schema import installed_connection
+
+FIRST = 10
+"""Changes that a dry run lists."""
+
+
+def replay(
+    hook: Annotated[str, typer.Option("--hook", help="The hook to run.")],
+    since: Annotated[
+        str, typer.Option("--since", help="From then on: 2026-01-31T12:00, or a span back such as 2h or 7d.")
+    ],
+    dsn: Dsn = None,
+    config: Config = None,
+    until: Annotated[str | None, typer.Option("--until", help="Before then; now, if left out.")] = None,
+    table: Annotated[str | None, typer.Option("--table", help="Only of this one of the hook's tables.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which changes, and how many.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Run a hook for past changes that match it, also if it was not enabled then, or has run for them."""
+    start = moment(since)
+    end = None if until is None else moment(until)
+    if end is not None and end <= start:
+        raise UsageError(f"--until {until} is not after --since {since}")
+    if as_json and not (dry_run or yes):
+        raise UsageError("--json leaves no room for a question", hint="add --yes or --dry-run")
+    matching = array("q")
+    first: list[dict[str, Any]] = []
+    with installed_connection(target(dsn, config)) as conn:
+        wanted = load_hook(conn, hook)
+        check_replay(wanted)
+        tables = tables_of(conn, wanted, table)
+        with progress("Matching", count_changes(conn, since=start, until=end, tables=tables)) as advance:
+            for change in matching_changes(conn, wanted, since=start, until=end, tables=tables, looked_at=advance):
+                matching.append(change.id)
+                if len(first) < FIRST:
+                    first.append(_row(change))
+        # No transaction is left open while somebody thinks.
+        conn.commit()
+        counted = f"{len(matching):,} {'change' if len(matching) == 1 else 'changes'}"
+        if dry_run:
+            _print_dry_run(hook, counted, matching, first, as_json=as_json)
+            return
+        if matching and not yes:
+            typer.confirm(f"Run hook {hook} for {counted}?", abort=True)
+        with progress("Asking for runs", len(matching)) as advance, conn.transaction():
+            if load_hook(conn, hook) != wanted:
+                raise Conflict(f"hook {hook} has been changed meanwhile", hint="repeat the command")
+            asked = ask_for_runs(conn, wanted, matching, advance)
+    if as_json:
+        print_json({"hook": hook, "runs": asked})
+    else:
+        typer.echo(f"{asked:,} {'run' if asked == 1 else 'runs'} of hook {hook} asked for. See: rowhooks results list")
+
+
+def _print_dry_run(
+    hook: str, counted: str, matching: array[int], first: list[dict[str, Any]], *, as_json: bool
+) -> None:
+    if as_json:
+        print_json({"hook": hook, "runs": len(matching), "first": first})
+        return
+    typer.echo(f"Hook {hook} would run for {counted}.")
+    if first:
+        print_rows(
+            first, ["id", "time", "action", "object_type", "object_id", "object_repr", "user"], as_json=False, empty=""
+        )
+    if len(matching) > len(first):
+        typer.echo(f"... and {len(matching) - len(first):,} more")
+
+
+def _row(change: ObjectChange) -> dict[str, Any]:
+    return {
+        "id": change.id,
+        "time": change.time,
+        "action": change.action,
+        "object_type": change.changed_object_type,
+        "object_id": change.changed_object_id,
+        "object_repr": change.object_repr,
+        "user": change.user_name or change.db_user,
+    }

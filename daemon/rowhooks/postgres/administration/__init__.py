@@ -1,0 +1,1 @@
+"""What the command line reads and changes; rows come back as dictionaries. One module a subject."""

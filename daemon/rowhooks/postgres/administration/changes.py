@@ -1,0 +1,125 @@
+"""The log."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+
+from psycopg import sql
+
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.errors import NotFound
+from rowhooks.postgres.administration.common import Connection, Row, conditions, fetch, only
+from rowhooks.postgres.feed import COLUMNS, object_change
+
+BATCH = 1000
+"""Changes that the server hands over at once."""
+
+# As the daemon names a table: as it is called now, where it still is.
+_OF_CHANGES = """
+  , coalesce(
+    (
+      select concat(n.nspname, '.', r.relname)
+      from pg_class as r
+      join pg_namespace as n on n.oid = r.relnamespace
+      where r.oid = t.relation
+    ),
+    concat(t.schema_name, '.', t.table_name)
+  )
+from rowhooks.object_change as c
+join rowhooks.tracked_table as t on t.id = c.tracked_table
+"""
+# What the feed leaves out too: truncates have no row, and what hook receivers wrote starts no hook.
+_WANTED = """
+where c.receiver is null
+  and c.action <> 'truncate'
+  and (%(since)s::timestamptz is null or c.time >= %(since)s::timestamptz)
+  and (%(until)s::timestamptz is null or c.time < %(until)s::timestamptz)
+  and (%(tables)s::integer[] is null or c.tracked_table = any (%(tables)s::integer[]))
+"""
+
+
+def list_changes(conn: Connection, *, table: str | None, action: str | None, limit: int) -> list[Row]:
+    """Return the newest changes, newest first."""
+    query = sql.SQL(
+        "select c.id, c.time, c.action, c.object_type, c.object_id, c.object_repr, c.user_name, c.db_user,"
+        " c.request_id, c.change_context, c.receiver from rowhooks.changes as c where {} order by c.id desc limit {}"
+    ).format(conditions(object_type=("c.object_type", table), action=("c.action", action)), sql.Literal(limit))
+    return fetch(conn, query.as_string(conn))
+
+
+def show_change(conn: Connection, change_id: int) -> Row:
+    """Return one change with both rows and the runs it started.
+
+    Raises:
+        NotFound: there is none (any more).
+    """
+    rows = fetch(conn, "select c.* from rowhooks.changes as c where c.id = %s", (change_id,))
+    change = only(rows, "change", change_id, "see: rowhooks changes list")
+    change["runs"] = fetch(
+        conn,
+        "select r.id, r.status, r.hook_name, r.class_path from rowhooks.results as r"
+        " where r.object_change_id = %s order by r.id",
+        (change_id,),
+    )
+    return change
+
+
+def load_change(conn: Connection, change_id: int) -> tuple[ObjectChange, str | None]:
+    """Return one change as receivers get it, and the receiver that wrote it, if one did.
+
+    Raises:
+        NotFound: there is none (any more).
+    """
+    row = conn.execute(
+        f"select {COLUMNS}, c.receiver {_OF_CHANGES} where c.id = %s",
+        (change_id,),
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"there is no change {change_id}", hint="see: rowhooks changes list")
+    return object_change(row, row[-1]), row[-2]
+
+
+def iterate_changes(
+    conn: Connection,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    tables: Collection[int] | None = None,
+) -> Iterator[ObjectChange]:
+    """Yield the changes of a time span that could start hooks, by id; in bounded memory, over a server-side cursor.
+
+    Args:
+        conn: in a transaction, until the last one was taken.
+        since: from this time on.
+        until: before this time.
+        tables: ids of tracked tables; None: all.
+    """
+    with conn.cursor(name="rowhooks_changes") as cursor:
+        cursor.itersize = BATCH
+        cursor.execute(
+            f"select {COLUMNS} {_OF_CHANGES} {_WANTED} order by c.id",
+            _span(since, until, tables),
+        )
+        for row in cursor:
+            yield object_change(row, row[-1])
+
+
+def count_changes(
+    conn: Connection,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    tables: Collection[int] | None = None,
+) -> int:
+    """Return how many changes `iterate_changes` would yield."""
+    (counted,) = fetch(
+        conn,
+        f"select count(*) as changes from rowhooks.object_change as c {_WANTED}",  # noqa: S608  (constants)
+        _span(since, until, tables),
+    )
+    return int(counted["changes"])
+
+
+def _span(since: datetime | None, until: datetime | None, tables: Collection[int] | None) -> Row:
+    return {"since": since, "until": until, "tables": None if tables is None else sorted(tables)}

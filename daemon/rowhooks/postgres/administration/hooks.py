@@ -1,0 +1,239 @@
+"""Hooks. What a hook must not be, the database says (sql/functions/check_hook.sql, check_hook_scope.sql)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from rowhooks.domain.errors import Conflict, NotFound
+from rowhooks.domain.hook import Configuration, Hook
+from rowhooks.postgres.administration.common import Connection, Row, fetch, only
+from rowhooks.postgres.administration.jobs import find_job
+from rowhooks.postgres.administration.tables import resolve_table
+from rowhooks.postgres.configuration import LOAD, read_configuration
+
+_ACTIONS = ("create", "update", "delete")
+_HOOKS = """
+select h.id, h.name, j.class_path as job, h.enabled, j.enabled and j.installed as job_enabled,
+  array_remove(array[
+    case when h.type_create then 'create' end, case when h.type_update then 'update' end,
+    case when h.type_delete then 'delete' end
+  ], null) as actions,
+  array(
+    select concat(t.schema_name, '.', t.table_name)
+    from rowhooks.job_hook_table as x
+    join rowhooks.tracked_table as t on t.id = x.tracked_table_id
+    where x.job_hook_id = h.id
+    order by 1
+  ) as tables,
+  h.columns, h.conditions, h.declared
+from rowhooks.job_hook as h
+join rowhooks.job as j on j.id = h.job_id
+"""
+
+
+def list_hooks(conn: Connection) -> list[Row]:
+    """Return the hooks."""
+    return fetch(conn, f"{_HOOKS} order by h.name")
+
+
+def find_hook(conn: Connection, name: str) -> Row:
+    """Return a hook by its name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    return only(fetch(conn, f"{_HOOKS} where h.name = %s", (name,)), "hook", name, "see: rowhooks hooks list")
+
+
+def load_configuration(conn: Connection) -> Configuration:
+    """Return the configuration as the daemon reads it."""
+    # The savepoint is undone, and the search_path with it.
+    with conn.transaction(force_rollback=True):
+        conn.execute("set local search_path = ''")
+        row = conn.execute(LOAD).fetchone()
+        assert row is not None, "an aggregate is always a row"
+        return read_configuration(row[0])
+
+
+def load_hook(conn: Connection, name: str) -> Hook:
+    """Return a hook as the daemon matches it against changes.
+
+    Raises:
+        NotFound: there is none.
+    """
+    for hook in load_configuration(conn).hooks:
+        if hook.name == name:
+            return hook
+    raise NotFound(f"there is no hook {name}", hint="see: rowhooks hooks list")
+
+
+def add_hook(
+    conn: Connection,
+    name: str,
+    *,
+    job: str,
+    tables: Sequence[str],
+    actions: Sequence[str],
+    columns: Sequence[str] = (),
+    conditions: object = None,
+    enabled: bool = True,
+) -> Row:
+    """Make a hook; return it.
+
+    Args:
+        conn: commits what is done here.
+        name: unique.
+        job: as `find_job` understands it.
+        tables: as PostgreSQL reads names.
+        actions: of `create`, `update`, `delete`.
+        columns: an update that changes none of these starts nothing; empty: any counts.
+        conditions: as json.loads returns them; None: none.
+        enabled: whether it starts its job at once.
+
+    Raises:
+        NotFound: the job or a table does not exist.
+        Conflict: a hook of that name exists, or a table is not tracked.
+        DatabaseError: the database refuses it; some of that only when the transaction commits.
+    """
+    found_job = find_job(conn, job)
+    _check_name(conn, name)
+    tracked = _tracked(conn, tables)
+    hook_id = fetch(
+        conn,
+        "insert into rowhooks.job_hook"
+        " (name, job_id, enabled, type_create, type_update, type_delete, columns, conditions)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s) returning id",
+        (name, found_job["id"], enabled, *_flags(actions), list(columns), _jsonb(conditions)),
+    )[0]["id"]
+    _add_tables(conn, hook_id, tracked)
+    return find_hook(conn, name)
+
+
+def edit_hook(
+    conn: Connection,
+    name: str,
+    *,
+    job: str | None = None,
+    tables: Sequence[str] | None = None,
+    actions: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    conditions: object = None,
+    no_conditions: bool = False,
+    new_name: str | None = None,
+) -> Row:
+    """Change a hook, in what is not None; return it.
+
+    Args:
+        conn: commits what is done here.
+        name: its present name.
+        job: as `find_job` understands it.
+        tables: all it is to have.
+        actions: all it is to have.
+        columns: all it is to have.
+        conditions: in place of its present ones.
+        no_conditions: take its conditions away.
+        new_name: rename it.
+
+    Raises:
+        NotFound: the hook, the job or a table does not exist.
+        Conflict: it is declared in code, the new name is taken, or a table is not tracked.
+        DatabaseError: the database refuses it; some of that only when the transaction commits.
+    """
+    hook = _find_own(conn, name)
+    changes: dict[str, object] = {}
+    if job is not None:
+        changes["job_id"] = find_job(conn, job)["id"]
+    if actions is not None:
+        changes.update(zip(("type_create", "type_update", "type_delete"), _flags(actions), strict=True))
+    if columns is not None:
+        changes["columns"] = list(columns)
+    if conditions is not None or no_conditions:
+        changes["conditions"] = _jsonb(conditions)
+    if new_name is not None and new_name != name:
+        _check_name(conn, new_name)
+        changes["name"] = new_name
+    if changes:
+        assignments = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(column)) for column in changes)
+        conn.execute(
+            sql.SQL("update rowhooks.job_hook set {} where id = %s").format(assignments),
+            [*changes.values(), hook["id"]],
+        )
+    if tables is not None:
+        tracked = _tracked(conn, tables)
+        conn.execute(
+            "delete from rowhooks.job_hook_table where job_hook_id = %s and tracked_table_id <> all (%s)",
+            (hook["id"], tracked),
+        )
+        _add_tables(conn, hook["id"], tracked)
+    return find_hook(conn, new_name or name)
+
+
+def set_hook_enabled(conn: Connection, name: str, *, enabled: bool) -> Row:
+    """Enable or disable a hook; return it.
+
+    Raises:
+        NotFound: there is none.
+        DatabaseError: its job is disabled or not installed.
+    """
+    hook = find_hook(conn, name)
+    conn.execute("update rowhooks.job_hook set enabled = %s where id = %s", (enabled, hook["id"]))
+    return {**hook, "enabled": enabled}
+
+
+def remove_hook(conn: Connection, name: str) -> None:
+    """Remove a hook; its results stay.
+
+    Raises:
+        NotFound: there is none.
+        Conflict: it is declared in code.
+    """
+    conn.execute("delete from rowhooks.job_hook where id = %s", (_find_own(conn, name)["id"],))
+
+
+def _find_own(conn: Connection, name: str) -> Row:
+    hook = find_hook(conn, name)
+    if hook["declared"]:
+        raise Conflict(
+            f"hook {name} is declared in the code of {hook['job']}",
+            hint=f"change it there; or switch it off: rowhooks hooks disable '{name}'",
+        )
+    return hook
+
+
+def _check_name(conn: Connection, name: str) -> None:
+    if fetch(conn, "select h.id from rowhooks.job_hook as h where h.name = %s", (name,)):
+        raise Conflict(f"a hook named {name} exists already", hint=f"remove it first: rowhooks hooks remove '{name}'")
+
+
+def _tracked(conn: Connection, tables: Sequence[str]) -> list[int]:
+    tracked: set[int] = set()
+    for table in tables:
+        quoted = resolve_table(conn, table)
+        rows = fetch(
+            conn,
+            "select t.id from rowhooks.tracked_table as t where t.relation = %s::regclass and t.untracked_at is null",
+            (quoted,),
+        )
+        if not rows:
+            raise Conflict(f"table {quoted} is not tracked", hint=f"run: rowhooks track {quoted}")
+        tracked.add(rows[0]["id"])
+    return sorted(tracked)
+
+
+def _add_tables(conn: Connection, hook_id: int, tracked: list[int]) -> None:
+    conn.execute(
+        "insert into rowhooks.job_hook_table (job_hook_id, tracked_table_id) select %s, unnest(%s::integer[])"
+        " on conflict do nothing",
+        (hook_id, tracked),
+    )
+
+
+def _flags(actions: Sequence[str]) -> list[bool]:
+    return [action in actions for action in _ACTIONS]
+
+
+def _jsonb(conditions: object) -> Jsonb | None:
+    return None if conditions is None else Jsonb(conditions)

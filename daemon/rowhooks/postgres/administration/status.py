@@ -1,0 +1,62 @@
+"""How rowhooks stands."""
+
+from __future__ import annotations
+
+from rowhooks.domain.errors import RowhooksError
+from rowhooks.postgres.administration.common import Connection, Row, fetch
+
+# By the index on transaction_id: the log may be long, and almost all of it has been dealt with.
+_STATUS = """
+with waiting as (
+  select c.time, c.id
+  from rowhooks.feed as f
+  join rowhooks.object_change as c on c.transaction_id >= pg_snapshot_xmax(f.snapshot)
+  where f.target is null or c.id > f.after_id or not pg_visible_in_snapshot(c.transaction_id, f.target)
+  union all
+  select c.time, c.id
+  from rowhooks.feed as f
+  cross join lateral pg_snapshot_xip(f.snapshot) as x (xid)
+  join rowhooks.object_change as c on c.transaction_id = x.xid
+  where f.target is null or c.id > f.after_id or not pg_visible_in_snapshot(c.transaction_id, f.target)
+)
+select
+  current_database() as database,
+  (select v.version_num from rowhooks.alembic_version as v) as schema_revision,
+  exists (
+    select from pg_locks as l
+    where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+      and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+      and (l.classid::bigint << 32) | l.objid::bigint = hashtextextended('rowhooks.leader', 0)
+  ) as running,
+  f.leader,
+  f.leader_since,
+  f.moved_at,
+  (select count(*) from waiting) as backlog,
+  (select extract(epoch from clock_timestamp() - min(w.time))::float8 from waiting as w) as lag_seconds,
+  (select count(*) from rowhooks.job_result as r where r.status in ('PENDING', 'STARTED', 'RETRY')) as unfinished_runs,
+  (select count(*) from rowhooks.job_result as r where r.status = 'PENDING' and r.lease is null) as asked_for,
+  (select count(*) from rowhooks.tracked_table as t where t.untracked_at is null) as tables,
+  (select count(*) from rowhooks.job as j where j.enabled and j.installed) as enabled_jobs,
+  (select count(*) from rowhooks.job_hook as h where h.enabled) as enabled_hooks,
+  (
+    select coalesce(json_object_agg(s.status, s.runs), '{}')
+    from (
+      select l.status, count(*) as runs
+      from (select r.status from rowhooks.job_result as r order by r.id desc limit 1000) as l
+      group by l.status
+    ) as s
+  ) as last_1000_runs
+from rowhooks.feed as f
+"""
+
+
+def status(conn: Connection) -> Row:
+    """Return how rowhooks stands in this database.
+
+    Raises:
+        RowhooksError: rowhooks.feed is empty, which no command of ours does.
+    """
+    rows = fetch(conn, _STATUS)
+    if not rows:
+        raise RowhooksError("rowhooks.feed is empty", hint="insert into rowhooks.feed default values")
+    return rows[0]

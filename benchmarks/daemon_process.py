@@ -17,7 +17,7 @@ from benchmarks.database import Database
 from benchmarks.receivers import RECEIVERS, starts
 from rowhooks.daemon import Daemon
 from rowhooks.logs import configure_logging
-from rowhooks.receivers.registry import Catalog, class_path
+from rowhooks.receivers.registry import class_path
 from rowhooks.settings import load_settings
 
 PATIENCE = 120.0
@@ -109,7 +109,7 @@ def _serve(pipe: Connection, dsn: str, log: Path) -> None:
 
 async def _run(pipe: Connection, dsn: str) -> None:
     starts.clear()
-    daemon = Daemon(load_settings(dsn=dsn), Catalog(list(RECEIVERS)))
+    daemon = Daemon(load_settings(dsn=dsn), list(RECEIVERS))
     task = asyncio.create_task(daemon.run())
     ready = asyncio.create_task(daemon.ready.wait())
     await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)

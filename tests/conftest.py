@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +24,6 @@ from rowhooks.daemon import Daemon
 from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.postgres.connect import Target
 from rowhooks.postgres.schema import Roles, install
-from rowhooks.receivers.registry import Catalog
 from rowhooks.settings import Settings, load_settings
 
 DAEMON_LOGIN = "rowhooks_test_daemon"
@@ -139,6 +138,35 @@ def add_hook(
     return int(row[0])
 
 
+def add_button(
+    conn: psycopg.Connection[Any], job: type, *tables: str, name: str | None = None, roles: Sequence[str] = ()
+) -> int:
+    """Enable a button receiver, which may not be known to the database yet, and make a button that starts it."""
+    class_path = f"{job.__module__}.{job.__qualname__}"
+    conn.execute(
+        "insert into rowhooks.job (class_path, kind, name, enabled) values (%s, 'button', %s, true)"
+        " on conflict (class_path) do update set enabled = true",
+        (class_path, job.__name__),
+    )
+    row = conn.execute(
+        """
+        with button as (
+          insert into rowhooks.job_button (name, job_id, text, roles)
+          select %(name)s, j.id, %(name)s, %(roles)s
+          from rowhooks.job as j where j.class_path = %(class_path)s
+          returning id
+        )
+        insert into rowhooks.job_button_table (job_button_id, tracked_table_id)
+        select b.id, t.id from button as b cross join rowhooks.tracked_table as t
+        where t.relation = any (%(tables)s::text[]::regclass[]) and t.untracked_at is null
+        returning job_button_id
+        """,
+        {"name": name or job.__name__, "roles": list(roles), "class_path": class_path, "tables": list(tables)},
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 async def eventually(condition: Callable[[], Any]) -> Any:
     """Return the first true value of a condition."""
     deadline = time.monotonic() + PATIENCE
@@ -181,7 +209,7 @@ async def settled(conn: psycopg.Connection[Any]) -> None:
 async def running_daemon(dsn: str, *receivers: type, **given: Any) -> AsyncIterator[Daemon]:
     """Run a daemon in this process, with these receivers; it is ready when the block begins."""
     settings: Settings = load_settings(dsn=dsn, **{"poll_interval": 60.0, "grace_period": 5.0, **given})
-    daemon = Daemon(settings, Catalog(list(receivers)))
+    daemon = Daemon(settings, list(receivers))
     task = asyncio.create_task(daemon.run())
     ready = asyncio.create_task(daemon.ready.wait())
     await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)

@@ -469,8 +469,8 @@ def test_a_hook_of_a_disabled_job_is_added_with_a_word_about_it(run: Rowhooks, j
     run("hooks", "disable", "Serials")
     done = run("hooks", "enable", "Serials")
     assert done.code == 1
-    assert f"hook Serials cannot be enabled: its job {job} is disabled or not installed" in done.err
-    assert f"run: rowhooks jobs enable {job}" in done.err
+    assert f"hook Serials cannot be enabled: its job {job} is disabled\n" in done.err
+    assert f"Run: rowhooks jobs enable {job}" in done.err
 
 
 def test_without_hooks_the_listing_says_what_to_do(run: Rowhooks) -> None:
@@ -558,8 +558,10 @@ def test_without_changes_the_listing_says_where_to_look(run: Rowhooks) -> None:
 def test_results_are_filtered(run: Rowhooks, db: Connection) -> None:
     add_job(db, "policies.Serial")
     db.execute(
-        "insert into rowhooks.job_result (job_id, class_path, hook_name, status, finished_at, exception_type)"
-        " select j.id, j.class_path, 'hook ' || n, case n when 1 then 'FAILURE' else 'SUCCESS' end, now(), 'ValueError'"
+        "insert into rowhooks.job_result"
+        " (job_id, class_path, job_hook_id, hook_name, status, finished_at, exception_type)"
+        " select j.id, j.class_path, n, 'hook ' || n, case n when 1 then 'FAILURE' else 'SUCCESS' end, now(),"
+        " 'ValueError'"
         " from rowhooks.job as j cross join generate_series(1, 3) as n order by n"
     )
     assert [row["hook_name"] for row in run("results", "list", "--json").json] == ["hook 3", "hook 2", "hook 1"]

@@ -9,8 +9,9 @@ from typing import Any
 
 from rowhooks import ObjectChange
 from rowhooks.domain.feed import Snapshot
-from rowhooks.domain.hook import Configuration, Hook, Job
-from rowhooks.domain.run import SUCCESS, Outcome, Run
+from rowhooks.domain.hook import Button, Configuration, Hook
+from rowhooks.domain.job import Job
+from rowhooks.domain.run import SUCCESS, Outcome, Press, Run
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -51,8 +52,9 @@ def hook(
     job: Job = job(),  # noqa: B008  (frozen)
     enabled: bool = True,
     enabled_since: Snapshot | None = None,
+    **given: Any,
 ) -> Hook:
-    return Hook(id_, f"hook {id_}", job, enabled, frozenset(tables), frozenset(actions), enabled_since)
+    return Hook(id_, f"hook {id_}", job, enabled, frozenset(tables), frozenset(actions), enabled_since, **given)
 
 
 def configuration(*hooks: Hook) -> Configuration:
@@ -60,7 +62,17 @@ def configuration(*hooks: Hook) -> Configuration:
 
 
 def run(id_: int = 1, **given: Any) -> Run:
-    return Run(**{"id": id_, "key": f"key:{id_}", "change": change(id_), "hook": hook(), **given})
+    return Run(**{"id": id_, "key": f"key:{id_}", "cause": change(id_), "starter": hook(), **given})
+
+
+def press(key: str = '{"id": 1}', **given: Any) -> Press:
+    """Return a press on a row of dcim.device."""
+    return Press(**{"table_id": 1, "changed_object_type": "dcim.device", "object_id_json": key, "object_repr": "sw1",
+                    "db_user": "alice", **given})  # fmt: skip
+
+
+def pressed(id_: int = 1, job: Job = job(), cause: Press = press(), **given: Any) -> Run:  # noqa: B008  (frozen)
+    return Run(id_, f"key:{id_}", cause, Button(1, "button 1", job), origin="press", **given)
 
 
 def outcome(of: Run, status: str = SUCCESS, **given: Any) -> Outcome:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
+from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.feed import Snapshot
 from rowhooks.domain.hook import Hook
-from rowhooks.pipeline.matcher import Matcher
+from rowhooks.pipeline.matcher import Matcher, why_not
 from tests.unit.make import change, configuration, hook, job
 
 
@@ -63,3 +67,136 @@ def test_the_later_of_the_two_moments_counts() -> None:
 def test_idle_hooks_are_the_enabled_ones_that_can_start_nothing() -> None:
     hooks = [hook(1), hook(2, job=job(enabled=False)), hook(3, job=job(installed=False)), hook(4, enabled=False)]
     assert [one.id for one in configuration(*hooks).idle_hooks()] == [2, 3]
+
+
+ROW = {"id": 1, "name": "sw1", "serial": "A1", "height": None}
+SERIAL_A1 = {"attr": "serial", "value": "A1"}
+TALL = {"attr": "height", "op": "gt", "value": 3}
+
+
+def with_conditions(value: Any, id_: int = 1, **given: Any) -> Hook:
+    return hook(id_, conditions_json=json.dumps(value), **given)
+
+
+def update(**columns: Any) -> ObjectChange:
+    return change(before=ROW, after={**ROW, **columns})
+
+
+def starts(one: Hook, of: ObjectChange) -> bool:
+    """Say whether a hook starts; the matcher and the explanation must agree."""
+    matched = Matcher(configuration(one)).match(of) == [one]
+    assert (why_not(one, of) is None) is matched
+    return matched
+
+
+# Columns
+
+
+def test_an_update_that_touches_none_of_the_hooks_columns_starts_nothing() -> None:
+    serials = hook(columns=frozenset({"serial", "asset_tag"}))
+    assert starts(serials, update(serial="B2")) is True
+    assert starts(serials, update(name="sw2")) is False
+    assert why_not(serials, update(name="sw2")) == "the update changes none of its columns (asset_tag, serial)"
+
+
+def test_creates_and_deletes_touch_every_column() -> None:
+    serials = hook(columns=frozenset({"serial"}))
+    assert starts(serials, change(action="create", after={"id": 1, "serial": None})) is True
+    assert starts(serials, change(action="delete", before={"id": 1, "serial": None})) is True
+
+
+@pytest.mark.parametrize(
+    "unread", [change(), change(prechange_json="{}", postchange_json='{"a": ' + "[" * 100_000 + "]" * 100_000 + "}")],
+    ids=["not captured", "nested too deep"],
+)  # fmt: skip
+def test_of_a_row_that_cannot_be_read_every_column_may_have_changed(unread: ObjectChange) -> None:
+    assert starts(hook(columns=frozenset({"serial"})), unread) is True
+
+
+# Conditions
+
+
+def test_conditions_decide() -> None:
+    assert starts(with_conditions(SERIAL_A1), update(name="sw2")) is True
+    assert starts(with_conditions(SERIAL_A1), update(serial="B2")) is False
+
+
+def test_conditions_that_fail_at_run_time_count_as_not_met_and_are_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hooks = with_conditions(TALL), with_conditions({"not": TALL}, 2), hook(3)
+    matcher = Matcher(configuration(*hooks))
+    for id_ in range(3):
+        assert [one.id for one in matcher.match(change(id_, before=ROW, after={**ROW, "name": id_}))] == [3]
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", f"hook {name} does not start on such a change, its conditions count as not met: {problem}")
+        for name, problem in (
+            ("hook 1", "conditions: height gt: null and a number cannot be put in order"),
+            ("hook 2", "conditions: not: height gt: null and a number cannot be put in order"),
+        )
+    ]
+
+
+def test_each_kind_of_problem_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    matcher = Matcher(configuration(with_conditions(TALL)))
+    for height in (None, "3", None, "4"):
+        matcher.match(update(height=height, name="sw2"))
+    assert len(caplog.records) == 2
+
+
+def test_a_new_configuration_does_not_say_it_again_but_of_new_conditions(caplog: pytest.LogCaptureFixture) -> None:
+    first = Matcher(configuration(with_conditions(TALL)))
+    first.match(update(name="sw2"))
+    second = Matcher(configuration(with_conditions(TALL), hook(2)), first)
+    second.match(update(name="sw2"))
+    assert len(caplog.records) == 1
+    Matcher(configuration(with_conditions({**TALL, "value": 4})), second).match(update(name="sw2"))
+    assert len(caplog.records) == 2
+
+
+def test_a_hook_whose_conditions_cannot_be_read_starts_nothing_and_is_named_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broken = with_conditions({"attr": "name", "op": "regex", "value": "("})
+    matcher = Matcher(configuration(broken, hook(2)))
+    Matcher(configuration(broken), matcher)
+    assert [one.id for one in matcher.match(update(name="sw2"))] == [2]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("hook hook 1 starts nothing: conditions: '(' is not a regular expression: ")
+    assert (why_not(broken, update()) or "").startswith("conditions: '(' is not a regular expression: ")
+
+
+def test_columns_come_before_conditions(caplog: pytest.LogCaptureFixture) -> None:
+    both = with_conditions(TALL, columns=frozenset({"serial"}))
+    assert Matcher(configuration(both)).match(update(name="sw2")) == []
+    assert caplog.records == []
+
+
+# Why not
+
+PAST = Snapshot(900, 900)
+
+
+@pytest.mark.parametrize(
+    ("one", "of", "why"),
+    [
+        (hook(enabled=False), update(), "the hook is disabled"),
+        (hook(job=job(enabled=False)), update(), "its job policies.Serial is disabled"),
+        (hook(job=job(installed=False)), update(), "its job policies.Serial is not installed"),
+        (hook(tables=[2]), update(), "dcim.device is not one of its tables"),
+        (hook(actions=["create", "delete"]), update(), "it does not start on update, only on create, delete"),
+        (hook(enabled_since=PAST), update(), "the change is from before the hook or its job was enabled"),
+        (hook(job=job(enabled_since=PAST)), update(), "the change is from before the hook or its job was enabled"),
+        (with_conditions(TALL), update(height=2), "conditions: height gt 3 does not hold (it is 2)"),
+        (hook(), update(), None),
+    ],
+)
+def test_why_not(one: Hook, of: ObjectChange, why: str | None) -> None:
+    assert why_not(one, of) == why
+    assert starts(one, of) is (why is None)
+
+
+def test_a_replay_does_not_ask_whether_and_since_when_the_hook_is_enabled() -> None:
+    off = hook(enabled=False, enabled_since=PAST, job=job(enabled=False, enabled_since=PAST))
+    assert why_not(off, update(), replaying=True) is None
+    assert why_not(hook(tables=[2]), update(), replaying=True) == "dcim.device is not one of its tables"

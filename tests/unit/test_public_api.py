@@ -11,7 +11,19 @@ import pytest
 import rowhooks
 from rowhooks import choices
 
-PUBLIC = ["JobHookReceiver", "ObjectChange", "RowhooksError", "__version__", "register_jobs", "table"]
+PUBLIC = [
+    "Hook",
+    "JobButtonReceiver",
+    "JobHookReceiver",
+    "ObjectChange",
+    "PermissionBackend",
+    "RowhooksError",
+    "SoftTimeLimitExceeded",
+    "__version__",
+    "press",
+    "register_jobs",
+    "table",
+]
 
 
 def test_the_public_names_are_these() -> None:
@@ -30,7 +42,9 @@ def test_every_public_name_is_there_and_described(name: str) -> None:
     assert value.__doc__, "the documentation is inherited, not its own"
 
 
-@pytest.mark.parametrize("cls", [rowhooks.JobHookReceiver, rowhooks.ObjectChange, rowhooks.RowhooksError])
+@pytest.mark.parametrize(
+    "cls", [rowhooks.JobHookReceiver, rowhooks.ObjectChange, rowhooks.PermissionBackend, rowhooks.RowhooksError]
+)
 def test_every_public_method_and_property_is_described(cls: type) -> None:
     undescribed = {
         name

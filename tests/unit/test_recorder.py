@@ -9,7 +9,7 @@ import pytest
 
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.feed import Position, Snapshot
-from rowhooks.domain.run import FAILURE, STARTED, SUCCESS, Outcome
+from rowhooks.domain.run import FAILURE, STARTED, SUCCESS, LogEntry, Outcome, now
 from rowhooks.pipeline import recorder as module
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import Recorder
@@ -23,13 +23,17 @@ class Sink:
 
     def __init__(self) -> None:
         self.written: list[tuple[list[tuple[int, str]], Position | None]] = []
+        self.lines: list[tuple[int, str]] = []
         self.called = asyncio.Event()
         self.problem: Exception | None = None
 
-    async def record(self, outcomes: Sequence[Outcome], position: Position | None) -> None:
+    async def record(
+        self, outcomes: Sequence[Outcome], lines: Sequence[tuple[int, LogEntry]], position: Position | None
+    ) -> None:
         if self.problem is not None:
             raise self.problem
         self.written.append(([(one.run.id, one.status) for one in outcomes], position))
+        self.lines += [(run_id, entry.message) for run_id, entry in lines]
         self.called.set()
 
 
@@ -183,3 +187,26 @@ async def test_the_recorder_writes_by_itself_a_position_that_moved_alone(
     await sink.called.wait()
     assert sink.written == [([], START.past(1))]
     task.cancel()
+
+
+def line(message: str) -> LogEntry:
+    return LogEntry(now(), "info", message)
+
+
+async def test_the_lines_of_a_started_are_kept_when_its_status_is_superseded(
+    recorder: Recorder, sink: Sink, progress: Progress
+) -> None:
+    recorder.submit(outcome(run(1), STARTED, entries=(line("one"),)), progress.add(START.past(1), 1))
+    recorder.submit(outcome(run(1), entries=(line("two"),)), None)
+    await recorder.flush()
+    assert sink.written == [([(1, SUCCESS)], START.past(1))]
+    assert sink.lines == [(1, "one"), (1, "two")]
+
+
+async def test_the_lines_of_a_run_that_recorded_itself_are_written(
+    recorder: Recorder, sink: Sink, progress: Progress
+) -> None:
+    recorder.add_lines(run(1), [line("late")])
+    recorder.submit(outcome(run(1), recorded=True), progress.add(START.past(1), 1))
+    await recorder.flush()
+    assert sink.lines == [(1, "late")]

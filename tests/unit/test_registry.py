@@ -10,7 +10,7 @@ import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange, register_jobs, table
 from rowhooks.domain.errors import ReceiverError
-from rowhooks.domain.run import LogEntry
+from rowhooks.pipeline.runlog import RunLog
 from rowhooks.receivers.logger import collect_entries
 from rowhooks.receivers.registry import Catalog, describe, take_registered
 from tests.unit.make import change, hook, job, run
@@ -113,7 +113,7 @@ def test_a_class_without_a_source_is_refused_all_the_same() -> None:
 
 @pytest.mark.parametrize("wrong", [int, Plain(), "Plain", None])
 def test_what_is_no_receiver_class_is_refused(wrong: Any) -> None:
-    with pytest.raises(ReceiverError, match="not a JobHookReceiver class"):
+    with pytest.raises(ReceiverError, match="not a JobHookReceiver or JobButtonReceiver class"):
         register_jobs(wrong)
 
 
@@ -125,7 +125,7 @@ def test_one_refusal_registers_none_of_the_call() -> None:
 
 def test_a_job_is_described_by_its_meta_and_docstring() -> None:
     described = describe(Plain)
-    assert (described.class_path, described.name, described.grouping, described.description) == (
+    assert (described.class_path, described.entry.name, described.entry.grouping, described.entry.description) == (
         f"{__name__}.Plain", "Serial policy", "Policies", "Keep serials tidy.",
     )  # fmt: skip
     assert not described.asynchronous
@@ -133,12 +133,12 @@ def test_a_job_is_described_by_its_meta_and_docstring() -> None:
 
 def test_a_job_that_says_nothing_of_itself_is_called_by_its_class() -> None:
     described = describe(Asynchronous)
-    assert (described.name, described.grouping) == ("Asynchronous", "")
+    assert (described.entry.name, described.entry.grouping) == ("Asynchronous", "")
     assert described.asynchronous
 
 
 def test_a_job_without_a_docstring_has_no_description() -> None:
-    assert describe(Asynchronous).description == ""
+    assert describe(Asynchronous).entry.description == ""
 
 
 def test_the_catalogue_knows_its_classes() -> None:
@@ -153,11 +153,14 @@ def test_the_catalogue_knows_its_classes() -> None:
 class Workspace:
     session = "the session"
 
+    def with_session(self, work: Any) -> Any:
+        return work(self.session)
 
-def call(cls: type[JobHookReceiver], entries: list[LogEntry] | None = None, of: ObjectChange | None = None) -> Any:
-    one = run(7, change=of or change(7), hook=hook(job=job(class_path=f"{__name__}.{cls.__qualname__}")))
+
+def call(cls: Any, log: RunLog | None = None, of: ObjectChange | None = None) -> Any:
+    one = run(7, cause=of or change(7), starter=hook(job=job(class_path=f"{__name__}.{cls.__qualname__}")))
     workspace: Any = Workspace()
-    return Catalog([cls]).call(one, workspace, "the row", [] if entries is None else entries)
+    return Catalog([cls]).prepare(one, "alice", workspace, "the row", log or RunLog()).run()
 
 
 def test_a_receiver_is_called_with_everything_it_may_use() -> None:
@@ -201,16 +204,16 @@ class Talking(JobHookReceiver):
 
 def test_what_a_receiver_logs_is_collected() -> None:
     collect_entries()
-    entries: list[LogEntry] = []
-    call(Talking, entries)
-    assert [(entry.level, entry.message) for entry in entries] == [("info", "hello")]
+    log = RunLog()
+    call(Talking, log)
+    assert [(entry.level, entry.message) for entry in log.take()] == [("info", "hello")]
     assert logging.getLogger("rowhooks.jobs").level == logging.DEBUG
 
 
 def test_a_class_that_is_not_installed_cannot_be_called() -> None:
     workspace: Any = Workspace()
     with pytest.raises(ReceiverError, match=r"policies\.Serial is not installed in this daemon"):
-        Catalog([]).call(run(), workspace, None, [])
+        Catalog([]).prepare(run(), "alice", workspace, None, RunLog())
 
 
 def test_the_base_class_says_what_is_missing() -> None:

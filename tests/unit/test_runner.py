@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 import threading
@@ -12,13 +13,16 @@ from typing import Any
 
 import pytest
 
-from rowhooks.domain.run import FAILURE, SUCCESS, LogEntry, Outcome, Run, now
+from rowhooks.domain.job import JobOptions
+from rowhooks.domain.run import FAILURE, REVOKED, SUCCESS, LogEntry, Outcome, Run, now
 from rowhooks.pipeline import runner as module
+from rowhooks.pipeline.interruption import TaskGuard, ThreadGuard
 from rowhooks.pipeline.ports import AlreadyRecorded
+from rowhooks.pipeline.runlog import RunLog
 from rowhooks.pipeline.runner import TRANSIENT_ATTEMPTS, Runner, drive, drive_asynchronously
 from tests.unit.make import run
 
-Body = Callable[["FakeWorkspace", Any, list[LogEntry]], Any]
+Body = Callable[["FakeWorkspace", Any, RunLog], Any]
 
 
 class Transient(Exception):
@@ -46,7 +50,17 @@ class FakeWorkspace:
         return self._do(f"commit {outcome.status}", self._ports.on_commit)
 
     def rollback(self) -> Any:
+        self.used = False
         return self._do("rollback", self._ports.on_rollback)
+
+    def cancel(self) -> None:
+        self.done.append("cancel")
+
+    def abort(self) -> None:
+        self.done.append("abort")
+
+    def with_session(self, work: Any) -> Any:
+        return work(self.session)
 
     def _do(self, what: str, problem: BaseException | None) -> Any:
         async def later() -> None:
@@ -60,28 +74,60 @@ class FakeWorkspace:
         return later() if self._ports.asynchronous else work()
 
 
+class FakeCall:
+    """A receiver whose methods are given; what is called is noted in its workspace."""
+
+    def __init__(self, ports: Ports, workspace: FakeWorkspace, changed_object: Any, log: RunLog) -> None:
+        self._ports = ports
+        self._given = (workspace, changed_object, log)
+        self.defines = frozenset(ports.life_cycle)
+
+    @property
+    def failure(self) -> BaseException | None:
+        return self._ports.failure
+
+    def run(self) -> Any:
+        async def later() -> Any:
+            value = self._ports.body(*self._given)
+            return await value if inspect.isawaitable(value) else value
+
+        return later() if self._ports.asynchronous else self._ports.body(*self._given)
+
+    def __getattr__(self, name: str) -> Any:
+        def method(*arguments: Any) -> Any:
+            self._given[0].done.append(name)
+            return self._ports.life_cycle[name](self._given[0], *arguments)
+
+        return method
+
+
 class Ports:
     """The runner's three ports, around one receiver body."""
 
     def __init__(self, *, asynchronous: bool) -> None:
         self.asynchronous = asynchronous
-        self.body: Body = lambda workspace, changed_object, entries: None
+        self.body: Body = lambda workspace, changed_object, log: None
         self.on_commit: BaseException | None = None
         self.on_rollback: BaseException | None = None
         self.workspaces: list[FakeWorkspace] = []
         self.reloaded = 0
+        self.users: list[str] = []
+        self.job_options = JobOptions()
+        self.life_cycle: dict[str, Any] = {}
+        self.failure: BaseException | None = None
         self.threads = ThreadPoolExecutor(1, thread_name_prefix="receiver")
 
     def is_asynchronous(self, class_path: str) -> bool:
         return self.asynchronous
 
-    def call(self, run: Run, workspace: Any, changed_object: Any, entries: list[LogEntry]) -> Any:
-        async def later() -> Any:
-            return self.body(workspace, changed_object, entries)
+    def options(self, class_path: str) -> JobOptions:
+        return self.job_options
 
-        return later() if self.asynchronous else self.body(workspace, changed_object, entries)
+    def prepare(self, run: Run, user: str, workspace: Any, changed_object: Any, log: RunLog) -> FakeCall:
+        self.users.append(user)
+        return FakeCall(self, workspace, changed_object, log)
 
-    def open(self, run: Run, *, asynchronous: bool) -> FakeWorkspace:
+    def open(self, run: Run, user: str, *, asynchronous: bool) -> FakeWorkspace:
         assert asynchronous == self.asynchronous
         self.workspaces.append(FakeWorkspace(self))
         return self.workspaces[-1]
@@ -95,7 +141,8 @@ class Ports:
 
     async def execute(self, body: Body) -> Outcome:
         self.body = body
-        return await Runner(self, self, self.threads, self.reload).execute(run(), "row")
+        self.execution = Runner(self, self, self.threads, self.reload).prepare(run(), "alice")
+        return await self.execution.result("row")
 
     @property
     def done(self) -> list[str]:
@@ -111,7 +158,7 @@ async def ports(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 
 def raising(error: BaseException, *, use_session: bool = True) -> Body:
-    def body(workspace: FakeWorkspace, changed_object: Any, entries: list[LogEntry]) -> None:
+    def body(workspace: FakeWorkspace, changed_object: Any, log: RunLog) -> None:
         if use_session:
             assert workspace.session
         raise error
@@ -168,12 +215,12 @@ async def test_plain_receivers_run_in_a_thread_and_asynchronous_ones_on_the_loop
 async def test_lines_the_receiver_logged_travel_with_the_outcome_also_of_a_failure(ports: Ports) -> None:
     line = LogEntry(now(), "info", "before it went wrong")
 
-    def body(workspace: FakeWorkspace, changed_object: Any, entries: list[LogEntry]) -> None:
-        entries.append(line)
+    def body(workspace: FakeWorkspace, changed_object: Any, log: RunLog) -> None:
+        log.add(line)
         raise ValueError
 
     assert (await ports.execute(body)).entries == (line,)
-    assert (await ports.execute(lambda _, __, entries: entries.append(line))).entries == (line,)
+    assert (await ports.execute(lambda _, __, log: log.add(line))).entries == (line,)
 
 
 class Complaint(Exception):
@@ -250,7 +297,7 @@ async def test_an_error_at_commit_is_the_runs_failure_and_is_rolled_back(ports: 
 async def test_a_run_that_stands_on_record_counts_as_done(ports: Ports) -> None:
     ports.on_commit = AlreadyRecorded()
     outcome = await ports.execute(lambda workspace, *_: workspace.session)
-    assert (outcome.status, outcome.recorded) == (SUCCESS, True)
+    assert (outcome.status, outcome.recorded) == (REVOKED, True)
     assert ports.done == ["commit SUCCESS"]
 
 
@@ -259,7 +306,7 @@ async def test_a_transient_error_is_tried_again_with_the_row_as_it_is_then(
 ) -> None:
     rows: list[Any] = []
 
-    def body(workspace: FakeWorkspace, changed_object: Any, entries: list[LogEntry]) -> None:
+    def body(workspace: FakeWorkspace, changed_object: Any, log: RunLog) -> None:
         rows.append(changed_object)
         assert workspace.session
         if len(rows) < 3:
@@ -271,20 +318,20 @@ async def test_a_transient_error_is_tried_again_with_the_row_as_it_is_then(
     assert rows == ["row", "row, read again 1", "row, read again 2"]
     # Each attempt had a session of its own.
     assert [workspace.done for workspace in ports.workspaces] == [["rollback"], ["rollback"], ["commit SUCCESS"]]
-    assert caplog.messages == ["the run is tried again: deadlock"] * 2
+    assert caplog.messages == ["the run is tried again: Transient: deadlock"] * 2
     assert {record.run for record in caplog.records} == {1}  # type: ignore[attr-defined]
 
 
-async def test_the_lines_of_an_attempt_that_is_tried_again_are_not_kept(ports: Ports) -> None:
+async def test_the_lines_of_an_attempt_that_is_tried_again_are_kept_too(ports: Ports) -> None:
     attempts: list[int] = []
 
-    def body(workspace: FakeWorkspace, changed_object: Any, entries: list[LogEntry]) -> None:
+    def body(workspace: FakeWorkspace, changed_object: Any, log: RunLog) -> None:
         attempts.append(1)
-        entries.append(LogEntry(now(), "info", f"attempt {len(attempts)}"))
+        log.add(LogEntry(now(), "info", f"attempt {len(attempts)}"))
         if len(attempts) == 1:
             raise Transient
 
-    assert [entry.message for entry in (await ports.execute(body)).entries] == ["attempt 2"]
+    assert [entry.message for entry in (await ports.execute(body)).entries] == ["attempt 1", "attempt 2"]
 
 
 async def test_a_transient_error_that_does_not_pass_is_a_failure_in_the_end(ports: Ports) -> None:
@@ -302,8 +349,7 @@ async def test_a_cancelled_run_is_rolled_back_and_has_no_outcome() -> None:
         begun.set()
         await asyncio.Event().wait()
 
-    ports.call = lambda run, workspace, changed_object, entries: call(workspace)  # type: ignore[method-assign]
-    task = asyncio.create_task(Runner(ports, ports, ports.threads, ports.reload).execute(run(), None))
+    task = asyncio.create_task(ports.execute(lambda workspace, *_: call(workspace)))
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -317,7 +363,7 @@ def test_drive_sends_each_answer_back() -> None:
         second = yield lambda: first + 1
         return second
 
-    assert drive(steps()) == 2
+    assert drive(steps(), ThreadGuard()) == 2
 
 
 def test_drive_throws_what_a_step_raises_into_the_steps() -> None:
@@ -330,7 +376,7 @@ def test_drive_throws_what_a_step_raises_into_the_steps() -> None:
         except KeyError as error:
             return str(error)
 
-    assert drive(steps()) == "'a'"
+    assert drive(steps(), ThreadGuard()) == "'a'"
 
 
 async def test_drive_asynchronously_awaits_what_can_be_awaited() -> None:
@@ -342,4 +388,4 @@ async def test_drive_asynchronously_awaits_what_can_be_awaited() -> None:
         second = yield lambda: first + 1
         return second
 
-    assert await drive_asynchronously(steps()) == 2
+    assert await drive_asynchronously(steps(), TaskGuard()) == 2

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from rowhooks.daemon import Daemon
 from rowhooks.demo.receivers import AuditLine, DeviceCount, SerialPolicy
 from rowhooks.domain.errors import RowhooksError
-from rowhooks.receivers.registry import Catalog
 from rowhooks.settings import Settings
 
 PATIENCE = 30.0
@@ -63,7 +62,7 @@ class DaemonThread:
             self._ready.set()
 
     async def _serve(self) -> None:
-        daemon = Daemon(self._settings, Catalog([SerialPolicy, DeviceCount, AuditLine]))
+        daemon = Daemon(self._settings, [SerialPolicy, DeviceCount, AuditLine])
         loop = asyncio.get_running_loop()
         self._stop = lambda: loop.call_soon_threadsafe(daemon.stop)
         announcing = asyncio.create_task(self._announce(daemon))

@@ -2,7 +2,8 @@
 
 RowhooksError
 ├── UsageError               the command or setting is wrong (exit code 2)
-│   └── SettingsError
+│   ├── SettingsError
+│   └── ConditionsError      a hook's conditions are malformed
 ├── EmbeddedServerError      the embedded PostgreSQL cannot be had or started
 ├── DatabaseError            Postgres refused or could not be reached
 │   ├── ConnectionFailed
@@ -11,6 +12,11 @@ RowhooksError
 ├── NotFound                 a table, job, hook, change or result of that name does not exist
 ├── Conflict                 the thing exists already, or its state forbids the request
 ├── ReceiverError            a receiver class or module cannot be used
+├── ConditionFailed          a hook's conditions cannot be decided for a change
+├── SoftTimeLimitExceeded    raised inside a receiver that has used up its soft time limit
+├── TimeLimitExceeded        a run was ended at its time limit
+├── JobFailed                a receiver has called fail()
+├── RunRevoked               a run was revoked while it went on
 ├── ObjectGone               a row that a receiver wants to save or refresh no longer exists
 └── LeadershipLost           the connection that held the leader lock has ended
 """
@@ -47,6 +53,10 @@ class SettingsError(UsageError):
     """A setting is malformed or unknown."""
 
 
+class ConditionsError(UsageError):
+    """A hook's conditions are malformed."""
+
+
 class EmbeddedServerError(RowhooksError):
     """The embedded PostgreSQL server cannot be had or does not start."""
 
@@ -77,6 +87,35 @@ class Conflict(RowhooksError):
 
 class ReceiverError(RowhooksError):
     """A receiver class or module cannot be used."""
+
+
+class ConditionFailed(RowhooksError):
+    """A hook's conditions cannot be decided for a change: a missing path, unlike types, a regex that takes too long."""
+
+
+class SoftTimeLimitExceeded(RowhooksError):
+    """The receiver has used up its soft time limit; it may clean up and return (Celery's exception of this name)."""
+
+    def __init__(self, message: str = "the soft time limit was used up", *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+
+
+class TimeLimitExceeded(RowhooksError):
+    """The run was ended at its time limit."""
+
+    def __init__(self, message: str = "the run was ended at its time limit", *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+
+
+class JobFailed(RowhooksError):
+    """The receiver has called fail()."""
+
+
+class RunRevoked(RowhooksError):
+    """The run was revoked while it went on."""
+
+    def __init__(self, message: str = "the run was revoked", *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
 
 
 class ObjectGone(RowhooksError):

@@ -1,10 +1,11 @@
-"""Jobs, hooks and tracked tables: the configuration that changes are matched against."""
+"""Tracked tables, hooks and buttons: the configuration that changes and presses are matched against."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from rowhooks.domain.feed import Snapshot
+from rowhooks.domain.job import Job
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,6 @@ class TrackedTable:
 
 
 @dataclass(frozen=True)
-class Job:
-    """A registered receiver class."""
-
-    id: int
-    class_path: str
-    name: str
-    enabled: bool
-    installed: bool
-    enabled_since: Snapshot | None = None
-
-
-@dataclass(frozen=True)
 class Hook:
     """Which tables and actions start which job.
 
@@ -50,6 +39,8 @@ class Hook:
         tables: ids of tracked tables.
         actions: of `create`, `update`, `delete`.
         enabled_since: changes visible in this snapshot came before the hook and start nothing.
+        columns: an update that changes none of these starts nothing; empty: any counts.
+        conditions_json: what must hold of the two rows, as JSON; None: nothing.
     """
 
     id: int
@@ -59,11 +50,22 @@ class Hook:
     tables: frozenset[int]
     actions: frozenset[str]
     enabled_since: Snapshot | None = None
+    columns: frozenset[str] = frozenset()
+    conditions_json: str | None = None
 
     def predates(self, transaction_id: int) -> bool:
         """Say whether a change comes from before the hook, or its job, was enabled."""
         moments = (self.enabled_since, self.job.enabled_since)
         return any(since is not None and since.sees(transaction_id) for since in moments)
+
+
+@dataclass(frozen=True)
+class Button:
+    """A button that starts a job for the row it is pressed on."""
+
+    id: int
+    name: str
+    job: Job
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Configuration:
     tables: dict[int, TrackedTable]
     jobs: tuple[Job, ...]
     hooks: tuple[Hook, ...]
+    buttons: tuple[Button, ...] = ()
 
     def idle_hooks(self) -> list[Hook]:
         """Return the enabled hooks that can start nothing because their job is disabled or not installed."""

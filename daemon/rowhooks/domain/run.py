@@ -1,46 +1,111 @@
-"""A run: one execution of one job for one change, and what became of it."""
+"""A run: one execution of one job for one change or one press, and what became of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.hook import Hook
+from rowhooks.domain.hook import Button, Hook
+from rowhooks.domain.job import Job
 
 PENDING, STARTED, RETRY = "PENDING", "STARTED", "RETRY"
 SUCCESS, FAILURE, REVOKED = "SUCCESS", "FAILURE", "REVOKED"
 
 
 @dataclass(frozen=True)
+class Press:
+    """Somebody pressed a button on a row.
+
+    Args:
+        table_id: rowhooks.tracked_table.id.
+        changed_object_type: `schema.table`.
+        object_id_json: key columns to values.
+        object_repr: what people call the row.
+        db_user: the role that pressed, which cannot be forged.
+        user_name: whom the application named with rowhooks.user, or None.
+    """
+
+    table_id: int
+    changed_object_type: str
+    object_id_json: str
+    object_repr: str
+    db_user: str
+    user_name: str | None = None
+    action: str = "press"
+
+    @cached_property
+    def object_pk(self) -> Any:
+        """The value of the key where it is one column, else key columns to values."""
+        key = json.loads(self.object_id_json)
+        return next(iter(key.values())) if len(key) == 1 else key
+
+
+@dataclass(frozen=True)
 class Run:
-    """One execution of one hook's job for one change.
+    """One execution of one job.
 
     Args:
         id: job_result.id.
         key: stable idempotency key, the same for every attempt and after every crash.
+        cause: what started it.
+        starter: through which hook or button.
         attempt: 1 for the first.
+        retries: how many of the job's own retries have been used up.
+        origin: `change`, `press` or `replay`.
+        original_id: the run that this one repeats.
+        sensitive: nothing of the row's values is kept in logs and results.
     """
 
     id: int
     key: str
-    change: ObjectChange
-    hook: Hook
+    cause: ObjectChange | Press
+    starter: Hook | Button
     attempt: int = 1
+    retries: int = 0
+    origin: str = "change"
+    original_id: int | None = None
+    sensitive: bool = False
 
     @property
-    def lane(self) -> tuple[int, int, str]:
-        """Runs of one lane (hook, table and row) happen one after another, in the order of the changes."""
-        return (self.hook.id, self.change.table_id, self.change.object_id_json)
+    def job(self) -> Job:
+        """What is run."""
+        return self.starter.job
+
+    @property
+    def object_repr(self) -> str | None:
+        """What the row is called in logs and results."""
+        return None if self.sensitive else self.cause.object_repr
+
+    @property
+    def asked_for(self) -> bool:
+        """Whether somebody asked for it by hand: it has been on record from the beginning."""
+        return self.origin != "change" or self.original_id is not None
+
+    @property
+    def row(self) -> tuple[int, str]:
+        """The row it is about: table and key."""
+        return (self.cause.table_id, self.cause.object_id_json)
+
+    @property
+    def lane(self) -> tuple[Any, ...]:
+        """Runs of one lane (hook or button, table and row) happen one after another, in the order of the changes."""
+        return (isinstance(self.starter, Hook), self.starter.id, *self.row)
+
+    def again(self) -> Run:
+        """Return the next attempt, after a retry of the job's own."""
+        return replace(self, attempt=self.attempt + 1, retries=self.retries + 1)
 
     def log_fields(self) -> dict[str, Any]:
         """Return what every log line about this run carries."""
         return {
             "run": self.id,
-            "hook": self.hook.name,
-            "table": self.change.changed_object_type,
-            "object": self.change.object_repr,
+            "hook" if isinstance(self.starter, Hook) else "button": self.starter.name,
+            "table": self.cause.changed_object_type,
+            "object": self.object_repr,
         }
 
 
@@ -61,10 +126,11 @@ class Outcome:
     """What became of a run.
 
     Args:
-        status: SUCCESS or FAILURE; STARTED for a run that is still going on, PENDING for one that waits
-            for its turn.
+        status: SUCCESS or FAILURE; RETRY for one that waits for another attempt, STARTED for one that is still going
+            on, PENDING for one that waits for its turn, REVOKED for one that is not to start any more.
         result_json: what the receiver returned, where JSON can hold it.
         recorded: its result stands already, in the transaction of the receiver's own writes.
+        retry_at: when a run that waits for its retry is due.
     """
 
     run: Run
@@ -77,6 +143,7 @@ class Outcome:
     traceback: str | None = None
     entries: tuple[LogEntry, ...] = ()
     recorded: bool = False
+    retry_at: datetime | None = None
 
 
 def now() -> datetime:

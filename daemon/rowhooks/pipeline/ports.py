@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.hook import Configuration, TrackedTable
+from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import LogEntry, Outcome, Run
+from rowhooks.pipeline.runlog import RunLog
 
 
 class FeedSource(Protocol):
@@ -38,12 +40,22 @@ class ConfigurationSource(Protocol):
 class ResultSink(Protocol):
     """Results and the position, written."""
 
-    async def record(self, outcomes: Sequence[Outcome], position: Position | None) -> None:
-        """Write results, their log entries and the position in one transaction.
+    async def record(
+        self, outcomes: Sequence[Outcome], lines: Sequence[tuple[int, LogEntry]], position: Position | None
+    ) -> None:
+        """Write results, log lines (each with its run's id) and the position in one transaction.
 
         Raises:
             LeadershipLost: another daemon leads; nothing was written.
         """
+        ...
+
+    async def begin(self, runs: Sequence[Run]) -> set[int]:
+        """Mark runs that are on record as STARTED; return the ids of those that were not revoked meanwhile."""
+        ...
+
+    async def revoked(self, run_ids: Collection[int]) -> set[int]:
+        """Return which of these runs have been revoked."""
         ...
 
 
@@ -55,10 +67,18 @@ class ObjectLoader(Protocol):
         ...
 
 
+class UserResolver(Protocol):
+    """Who a run is for."""
+
+    async def resolve(self, pairs: Sequence[tuple[str | None, str]]) -> list[str]:
+        """Return the user for each pair of claimed user (what the application says) and database user."""
+        ...
+
+
 class Workspace(Protocol):
     """What one run has of the database: a session that is opened when it is first used.
 
-    The methods of an asynchronous receiver's workspace return awaitables.
+    The methods of an asynchronous receiver's workspace return awaitables, unless they say otherwise.
     """
 
     @property
@@ -72,7 +92,11 @@ class Workspace(Protocol):
         ...
 
     def attach(self, changed_object: Any) -> None:
-        """Let an object's save(), delete() and refresh_from_db() work on this workspace."""
+        """Let an object's save(), delete() and refresh_from_db() work on this workspace. Never an awaitable."""
+        ...
+
+    def with_session(self, work: Any) -> Any:
+        """Call `work` with the (synchronous) session and return what it returns."""
         ...
 
     def commit(self, outcome: Outcome) -> Any:
@@ -84,19 +108,66 @@ class Workspace(Protocol):
         ...
 
     def rollback(self) -> Any:
-        """Undo what the receiver wrote and give the connection back."""
+        """Undo what the receiver wrote and give the connection back; the session may be used again."""
+        ...
+
+    def cancel(self) -> None:
+        """Ask the server to give up the statement that runs, if one does. Never an awaitable; from any thread."""
+        ...
+
+    def abort(self) -> None:
+        """End the transaction from outside, by its connection. Never an awaitable; from any thread."""
         ...
 
 
 class WorkspaceFactory(Protocol):
     """Makes workspaces."""
 
-    def open(self, run: Run, *, asynchronous: bool) -> Workspace:
+    def open(self, run: Run, user: str, *, asynchronous: bool) -> Workspace:
         """Return a workspace for one attempt of a run; nothing is connected yet."""
         ...
 
     def is_transient(self, error: BaseException) -> bool:
         """Say whether an error may pass by itself: serialization failure, deadlock, lost connection."""
+        ...
+
+
+class Call(Protocol):
+    """A receiver, ready to be run once. Its methods return awaitables where the receiver is asynchronous.
+
+    Args:
+        defines: the life-cycle methods that the receiver's class defines itself.
+    """
+
+    defines: frozenset[str]
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What fail() has noted."""
+        ...
+
+    def run(self) -> Any:
+        """Call the receiver."""
+        ...
+
+    def before_start(self) -> Any:
+        """Call the life-cycle method."""
+        ...
+
+    def on_success(self, value: Any) -> Any:
+        """Call the life-cycle method with what the receiver returned."""
+        ...
+
+    def on_retry(self, error: BaseException) -> Any:
+        """Call the life-cycle method with what the receiver raised."""
+        ...
+
+    def on_failure(self, error: BaseException) -> Any:
+        """Call the life-cycle method with what the receiver raised or fail() noted."""
+        ...
+
+    def after_return(self, status: str, value: Any, error: BaseException | None) -> Any:
+        """Call the life-cycle method with the status and what the receiver returned or raised."""
         ...
 
 
@@ -107,10 +178,18 @@ class ReceiverCatalog(Protocol):
         """Say whether a class's receiver method is `async def`."""
         ...
 
-    def call(self, run: Run, workspace: Workspace, changed_object: Any, entries: list[LogEntry]) -> Any:
-        """Run a fresh receiver; what it logs is appended to `entries`. An awaitable where it is asynchronous."""
+    def options(self, class_path: str) -> JobOptions:
+        """Return how a class's runs are to be run."""
+        ...
+
+    def prepare(self, run: Run, user: str, workspace: Workspace, changed_object: Any, log: RunLog) -> Call:
+        """Make a fresh receiver; what it logs goes to `log`.
+
+        Raises:
+            ReceiverError: the class is not installed here.
+        """
         ...
 
 
 class AlreadyRecorded(Exception):
-    """The run stands on record, by an earlier attempt whose answer was lost or by another leader."""
+    """The run stands on record: by an earlier attempt whose answer was lost, by another leader, or as revoked."""

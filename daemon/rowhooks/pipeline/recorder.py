@@ -1,17 +1,18 @@
-"""Recorder: writes results in groups and moves the position behind what is on record."""
+"""Recorder: writes results and log lines in groups and moves the position behind what is on record."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, PermissionDenied
 from rowhooks.domain.feed import Position
-from rowhooks.domain.run import PENDING, STARTED, Outcome, now
+from rowhooks.domain.run import PENDING, STARTED, LogEntry, Outcome, Run, now
+from rowhooks.pipeline.outcomes import failed
 from rowhooks.pipeline.ports import ResultSink
 from rowhooks.pipeline.progress import Progress, Step
-from rowhooks.pipeline.runner import failed
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,8 @@ GROUP_SIZE = 500
 """Results written in one statement."""
 POSITION_INTERVAL = 0.5
 """Seconds between writes of a position that moved without results."""
+
+Lines = list[tuple[int, LogEntry]]
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,13 @@ class Entry:
 
 
 class Recorder:
-    """Collects outcomes and writes them; there is one writer, so the order is that of `submit`."""
+    """Collects outcomes and lines and writes them; there is one writer, so the order is that of `submit`."""
 
     def __init__(self, sink: ResultSink, progress: Progress) -> None:
         self._sink = sink
         self._progress = progress
         self._waiting: list[Entry] = []
+        self._lines: Lines = []
         self._arrived = asyncio.Event()
         self._stored = progress.position_after([])
         self._writing = asyncio.Lock()
@@ -45,8 +49,15 @@ class Recorder:
 
     def submit(self, outcome: Outcome, step: Step | None) -> None:
         """Take an outcome over; it is on record when its step has moved."""
-        self._waiting.append(Entry(outcome, step))
+        self.add_lines(outcome.run, outcome.entries)
+        self._waiting.append(Entry(replace(outcome, entries=()) if outcome.entries else outcome, step))
         self._arrived.set()
+
+    def add_lines(self, run: Run, entries: Sequence[LogEntry]) -> None:
+        """Take lines over of a run that is on record, or whose outcome is submitted next."""
+        if entries:
+            self._lines += [(run.id, entry) for entry in entries]
+            self._arrived.set()
 
     async def run(self) -> None:
         """Write groups for ever."""
@@ -64,21 +75,36 @@ class Recorder:
         async with self._writing:
             await self._flush()
 
+    async def begin(self, runs: Sequence[Run]) -> set[int]:
+        """Mark runs that are on record as STARTED; return the ids of those that were not revoked meanwhile."""
+        async with self._writing:
+            # That they wait may itself be on its way.
+            await self._flush()
+            return await self._sink.begin(runs)
+
+    async def revoked(self, run_ids: Collection[int]) -> set[int]:
+        """Return which of these runs have been revoked."""
+        async with self._writing:
+            return await self._sink.revoked(run_ids)
+
     async def _flush(self) -> None:
-        while self._waiting or self._progress.position_after([]) != self._stored:
+        while self._waiting or self._lines or self._progress.position_after([]) != self._stored:
             group, self._waiting = self._waiting[:GROUP_SIZE], self._waiting[GROUP_SIZE:]
+            # A line's run comes with it or before it: lines wait until every outcome has been written.
+            lines: Lines = []
             if not self._waiting:
+                lines, self._lines = self._lines, []
                 self._arrived.clear()
             steps = [entry.step for entry in group if entry.step is not None]
             position = self._progress.position_after(steps)
-            await self._write(_unrecorded(group), position if position != self._stored else None)
+            await self._write(_unrecorded(group), lines, position if position != self._stored else None)
             self._stored = position
             self._progress.record(steps)
             self.room.set()
 
-    async def _write(self, outcomes: list[Outcome], position: Position | None) -> None:
+    async def _write(self, outcomes: list[Outcome], lines: Lines, position: Position | None) -> None:
         try:
-            await self._sink.record(outcomes, position)
+            await self._sink.record(outcomes, lines, position)
         except (ConnectionFailed, PermissionDenied):
             raise
         except DatabaseError:
@@ -86,16 +112,25 @@ class Recorder:
             # and again: it is found, and recorded as a failure that says so.
             for outcome in outcomes:
                 await self._write_alone(outcome)
-            await self._sink.record([], position)
+            await self._write_lines(lines)
+            await self._sink.record([], [], position)
 
     async def _write_alone(self, outcome: Outcome) -> None:
         try:
-            await self._sink.record([outcome], None)
+            await self._sink.record([outcome], [], None)
         except (ConnectionFailed, PermissionDenied):
             raise
         except DatabaseError as error:
             logger.exception("the result cannot be recorded as it is", extra=outcome.run.log_fields())
-            await self._sink.record([failed(outcome.run, outcome.started_at or now(), error, [])], None)
+            await self._sink.record([failed(outcome.run, outcome.started_at or now(), error)], [], None)
+
+    async def _write_lines(self, lines: Lines) -> None:
+        try:
+            await self._sink.record([], lines, None)
+        except (ConnectionFailed, PermissionDenied):
+            raise
+        except DatabaseError:
+            logger.exception("%d log lines of runs cannot be recorded, and are lost", len(lines))
 
 
 def _has_ended(outcome: Outcome | None) -> bool:

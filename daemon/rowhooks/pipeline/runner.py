@@ -1,25 +1,28 @@
-"""Runner: opens the receiver's transaction, calls the receiver, and makes the outcome.
+"""Runner: opens the receiver's transaction, calls the receiver and its life cycle, and makes the outcome.
 
-What happens in a run is written once, as a generator of things to do (psycopg's way); one driver does them on the
-event loop for `async def` receivers, the other in a thread for plain ones.
+What happens in an attempt is written once, as a generator of things to do (psycopg's way); one driver does them on the
+event loop for `async def` receivers, the other in a thread for plain ones. The receiver's own code is marked, so that
+it alone can be interrupted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import logging
 import random
-import traceback
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Executor
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
-from rowhooks.domain.errors import ConnectionFailed, ReceiverError
-from rowhooks.domain.run import FAILURE, SUCCESS, LogEntry, Outcome, Run, now
-from rowhooks.pipeline.ports import AlreadyRecorded, ReceiverCatalog, Workspace, WorkspaceFactory
+from rowhooks.domain.errors import ConnectionFailed, ReceiverError, SoftTimeLimitExceeded
+from rowhooks.domain.run import FAILURE, RETRY, REVOKED, SUCCESS, Outcome, Run, now
+from rowhooks.pipeline.interruption import Guard, TaskGuard, ThreadGuard
+from rowhooks.pipeline.outcomes import failed, one_line, succeeded
+from rowhooks.pipeline.ports import AlreadyRecorded, Call, ReceiverCatalog, Workspace, WorkspaceFactory
+from rowhooks.pipeline.runlog import RunLog
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +31,15 @@ TRANSIENT_ATTEMPTS = 5
 TRANSIENT_PAUSE = 0.05
 """Seconds before the second try; doubled each time, with jitter."""
 
-Steps = Generator[Callable[[], Any], Any, Outcome | None]
+
+@dataclass(frozen=True, slots=True)
+class Theirs:
+    """A thing to do in the receiver's own code, where it may be interrupted."""
+
+    work: Callable[[], Any]
+
+
+Steps = Generator[Theirs | Callable[[], Any], Any, Outcome | None]
 
 
 class Runner:
@@ -39,6 +50,7 @@ class Runner:
         workspaces: makes each attempt's session.
         threads: where plain `def` receivers run.
         reload: loads the changed object again before another attempt.
+        clean: blanks secrets in what is stored.
     """
 
     def __init__(
@@ -47,76 +59,206 @@ class Runner:
         workspaces: WorkspaceFactory,
         threads: Executor,
         reload: Callable[[Run], Awaitable[Any]],
+        clean: Callable[[str], str] = str,
     ) -> None:
-        self._receivers = receivers
-        self._workspaces = workspaces
-        self._threads = threads
-        self._reload = reload
+        self.receivers = receivers
+        self.workspaces = workspaces
+        self.threads = threads
+        self.reload = reload
+        self.clean = clean
 
-    async def execute(self, run: Run, changed_object: Any) -> Outcome:
+    def prepare(self, run: Run, user: str) -> Execution:
+        """Return a run that can be executed, and be ended from outside while it is."""
+        return Execution(self, run, user)
+
+
+class Execution:
+    """One run, from its start to its outcome or to its retry."""
+
+    def __init__(self, runner: Runner, run: Run, user: str) -> None:
+        self._runner = runner
+        self._run = run
+        self._user = user
+        self._asynchronous = runner.receivers.is_asynchronous(run.job.class_path)
+        self._options = runner.receivers.options(run.job.class_path)
+        self._guard: Guard = TaskGuard() if self._asynchronous else ThreadGuard()
+        self._workspace: Workspace | None = None
+        self._ended: BaseException | None = None
+        self.log = RunLog(runner.clean)
+        self.started_at = now()
+        self.alive = False
+
+    async def result(self, changed_object: Any) -> Outcome:
         """Run the receiver to its end; whatever it raises is an outcome, not an error."""
-        asynchronous = self._receivers.is_asynchronous(run.hook.job.class_path)
         attempt = 1
         while True:
-            workspace = self._workspaces.open(run, asynchronous=asynchronous)
-            steps = self._steps(run, workspace, changed_object, last=attempt == TRANSIENT_ATTEMPTS)
-            if asynchronous:
-                outcome = await drive_asynchronously(steps)
+            last = attempt == TRANSIENT_ATTEMPTS or self._ended is not None
+            steps = self._steps(changed_object, last=last)
+            self.alive = True
+            if self._asynchronous:
+                outcome = await self._drive_asynchronously(steps)
             else:
-                outcome = await asyncio.get_running_loop().run_in_executor(self._threads, drive, steps)
+                loop = asyncio.get_running_loop()
+                outcome = await loop.run_in_executor(self._runner.threads, self._drive, steps)
             if outcome is not None:
                 return outcome
             await asyncio.sleep(TRANSIENT_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
             attempt += 1
             try:
-                changed_object = await self._reload(run)
+                changed_object = await self._runner.reload(self._run)
             except ConnectionFailed:
                 raise
             except Exception as error:
-                return failed(run, now(), error, [])
+                return self.failed(error)
 
-    def _steps(self, run: Run, workspace: Workspace, changed_object: Any, *, last: bool) -> Steps:
-        """Yield what is to be done; return the outcome, None for another attempt."""
-        started_at = now()
-        entries: list[LogEntry] = []
+    def interrupt(self) -> None:
+        """Raise SoftTimeLimitExceeded inside the receiver."""
+        self._guard.interrupt(SoftTimeLimitExceeded)
+        if self._workspace is not None:
+            # A plain receiver that waits for the server hears of it only when the server answers.
+            self._workspace.cancel()
+
+    def abandon(self, error: BaseException) -> Outcome:
+        """End the run from outside: nothing of its transaction remains, whatever its code still does."""
+        self._ended = error
+        self._guard.close(type(error))
+        if self._workspace is not None:
+            self._workspace.abort()
+        return self.failed(error)
+
+    def failed(self, error: BaseException) -> Outcome:
+        """Return the outcome of a failure, with the lines logged so far."""
+        return failed(
+            self._run, self.started_at, error,
+            entries=self.log.take(), clean=self._runner.clean, sensitive=self._options.has_sensitive_variables,
+        )  # fmt: skip
+
+    def _drive(self, steps: Steps) -> Outcome | None:
+        try:
+            return drive(steps, self._guard)
+        finally:
+            self.alive = False
+
+    async def _drive_asynchronously(self, steps: Steps) -> Outcome | None:
+        try:
+            return await drive_asynchronously(steps, self._guard)
+        finally:
+            self.alive = False
+
+    def _steps(self, changed_object: Any, *, last: bool) -> Steps:
+        """Yield what is to be done; return the outcome, None for another attempt at once."""
+        run = self._run
+        workspace = self._runner.workspaces.open(run, self._user, asynchronous=self._asynchronous)
+        self._workspace = workspace
+        call: Call | None = None
+        done: set[str] = set()
         try:
             workspace.attach(changed_object)
-            value = yield lambda: self._receivers.call(run, workspace, changed_object, entries)
-            outcome = succeeded(run, started_at, value, entries)
-            if workspace.used:
-                yield lambda: workspace.commit(outcome)
-                outcome = succeeded(run, started_at, value, entries, recorded=True)
-            return outcome
+            call = yield Theirs(
+                lambda: self._runner.receivers.prepare(run, self._user, workspace, changed_object, self.log)
+            )
+            assert call is not None
+            value = None
+            yield from _life_cycle(call, done, "before_start")
+            if call.failure is None:
+                value = yield Theirs(call.run)
+            if call.failure is None:
+                yield from _life_cycle(call, done, "on_success", value)
+            if call.failure is not None:
+                yield from _life_cycle(call, done, "on_failure", call.failure)
+            status = SUCCESS if call.failure is None else FAILURE
+            yield from _life_cycle(call, done, "after_return", status, value, call.failure)
+            outcome = self.failed(call.failure) if call.failure is not None else self._succeeded(value)
+            return (yield from self._committed(workspace, outcome))
         except (asyncio.CancelledError, GeneratorExit):
-            yield from self._roll_back(run, workspace)
+            yield from self._roll_back(workspace)
             raise
         except AlreadyRecorded:
             logger.info("the run is on record already; what it wrote now was rolled back", extra=run.log_fields())
-            return succeeded(run, started_at, None, entries, recorded=True)
+            return Outcome(run, REVOKED, self.started_at, now(), recorded=True)
         except BaseException as error:  # a receiver's SystemExit ends its own run and no other
-            yield from self._roll_back(run, workspace)
-            if not last and self._workspaces.is_transient(error):
-                logger.warning("the run is tried again: %s", _one_line(error), extra=run.log_fields())
+            yield from self._roll_back(workspace)
+            if not last and self._runner.workspaces.is_transient(error):
+                logger.warning("the run is tried again: %s", self._line(error), extra=run.log_fields())
                 return None
-            return failed(run, started_at, error, entries)
+            return (yield from self._unsuccessful(workspace, call, done, error))
 
-    @staticmethod
-    def _roll_back(run: Run, workspace: Workspace) -> Generator[Callable[[], Any], Any, None]:
+    def _unsuccessful(self, workspace: Workspace, call: Call | None, done: set[str], error: BaseException) -> Steps:
+        retries = self._options.retries(error, self._run.retries) and self._ended is None
+        if retries:
+            rest: list[tuple[str, tuple[Any, ...]]] = [("on_retry", (error,))]
+        else:
+            rest = [("on_failure", (error,)), ("after_return", (FAILURE, error, error))]
+        for name, arguments in rest:
+            if call is None or name in done or self._ended is not None:
+                continue
+            try:
+                # In a transaction of its own, which is committed with the result.
+                yield from _life_cycle(call, done, name, *arguments)
+            except (asyncio.CancelledError, GeneratorExit):
+                yield from self._roll_back(workspace)
+                raise
+            except BaseException as problem:
+                yield from self._roll_back(workspace)
+                self.log.note("error", f"{name} raised {self._line(problem)}")
+        outcome = self._retried(error) if retries else self.failed(error)
+        try:
+            return (yield from self._committed(workspace, outcome))
+        except AlreadyRecorded:
+            return replace(outcome, recorded=True)
+        except (asyncio.CancelledError, GeneratorExit):
+            yield from self._roll_back(workspace)
+            raise
+        except BaseException as problem:
+            yield from self._roll_back(workspace)
+            self.log.note("error", f"what was written after the failure was rolled back: {self._line(problem)}")
+            return replace(outcome, entries=self.log.take())
+
+    def _line(self, error: BaseException) -> str:
+        name = type(error).__name__
+        return name if self._options.has_sensitive_variables else f"{name}: {one_line(error)}"
+
+    def _retried(self, error: BaseException) -> Outcome:
+        pause = self._options.pause(self._run.retries, random.uniform)
+        self.log.note("warning", f"attempt {self._run.attempt} raised {self._line(error)}; the next in {pause:.1f} s")
+        return replace(self.failed(error), status=RETRY, finished_at=None, retry_at=now() + timedelta(seconds=pause))
+
+    def _succeeded(self, value: Any) -> Outcome:
+        sensitive = self._options.has_sensitive_variables
+        return succeeded(self._run, self.started_at, None if sensitive else value, entries=self.log.take())
+
+    def _committed(self, workspace: Workspace, outcome: Outcome) -> Generator[Callable[[], Any], Any, Outcome]:
+        if not workspace.used:
+            return outcome
+        try:
+            yield lambda: workspace.commit(outcome)
+        except BaseException:
+            self.log.put_back(outcome.entries)
+            raise
+        return replace(outcome, recorded=True, entries=())
+
+    def _roll_back(self, workspace: Workspace) -> Generator[Callable[[], Any], Any, None]:
         if not workspace.used:
             return
         try:
             yield workspace.rollback
         except Exception as error:  # its transaction ends with its connection; what the receiver raised is what counts
-            logger.warning("the run could not be rolled back: %s", _one_line(error), extra=run.log_fields())
+            logger.warning("the run could not be rolled back: %s", self._line(error), extra=self._run.log_fields())
 
 
-def drive(steps: Steps) -> Outcome | None:
+def _life_cycle(call: Call, done: set[str], name: str, *arguments: Any) -> Generator[Theirs, Any, None]:
+    done.add(name)
+    if name in call.defines:
+        yield Theirs(lambda: getattr(call, name)(*arguments))
+
+
+def drive(steps: Steps, guard: Guard) -> Outcome | None:
     """Do the steps of one attempt in this thread."""
     try:
         step = next(steps)
         while True:
             try:
-                answer = step()
+                answer = guard.call(step.work) if isinstance(step, Theirs) else step()
                 if inspect.iscoroutine(answer):
                     answer.close()
                     raise TypeError("a plain receiver returned a coroutine; declare its method with `async def`")
@@ -129,13 +271,13 @@ def drive(steps: Steps) -> Outcome | None:
         return outcome
 
 
-async def drive_asynchronously(steps: Steps) -> Outcome | None:
+async def drive_asynchronously(steps: Steps, guard: Guard) -> Outcome | None:
     """Do the steps of one attempt on the event loop."""
     try:
         step = next(steps)
         while True:
             try:
-                answer = step()
+                answer = guard.call(step.work) if isinstance(step, Theirs) else step()
                 if inspect.isawaitable(answer):
                     answer = await answer
             except BaseException as error:
@@ -156,48 +298,3 @@ def _own(error: BaseException) -> BaseException:
     mistaken = ReceiverError(f"the receiver raised {type(error).__name__} by itself")
     mistaken.__cause__ = error
     return mistaken
-
-
-def succeeded(
-    run: Run, started_at: datetime, value: Any, entries: list[LogEntry], *, recorded: bool = False
-) -> Outcome:
-    """Return the outcome of a receiver that returned; its value is kept where JSON can hold it."""
-    try:
-        result = None if value is None else json.dumps(value, allow_nan=False, ensure_ascii=False)
-    except Exception:  # a value's own methods may raise anything
-        logger.info("the receiver's return value is not kept: JSON cannot hold it", extra=run.log_fields())
-        result = None
-    return Outcome(run, SUCCESS, started_at, now(), result, entries=tuple(entries), recorded=recorded)
-
-
-def failed(run: Run, started_at: datetime, error: BaseException, entries: list[LogEntry]) -> Outcome:
-    """Return the outcome of a receiver that raised."""
-    return Outcome(
-        run,
-        FAILURE,
-        started_at,
-        now(),
-        exception_type=f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
-        exception_message=_message(error),
-        traceback=_traceback(error),
-        entries=tuple(entries),
-    )
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as problem:  # an exception's own __str__ may fail
-        return f"(its message cannot be shown: {type(problem).__name__})"
-
-
-def _traceback(error: BaseException) -> str:
-    try:
-        return "".join(traceback.format_exception(error))
-    except Exception as problem:  # a SyntaxError with odd arguments cannot be formatted
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        return f"{frames}{type(error).__name__} (it cannot be shown: {type(problem).__name__})"
-
-
-def _one_line(error: BaseException) -> str:
-    return (_message(error).strip() or type(error).__name__).splitlines()[0]

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.errors import JobFailed
 
 if TYPE_CHECKING:
     from rowhooks.receivers.logger import RunLogger
+    from rowhooks.receivers.user import User
 
 
 @dataclass(frozen=True)
@@ -26,18 +28,23 @@ class JobResult:
     attempt: int
 
 
-class JobHookReceiver:
-    """Base of receivers that run when a row of a tracked table has changed (Nautobot's JobHookReceiver).
+class Receiver:
+    """What hook receivers and button receivers have in common (Nautobot's BaseJob).
 
-    Subclasses define `receive_job_hook`, plain or `async def`. A fresh instance is made for each run.
+    A fresh instance is made for each attempt of a run. The life-cycle methods have Celery's arguments, as in Nautobot:
+    `task_id` is the run's key, `args` is empty, `kwargs` is what `run` is called with. In a plain receiver they are
+    plain methods, in an `async def` receiver they may be either.
     """
 
     logger: RunLogger
+    user: User
     job_result: JobResult
     _open_session: Any
+    _changed_object: Any = None
+    _failure: JobFailed | None = None
 
     class Meta:
-        """`name`, `grouping` and `description` of the job, as people see them."""
+        """How the job is shown and run; times in seconds. See docs/receivers.md for each."""
 
         name: ClassVar[str] = ""
         grouping: ClassVar[str] = ""
@@ -52,13 +59,49 @@ class JobHookReceiver:
         """
         return self._open_session()
 
+    def fail(self, message: object, *args: object, **kwargs: Any) -> None:
+        """Note that the run has failed, and go on (Nautobot's `fail`): its writes are kept, its status is FAILURE.
+
+        In `before_start` it keeps the receiver from being called.
+
+        Args:
+            message: logged with level `failure`; the first one becomes the result's exception message.
+            args: what a message with `%` is filled with.
+            kwargs: as for the logger.
+        """
+        self.logger.failure(message, *args, **kwargs)
+        if self._failure is None:
+            self._failure = JobFailed(str(message) % args if args else str(message))
+
+    def before_start(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Be called before the receiver."""
+
+    def on_success(self, retval: Any, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Be called when the receiver has returned, in its transaction."""
+
+    def on_retry(self, exc: Any, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], einfo: Any) -> Any:
+        """Be called when the receiver has raised and is to be run again; in a transaction of its own."""
+
+    def on_failure(self, exc: Any, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], einfo: Any) -> Any:
+        """Be called when the receiver has raised, in a transaction of its own, or has called `fail`, in the run's."""
+
+    def after_return(
+        self, status: str, retval: Any, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], einfo: Any
+    ) -> Any:
+        """Be called last, with the status and what the receiver returned or raised."""
+
+
+class JobHookReceiver(Receiver):
+    """Base of receivers that run when a row of a tracked table has changed (Nautobot's JobHookReceiver).
+
+    Subclasses define `receive_job_hook`, plain or `async def`.
+    """
+
     def run(self, object_change: ObjectChange) -> Any:
         """Call `receive_job_hook`; this is what the daemon calls."""
         return self.receive_job_hook(
             change=object_change, action=object_change.action, changed_object=self._changed_object
         )
-
-    _changed_object: Any = None
 
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
         """React to a change.
@@ -72,3 +115,31 @@ class JobHookReceiver:
             Anything; kept in the result where JSON can hold it.
         """
         raise NotImplementedError(f"{type(self).__qualname__} must define receive_job_hook")
+
+
+class JobButtonReceiver(Receiver):
+    """Base of receivers that run when somebody presses a button on a row (Nautobot's JobButtonReceiver).
+
+    Subclasses define `receive_job_button`, plain or `async def`. `self.user` is who pressed. What it writes is captured
+    and starts hooks, like anybody's changes.
+    """
+
+    def run(self, object_pk: Any, object_model_name: str) -> Any:
+        """Call `receive_job_button` with the row; this is what the daemon calls.
+
+        Args:
+            object_pk: the value of the row's key; key columns to values where there are several.
+            object_model_name: `schema.table`.
+        """
+        return self.receive_job_button(obj=self._changed_object)
+
+    def receive_job_button(self, obj: Any) -> Any:
+        """React to a press.
+
+        Args:
+            obj: the row as it is now.
+
+        Returns:
+            Anything; kept in the result where JSON can hold it.
+        """
+        raise NotImplementedError(f"{type(self).__qualname__} must define receive_job_button")

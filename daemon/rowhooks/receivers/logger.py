@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rowhooks.domain.run import LogEntry
+from rowhooks.pipeline.runlog import RunLog
 
 SUCCESS = 25
 FAILURE = 35
@@ -37,12 +38,12 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
     Args:
         class_path: module.Class of the receiver.
         fields: what every line carries in the daemon's own log.
-        entries: where the run's lines are collected.
+        log: where the run's lines are collected.
     """
 
-    def __init__(self, class_path: str, fields: Mapping[str, Any], entries: list[LogEntry]) -> None:
+    def __init__(self, class_path: str, fields: Mapping[str, Any], log: RunLog) -> None:
         super().__init__(logging.getLogger(f"{JOBS_LOGGER}.{class_path}"), fields)
-        self._entries = entries
+        self._run_log = log
         self._level = logging.DEBUG
 
     def setLevel(self, level: int | str) -> None:  # noqa: N802  (the name is logging's)
@@ -76,7 +77,7 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         """Add the run's fields to a line."""
         given = dict(kwargs.get("extra") or {})
         subject = given.pop("object", None)
-        own = {"rowhooks_entries": self._entries, "rowhooks_object": subject}
+        own = {"rowhooks_log": self._run_log, "rowhooks_object": subject}
         kwargs["extra"] = {**given, **(self.extra or {}), **own}
         return msg, kwargs
 
@@ -85,14 +86,14 @@ class EntryHandler(logging.Handler):
     """Puts receivers' lines into their run's log."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Append one line to the entries of the run it belongs to."""
-        entries = getattr(record, "rowhooks_entries", None)
-        if entries is None or getattr(record, "skip_db_logging", False):
+        """Add one line to the log of the run it belongs to."""
+        log = getattr(record, "rowhooks_log", None)
+        if log is None or getattr(record, "skip_db_logging", False):
             return
         try:
-            entries.append(_entry(record))
-        except Exception:  # what a line's arguments do when they are formatted must not fail the run
-            self.handleError(record)
+            log.add(_entry(record))
+        except Exception as error:  # what a line's arguments do when they are formatted must not fail the run
+            log.note("warning", f"a line of {record.pathname}:{record.lineno} cannot be shown: {type(error).__name__}")
 
 
 def _entry(record: logging.LogRecord) -> LogEntry:

@@ -3,33 +3,54 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rowhooks.domain.errors import ReceiverError
-from rowhooks.domain.run import LogEntry, Run
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.errors import ObjectGone, ReceiverError
+from rowhooks.domain.job import JobEntry, JobOptions
+from rowhooks.domain.permissions import PermissionBackend
+from rowhooks.domain.run import Run
 from rowhooks.pipeline.ports import Workspace
-from rowhooks.receivers.base import JobHookReceiver, JobResult
+from rowhooks.pipeline.runlog import RunLog
+from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver, JobResult, Receiver
+from rowhooks.receivers.call import ReceiverCall
 from rowhooks.receivers.logger import RunLogger
+from rowhooks.receivers.meta import Meta
+from rowhooks.receivers.user import User
 
-_registered: list[type[JobHookReceiver]] = []
-_SIGNATURE = "def receive_job_hook(self, change, action, changed_object): ..."
+logger = logging.getLogger(__name__)
+
+ReceiverClass = type[JobHookReceiver] | type[JobButtonReceiver]
+
+# Per kind: the method, the arguments it is called with, by keyword, and those of run().
+_KINDS: dict[str, tuple[Any, str, tuple[str, ...], tuple[str, ...]]] = {
+    "hook": (JobHookReceiver, "receive_job_hook", ("change", "action", "changed_object"), ("object_change",)),
+    "button": (JobButtonReceiver, "receive_job_button", ("obj",), ("object_pk", "object_model_name")),
+}
+# The arguments of the life-cycle methods, by place.
+_LIFE_CYCLE = {"before_start": 3, "on_success": 4, "on_retry": 5, "on_failure": 5, "after_return": 6}
+
+_NOT_ONE = "register_jobs({!r}): not a JobHookReceiver or JobButtonReceiver class"
+
+_registered: list[ReceiverClass] = []
 
 
-def register_jobs(*classes: type[JobHookReceiver]) -> None:
+def register_jobs(*classes: ReceiverClass) -> None:
     """Make receiver classes known; called at the end of a receivers' module.
 
     Raises:
-        ReceiverError: one of them is not a receiver class, does not define its method, or not with the arguments it
-            is called with (by keyword); names file and line.
+        ReceiverError: one of them is not a receiver class, does not define its method, not with the arguments it is
+            called with (by keyword), or says something in its Meta that cannot be; names file and line.
     """
     for cls in classes:
         _check(cls)
     _registered.extend(classes)
 
 
-def take_registered() -> list[type[JobHookReceiver]]:
+def take_registered() -> list[ReceiverClass]:
     """Return the classes registered since the last call."""
     taken = list(_registered)
     _registered.clear()
@@ -37,23 +58,61 @@ def take_registered() -> list[type[JobHookReceiver]]:
 
 
 def _check(cls: Any) -> None:
-    if not (isinstance(cls, type) and issubclass(cls, JobHookReceiver)):
-        raise ReceiverError(f"register_jobs({cls!r}): not a JobHookReceiver class")
-    if cls.receive_job_hook is JobHookReceiver.receive_job_hook and cls.run is JobHookReceiver.run:
+    kind = _kind(cls)
+    base, method, arguments, run_arguments = _KINDS[kind]
+    overrides_run = cls.run is not base.run
+    if getattr(cls, method) is getattr(base, method) and not overrides_run:
         raise ReceiverError(
-            f"{class_path(cls)} ({_place(cls)}) does not define receive_job_hook",
-            hint=_SIGNATURE,
+            f"{class_path(cls)} ({_place(cls)}) does not define {method}", hint=_signature(method, arguments)
         )
+    name, expected = ("run", run_arguments) if overrides_run else (method, arguments)
     try:
-        if cls.run is JobHookReceiver.run:
-            inspect.signature(cls.receive_job_hook).bind(None, change=None, action=None, changed_object=None)
-        else:
-            inspect.signature(cls.run).bind(None, object_change=None)
+        inspect.signature(getattr(cls, name)).bind(None, **dict.fromkeys(expected))
     except TypeError as error:
         raise ReceiverError(
-            f"{class_path(cls)} ({_place(cls)}) cannot be called as it is: {error}",
-            hint=_SIGNATURE if cls.run is JobHookReceiver.run else "def run(self, object_change): ...",
+            f"{class_path(cls)} ({_place(cls)}) cannot be called as it is: {error}", hint=_signature(name, expected)
         ) from error
+    for name in _defined(cls):
+        expected = tuple(inspect.signature(getattr(Receiver, name)).parameters)[1:]
+        try:
+            inspect.signature(getattr(cls, name)).bind(None, *expected)
+        except TypeError as error:
+            raise ReceiverError(
+                f"{class_path(cls)} ({_place(cls)}): {name} cannot be called as it is: {error}",
+                hint=_signature(name, expected),
+            ) from error
+        if inspect.iscoroutinefunction(getattr(cls, name)) and not _is_asynchronous(cls, method):
+            raise ReceiverError(
+                f"{class_path(cls)} ({_place(cls)}): {name} is `async def`, but the receiver is plain",
+                hint=f"declare {method} with `async def`, or {name} without",
+            )
+    Meta(cls)
+
+
+def _kind(cls: Any) -> str:
+    if not isinstance(cls, type):
+        raise ReceiverError(_NOT_ONE.format(cls))
+    kinds = [kind for kind, (base, *_) in _KINDS.items() if issubclass(cls, base)]
+    if not kinds:
+        raise ReceiverError(_NOT_ONE.format(cls))
+    if len(kinds) > 1:
+        raise ReceiverError(
+            f"{class_path(cls)} ({_place(cls)}) is a hook receiver and a button receiver at once",
+            hint="make two classes; what they share may stand in a base of both",
+        )
+    return kinds[0]
+
+
+def _signature(name: str, arguments: tuple[str, ...]) -> str:
+    return f"def {name}({', '.join(('self', *arguments))}): ..."
+
+
+def _defined(cls: type) -> list[str]:
+    return [name for name in _LIFE_CYCLE if getattr(cls, name) is not getattr(Receiver, name)]
+
+
+def _is_asynchronous(cls: Any, method: str) -> bool:
+    return inspect.iscoroutinefunction(getattr(cls, method)) or inspect.iscoroutinefunction(cls.run)
 
 
 def _place(cls: type) -> str:
@@ -70,38 +129,61 @@ def class_path(cls: type) -> str:
 
 @dataclass(frozen=True)
 class RegisteredJob:
-    """A receiver class as the database is to know it."""
+    """A receiver class: as the database is to know it, and as it is run."""
 
-    class_path: str
-    name: str
-    grouping: str
-    description: str
-    cls: type[JobHookReceiver] = field(compare=False)
-    asynchronous: bool = False
+    entry: JobEntry
+    cls: ReceiverClass = field(compare=False)
+    meta: Meta = field(compare=False)
+    asynchronous: bool
+    defines: frozenset[str]
+
+    @property
+    def class_path(self) -> str:
+        """`module.Class`."""
+        return self.entry.class_path
 
 
-def describe(cls: type[JobHookReceiver]) -> RegisteredJob:
+def describe(cls: ReceiverClass) -> RegisteredJob:
     """Return what a class says of itself."""
-    meta = getattr(cls, "Meta", None)
-
-    def said(what: str) -> str:
-        return str(getattr(meta, what, "") or "")
-
-    return RegisteredJob(
+    kind, meta = _kind(cls), Meta(cls)
+    entry = JobEntry(
         class_path=class_path(cls),
-        name=said("name") or cls.__name__,
-        grouping=said("grouping"),
-        description=said("description") or inspect.cleandoc(cls.__doc__ or "").partition("\n")[0],
-        cls=cls,
-        asynchronous=inspect.iscoroutinefunction(cls.receive_job_hook) or inspect.iscoroutinefunction(cls.run),
+        kind=kind,
+        name=meta.name,
+        grouping=meta.grouping,
+        description=meta.description,
+        hidden=meta.hidden,
+        meta=meta.as_json(),
     )
+    return RegisteredJob(entry, cls, meta, _is_asynchronous(cls, _KINDS[kind][1]), frozenset(_defined(cls)))
 
 
 class Catalog:
-    """The receiver classes of this daemon, by class path."""
+    """The receiver classes of this daemon, by class path.
 
-    def __init__(self, classes: list[type[JobHookReceiver]]) -> None:
+    Args:
+        classes: what was registered.
+        broken_modules: modules that could not be imported, whose classes may only be missing for now.
+        permissions: answers what users may do.
+        soft_time_limit: for classes that do not say; seconds, None for none.
+        time_limit: the same.
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[ReceiverClass],
+        *,
+        broken_modules: tuple[str, ...] = (),
+        permissions: PermissionBackend | None = None,
+        soft_time_limit: float | None = None,
+        time_limit: float | None = None,
+    ) -> None:
         self._jobs = {job.class_path: job for job in map(describe, classes)}
+        self._options = {path: job.meta.options(soft_time_limit, time_limit) for path, job in self._jobs.items()}
+        self.broken_modules = broken_modules
+        self.permissions = permissions or PermissionBackend()
+        for path, job in self._jobs.items():
+            _warn(path, job.meta, self._options[path])
 
     def __iter__(self) -> Iterator[RegisteredJob]:
         return iter(self._jobs.values())
@@ -114,20 +196,48 @@ class Catalog:
         job = self._jobs.get(class_path)
         return job is not None and job.asynchronous
 
-    def call(self, run: Run, workspace: Workspace, changed_object: Any, entries: list[LogEntry]) -> Any:
-        """Run a fresh receiver; what it logs is appended to `entries`. An awaitable where it is asynchronous.
+    def options(self, class_path: str) -> JobOptions:
+        """Return how a class's runs are to be run."""
+        return self._options.get(class_path, _NO_OPTIONS)
+
+    def prepare(self, run: Run, user: str, workspace: Workspace, changed_object: Any, log: RunLog) -> ReceiverCall:
+        """Make a fresh receiver; what it logs goes to `log`.
 
         Raises:
             ReceiverError: the class is not installed here.
+            ObjectGone: the row on which the button was pressed no longer exists.
         """
-        job = self._jobs.get(run.hook.job.class_path)
+        path = run.job.class_path
+        job = self._jobs.get(path)
         if job is None:
-            raise ReceiverError(
-                f"{run.hook.job.class_path} is not installed in this daemon", hint="add its module to rowhooks.toml"
-            )
+            raise ReceiverError(f"{path} is not installed in this daemon", hint="add its module to rowhooks.toml")
+        kwargs: dict[str, Any]
+        if isinstance(run.cause, ObjectChange):
+            kwargs = {"object_change": run.cause.copy()}
+        elif changed_object is None:
+            raise ObjectGone(f"{run.cause.changed_object_type} {run.cause.object_id_json} no longer exists")
+        else:
+            kwargs = {"object_pk": run.cause.object_pk, "object_model_name": run.cause.changed_object_type}
         receiver = job.cls()
-        receiver.logger = RunLogger(job.class_path, run.log_fields(), entries)
+        receiver.logger = RunLogger(path, run.log_fields(), log)
+        receiver.user = User(user, self.permissions, workspace.with_session, asynchronous=job.asynchronous)
         receiver.job_result = JobResult(run.id, run.key, run.attempt)
         receiver._open_session = lambda: workspace.session  # noqa: SLF001
         receiver._changed_object = changed_object  # noqa: SLF001
-        return receiver.run(object_change=run.change.copy())
+        return ReceiverCall(receiver, job.defines, run.key, kwargs)
+
+
+_NO_OPTIONS = JobOptions()
+
+
+def _warn(path: str, meta: Meta, options: JobOptions) -> None:
+    if meta.approval_required:
+        logger.warning("%s: Meta.approval_required is ignored: hooks and buttons start without approval", path)
+    soft, hard = options.soft_time_limit, options.time_limit
+    if soft is not None and hard is not None and hard <= soft:
+        logger.warning(
+            "%s: the time limit of %s s is not above the soft one of %s s: the run ends without warning",
+            path,
+            hard,
+            soft,
+        )

@@ -1,0 +1,389 @@
+"""One leadership: puts the pipeline together, from connecting to the loss of a connection or the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost, ReceiverError
+from rowhooks.domain.hook import Configuration
+from rowhooks.domain.run import Run, now
+from rowhooks.pipeline.listener import Bell
+from rowhooks.pipeline.matcher import Matcher
+from rowhooks.pipeline.outcomes import failed
+from rowhooks.pipeline.progress import Progress
+from rowhooks.pipeline.reader import Part, Reader
+from rowhooks.pipeline.recorder import Recorder
+from rowhooks.pipeline.runner import Runner
+from rowhooks.pipeline.scheduler import Scheduler
+from rowhooks.postgres import leadership
+from rowhooks.postgres.configuration import PostgresConfiguration
+from rowhooks.postgres.connect import Target, connect
+from rowhooks.postgres.feed import PostgresFeed
+from rowhooks.postgres.objects import PostgresObjects
+from rowhooks.postgres.results import PostgresResults
+from rowhooks.postgres.schema import check_schema
+from rowhooks.postgres.sessions import MOST_ABANDONED, Workspaces
+from rowhooks.postgres.unfinished import TakenUp, Unfinished
+from rowhooks.postgres.values import RowDecoder
+from rowhooks.receivers.registry import Catalog
+from rowhooks.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+STANDBY_INTERVAL = 0.5
+"""Seconds between a standby's attempts to take the lead."""
+PROBE_TIMEOUT = 10.0
+ABANDON_AFTER = 5.0
+"""Seconds that running receivers get when the connection was lost; what they do then is fenced off."""
+EXTEND_INTERVAL = 60.0
+MOST_WAITING = 50_000
+"""Runs kept in memory while they wait for their turn; beyond it nothing more is read."""
+LONGEST_TURN = 0.02
+"""Seconds of matching after which others on the event loop have their turn."""
+PRUNE_INTERVAL = 600.0
+PRUNE_BATCH = 5000
+"""Results deleted in one transaction."""
+ASKED_FOR_INTERVAL = 0.5
+"""Seconds between looks for what was asked for by hand, while the feed keeps the leader busy."""
+
+
+class Lead:
+    """One leadership (or one wait for it): from connecting to the loss of a connection or the end.
+
+    Everything in it is made anew for the next one, which starts from the stored position; what was on its way and not
+    on record is read again, and what an abandoned receiver still does is fenced off by the lease.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        clean: Callable[[str], str],
+        target: Target,
+        listen_target: Target,
+        stopping: asyncio.Event,
+        ready: asyncio.Event,
+    ) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._clean = clean
+        self._target = target
+        self._listen_target = listen_target
+        self._stopping = stopping
+        self._ready = ready
+        self._lease = uuid.uuid4()
+        self._bell = Bell(settings.poll_interval)
+        self._decoder = RowDecoder()
+        self._lost = asyncio.Event()
+        self._ids: list[int] = []
+        self._idle_hooks: set[str] = set()
+        self.was_ready = False
+        self.late = 0
+
+    async def run(self) -> int:
+        """Wait for the lead, take it, and work until told to stop; return how many receivers were left behind."""
+        async with contextlib.AsyncExitStack() as stack:
+            control = await stack.enter_async_context(_connected(self._listen_target))
+            await check_schema(control)
+            await leadership.listen(control, self._bell.ring, self._lost.set)
+            if not await self._wait_for_lead(control):
+                return 0
+            feed_connection = await stack.enter_async_context(_connected(self._target))
+            record_connection = await stack.enter_async_context(_connected(self._target))
+            await self._set_up(stack, feed_connection, record_connection)
+            return await self._work(control)
+
+    async def _wait_for_lead(self, control: Any) -> bool:
+        said = False
+        while not await leadership.try_to_lead(control):
+            if not said:
+                logger.info("standing by: another daemon leads %s", self._target.label)
+                said = True
+            await first_of(self._stopping.wait(), asyncio.sleep(STANDBY_INTERVAL))
+            if self._stopping.is_set():
+                return False
+        return True
+
+    async def _set_up(self, stack: contextlib.AsyncExitStack, feed_connection: Any, record_connection: Any) -> None:
+        settings = self._settings
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        self._leadership = await leadership.take_over(feed_connection, self._lease, name)
+        if not self._leadership.same_cluster:
+            waiting = await leadership.resume_after_restore(feed_connection)
+            logger.warning("this log was restored from another cluster; %d changes wait to be dealt with", waiting)
+            self._leadership = await leadership.take_over(feed_connection, self._lease, name)
+        await self._extend_log()
+
+        # The scheduler keeps to the limit; a thread that hangs for good must not take a place in it.
+        threads = ThreadPoolExecutor(settings.threads + MOST_ABANDONED, thread_name_prefix="receiver")
+        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+        workspaces = Workspaces(
+            self._target, self._lease, threads=settings.threads, async_connections=settings.async_connections
+        )
+        stack.push_async_callback(workspaces.close)
+
+        self._feed_connection = feed_connection
+        self._configurations = PostgresConfiguration(feed_connection)
+        self._feed = PostgresFeed(feed_connection, self._decoder)
+        self._unfinished = Unfinished(feed_connection, self._feed, self._lease, self._leadership.installation)
+        self._results = PostgresResults(record_connection, self._lease)
+        self._progress = Progress(self._leadership.position)
+        self._recorder = Recorder(self._results, self._progress)
+        # A pool of its own: receivers that hold all of theirs must not keep other runs from being started.
+        loader = PostgresObjects(self._target, self._catalog.permissions)
+        stack.push_async_callback(loader.close)
+        self._runner = Runner(self._catalog, workspaces, threads, lambda run: self._scheduler.reload(run), self._clean)
+        self._scheduler = Scheduler(
+            self._runner, self._recorder, loader, loader, self._catalog, tasks=settings.tasks, threads=settings.threads
+        )
+        self._reader = Reader(self._feed, self._leadership.position, settings.batch_size, self._configure)
+
+        disabled = await self._configurations.sync_jobs(
+            [job.entry for job in self._catalog], self._catalog.broken_modules
+        )
+        for what in disabled:
+            logger.warning("%s was disabled: its job is no longer in the code", what)
+        self._undeclared: list[str] = []
+        await self._declare_hooks()
+        self._configuration = Configuration(0, {}, (), ())
+        self._matcher = Matcher(self._configuration)
+        await self._configure(-1)
+        await self._adopt()
+
+    async def _work(self, control: Any) -> int:
+        settings = self._settings
+        self.was_ready = True
+        self._ready.set()
+        logger.info(
+            "ready: %s; %d tables, %d jobs, %d hooks", self._target.label, len(self._configuration.tables),
+            len(self._catalog), sum(hook.enabled for hook in self._configuration.hooks),
+        )  # fmt: skip
+        running = [
+            self._recorder.run(),
+            self._scheduler.dispatch(),
+            self._scheduler.sweep(),
+            self._scheduler.watch_revocations(),
+            self._watch(control),
+            _forever(EXTEND_INTERVAL, self._extend_log),
+            _forever(PRUNE_INTERVAL, self._prune_results),
+        ]
+        async with _tasks(running) as background:
+            async with _tasks([self._read(), self._told_to_stop()]) as foreground:
+                done, _ = await asyncio.wait({*background, *foreground}, return_when=asyncio.FIRST_COMPLETED)
+            # The reader has ended: what comes after this must not be started any more.
+            problem = next((task.exception() for task in done if task.exception() is not None), None)
+            if problem is not None:
+                self.late = await self._scheduler.finish(ABANDON_AFTER)
+                await self._save_what_can_be_saved()
+                raise problem
+            logger.info("stopping: %d receivers run", self._scheduler.running)
+            self.late = await self._scheduler.finish(settings.grace_period)
+            await self._recorder.flush()
+        logger.info("stopped")
+        return self.late
+
+    async def _save_what_can_be_saved(self) -> None:
+        # Perhaps only another connection was lost. What cannot be recorded is run again, so it is worth a try.
+        try:
+            async with asyncio.timeout(ABANDON_AFTER):
+                await self._recorder.flush()
+        except (DatabaseError, LeadershipLost, TimeoutError) as error:
+            logger.info("the last results were not recorded, their runs come again: %s", error)
+
+    async def _told_to_stop(self) -> None:
+        await self._stopping.wait()
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        looked = 0.0
+        while True:
+            self._bell.answer()
+            part = await self._reader.next_part()
+            if part is not None:
+                await self._submit(part)
+            if part is None or loop.time() - looked > ASKED_FOR_INTERVAL:
+                taken = await self._take_up_asked_for()
+                looked = loop.time()
+                if part is None and not taken:
+                    await self._rest()
+                    continue
+            while self._is_full():
+                self._recorder.room.clear()
+                await self._recorder.room.wait()
+
+    async def _rest(self) -> None:
+        if self._has_enough():
+            # More may have been asked for than was taken up.
+            self._recorder.room.clear()
+            await first_of(self._bell.wait(), self._recorder.room.wait())
+        else:
+            await self._bell.wait()
+
+    def _has_enough(self) -> bool:
+        return self._scheduler.waiting >= 2 * self._settings.batch_size
+
+    def _is_full(self) -> bool:
+        return self._progress.open_changes > self._settings.batch_size or self._scheduler.waiting > MOST_WAITING
+
+    async def _submit(self, part: Part) -> None:
+        on_record: set[tuple[int, int]] = set()
+        doubtful = [change.id for change, _ in part.changes if change.id <= self._leadership.last_recorded]
+        if doubtful:
+            on_record = await leadership.runs_on_record(self._feed_connection, doubtful)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for change, position in part.changes:
+            if loop.time() - began > LONGEST_TURN:
+                # Conditions take what time they take; the others on the event loop must not wait for a whole part.
+                await asyncio.sleep(0)
+                began = loop.time()
+            hooks = [hook for hook in self._matcher.match(change) if (change.id, hook.id) not in on_record]
+            step = self._progress.add(position, len(hooks))
+            for hook in hooks:
+                self._scheduler.submit(
+                    Run(await self._next_id(), self._unfinished.key(change, hook), change, hook), step
+                )
+        self._progress.add(part.end, 0)
+
+    async def _next_id(self) -> int:
+        if not self._ids:
+            self._ids = (await leadership.reserve_result_ids(self._feed_connection, self._settings.batch_size))[::-1]
+        return self._ids.pop()
+
+    async def _configure(self, version: int) -> None:
+        if version == self._configuration.version:
+            return
+        if self._undeclared:
+            # A table may have been tracked for which a declared hook waits.
+            await self._declare_hooks()
+        self._configuration = await self._configurations.load()
+        self._matcher = Matcher(self._configuration, self._matcher)
+        self._decoder.learn(self._configuration.tables)
+        self._feed.tables = self._scheduler.tables = self._configuration.tables
+        idle = {hook.name: hook for hook in self._configuration.idle_hooks()}
+        for name in idle.keys() - self._idle_hooks:
+            job = idle[name].job
+            what, way_out = (
+                ("disabled", f"rowhooks jobs enable {job.class_path}")
+                if job.installed
+                else ("not installed", "add its module to rowhooks.toml, or disable the hook")
+            )
+            logger.warning("hook %s starts nothing: its job %s is %s (%s)", name, job.class_path, what, way_out)
+        self._idle_hooks = set(idle)
+
+    async def _declare_hooks(self) -> None:
+        """Bring the hooks that receivers declare into the database; say what stands in the way, once each."""
+        problems = await self._configurations.sync_hooks(
+            [(job.class_path, hook) for job in self._catalog for hook in job.meta.hooks]
+        )
+        for problem in problems:
+            if problem not in self._undeclared:
+                logger.warning("%s", problem)
+        self._undeclared = problems
+
+    async def _adopt(self) -> None:
+        adopted = await self._unfinished.adopt(self._configuration)
+        await self._submit_taken_up(adopted)
+        if adopted:
+            logger.info("%d unfinished runs of an earlier leader were taken over", len(adopted))
+
+    async def _take_up_asked_for(self) -> bool:
+        """Take up what was asked for by hand; say whether more may wait."""
+        # They are on record, and need no place in memory before their turn.
+        if self._has_enough() or not await self._unfinished.is_asked_for():
+            return False
+        # A button may have been made and pressed since the last look.
+        await self._configure((await self._feed.look())[1])
+        taken_up = await self._unfinished.claim(self._configuration, self._settings.batch_size)
+        await self._submit_taken_up(taken_up)
+        return bool(taken_up)
+
+    async def _submit_taken_up(self, taken_up: list[TakenUp]) -> None:
+        lost = [one.result_id for one in taken_up if one.run is None]
+        if lost:
+            logger.warning("%d runs cannot be run any more: their hook, button or change is gone", len(lost))
+            await self._unfinished.revoke(lost)
+        for one in taken_up:
+            if one.run is None:
+                continue
+            job = one.run.job
+            if one.run.asked_for and not (job.enabled and job.installed):
+                problem = ReceiverError(f"job {job.class_path} is {'disabled' if job.installed else 'not installed'}")
+                self._recorder.submit(failed(one.run, now(), problem), None)
+            else:
+                self._scheduler.submit(one.run, None, due=one.due)
+
+    async def _watch(self, control: Any) -> None:
+        """Notice that the connection with the leader lock has ended, also when its peer died silently."""
+        while True:
+            await first_of(self._lost.wait(), asyncio.sleep(self._settings.poll_interval))
+            if self._lost.is_set():
+                raise ConnectionFailed("the listening connection was lost")
+            await leadership.probe(control, PROBE_TIMEOUT)
+
+    async def _prune_results(self) -> None:
+        if not self._settings.result_retention:
+            return
+        try:
+            async with _connected(self._target) as connection:
+                count = await leadership.prune_results(
+                    connection, timedelta(days=self._settings.result_retention), PRUNE_BATCH
+                )
+        except DatabaseError as error:
+            logger.warning("old results could not be pruned: %s", error.message)
+        else:
+            logger.info("%d results of more than %s days were pruned", count, self._settings.result_retention)
+
+    async def _extend_log(self) -> None:
+        try:
+            async with _connected(self._target) as connection:
+                await leadership.extend_log(connection)
+        except DatabaseError as error:
+            # The default partition takes what has no other place, and it is tried again.
+            logger.warning("the log's partitions could not be made ahead: %s", error.message)
+
+
+@contextlib.asynccontextmanager
+async def _connected(target: Target) -> AsyncIterator[Any]:
+    connection = await connect(target)
+    try:
+        yield connection
+    finally:
+        # Not close(): the server may be away, and it would wait for it.
+        connection.terminate()
+
+
+@contextlib.asynccontextmanager
+async def _tasks(coroutines: list[Any]) -> AsyncIterator[list[asyncio.Task[None]]]:
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def first_of(*awaitables: Awaitable[Any]) -> None:
+    """Wait until one of them is done, and cancel the others."""
+    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _forever(interval: float, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(interval)
+        await work()

@@ -1,0 +1,80 @@
+"""Outcomes: what is kept of a receiver's return value and of what it raised."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from rowhooks.domain.run import FAILURE, SUCCESS, LogEntry, Outcome, Run, now
+
+logger = logging.getLogger(__name__)
+
+KEPT_OUT = "(kept out: has_sensitive_variables)"
+
+
+def succeeded(run: Run, started_at: datetime, value: Any, *, entries: tuple[LogEntry, ...] = ()) -> Outcome:
+    """Return the outcome of a receiver that returned; its value is kept where JSON can hold it."""
+    try:
+        result = None if value is None else json.dumps(value, allow_nan=False, ensure_ascii=False)
+    except Exception:  # a value's own methods may raise anything
+        logger.info("the receiver's return value is not kept: JSON cannot hold it", extra=run.log_fields())
+        result = None
+    return Outcome(run, SUCCESS, started_at, now(), result, entries=entries)
+
+
+def failed(
+    run: Run,
+    started_at: datetime,
+    error: BaseException,
+    *,
+    entries: tuple[LogEntry, ...] = (),
+    clean: Callable[[str], str] = str,
+    sensitive: bool = False,
+) -> Outcome:
+    """Return the outcome of a receiver that raised.
+
+    Args:
+        run: what failed.
+        started_at: when it began.
+        error: what it raised.
+        entries: the lines it logged.
+        clean: blanks secrets in what is kept.
+        sensitive: keep neither the message nor its place in the traceback.
+    """
+    return Outcome(
+        run,
+        FAILURE,
+        started_at,
+        now(),
+        exception_type=f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
+        exception_message=KEPT_OUT if sensitive else clean(_message(error)),
+        traceback=_frames(error) if sensitive else clean(_traceback(error)),
+        entries=entries,
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """Return the first line of an exception's message, or its type where it has none."""
+    return (_message(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as problem:  # an exception's own __str__ may fail
+        return f"(its message cannot be shown: {type(problem).__name__})"
+
+
+def _frames(error: BaseException) -> str:
+    return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception as problem:  # a SyntaxError with odd arguments cannot be formatted
+        return f"{_frames(error)} (it cannot be shown: {type(problem).__name__})"

@@ -1,0 +1,291 @@
+"""What the code says of jobs and hooks, written into the database; where nothing differs, nothing is written.
+
+The configuration's version is raised by statement triggers, also by a statement that finds no row: so each one here is
+left out when it has nothing to do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import asyncpg
+
+from rowhooks.domain.job import JobEntry
+
+_COMPARE = """
+with found as (
+  select * from jsonb_to_recordset($1::jsonb)
+  as f (class_path text, kind text, name text, grouping text, description text, hidden boolean, meta jsonb)
+), gone as (
+  select j.id, j.installed, exists (
+    select from unnest($2::text[]) as b (module) where starts_with(j.class_path, concat(b.module, '.'))
+  ) as broken
+  from rowhooks.job as j
+  where not exists (select from found as f where f.class_path = j.class_path)
+), not_theirs as (
+  select j.id, f.kind
+  from rowhooks.job as j
+  join found as f on f.class_path = j.class_path
+), stray as (
+  select 'hook' as kind, h.id, h.name
+  from rowhooks.job_hook as h
+  where h.enabled and (
+    h.job_id in (select g.id from gone as g where not g.broken)
+    or h.job_id in (select n.id from not_theirs as n where n.kind <> 'hook')
+  )
+  union all
+  select 'button', b.id, b.name
+  from rowhooks.job_button as b
+  where b.enabled and (
+    b.job_id in (select g.id from gone as g where not g.broken)
+    or b.job_id in (select n.id from not_theirs as n where n.kind <> 'button')
+  )
+)
+select
+  array(
+    select f.class_path
+    from found as f
+    where not exists (select from rowhooks.job as j where j.class_path = f.class_path)
+  ) as fresh,
+  array(
+    select f.class_path
+    from found as f
+    join rowhooks.job as j on j.class_path = f.class_path
+    where (j.kind, j.name, j.grouping, j.description, j.hidden, j.meta, j.installed)
+      is distinct from (f.kind, f.name, f.grouping, f.description, f.hidden, f.meta, true)
+  ) as changed,
+  array(select g.id from gone as g where g.installed) as lost,
+  array(select s.id from stray as s where s.kind = 'hook') as hooks,
+  array(select s.id from stray as s where s.kind = 'button') as buttons,
+  array(select concat(s.kind, ' ', s.name) from stray as s order by 1) as disabled
+"""
+
+_INSERT_JOBS = """
+insert into rowhooks.job (class_path, kind, name, grouping, description, hidden, meta)
+select f.class_path, f.kind, f.name, f.grouping, f.description, f.hidden, f.meta
+from jsonb_to_recordset($1::jsonb)
+as f (class_path text, kind text, name text, grouping text, description text, hidden boolean, meta jsonb)
+where f.class_path = any ($2::text[])
+on conflict (class_path) do nothing
+"""
+
+_UPDATE_JOBS = """
+update rowhooks.job as j
+set
+  kind = f.kind, name = f.name, grouping = f.grouping, description = f.description, hidden = f.hidden, meta = f.meta,
+  installed = true
+from jsonb_to_recordset($1::jsonb)
+as f (class_path text, kind text, name text, grouping text, description text, hidden boolean, meta jsonb)
+where j.class_path = f.class_path and f.class_path = any ($2::text[])
+"""
+
+_TRACKED = """
+select format('%s.%s', n.nspname, c.relname) as name, format('%I.%I', n.nspname, c.relname) as quoted, t.id
+from pg_class as c
+join pg_namespace as n on n.oid = c.relnamespace
+left join rowhooks.tracked_table as t on t.relation = c.oid and t.untracked_at is null
+where format('%s.%s', n.nspname, c.relname) = any ($1::text[])
+"""
+
+_SUPERFLUOUS = """
+select h.id
+from rowhooks.job_hook as h
+join rowhooks.job as j on j.id = h.job_id
+where h.declared and j.installed and not exists (
+  select from unnest($1::text[], $2::text[]) as w (class_path, name)
+  where w.class_path = j.class_path and w.name = h.name
+)
+"""
+
+_SAME_NAME = """
+select
+  h.id, h.declared, j.class_path, j.installed,
+  (h.type_create, h.type_update, h.type_delete) = ($2, $3, $4)
+    and h.columns = $5::text[] and h.conditions is not distinct from $6::jsonb as as_declared,
+  array(
+    select x.tracked_table_id from rowhooks.job_hook_table as x where x.job_hook_id = h.id order by x.tracked_table_id
+  ) as tables
+from rowhooks.job_hook as h
+join rowhooks.job as j on j.id = h.job_id
+where h.name = $1
+"""
+
+_INSERT_HOOK = """
+insert into rowhooks.job_hook
+  (name, job_id, type_create, type_update, type_delete, columns, conditions, enabled, declared)
+select $1, j.id, $2, $3, $4, $5::text[], $6::jsonb, $8, true
+from rowhooks.job as j
+where j.class_path = $7
+returning id
+"""
+
+_UPDATE_HOOK = """
+update rowhooks.job_hook
+set type_create = $2, type_update = $3, type_delete = $4, columns = $5::text[], conditions = $6::jsonb
+where id = $1
+"""
+
+_REFUSED = (asyncpg.IntegrityConstraintViolationError, asyncpg.UndefinedColumnError, asyncpg.DataError)
+"""What the database says of a hook that it does not take."""
+
+
+class DeclaredHook(Protocol):
+    """A hook as a receiver's Meta declares it: rowhooks.Hook."""
+
+    tables: tuple[str, ...]
+    actions: tuple[str, ...]
+    columns: tuple[str, ...]
+    conditions_json: str | None
+    name: str | None
+    enabled: bool
+
+
+async def sync_jobs(
+    connection: asyncpg.Connection[Any], jobs: Iterable[JobEntry], broken_modules: Sequence[str]
+) -> list[str]:
+    """Make rowhooks.job know the installed classes, and disable the hooks and buttons of those that are gone.
+
+    Args:
+        connection: in a transaction.
+        jobs: the classes that were found.
+        broken_modules: dotted names of modules that could not be imported: their classes, and those of modules below
+            them, are not gone, and their hooks and buttons stay as they are.
+
+    Returns:
+        What was disabled, as `hook NAME` and `button NAME`.
+    """
+    found = json.dumps([asdict(job) for job in jobs])
+    compared = await connection.fetchrow(_COMPARE, found, list(broken_modules))
+    if compared["hooks"]:
+        await connection.execute("update rowhooks.job_hook set enabled = false where id = any ($1)", compared["hooks"])
+    if compared["buttons"]:
+        await connection.execute(
+            "update rowhooks.job_button set enabled = false where id = any ($1)", compared["buttons"]
+        )
+    if compared["lost"]:
+        await connection.execute("update rowhooks.job set installed = false where id = any ($1)", compared["lost"])
+    if compared["changed"]:
+        await connection.execute(_UPDATE_JOBS, found, compared["changed"])
+    if compared["fresh"]:
+        await connection.execute(_INSERT_JOBS, found, compared["fresh"])
+    return list(compared["disabled"])
+
+
+async def sync_hooks(connection: asyncpg.Connection[Any], declared: Iterable[tuple[str, DeclaredHook]]) -> list[str]:
+    """Make rowhooks.job_hook follow the hooks that the installed jobs declare, in everything but `enabled`.
+
+    Args:
+        connection: in a transaction.
+        declared: class path of a job, and one hook that it declares.
+
+    Returns:
+        What stands in the way, one sentence each; everything else was done.
+    """
+    wanted = _named(declared)
+    superfluous = [
+        row["id"]
+        for row in await connection.fetch(
+            _SUPERFLUOUS, [path for path, _, _ in wanted], [name for _, name, _ in wanted]
+        )
+    ]
+    if superfluous:
+        await connection.execute("delete from rowhooks.job_hook where id = any ($1)", superfluous)
+    names = {table for _, _, hook in wanted for table in hook.tables}
+    tables = {row["name"]: row for row in await connection.fetch(_TRACKED, sorted(names))} if names else {}
+    problems: list[str] = []
+    done: set[str] = set()
+    for class_path, name, hook in wanted:
+        if name in done:
+            problems.append(f"hook {name}: declared more than once; give each a name of its own: Hook(..., name=...)")
+            continue
+        done.add(name)
+        try:
+            # A savepoint each: what is wrong with one costs no other.
+            async with connection.transaction():
+                problems += await _sync_hook(connection, class_path, name, hook, tables)
+        except _REFUSED as error:
+            problems.append(f"hook {name}: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+    return problems
+
+
+def _named(declared: Iterable[tuple[str, DeclaredHook]]) -> list[tuple[str, str, DeclaredHook]]:
+    named: list[tuple[str, str, DeclaredHook]] = []
+    taken: set[tuple[str, str]] = set()
+    for class_path, hook in declared:
+        name = hook.name
+        if name is None:
+            default = f"{class_path.rpartition('.')[2]}: {', '.join(hook.tables)}"
+            name, number = default, 1
+            while (class_path, name) in taken:
+                number += 1
+                name = f"{default} ({number})"
+        taken.add((class_path, name))
+        named.append((class_path, name, hook))
+    return named
+
+
+async def _sync_hook(
+    connection: asyncpg.Connection[Any],
+    class_path: str,
+    name: str,
+    hook: DeclaredHook,
+    tables: dict[str, asyncpg.Record],
+) -> list[str]:
+    scope = (
+        *(action in hook.actions for action in ("create", "update", "delete")),
+        sorted(hook.columns),
+        hook.conditions_json,
+    )
+    found = await connection.fetchrow(_SAME_NAME, name, *scope)
+    if found is not None and found["class_path"] != class_path and found["declared"] and not found["installed"]:
+        # Its class has moved to another module, which makes it another job.
+        await connection.execute("delete from rowhooks.job_hook where id = $1", found["id"])
+        found = None
+    if found is not None and not (found["declared"] and found["class_path"] == class_path):
+        whose = f"job {found['class_path']}" if found["declared"] else "somebody, by hand"
+        return [
+            f"hook {name}: declared by {class_path}, but a hook of that name exists already, made by {whose}; "
+            "give it a name of its own: Hook(..., name=...)"
+        ]
+    tracked = sorted({tables[table]["id"] for table in hook.tables if table in tables and tables[table]["id"]})
+    if found is None:
+        hook_id = await connection.fetchval(_INSERT_HOOK, name, *scope, class_path, hook.enabled)
+        if hook_id is None:
+            return [f"hook {name}: there is no job {class_path}"]
+        await _set_tables(connection, hook_id, [], tracked)
+    else:
+        if not found["as_declared"]:
+            await connection.execute(_UPDATE_HOOK, found["id"], *scope)
+        await _set_tables(connection, found["id"], found["tables"], tracked)
+    # Now, inside the savepoint, and not when everything is committed.
+    await connection.execute("set constraints rowhooks.job_hook_scope, rowhooks.job_hook_table_scope immediate")
+    await connection.execute("set constraints rowhooks.job_hook_scope, rowhooks.job_hook_table_scope deferred")
+    return [_missing(name, table, tables.get(table)) for table in hook.tables if not _is_tracked(tables.get(table))]
+
+
+def _is_tracked(table: asyncpg.Record | None) -> bool:
+    return table is not None and table["id"] is not None
+
+
+def _missing(name: str, table: str, found: asyncpg.Record | None) -> str:
+    if found is None:
+        return f"hook {name}: table {table} does not exist"
+    return f"hook {name}: table {table} is not tracked; run: rowhooks track {found['quoted']}"
+
+
+async def _set_tables(connection: asyncpg.Connection[Any], hook_id: int, present: list[int], wanted: list[int]) -> None:
+    if too_many := sorted(set(present) - set(wanted)):
+        await connection.execute(
+            "delete from rowhooks.job_hook_table where job_hook_id = $1 and tracked_table_id = any ($2)",
+            hook_id,
+            too_many,
+        )
+    if missing := sorted(set(wanted) - set(present)):
+        await connection.execute(
+            "insert into rowhooks.job_hook_table (job_hook_id, tracked_table_id) select $1, unnest($2::integer[])",
+            hook_id,
+            missing,
+        )

@@ -1,0 +1,150 @@
+"""Runs that stand on record and have not ended: an earlier leader's, and what was asked for by hand."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.hook import Button, Configuration, Hook
+from rowhooks.domain.run import RETRY, Press, Run
+from rowhooks.postgres.errors import translated
+from rowhooks.postgres.feed import COLUMNS, PostgresFeed
+
+_TAKE_UP = """
+with taken as (
+  update rowhooks.job_result as r
+  set lease = $1, attempt = r.attempt + (r.status = 'STARTED')::integer
+  where r.id in (
+    select u.id from rowhooks.job_result as u
+    where {which}
+    order by u.id
+    limit $2
+    for update skip locked
+  )
+  returning r.*
+)
+select
+{columns},
+  t.id as result_id, t.origin, t.original_id, t.job_hook_id, t.job_button_id,
+  t.status, t.attempt, t.retries, t.retry_at, t.tracked_table as result_table, t.object_id::text as result_object_id,
+  t.object_repr as result_object_repr, t.db_user::text as result_db_user, t.user_name as result_user_name
+from taken as t
+left join rowhooks.object_change as c on c.id = t.object_change_id
+order by t.id
+"""
+_ADOPT = _TAKE_UP.format(columns=COLUMNS, which="u.status in ('PENDING', 'STARTED', 'RETRY') and u.lease <> $1")
+_CLAIM = _TAKE_UP.format(columns=COLUMNS, which="u.status = 'PENDING' and u.lease is null")
+
+_IS_ASKED_FOR = "select exists (select from rowhooks.job_result as r where r.status = 'PENDING' and r.lease is null)"
+
+_REVOKE = """
+update rowhooks.job_result as r
+set status = 'REVOKED', finished_at = clock_timestamp()
+where r.id = any ($1::bigint[]) and r.finished_at is null
+"""
+
+
+@dataclass(frozen=True)
+class TakenUp:
+    """A run that this leader is to run.
+
+    Args:
+        result_id: job_result.id.
+        run: the run; None where its hook, its button or its change is gone.
+        due: when a run that waits for its retry may start.
+    """
+
+    result_id: int
+    run: Run | None
+    due: datetime | None
+
+
+class Unfinished:
+    """Takes up runs, over one connection and under one leadership.
+
+    Args:
+        connection: asyncpg, not shared with another task.
+        feed: makes object changes of rows of the log.
+        lease: the leadership.
+        installation: part of every run's key.
+    """
+
+    def __init__(
+        self, connection: asyncpg.Connection[Any], feed: PostgresFeed, lease: uuid.UUID, installation: uuid.UUID
+    ) -> None:
+        self._connection = connection
+        self._feed = feed
+        self._lease = lease
+        self._installation = installation
+
+    def key(self, cause: ObjectChange, hook: Hook) -> str:
+        """Return the idempotency key of the run that a change starts through a hook."""
+        return f"{self._installation}:{cause.id}:{hook.id}"
+
+    async def adopt(self, configuration: Configuration) -> list[TakenUp]:
+        """Take over what earlier leaders left unfinished."""
+        with translated():
+            rows = await self._connection.fetch(_ADOPT, self._lease, None)
+        return [self._taken_up(row, configuration) for row in rows]
+
+    async def is_asked_for(self) -> bool:
+        """Say whether anything that was asked for by hand waits; takes no lock that a writer could wait for."""
+        with translated():
+            return bool(await self._connection.fetchval(_IS_ASKED_FOR))
+
+    async def claim(self, configuration: Configuration, limit: int) -> list[TakenUp]:
+        """Take up what was asked for by hand (presses, retries, replays), the oldest first, `limit` at the most."""
+        with translated():
+            rows = await self._connection.fetch(_CLAIM, self._lease, limit)
+        return [self._taken_up(row, configuration) for row in rows]
+
+    async def revoke(self, result_ids: list[int]) -> None:
+        """End runs that nothing can run any more."""
+        with translated():
+            await self._connection.execute(_REVOKE, result_ids)
+
+    def _taken_up(self, row: asyncpg.Record, configuration: Configuration) -> TakenUp:
+        starter: Hook | Button | None
+        cause: ObjectChange | Press | None
+        if row["origin"] == "press":
+            starter = next((b for b in configuration.buttons if b.id == row["job_button_id"]), None)
+            cause = _press(row, configuration)
+        else:
+            starter = next((h for h in configuration.hooks if h.id == row["job_hook_id"]), None)
+            cause = None if row["id"] is None else self._feed.change(row)
+        if starter is None or cause is None:
+            return TakenUp(row["result_id"], None, None)
+        if row["origin"] == "change" and isinstance(cause, ObjectChange) and isinstance(starter, Hook):
+            key = self.key(cause, starter)
+        else:
+            # A retry is the same run to outside systems.
+            key = f"{self._installation}:run:{row['original_id'] or row['result_id']}"
+        run = Run(
+            id=row["result_id"],
+            key=key,
+            cause=cause,
+            starter=starter,
+            attempt=row["attempt"],
+            retries=row["retries"],
+            origin=row["origin"],
+            original_id=row["original_id"],
+        )
+        # The row of a run that waits for its retry speaks of the attempt before.
+        return TakenUp(run.id, run.again() if row["status"] == RETRY else run, row["retry_at"])
+
+
+def _press(row: asyncpg.Record, configuration: Configuration) -> Press:
+    table = configuration.tables.get(row["result_table"])
+    return Press(
+        table_id=row["result_table"],
+        changed_object_type=table.name if table else f"rowhooks.tracked_table:{row['result_table']}",
+        object_id_json=row["result_object_id"],
+        object_repr=row["result_object_repr"] or "",
+        db_user=row["result_db_user"],
+        user_name=row["result_user_name"],
+    )

@@ -1,0 +1,87 @@
+"""`Hook`: a hook declared in code, in a receiver's Meta."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from rowhooks.domain.errors import ConditionsError, ReceiverError
+from rowhooks.pipeline.conditions import parse_json
+from rowhooks.receivers.table import TableType
+
+ACTIONS = ("create", "update", "delete")
+_EXAMPLE = 'for example Hook("dcim.device", actions=["update"], columns=["serial"])'
+
+
+class Hook:
+    """A hook that is declared beside its receiver: `class Meta: hooks = [Hook("dcim.device", actions=["update"])]`.
+
+    The daemon writes it into rowhooks.job_hook when it starts. There an operator may enable and disable it; all else
+    is changed here.
+
+    Args:
+        tables: `schema.table`, unquoted, as PostgreSQL stores it; or what `table()` returns.
+        actions: of `create`, `update`, `delete`.
+        columns: an update that changes none of these starts nothing; empty: any counts.
+        conditions: what must hold of the two rows, in the form that `rowhooks hooks add --conditions` takes.
+        name: the hook's name, unique among all hooks; None: made of the class's name and the tables.
+        enabled: whether it starts its job at once, or waits for `rowhooks hooks enable`.
+
+    Raises:
+        ReceiverError: no table, an unknown action, malformed conditions; names what is wrong.
+    """
+
+    def __init__(
+        self,
+        *tables: str | TableType,
+        actions: Iterable[str] = ACTIONS,
+        columns: Iterable[str] = (),
+        conditions: dict[str, Any] | None = None,
+        name: str | None = None,
+        enabled: bool = True,
+    ) -> None:
+        named = [one.table_name if isinstance(one, TableType) else one for one in tables]
+        self.actions = _names("actions", actions)
+        self.columns = _names("columns", columns)
+        self.name = name
+        self.enabled = bool(enabled)
+        if not named:
+            raise ReceiverError("Hook() names no table", hint=_EXAMPLE)
+        for table in named:
+            schema, _, bare = table.partition(".") if isinstance(table, str) else ("", "", "")
+            if not (schema and bare):
+                raise ReceiverError(f"Hook({table!r}): a table is named with its schema", hint=_EXAMPLE)
+        self.tables = tuple(dict.fromkeys(named))
+        if unknown := [action for action in self.actions if action not in ACTIONS]:
+            raise ReceiverError(f"{self!r}: unknown action {unknown[0]!r}", hint=f"choose from: {', '.join(ACTIONS)}")
+        if not self.actions:
+            raise ReceiverError(f"{self!r}: You must select at least one type: create, update, and/or delete.")
+        if name is not None and not (isinstance(name, str) and name):
+            raise ReceiverError(f"{self!r}: a name is a string, and not empty")
+        self.conditions_json = self._conditions(conditions)
+
+    def _conditions(self, conditions: Any) -> str | None:
+        if conditions is None:
+            return None
+        try:
+            text = json.dumps(conditions, ensure_ascii=False)
+            parse_json(text)
+        except ConditionsError as error:
+            raise ReceiverError(f"{self!r}: {error.message}", hint=error.hint) from error
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ReceiverError(f"{self!r}: conditions: JSON cannot hold them: {error}") from error
+        return text
+
+    def __repr__(self) -> str:
+        return f"Hook({', '.join(map(repr, self.tables))})"
+
+
+def _names(what: str, value: Iterable[str]) -> tuple[str, ...]:
+    # A string is iterable too, letter by letter.
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ReceiverError(f"Hook(): {what} is not a list of names", hint=_EXAMPLE)
+    names = list(value)
+    if not all(isinstance(name, str) and name for name in names):
+        raise ReceiverError(f"Hook(): {what} is not a list of names", hint=_EXAMPLE)
+    return tuple(dict.fromkeys(names))

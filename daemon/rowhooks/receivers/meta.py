@@ -1,0 +1,140 @@
+"""What a receiver's `Meta` says, checked when the class is registered."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from rowhooks.domain.errors import ReceiverError
+from rowhooks.domain.job import JobOptions
+from rowhooks.receivers.declaration import Hook
+
+RETRIES = 3
+"""Celery's max_retries where only autoretry_for is given."""
+
+_TEXTS = ("name", "grouping", "description")
+_FLAGS = (
+    "hidden", "is_singleton", "has_sensitive_variables", "approval_required", "retry_jitter", "ordered",
+)  # fmt: skip
+_SECONDS = ("soft_time_limit", "time_limit", "retry_backoff_max")
+_FORM = 'see docs/receivers.md, "Meta"'
+
+
+class Meta:
+    """A class's `Meta`, read with its types.
+
+    Args:
+        cls: the receiver class.
+
+    Raises:
+        ReceiverError: an attribute has a wrong type or value; names class and attribute.
+    """
+
+    def __init__(self, cls: type) -> None:
+        self._cls = cls
+        self._meta = getattr(cls, "Meta", None)
+        texts = {name: self._typed(name, "", str, "a string") for name in _TEXTS}
+        flags = {name: self._typed(name, name in ("retry_jitter", "ordered"), bool, "True or False") for name in _FLAGS}
+        self.name: str = texts["name"] or cls.__name__
+        self.grouping: str = texts["grouping"]
+        self.description: str = texts["description"] or inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
+        self.hidden: bool = flags["hidden"]
+        self.approval_required: bool = flags["approval_required"]
+        self._flags = flags
+        self._seconds = {name: self._time(name) for name in _SECONDS}
+        self._exceptions = self._exception_classes()
+        self._max_retries = self._retries()
+        self._backoff = self._first_pause()
+        self.hooks: tuple[Hook, ...] = self._declared()
+
+    def options(self, soft_time_limit: float | None, time_limit: float | None) -> JobOptions:
+        """Return how runs are to be run.
+
+        Args:
+            soft_time_limit: what holds where the class says 0 or nothing.
+            time_limit: the same.
+        """
+        return JobOptions(
+            soft_time_limit=self._limit("soft_time_limit", soft_time_limit),
+            time_limit=self._limit("time_limit", time_limit),
+            is_singleton=self._flags["is_singleton"],
+            has_sensitive_variables=self._flags["has_sensitive_variables"],
+            max_retries=self._max_retries,
+            autoretry_for=self._exceptions,
+            retry_backoff=self._backoff,
+            retry_backoff_max=self._seconds["retry_backoff_max"] or 600.0,
+            retry_jitter=self._flags["retry_jitter"],
+            ordered=self._flags["ordered"],
+        )
+
+    def _limit(self, name: str, default: float | None) -> float | None:
+        # As in Nautobot 0 stands for the installation's limit; None, which Nautobot does not know, for no limit.
+        said = self._get(name, 0)
+        return None if said is None else float(said) or default
+
+    def _get(self, name: str, default: Any) -> Any:
+        return getattr(self._meta, name, default)
+
+    def _wrong(self, name: str, what: str) -> ReceiverError:
+        path = f"{self._cls.__module__}.{self._cls.__qualname__}"
+        return ReceiverError(f"{path}: Meta.{name} must be {what}, not {self._get(name, None)!r}", hint=_FORM)
+
+    def _typed(self, name: str, default: Any, type_: type, what: str) -> Any:
+        value = self._get(name, default)
+        if not isinstance(value, type_):
+            raise self._wrong(name, what)
+        return value
+
+    def _time(self, name: str) -> float | None:
+        value = self._get(name, 0)
+        if value is None and name != "retry_backoff_max":
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise self._wrong(name, "a number of seconds")
+        return float(value)
+
+    def _exception_classes(self) -> tuple[type[BaseException], ...]:
+        value = self._get("autoretry_for", ())
+        classes = (value,) if isinstance(value, type) else value
+        if not isinstance(classes, tuple | list) or not all(
+            isinstance(one, type) and issubclass(one, BaseException) for one in classes
+        ):
+            raise self._wrong("autoretry_for", "exception classes")
+        if not classes and self._get("max_retries", 0):
+            return (Exception,)
+        return tuple(classes)
+
+    def _retries(self) -> int:
+        value = self._get("max_retries", RETRIES if self._exceptions else 0)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise self._wrong("max_retries", "a whole number, 0 or more")
+        return value
+
+    def _first_pause(self) -> float:
+        value = self._get("retry_backoff", 1)
+        # As in Celery True is one second, doubled each time; False is no pause at all.
+        if not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise self._wrong("retry_backoff", "True, False or a number of seconds")
+        return float(value)
+
+    def _declared(self) -> tuple[Hook, ...]:
+        value = self._get("hooks", ())
+        if not isinstance(value, tuple | list) or not all(isinstance(hook, Hook) for hook in value):
+            raise self._wrong("hooks", "a list of rowhooks.Hook")
+        return tuple(value)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what people may want to see of it in rowhooks.job.meta."""
+        options = self.options(None, None)
+        return {
+            "soft_time_limit": options.soft_time_limit,
+            "time_limit": options.time_limit,
+            "is_singleton": options.is_singleton,
+            "has_sensitive_variables": options.has_sensitive_variables,
+            "max_retries": options.max_retries,
+            "autoretry_for": [one.__qualname__ for one in options.autoretry_for],
+            "retry_backoff": options.retry_backoff,
+            "retry_backoff_max": options.retry_backoff_max,
+            "retry_jitter": options.retry_jitter,
+            "ordered": options.ordered,
+        }

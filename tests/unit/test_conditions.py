@@ -1,0 +1,384 @@
+"""Conditions: what is well-formed, what holds of a change, and what cannot be decided."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.errors import ConditionFailed, ConditionsError
+from rowhooks.pipeline.conditions import MAX_CONDITIONS, MAX_DEPTH, parse, parse_json
+from tests.unit.make import change
+
+ROW = {
+    "name": "sw1",
+    "serial": "A1",
+    "height": 2,
+    "price": 10.5,
+    "active": True,
+    "status": {"value": "active", "tags": ["core", "edge"]},
+    "gone": None,
+    "new": "n",
+}
+
+
+def update(**columns: Any) -> ObjectChange:
+    """Return an update of ROW that changes these columns."""
+    return change(before=ROW, after={**ROW, **columns})
+
+
+def holds(condition: Any, of: ObjectChange | None = None) -> bool:
+    return parse(condition).holds(of or update())
+
+
+def compare(attr: str, op: str, *value: Any, of: ObjectChange | None = None) -> bool:
+    return holds({"attr": attr, "op": op, **({"value": value[0]} if value else {})}, of)
+
+
+# Comparisons
+
+
+@pytest.mark.parametrize(
+    ("attr", "op", "value", "expected"),
+    [
+        ("name", "eq", "sw1", True),
+        ("name", "eq", "sw2", False),
+        ("gone", "eq", None, True),
+        ("height", "eq", 2.0, True),
+        ("status", "eq", {"tags": ["core", "edge"], "value": "active"}, True),
+        ("height", "gt", 1, True),
+        ("height", "gt", 2, False),
+        ("height", "gte", 2, True),
+        ("price", "lt", 11, True),
+        ("price", "lte", 10.5, True),
+        ("price", "lte", 10.4, False),
+        ("name", "gt", "sw0", True),
+        ("serial", "in", ["A1", "A2"], True),
+        ("serial", "in", [], False),
+        ("gone", "in", [None], True),
+        ("name", "contains", "w", True),
+        ("name", "contains", "x", False),
+        ("status.tags", "contains", "core", True),
+        ("status.tags", "contains", "spine", False),
+        ("status", "contains", "value", True),
+        ("status", "contains", "active", False),
+        ("name", "regex", r"\d$", True),
+        ("name", "regex", r"^\d", False),
+        ("status.value", "eq", "active", True),
+        ("status.tags.1", "eq", "edge", True),
+        ("new.new", "eq", "n", True),
+    ],
+)
+def test_a_comparison(attr: str, op: str, value: Any, expected: bool) -> None:
+    assert compare(attr, op, value) is expected
+    assert holds({"attr": attr, "op": op, "value": value, "negate": True}) is not expected
+
+
+@pytest.mark.parametrize(("attr", "value"), [("active", 1), ("height", True)])
+def test_true_is_not_one(attr: str, value: Any) -> None:
+    one = update(height=1)
+    assert compare(attr, "eq", value, of=one) is False
+    assert compare(attr, "in", [value], of=one) is False
+
+
+def test_true_is_not_one_inside_of_objects_either() -> None:
+    assert compare("status", "eq", {"a": [1]}, of=update(status={"a": [True]})) is False
+    assert compare("status", "eq", {"a": [True]}, of=update(status={"a": [True]})) is True
+
+
+def test_without_an_op_it_is_eq() -> None:
+    assert holds({"attr": "name", "value": "sw1"}) is True
+
+
+def test_new_and_old_pick_the_row() -> None:
+    one = update(serial="B2")
+    assert compare("serial", "eq", "B2", of=one)
+    assert compare("new.serial", "eq", "B2", of=one)
+    assert compare("old.serial", "eq", "A1", of=one)
+
+
+def test_of_a_delete_the_row_before_is_asked() -> None:
+    assert compare("serial", "eq", "A1", of=change(action="delete", before=ROW))
+
+
+# changed
+
+
+def test_changed_compares_the_two_rows() -> None:
+    one = update(serial="B2")
+    assert compare("serial", "changed", of=one) is True
+    assert compare("name", "changed", of=one) is False
+    assert compare("old.serial", "changed", of=one) is True
+
+
+def test_changed_goes_into_objects() -> None:
+    one = update(status={"value": "active", "tags": ["core"], "note": "x"})
+    assert compare("status.tags", "changed", of=one) is True
+    assert compare("status.tags.0", "changed", of=one) is False
+    assert compare("status.tags.1", "changed", of=one) is True
+    assert compare("status.note", "changed", of=one) is True
+    assert compare("status.value", "changed", of=one) is False
+    assert compare("status.nowhere", "changed", of=one) is False
+
+
+def test_in_a_create_or_delete_any_column_has_changed() -> None:
+    assert compare("serial", "changed", of=change(action="create", after=ROW)) is True
+    assert compare("status.value", "changed", of=change(action="delete", before=ROW)) is True
+
+
+def test_long_numbers_are_told_apart() -> None:
+    before, after = '{"a": {"b": 0.12345678901234567891}}', '{"a": {"b": 0.12345678901234567892}}'
+    one = change(prechange_json=before, postchange_json=after)
+    assert compare("a.b", "changed", of=one) is True
+
+
+# and, or, not
+
+YES, NO = {"attr": "name", "value": "sw1"}, {"attr": "name", "value": "other"}
+FAILS = {"attr": "nowhere", "value": 1}
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ({"and": [YES, YES]}, True),
+        ({"and": [YES, NO]}, False),
+        ({"or": [NO, YES]}, True),
+        ({"or": [NO, NO]}, False),
+        ({"not": NO}, True),
+        ({"not": {"or": [NO, {"and": [YES, NO]}]}}, True),
+    ],
+)
+def test_logic(condition: Any, expected: bool) -> None:
+    assert holds(condition) is expected
+
+
+def test_what_the_answer_does_not_need_is_not_asked() -> None:
+    assert holds({"or": [YES, FAILS]}) is True
+    assert holds({"and": [NO, FAILS]}) is False
+
+
+# What cannot be decided
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        (FAILS, "nowhere eq: there is no such value in the row"),
+        ({"attr": "status.nowhere", "value": 1}, "status.nowhere eq: there is no such value in the row"),
+        ({"attr": "status.tags.2", "value": 1}, "status.tags.2 eq: there is no such value in the row"),
+        ({"attr": "name.x", "value": 1}, "name.x eq: there is no such value in the row"),
+        ({"attr": "name", "op": "gt", "value": 1}, "name gt: a string and a number cannot be put in order"),
+        ({"attr": "active", "op": "gt", "value": 0}, "active gt: a boolean and a number cannot be put in order"),
+        ({"attr": "gone", "op": "lt", "value": 1}, "gone lt: null and a number cannot be put in order"),
+        ({"attr": "height", "op": "contains", "value": 2}, "height contains: a number cannot contain a number"),
+        ({"attr": "name", "op": "contains", "value": 1}, "name contains: a string cannot contain a number"),
+        ({"attr": "height", "op": "regex", "value": "2"},
+         "height regex: a regular expression cannot be looked for in a number"),
+        ({"attr": "nowhere", "op": "changed"}, "nowhere changed: there is no such column in either row"),
+    ],
+)  # fmt: skip
+def test_a_comparison_that_cannot_be_made_leaves_the_whole_undecided(condition: Any, message: str) -> None:
+    for whole in (condition, {**condition, "negate": True}):
+        with pytest.raises(ConditionFailed) as failed:
+            holds(whole)
+        assert failed.value.message == f"conditions: {message}"
+    for whole in ({"not": condition}, {"and": [YES, condition]}, {"or": [NO, {"not": {"not": condition}}]}):
+        with pytest.raises(ConditionFailed):
+            holds(whole)
+
+
+def test_a_row_that_the_change_does_not_have_leaves_it_undecided() -> None:
+    with pytest.raises(ConditionFailed, match=r"old\.name eq: the change has no row before it"):
+        compare("old.name", "eq", "sw1", of=change(action="create", after=ROW))
+    with pytest.raises(ConditionFailed, match=r"new\.name eq: the change has no row after it"):
+        compare("new.name", "eq", "sw1", of=change(action="delete", before=ROW))
+
+
+def test_a_catastrophic_regular_expression_is_given_up_soon() -> None:
+    began = time.monotonic()
+    with pytest.raises(ConditionFailed, match="name regex: the regular expression took longer than 50 ms"):
+        compare("name", "regex", "(a+)+$", of=update(name="a" * 5000 + "b"))
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("text", ['{"name": ' + "9" * 5000 + "}", '{"name": ' + "[" * 100_000 + "]" * 100_000 + "}"])
+@pytest.mark.parametrize("op", ["eq", "changed"])
+def test_a_row_that_cannot_be_read_leaves_it_undecided(text: str, op: str) -> None:
+    condition = parse({"attr": "name.x", "op": op, **({} if op == "changed" else {"value": 1})})
+    with pytest.raises(ConditionFailed, match="nested too deep, or a number in it too long"):
+        condition.holds(change(prechange_json='{"name": 1}', postchange_json=text))
+
+
+def test_no_value_of_the_row_is_in_the_message() -> None:
+    with pytest.raises(ConditionFailed) as failed:
+        compare("name", "gt", 1, of=update(name="hunter2"))
+    assert "hunter2" not in str(failed.value)
+
+
+# Why not
+
+
+@pytest.mark.parametrize(
+    ("condition", "why"),
+    [
+        (YES, None),
+        (NO, 'name eq "other" does not hold (it is "sw1")'),
+        ({"attr": "height", "op": "gt", "value": 1, "negate": True}, "height not gt 1 does not hold (it is 2)"),
+        ({"attr": "name", "op": "changed"}, "name changed does not hold"),
+        ({"and": [YES, {"attr": "height", "op": "gt", "value": 3}]}, "and[1]: height gt 3 does not hold (it is 2)"),
+        ({"or": [NO]}, 'or[0]: name eq "other" does not hold (it is "sw1")'),
+        ({"not": YES}, "not: what is under not holds"),
+        ({"and": [YES, FAILS]}, "and[1]: nowhere eq: there is no such value in the row"),
+    ],
+)  # fmt: skip
+def test_why_not_names_the_comparison(condition: Any, why: str | None) -> None:
+    assert parse(condition).why_not(update()) == (why and f"conditions: {why}")
+
+
+# What is well-formed
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        (None, "expected an object, not null"),
+        ([YES], "expected an object, not an array"),
+        ({}, "'attr' must name a column"),
+        ({"and": YES}, "and: expected a list of at least one condition"),
+        ({"or": []}, "or: expected a list of at least one condition"),
+        ({"and": [YES], "or": [NO]}, "'and' stands alone in its object"),
+        ({"and": [YES], "attr": "name"}, "'and' stands alone in its object"),
+        ({"and": [YES, {"attr": "name", "op": "equals", "value": 1}]},
+         "and[1]: unknown op 'equals'; known: eq, gt, gte, lt, lte, in, contains, regex, changed"),
+        ({"not": {"or": [YES, 1]}}, "not.or[1]: expected an object, not a number"),
+        ({"attr": "name"}, "'eq' needs a value"),
+        ({"attr": "name", "op": "changed", "value": 1}, "'changed' takes no value"),
+        ({"attr": "name", "value": 1, "negate": "no"}, "'negate' must be true or false"),
+        ({"attr": "name", "vlaue": 1}, "unknown key 'vlaue'; known: and, or, not, attr, op, value, negate"),
+        ({"attr": 1, "value": 1}, "'attr' must name a column"),
+        ({"attr": "a..b", "value": 1}, "attr 'a..b' names no column"),
+        ({"attr": "new", "value": 1}, "attr 'new' names no column"),
+        ({"attr": "name", "op": "in", "value": "sw1"}, "'in' needs a list, not a string"),
+        ({"attr": "name", "op": "gt", "value": True}, "'gt' needs a number or a string, not a boolean"),
+        ({"attr": "name", "op": "regex", "value": 1}, "'regex' needs a string, not a number"),
+        ({"attr": "name", "op": "regex", "value": "(" * 3}, "'(((' is not a regular expression: "),
+        ({"attr": "name", "op": "regex", "value": "((a{1000}){1000}){1000}"}, "a regular expression that repeats "),
+        ({"attr": "name", "op": "regex", "value": "a" * 1001}, "a regular expression of more than 1000"),
+        ({"attr": "name", "value": float("nan")}, "a number that JSON does not have"),
+    ],
+)  # fmt: skip
+def test_malformed_conditions_are_refused_with_their_place(condition: Any, message: str) -> None:
+    with pytest.raises(ConditionsError) as refused:
+        parse(condition)
+    assert refused.value.message.startswith(f"conditions: {message}")
+
+
+def test_conditions_are_not_nested_without_end() -> None:
+    condition: Any = YES
+    for _ in range(MAX_DEPTH - 1):
+        condition = {"not": condition}
+    assert holds(condition) is False
+    with pytest.raises(ConditionsError, match="nested more than 20 deep"):
+        parse({"not": condition})
+
+
+def test_conditions_are_not_many_without_end() -> None:
+    assert holds({"and": [YES] * (MAX_CONDITIONS - 1)})
+    with pytest.raises(ConditionsError, match="more than 500 conditions"):
+        parse({"and": [YES] * MAX_CONDITIONS})
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"attr": "a", "value": ' + "9" * 5000 + "}"])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(ConditionsError, match="conditions: not valid JSON"):
+        parse_json(text)
+
+
+def test_conditions_are_compiled_once() -> None:
+    text = json.dumps(YES)
+    assert parse_json(text) is parse_json(text)
+
+
+# Whatever comes
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(), part, max_size=3),
+    max_leaves=10,
+)
+COMPARISONS = st.fixed_dictionaries(
+    {"attr": st.sampled_from([*ROW, "status.value", "status.tags.0", "old.name", "nowhere", "a..b"]) | VALUES},
+    optional={
+        "op": st.sampled_from(["eq", "gt", "gte", "lt", "lte", "in", "contains", "regex", "changed", "like"]) | VALUES,
+        "value": VALUES,
+        "negate": st.booleans() | VALUES,
+    },
+)
+CONDITIONS = st.recursive(
+    COMPARISONS | VALUES,
+    lambda part: st.one_of(
+        st.fixed_dictionaries({"and": st.lists(part, max_size=3)}),
+        st.fixed_dictionaries({"or": st.lists(part, max_size=3)}),
+        st.fixed_dictionaries({"not": part}),
+    ),
+    max_leaves=8,
+)
+ONE = st.builds(
+    lambda attr, op, value: {"attr": attr, "op": op, **({} if op == "changed" else {"value": value})},
+    st.sampled_from(["name", "serial", "height", "price", "gone", "status", "status.value", "nowhere"]),
+    st.sampled_from(["eq", "contains", "gt", "changed"]),
+    st.sampled_from(["sw1", "core", 2, 10.5]),
+)
+WELL_FORMED = st.recursive(
+    ONE,
+    lambda part: st.one_of(
+        st.builds(lambda parts: {"and": parts}, st.lists(part, min_size=1, max_size=3)),
+        st.builds(lambda parts: {"or": parts}, st.lists(part, min_size=1, max_size=3)),
+        st.builds(lambda one: {"not": one}, part),
+    ),
+    max_leaves=8,
+)
+
+
+def decided(condition: Any) -> bool | None:
+    try:
+        return holds(condition, update(serial="B2"))
+    except ConditionFailed:
+        return None
+
+
+@settings(deadline=None)
+@given(CONDITIONS)
+def test_parsing_raises_nothing_but_its_own_error_and_what_is_parsed_is_decided_or_not(condition: Any) -> None:
+    try:
+        parsed = parse(condition)
+    except ConditionsError:
+        return
+    try:
+        answer = parsed.holds(update())
+    except ConditionFailed:
+        answer = False
+    assert (parsed.why_not(update()) is None) is answer
+
+
+@given(WELL_FORMED)
+def test_not_turns_an_answer_around_and_twice_is_nothing(condition: Any) -> None:
+    answer = decided(condition)
+    assert decided({"not": condition}) == (None if answer is None else not answer)
+    assert decided({"not": {"not": condition}}) == answer
+
+
+@given(ONE)
+def test_negate_is_not(condition: Any) -> None:
+    assert decided({**condition, "negate": True}) == decided({"not": condition})
+
+
+@given(st.lists(WELL_FORMED, min_size=1, max_size=3))
+def test_an_or_of_answers_is_no_and_of_their_opposites(parts: list[Any]) -> None:
+    assert decided({"or": parts}) == decided({"not": {"and": [{"not": one} for one in parts]}})

@@ -1,0 +1,214 @@
+"""Guards: an exception is raised inside the receiver's code, and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rowhooks.domain.errors import SoftTimeLimitExceeded, TimeLimitExceeded
+from rowhooks.pipeline.interruption import TaskGuard, ThreadGuard
+
+
+class InThread:
+    """Something that goes on in a thread."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.raised: BaseException | None = None
+        self.value: Any = None
+        self._work = work
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.value = self._work()
+        except BaseException as error:
+            self.raised = error
+
+    def end(self) -> None:
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+
+def test_a_plain_receiver_that_computes_for_ever_is_interrupted() -> None:
+    guard, begun = ThreadGuard(), threading.Event()
+
+    def endless() -> None:
+        while True:
+            begun.set()
+
+    thread = InThread(lambda: guard.call(endless))
+    assert begun.wait(10)
+    guard.interrupt(SoftTimeLimitExceeded)
+    thread.end()
+    assert isinstance(thread.raised, SoftTimeLimitExceeded)
+    assert str(thread.raised) == "the soft time limit was used up"
+
+
+def test_a_plain_receiver_may_catch_the_interruption_and_return() -> None:
+    guard, begun = ThreadGuard(), threading.Event()
+
+    def careful() -> str:
+        try:
+            while True:
+                begun.set()
+        except SoftTimeLimitExceeded:
+            return "cleaned up"
+
+    thread = InThread(lambda: guard.call(careful))
+    assert begun.wait(10)
+    guard.interrupt(SoftTimeLimitExceeded)
+    thread.end()
+    assert (thread.value, thread.raised) == ("cleaned up", None)
+
+
+def test_outside_the_receivers_code_nothing_is_raised() -> None:
+    guard, called, go_on = ThreadGuard(), threading.Event(), threading.Event()
+
+    def work() -> str:
+        assert guard.call(lambda: "value") == "value"
+        called.set()
+        assert go_on.wait(10)
+        return "".join("committed" for _ in range(1))
+
+    thread = InThread(work)
+    assert called.wait(10)
+    guard.interrupt(SoftTimeLimitExceeded)
+    go_on.set()
+    thread.end()
+    assert (thread.value, thread.raised) == ("committed", None)
+
+
+def test_an_interruption_that_comes_as_the_receiver_ends_does_not_leave_the_window() -> None:
+    for _ in range(300):
+        guard, begun, outside = ThreadGuard(), threading.Event(), []
+
+        def work(guard: ThreadGuard = guard, begun: threading.Event = begun, outside: list[str] = outside) -> None:
+            with contextlib.suppress(SoftTimeLimitExceeded):
+                guard.call(begun.set)
+            for _ in range(200):
+                pass
+            outside.append("reached")
+
+        thread = InThread(work)
+        begun.wait(10)
+        guard.interrupt(SoftTimeLimitExceeded)
+        thread.end()
+        assert thread.raised is None
+        assert outside == ["reached"]
+
+
+def test_a_closed_guard_calls_nothing_more() -> None:
+    guard, called = ThreadGuard(), []
+    guard.close(TimeLimitExceeded)
+    with pytest.raises(TimeLimitExceeded):
+        guard.call(lambda: called.append(1))
+    assert called == []
+
+
+async def interrupted(work: Callable[[], Any]) -> tuple[Any, asyncio.Task[Any]]:
+    """Interrupt an asynchronous receiver that waits; return what becomes of it and its task."""
+    guard = TaskGuard()
+
+    async def run() -> Any:
+        return await guard.call(work)
+
+    task = asyncio.create_task(run())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    guard.interrupt(SoftTimeLimitExceeded)
+    return (await asyncio.gather(task, return_exceptions=True))[0], task
+
+
+async def test_an_asynchronous_receiver_is_interrupted_where_it_waits() -> None:
+    async def waiting() -> None:
+        await asyncio.sleep(3600)
+
+    value, task = await interrupted(waiting)
+    assert isinstance(value, SoftTimeLimitExceeded)
+    assert task.cancelling() == 0
+
+
+async def test_an_asynchronous_receiver_may_catch_the_interruption_and_wait_again() -> None:
+    async def careful() -> str:
+        try:
+            await asyncio.sleep(3600)
+        except SoftTimeLimitExceeded:
+            await asyncio.sleep(0)
+        return "cleaned up"
+
+    assert (await interrupted(careful))[0] == "cleaned up"
+
+
+async def test_what_it_waits_for_is_cancelled() -> None:
+    ended: list[str] = []
+
+    async def inner() -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    async def waiting() -> None:
+        await asyncio.gather(inner(), inner())
+
+    value, _ = await interrupted(waiting)
+    assert isinstance(value, SoftTimeLimitExceeded)
+    assert ended == ["cancelled", "cancelled"]
+
+
+async def test_an_interruption_that_an_inner_task_swallows_arrives_all_the_same() -> None:
+    async def stubborn() -> str:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            return "swallowed"
+        return "never"
+
+    async def waiting() -> str:
+        return await asyncio.create_task(stubborn())
+
+    value, _ = await interrupted(waiting)
+    assert isinstance(value, SoftTimeLimitExceeded)
+
+
+async def test_without_an_interruption_values_and_errors_pass() -> None:
+    guard = TaskGuard()
+
+    async def returns() -> int:
+        await asyncio.sleep(0)
+        return 7
+
+    async def raises() -> int:
+        await asyncio.sleep(0)
+        raise KeyError("a")
+
+    assert await guard.call(returns) == 7
+    with pytest.raises(KeyError):
+        await guard.call(raises)
+    future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(future.set_result, 8)
+    assert await guard.call(lambda: future) == 8
+    assert guard.call(lambda: 9) == 9
+
+
+async def test_a_cancellation_of_ones_own_stays_one() -> None:
+    guard = TaskGuard()
+
+    async def waiting() -> None:
+        await asyncio.sleep(3600)
+
+    async def run() -> None:
+        await guard.call(waiting)
+
+    task = asyncio.create_task(run())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -1,0 +1,132 @@
+"""Lanes: what may start next."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rowhooks.domain.job import JobOptions
+from rowhooks.domain.run import now
+from rowhooks.pipeline.lanes import Lanes, Ticket
+from tests.unit.make import change, hook, job, run
+
+UNORDERED = JobOptions(ordered=False)
+SINGLETON = JobOptions(is_singleton=True)
+
+
+def ticket(id_: int, row: int = 1, options: JobOptions = JobOptions(), **given: Any) -> Ticket:  # noqa: B008  (frozen)
+    cause = change(id_, object_id_json=f'{{"id": {row}}}')
+    given = {"on_record": False, "due": None, **given}
+    return Ticket(run(id_, cause=cause), None, options, asynchronous=False, **given)
+
+
+class Started(list[int]):
+    """The ids of what became ready, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lanes = Lanes(lambda ready: self.append(ready.run.id))
+
+
+@pytest.fixture
+def started() -> Started:
+    return Started()
+
+
+def add(started: Started, *tickets: Ticket) -> None:
+    for one in tickets:
+        started.lanes.add(one)
+
+
+def test_runs_of_one_row_become_ready_one_after_another_in_order(started: Started) -> None:
+    one, two, three = ticket(1), ticket(2), ticket(3)
+    add(started, one, two, three)
+    assert started == [1]
+    started.lanes.begin(one)
+    assert started == [1]
+    started.lanes.leave(one)
+    assert started == [1, 2]
+    started.lanes.leave(two)
+    assert started == [1, 2, 3]
+    started.lanes.leave(three)
+    assert len(started.lanes) == 0
+
+
+def test_different_rows_do_not_wait_for_each_other(started: Started) -> None:
+    add(started, ticket(1, row=1), ticket(2, row=2))
+    assert started == [1, 2]
+
+
+def test_two_hooks_on_one_row_do_not_wait_for_each_other(started: Started) -> None:
+    other = ticket(2)
+    other.run = run(2, cause=other.run.cause, starter=hook(2, job=job(2)))
+    add(started, ticket(1), other)
+    assert started == [1, 2]
+
+
+def test_unordered_runs_of_one_row_do_not_wait_for_each_other(started: Started) -> None:
+    add(started, ticket(1, options=UNORDERED), ticket(2, options=UNORDERED))
+    assert started == [1, 2]
+
+
+def test_runs_of_a_singleton_take_turns_whatever_their_row(started: Started) -> None:
+    one, two, three = (ticket(n, row=n, options=SINGLETON) for n in (1, 2, 3))
+    add(started, one, two, three)
+    assert started == [1]
+    started.lanes.begin(one)
+    started.lanes.leave(one)
+    assert started == [1, 2]
+    started.lanes.leave(two)
+    started.lanes.leave(three)
+    assert started == [1, 2, 3]
+    add(started, ticket(4, options=SINGLETON))
+    assert started == [1, 2, 3, 4]
+
+
+async def test_a_run_that_waits_for_its_retry_holds_back_its_lane_and_nothing_else(started: Started) -> None:
+    one = ticket(1, options=SINGLETON)
+    add(started, one, ticket(2, options=SINGLETON), ticket(3, row=3, options=SINGLETON))
+    started.lanes.begin(one)
+    one.due = now() + timedelta(seconds=3600)
+    started.lanes.park(one)
+    # The job's turn goes to another row's run.
+    assert started == [1, 3]
+    assert started.lanes.parked() == [one]
+
+
+async def test_a_parked_run_that_is_dropped_lets_the_next_in(started: Started) -> None:
+    one = ticket(1)
+    add(started, one, ticket(2))
+    started.lanes.begin(one)
+    one.due = now() + timedelta(seconds=3600)
+    started.lanes.park(one)
+    started.lanes.drop(one)
+    assert started == [1, 2]
+    assert started.lanes.parked() == []
+
+
+async def test_a_run_whose_retry_is_due_is_ready_at_once(started: Started) -> None:
+    one = ticket(1)
+    add(started, one, ticket(2))
+    started.lanes.begin(one)
+    one.due = now() - timedelta(seconds=1)
+    started.lanes.park(one)
+    assert started == [1, 1]
+
+
+def test_what_waits_is_listed_heads_before_followers(started: Started) -> None:
+    add(started, ticket(1), ticket(2), ticket(3, row=3), ticket(4))
+    assert [one.run.id for one in started.lanes] == [1, 3, 2, 4]
+    assert len(started.lanes) == 4
+
+
+def test_nothing_becomes_ready_after_closing(started: Started) -> None:
+    one = ticket(1, options=SINGLETON)
+    add(started, one, ticket(2, options=SINGLETON))
+    started.lanes.begin(one)
+    started.lanes.close()
+    started.lanes.leave(one)
+    assert started == [1]
+    assert len(started.lanes) == 0

@@ -1,0 +1,58 @@
+"""`rowhooks run` before it connects: what it makes of its settings."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rowhooks.cli import call
+
+
+@pytest.fixture(autouse=True)
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Begin in an empty directory, without settings; put the process's logging back as it was."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith("ROWHOOKS_"):
+            monkeypatch.delenv(name)
+    loggers = [logging.getLogger(), logging.getLogger("rowhooks")]
+    before = [(one, list(one.handlers), one.level) for one in loggers]
+    yield
+    for one, handlers, level in before:
+        one.handlers[:] = handlers
+        one.setLevel(level)
+
+
+def test_a_secret_that_is_not_set_stops_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("API_TOKEN", raising=False)
+    monkeypatch.setenv("ROWHOOKS_SECRETS", "API_TOKEN")
+    assert call(["run"]) == 2
+    assert "secrets: API_TOKEN is not in the environment" in capsys.readouterr().err
+
+
+def test_a_secret_too_short_to_be_blanked_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PIN", "q7z")
+    monkeypatch.setenv("ROWHOOKS_SECRETS", "PIN")
+    # It does not get past this.
+    assert call(["run", "--dsn", "port=none"]) == 2
+    printed = capsys.readouterr().err
+    assert "WARNING the value of PIN is not blanked: it has fewer than 4 characters" in printed
+    assert "q7z" not in printed
+
+
+def test_secrets_are_blanked_in_what_it_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("API_TOKEN", "tr0ub4dor")
+    monkeypatch.setenv("ROWHOOKS_SECRETS", "API_TOKEN")
+    (tmp_path / "acme_broken.py").write_text("import os\nraise RuntimeError(os.environ['API_TOKEN'])\n")
+    assert call(["run", "--dsn", "port=none", "--receivers", "acme_broken.py"]) == 2
+    printed = capsys.readouterr().err
+    assert "acme_broken.py cannot be imported: RuntimeError: ***" in printed
+    assert "tr0ub4dor" not in printed

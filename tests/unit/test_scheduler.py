@@ -1,0 +1,188 @@
+"""Scheduler: what waits is on record in order, and what is on record still runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from rowhooks.domain.feed import Position, Snapshot
+from rowhooks.domain.hook import TrackedTable
+from rowhooks.domain.job import JobOptions
+from rowhooks.domain.run import PENDING, STARTED, SUCCESS, LogEntry, Outcome, Run
+from rowhooks.pipeline import scheduler as module
+from rowhooks.pipeline.progress import Progress
+from rowhooks.pipeline.recorder import Recorder
+from rowhooks.pipeline.runner import Runner
+from rowhooks.pipeline.scheduler import Scheduler
+from tests.conftest import eventually
+from tests.unit.make import change, run
+
+START = Position(Snapshot(1, 1), Snapshot(2, 2))
+
+
+class Call:
+    """A receiver whose `run` is given."""
+
+    defines: frozenset[str] = frozenset()
+    failure = None
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.run = work
+
+
+class Workspace:
+    used = False
+
+    def attach(self, changed_object: Any) -> None:
+        pass
+
+    def cancel(self) -> None:
+        pass
+
+    abort = cancel
+
+
+class World:
+    """The scheduler between its ports, all of which are here."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[int, str]] = []
+        self.begun: list[int] = []
+        self.called: list[int] = []
+        self.revoked_ids: set[int] = set()
+        self.loading: dict[int, asyncio.Event] = {}
+        self.job_options = JobOptions()
+        self.receive: Callable[[Run], Any] = lambda run: asyncio.sleep(0)
+        self.progress = Progress(START)
+        self.recorder = Recorder(self, self.progress)
+        threads = ThreadPoolExecutor(1)
+        self.runner = Runner(self, self, threads, self.reload)
+        self.scheduler = Scheduler(self.runner, self.recorder, self, self, self, tasks=100, threads=10)
+        self.scheduler.tables = {
+            n: TrackedTable(n, f"dcim.t{n}", f"dcim.t{n}", n, (("id", 23),), (("id", "id", "integer"),)) for n in (1, 2)
+        }
+
+    # ResultSink
+    async def record(
+        self, outcomes: Sequence[Outcome], lines: Sequence[tuple[int, LogEntry]], position: Position | None
+    ) -> None:
+        self.written += [(outcome.run.id, outcome.status) for outcome in outcomes]
+
+    async def begin(self, runs: Sequence[Run]) -> set[int]:
+        self.begun += [run.id for run in runs]
+        return {run.id for run in runs} - self.revoked_ids
+
+    async def revoked(self, run_ids: Collection[int]) -> set[int]:
+        return set(run_ids) & self.revoked_ids
+
+    # ObjectLoader and UserResolver
+    async def load(self, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
+        if table.id in self.loading:
+            await self.loading[table.id].wait()
+        return dict.fromkeys(keys, "row")
+
+    async def resolve(self, pairs: Sequence[tuple[str | None, str]]) -> list[str]:
+        return [db_user for _, db_user in pairs]
+
+    # ReceiverCatalog and WorkspaceFactory
+    def is_asynchronous(self, class_path: str) -> bool:
+        return True
+
+    def options(self, class_path: str) -> JobOptions:
+        return self.job_options
+
+    def prepare(self, run: Run, *_: Any) -> Any:
+        self.called.append(run.id)
+        return Call(lambda: self.receive(run))
+
+    def open(self, run: Run, user: str, *, asynchronous: bool) -> Any:
+        return Workspace()
+
+    def is_transient(self, error: BaseException) -> bool:
+        return False
+
+    async def reload(self, run: Run) -> Any:
+        return "row"
+
+    def submit(self, id_: int, row: int = 1, table: int = 1) -> None:
+        one = run(id_, cause=change(id_, table_id=table, object_id_json=f'{{"id": {row}}}'))
+        self.scheduler.submit(one, self.progress.add(START.past(id_), 1))
+
+
+@pytest.fixture
+async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """A scheduler for which a moment is already long."""
+    monkeypatch.setattr(module, "STARTED_AFTER", 0.0)
+    monkeypatch.setattr(module, "SWEEP_INTERVAL", 0.001)
+    monkeypatch.setattr(module, "REVOCATION_INTERVAL", 0.001)
+    made = World()
+    tasks = [
+        asyncio.create_task(work)
+        for work in (
+            made.scheduler.dispatch(), made.scheduler.sweep(), made.scheduler.watch_revocations(), made.recorder.run(),
+        )
+    ]  # fmt: skip
+    yield made
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_run_that_is_put_on_record_while_its_row_is_loaded_runs_all_the_same(world: World) -> None:
+    world.loading[1] = asyncio.Event()
+    world.submit(1)
+    await eventually(lambda: (1, PENDING) in world.written)
+    world.loading[1].set()
+    await eventually(lambda: (1, SUCCESS) in world.written)
+    assert world.called == [1]
+
+
+async def test_a_follower_is_never_on_record_before_the_head_of_its_lane(world: World) -> None:
+    world.loading[1] = asyncio.Event()
+    for number in range(1, 6):
+        world.submit(number)
+    await eventually(lambda: len(world.written) == 5)
+    assert world.written == [(number, PENDING) for number in range(1, 6)]
+    world.loading[1].set()
+    await eventually(lambda: (5, SUCCESS) in world.written)
+    assert world.called == [1, 2, 3, 4, 5]
+
+
+async def test_a_table_that_cannot_be_loaded_for_now_holds_up_its_own_runs_alone(world: World) -> None:
+    world.loading[1] = asyncio.Event()
+    world.submit(1, table=1)
+    world.submit(2, table=2)
+    await eventually(lambda: (2, SUCCESS) in world.written)
+    assert world.called == [2]
+    world.loading[1].set()
+    await eventually(lambda: (1, SUCCESS) in world.written)
+
+
+async def test_a_run_on_record_that_was_revoked_meanwhile_is_not_started_and_lets_the_next_in(world: World) -> None:
+    go_on = asyncio.Event()
+    world.receive = lambda run: go_on.wait() if run.id == 1 else asyncio.sleep(0)
+    for number in (1, 2, 3):
+        world.submit(number)
+    await eventually(lambda: {(2, PENDING), (3, PENDING)} <= set(world.written))
+    world.revoked_ids = {2}
+    go_on.set()
+    await eventually(lambda: (3, SUCCESS) in world.written)
+    assert world.called == [1, 3]
+    assert world.begun == [2, 3]
+
+
+async def test_a_run_that_goes_on_is_on_record_as_started_before_it_ends(world: World) -> None:
+    go_on = asyncio.Event()
+    world.receive = lambda run: go_on.wait()
+    world.submit(1)
+    await eventually(lambda: (1, STARTED) in world.written)
+    assert world.progress.open_changes == 0
+    go_on.set()
+    await eventually(lambda: (1, SUCCESS) in world.written)

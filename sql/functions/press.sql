@@ -231,8 +231,8 @@ begin
     )
     values (
       'press', 'PENDING', wanted.id, wanted.name, its_job.id, its_job.class_path, table_id, new.object_id,
-      new.object_repr, 'press', new.presser, nullif(pg_catalog.current_setting('rowhooks.user', true), ''),
-      new.idempotency_key
+      case when its_job.meta -> 'has_sensitive_variables' is distinct from 'true' then new.object_repr end,
+      'press', new.presser, nullif(pg_catalog.current_setting('rowhooks.user', true), ''), new.idempotency_key
     )
     on conflict (job_button_id, idempotency_key) where idempotency_key is not null do nothing
     returning id into new.id;

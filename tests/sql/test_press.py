@@ -65,6 +65,14 @@ def test_a_row_without_a_name_is_called_by_its_key(db: Connection, button: int) 
     assert presses(db, "object_repr") == ["7"]
 
 
+def test_a_press_for_a_job_with_sensitive_variables_does_not_name_the_row(
+    db: Connection, button: int, clerk: Connection
+) -> None:
+    db.execute("update rowhooks.job set meta = '{\"has_sensitive_variables\": true}'")
+    press(clerk, "shop.item", "42")
+    assert presses(db, "object_id, object_repr") == [({"id": 42}, None)]
+
+
 def test_a_repr_column_that_was_renamed_since_is_not_missed(db: Connection, button: int) -> None:
     db.execute("alter table shop.item rename column name to title")
     press(db, "shop.item", "42")

@@ -13,7 +13,7 @@ import pytest
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.job import JobOptions
-from rowhooks.domain.run import PENDING, STARTED, SUCCESS, LogEntry, Outcome, Run
+from rowhooks.domain.run import FAILURE, PENDING, STARTED, SUCCESS, LogEntry, Outcome, Run
 from rowhooks.pipeline import scheduler as module
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import Recorder
@@ -55,6 +55,7 @@ class World:
         self.begun: list[int] = []
         self.called: list[int] = []
         self.revoked_ids: set[int] = set()
+        self.users: list[str] | None = None
         self.loading: dict[int, asyncio.Event] = {}
         self.job_options = JobOptions()
         self.receive: Callable[[Run], Any] = lambda run: asyncio.sleep(0)
@@ -87,7 +88,7 @@ class World:
         return dict.fromkeys(keys, "row")
 
     async def resolve(self, pairs: Sequence[tuple[str | None, str]]) -> list[str]:
-        return [db_user for _, db_user in pairs]
+        return [db_user for _, db_user in pairs] if self.users is None else self.users
 
     # ReceiverCatalog and WorkspaceFactory
     def is_asynchronous(self, class_path: str) -> bool:
@@ -186,3 +187,13 @@ async def test_a_run_that_goes_on_is_on_record_as_started_before_it_ends(world: 
     assert world.progress.open_changes == 0
     go_on.set()
     await eventually(lambda: (1, SUCCESS) in world.written)
+
+
+async def test_a_permission_backend_that_answers_for_too_few_runs_fails_them_and_nothing_else(world: World) -> None:
+    world.users = []
+    world.submit(1)
+    await eventually(lambda: (1, FAILURE) in world.written)
+    world.users = None
+    world.submit(2)
+    await eventually(lambda: (2, SUCCESS) in world.written)
+    assert world.called == [2]

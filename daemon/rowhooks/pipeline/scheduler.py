@@ -9,7 +9,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, NotFound, RunRevoked, TimeLimitExceeded
+from rowhooks.domain.errors import (
+    ConnectionFailed,
+    LeadershipLost,
+    NotFound,
+    ReceiverError,
+    RunRevoked,
+    TimeLimitExceeded,
+)
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.run import PENDING, RETRY, STARTED, Outcome, Run, now
 from rowhooks.pipeline.lanes import Lanes, Ticket
@@ -245,11 +252,14 @@ class Scheduler:
     async def _resolve(self, tickets: list[Ticket]) -> list[str] | list[Exception]:
         pairs = [(ticket.run.cause.user_name, ticket.run.cause.db_user) for ticket in tickets]
         try:
-            return await self._users.resolve(pairs)
+            users = await self._users.resolve(pairs)
+            if len(users) != len(pairs):
+                raise ReceiverError(f"the permission backend answered {len(users)} users for {len(pairs)} runs")
         except ConnectionFailed:
             raise
         except Exception as error:
             return [error] * len(tickets)
+        return users
 
     def _table(self, table_id: int) -> TrackedTable:
         table = self.tables.get(table_id)

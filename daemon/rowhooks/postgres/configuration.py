@@ -15,18 +15,10 @@ from rowhooks.postgres import synchronisation
 from rowhooks.postgres.errors import translated
 from rowhooks.postgres.synchronisation import DeclaredHook
 
-# One statement, so one snapshot: the version fits what stands beside it. The server quotes every name; with
-# search_path empty, format_type and %I write them so that they mean the same in any session.
-LOAD = """
-select json_build_object(
-  'version', (select c.version from rowhooks.configuration as c),
-  'tables', (
-    select coalesce(json_agg(json_build_object(
-      'id', t.id,
+DESCRIPTION = """\
       'name', format('%s.%s', n.nspname, r.relname),
       'quoted_name', format('%I.%I', n.nspname, r.relname),
       'relation', r.oid::bigint,
-      'repr_column', t.repr_column,
       'columns', (
         select json_agg(json_build_array(a.attname, a.atttypid::bigint) order by a.attnum)
         from pg_attribute as a
@@ -41,7 +33,19 @@ select json_build_object(
         cross join lateral unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
         join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
         where i.indrelid = r.oid and i.indisprimary and k.position <= i.indnkeyatts
-      )
+      )"""
+"""What describes a table, as arguments of json_build_object: `r` is pg_class, `n` its pg_namespace. The server quotes
+every name; with search_path empty, format_type and %I write them so that they mean the same in any session."""
+
+# One statement, so one snapshot: the version fits what stands beside it.
+LOAD = f"""
+select json_build_object(
+  'version', (select c.version from rowhooks.configuration as c),
+  'tables', (
+    select coalesce(json_agg(json_build_object(
+      'id', t.id,
+      'repr_column', t.repr_column,
+{DESCRIPTION}
     )), '[]')
     from rowhooks.tracked_table as t
     join pg_class as r on r.oid = t.relation
@@ -73,7 +77,7 @@ select json_build_object(
     from rowhooks.job_button as b
   )
 )
-"""
+"""  # noqa: S608  (a constant)
 
 
 class PostgresConfiguration:
@@ -105,18 +109,7 @@ class PostgresConfiguration:
 def read_configuration(document: str | dict[str, Any]) -> Configuration:
     """Return the configuration that LOAD, run with an empty search_path, has found: its JSON, or that decoded."""
     loaded = json.loads(document) if isinstance(document, str) else document
-    tables = {
-        t["id"]: TrackedTable(
-            id=t["id"],
-            name=t["name"],
-            quoted_name=t["quoted_name"],
-            relation=t["relation"],
-            columns=tuple((name, oid) for name, oid in t["columns"]),
-            key=tuple((quoted, name, type_) for quoted, name, type_ in t["key"]),
-            repr_column=t["repr_column"],
-        )
-        for t in loaded["tables"]
-    }
+    tables = {t["id"]: read_table(t) for t in loaded["tables"]}
     jobs = {
         j["id"]: Job(j["id"], j["class_path"], j["name"], j["enabled"], j["installed"], _snapshot(j["enabled_since"]))
         for j in loaded["jobs"]
@@ -137,6 +130,19 @@ def read_configuration(document: str | dict[str, Any]) -> Configuration:
     )
     buttons = tuple(Button(b["id"], b["name"], jobs[b["job"]]) for b in loaded["buttons"])
     return Configuration(loaded["version"], tables, tuple(jobs.values()), hooks, buttons)
+
+
+def read_table(t: dict[str, Any]) -> TrackedTable:
+    """Return a table of which the server has given id, repr_column and DESCRIPTION, decoded."""
+    return TrackedTable(
+        id=t["id"],
+        name=t["name"],
+        quoted_name=t["quoted_name"],
+        relation=t["relation"],
+        columns=tuple((name, oid) for name, oid in t["columns"]),
+        key=tuple((quoted, name, type_) for quoted, name, type_ in t["key"]),
+        repr_column=t["repr_column"],
+    )
 
 
 def _snapshot(text: str | None) -> Snapshot | None:

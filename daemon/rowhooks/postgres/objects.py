@@ -50,11 +50,7 @@ class RowObject:
         return self._work(lambda session: session.flush())
 
     def delete(self) -> Any:
-        """Delete the row.
-
-        Raises:
-            ObjectGone: the row no longer exists.
-        """
+        """Delete the row; one that no longer exists is no error."""
 
         def work(session: Session) -> None:
             session.delete(self)
@@ -144,25 +140,35 @@ class PostgresObjects:
         try:
             cls = await self._class(table)
             async with AsyncSession(self._engine) as session:
-                statement = sqlalchemy.text(_select_by_key(table, cls)).bindparams(keys=f"[{','.join(keys)}]")
-                query: Any = sqlalchemy.select(cls, sqlalchemy.column("rowhooks_place"))
-                rows = (await session.execute(query.from_statement(statement))).all()
-                session.expunge_all()
+                return await session.run_sync(load_objects, cls, table, keys)
         except (DBAPIError, psycopg.Error) as error:
             raise _translated(f"rows of {table.name}", error, table.quoted_name) from error
-        return {keys[place - 1]: instance for instance, place in rows}
 
     async def _class(self, table: TrackedTable) -> type[RowObject]:
         known = self._classes.get(table.id)
         # An altered or renamed table is an unequal description: it is reflected again.
         if known is None or known[0] != table:
             async with self._engine.connect() as connection:
-                known = (table, await connection.run_sync(_reflect, table))
+                known = (table, await connection.run_sync(reflect, table))
             self._classes[table.id] = known
         return known[1]
 
 
-def _reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowObject]:
+def load_objects(session: Session, cls: type[RowObject], table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
+    """Return the objects that exist, by their key as JSON text; they belong to no session."""
+    statement = sqlalchemy.text(_select_by_key(table, cls)).bindparams(keys=f"[{','.join(keys)}]")
+    query: Any = sqlalchemy.select(cls, sqlalchemy.column("rowhooks_place"))
+    rows = session.execute(query.from_statement(statement)).all()
+    session.expunge_all()
+    return {keys[place - 1]: instance for instance, place in rows}
+
+
+def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowObject]:
+    """Return a class for the rows of a table.
+
+    Raises:
+        NotFound: the table no longer exists.
+    """
     schema, _, name = table.name.partition(".")
     try:
         reflected = sqlalchemy.Table(

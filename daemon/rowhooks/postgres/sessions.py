@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 from rowhooks.domain.errors import TimeLimitExceeded
@@ -114,6 +114,7 @@ class Grip:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._connection: Any = None
+        self._request: threading.Thread | None = None
         self.touched = False
         self.aborted = False
 
@@ -144,8 +145,14 @@ class Grip:
                 return
             self.touched = True
             request = self._connection.pgconn.get_cancel()
-        # A connection of its own, which may take its time.
-        threading.Thread(target=_send, args=(request,), daemon=True).start()
+            # A connection of its own, which may take its time.
+            self._request = threading.Thread(target=_send, args=(request,), daemon=True)
+            self._request.start()
+
+    def settle(self) -> None:
+        """Wait until a request to cancel has reached the server."""
+        if self._request is not None:
+            self._request.join()
 
     def abort(self) -> None:
         """End the transaction: the statement is cancelled and the connection cut."""
@@ -173,7 +180,11 @@ def _send(request: Any) -> None:
 class SyncWorkspace:
     """The workspace of a plain `def` receiver; used by one thread."""
 
-    def __init__(self, engine: sqlalchemy.Engine, variables: Mapping[str, str], lease: uuid.UUID) -> None:
+    _session_class = ReceiverSession
+
+    def __init__(
+        self, engine: sqlalchemy.Engine | sqlalchemy.Connection, variables: Mapping[str, str], lease: uuid.UUID
+    ) -> None:
         self._engine = engine
         self._variables = variables
         self._lease = lease
@@ -191,7 +202,7 @@ class SyncWorkspace:
     def session(self) -> ReceiverSession:
         """The run's session, opened when it is first used."""
         if self._session is None:
-            self._session = ReceiverSession(self._engine, variables=self._variables, grip=self._grip)
+            self._session = self._session_class(self._engine, variables=self._variables, grip=self._grip)
         return self._session
 
     def attach(self, changed_object: Any) -> None:
@@ -221,7 +232,9 @@ class SyncWorkspace:
 class AsyncWorkspace:
     """The workspace of an `async def` receiver; its methods return awaitables."""
 
-    def __init__(self, engine: AsyncEngine, variables: Mapping[str, str], lease: uuid.UUID) -> None:
+    _session_class = ReceiverSession
+
+    def __init__(self, engine: AsyncEngine | AsyncConnection, variables: Mapping[str, str], lease: uuid.UUID) -> None:
         self._engine = engine
         self._variables = variables
         self._lease = lease
@@ -239,7 +252,7 @@ class AsyncWorkspace:
         """The run's session, opened when it is first used."""
         if self._session is None:
             self._session = AsyncSession(
-                self._engine, sync_session_class=ReceiverSession, variables=self._variables, grip=self._grip
+                self._engine, sync_session_class=self._session_class, variables=self._variables, grip=self._grip
             )
         return self._session
 
@@ -319,20 +332,25 @@ class Workspaces:
 
     def open(self, run: Run, user: str, *, asynchronous: bool) -> SyncWorkspace | AsyncWorkspace:
         """Return a workspace for one attempt of a run; nothing is connected yet."""
-        variables = _variables(run, user)
+        variables = session_variables(run, user)
         if asynchronous:
             return AsyncWorkspace(self._async_engine, variables, self._lease)
         return SyncWorkspace(self._engine, variables, self._lease)
 
     def is_transient(self, error: BaseException) -> bool:
         """Say whether an error may pass by itself: serialization failure, deadlock, lost connection."""
-        if isinstance(error, DBAPIError) and error.connection_invalidated:
-            return True
-        cause: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
-        return isinstance(cause, _SERIALIZATION_OR_DEADLOCK) or is_lost_connection(cause)
+        return is_transient(error)
 
 
-def _variables(run: Run, user: str) -> dict[str, str]:
+def is_transient(error: BaseException) -> bool:
+    """Say whether an error may pass by itself: serialization failure, deadlock, lost connection."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    cause: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(cause, _SERIALIZATION_OR_DEADLOCK) or is_lost_connection(cause)
+
+
+def session_variables(run: Run, user: str) -> dict[str, str]:
     """Return the session variables of a run's transactions.
 
     A hook receiver's session says so, and what it writes starts no hook. A button receiver's session says for whom it

@@ -46,7 +46,7 @@ def register_jobs(*classes: ReceiverClass) -> None:
             called with (by keyword), or says something in its Meta that cannot be; names file and line.
     """
     for cls in classes:
-        _check(cls)
+        check(cls)
     _registered.extend(classes)
 
 
@@ -57,7 +57,12 @@ def take_registered() -> list[ReceiverClass]:
     return taken
 
 
-def _check(cls: Any) -> None:
+def check(cls: Any) -> None:
+    """Refuse a class that cannot be run as a receiver.
+
+    Raises:
+        ReceiverError: as `register_jobs`.
+    """
     kind = _kind(cls)
     base, method, arguments, run_arguments = _KINDS[kind]
     overrides_run = cls.run is not base.run

@@ -1,0 +1,352 @@
+"""The rows of a rehearsal: written as its user gives them, read back as the object changes that capture makes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import timedelta
+from enum import Enum
+from typing import Any
+
+import psycopg
+import sqlalchemy
+from psycopg import sql
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.errors import Conflict, NotFound, UsageError
+from rowhooks.domain.hook import TrackedTable
+from rowhooks.postgres.configuration import DESCRIPTION, read_table
+from rowhooks.postgres.connect import translated_errors
+from rowhooks.postgres.feed import COLUMNS, object_change
+from rowhooks.postgres.objects import load_objects, reflect
+from rowhooks.postgres.values import RowDecoder
+
+_NOT_THEIRS = ("rowhooks.", "information_schema.", "pg_")
+VARIABLES = ("rowhooks.receiver", "rowhooks.user", "rowhooks.request_id", "rowhooks.context")
+
+_DESCRIBE = f"""
+select json_build_object(
+  'id', r.oid::bigint,
+  'repr_column', pg_temp.rowhooks_repr(r.oid),
+  'kind', r.relkind,
+  'persistence', r.relpersistence,
+  'root', (
+    select format('%s.%s', rn.nspname, rc.relname)
+    from pg_class as rc
+    join pg_namespace as rn on rn.oid = rc.relnamespace
+    where r.relispartition and rc.oid = pg_partition_root(r.oid)
+  ),
+  'types', (
+    select json_object_agg(a.attname, format_type(a.atttypid, -1))
+    from pg_attribute as a
+    where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+  ),
+{DESCRIPTION}
+)
+from pg_class as r
+join pg_namespace as n on n.oid = r.relnamespace
+where format('%s.%s', n.nspname, r.relname) = PLACE
+  and r.relkind in ('r', 'p', 'v', 'm', 'f')
+""".replace("%", "%%").replace("PLACE", "%s")  # noqa: S608  (a constant)
+
+# As the daemon names a table: as it is called now.
+_CHANGES = f"""
+select {COLUMNS}, coalesce(concat(n.nspname, '.', r.relname), 'a dropped table')
+from pg_temp.rowhooks_change as c
+left join pg_class as r on r.oid = c.tracked_table::oid
+left join pg_namespace as n on n.oid = r.relnamespace
+where c.id > %s
+order by c.id
+"""  # noqa: S608  (a constant)
+
+_DEFERRED = """
+select string_agg(distinct format('%I.%I', n.nspname, c.conname), ', ')
+from pg_constraint as c
+join pg_namespace as n on n.oid = c.connamespace
+where c.condeferred
+"""
+
+
+class Rows:
+    """The rows of one transaction.
+
+    Args:
+        driver: psycopg's connection.
+        connection: SQLAlchemy's, on the same.
+    """
+
+    def __init__(self, driver: psycopg.Connection[Any], connection: sqlalchemy.Connection) -> None:
+        self._driver = driver
+        self._connection = connection
+        self._types: dict[int, dict[str, str]] = {}
+
+    def table(self, name: str) -> TrackedTable:
+        """Return the description of a table.
+
+        Raises:
+            NotFound: there is none of that name.
+            UsageError: rowhooks could not track it.
+        """
+        if "." not in name:
+            raise UsageError(f"table {name!r} needs its schema", hint=f"for example table='public.{name}'")
+        with translated_errors(), self._driver.transaction(force_rollback=True):
+            self._driver.execute("set local search_path = ''")
+            row = self._driver.execute(_DESCRIBE, (name,)).fetchone()
+        if row is None:
+            raise NotFound(
+                f"there is no table {name} in this database",
+                hint="named schema.table, unquoted, as PostgreSQL stores it; may the test's database lack a migration?",
+            )
+        (found,) = row
+        if found["root"] is not None:
+            raise UsageError(f"{name} is a partition", hint=f"name the table it belongs to: table={found['root']!r}")
+        if found["kind"] not in ("r", "p") or found["persistence"] == "t" or name.startswith(_NOT_THEIRS):
+            raise UsageError(f"rowhooks cannot track {name}", hint="name an ordinary, permanent table of your own")
+        table = read_table(found)
+        if not table.key:
+            raise UsageError(
+                f"table {name} has no primary key, so rowhooks cannot track it",
+                hint=f"alter table {table.quoted_name} add primary key (...)",
+            )
+        self._types[table.id] = found["types"]
+        return table
+
+    def watch(self, tables: Collection[TrackedTable] | None, patience: timedelta) -> None:
+        """Log the changes of tables from now on; None for all on which this role may make triggers.
+
+        Raises:
+            DatabaseError: another session writes to one of them.
+            PermissionDenied: the role may not.
+        """
+        wanted = None if tables is None else [table.relation for table in tables]
+        with translated_errors(), self._driver.transaction():
+            self._driver.execute("select pg_temp.rowhooks_watch(%s::oid[], %s)", (wanted, patience))
+
+    def insert(self, table: TrackedTable, values: Mapping[str, Any], argument: str) -> None:
+        """Insert a row; columns that are not named get their defaults.
+
+        Args:
+            table: where.
+            values: columns to values.
+            argument: what they were given as, for messages.
+
+        Raises:
+            Conflict: there is such a row already.
+            UsageError: a column is unknown or missing.
+            DatabaseError: PostgreSQL refused the row.
+        """
+        names, record = self._record(table, values, argument)
+        insert = sql.SQL("insert into {} ").format(sql.SQL(table.quoted_name))
+        if values:
+            # An identity column that is GENERATED ALWAYS takes a value only so.
+            insert += sql.SQL("({}) overriding system value select {} from {}").format(
+                _list(sql.Identifier(name) for name in names),
+                _list(sql.Identifier("r", name) for name in names),
+                record,
+            )
+        else:
+            insert += sql.SQL("default values")
+        with self._writing(table, argument):
+            self._driver.execute(insert)
+
+    def update(self, table: TrackedTable, key: str, values: Mapping[str, Any]) -> None:
+        """Change columns of a row, by its key as JSON text. Raises as `insert`."""
+        names, record = self._record(table, values, "after")
+        if not names:
+            return
+        assignments = _list(sql.SQL("{} = {}").format(sql.Identifier(n), sql.Identifier("r", n)) for n in names)
+        statement = sql.SQL("update {} as t set {} from {}, {} where {}").format(
+            sql.SQL(table.quoted_name), assignments, record, *self._by_key(table, key)
+        )
+        with self._writing(table, "after"):
+            self._driver.execute(statement)
+
+    def delete(self, table: TrackedTable, key: str) -> None:
+        """Delete a row, by its key as JSON text. Raises as `insert`."""
+        statement = sql.SQL("delete from {} as t using {} where {}").format(
+            sql.SQL(table.quoted_name), *self._by_key(table, key)
+        )
+        with self._writing(table, "before"):
+            self._driver.execute(statement)
+
+    def find(self, table: TrackedTable, key: Mapping[str, Any], argument: str) -> tuple[str, str] | None:
+        """Return key (JSON text) and representation of the row that has a key; None if there is none.
+
+        Raises:
+            UsageError: these are not the key's columns, or a value is none of their type.
+        """
+        names = [name for _, name, _ in table.key]
+        if set(key) != set(names):
+            raise UsageError(
+                f"{argument}: {dict(key)!r} is no key of {table.name}", hint=f"its columns are {', '.join(names)}"
+            )
+        data = _as_json(key, argument)
+        statement = sql.SQL(
+            "select pg_temp.rowhooks_object_id({oid}, to_jsonb(t))::text,"
+            " pg_temp.rowhooks_object_repr({oid}, to_jsonb(t)) from {} as t, {} where {}"
+        ).format(sql.SQL(table.quoted_name), *self._by_key(table, data), oid=sql.Literal(table.relation))
+        with self._writing(table, argument):
+            return self._driver.execute(statement).fetchone()
+
+    def changes(self, after: int) -> list[ObjectChange]:
+        """Return the changes that were logged after one, in order."""
+        with translated_errors():
+            rows = self._driver.execute(_CHANGES, (after,)).fetchall()
+        decoder = RowDecoder()
+        decoder.learn(self._described({row[-1] for row in rows}))
+        return [object_change(row, row[-1], decoder) for row in rows]
+
+    def load(self, table: TrackedTable, key: str) -> Any:
+        """Return the row that has a key as an object that belongs to no session; None if it is gone.
+
+        Raises:
+            PermissionDenied: the role may not read the table.
+            NotFound: the table no longer exists.
+        """
+        with translated_errors(), self._driver.transaction():
+            try:
+                cls = reflect(self._connection, table)
+                with Session(self._connection, join_transaction_mode="create_savepoint") as session:
+                    return load_objects(session, cls, table, [key]).get(key)
+            except DBAPIError as error:
+                raise (error.orig or error) from error
+
+    def kept_together(self) -> contextlib.AbstractContextManager[Any]:
+        """Undo what is written in a block that raises."""
+        return self._driver.transaction()
+
+    def commit(self) -> None:
+        """Do what a commit would do beside committing: check what is deferred until then.
+
+        Raises:
+            DatabaseError: a deferred constraint is violated.
+        """
+        with translated_errors(), self._driver.transaction():
+            self._driver.execute("set constraints all immediate")
+        self.defer_again()
+
+    def defer_again(self) -> None:
+        """Put back to deferred what is declared as initially deferred."""
+        with translated_errors():
+            row = self._driver.execute(_DEFERRED).fetchone()
+            if row is not None and row[0] is not None:
+                self._driver.execute(sql.SQL("set constraints {} deferred").format(sql.SQL(row[0])))
+
+    def variables(self) -> dict[str, str]:
+        """Return what the session variables of rowhooks are set to."""
+        query = sql.SQL("select {}").format(
+            _list(sql.SQL("coalesce(current_setting({}, true), '')").format(sql.Literal(name)) for name in VARIABLES)
+        )
+        row = self._driver.execute(query).fetchone()
+        assert row is not None
+        return dict(zip(VARIABLES, row, strict=True))
+
+    def set_variables(self, variables: Mapping[str, str]) -> None:
+        """Set session variables until the transaction ends."""
+        for name, value in variables.items():
+            self._driver.execute("select set_config(%s, %s, true)", (name, value))
+
+    def session_user(self) -> str:
+        """Return the role that is connected."""
+        row = self._driver.execute("select session_user").fetchone()
+        assert row is not None
+        return str(row[0])
+
+    def is_role(self, name: str) -> bool:
+        """Say whether there is a role of that name."""
+        return self._driver.execute("select from pg_roles where rolname::text = %s", (name,)).fetchone() is not None
+
+    def _described(self, names: Iterable[str]) -> dict[int, TrackedTable]:
+        described: dict[int, TrackedTable] = {}
+        for name in names:
+            # Of a table without a key, or one that was dropped, the rows keep their JSON values.
+            with contextlib.suppress(NotFound, UsageError):
+                table = self.table(name)
+                described[table.id] = table
+        return described
+
+    def _record(
+        self, table: TrackedTable, values: Mapping[str, Any], argument: str
+    ) -> tuple[list[str], sql.Composable]:
+        """Return the columns, and a FROM item `r` that holds their values."""
+        types = self._types[table.id]
+        if unknown := [name for name in values if name not in types]:
+            raise UsageError(
+                f"{argument}: table {table.name} has no column {unknown[0]!r}",
+                hint=f"its columns are {', '.join(types)}",
+            )
+        # Types were written by the server (format_type).
+        columns = _list(sql.Identifier(name) + sql.SQL(" " + types[name]) for name in values)
+        # Literals, no parameters: with them a % in a name would be a placeholder.
+        data = sql.Literal(_as_json(values, argument))
+        return list(values), sql.SQL("jsonb_to_record({}::jsonb) as r ({})").format(data, columns)
+
+    def _by_key(self, table: TrackedTable, key: str) -> tuple[sql.Composable, sql.Composable]:
+        columns = _list(sql.SQL(f"{quoted} {self._types[table.id][name]}") for quoted, name, _ in table.key)
+        condition = sql.SQL(" and ").join(sql.SQL(f"t.{quoted} = k.{quoted}") for quoted, _, _ in table.key)
+        return sql.SQL("jsonb_to_record({}::jsonb) as k ({})").format(sql.Literal(key), columns), condition
+
+    @contextlib.contextmanager
+    def _writing(self, table: TrackedTable, argument: str) -> Iterator[None]:
+        """Translate what PostgreSQL refuses; the transaction goes on."""
+        with translated_errors(), self._driver.transaction(), _named(table, argument):
+            yield
+
+
+@contextlib.contextmanager
+def _named(table: TrackedTable, argument: str) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.NotNullViolation as error:
+        if not _is_of(error, table):
+            raise
+        raise UsageError(
+            f"{argument}: table {table.name} needs a value for column {error.diag.column_name!r}",
+            hint=f"add it to {argument}",
+        ) from error
+    except psycopg.errors.UniqueViolation as error:
+        if not _is_of(error, table):
+            raise
+        raise Conflict(
+            f"{argument}: {table.name} has such a row already: {error.diag.message_detail}",
+            hint="to use the row that is there, name nothing but its key",
+        ) from error
+    except (psycopg.errors.DataError, psycopg.errors.GeneratedAlways) as error:
+        raise UsageError(
+            f"{argument}: {table.name}: {error.diag.message_primary}", hint=error.diag.message_detail
+        ) from error
+
+
+def _is_of(error: psycopg.Error, table: TrackedTable) -> bool:
+    # Not of another table, to which a trigger of the user's has written.
+    return f"{error.diag.schema_name}.{error.diag.table_name}" == table.name
+
+
+def _list(parts: Iterable[sql.Composable]) -> sql.Composed:
+    return sql.SQL(", ").join(parts)
+
+
+def _as_json(values: Mapping[str, Any], argument: str) -> str:
+    try:
+        return json.dumps(_plain(values), ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"{argument}: JSON cannot hold {dict(values)!r}: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON can hold and PostgreSQL reads as the same; the rest travels as text."""
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"\\x{bytes(value).hex()}"
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(one) for one in value]
+    return value

@@ -1,0 +1,86 @@
+"""Receivers' sessions in a rehearsal: the daemon's, but a run's transaction is a savepoint of the rehearsal's."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from rowhooks.domain.run import LogEntry, Outcome, Run
+from rowhooks.postgres.rehearsal.transaction import Transaction
+from rowhooks.postgres.sessions import (
+    AsyncWorkspace,
+    ReceiverSession,
+    SyncWorkspace,
+    is_transient,
+    session_variables,
+)
+
+
+class RehearsalSession(ReceiverSession):
+    """A receiver's session that commits to a savepoint and records nothing."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, join_transaction_mode="create_savepoint", **kwargs)
+
+    def end(self) -> None:
+        """Undo what is not committed; the connection stays, unless the run was ended from outside."""
+        # What runs next on this connection must not be what is cancelled.
+        self._grip.settle()
+        if self._grip.aborted:
+            self.invalidate()
+        else:
+            Session.close(self)
+
+    def commit_run(self, outcome: Outcome, lease: uuid.UUID) -> None:
+        """Commit: what is deferred until then is checked now."""
+        self.flush()
+        self.connection().exec_driver_sql("set constraints all immediate")
+        Session.commit(self)
+        self.end()
+
+
+class _SyncWorkspace(SyncWorkspace):
+    _session_class = RehearsalSession
+    entries: list[LogEntry]
+
+    def commit(self, outcome: Outcome) -> None:
+        super().commit(outcome)
+        self.entries.extend(outcome.entries)
+
+
+class _AsyncWorkspace(AsyncWorkspace):
+    _session_class = RehearsalSession
+    entries: list[LogEntry]
+
+    async def commit(self, outcome: Outcome) -> None:
+        await super().commit(outcome)
+        self.entries.extend(outcome.entries)
+
+
+class RehearsalWorkspaces:
+    """Makes workspaces in the one transaction.
+
+    Args:
+        transaction: where they work.
+    """
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self.entries: list[LogEntry] = []
+
+    def open(self, run: Run, user: str, *, asynchronous: bool) -> SyncWorkspace | AsyncWorkspace:
+        """Return a workspace for one attempt of a run; its log lines, once committed, go to `entries`."""
+        variables, lease = session_variables(run, user), uuid.uuid4()
+        workspace: _SyncWorkspace | _AsyncWorkspace
+        if asynchronous:
+            workspace = _AsyncWorkspace(self._transaction.async_connection, variables, lease)
+        else:
+            workspace = _SyncWorkspace(self._transaction.connection, variables, lease)
+        workspace.entries = self.entries
+        return workspace
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Say whether an error may pass by itself; nothing does once the transaction is lost."""
+        return self._transaction.connected and is_transient(error)

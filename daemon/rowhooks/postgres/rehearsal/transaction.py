@@ -1,0 +1,112 @@
+"""The one transaction of a rehearsal: on one connection, for plain and asynchronous receivers, never committed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import sqlalchemy
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from rowhooks.domain.errors import ConnectionFailed, PermissionDenied
+from rowhooks.postgres.connect import Target, translated_errors
+from rowhooks.resources import data_directory
+
+WAYS_OUT = "check --rowhooks-dsn, rowhooks_dsn in pytest's settings, ROWHOOKS_TEST_DSN or the argument dsn"
+
+# A holdable cursor is run when its transaction commits, and this one's query raises. SET CONSTRAINTS, which would fire
+# a deferred trigger, does not touch it.
+_REFUSE_COMMIT = """
+declare rowhooks_refuse_commit no scroll cursor with hold for select pg_temp.rowhooks_refuse_commit()
+"""
+
+
+class Transaction:
+    """One connection of the server's, which plain and asynchronous code use in turn, and its one transaction.
+
+    PostgreSQL itself sees to it that nothing stays behind: a commit of this transaction fails, and any later one of the
+    connection is read-only.
+
+    Args:
+        target: the database.
+
+    Raises:
+        ConnectionFailed: the server cannot be reached or does not let us in.
+    """
+
+    connection: sqlalchemy.Connection
+    async_connection: AsyncConnection
+
+    def __init__(self, target: Target) -> None:
+        try:
+            # Not prepared: the two wrappers of the connection would give the same names to different statements.
+            self.driver = psycopg.connect(target.conninfo, prepare_threshold=None)
+        except psycopg.OperationalError as error:
+            raise ConnectionFailed(f"cannot connect to {target.label}: {str(error).strip()}", hint=WAYS_OUT) from error
+
+    async def begin(self) -> None:
+        """Begin it; on the event loop on which asynchronous receivers will run.
+
+        Raises:
+            DatabaseError: the role may not make temporary tables, or the server is a standby.
+        """
+        # psycopg keeps a transaction's state in libpq's connection, so both wrappers are in the same one.
+        twin = psycopg.AsyncConnection(self.driver.pgconn)
+        twin.prepare_threshold = None
+
+        async def take_twin() -> psycopg.AsyncConnection[Any]:
+            return twin
+
+        url = "postgresql+psycopg://"
+        # Now, because SQLAlchemy rolls back what it asks of a new connection.
+        self.connection = sqlalchemy.create_engine(url, creator=lambda: self.driver, poolclass=NullPool).connect()
+        self.async_connection = await create_async_engine(url, async_creator=take_twin, poolclass=NullPool).connect()
+        with translated_errors(), self._may_begin():
+            self.driver.execute("set default_transaction_read_only = on")
+            self.driver.commit()
+            self.driver.execute("set transaction read write")
+            self.driver.execute((data_directory("sql") / "rehearsal.sql").read_bytes())
+            self.driver.execute(_REFUSE_COMMIT)
+        self.connection.begin()
+        await self.async_connection.begin()
+
+    @contextlib.contextmanager
+    def _may_begin(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise PermissionDenied(
+                f"role {self.driver.info.user} may not rehearse in this database: {error.diag.message_primary}",
+                hint=f"grant temporary on database {self.driver.info.dbname} to it",
+            ) from error
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is there, and in a transaction."""
+        return not self.driver.closed and self.driver.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE
+
+    def is_whole(self) -> bool:
+        """Say whether the transaction still goes on: nobody has ended it, and it has not failed."""
+        try:
+            self.driver.execute("select from pg_temp.rowhooks_change limit 0")
+        except psycopg.Error:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Roll back and close; what is closed already does not matter."""
+        with contextlib.suppress(psycopg.Error):
+            self.driver.rollback()
+        for connection in (getattr(self, "async_connection", None), getattr(self, "connection", None)):
+            with contextlib.suppress(SQLAlchemyError):
+                if isinstance(connection, AsyncConnection):
+                    await connection.invalidate()
+                    await connection.close()
+                elif connection is not None:
+                    connection.invalidate()
+                    connection.close()
+        self.driver.close()

@@ -1,0 +1,46 @@
+"""pytest's plugin: the fixture `rowhooks`. It imports what a test needs only when a test needs it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from rowhooks.testing import Rehearsal
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option and the setting that name the database."""
+    what = "The database on which receivers are tested; everything in it is rolled back."
+    parser.getgroup("rowhooks").addoption("--rowhooks-dsn", metavar="DSN", default=None, help=what)
+    parser.addini("rowhooks_dsn", what, default="")
+
+
+@pytest.fixture(scope="session")
+def rowhooks_dsn(pytestconfig: pytest.Config) -> str:
+    """The database on which receivers are tested; override it to make one."""
+    dsn = (
+        pytestconfig.getoption("--rowhooks-dsn")
+        or pytestconfig.getini("rowhooks_dsn")
+        or os.environ.get("ROWHOOKS_TEST_DSN")
+    )
+    if not dsn:
+        pytest.fail(
+            "rowhooks: no database to test on was named. Name one with the option --rowhooks-dsn, with rowhooks_dsn in"
+            " pytest's settings, with ROWHOOKS_TEST_DSN in the environment, or with a fixture rowhooks_dsn of scope"
+            ' "session" in conftest.py.',
+            pytrace=False,
+        )
+    return str(dsn)
+
+
+@pytest.fixture
+def rowhooks(rowhooks_dsn: str) -> Iterator[Rehearsal]:
+    """A rehearsal: `rowhooks.run_hook(...)`, `rowhooks.press_button(...)`, in a transaction that is rolled back."""
+    from rowhooks.testing import Rehearsal
+
+    with Rehearsal(rowhooks_dsn) as rehearsal:
+        yield rehearsal

@@ -1,0 +1,59 @@
+"""Testing receivers on a database of one's own: `run_hook`, `press_button`, and pytest's fixture `rowhooks`.
+
+See docs/testing.md.
+"""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver
+from rowhooks.testing.arguments import GivenPermissions, HookArguments, PressArguments
+from rowhooks.testing.rehearsal import Rehearsal
+from rowhooks.testing.report import Attempt, LogLine, RaisedException, RunReport, Write
+
+__all__ = [
+    "Attempt",
+    "GivenPermissions",
+    "LogLine",
+    "RaisedException",
+    "Rehearsal",
+    "RunReport",
+    "Write",
+    "press_button",
+    "run_hook",
+]
+
+
+def run_hook(
+    receiver: type[JobHookReceiver], *, dsn: str | None = None, **arguments: Unpack[HookArguments]
+) -> RunReport:
+    """Change a row, run a hook receiver for that change, and roll everything back.
+
+    Args:
+        receiver: the class.
+        dsn: the database; None for what ROWHOOKS_TEST_DSN says.
+        arguments: as for `Rehearsal.run_hook`.
+
+    Raises:
+        RowhooksError: as `Rehearsal` and `Rehearsal.run_hook`.
+    """
+    with Rehearsal(dsn) as rehearsal:
+        return rehearsal.run_hook(receiver, **arguments)
+
+
+def press_button(
+    receiver: type[JobButtonReceiver], *, dsn: str | None = None, **arguments: Unpack[PressArguments]
+) -> RunReport:
+    """Run a button receiver for a row, and roll everything back.
+
+    Args:
+        receiver: the class.
+        dsn: the database; None for what ROWHOOKS_TEST_DSN says.
+        arguments: as for `Rehearsal.press_button`.
+
+    Raises:
+        RowhooksError: as `Rehearsal` and `Rehearsal.press_button`.
+    """
+    with Rehearsal(dsn) as rehearsal:
+        return rehearsal.press_button(receiver, **arguments)

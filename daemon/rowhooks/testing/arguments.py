@@ -1,0 +1,117 @@
+"""What a test names, in the words of the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Required, TypedDict
+
+from rowhooks.domain.errors import UsageError
+from rowhooks.domain.hook import Hook, TrackedTable
+from rowhooks.domain.job import Job
+from rowhooks.domain.permissions import PermissionBackend
+from rowhooks.postgres.permissions import PostgresPermissions
+from rowhooks.receivers import declaration
+from rowhooks.receivers.registry import ReceiverClass, class_path
+from rowhooks.receivers.table import TableType
+
+Row = Mapping[str, Any]
+Tables = Sequence[str | TableType]
+
+
+class RunArguments(TypedDict, total=False):
+    """What `run_hook` and `press_button` have in common, see Rehearsal."""
+
+    table: Required[str | TableType]
+    user: str | None
+    permissions: Collection[str] | PermissionBackend | None
+    attempts: int
+    watch: Tables | None
+
+
+class HookArguments(RunArguments, total=False):
+    """What `run_hook` takes beside the receiver."""
+
+    before: Row | None
+    after: Row | None
+    hook: declaration.Hook | None
+
+
+class PressArguments(RunArguments, total=False):
+    """What `press_button` takes beside the receiver."""
+
+    row: Row | None
+    key: object
+
+
+class GivenPermissions(PermissionBackend):
+    """A user who may do what a test says, and nothing else.
+
+    Args:
+        permissions: for example `dcim.change_device`.
+    """
+
+    def __init__(self, permissions: Collection[str]) -> None:
+        self._permissions = frozenset(permissions)
+
+    def has_perm(self, session: Any, username: str, permission: str, obj: Any = None) -> bool:
+        """Say whether the permission is among those given."""
+        return permission in self._permissions
+
+
+def backend_of(permissions: Collection[str] | PermissionBackend | None) -> PermissionBackend:
+    """Return what answers for the user."""
+    if permissions is None:
+        return PostgresPermissions()
+    if isinstance(permissions, PermissionBackend):
+        return permissions
+    if isinstance(permissions, str):
+        raise UsageError(f"permissions={permissions!r} is not a set of permissions", hint=f"{{{permissions!r}}}")
+    return GivenPermissions(permissions)
+
+
+def table_name(table: str | TableType) -> str:
+    """Return a table's name, however it was given."""
+    return table.table_name if isinstance(table, TableType) else str(table)
+
+
+def job_of(receiver: ReceiverClass) -> Job:
+    """Return the job that a class would be."""
+    return Job(0, class_path(receiver), receiver.__name__, enabled=True, installed=True)
+
+
+def domain_hook(receiver: ReceiverClass, table: TrackedTable, declared: declaration.Hook | None) -> Hook:
+    """Return the hook as the matcher knows it; None stands for one that every change of the table starts."""
+    if declared is None:
+        declared = declaration.Hook(table.name)
+    return Hook(
+        id=0,
+        name=declared.name or receiver.__name__,
+        job=job_of(receiver),
+        enabled=declared.enabled,
+        tables=frozenset([table.id] if table.name in declared.tables else []),
+        actions=frozenset(declared.actions),
+        columns=frozenset(declared.columns),
+        conditions_json=declared.conditions_json,
+    )
+
+
+def key_columns(table: TrackedTable, key: object) -> Row:
+    """Return key columns to values.
+
+    Raises:
+        UsageError: the key has several columns, and one value was given.
+    """
+    if isinstance(key, Mapping):
+        return key
+    names = [name for _, name, _ in table.key]
+    if len(names) > 1:
+        raise UsageError(
+            f"key={key!r} is no key of {table.name}", hint=f"a mapping of its columns {', '.join(names)} to values"
+        )
+    return {names[0]: key}
+
+
+def key_value(table: TrackedTable, row: Row) -> Any:
+    """Return a row's key: the value of one column, else columns to values."""
+    names = [name for _, name, _ in table.key]
+    return row.get(names[0]) if len(names) == 1 else {name: row.get(name) for name in names}

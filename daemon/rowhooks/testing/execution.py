@@ -1,0 +1,117 @@
+"""Runs a receiver as the daemon does, from code that has no event loop, or one of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor, Future
+from typing import Any, TypeVar
+
+from rowhooks.domain.errors import RunRevoked, TimeLimitExceeded
+from rowhooks.domain.job import JobOptions
+from rowhooks.domain.run import Outcome
+from rowhooks.pipeline.runner import Execution
+
+T = TypeVar("T")
+
+LAST_WORDS = 1.0
+"""Seconds in which an asynchronous receiver that was ended may clean up."""
+
+
+class EventLoop:
+    """An event loop on a thread of its own, so that a test may have one too."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="rowhooks rehearsal", daemon=True)
+        self._thread.start()
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end; interrupted (Ctrl-C, a test's time-out) it is cancelled."""
+        ended = threading.Event()
+
+        async def to_its_end() -> T:
+            try:
+                return await coroutine
+            finally:
+                ended.set()
+
+        future = asyncio.run_coroutine_threadsafe(to_its_end(), self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            # What it does when it is cancelled must not go on beside what comes next.
+            ended.wait(LAST_WORDS)
+            raise
+
+    def close(self) -> None:
+        """Cancel what is left and end."""
+        self.call(_cancel_others())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=LAST_WORDS)
+
+
+class DaemonThreads(Executor):
+    """Runs each call in a thread that does not keep the process from ending: a receiver may hang for good."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Run a call."""
+        future: Future[T] = Future()
+        # From now on nobody can cancel it, and what it ends with may be set.
+        future.set_running_or_notify_cancel()
+
+        def work() -> None:
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:
+                future.set_exception(error)
+
+        threading.Thread(target=work, name="receiver", daemon=True).start()
+        return future
+
+
+class ObservedExecution(Execution):
+    """An execution that keeps what the receiver raised."""
+
+    error: BaseException | None = None
+
+    def failed(self, error: BaseException) -> Outcome:
+        """Return the outcome of a failure."""
+        self.error = error
+        return super().failed(error)
+
+
+async def execute(execution: Execution, changed_object: Any, options: JobOptions) -> Outcome:
+    """Execute a run once, within its time limits, as the scheduler does."""
+    soft, hard = options.soft_time_limit, options.time_limit
+    task = asyncio.ensure_future(execution.result(changed_object))
+    try:
+        if soft is not None and (hard is None or soft < hard):
+            await asyncio.wait({task}, timeout=soft)
+            if not task.done():
+                execution.interrupt()
+        else:
+            soft = 0.0
+        if hard is not None:
+            await asyncio.wait({task}, timeout=hard - soft)
+            if not task.done():
+                outcome = execution.abandon(TimeLimitExceeded(f"the run was ended at its time limit of {hard} s"))
+                task.cancel()
+                await asyncio.wait({task}, timeout=LAST_WORDS)
+                return outcome
+        return await task
+    except asyncio.CancelledError:
+        execution.abandon(RunRevoked("the test ended before the run"))
+        task.cancel()
+        raise

@@ -1,0 +1,164 @@
+"""What a test is told of a run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.run import LogEntry, Outcome
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line that the receiver logged.
+
+    Args:
+        level: `debug`, `info`, `success`, `warning`, `failure`, `error` or `critical`.
+        message: its text, with its arguments filled in.
+        grouping: what was given as `extra={"grouping": ...}`.
+        object: what people call the row given as `extra={"object": ...}`; None without one.
+        object_type: that row's `schema.table`.
+    """
+
+    level: str
+    message: str
+    grouping: str
+    object: str | None
+    object_type: str | None
+    time: datetime = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, entry: LogEntry) -> LogLine:
+        """Return a line as it would stand in rowhooks.job_log_entry."""
+        return cls(entry.level, entry.message, entry.grouping, entry.object_repr, entry.object_type, entry.time)
+
+
+@dataclass(frozen=True)
+class RaisedException:
+    """What a receiver raised, or noted with fail().
+
+    Args:
+        type: its class, `module.Class`, as it would be recorded.
+        message: as it would be recorded.
+        traceback: as it would be recorded.
+        error: the exception itself.
+    """
+
+    type: str
+    message: str
+    traceback: str = field(repr=False)
+    error: BaseException = field(repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Write:
+    """One row that the run changed: the receiver, the cascades and triggers of what it wrote.
+
+    Args:
+        change: the same as an object change, with `before`, `after`, `changed()` ...
+    """
+
+    change: ObjectChange = field(repr=False)
+
+    @property
+    def table(self) -> str:
+        """`schema.table`."""
+        return self.change.changed_object_type
+
+    @property
+    def action(self) -> str:
+        """`create`, `update`, `delete`; or `truncate`, which has no rows."""
+        return self.change.action
+
+    @property
+    def pk(self) -> Any:
+        """The value of the key where it is one column, else key columns to values; None where there is no key."""
+        key = self.change.changed_object_id
+        return next(iter(key.values())) if len(key) == 1 else key or None
+
+    @property
+    def prechange(self) -> dict[str, Any] | None:
+        """The row before with JSON values; None for a create."""
+        return self.change.prechange
+
+    @property
+    def postchange(self) -> dict[str, Any] | None:
+        """The row after with JSON values; None for a delete."""
+        return self.change.postchange
+
+    @property
+    def differences(self) -> dict[str, Any]:
+        """`removed` and `added`, as in `change.get_snapshots()`."""
+        found: dict[str, Any] = self.change.get_snapshots()["differences"]
+        return found
+
+    def __repr__(self) -> str:
+        return f"<{self.action} {self.table} {self.pk} {self.differences['added'] or self.differences['removed']}>"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt of a run.
+
+    Args:
+        status: SUCCESS, FAILURE, or RETRY where the daemon would try again.
+    """
+
+    status: str
+    exception: RaisedException | None
+
+    @classmethod
+    def of(cls, outcome: Outcome, error: BaseException | None) -> Attempt:
+        """Return what is told of an outcome."""
+        raised = None
+        if outcome.exception_type is not None:
+            assert error is not None
+            raised = RaisedException(
+                outcome.exception_type, outcome.exception_message or "", outcome.traceback or "", error
+            )
+        return cls(outcome.status, raised)
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What became of a run.
+
+    Args:
+        matched: whether the change starts the hook that was given; True without one.
+        why_not: why it does not, as `rowhooks hooks test` says; None if it does.
+        change: what the receiver was given; None for a button, and for an update that changed nothing.
+        attempts: every attempt, the last one last; empty where the hook does not match.
+        logs: the lines logged, of all attempts.
+        writes: what the run has written and kept, in order; nothing of what was rolled back.
+        result_json: what the receiver returned, as it would be recorded.
+    """
+
+    matched: bool = True
+    why_not: str | None = None
+    change: ObjectChange | None = field(default=None, repr=False)
+    attempts: tuple[Attempt, ...] = ()
+    logs: tuple[LogLine, ...] = ()
+    writes: tuple[Write, ...] = ()
+    result_json: str | None = None
+
+    @property
+    def status(self) -> str | None:
+        """SUCCESS, FAILURE, or RETRY where the daemon would try again; None where nothing ran."""
+        return self.attempts[-1].status if self.attempts else None
+
+    @property
+    def exception(self) -> RaisedException | None:
+        """What the last attempt raised, or noted with fail()."""
+        return self.attempts[-1].exception if self.attempts else None
+
+    @cached_property
+    def result(self) -> Any:
+        """What the receiver returned, as JSON holds it: tuples are lists, and None is what JSON cannot hold."""
+        return None if self.result_json is None else json.loads(self.result_json)

@@ -1,0 +1,205 @@
+-- What a rehearsal (rowhooks.testing) makes inside its one transaction, which is never committed: a log and its triggers, as
+-- rowhooks.track makes them, but in the session's temporary schema, so that rowhooks need not be installed. Not part of
+-- install.sql.
+
+-- Named and typed like rowhooks.object_change, so that one piece of code reads both.
+create table pg_temp.rowhooks_change (
+  id bigint generated always as identity,
+  transaction_id xid8 not null default pg_current_xact_id(),
+  time timestamptz not null default clock_timestamp(),
+  action text not null,
+  -- Its oid: there is no rowhooks.tracked_table.
+  tracked_table bigint not null,
+  object_id jsonb,
+  object_repr text,
+  prechange jsonb,
+  postchange jsonb,
+  db_user name not null default session_user,
+  user_name text default nullif(current_setting('rowhooks.user', true), ''),
+  request_id text default nullif(current_setting('rowhooks.request_id', true), ''),
+  change_context text default nullif(current_setting('rowhooks.context', true), '')
+);
+
+-- Purpose: make every commit of the transaction fail, whoever asks for it: a holdable cursor reads it.
+-- Returns: nothing, it raises
+create function pg_temp.rowhooks_refuse_commit() returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+  raise exception 'a rehearsal of rowhooks is never committed'
+    using
+      errcode = 'invalid_transaction_termination',
+      hint = 'The run commits, not the receiver: leave COMMIT out, or use self.session.flush().';
+end
+$$;
+
+-- Purpose: find the columns of a table's primary key, in its order.
+-- Parameters: target  the table
+-- Returns: their names, null where there is no primary key
+create function pg_temp.rowhooks_key(target oid) returns text[]
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.array_agg(a.attname::pg_catalog.text order by k.position)
+  from pg_catalog.pg_index as i
+  cross join lateral pg_catalog.unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
+  join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
+  where i.indrelid = target and i.indisprimary and k.position <= i.indnkeyatts
+$$;
+
+-- Purpose: find the column by which people call a row, as rowhooks.track does.
+-- Parameters: target  the table
+-- Returns: its name, null where the key stands for the row
+create function pg_temp.rowhooks_repr(target oid) returns text
+language sql stable
+set search_path = ''
+as $$
+  select a.attname::pg_catalog.text
+  from pg_catalog.unnest(
+    array['display_name', 'display', 'name', 'label', 'title', 'hostname', 'username', 'slug', 'code', 'serial', 'email']
+  ) with ordinality as c (name, position)
+  join pg_catalog.pg_attribute as a on a.attrelid = target and a.attname = c.name and not a.attisdropped
+  order by c.position
+  limit 1
+$$;
+
+-- Purpose: name a row as the log does.
+-- Parameters: target    the table
+--             row_data  the row
+-- Returns: key columns to values; null where there is no primary key, or no row
+create function pg_temp.rowhooks_object_id(target oid, row_data jsonb) returns jsonb
+language sql stable strict
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_object_agg(k.name, row_data -> k.name) from pg_catalog.unnest(pg_temp.rowhooks_key(target)) as k (name)
+$$;
+
+-- Purpose: say what people call a row, as the log does.
+-- Parameters: target    the table
+--             row_data  the row
+-- Returns: the value of the column that stands for it, else those of its key; null for no row
+create function pg_temp.rowhooks_object_repr(target oid, row_data jsonb) returns text
+language sql stable strict
+set search_path = ''
+as $$
+  select coalesce(
+    row_data ->> pg_temp.rowhooks_repr(target),
+    pg_catalog.concat_ws(
+      ', ',
+      variadic array(
+        select row_data ->> k.name
+        from pg_catalog.unnest(pg_temp.rowhooks_key(target)) with ordinality as k (name, position)
+        order by k.position
+      )
+    )
+  )
+$$;
+
+-- Purpose: write a row change into the log. SECURITY DEFINER, because a receiver may have set another role.
+-- Parameters: tg_argv  the table's oid (of a partition its root's)
+-- Returns: nothing that counts (AFTER trigger function)
+create function pg_temp.rowhooks_capture() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  target constant pg_catalog.oid := tg_argv[0]::pg_catalog.oid;
+  operation pg_catalog.text := 'truncate';
+  before_data pg_catalog.jsonb;
+  after_data pg_catalog.jsonb;
+  row_data pg_catalog.jsonb;
+begin
+  if tg_op = 'INSERT' then
+    operation := 'create';
+    after_data := pg_catalog.to_jsonb(new);
+  elsif tg_op = 'DELETE' then
+    operation := 'delete';
+    before_data := pg_catalog.to_jsonb(old);
+  elsif tg_op = 'UPDATE' then
+    -- What rowhooks.track leaves to the trigger's WHEN.
+    if old operator(pg_catalog.*=) new then
+      return null;
+    end if;
+    operation := 'update';
+    before_data := pg_catalog.to_jsonb(old);
+    after_data := pg_catalog.to_jsonb(new);
+  end if;
+  row_data := coalesce(after_data, before_data);
+  insert into pg_temp.rowhooks_change (action, tracked_table, object_id, object_repr, prechange, postchange)
+  values (
+    operation, target::bigint, pg_temp.rowhooks_object_id(target, row_data),
+    pg_temp.rowhooks_object_repr(target, row_data), before_data, after_data
+  );
+  return null;
+end
+$$;
+
+-- Purpose: log the changes of tables until the transaction ends. Takes their SHARE ROW EXCLUSIVE locks.
+-- Parameters: wanted    the tables; null for all of the user's on which this role may make triggers
+--             patience  how long to wait for a lock
+-- Returns: nothing
+-- Repeatable: what is logged already stays so.
+create function pg_temp.rowhooks_watch(wanted oid[], patience interval) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  target pg_catalog.record;
+  former_timeout constant pg_catalog.text := pg_catalog.current_setting('lock_timeout');
+begin
+  perform pg_catalog.set_config('lock_timeout', greatest((pg_catalog.date_part('epoch', patience) * 1000)::bigint, 1)::pg_catalog.text, true);
+  for target in
+    select
+      c.oid,
+      c.oid::pg_catalog.regclass as name,
+      pg_catalog.has_table_privilege(c.oid, 'TRIGGER') and pg_catalog.has_schema_privilege(n.oid, 'USAGE') as permitted
+    from pg_catalog.pg_class as c
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p')
+      and not c.relispartition
+      and c.relpersistence <> 't'
+      and n.nspname not in ('information_schema', 'rowhooks')
+      and n.nspname !~ '^pg_'
+      -- An extension's tables are its own affair, unless they are named.
+      and case
+        when wanted is not null then c.oid = any (wanted)
+        else not exists (
+          select from pg_catalog.pg_depend as d
+          where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype = 'e'
+        )
+      end
+      and not exists (
+        select from pg_catalog.pg_trigger as t where t.tgrelid = c.oid and t.tgname = '!rowhooks_rehearsal'
+      )
+    -- Always in one order, so that two rehearsals wait for each other and do not deadlock.
+    order by c.oid
+  loop
+    if not target.permitted then
+      continue when wanted is null;
+      raise exception 'role % may not make triggers on %', current_user, target.name
+        using errcode = 'insufficient_privilege', hint = 'Connect as the owner of the table.';
+    end if;
+    begin
+      execute pg_catalog.format('lock table %s in share row exclusive mode', target.name);
+    exception when lock_not_available then
+      raise exception 'the lock on % was not to be had within %', target.name, patience
+        using
+          errcode = 'lock_not_available',
+          hint = 'Another session writes to it: give tests a database of their own, or name the tables to watch.';
+    end;
+    -- "!" sorts before the user's triggers and before cascades, as rowhooks.track's do.
+    execute pg_catalog.format(
+      'create trigger "!rowhooks_rehearsal" after insert or update or delete on %s '
+      'for each row execute function pg_temp.rowhooks_capture(%L)',
+      target.name, target.oid
+    );
+    execute pg_catalog.format(
+      'create trigger "!rowhooks_rehearsal_truncate" after truncate on %s '
+      'for each statement execute function pg_temp.rowhooks_capture(%L)',
+      target.name, target.oid
+    );
+  end loop;
+  perform pg_catalog.set_config('lock_timeout', former_timeout, true);
+end
+$$;

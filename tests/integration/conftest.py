@@ -1,0 +1,32 @@
+"""A rehearsal on a database of the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from rowhooks.testing import Rehearsal
+from tests.integration.rehearsing import SCHEMA
+
+
+@pytest.fixture
+def own_dsn(empty_dsn: str) -> str:
+    """A database of the user's, in which rowhooks is not installed."""
+    with psycopg.connect(empty_dsn, autocommit=True) as conn:
+        conn.execute(SCHEMA)
+    return empty_dsn
+
+
+@pytest.fixture
+def own(own_dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(own_dsn, autocommit=True) as conn:
+        yield conn
+
+
+@pytest.fixture
+def kit(own_dsn: str) -> Iterator[Rehearsal]:
+    with Rehearsal(own_dsn) as rehearsal:
+        yield rehearsal

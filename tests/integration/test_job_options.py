@@ -101,7 +101,7 @@ class AsyncNoting(JobHookReceiver):
         await self.write(f"after_return {status}")
 
 
-async def test_s28_before_start_receiver_on_success_and_after_return_run_in_this_order_in_one_transaction(
+async def test_before_start_receiver_on_success_and_after_return_run_in_this_order_in_one_transaction(
     db: Connection, daemon_dsn: str, device: str, note: str
 ) -> None:
     add_hook(db, Noting, device)
@@ -113,7 +113,7 @@ async def test_s28_before_start_receiver_on_success_and_after_return_run_in_this
     assert db.execute("select count(distinct xmin::text) from note").fetchone() == (1,)
 
 
-async def test_s28_after_a_failure_on_failure_and_after_return_write_and_the_receivers_own_writes_are_gone(
+async def test_after_a_failure_on_failure_and_after_return_write_and_the_receivers_own_writes_are_gone(
     db: Connection, daemon_dsn: str, device: str, note: str
 ) -> None:
     add_hook(db, NotingFailure, device)
@@ -124,9 +124,7 @@ async def test_s28_after_a_failure_on_failure_and_after_return_write_and_the_rec
     assert results(db) == [("FAILURE", "no good")]
 
 
-async def test_s28_the_life_cycle_of_an_async_def_receiver(
-    db: Connection, daemon_dsn: str, device: str, note: str
-) -> None:
+async def test_the_life_cycle_of_an_async_def_receiver(db: Connection, daemon_dsn: str, device: str, note: str) -> None:
     add_hook(db, AsyncNoting, device)
     async with running_daemon(daemon_dsn, AsyncNoting):
         insert(db, 1)
@@ -159,7 +157,7 @@ def raising_in(name: str) -> type[Noting]:
         ("after_return", ["on_failure after_return raised"]),
     ],
 )
-async def test_s28_an_exception_in_any_of_them_is_a_failure_and_rolls_the_run_back(
+async def test_an_exception_in_any_of_them_is_a_failure_and_rolls_the_run_back(
     db: Connection, daemon_dsn: str, device: str, note: str, name: str, expected: list[str]
 ) -> None:
     receiver = raising_in(name)
@@ -177,7 +175,7 @@ class FailureAfterFailure(NotingFailure):
         raise KeyError("in on_failure")
 
 
-async def test_s28_an_exception_in_on_failure_does_not_hide_the_first(
+async def test_an_exception_in_on_failure_does_not_hide_the_first(
     db: Connection, daemon_dsn: str, device: str, note: str
 ) -> None:
     add_hook(db, FailureAfterFailure, device)
@@ -197,7 +195,7 @@ class CallsFail(Noting):
         return "value"
 
 
-async def test_s28_fail_marks_the_failure_and_lets_the_code_go_on(
+async def test_fail_marks_the_failure_and_lets_the_code_go_on(
     db: Connection, daemon_dsn: str, device: str, note: str
 ) -> None:
     add_hook(db, CallsFail, device)
@@ -216,9 +214,7 @@ class FailsBefore(Noting):
         self.fail("not today")
 
 
-async def test_s28_fail_in_before_start_skips_the_receiver(
-    db: Connection, daemon_dsn: str, device: str, note: str
-) -> None:
+async def test_fail_in_before_start_skips_the_receiver(db: Connection, daemon_dsn: str, device: str, note: str) -> None:
     add_hook(db, FailsBefore, device)
     async with running_daemon(daemon_dsn, FailsBefore):
         insert(db, 1)
@@ -354,7 +350,7 @@ class Singleton(JobHookReceiver):
         Singleton.at_once -= 1
 
 
-async def test_s32_a_second_run_of_a_singleton_waits_its_turn(db: Connection, daemon_dsn: str, device: str) -> None:
+async def test_a_second_run_of_a_singleton_waits_its_turn(db: Connection, daemon_dsn: str, device: str) -> None:
     add_hook(db, Singleton, device)
     async with running_daemon(daemon_dsn, Singleton):
         db.execute("insert into dcim.device select n, n::text from generate_series(1, 20) as n")
@@ -401,7 +397,7 @@ class SlowAsyncQuery(JobHookReceiver):
 
 
 @pytest.mark.parametrize("receiver", [SlowPlain, SlowAsync, SlowQuery, SlowAsyncQuery])
-async def test_s31_the_soft_time_limit_raises_inside_the_receiver(
+async def test_the_soft_time_limit_raises_inside_the_receiver(
     db: Connection, daemon_dsn: str, device: str, note: str, receiver: type
 ) -> None:
     add_hook(db, receiver, device)
@@ -431,7 +427,7 @@ class CleansUp(Noting):
             return "in time"
 
 
-async def test_s31_a_receiver_may_clean_up_at_its_soft_time_limit_and_succeed(
+async def test_a_receiver_may_clean_up_at_its_soft_time_limit_and_succeed(
     db: Connection, daemon_dsn: str, device: str, note: str
 ) -> None:
     add_hook(db, CleansUp, device)
@@ -471,7 +467,7 @@ class HangsAsync(JobHookReceiver):
 
 
 @pytest.mark.parametrize("receiver", [HangsPlain, HangsAsync])
-async def test_s31_the_time_limit_ends_the_run_and_nothing_of_its_transaction_remains(
+async def test_the_time_limit_ends_the_run_and_nothing_of_its_transaction_remains(
     db: Connection, daemon_dsn: str, device: str, note: str, receiver: Any
 ) -> None:
     receiver.released = threading.Event() if receiver is HangsPlain else asyncio.Event()
@@ -536,7 +532,7 @@ class Talks(JobHookReceiver):
     go_on: ClassVar[asyncio.Event]
 
 
-async def test_s30_lines_are_written_while_the_run_goes_on_and_kept_when_it_fails(
+async def test_lines_are_written_while_the_run_goes_on_and_kept_when_it_fails(
     db: Connection, daemon_dsn: str, device: str
 ) -> None:
     Talks.heard, Talks.go_on = asyncio.Event(), asyncio.Event()
@@ -586,7 +582,7 @@ class LeaksSecret(JobHookReceiver):
         raise ValueError("s3cr3t-token was refused by postgresql://app:hunter2@db/app")
 
 
-async def test_s29_secrets_are_blanked_in_message_traceback_and_log(
+async def test_secrets_are_blanked_in_message_traceback_and_log(
     db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ACME_TOKEN", "s3cr3t-token")
@@ -624,7 +620,7 @@ class InvalidatesItsSession(Noting):
 
 
 @pytest.mark.parametrize("receiver", [ClosesItsConnection, ExitsTheProcess, InvalidatesItsSession])
-async def test_s35_a_receiver_that_misbehaves_costs_its_own_run_and_no_other(
+async def test_a_receiver_that_misbehaves_costs_its_own_run_and_no_other(
     db: Connection, daemon_dsn: str, device: str, note: str, receiver: type
 ) -> None:
     add_hook(db, receiver, device)

@@ -1,0 +1,139 @@
+# ruff: noqa: E501  (names are as long as they are)
+"""What users of rowhooks may rely on, sentence by sentence, and the tests on a real PostgreSQL that show it.
+
+A test is named by its file below tests/ and its name; tests/unit/test_sentences.py sees to it that each is there.
+"""
+
+from __future__ import annotations
+
+HOOKS = {
+    "A hook needs at least one of create, update, delete.": [
+        "sql/test_job_hook.py a_hook_needs_at_least_one_of_create_update_delete",
+    ],
+    "A hook is enabled by default, a job disabled; a hook whose job cannot run runs nothing, warns once, and is not enabled.": [
+        "sql/test_job_hook.py a_hook_is_enabled_by_default_and_a_job_is_not",
+        "sql/test_job_hook.py enabling_a_hook_whose_job_cannot_run_is_refused_with_the_jobs_name",
+        "integration/test_daemon.py a_hook_whose_job_is_disabled_or_gone_is_warned_about_once",
+    ],
+    "Two hooks with the same table, job, action and conditions are refused, also on a partial edit.": [
+        "sql/test_job_hook.py two_hooks_with_the_same_table_job_action_and_conditions_are_refused",
+        "sql/test_job_hook.py a_partial_edit_that_makes_two_hooks_the_same_is_refused",
+    ],
+    "When a job disappears from the code its hooks and buttons are disabled; coming back does not re-enable them.": [
+        "integration/test_configuration.py when_a_job_disappears_from_the_code_its_hooks_and_buttons_are_disabled_and_stay_so",
+    ],
+    "A hook receiver's write starts no hook; a button receiver's write does.": [
+        "integration/test_sentences.py a_hook_receivers_write_starts_no_hook_and_a_button_receivers_does",
+        "integration/test_main_job.py a_bad_serial_is_put_back_and_the_reverting_write_starts_nothing",
+    ],
+    "receive_job_hook is called by keyword; changed_object is read at run time, None for a delete and when the row is gone.": [
+        "integration/test_sentences.py the_changed_object_is_read_when_the_run_starts_and_none_when_the_row_is_gone",
+    ],
+    "A class without its method, with a wrong signature or of both kinds is refused at registration, with file and line.": [
+        "integration/test_sentences.py a_class_without_its_method_or_with_a_wrong_one_or_of_both_kinds_is_refused_and_stops_no_other",
+    ],
+    "Subclasses may override run(); it is what the runner calls.": [
+        "integration/test_sentences.py an_overridden_run_is_what_is_called",
+    ],
+    "The receiver's return value, if JSON can hold it, is kept.": [
+        "integration/test_sentences.py a_return_value_is_kept_if_json_can_hold_it",
+    ],
+    "Two hooks that match one change both run, whatever the other does.": [
+        "integration/test_sentences.py two_hooks_that_match_one_change_both_run_whatever_the_other_does",
+    ],
+    "The hook runs for the author of the change; without a known user it runs with the database user.": [
+        "integration/test_sentences.py a_hook_runs_for_the_author_of_the_change_and_without_a_known_one_for_the_database_user",
+    ],
+    "A change rolled back, wholly or to a savepoint, starts nothing.": [
+        "integration/test_sentences.py a_change_rolled_back_wholly_or_to_a_savepoint_starts_nothing",
+    ],
+    "An update that changes nothing starts nothing.": [
+        "integration/test_sentences.py an_update_that_changes_nothing_starts_nothing",
+    ],
+    "A hook may name columns; an update that touches none of them starts nothing.": [
+        "integration/test_hooks.py an_update_that_touches_none_of_the_hooks_columns_starts_nothing",
+    ],
+    "Conditions on the new row, the old row and on what changed; checked when saved; one that fails counts as not met.": [
+        "integration/test_hooks.py conditions_on_the_new_row_the_old_row_and_on_what_changed_decide",
+        "integration/test_hooks.py a_condition_that_fails_at_run_time_counts_as_not_met_and_is_logged_once",
+        "sql/test_job_hook.py malformed_conditions_are_refused_when_the_hook_is_saved_as_python_does",
+    ],
+}
+
+CHANGES = {
+    "get_snapshots() as in Nautobot, also when history is pruned; changed() answers without a KeyError.": [
+        "integration/test_sentences.py snapshots_and_differences_are_nautobots_also_when_history_is_pruned",
+    ],
+    "Cascaded deletes and updates are captured, each row, with the user.": [
+        "integration/test_sentences.py cascades_are_captured_row_by_row_with_the_user_and_start_hooks",
+        "sql/test_capture.py cascaded_deletes_and_updates_are_captured_row_by_row",
+    ],
+    "object_repr and the data are kept after the object is gone.": [
+        "integration/test_sentences.py what_a_row_was_called_and_its_data_are_kept_after_it_is_gone",
+    ],
+}
+
+RUNS = {
+    "A finished status is never overwritten by a lower one.": [
+        "integration/test_sentences.py a_finished_status_is_never_overwritten_by_a_lower_one",
+        "integration/test_daemon.py a_run_that_another_leader_has_recorded_is_rolled_back",
+        "sql/test_results.py a_finished_run_is_not_revoked",
+    ],
+    "before_start, the receiver, on_success or on_failure, after_return; an exception in any is a failure; fail().": [
+        "integration/test_job_options.py before_start_receiver_on_success_and_after_return_run_in_this_order_in_one_transaction",
+        "integration/test_job_options.py an_exception_in_any_of_them_is_a_failure_and_rolls_the_run_back",
+        "integration/test_job_options.py fail_marks_the_failure_and_lets_the_code_go_on",
+        "integration/test_job_options.py fail_in_before_start_skips_the_receiver",
+    ],
+    "A failure keeps type, message and traceback; secrets are blanked in them and in logs.": [
+        "integration/test_job_options.py secrets_are_blanked_in_message_traceback_and_log",
+        "integration/test_receivers.py a_failure_rolls_back_the_receivers_writes_and_keeps_its_log_and_traceback",
+    ],
+    "Log lines are kept when the run's writes are rolled back; levels are counted; a line never fails the run.": [
+        "integration/test_job_options.py lines_are_written_while_the_run_goes_on_and_kept_when_it_fails",
+        "sql/test_results.py lines_are_counted_per_level",
+    ],
+    "soft_time_limit raises inside the receiver; time_limit ends the run, and nothing of its transaction remains.": [
+        "integration/test_job_options.py the_soft_time_limit_raises_inside_the_receiver",
+        "integration/test_job_options.py the_time_limit_ends_the_run_and_nothing_of_its_transaction_remains",
+    ],
+    "A second run of a singleton waits its turn.": [
+        "integration/test_job_options.py a_second_run_of_a_singleton_waits_its_turn",
+    ],
+    "approval_required is ignored, with one warning.": [
+        "integration/test_sentences.py approval_required_is_ignored_with_one_warning",
+    ],
+    "A finished run can be run again, with the history of both; changes of a span can be replayed into one hook.": [
+        "integration/test_asked_for.py a_failed_run_that_is_retried_succeeds_and_the_history_of_both_stays",
+        "integration/test_asked_for.py a_replay_runs_the_hook_for_old_changes_once_each_and_for_one_row_in_order",
+    ],
+    "A receiver that never returns, raises BaseException, closes its session or exits costs its own run and no other.": [
+        "integration/test_job_options.py a_receiver_that_misbehaves_costs_its_own_run_and_no_other",
+        "integration/test_receivers.py a_bad_receiver_costs_its_own_run_and_no_other",
+        "integration/test_daemon.py a_receiver_that_hangs_holds_back_its_own_row_and_nothing_else",
+    ],
+}
+
+BUTTONS = {
+    "The fields of a button and their defaults; order, groups, escaped text, hidden and disabled buttons.": [
+        "sql/test_buttons.py a_button_has_nautobots_defaults_and_nobodys_permission",
+        "sql/test_buttons.py a_text_may_have_500_characters",
+        "integration/test_buttons_cli.py a_row_shows_its_buttons_in_order_and_why_one_cannot_be_pressed",
+    ],
+    "A press is checked in the database: button, job, table, row, and whether the presser may see and press.": [
+        "sql/test_press.py what_cannot_run_cannot_be_pressed",
+        "sql/test_press.py a_button_of_another_table_is_refused",
+        "sql/test_press.py a_row_that_does_not_exist_is_refused",
+        "sql/test_press.py row_security_of_the_presser_decides_whether_there_is_such_a_row",
+        "sql/test_press.py a_role_that_the_button_does_not_name_may_not_press",
+        "integration/test_buttons_cli.py a_role_without_rights_on_the_row_is_refused_by_the_database",
+    ],
+    "The run gets the live row and the presser; isinstance tells tables apart; has_perm is PostgreSQL's answer.": [
+        "integration/test_spec_examples.py the_complex_button_receiver_tells_tables_and_permissions_apart",
+    ],
+    "Pressed and rolled back is not pressed.": [
+        "sql/test_press.py what_is_pressed_and_rolled_back_is_not_pressed",
+    ],
+}
+
+SENTENCES: dict[str, list[str]] = {**HOOKS, **CHANGES, **RUNS, **BUTTONS}

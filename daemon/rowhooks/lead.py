@@ -133,7 +133,7 @@ class Lead:
 
         self._feed_connection = feed_connection
         self._configurations = PostgresConfiguration(feed_connection)
-        self._feed = PostgresFeed(feed_connection, self._decoder)
+        self._feed = PostgresFeed(feed_connection, self._decoder, self._reshape)
         self._unfinished = Unfinished(feed_connection, self._feed, self._lease, self._leadership.installation)
         self._results = PostgresResults(record_connection, self._lease)
         self._progress = Progress(self._leadership.position)
@@ -265,6 +265,14 @@ class Lead:
         if self._undeclared:
             # A table may have been tracked for which a declared hook waits.
             await self._declare_hooks()
+        await self._load_configuration()
+
+    async def _reshape(self) -> None:
+        """Follow DDL on a tracked table that no event trigger has reported."""
+        await leadership.refresh_tables(self._feed_connection)
+        await self._load_configuration()
+
+    async def _load_configuration(self) -> None:
         self._configuration = await self._configurations.load()
         self._matcher = Matcher(self._configuration, self._matcher)
         self._decoder.learn(self._configuration.tables)

@@ -1,17 +1,36 @@
--- Purpose: find a row's key when the table's key columns are no longer called what they were when it was tracked. Called
---          by the capture functions in that case only: it looks into the catalogue.
--- Parameters: changed_relation  the table or partition that was written to
---             row_data          the row
--- Returns: key columns to values, null where the table has no primary key any more
-create or replace function rowhooks.present_key(changed_relation oid, row_data jsonb) returns jsonb
+-- Purpose: what the columns of a tracked table's key are called now.
+-- Parameters: target_id  rowhooks.tracked_table.id
+-- Returns: name and number of each, in order; nothing where the table is recorded without a key, or has lost it
+-- Reads:   rowhooks.tracked_table
+create or replace function rowhooks.present_key_columns(target_id integer)
+returns table (name name, number smallint, place bigint)
 language sql stable
 set search_path = ''
 as $$
-  select pg_catalog.jsonb_object_agg(a.attname, row_data -> a.attname::pg_catalog.text)
-  from pg_catalog.pg_index as i
-  cross join lateral pg_catalog.unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
-  join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
-  where i.indrelid = changed_relation and i.indisprimary and k.position <= i.indnkeyatts
+  select a.attname, a.attnum, k.place
+  from rowhooks.tracked_table as t
+  left join pg_catalog.pg_index as i on t.identity = 'key' and i.indrelid = t.relation and i.indisprimary
+  -- The columns behind INCLUDE are not of the key.
+  cross join lateral pg_catalog.unnest(
+    case when t.identity = 'key' then (i.indkey::smallint[])[0:i.indnkeyatts - 1] else t.key_numbers end
+  ) with ordinality as k (attnum, place)
+  join pg_catalog.pg_attribute as a on a.attrelid = t.relation and a.attnum = k.attnum and not a.attisdropped
+  where t.id = target_id
+  order by k.place
+$$;
+
+-- Purpose: find a row's key when the table's key columns are no longer called what they were when it was tracked. Called
+--          by the capture functions in that case only, until they are made anew: it looks into the catalogue.
+-- Parameters: target_id  rowhooks.tracked_table.id
+--             row_data   the row
+-- Returns: key columns to values, null where the table has no such key any more
+-- Reads:   rowhooks.tracked_table
+create or replace function rowhooks.present_key(target_id integer, row_data jsonb) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_object_agg(k.name, row_data -> k.name::pg_catalog.text)
+  from rowhooks.present_key_columns(target_id) as k
 $$;
 
 -- Purpose: generate the capture function of one tracked table: static SQL, so that its plans are cached and no
@@ -37,6 +56,7 @@ declare
   repr_of_key pg_catalog.text;
   repr_of_row pg_catalog.text := 'representation';
   key_is_missing pg_catalog.text;
+  identify pg_catalog.text;
   body pg_catalog.text;
 begin
   select t.* into strict tracked from rowhooks.tracked_table as t where t.id = target_id;
@@ -50,6 +70,27 @@ begin
     pg_catalog.string_agg(pg_catalog.format('(row_data operator(pg_catalog.->) %L) is null', k.name), ' or ' order by k.position)
   into key_of_row, key_of_new, key_of_old, repr_of_key, key_is_missing
   from pg_catalog.unnest(tracked.key_columns) with ordinality as k (name, position);
+
+  if tracked.identity = 'full' then
+    key_of_new := '';
+    key_of_old := '';
+    identify := 'representation := pg_catalog.left(row_data::pg_catalog.text, 200);';
+  else
+    identify := pg_catalog.format(
+      $identify$
+  if %1$s then
+    identity := rowhooks.present_key(%2$s, row_data);
+    representation := pg_catalog.concat_ws(
+      ', ', variadic array(select v.value from pg_catalog.jsonb_each_text(identity) as v)
+    );
+  else
+    identity := pg_catalog.jsonb_build_object(%3$s);
+    representation := pg_catalog.concat_ws(', ', %4$s);
+  end if;
+      $identify$,
+      key_is_missing, tracked.id, key_of_row, repr_of_key
+    );
+  end if;
 
   if tracked.repr_column is not null then
     repr_of_row := pg_catalog.format('coalesce(row_data operator(pg_catalog.->>) %L, representation)', tracked.repr_column);
@@ -126,15 +167,7 @@ begin
     end;
   end;
 
-  if %7$s then
-    identity := rowhooks.present_key(tg_relid, row_data);
-    representation := pg_catalog.concat_ws(
-      ', ', variadic array(select v.value from pg_catalog.jsonb_each_text(identity) as v)
-    );
-  else
-    identity := pg_catalog.jsonb_build_object(%3$s);
-    representation := pg_catalog.concat_ws(', ', %8$s);
-  end if;
+  %3$s
 
   insert into rowhooks.object_change (
     transaction_id, action, tracked_table, object_id, object_repr, prechange, postchange,
@@ -148,8 +181,7 @@ begin
   return null;
 end
 $body$,
-    tracked.audit_receivers::pg_catalog.text, tracked.id, key_of_row, key_of_new, key_of_old, repr_of_row,
-    key_is_missing, repr_of_key
+    tracked.audit_receivers::pg_catalog.text, tracked.id, identify, key_of_new, key_of_old, repr_of_row
   );
 
   execute pg_catalog.format(

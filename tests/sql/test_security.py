@@ -33,6 +33,7 @@ DAEMON_PRIVILEGES = {
     ("object_change_id_seq", "SELECT"),
     ("results", "SELECT"),
     ("tracked_table", "SELECT"),
+    ("tracking_rule", "SELECT"),
 }  # fmt: skip
 # What everybody may do: knock at the door for presses, and see the buttons of the tables that he may read.
 PUBLIC_PRIVILEGES = {("buttons", "SELECT"), ("press", "INSERT"), ("press", "SELECT")}
@@ -40,7 +41,8 @@ PUBLIC_FUNCTIONS = {
     "may_press(name,text[],name)", "press(text,regclass,jsonb,text)", "press(text,regclass,text,text)",
 }  # fmt: skip
 DAEMON_FUNCTIONS = {
-    "extend_object_change", "prune_results", "resume_after_restore", "retry", "revoke", "ring_bell",
+    "configuration_version", "extend_object_change", "present_key_columns", "prune_results", "refresh_tables", "resume_after_restore", "retry",
+    "revoke", "ring_bell",
 }  # fmt: skip
 
 
@@ -181,7 +183,8 @@ def test_everything_in_the_schema_belongs_to_the_owner_role(db: Connection, item
         """
         select c.relowner::regrole::text from pg_class as c where c.relnamespace = 'rowhooks'::regnamespace
         union
-        select p.proowner::regrole::text from pg_proc as p where p.pronamespace = 'rowhooks'::regnamespace
+        select p.proowner::regrole::text from pg_proc as p
+        where p.pronamespace = 'rowhooks'::regnamespace and p.proname not in ('after_ddl', 'after_drop')
         union
         select n.nspowner::regrole::text from pg_namespace as n where n.nspname = 'rowhooks'
         """

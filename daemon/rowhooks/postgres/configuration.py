@@ -19,7 +19,7 @@ from rowhooks.postgres.synchronisation import DeclaredHook
 # search_path empty, format_type and %I write them so that they mean the same in any session.
 LOAD = """
 select json_build_object(
-  'version', (select c.version from rowhooks.configuration as c),
+  'version', rowhooks.configuration_version(),
   'tables', (
     select coalesce(json_agg(json_build_object(
       'id', t.id,
@@ -32,15 +32,14 @@ select json_build_object(
         from pg_attribute as a
         where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
       ),
-      -- As it is now: a column may have been renamed since the table was tracked.
+      -- The key as it is now: a column may have been renamed since the table was tracked.
+      'identity', t.identity,
       'key', (
         select coalesce(json_agg(
-          json_build_array(quote_ident(a.attname), a.attname, format_type(a.atttypid, a.atttypmod)) order by k.position
+          json_build_array(quote_ident(k.name), k.name, format_type(a.atttypid, a.atttypmod)) order by k.place
         ), '[]')
-        from pg_index as i
-        cross join lateral unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
-        join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
-        where i.indrelid = r.oid and i.indisprimary and k.position <= i.indnkeyatts
+        from rowhooks.present_key_columns(t.id) as k
+        join pg_attribute as a on a.attrelid = r.oid and a.attnum = k.number
       )
     )), '[]')
     from rowhooks.tracked_table as t
@@ -114,6 +113,7 @@ def read_configuration(document: str | dict[str, Any]) -> Configuration:
             columns=tuple((name, oid) for name, oid in t["columns"]),
             key=tuple((quoted, name, type_) for quoted, name, type_ in t["key"]),
             repr_column=t["repr_column"],
+            identity=t["identity"],
         )
         for t in loaded["tables"]
     }

@@ -102,6 +102,12 @@ async def extend_log(connection: asyncpg.Connection[Any]) -> None:
         await connection.execute("select rowhooks.extend_object_change()")
 
 
+async def refresh_tables(connection: asyncpg.Connection[Any]) -> None:
+    """Bring the tracked tables' names and keys, and the functions made from them, up to date after DDL."""
+    with translated():
+        await connection.execute("select rowhooks.refresh_tables()")
+
+
 async def prune_results(connection: asyncpg.Connection[Any], older_than: timedelta, batch: int) -> int:
     """Delete successful and revoked results of that age, `batch` in one transaction; return how many."""
     count, after_id = 0, 0

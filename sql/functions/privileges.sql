@@ -38,7 +38,8 @@ begin
   execute format('grant execute on function rowhooks.resume_after_restore(bigint) to %s', daemon_role);
   execute format('grant execute on function rowhooks.extend_object_change(bigint, integer) to %s', daemon_role);
   execute format(
-    'grant execute on function rowhooks.configuration_version(), rowhooks.present_key_columns(integer), rowhooks.refresh_tables() to %s',
+    'grant execute on function rowhooks.configuration_version(), rowhooks.matches_glob(text, text), '
+    'rowhooks.present_key_columns(integer), rowhooks.refresh_tables() to %s',
     daemon_role
   );
   execute format(

@@ -67,7 +67,8 @@ begin
 end
 $$;
 
--- Purpose: the same for all tracked tables; called by the daemon when it meets a table of another shape.
+-- Purpose: the same for all tracked tables, and to forget those that were dropped; called by the daemon when it meets a
+--          table of another shape.
 -- Returns: how many were out of date
 -- Where somebody's open transaction is at one it gives up on it after an instant: that one brings it up to date itself,
 -- or the daemon does when it comes back.
@@ -80,6 +81,16 @@ declare
   target integer;
   stale integer := 0;
 begin
+  for target in
+    update rowhooks.tracked_table as t
+    set untracked_at = pg_catalog.now()
+    where t.untracked_at is null and not exists (select from pg_catalog.pg_class as c where c.oid = t.relation)
+    returning t.id
+  loop
+    -- Cascade: the table's owner may have attached the function to another table of his.
+    execute pg_catalog.format('drop function if exists rowhooks.%I() cascade', 'capture_' || target);
+    stale := stale + 1;
+  end loop;
   for target in select t.id from rowhooks.tracked_table as t where t.untracked_at is null order by t.id loop
     begin
       if rowhooks.refresh_table(target) then

@@ -41,7 +41,7 @@ PUBLIC_FUNCTIONS = {
     "may_press(name,text[],name)", "press(text,regclass,jsonb,text)", "press(text,regclass,text,text)",
 }  # fmt: skip
 DAEMON_FUNCTIONS = {
-    "configuration_version", "extend_object_change", "present_key_columns", "prune_results", "refresh_tables", "resume_after_restore", "retry",
+    "configuration_version", "extend_object_change", "matches_glob", "present_key_columns", "prune_results", "refresh_tables", "resume_after_restore", "retry",
     "revoke", "ring_bell",
 }  # fmt: skip
 

@@ -36,7 +36,8 @@ def _options(
 
 
 for command in (
-    schema.init, schema.upgrade, schema.uninstall, schema.track, schema.untrack, schema.tables, run.run, schema.status,
+    schema.init, schema.upgrade, schema.uninstall, schema.track, schema.untrack, schema.tables, run.run, schema.doctor,
+    schema.status,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(jobs.app, name="jobs")

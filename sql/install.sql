@@ -34,6 +34,7 @@
 \ir functions/retry.sql
 \ir functions/revoke.sql
 \ir functions/prune_results.sql
+\ir functions/prune_changes.sql
 \ir functions/views.sql
 \ir functions/buttons.sql
 \ir functions/press.sql

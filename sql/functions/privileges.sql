@@ -38,13 +38,15 @@ begin
   execute format('grant execute on function rowhooks.resume_after_restore(bigint) to %s', daemon_role);
   execute format('grant execute on function rowhooks.extend_object_change(bigint, integer) to %s', daemon_role);
   execute format(
-    'grant execute on function rowhooks.configuration_version(), rowhooks.matches_glob(text, text), '
+    'grant execute on function rowhooks.configuration_version(), rowhooks.matches_glob(text, text), rowhooks.log_partitions(), '
     'rowhooks.present_key_columns(integer), rowhooks.refresh_tables() to %s',
     daemon_role
   );
   execute format(
     'grant execute on function rowhooks.ring_bell(), rowhooks.retry(bigint), rowhooks.revoke(bigint), '
-    'rowhooks.prune_results(interval, integer, bigint, boolean, boolean) to %s', daemon_role
+    'rowhooks.prune_results(interval, integer, bigint, boolean, boolean), '
+    'rowhooks.prunable_partitions(timestamptz), rowhooks.drop_partition(name, timestamptz), '
+    'rowhooks.prune_changes(timestamptz, integer, bigint, boolean), rowhooks.empty_default_partition(bigint) to %s', daemon_role
   );
 end
 $$;

@@ -193,14 +193,7 @@ _PROBLEMS = (
       'rowhooks prune (or start the daemon: it makes partitions ahead)'
     from rowhooks.object_change_id_seq as s
     where not exists (
-      select
-      from pg_inherits as i
-      join pg_class as c on c.oid = i.inhrelid
-      cross join lateral regexp_match(
-        pg_get_expr(c.relpartbound, c.oid), $r$FROM \\('?(-?\\d+)'?\\) TO \\('?(-?\\d+)'?\\)$r$
-      ) as b (bounds)
-      where i.inhparent = 'rowhooks.object_change'::regclass
-        and s.last_value >= b.bounds[1]::bigint and s.last_value < b.bounds[2]::bigint
+      select from rowhooks.log_partitions() as p where s.last_value >= p.lower_id and s.last_value < p.upper_id
     )
     """,
 )

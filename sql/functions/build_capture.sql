@@ -33,6 +33,88 @@ as $$
   from rowhooks.present_key_columns(target_id) as k
 $$;
 
+-- Purpose: say how a value of a type may be turned into JSON. to_jsonb calls a cast to json that the owner of a type has
+--          made, and in a capture function it would run with rowhooks' rights: no type is trusted that is neither
+--          PostgreSQL's own nor an extension's.
+-- Parameters: type_id  the type
+-- Returns: plain  to_jsonb never leaves PostgreSQL's own code
+--          text   by its text: an enum, a range, a composite type with such a type in it
+--          texts  an array of such, by the texts of its elements
+create or replace function rowhooks.json_form(type_id oid) returns text
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  found_type pg_catalog.pg_type;
+begin
+  select t.* into strict found_type from pg_catalog.pg_type as t where t.oid = type_id;
+  if found_type.oid < 16384 then
+    return 'plain';
+  elsif found_type.typtype = 'd' then
+    return rowhooks.json_form(found_type.typbasetype);
+  elsif found_type.typcategory = 'A' and found_type.typelem <> 0 then
+    return case
+      when rowhooks.json_form(found_type.typelem) = 'plain' then 'plain'
+      when (select e.typtype from pg_catalog.pg_type as e where e.oid = found_type.typelem) = 'c' then 'text'
+      else 'texts'
+    end;
+  elsif found_type.typtype = 'c' then
+    return case
+      when exists (
+        select from pg_catalog.pg_attribute as a
+        where a.attrelid = found_type.typrelid and a.attnum > 0 and not a.attisdropped
+          and rowhooks.json_form(a.atttypid) <> 'plain'
+      ) then 'text'
+      else 'plain'
+    end;
+  elsif exists (
+    select from pg_catalog.pg_depend as d
+    where d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass and d.objid = found_type.oid and d.deptype = 'e'
+  ) then
+    return 'plain';
+  end if;
+  return 'text';
+end
+$$;
+
+-- Purpose: write the expression that turns the rows NEW or OLD of a table into JSON.
+-- Parameters: target      the table
+--             row_name    new or old
+-- Returns: to_jsonb of the whole row, which knows each column that is added later; where one of its types is not to be
+--          trusted, of a list of its columns, which the event triggers keep true. Without event triggers nobody would, so
+--          that the row is taken as a whole then: what its owner casts runs with rowhooks' rights.
+create or replace function rowhooks.row_as_json(target regclass, row_name text) returns text
+language sql stable
+set search_path = ''
+as $$
+  select case
+    when pg_catalog.bool_or(f.form <> 'plain') and exists (
+      select from pg_catalog.pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl' and e.evtenabled in ('O', 'A')
+    )
+      then pg_catalog.format(
+        '(select pg_catalog.to_jsonb(listed.*) from (select %s) as listed)',
+        pg_catalog.string_agg(
+          pg_catalog.format(
+            case f.form
+              when 'plain' then '%1$s.%2$I as %2$I'
+              -- concat() uses the type's output function, never a cast; and IS NOT DISTINCT FROM NULL no operator.
+              when 'text' then 'case when %1$s.%2$I is not distinct from null then null else pg_catalog.concat(%1$s.%2$I) end as %2$I'
+              else
+                'case when %1$s.%2$I is not distinct from null then null '
+                'else pg_catalog.concat(%1$s.%2$I)::pg_catalog.text[] end as %2$I'
+            end,
+            row_name, a.attname
+          ),
+          ', ' order by a.attnum
+        )
+      )
+    else pg_catalog.format('pg_catalog.to_jsonb(%s)', row_name)
+  end
+  from pg_catalog.pg_attribute as a
+  cross join lateral (select rowhooks.json_form(a.atttypid) as form) as f
+  where a.attrelid = target and a.attnum > 0 and not a.attisdropped
+$$;
+
 -- Purpose: generate the capture function of one tracked table: static SQL, so that its plans are cached and no
 --          catalogue is looked up for a row.
 -- Parameters: target_id  rowhooks.tracked_table.id
@@ -58,18 +140,28 @@ declare
   key_is_missing pg_catalog.text;
   identify pg_catalog.text;
   body pg_catalog.text;
+  description pg_catalog.text;
 begin
   select t.* into strict tracked from rowhooks.tracked_table as t where t.id = target_id;
 
   -- Names come in as literals (%L) or identifiers (%I), never bare: a column may be called anything.
   select
     pg_catalog.string_agg(pg_catalog.format('%1$L, row_data operator(pg_catalog.->) %1$L', k.name), ', ' order by k.position),
-    pg_catalog.string_agg(pg_catalog.format('%1$L, pg_catalog.to_jsonb(new.%1$I)', k.name), ', ' order by k.position),
-    pg_catalog.string_agg(pg_catalog.format('%1$L, pg_catalog.to_jsonb(old.%1$I)', k.name), ', ' order by k.position),
+    pg_catalog.string_agg(pg_catalog.format(k.pair, k.name, 'new'), ', ' order by k.position),
+    pg_catalog.string_agg(pg_catalog.format(k.pair, k.name, 'old'), ', ' order by k.position),
     pg_catalog.string_agg(pg_catalog.format('(row_data operator(pg_catalog.->>) %L)', k.name), ', ' order by k.position),
     pg_catalog.string_agg(pg_catalog.format('(row_data operator(pg_catalog.->) %L) is null', k.name), ' or ' order by k.position)
   into key_of_row, key_of_new, key_of_old, repr_of_key, key_is_missing
-  from pg_catalog.unnest(tracked.key_columns) with ordinality as k (name, position);
+  from (
+    select
+      n.name, n.position,
+      case
+        when rowhooks.json_form(a.atttypid) = 'plain' then '%1$L, pg_catalog.to_jsonb(%2$s.%1$I)'
+        else '%1$L, pg_catalog.concat(%2$s.%1$I)'
+      end as pair
+    from pg_catalog.unnest(tracked.key_columns) with ordinality as n (name, position)
+    left join pg_catalog.pg_attribute as a on a.attrelid = tracked.relation and a.attname = n.name
+  ) as k;
 
   if tracked.identity = 'full' then
     key_of_new := '';
@@ -140,16 +232,16 @@ begin
   begin
     if tg_op operator(pg_catalog.=) 'UPDATE' then
       operation := 'update';
-      before_data := pg_catalog.to_jsonb(old);
-      after_data := pg_catalog.to_jsonb(new);
+      before_data := %8$s;
+      after_data := %7$s;
       row_data := after_data;
     elsif tg_op operator(pg_catalog.=) 'INSERT' then
       operation := 'create';
-      after_data := pg_catalog.to_jsonb(new);
+      after_data := %7$s;
       row_data := after_data;
     else
       operation := 'delete';
-      before_data := pg_catalog.to_jsonb(old);
+      before_data := %8$s;
       row_data := before_data;
     end if;
   exception when others then
@@ -181,18 +273,31 @@ begin
   return null;
 end
 $body$,
-    tracked.audit_receivers::pg_catalog.text, tracked.id, identify, key_of_new, key_of_old, repr_of_row
+    tracked.audit_receivers::pg_catalog.text, tracked.id, identify, key_of_new, key_of_old, repr_of_row,
+    rowhooks.row_as_json(tracked.relation, 'new'), rowhooks.row_as_json(tracked.relation, 'old')
   );
+
+  description := pg_catalog.format(
+    'rowhooks: captures %I.%I (generated by rowhooks.track)', tracked.schema_name, tracked.table_name
+  );
+  if exists (
+    select
+    from pg_catalog.pg_proc as p
+    join pg_catalog.pg_class as c on c.oid = tracked.relation
+    where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
+      and p.proname = function_name
+      and p.prosrc = body
+      and pg_catalog.obj_description(p.oid, 'pg_proc') = description
+      and pg_catalog.has_function_privilege(c.relowner, p.oid, 'execute')
+  ) then
+    return function_name;
+  end if;
 
   execute pg_catalog.format(
     'create or replace function rowhooks.%I() returns trigger language plpgsql security definer as %L',
     function_name, body
   );
-  execute pg_catalog.format(
-    'comment on function rowhooks.%I() is %L',
-    function_name,
-    pg_catalog.format('rowhooks: captures %I.%I (generated by rowhooks.track)', tracked.schema_name, tracked.table_name)
-  );
+  execute pg_catalog.format('comment on function rowhooks.%I() is %L', function_name, description);
   execute pg_catalog.format('revoke execute on function rowhooks.%I() from public', function_name);
   -- A former owner of the table has no say in its history.
   execute coalesce(

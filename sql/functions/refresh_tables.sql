@@ -26,6 +26,7 @@ set search_path = ''
 as $$
 declare
   entry rowhooks.tracked_table;
+  was_stale boolean;
   stale_repr constant pg_catalog.name := (select t.repr_column from rowhooks.tracked_table as t where t.id = target_id);
 begin
   select t.id, n.nspname, c.relname, k.names, k.numbers, r.repr_column
@@ -59,11 +60,12 @@ begin
   where t.id = entry.id
     and (t.schema_name, t.table_name, t.key_columns, t.key_numbers, t.repr_column)
       is distinct from (entry.schema_name, entry.table_name, entry.key_columns, entry.key_numbers, entry.repr_column);
-  if not found then
-    return false;
+  was_stale := found;
+  if entry.id is not null then
+    -- Which does nothing where it would be the same function.
+    perform rowhooks.build_capture(entry.id);
   end if;
-  perform rowhooks.build_capture(entry.id);
-  return true;
+  return was_stale;
 end
 $$;
 

@@ -24,6 +24,16 @@ begin
       from pg_catalog.pg_event_trigger_ddl_commands() as d
       join pg_catalog.pg_class as c on c.relnamespace = d.objid
       where d.classid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
+      union
+      -- A type may be part of another one, and that the type of a column somewhere.
+      select t.relation
+      from rowhooks.tracked_table as t
+      where t.untracked_at is null
+        and exists (
+          select from pg_catalog.pg_event_trigger_ddl_commands() as d
+          where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.object_type like '%type'
+            or d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
+        )
     )
     select c.oid::pg_catalog.regclass as relation, t.id, r.audit_receivers, r.always
     from altered as a
@@ -93,7 +103,7 @@ drop event trigger if exists rowhooks_after_ddl;
 create event trigger rowhooks_after_ddl on ddl_command_end
 when tag in (
   'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA',
-  'ALTER TABLE', 'ALTER FOREIGN TABLE', 'ALTER SCHEMA'
+  'ALTER TABLE', 'ALTER FOREIGN TABLE', 'ALTER SCHEMA', 'ALTER TYPE'
 )
 execute function rowhooks.after_ddl();
 
@@ -101,3 +111,9 @@ drop event trigger if exists rowhooks_after_drop;
 create event trigger rowhooks_after_drop on sql_drop execute function rowhooks.after_drop();
 
 revoke execute on function rowhooks.after_ddl(), rowhooks.after_drop() from public;
+
+-- The capture functions of tables with types of their owners' own rely on these from now on (see rowhooks.row_as_json).
+select rowhooks.build_capture(t.id)
+from rowhooks.tracked_table as t
+inner join pg_class as c on t.relation = c.oid
+where t.untracked_at is null;

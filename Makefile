@@ -5,10 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test test-all-postgres nightly check format bench clean
 
 help: ## Say what can be made
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Installed as one finished step: a set-up that was cut off is begun again.
 $(READY): pyproject.toml constraints.txt
@@ -22,6 +22,12 @@ demo: $(READY) ## Show the main job on an embedded PostgreSQL
 
 test: $(READY) ## Run the tests on an embedded PostgreSQL (or the one in ROWHOOKS_TEST_DSN)
 	$(BIN)/python -m pytest
+
+test-all-postgres: $(READY) ## Run the tests that depend on the server on PostgreSQL 14 to 18, or on VERSIONS="14 16"
+	$(BIN)/python -m tests.all_postgres $(VERSIONS)
+
+nightly: $(READY) ## Run the property tests at length
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest --timeout 3600 tests/sql/test_capture_property.py
 
 check: $(READY) ## Format, lint, types, import direction, SQL lint
 	$(BIN)/ruff format --check .

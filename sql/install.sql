@@ -22,7 +22,10 @@
 \ir functions/check_button.sql
 \ir functions/may_press.sql
 \ir functions/build_capture.sql
+\ir functions/refresh_tables.sql
+\ir functions/identity_of.sql
 \ir functions/register_table.sql
+\ir functions/matches_glob.sql
 \ir functions/track.sql
 \ir functions/untrack.sql
 \ir functions/extend_object_change.sql
@@ -31,6 +34,7 @@
 \ir functions/retry.sql
 \ir functions/revoke.sql
 \ir functions/prune_results.sql
+\ir functions/prune_changes.sql
 \ir functions/views.sql
 \ir functions/buttons.sql
 \ir functions/press.sql
@@ -38,3 +42,6 @@
 
 -- Privileges: set anew by every `init` and `upgrade`.
 \ir functions/privileges.sql
+
+-- Event triggers: by a superuser, where one installs.
+\ir superuser/event_triggers.sql

@@ -1,5 +1,7 @@
 """A real PostgreSQL for every test: the embedded one, or the one that ROWHOOKS_TEST_DSN names.
 
+ROWHOOKS_TEST_BINARIES names the server programs to embed instead of the wheel's (see all_postgres.py).
+
 A database with rowhooks installed is made once; each test gets a clone of it.
 """
 
@@ -11,9 +13,11 @@ import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -30,6 +34,11 @@ DAEMON_LOGIN = "rowhooks_test_daemon"
 PATIENCE = 30.0
 """Seconds after which a test gives up waiting; never reached unless something is broken."""
 
+# The examples of the property tests are new ones each time; a failure prints what makes it happen again.
+hypothesis.settings.register_profile("default", derandomize=False, deadline=None, print_blob=True, max_examples=100)
+hypothesis.settings.register_profile("nightly", hypothesis.settings.get_profile("default"), max_examples=1000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[SimpleNamespace]:
@@ -37,7 +46,11 @@ def server() -> Iterator[SimpleNamespace]:
     given = os.environ.get("ROWHOOKS_TEST_DSN")
     with contextlib.ExitStack() as stack:
         if given is None:
-            embedded = EmbeddedPostgres(settings={"max_prepared_transactions": "10"})
+            binaries = os.environ.get("ROWHOOKS_TEST_BINARIES")
+            embedded = EmbeddedPostgres(
+                settings={"max_prepared_transactions": "10", "wal_level": "logical"},
+                binaries=Path(binaries) if binaries else None,
+            )
             stack.enter_context(embedded)
             given = embedded.dsn()
         options = conninfo_to_dict(given)

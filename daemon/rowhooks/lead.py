@@ -51,7 +51,7 @@ LONGEST_TURN = 0.02
 """Seconds of matching after which others on the event loop have their turn."""
 PRUNE_INTERVAL = 600.0
 PRUNE_BATCH = 5000
-"""Results deleted in one transaction."""
+"""Results or changes deleted in one transaction."""
 ASKED_FOR_INTERVAL = 0.5
 """Seconds between looks for what was asked for by hand, while the feed keeps the leader busy."""
 
@@ -133,7 +133,7 @@ class Lead:
 
         self._feed_connection = feed_connection
         self._configurations = PostgresConfiguration(feed_connection)
-        self._feed = PostgresFeed(feed_connection, self._decoder)
+        self._feed = PostgresFeed(feed_connection, self._decoder, self._reshape)
         self._unfinished = Unfinished(feed_connection, self._feed, self._lease, self._leadership.installation)
         self._results = PostgresResults(record_connection, self._lease)
         self._progress = Progress(self._leadership.position)
@@ -174,7 +174,7 @@ class Lead:
             self._scheduler.watch_revocations(),
             self._watch(control),
             _forever(EXTEND_INTERVAL, self._extend_log),
-            _forever(PRUNE_INTERVAL, self._prune_results),
+            _forever(PRUNE_INTERVAL, self._prune),
         ]
         async with _tasks(running) as background:
             async with _tasks([self._read(), self._told_to_stop()]) as foreground:
@@ -265,6 +265,14 @@ class Lead:
         if self._undeclared:
             # A table may have been tracked for which a declared hook waits.
             await self._declare_hooks()
+        await self._load_configuration()
+
+    async def _reshape(self) -> None:
+        """Follow DDL on a tracked table that no event trigger has reported."""
+        await leadership.refresh_tables(self._feed_connection)
+        await self._load_configuration()
+
+    async def _load_configuration(self) -> None:
         self._configuration = await self._configurations.load()
         self._matcher = Matcher(self._configuration, self._matcher)
         self._decoder.learn(self._configuration.tables)
@@ -330,18 +338,27 @@ class Lead:
                 raise ConnectionFailed("the listening connection was lost")
             await leadership.probe(control, PROBE_TIMEOUT)
 
-    async def _prune_results(self) -> None:
-        if not self._settings.result_retention:
-            return
+    async def _prune(self) -> None:
+        """Delete what is older than the settings keep; what cannot be had now is for the next time."""
+        settings = self._settings
         try:
             async with _connected(self._target) as connection:
-                count = await leadership.prune_results(
-                    connection, timedelta(days=self._settings.result_retention), PRUNE_BATCH
-                )
+                if settings.result_retention:
+                    age = timedelta(days=settings.result_retention)
+                    if count := await leadership.prune_results(connection, age, PRUNE_BATCH):
+                        logger.info("%d results of more than %s days were pruned", count, settings.result_retention)
+                if settings.change_retention:
+                    age = timedelta(days=settings.change_retention)
+                    dropped, deleted = await leadership.prune_log(connection, age, PRUNE_BATCH)
+                    if dropped or deleted:
+                        logger.info(
+                            "%d partitions and %d single changes of more than %s days were pruned",
+                            dropped, deleted, settings.change_retention,
+                        )  # fmt: skip
+                if moved := await leadership.empty_default_partition(connection):
+                    logger.info("%d changes were moved out of the log's default partition", moved)
         except DatabaseError as error:
-            logger.warning("old results could not be pruned: %s", error.message)
-        else:
-            logger.info("%d results of more than %s days were pruned", count, self._settings.result_retention)
+            logger.warning("the log could not be pruned: %s", error.message)
 
     async def _extend_log(self) -> None:
         try:

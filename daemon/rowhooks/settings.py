@@ -49,6 +49,10 @@ class Settings(BaseSettings):
         300.0, ge=0, allow_inf_nan=False, description="when a receiver is told to come to an end; 0 for never"
     )
     time_limit: float = Field(600.0, ge=0, allow_inf_nan=False, description="when a run is ended; 0 for never")
+    # Nautobot's CHANGELOG_RETENTION is 90 days too.
+    change_retention: float = Field(
+        90.0, ge=0, allow_inf_nan=False, description="days that changes are kept once they are dealt with; 0 for ever"
+    )
     result_retention: float = Field(
         90.0, ge=0, allow_inf_nan=False, description="days that results of finished runs are kept; 0 for ever"
     )

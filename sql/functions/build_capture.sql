@@ -1,17 +1,118 @@
--- Purpose: find a row's key when the table's key columns are no longer called what they were when it was tracked. Called
---          by the capture functions in that case only: it looks into the catalogue.
--- Parameters: changed_relation  the table or partition that was written to
---             row_data          the row
--- Returns: key columns to values, null where the table has no primary key any more
-create or replace function rowhooks.present_key(changed_relation oid, row_data jsonb) returns jsonb
+-- Purpose: what the columns of a tracked table's key are called now.
+-- Parameters: target_id  rowhooks.tracked_table.id
+-- Returns: name and number of each, in order; nothing where the table is recorded without a key, or has lost it
+-- Reads:   rowhooks.tracked_table
+create or replace function rowhooks.present_key_columns(target_id integer)
+returns table (name name, number smallint, place bigint)
 language sql stable
 set search_path = ''
 as $$
-  select pg_catalog.jsonb_object_agg(a.attname, row_data -> a.attname::pg_catalog.text)
-  from pg_catalog.pg_index as i
-  cross join lateral pg_catalog.unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
-  join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
-  where i.indrelid = changed_relation and i.indisprimary and k.position <= i.indnkeyatts
+  select a.attname, a.attnum, k.place
+  from rowhooks.tracked_table as t
+  left join pg_catalog.pg_index as i on t.identity = 'key' and i.indrelid = t.relation and i.indisprimary
+  -- The columns behind INCLUDE are not of the key.
+  cross join lateral pg_catalog.unnest(
+    case when t.identity = 'key' then (i.indkey::smallint[])[0:i.indnkeyatts - 1] else t.key_numbers end
+  ) with ordinality as k (attnum, place)
+  join pg_catalog.pg_attribute as a on a.attrelid = t.relation and a.attnum = k.attnum and not a.attisdropped
+  where t.id = target_id
+  order by k.place
+$$;
+
+-- Purpose: find a row's key when the table's key columns are no longer called what they were when it was tracked. Called
+--          by the capture functions in that case only, until they are made anew: it looks into the catalogue.
+-- Parameters: target_id  rowhooks.tracked_table.id
+--             row_data   the row
+-- Returns: key columns to values, null where the table has no such key any more
+-- Reads:   rowhooks.tracked_table
+create or replace function rowhooks.present_key(target_id integer, row_data jsonb) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select pg_catalog.jsonb_object_agg(k.name, row_data -> k.name::pg_catalog.text)
+  from rowhooks.present_key_columns(target_id) as k
+$$;
+
+-- Purpose: say how a value of a type may be turned into JSON. to_jsonb calls a cast to json that the owner of a type has
+--          made, and in a capture function it would run with rowhooks' rights: no type is trusted that is neither
+--          PostgreSQL's own nor an extension's.
+-- Parameters: type_id  the type
+-- Returns: plain  to_jsonb never leaves PostgreSQL's own code
+--          text   by its text: an enum, a range, a composite type with such a type in it
+--          texts  an array of such, by the texts of its elements
+create or replace function rowhooks.json_form(type_id oid) returns text
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  found_type pg_catalog.pg_type;
+begin
+  select t.* into strict found_type from pg_catalog.pg_type as t where t.oid = type_id;
+  if found_type.oid < 16384 then
+    return 'plain';
+  elsif found_type.typtype = 'd' then
+    return rowhooks.json_form(found_type.typbasetype);
+  elsif found_type.typcategory = 'A' and found_type.typelem <> 0 then
+    return case
+      when rowhooks.json_form(found_type.typelem) = 'plain' then 'plain'
+      when (select e.typtype from pg_catalog.pg_type as e where e.oid = found_type.typelem) = 'c' then 'text'
+      else 'texts'
+    end;
+  elsif found_type.typtype = 'c' then
+    return case
+      when exists (
+        select from pg_catalog.pg_attribute as a
+        where a.attrelid = found_type.typrelid and a.attnum > 0 and not a.attisdropped
+          and rowhooks.json_form(a.atttypid) <> 'plain'
+      ) then 'text'
+      else 'plain'
+    end;
+  elsif exists (
+    select from pg_catalog.pg_depend as d
+    where d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass and d.objid = found_type.oid and d.deptype = 'e'
+  ) then
+    return 'plain';
+  end if;
+  return 'text';
+end
+$$;
+
+-- Purpose: write the expression that turns the rows NEW or OLD of a table into JSON.
+-- Parameters: target      the table
+--             row_name    new or old
+-- Returns: to_jsonb of the whole row, which knows each column that is added later; where one of its types is not to be
+--          trusted, of a list of its columns, which the event triggers keep true. Without event triggers nobody would, so
+--          that the row is taken as a whole then: what its owner casts runs with rowhooks' rights.
+create or replace function rowhooks.row_as_json(target regclass, row_name text) returns text
+language sql stable
+set search_path = ''
+as $$
+  select case
+    when pg_catalog.bool_or(f.form <> 'plain') and exists (
+      select from pg_catalog.pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl' and e.evtenabled in ('O', 'A')
+    )
+      then pg_catalog.format(
+        '(select pg_catalog.to_jsonb(listed.*) from (select %s) as listed)',
+        pg_catalog.string_agg(
+          pg_catalog.format(
+            case f.form
+              when 'plain' then '%1$s.%2$I as %2$I'
+              -- concat() uses the type's output function, never a cast; and IS NOT DISTINCT FROM NULL no operator.
+              when 'text' then 'case when %1$s.%2$I is not distinct from null then null else pg_catalog.concat(%1$s.%2$I) end as %2$I'
+              else
+                'case when %1$s.%2$I is not distinct from null then null '
+                'else pg_catalog.concat(%1$s.%2$I)::pg_catalog.text[] end as %2$I'
+            end,
+            row_name, a.attname
+          ),
+          ', ' order by a.attnum
+        )
+      )
+    else pg_catalog.format('pg_catalog.to_jsonb(%s)', row_name)
+  end
+  from pg_catalog.pg_attribute as a
+  cross join lateral (select rowhooks.json_form(a.atttypid) as form) as f
+  where a.attrelid = target and a.attnum > 0 and not a.attisdropped
 $$;
 
 -- Purpose: generate the capture function of one tracked table: static SQL, so that its plans are cached and no
@@ -37,19 +138,51 @@ declare
   repr_of_key pg_catalog.text;
   repr_of_row pg_catalog.text := 'representation';
   key_is_missing pg_catalog.text;
+  identify pg_catalog.text;
   body pg_catalog.text;
+  description pg_catalog.text;
 begin
   select t.* into strict tracked from rowhooks.tracked_table as t where t.id = target_id;
 
   -- Names come in as literals (%L) or identifiers (%I), never bare: a column may be called anything.
   select
     pg_catalog.string_agg(pg_catalog.format('%1$L, row_data operator(pg_catalog.->) %1$L', k.name), ', ' order by k.position),
-    pg_catalog.string_agg(pg_catalog.format('%1$L, pg_catalog.to_jsonb(new.%1$I)', k.name), ', ' order by k.position),
-    pg_catalog.string_agg(pg_catalog.format('%1$L, pg_catalog.to_jsonb(old.%1$I)', k.name), ', ' order by k.position),
+    pg_catalog.string_agg(pg_catalog.format(k.pair, k.name, 'new'), ', ' order by k.position),
+    pg_catalog.string_agg(pg_catalog.format(k.pair, k.name, 'old'), ', ' order by k.position),
     pg_catalog.string_agg(pg_catalog.format('(row_data operator(pg_catalog.->>) %L)', k.name), ', ' order by k.position),
     pg_catalog.string_agg(pg_catalog.format('(row_data operator(pg_catalog.->) %L) is null', k.name), ' or ' order by k.position)
   into key_of_row, key_of_new, key_of_old, repr_of_key, key_is_missing
-  from pg_catalog.unnest(tracked.key_columns) with ordinality as k (name, position);
+  from (
+    select
+      n.name, n.position,
+      case
+        when rowhooks.json_form(a.atttypid) = 'plain' then '%1$L, pg_catalog.to_jsonb(%2$s.%1$I)'
+        else '%1$L, pg_catalog.concat(%2$s.%1$I)'
+      end as pair
+    from pg_catalog.unnest(tracked.key_columns) with ordinality as n (name, position)
+    left join pg_catalog.pg_attribute as a on a.attrelid = tracked.relation and a.attname = n.name
+  ) as k;
+
+  if tracked.identity = 'full' then
+    key_of_new := '';
+    key_of_old := '';
+    identify := 'representation := pg_catalog.left(row_data::pg_catalog.text, 200);';
+  else
+    identify := pg_catalog.format(
+      $identify$
+  if %1$s then
+    identity := rowhooks.present_key(%2$s, row_data);
+    representation := pg_catalog.concat_ws(
+      ', ', variadic array(select v.value from pg_catalog.jsonb_each_text(identity) as v)
+    );
+  else
+    identity := pg_catalog.jsonb_build_object(%3$s);
+    representation := pg_catalog.concat_ws(', ', %4$s);
+  end if;
+      $identify$,
+      key_is_missing, tracked.id, key_of_row, repr_of_key
+    );
+  end if;
 
   if tracked.repr_column is not null then
     repr_of_row := pg_catalog.format('coalesce(row_data operator(pg_catalog.->>) %L, representation)', tracked.repr_column);
@@ -99,16 +232,16 @@ begin
   begin
     if tg_op operator(pg_catalog.=) 'UPDATE' then
       operation := 'update';
-      before_data := pg_catalog.to_jsonb(old);
-      after_data := pg_catalog.to_jsonb(new);
+      before_data := %8$s;
+      after_data := %7$s;
       row_data := after_data;
     elsif tg_op operator(pg_catalog.=) 'INSERT' then
       operation := 'create';
-      after_data := pg_catalog.to_jsonb(new);
+      after_data := %7$s;
       row_data := after_data;
     else
       operation := 'delete';
-      before_data := pg_catalog.to_jsonb(old);
+      before_data := %8$s;
       row_data := before_data;
     end if;
   exception when others then
@@ -126,15 +259,7 @@ begin
     end;
   end;
 
-  if %7$s then
-    identity := rowhooks.present_key(tg_relid, row_data);
-    representation := pg_catalog.concat_ws(
-      ', ', variadic array(select v.value from pg_catalog.jsonb_each_text(identity) as v)
-    );
-  else
-    identity := pg_catalog.jsonb_build_object(%3$s);
-    representation := pg_catalog.concat_ws(', ', %8$s);
-  end if;
+  %3$s
 
   insert into rowhooks.object_change (
     transaction_id, action, tracked_table, object_id, object_repr, prechange, postchange,
@@ -148,19 +273,31 @@ begin
   return null;
 end
 $body$,
-    tracked.audit_receivers::pg_catalog.text, tracked.id, key_of_row, key_of_new, key_of_old, repr_of_row,
-    key_is_missing, repr_of_key
+    tracked.audit_receivers::pg_catalog.text, tracked.id, identify, key_of_new, key_of_old, repr_of_row,
+    rowhooks.row_as_json(tracked.relation, 'new'), rowhooks.row_as_json(tracked.relation, 'old')
   );
+
+  description := pg_catalog.format(
+    'rowhooks: captures %I.%I (generated by rowhooks.track)', tracked.schema_name, tracked.table_name
+  );
+  if exists (
+    select
+    from pg_catalog.pg_proc as p
+    join pg_catalog.pg_class as c on c.oid = tracked.relation
+    where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
+      and p.proname = function_name
+      and p.prosrc = body
+      and pg_catalog.obj_description(p.oid, 'pg_proc') = description
+      and pg_catalog.has_function_privilege(c.relowner, p.oid, 'execute')
+  ) then
+    return function_name;
+  end if;
 
   execute pg_catalog.format(
     'create or replace function rowhooks.%I() returns trigger language plpgsql security definer as %L',
     function_name, body
   );
-  execute pg_catalog.format(
-    'comment on function rowhooks.%I() is %L',
-    function_name,
-    pg_catalog.format('rowhooks: captures %I.%I (generated by rowhooks.track)', tracked.schema_name, tracked.table_name)
-  );
+  execute pg_catalog.format('comment on function rowhooks.%I() is %L', function_name, description);
   execute pg_catalog.format('revoke execute on function rowhooks.%I() from public', function_name);
   -- A former owner of the table has no say in its history.
   execute coalesce(

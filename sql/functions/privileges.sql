@@ -2,7 +2,22 @@
 -- Reads:   rowhooks.installation
 revoke all on schema rowhooks from public;
 revoke all on all tables in schema rowhooks from public;
-revoke execute on all functions in schema rowhooks from public;
+
+do $$
+declare
+  -- The functions of the event triggers belong to the superuser who made them.
+  our_function regprocedure;
+begin
+  for our_function in
+    select p.oid::regprocedure
+    from pg_proc as p
+    join pg_roles as r on r.oid = p.proowner
+    where p.pronamespace = 'rowhooks'::regnamespace and r.rolname = current_user
+  loop
+    execute format('revoke execute on function %s from public', our_function);
+  end loop;
+end
+$$;
 
 do $$
 declare
@@ -11,7 +26,7 @@ begin
   execute format('grant usage on schema rowhooks to %s', daemon_role);
   -- The log and what describes it are read, never written.
   execute format(
-    'grant select on rowhooks.alembic_version, rowhooks.installation, rowhooks.tracked_table, rowhooks.object_change, rowhooks.configuration, '
+    'grant select on rowhooks.alembic_version, rowhooks.installation, rowhooks.tracked_table, rowhooks.tracking_rule, rowhooks.object_change, rowhooks.configuration, '
     'rowhooks.object_change_id_seq, rowhooks.changes, rowhooks.results to %s', daemon_role
   );
   execute format('grant select, insert, update, delete on rowhooks.job, rowhooks.job_hook, rowhooks.job_hook_table to %s', daemon_role);
@@ -23,8 +38,15 @@ begin
   execute format('grant execute on function rowhooks.resume_after_restore(bigint) to %s', daemon_role);
   execute format('grant execute on function rowhooks.extend_object_change(bigint, integer) to %s', daemon_role);
   execute format(
+    'grant execute on function rowhooks.configuration_version(), rowhooks.matches_glob(text, text), rowhooks.log_partitions(), '
+    'rowhooks.present_key_columns(integer), rowhooks.refresh_tables() to %s',
+    daemon_role
+  );
+  execute format(
     'grant execute on function rowhooks.ring_bell(), rowhooks.retry(bigint), rowhooks.revoke(bigint), '
-    'rowhooks.prune_results(interval, integer, bigint, boolean, boolean) to %s', daemon_role
+    'rowhooks.prune_results(interval, integer, bigint, boolean, boolean), '
+    'rowhooks.prunable_partitions(timestamptz), rowhooks.drop_partition(name, timestamptz), '
+    'rowhooks.prune_changes(timestamptz, integer, bigint, boolean), rowhooks.empty_default_partition(bigint) to %s', daemon_role
   );
 end
 $$;

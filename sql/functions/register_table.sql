@@ -19,42 +19,58 @@ $$;
 
 -- Purpose: put a table on the list of tracked tables, or bring its entry up to date.
 -- Parameters: target           the table; `rowhooks.track` has checked that it can be tracked
---             target_keys      its key columns, in the order of the primary key
---             target_repr      the column that stands for a row, or null
+--             target_keys      the columns that tell its rows apart; none: it is recorded without a key
 --             target_audit     record what hook receivers write
+--             by_hand          the columns were named, and are not those of the primary key
+--             target_always    fire under session_replication_role = replica too
 -- Returns: rowhooks.tracked_table.id
 -- Writes:  rowhooks.tracked_table
 -- Whoever may execute this still needs to own the table.
 create or replace function rowhooks.register_table(
-  target regclass, target_keys name[], target_repr name, target_audit boolean
+  target regclass, target_keys name[], target_audit boolean, by_hand boolean, target_always boolean
 ) returns integer
 language plpgsql security definer
 set search_path = ''
 as $$
 declare
-  found_id integer;
+  entry rowhooks.tracked_table;
 begin
   perform rowhooks.must_own(target);
-  update rowhooks.tracked_table as t
-  set
-    schema_name = n.nspname,
-    table_name = c.relname,
-    key_columns = target_keys,
-    repr_column = target_repr,
-    audit_receivers = target_audit
+  select t.* into entry from rowhooks.tracked_table as t where t.relation = target and t.untracked_at is null;
+  entry.key_columns := target_keys;
+  select coalesce(pg_catalog.array_agg(a.attnum order by k.position), '{}')
+  into entry.key_numbers
+  from pg_catalog.unnest(target_keys) with ordinality as k (name, position)
+  join pg_catalog.pg_attribute as a on a.attrelid = target and a.attname = k.name;
+  select n.nspname, c.relname
+  into entry.schema_name, entry.table_name
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where t.relation = target and t.untracked_at is null and c.oid = target
-  returning t.id into found_id;
+  where c.oid = target;
+  entry.identity := case when not by_hand then 'key' when pg_catalog.cardinality(target_keys) > 0 then 'columns' else 'full' end;
 
-  if found_id is null then
-    insert into rowhooks.tracked_table (relation, schema_name, table_name, key_columns, repr_column, audit_receivers)
-    select target, n.nspname, c.relname, target_keys, target_repr, target_audit
-    from pg_catalog.pg_class as c
-    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-    where c.oid = target
-    returning id into found_id;
+  if entry.id is null then
+    insert into rowhooks.tracked_table (
+      relation, schema_name, table_name, identity, key_columns, key_numbers, repr_column, audit_receivers, always
+    )
+    values (
+      target, entry.schema_name, entry.table_name, entry.identity, entry.key_columns, entry.key_numbers,
+      rowhooks.representing_column(target), target_audit, target_always
+    )
+    returning id into entry.id;
+  else
+    update rowhooks.tracked_table
+    set
+      schema_name = entry.schema_name,
+      table_name = entry.table_name,
+      identity = entry.identity,
+      key_columns = entry.key_columns,
+      key_numbers = entry.key_numbers,
+      repr_column = rowhooks.representing_column(target),
+      audit_receivers = target_audit,
+      always = target_always
+    where id = entry.id;
   end if;
-  return found_id;
+  return entry.id;
 end
 $$;

@@ -3,12 +3,20 @@
 --             audit_receivers  record what hook receivers write (it starts no hook) instead of skipping it
 --             wait             how long to wait for the table's lock (SHARE ROW EXCLUSIVE, held until the end of
 --                              this transaction) before giving up
+--             identity         what tells the rows apart: null for the primary key; columns with a unique index, which
+--                              a foreign table need not have; or '{}' for nothing: the changes are recorded without
+--                              a key
+--             always           fire under session_replication_role = replica too
 -- Returns: rowhooks.tracked_table.id
 -- Writes:  rowhooks.tracked_table, by rowhooks.register_table; the table's triggers
 -- Repeatable: a table that is tracked already has its function and triggers made anew.
 -- Runs with the caller's rights: he must own the table.
 create or replace function rowhooks.track(
-  target regclass, audit_receivers boolean default false, wait interval default '3 seconds'
+  target regclass,
+  audit_receivers boolean default false,
+  wait interval default '3 seconds',
+  identity text[] default null,
+  always boolean default false
 ) returns integer
 language plpgsql
 set search_path = ''
@@ -16,9 +24,10 @@ as $$
 declare
   relation pg_catalog.pg_class;
   keys pg_catalog.name[];
-  repr pg_catalog.name;
   tracked_id integer;
   function_name pg_catalog.text;
+  trigger_name pg_catalog.text;
+  carrier pg_catalog.regclass;
   former_timeout constant pg_catalog.text := pg_catalog.current_setting('lock_timeout');
 begin
   if target is null then
@@ -33,8 +42,8 @@ begin
   if relation.relkind in ('v', 'm') then
     raise exception 'rowhooks cannot track %: it is a view', target
       using errcode = 'wrong_object_type', hint = 'Track the tables that the view reads.';
-  elsif relation.relkind not in ('r', 'p') then
-    raise exception 'rowhooks cannot track %: it is not an ordinary or partitioned table', target
+  elsif relation.relkind not in ('r', 'p', 'f') then
+    raise exception 'rowhooks cannot track %: it is not a table', target
       using errcode = 'wrong_object_type', hint = 'Name a table.';
   elsif relation.relpersistence = 't' then
     raise exception 'rowhooks cannot track %: it is a temporary table', target
@@ -55,34 +64,16 @@ begin
         );
   end if;
 
-  select pg_catalog.array_agg(a.attname order by k.position)
-  into keys
-  from pg_catalog.pg_index as i
-  cross join lateral pg_catalog.unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
-  join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
-  where i.indrelid = target and i.indisprimary and k.position <= i.indnkeyatts;
-  if keys is null then
-    raise exception 'rowhooks cannot track %: it has no primary key', target
-      using
-        errcode = 'object_not_in_prerequisite_state',
-        hint = pg_catalog.format('Add one: alter table %s add primary key (...)', target);
-  end if;
-
-  -- What people call a row by; its key, where the table has no such column.
-  select a.attname
-  into repr
-  from pg_catalog.unnest(
-    array['display_name', 'display', 'name', 'label', 'title', 'hostname', 'username', 'slug', 'code', 'serial', 'email']
-  ) with ordinality as c (name, position)
-  join pg_catalog.pg_attribute as a on a.attrelid = target and a.attname = c.name and not a.attisdropped
-  order by c.position
-  limit 1;
+  keys := rowhooks.identity_of(target, identity);
 
   -- A lock_timeout of 0 would wait for ever.
   perform pg_catalog.set_config('lock_timeout', greatest((pg_catalog.date_part('epoch', wait) * 1000)::bigint, 1)::pg_catalog.text, true);
   begin
-    -- CREATE TRIGGER takes this lock; it is taken first, so that nothing is written before it is had.
-    execute pg_catalog.format('lock table %s in share row exclusive mode', target);
+    -- CREATE TRIGGER takes this lock; it is taken first, so that nothing is written before it is had. LOCK does not
+    -- know foreign tables.
+    if relation.relkind <> 'f' then
+      execute pg_catalog.format('lock table %s in share row exclusive mode', target);
+    end if;
   exception when lock_not_available then
     raise exception 'rowhooks did not get the lock on % within %', target, wait
       using
@@ -90,7 +81,7 @@ begin
         hint = 'A transaction that wrote to it is still open (see pg_stat_activity); try again, or wait longer.';
   end;
 
-  tracked_id := rowhooks.register_table(target, keys, repr, audit_receivers);
+  tracked_id := rowhooks.register_table(target, keys, audit_receivers, identity is not null, always);
   function_name := rowhooks.build_capture(tracked_id);
 
   -- Triggers fire in the order of their names: "!" puts these before the user's and before cascades, which keeps
@@ -106,11 +97,27 @@ begin
     'for each row when (old.* operator(pg_catalog.*<>) new.*) execute function rowhooks.%I()',
     target, function_name
   );
-  execute pg_catalog.format(
-    'create or replace trigger "!rowhooks_truncate" after truncate on %s '
-    'for each statement execute function rowhooks.%I()',
-    target, function_name
-  );
+  -- PostgreSQL knows TRUNCATE triggers on foreign tables since version 16.
+  if relation.relkind <> 'f' or pg_catalog.current_setting('server_version_num')::integer >= 160000 then
+    execute pg_catalog.format(
+      'create or replace trigger "!rowhooks_truncate" after truncate on %s '
+      'for each statement execute function rowhooks.%I()',
+      target, function_name
+    );
+  end if;
+  -- Partition by partition: not every release of PostgreSQL does it for them. Only where something is to be changed: it
+  -- makes every session forget its plans.
+  for carrier, trigger_name in
+    select t.tgrelid::pg_catalog.regclass, t.tgname
+    from pg_catalog.pg_trigger as t
+    where t.tgname ~ '^!rowhooks_(row|update|truncate)$'
+      and t.tgenabled <> case when always then 'A' else 'O' end
+      and (t.tgrelid = target or t.tgrelid in (select p.relid from pg_catalog.pg_partition_tree(target) as p))
+  loop
+    execute pg_catalog.format(
+      'alter table %s enable %s trigger %I', carrier, case when always then 'always' else '' end, trigger_name
+    );
+  end loop;
   perform pg_catalog.set_config('lock_timeout', former_timeout, true);
   return tracked_id;
 end

@@ -27,8 +27,8 @@ for each statement execute function rowhooks.configuration_changed();
 create or replace trigger job_hook_table_configuration_changed after insert or update or delete or truncate on rowhooks.job_hook_table
 for each statement execute function rowhooks.configuration_changed();
 
-create or replace trigger tracked_table_configuration_changed after insert or update or delete or truncate on rowhooks.tracked_table
-for each statement execute function rowhooks.configuration_changed();
+create or replace trigger tracked_table_changed before insert or update on rowhooks.tracked_table
+for each row execute function rowhooks.tracked_table_changed();
 
 create or replace trigger job_button_checked before insert or update on rowhooks.job_button
 for each row execute function rowhooks.check_button();

@@ -226,7 +226,7 @@ def test_track_and_untrack_a_table(run: Rowhooks, thing: str) -> None:
 def test_tables_are_listed_for_people(run: Rowhooks, device: str) -> None:
     done = run("tables")
     assert (done.code, done.err) == (0, "")
-    assert done.out.split()[:6] == ["name", "key", "columns", "audit", "receivers", "tracked"]
+    assert done.out.split()[:6] == ["name", "identity", "key", "columns", "audit", "receivers"]
     assert device in done.out
 
 
@@ -604,7 +604,7 @@ def listens(db: Connection) -> Callable[[], bool]:
         return (
             db.execute(
                 "select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-                " and application_name = 'rowhooks' and state = 'idle' and query like '%%from rowhooks.configuration%%'"
+                " and application_name = 'rowhooks' and state = 'idle' and query like '%%rowhooks.configuration_version()%%'"
             ).fetchone()
             is not None
         )

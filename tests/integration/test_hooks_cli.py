@@ -326,7 +326,7 @@ def test_a_table_goes_by_its_present_name_and_a_dropped_one_by_its_last(db: Conn
     db.execute("alter table dcim.device rename to box")
     assert load_change(db, create)[0].changed_object_type == "dcim.box"
     db.execute("drop table dcim.box")
-    assert load_change(db, create)[0].changed_object_type == "dcim.device"
+    assert load_change(db, create)[0].changed_object_type == "dcim.box"
 
 
 def test_a_span_of_changes_is_read_in_order_without_truncates_and_receivers_own(

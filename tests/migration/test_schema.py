@@ -59,6 +59,8 @@ def test_sql_and_the_migrations_make_the_same_schema(make_database: MakeDatabase
         )
         conn.execute(sql_script("functions"))
         conn.execute("select rowhooks.extend_object_change()")
+        conn.execute("reset role")
+        conn.execute(sql_script("superuser"))
     assert_same_schema(scripted, migrated)
 
 

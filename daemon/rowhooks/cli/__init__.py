@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rowhooks import __version__
-from rowhooks.cli import buttons, changes, hooks, jobs, replay, results, run, schema
+from rowhooks.cli import buttons, changes, hooks, jobs, prune, replay, results, run, schema
 from rowhooks.cli.common import complain
 from rowhooks.domain.errors import RowhooksError
 
@@ -36,7 +36,8 @@ def _options(
 
 
 for command in (
-    schema.init, schema.upgrade, schema.uninstall, schema.track, schema.untrack, schema.tables, run.run, schema.status,
+    schema.init, schema.upgrade, schema.uninstall, schema.track, schema.untrack, schema.tables, run.run, schema.doctor,
+    schema.status,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(jobs.app, name="jobs")
@@ -46,6 +47,7 @@ app.command()(buttons.press)
 app.add_typer(changes.app, name="changes")
 app.add_typer(results.app, name="results")
 app.command()(replay.replay)
+app.command()(prune.prune)
 app.command()(run.demo)
 
 

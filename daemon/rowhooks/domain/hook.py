@@ -19,6 +19,7 @@ class TrackedTable:
         relation: its oid.
         columns: name, type oid, of every column, in order.
         repr_column: the column that stands for a row; None: its key does.
+        identity: `key`, the primary key; `columns`, named by hand; `full`, nothing tells its rows apart.
         key: quoted name, JSON name and type of each key column; names and types as the server writes them in SQL.
     """
 
@@ -29,6 +30,7 @@ class TrackedTable:
     columns: tuple[tuple[str, int], ...]
     key: tuple[tuple[str, str, str], ...]
     repr_column: str | None = None
+    identity: str = "key"
 
 
 @dataclass(frozen=True)

@@ -23,16 +23,6 @@ DESCRIPTION = """\
         select json_agg(json_build_array(a.attname, a.atttypid::bigint) order by a.attnum)
         from pg_attribute as a
         where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
-      ),
-      -- As it is now: a column may have been renamed since the table was tracked.
-      'key', (
-        select coalesce(json_agg(
-          json_build_array(quote_ident(a.attname), a.attname, format_type(a.atttypid, a.atttypmod)) order by k.position
-        ), '[]')
-        from pg_index as i
-        cross join lateral unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
-        join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
-        where i.indrelid = r.oid and i.indisprimary and k.position <= i.indnkeyatts
       )"""
 """What describes a table, as arguments of json_build_object: `r` is pg_class, `n` its pg_namespace. The server quotes
 every name; with search_path empty, format_type and %I write them so that they mean the same in any session."""
@@ -40,12 +30,21 @@ every name; with search_path empty, format_type and %I write them so that they m
 # One statement, so one snapshot: the version fits what stands beside it.
 LOAD = f"""
 select json_build_object(
-  'version', (select c.version from rowhooks.configuration as c),
+  'version', rowhooks.configuration_version(),
   'tables', (
     select coalesce(json_agg(json_build_object(
       'id', t.id,
       'repr_column', t.repr_column,
-{DESCRIPTION}
+      'identity', t.identity,
+{DESCRIPTION},
+      -- As it is now: a column may have been renamed since the table was tracked.
+      'key', (
+        select coalesce(json_agg(
+          json_build_array(quote_ident(k.name), k.name, format_type(a.atttypid, a.atttypmod)) order by k.place
+        ), '[]')
+        from rowhooks.present_key_columns(t.id) as k
+        join pg_attribute as a on a.attrelid = r.oid and a.attnum = k.number
+      )
     )), '[]')
     from rowhooks.tracked_table as t
     join pg_class as r on r.oid = t.relation
@@ -133,7 +132,7 @@ def read_configuration(document: str | dict[str, Any]) -> Configuration:
 
 
 def read_table(t: dict[str, Any]) -> TrackedTable:
-    """Return a table of which the server has given id, repr_column and DESCRIPTION, decoded."""
+    """Return a table of which the server has given id, repr_column, key and DESCRIPTION, decoded."""
     return TrackedTable(
         id=t["id"],
         name=t["name"],
@@ -142,6 +141,7 @@ def read_table(t: dict[str, Any]) -> TrackedTable:
         columns=tuple((name, oid) for name, oid in t["columns"]),
         key=tuple((quoted, name, type_) for quoted, name, type_ in t["key"]),
         repr_column=t["repr_column"],
+        identity=t.get("identity", "key"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -14,7 +14,7 @@ from rowhooks.postgres.errors import translated
 from rowhooks.postgres.values import RowDecoder
 
 _LOOK = """
-select pg_current_snapshot()::text, c.version from rowhooks.configuration as c
+select pg_current_snapshot()::text, rowhooks.configuration_version()
 """
 
 COLUMNS = """\
@@ -54,6 +54,25 @@ order by c.id
 limit $6
 """  # noqa: S608  (a constant)
 
+# In the snapshot of its own, which is younger than the changes': no shape is older than a change read before.
+_SHAPES = """
+select
+  t.id,
+  concat(n.nspname, '.', c.relname),
+  array(
+    select a.attname from pg_attribute as a
+    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum
+  ),
+  array(
+    select a.atttypid::bigint from pg_attribute as a
+    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum
+  )
+from rowhooks.tracked_table as t
+join pg_class as c on c.oid = t.relation
+join pg_namespace as n on n.oid = c.relnamespace
+where t.id = any ($1::integer[])
+"""
+
 
 class PostgresFeed:
     """Reads object changes over one connection.
@@ -61,11 +80,15 @@ class PostgresFeed:
     Args:
         connection: asyncpg, not shared with another task.
         decoder: gives each change its `before` and `after`.
+        reshape: called when a table of the changes just read is no longer what `tables` says; it sets them anew.
     """
 
-    def __init__(self, connection: asyncpg.Connection[Any], decoder: RowDecoder) -> None:
+    def __init__(
+        self, connection: asyncpg.Connection[Any], decoder: RowDecoder, reshape: Callable[[], Awaitable[None]]
+    ) -> None:
         self._connection = connection
         self._decoder = decoder
+        self._reshape = reshape
         self.tables: dict[int, TrackedTable] = {}
 
     async def look(self) -> tuple[Snapshot, int]:
@@ -99,7 +122,18 @@ class PostgresFeed:
                 list(map(str, position.ended_since())),
                 limit,
             )
+        if rows and await self._is_reshaped({row[4] for row in rows}):
+            await self._reshape()
         return [self.change(row) for row in rows]
+
+    async def _is_reshaped(self, table_ids: set[int]) -> bool:
+        with translated():
+            shapes = await self._connection.fetch(_SHAPES, sorted(table_ids))
+        for id_, name, columns, types in shapes:
+            known = self.tables.get(id_)
+            if known is not None and (known.name, known.columns) != (name, tuple(zip(columns, types, strict=True))):
+                return True
+        return False
 
     def change(self, row: asyncpg.Record) -> ObjectChange:
         """Make an object change of a row of the log."""

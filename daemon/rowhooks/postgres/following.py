@@ -26,16 +26,20 @@ async def follow(target: Target) -> AsyncIterator[ObjectChange]:
         bell = Bell(POLL_INTERVAL)
         await leadership.listen(connection, bell.ring, bell.ring)
         decoder = RowDecoder()
-        feed = PostgresFeed(connection, decoder)
         configuration = PostgresConfiguration(connection)
         known = 0
 
-        async def configure(version: int) -> None:
+        async def load() -> None:
             nonlocal known
+            loaded = await configuration.load()
+            known, feed.tables = loaded.version, loaded.tables
+            decoder.learn(loaded.tables)
+
+        async def configure(version: int) -> None:
             if version != known:
-                loaded = await configuration.load()
-                known, feed.tables = loaded.version, loaded.tables
-                decoder.learn(loaded.tables)
+                await load()
+
+        feed = PostgresFeed(connection, decoder, load)
 
         newest_id = await feed.newest_id()
         await feed.anchor()

@@ -102,6 +102,12 @@ async def extend_log(connection: asyncpg.Connection[Any]) -> None:
         await connection.execute("select rowhooks.extend_object_change()")
 
 
+async def refresh_tables(connection: asyncpg.Connection[Any]) -> None:
+    """Bring the tracked tables' names and keys, and the functions made from them, up to date after DDL."""
+    with translated():
+        await connection.execute("select rowhooks.refresh_tables()")
+
+
 async def prune_results(connection: asyncpg.Connection[Any], older_than: timedelta, batch: int) -> int:
     """Delete successful and revoked results of that age, `batch` in one transaction; return how many."""
     count, after_id = 0, 0
@@ -112,6 +118,36 @@ async def prune_results(connection: asyncpg.Connection[Any], older_than: timedel
             )
             count += deleted
     return count
+
+
+async def prune_log(connection: asyncpg.Connection[Any], older_than: timedelta, batch: int) -> tuple[int, int]:
+    """Drop what is history and older, by whole partitions where that can be, else row by row.
+
+    Returns:
+        How many partitions were dropped, and how many changes were deleted singly.
+    """
+    dropped = deleted = 0
+    with translated():
+        before = await connection.fetchval("select now() - $1::interval", older_than)
+        for (name,) in await connection.fetch("select p.partition from rowhooks.prunable_partitions($1) as p", before):
+            # One whose lock is not to be had at once is for the next time.
+            dropped += await connection.fetchval("select rowhooks.drop_partition($1, $2)", name, before)
+        after_id: int | None = 0
+        while after_id is not None:
+            count, after_id = await connection.fetchrow(
+                "select p.deleted, p.last_id from rowhooks.prune_changes($1, $2, $3) as p", before, batch, after_id
+            )
+            deleted += count
+    return dropped, deleted
+
+
+async def empty_default_partition(connection: asyncpg.Connection[Any]) -> int:
+    """Move what fell into the log's default partition to where it belongs; return how many changes that were."""
+    moved = 0
+    with translated():
+        while step := await connection.fetchval("select rowhooks.empty_default_partition()"):
+            moved += step
+    return moved
 
 
 async def resume_after_restore(connection: asyncpg.Connection[Any]) -> int:

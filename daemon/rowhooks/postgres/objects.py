@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Protocol
 
 import psycopg
@@ -15,7 +17,11 @@ from sqlalchemy.orm.exc import StaleDataError
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, ObjectGone, PermissionDenied
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.permissions import PermissionBackend
+from rowhooks.postgres.configuration import LOAD, read_configuration
 from rowhooks.postgres.connect import Target, async_engine, is_lost_connection
+
+_ALTERED = (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
+"""What the server says of a query that was written before the table was altered."""
 
 
 class SessionHolder(Protocol):
@@ -138,11 +144,37 @@ class PostgresObjects:
             DatabaseError: the server refused the query.
         """
         try:
-            cls = await self._class(table)
-            async with AsyncSession(self._engine) as session:
-                return await session.run_sync(load_objects, cls, table, keys)
+            try:
+                return await self._load(table, keys)
+            except (DBAPIError, NotFound) as error:
+                if isinstance(error, DBAPIError) and not isinstance(error.orig, _ALTERED):
+                    raise
+                present = await self._present(table)
+                if present is None or present == table:
+                    raise
+                return await self._load(present, keys)
         except (DBAPIError, psycopg.Error) as error:
             raise _translated(f"rows of {table.name}", error, table.quoted_name) from error
+
+    async def _load(self, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
+        if table.identity == "full":
+            # Nothing leads back to the row.
+            return {}
+        if not table.key:
+            raise NotFound(
+                f"rows of {table.name} cannot be found: it has no primary key any more",
+                hint=f"add one, or: rowhooks track {table.quoted_name} --identity ...",
+            )
+        cls = await self._class(table)
+        async with AsyncSession(self._engine) as session:
+            return await session.run_sync(load_objects, cls, table, keys)
+
+    async def _present(self, table: TrackedTable) -> TrackedTable | None:
+        """Return what the table is now: it may have been altered since the configuration was read."""
+        async with self._engine.connect() as connection:
+            await connection.execute(sqlalchemy.text("set local search_path = ''"))
+            found = (await connection.exec_driver_sql(LOAD)).scalar_one()
+        return read_configuration(found).tables.get(table.id)
 
     async def _class(self, table: TrackedTable) -> type[RowObject]:
         known = self._classes.get(table.id)
@@ -156,11 +188,27 @@ class PostgresObjects:
 
 def load_objects(session: Session, cls: type[RowObject], table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
     """Return the objects that exist, by their key as JSON text; they belong to no session."""
-    statement = sqlalchemy.text(_select_by_key(table, cls)).bindparams(keys=f"[{','.join(keys)}]")
+    names = [name for _, name, _ in table.key]
+    asked = ",".join(_with_present_names(key, names) for key in keys)
+    statement = sqlalchemy.text(_select_by_key(table, cls)).bindparams(keys=f"[{asked}]")
     query: Any = sqlalchemy.select(cls, sqlalchemy.column("rowhooks_place"))
     rows = session.execute(query.from_statement(statement)).all()
     session.expunge_all()
     return {keys[place - 1]: instance for instance, place in rows}
+
+
+def _with_present_names(key: str, names: list[str]) -> str:
+    """Return a key of the log, as JSON text, under the names that its columns have now.
+
+    It tells which is which where one column was renamed; where several were, the row is not found.
+    """
+    if all(f"{json.dumps(name, ensure_ascii=False)}: " in key for name in names):
+        return key
+    values: dict[str, Any] = json.loads(key, parse_float=Decimal)
+    former, present = values.keys() - set(names), set(names) - values.keys()
+    if len(former) == len(present) == 1:
+        values[present.pop()] = values.pop(former.pop())
+    return json.dumps(values, ensure_ascii=False, default=str)
 
 
 def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowObject]:

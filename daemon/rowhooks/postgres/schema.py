@@ -140,6 +140,7 @@ def install(target: Target, roles: Roles) -> Installed:
             with _as_owner(conn, roles):
                 _migrate(bind)
                 _replace_functions(conn)
+            _replace_event_triggers(conn)
             return Installed(created=False, revision=head_revision(), roles=roles)
 
         if conn.execute("select 1 from pg_namespace where nspname = 'rowhooks'").fetchone():
@@ -159,6 +160,7 @@ def install(target: Target, roles: Roles) -> Installed:
             )
             _replace_functions(conn)
             conn.execute("select rowhooks.extend_object_change()")
+        _replace_event_triggers(conn)
         return Installed(created=True, revision=head_revision(), roles=roles)
 
 
@@ -190,6 +192,10 @@ def uninstall(target: Target) -> list[str]:
         roles = _installed_roles(conn)
         created = conn.execute("select owner_role_created, daemon_role_created from rowhooks.installation").fetchone()
         assert created is not None
+        with translated_errors():
+            # First, so that they do not follow what comes now.
+            conn.execute("drop event trigger if exists rowhooks_after_ddl")
+            conn.execute("drop event trigger if exists rowhooks_after_drop")
         tables = conn.execute(
             "select t.relation::regclass::text, t.relation from rowhooks.tracked_table as t"
             " join pg_class as c on c.oid = t.relation where t.untracked_at is null order by t.id"
@@ -239,6 +245,12 @@ def _replace_functions(conn: psycopg.Connection[Any]) -> None:
         "select rowhooks.build_capture(t.id) from rowhooks.tracked_table as t"
         " join pg_class as c on c.oid = t.relation where t.untracked_at is null"
     )
+
+
+def _replace_event_triggers(conn: psycopg.Connection[Any]) -> None:
+    """Make the event triggers, where the connected role may: without them the daemon notices altered tables later."""
+    if conn.info.parameter_status("is_superuser") == "on":
+        conn.execute(sql_script("superuser"))
 
 
 def _installed_roles(conn: psycopg.Connection[Any]) -> Roles:

@@ -45,7 +45,16 @@ select json_build_object(
     from pg_attribute as a
     where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
   ),
-{DESCRIPTION}
+{DESCRIPTION},
+  'key', (
+    select coalesce(json_agg(
+      json_build_array(quote_ident(a.attname), a.attname, format_type(a.atttypid, a.atttypmod)) order by k.position
+    ), '[]')
+    from pg_index as i
+    cross join lateral unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
+    join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
+    where i.indrelid = r.oid and i.indisprimary and k.position <= i.indnkeyatts
+  )
 )
 from pg_class as r
 join pg_namespace as n on n.oid = r.relnamespace

@@ -1,0 +1,52 @@
+"""rowhooks prune."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rowhooks.cli.common import Config, Dsn, progress, span, target
+from rowhooks.postgres.administration import retention as administration
+from rowhooks.postgres.schema import installed_connection
+
+
+def prune(
+    older_than: Annotated[str, typer.Option("--older-than", help="Changes made longer ago than this: 90d, 12w ...")],
+    dsn: Dsn = None,
+    config: Config = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many.")] = False,
+) -> None:
+    """Drop old history of the log: whole partitions where they hold nothing else, row by row where they do.
+
+    What the feed has not dealt with stays, and what a run needs that has failed or not finished.
+    """
+    age = span(older_than)
+    kept: list[str] = []
+    dropped = deleted = moved = 0
+    with installed_connection(target(dsn, config)) as conn:
+        before = administration.moment_before(conn, age)
+        partitions = administration.prunable_partitions(conn, before)
+        with progress("Dropping partitions", len(partitions)) as advance:
+            for partition in partitions:
+                if dry_run or administration.drop_partition(conn, partition["partition"], before):
+                    dropped += 1
+                else:
+                    kept.append(partition["partition"])
+                advance(1)
+        inside = sum(partition["changes"] for partition in partitions)
+        for count, _ in administration.prune_changes(conn, before, dry_run=dry_run):
+            deleted += count
+        if not dry_run:
+            moved = administration.empty_default_partition(conn)
+    would = "would be " if dry_run else ""
+    typer.echo(f"{dropped} partitions {would}dropped (about {inside:,} changes).")
+    typer.echo(f"{deleted:,} changes {would}deleted{' (those in the partitions among them)' if dry_run else ''}.")
+    if moved:
+        typer.echo(f"{moved:,} changes moved out of the default partition.")
+    for name in kept:
+        typer.echo(
+            f"Partition {name} stays for now: an open transaction has written to the log (see pg_stat_activity)."
+        )
+    if kept:
+        raise typer.Exit(1)

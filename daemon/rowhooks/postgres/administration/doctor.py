@@ -1,0 +1,225 @@
+"""What is wrong with an installation, and the command that mends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rowhooks.postgres.administration.common import Connection
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be.
+
+    Args:
+        level: `problem`, or `note` for what works with less than it could.
+        what: the thing and what is wrong with it, one sentence.
+        way_out: what mends it.
+    """
+
+    level: str
+    what: str
+    way_out: str
+
+
+# Each returns sentences: what is wrong, and the way out.
+_PROBLEMS = (
+    # A hook or button on a table that was dropped or untracked.
+    """
+    select
+      format('%s %s is on %s, which %s', o.kind, o.name, t.table_name, case
+        when t.exists then 'is no longer tracked' when t.namesake is null then 'was dropped'
+        else 'was dropped and made anew'
+      end),
+      case
+        when t.exists or t.namesake is not null then format(
+          'rowhooks track %s && rowhooks %ss edit %L --table %s', coalesce(t.namesake, t.table_name), o.kind, o.name,
+          coalesce(t.namesake, t.table_name)
+        )
+        else format('rowhooks %ss remove %L', o.kind, o.name)
+      end
+    from (
+      select 'hook' as kind, h.name, x.tracked_table_id
+      from rowhooks.job_hook as h
+      join rowhooks.job_hook_table as x on x.job_hook_id = h.id
+      where h.enabled
+      union all
+      select 'button', b.name, x.tracked_table_id
+      from rowhooks.job_button as b
+      join rowhooks.job_button_table as x on x.job_button_id = b.id
+      where b.enabled
+    ) as o
+    join (
+      select
+        t.id, t.untracked_at, format('%I.%I', t.schema_name, t.table_name) as table_name,
+        exists (select from pg_class as c where c.oid = t.relation) as exists,
+        to_regclass(format('%I.%I', t.schema_name, t.table_name))::text as namesake
+      from rowhooks.tracked_table as t
+    ) as t on t.id = o.tracked_table_id
+    where t.untracked_at is not null or not t.exists
+    order by 1
+    """,
+    # Its entry is taken away by the event trigger or the daemon; where neither is there, it is named here.
+    """
+    select
+      format('tracked table %I.%I was dropped%s', t.schema_name, t.table_name, case
+        when to_regclass(format('%I.%I', t.schema_name, t.table_name)) is not null then ' and made anew'
+      end),
+      case
+        when to_regclass(format('%I.%I', t.schema_name, t.table_name)) is null then 'select rowhooks.refresh_tables()'
+        else format('rowhooks track %I.%I', t.schema_name, t.table_name)
+      end
+    from rowhooks.tracked_table as t
+    where t.untracked_at is null and not exists (select from pg_class as c where c.oid = t.relation)
+    order by 1
+    """,
+    """
+    select
+      case
+        when g.oid is null then format('%s: trigger %s is missing', c.carrier, w.name)
+        when g.tgfoid is distinct from to_regproc('rowhooks.capture_' || t.id)
+          then format('%s: trigger %s does not call rowhooks', c.carrier, w.name)
+        else format('%s: trigger %s is %s', c.carrier, w.name, case g.tgenabled
+          when 'D' then 'disabled' when 'R' then 'enabled for replicas alone'
+          when 'A' then 'enabled always, which nobody asked for' else 'not enabled always'
+        end)
+      end,
+      'rowhooks track ' || t.relation::text || t.options
+    from (
+      select t.*, r.relkind, concat(
+        case when t.identity <> 'key' then
+          ' --identity ' || coalesce(nullif(array_to_string(t.key_columns, ','), ''), 'full')
+        end,
+        case when t.audit_receivers then ' --audit-receivers' end, case when t.always then ' --always' end
+      ) as options
+      from rowhooks.tracked_table as t
+      join pg_class as r on r.oid = t.relation
+      where t.untracked_at is null
+    ) as t
+    cross join lateral (
+      select t.relation as carrier
+      union
+      select p.relid from pg_partition_tree(t.relation) as p where t.relkind = 'p'
+    ) as c
+    join pg_class as r on r.oid = c.carrier
+    cross join unnest(array['!rowhooks_row', '!rowhooks_update', '!rowhooks_truncate']) as w (name)
+    left join pg_trigger as g on g.tgrelid = c.carrier and g.tgname = w.name
+    where
+      -- A TRUNCATE trigger is no row trigger: it stays on the table itself.
+      (w.name <> '!rowhooks_truncate' or (
+        c.carrier = t.relation
+        and (r.relkind <> 'f' or current_setting('server_version_num')::integer >= 160000)
+      ))
+      and (
+        g.oid is null
+        or g.tgfoid is distinct from to_regproc('rowhooks.capture_' || t.id)
+        or g.tgenabled <> case when t.always then 'A' else 'O' end
+      )
+    order by 1
+    """,
+    """
+    select
+      format('%s has lost its primary key: changes are recorded without a key', t.relation),
+      format(
+        'alter table %1$s add primary key (...), then rowhooks track %1$s; or rowhooks track %1$s --identity full',
+        t.relation
+      )
+    from rowhooks.tracked_table as t
+    join pg_class as c on c.oid = t.relation
+    where t.untracked_at is null and t.identity <> 'full'
+      and not exists (select from rowhooks.present_key_columns(t.id))
+    order by 1
+    """,
+    """
+    select
+      format('rowhooks does not know yet that %s was altered or renamed', t.relation),
+      'select rowhooks.refresh_tables()'
+    from rowhooks.tracked_table as t
+    join pg_class as c on c.oid = t.relation
+    join pg_namespace as n on n.oid = c.relnamespace
+    cross join lateral (
+      select array_agg(p.name order by p.place) as names from rowhooks.present_key_columns(t.id) as p
+    ) as k
+    where t.untracked_at is null
+      and ((t.schema_name, t.table_name) <> (n.nspname, c.relname) or k.names <> t.key_columns)
+    order by 1
+    """,
+    """
+    select
+      format(
+        '%s inherits from tracked table %s and is not tracked: its rows are not recorded',
+        i.inhrelid::regclass, t.relation
+      ),
+      format('rowhooks track %s', i.inhrelid::regclass)
+    from rowhooks.tracked_table as t
+    join pg_inherits as i on i.inhparent = t.relation
+    join pg_class as c on c.oid = i.inhrelid and not c.relispartition
+    where t.untracked_at is null and not exists (
+      select from rowhooks.tracked_table as x where x.relation = c.oid and x.untracked_at is null
+    )
+    order by 1
+    """,
+    """
+    select
+      format('%s is meant by %L and not tracked%s', c.oid::regclass, r.pattern, case
+        when not p.has_key then ': it has no primary key'
+      end),
+      format('rowhooks track %s%s', c.oid::regclass, case when not p.has_key then ' --identity ...' end)
+    from rowhooks.tracking_rule as r
+    join pg_class as c on c.relkind in ('r', 'p', 'f') and not c.relispartition and c.relpersistence <> 't'
+    join pg_namespace as n on n.oid = c.relnamespace
+    cross join lateral (
+      select exists (select from pg_index as i where i.indrelid = c.oid and i.indisprimary) as has_key
+    ) as p
+    where n.nspname not in ('rowhooks', 'pg_catalog', 'information_schema')
+      and rowhooks.matches_glob(format('%s.%s', n.nspname, c.relname), r.pattern)
+      and not exists (select from rowhooks.tracked_table as t where t.relation = c.oid)
+    order by 1
+    """,
+    """
+    select
+      format('%s %s starts nothing: its job %s is %s', o.kind, o.name, j.class_path, case
+        when j.installed then 'disabled' else 'not installed'
+      end),
+      case
+        when j.installed then format('rowhooks jobs enable %s', j.class_path)
+        else format('add its module to rowhooks.toml, or: rowhooks %ss disable %L', o.kind, o.name)
+      end
+    from (
+      select 'hook' as kind, h.name, h.job_id from rowhooks.job_hook as h where h.enabled
+      union all
+      select 'button', b.name, b.job_id from rowhooks.job_button as b where b.enabled
+    ) as o
+    join rowhooks.job as j on j.id = o.job_id
+    where not (j.enabled and j.installed)
+    order by 1
+    """,
+    """
+    select
+      'the log has no partition for the ids in use: changes go into the default partition',
+      'rowhooks prune (or start the daemon: it makes partitions ahead)'
+    from rowhooks.object_change_id_seq as s
+    where not exists (
+      select from rowhooks.log_partitions() as p where s.last_value >= p.lower_id and s.last_value < p.upper_id
+    )
+    """,
+)
+
+_NOTES = (
+    """
+    select
+      'no event trigger follows DDL: altered tables are noticed with their next change, new ones are not tracked',
+      'let a superuser run: rowhooks upgrade'
+    where not exists (select from pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl' and e.evtenabled <> 'D')
+    """,
+)
+
+
+def examine(conn: Connection) -> list[Finding]:
+    """Return what is wrong with the installation, problems first; nothing is changed."""
+    return [
+        Finding(level, what, way_out)
+        for level, checks in (("problem", _PROBLEMS), ("note", _NOTES))
+        for check in checks
+        for what, way_out in conn.execute(check)
+    ]

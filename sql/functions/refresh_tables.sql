@@ -1,0 +1,107 @@
+-- Purpose: choose the column that people call a table's row by.
+-- Parameters: target  the table
+-- Returns: its name; null where the key has to do
+create or replace function rowhooks.representing_column(target regclass) returns name
+language sql stable
+set search_path = ''
+as $$
+  select a.attname
+  from pg_catalog.unnest(
+    array['display_name', 'display', 'name', 'label', 'title', 'hostname', 'username', 'slug', 'code', 'serial', 'email']
+  ) with ordinality as c (name, position)
+  join pg_catalog.pg_attribute as a on a.attrelid = target and a.attname = c.name and not a.attisdropped
+  order by c.position
+  limit 1
+$$;
+
+-- Purpose: bring what rowhooks knows of a tracked table up to date after DDL: its name, its key's columns, the column that
+--          stands for a row; and its capture function with them.
+-- Parameters: target_id  rowhooks.tracked_table.id
+-- Returns: true when something was out of date
+-- Writes:  rowhooks.tracked_table
+-- It takes no lock on the table. A table that has lost its key keeps the columns that it had.
+create or replace function rowhooks.refresh_table(target_id integer) returns boolean
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  entry rowhooks.tracked_table;
+  was_stale boolean;
+  stale_repr constant pg_catalog.name := (select t.repr_column from rowhooks.tracked_table as t where t.id = target_id);
+begin
+  select t.id, n.nspname, c.relname, k.names, k.numbers, r.repr_column
+  into entry.id, entry.schema_name, entry.table_name, entry.key_columns, entry.key_numbers, entry.repr_column
+  from rowhooks.tracked_table as t
+  join pg_catalog.pg_class as c on c.oid = t.relation
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  cross join lateral (
+    select coalesce(pg_catalog.array_agg(p.name order by p.place), t.key_columns) as names,
+      coalesce(pg_catalog.array_agg(p.number order by p.place), t.key_numbers) as numbers
+    from rowhooks.present_key_columns(t.id) as p
+  ) as k
+  cross join lateral (
+    select case
+      when exists (
+        select from pg_catalog.pg_attribute as a
+        where a.attrelid = t.relation and a.attname = stale_repr and not a.attisdropped
+      ) then stale_repr
+      else rowhooks.representing_column(t.relation)
+    end as repr_column
+  ) as r
+  where t.id = target_id and t.untracked_at is null;
+
+  update rowhooks.tracked_table as t
+  set
+    schema_name = entry.schema_name,
+    table_name = entry.table_name,
+    key_columns = entry.key_columns,
+    key_numbers = entry.key_numbers,
+    repr_column = entry.repr_column
+  where t.id = entry.id
+    and (t.schema_name, t.table_name, t.key_columns, t.key_numbers, t.repr_column)
+      is distinct from (entry.schema_name, entry.table_name, entry.key_columns, entry.key_numbers, entry.repr_column);
+  was_stale := found;
+  if entry.id is not null then
+    -- Which does nothing where it would be the same function.
+    perform rowhooks.build_capture(entry.id);
+  end if;
+  return was_stale;
+end
+$$;
+
+-- Purpose: the same for all tracked tables, and to forget those that were dropped; called by the daemon when it meets a
+--          table of another shape.
+-- Returns: how many were out of date
+-- Where somebody's open transaction is at one it gives up on it after an instant: that one brings it up to date itself,
+-- or the daemon does when it comes back.
+create or replace function rowhooks.refresh_tables() returns integer
+language plpgsql security definer
+set search_path = ''
+set lock_timeout = '200ms'
+as $$
+declare
+  target integer;
+  stale integer := 0;
+begin
+  for target in
+    update rowhooks.tracked_table as t
+    set untracked_at = pg_catalog.now()
+    where t.untracked_at is null and not exists (select from pg_catalog.pg_class as c where c.oid = t.relation)
+    returning t.id
+  loop
+    -- Cascade: the table's owner may have attached the function to another table of his.
+    execute pg_catalog.format('drop function if exists rowhooks.%I() cascade', 'capture_' || target);
+    stale := stale + 1;
+  end loop;
+  for target in select t.id from rowhooks.tracked_table as t where t.untracked_at is null order by t.id loop
+    begin
+      if rowhooks.refresh_table(target) then
+        stale := stale + 1;
+      end if;
+    exception when lock_not_available then
+      raise log 'rowhooks could not refresh tracked table % now: it is locked', target;
+    end;
+  end loop;
+  return stale;
+end
+$$;

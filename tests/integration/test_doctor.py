@@ -1,0 +1,196 @@
+"""rowhooks doctor: names what is wrong and what mends it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg
+import pytest
+
+from rowhooks.cli import call
+
+Connection = psycopg.Connection[Any]
+
+
+@pytest.fixture
+def job(db: Connection) -> str:
+    db.execute("insert into rowhooks.job (class_path, kind, name, enabled) values ('jobs.Sync', 'hook', 'Sync', true)")
+    return "jobs.Sync"
+
+
+def hook_on(db: Connection, table: str) -> None:
+    db.execute(
+        "with h as (insert into rowhooks.job_hook (name, job_id, type_update) select 'sync', id, true from rowhooks.job"
+        " returning id) insert into rowhooks.job_hook_table (job_hook_id, tracked_table_id)"
+        " select h.id, t.id from h, rowhooks.tracked_table as t where t.relation = %s::regclass",
+        (table,),
+    )
+
+
+def findings(dsn: str, capsys: pytest.CaptureFixture[str], level: str = "problem") -> list[tuple[str, str]]:
+    code = call(["doctor", "--dsn", dsn, "--json"])
+    found = [(one["what"], one["way_out"]) for one in json.loads(capsys.readouterr().out) if one["level"] == level]
+    if level == "problem":
+        assert code == (1 if found else 0)
+    return found
+
+
+def without_event_triggers(db: Connection) -> None:
+    db.execute("drop event trigger rowhooks_after_ddl")
+    db.execute("drop event trigger rowhooks_after_drop")
+
+
+def test_a_healthy_installation_has_nothing_wrong(
+    dsn: str, daemon_dsn: str, device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert findings(dsn, capsys) == []
+    assert findings(daemon_dsn, capsys) == []
+    assert call(["doctor", "--dsn", dsn]) == 0
+    assert capsys.readouterr().out == "Nothing is wrong.\n"
+
+
+def test_a_hook_on_a_table_that_was_dropped_and_made_anew_is_named(
+    dsn: str, db: Connection, device: str, job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hook_on(db, device)
+    db.execute("drop table dcim.device")
+    assert findings(dsn, capsys) == [("hook sync is on dcim.device, which was dropped", "rowhooks hooks remove 'sync'")]
+    db.execute("create table dcim.device (id integer primary key, serial text)")
+    assert findings(dsn, capsys) == [(
+        "hook sync is on dcim.device, which was dropped and made anew",
+        "rowhooks track dcim.device && rowhooks hooks edit 'sync' --table dcim.device",
+    )]  # fmt: skip
+    assert call(["track", "dcim.device", "--dsn", dsn]) == 0
+    assert call(["hooks", "edit", "sync", "--table", "dcim.device", "--dsn", dsn]) == 0
+    capsys.readouterr()
+    assert findings(dsn, capsys) == []
+
+
+def test_a_table_that_was_dropped_and_made_anew_is_named_where_no_event_trigger_has_seen_it(
+    dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_event_triggers(db)
+    db.execute("drop table dcim.device")
+    assert findings(dsn, capsys) == [("tracked table dcim.device was dropped", "select rowhooks.refresh_tables()")]
+    db.execute("create table dcim.device (id integer primary key)")
+    assert findings(dsn, capsys) == [
+        ("tracked table dcim.device was dropped and made anew", "rowhooks track dcim.device")
+    ]
+    assert call(["track", "dcim.device", "--dsn", dsn]) == 0
+    db.execute("select rowhooks.refresh_tables()")
+    capsys.readouterr()
+    assert findings(dsn, capsys) == []
+
+
+@pytest.mark.parametrize(("damage", "what"), [
+    ('drop trigger "!rowhooks_row" on dcim.device', "dcim.device: trigger !rowhooks_row is missing"),
+    ('alter table dcim.device disable trigger "!rowhooks_update"', "dcim.device: trigger !rowhooks_update is disabled"),
+    (
+        'alter table dcim.device enable always trigger "!rowhooks_truncate"',
+        "dcim.device: trigger !rowhooks_truncate is enabled always, which nobody asked for",
+    ),
+    (
+        "create function public.f() returns trigger language plpgsql as 'begin return null; end';"
+        ' create or replace trigger "!rowhooks_row" after insert on dcim.device execute function public.f()',
+        "dcim.device: trigger !rowhooks_row does not call rowhooks",
+    ),
+])  # fmt: skip
+def test_a_trigger_that_was_altered_by_hand_is_named_and_tracking_again_mends_it(
+    dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str], damage: str, what: str
+) -> None:
+    db.execute(damage)  # type: ignore[arg-type]
+    assert findings(dsn, capsys) == [(what, "rowhooks track dcim.device")]
+    assert call(["track", "dcim.device", "--dsn", dsn]) == 0
+    capsys.readouterr()
+    assert findings(dsn, capsys) == []
+
+
+def test_the_command_that_mends_a_trigger_keeps_the_table_s_options(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("create table public.loose (a integer)")
+    assert call(["track", "public.loose", "--identity", "full", "--always", "--audit-receivers", "--dsn", dsn]) == 0
+    db.execute('alter table public.loose disable trigger "!rowhooks_row"')
+    capsys.readouterr()
+    assert findings(dsn, capsys) == [(
+        "loose: trigger !rowhooks_row is disabled", "rowhooks track loose --identity full --audit-receivers --always"
+    )]  # fmt: skip
+
+
+def test_a_partition_whose_trigger_was_disabled_is_named(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("create table public.event (id integer primary key) partition by range (id)")
+    db.execute("create table public.event_1 partition of public.event default")
+    db.execute("select rowhooks.track('public.event')")
+    assert findings(dsn, capsys) == []
+    db.execute('alter table public.event_1 disable trigger "!rowhooks_row"')
+    assert findings(dsn, capsys) == [("event_1: trigger !rowhooks_row is disabled", "rowhooks track event")]
+
+
+def test_a_table_that_has_lost_its_key_is_named(
+    dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("alter table dcim.device drop constraint device_pkey")
+    ((what, _),) = findings(dsn, capsys)
+    assert what == "dcim.device has lost its primary key: changes are recorded without a key"
+
+
+def test_a_rename_that_no_event_trigger_has_seen_is_named(
+    dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_event_triggers(db)
+    db.execute("alter table dcim.device rename to machine")
+    assert findings(dsn, capsys) == [
+        ("rowhooks does not know yet that dcim.machine was altered or renamed", "select rowhooks.refresh_tables()")
+    ]
+    db.execute("select rowhooks.refresh_tables()")
+    assert findings(dsn, capsys) == []
+
+
+def test_a_child_table_that_is_not_tracked_is_named(
+    dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("create table dcim.rack_device (rack integer) inherits (dcim.device)")
+    assert findings(dsn, capsys) == [(
+        "dcim.rack_device inherits from tracked table dcim.device and is not tracked: its rows are not recorded",
+        "rowhooks track dcim.rack_device",
+    )]  # fmt: skip
+
+
+def test_a_hook_whose_job_is_disabled_or_gone_is_named(
+    dsn: str, db: Connection, device: str, job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hook_on(db, device)
+    db.execute("update rowhooks.job set enabled = false")
+    assert findings(dsn, capsys) == [
+        ("hook sync starts nothing: its job jobs.Sync is disabled", "rowhooks jobs enable jobs.Sync")
+    ]
+    db.execute("update rowhooks.job set enabled = true, installed = false")
+    assert findings(dsn, capsys) == [(
+        "hook sync starts nothing: its job jobs.Sync is not installed",
+        "add its module to rowhooks.toml, or: rowhooks hooks disable 'sync'",
+    )]  # fmt: skip
+
+
+def test_a_log_without_a_partition_for_its_ids_is_named(
+    dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("select setval('rowhooks.object_change_id_seq', 50000000)")
+    ((what, _),) = findings(dsn, capsys)
+    assert what == "the log has no partition for the ids in use: changes go into the default partition"
+    db.execute("select rowhooks.extend_object_change()")
+    assert findings(dsn, capsys) == []
+
+
+def test_that_no_event_trigger_is_there_is_a_note_and_no_problem(
+    dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert findings(dsn, capsys, "note") == []
+    without_event_triggers(db)
+    ((_, way_out),) = findings(dsn, capsys, "note")
+    assert way_out == "let a superuser run: rowhooks upgrade"
+    assert call(["upgrade", "--dsn", dsn]) == 0
+    capsys.readouterr()
+    assert findings(dsn, capsys, "note") == []

@@ -1,0 +1,317 @@
+"""Random tables and random writes to them, for the property test of the capture."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+from psycopg import sql
+
+SESSIONS = 3
+SYSTEM_COLUMNS = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
+
+# What the random tables need; made once.
+PREPARATION = """
+create type public.mood as enum ('sad', 'ok', 'Größe ''1''');
+create domain public.positive as integer check (value > 0);
+create type public.pair as (a integer, b text);
+
+-- The user's triggers of the tables that have some; they write a column that nothing else writes.
+create function public.rewrite() returns trigger language plpgsql as $$
+begin
+  new."~meddled" := new."~meddled" + 1;
+  return new;
+end $$;
+
+create function public.write_again() returns trigger language plpgsql as $$
+declare
+  condition text;
+begin
+  select string_agg(format('t.%1$I = $1.%1$I', k.name), ' and ') into condition from unnest(tg_argv) as k (name);
+  execute 'update public.t as t set "~meddled" = 10 where ' || condition using new;
+  return null;
+end $$;
+"""
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**25), 10**25) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
+).map(lambda value: json.dumps(value, ensure_ascii=False))
+_NUMERIC = st.decimals(min_value=-(10**20), max_value=10**20).map(str) | st.sampled_from(
+    ["NaN", "Infinity", "-Infinity", "0.1000", "1e-40", "123456789012345678901234567890.12345678901234567890"]
+)
+_INSTANT = st.datetimes().map(lambda at: f"{at.isoformat()}+02:00") | st.sampled_from(["infinity", "-infinity"])
+_DAY = st.dates().map(str) | st.sampled_from(["infinity", "4000-01-01 BC"])
+_SPAN = st.tuples(st.integers(-9, 9), st.integers(0, 9)).map(lambda span: f"[{span[0]},{span[0] + span[1]})")
+_RANGE = _SPAN | st.sampled_from(["empty", "(,)", "[3,)"])
+
+
+def _array(items: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    def quoted(item: str | None) -> str:
+        return "NULL" if item is None else '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    return st.lists(st.none() | items, max_size=3).map(lambda values: "{" + ",".join(map(quoted, values)) + "}")
+
+
+# Types that a key may have, and the text of their values.
+KEY_TYPES: dict[str, st.SearchStrategy[str]] = {
+    "integer": st.integers(-(2**31), 2**31 - 1).map(str),
+    "bigint": st.integers(-(2**63), 2**63 - 1).map(str),
+    "text": TEXT,
+    "char(3)": st.text("aé 日", max_size=3),
+    "boolean": st.booleans().map(str),
+    "numeric": _NUMERIC,
+    "numeric(12,4)": st.decimals(-9999, 9999, places=4).map(str),
+    "double precision": st.floats().map(repr),
+    "uuid": st.uuids().map(str),
+    "bytea": st.binary(max_size=6).map(lambda value: "\\x" + value.hex()),
+    "timestamptz": _INSTANT,
+    "date": _DAY,
+    "interval": st.integers(-99999, 99999).map(lambda minutes: f"{minutes} minutes 1 mon"),
+    "jsonb": _JSON,
+    "integer[]": _array(st.integers(-9, 9).map(str)),
+    "text[]": _array(TEXT),
+    "int4range": _RANGE,
+    "int4multirange": st.lists(_SPAN, max_size=3).map(lambda spans: "{" + ",".join(spans) + "}"),
+    "public.mood": st.sampled_from(["sad", "ok", "Größe '1'"]),
+    "public.positive": st.integers(1, 2**31 - 1).map(str),
+    "inet": st.sampled_from(["10.0.0.1", "10.0.0.0/8", "::1"]),
+}
+# Some of these have no equality.
+TYPES = KEY_TYPES | {
+    "json": _JSON,
+    "point": st.sampled_from(["(1,2)", "(1,3)", "(NaN,0)"]),
+    "tsvector": st.sampled_from(["'a':1", "'a':1 'b':2", ""]),
+    "public.pair": st.sampled_from(['(1,"a b")', "(,)", '(2,"""q""")']),
+    "public.mood[]": _array(st.sampled_from(["sad", "ok", "Größe '1'"])),
+    "xml": st.sampled_from(["<a/>", "<b>é</b>"]),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column and the few values that the program writes into it; None is null."""
+
+    name: str
+    type: str
+    pool: tuple[str | None, ...]
+
+    def value(self, place: int) -> sql.Composable:
+        value = self.pool[place % len(self.pool)]
+        if value is None:
+            return sql.SQL("null")
+        return sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(self.type))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table to be made: its shape, its columns, and what rowhooks is told to know its rows by."""
+
+    keys: tuple[Column, ...]
+    values: tuple[Column, ...]
+    shape: str
+    identity: str
+    generated: bool
+    meddled: bool
+
+    @property
+    def key_names(self) -> list[str]:
+        return [column.name for column in self.keys]
+
+
+# A row: for each key column, then each other column, which value of its pool.
+Row = tuple[tuple[int, ...], tuple[int, ...]]
+Step = tuple[int, str, Any]
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> Table:
+    """Draw a table of 1 to 3 key columns and 1 to 8 others."""
+    # A name has at most 63 bytes.
+    names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=15)
+    key_count, value_count = draw(st.integers(1, 3)), draw(st.integers(1, 8))
+    unique = draw(
+        st.lists(
+            names.filter(lambda name: name not in SYSTEM_COLUMNS and not name.startswith("~")),
+            min_size=key_count + value_count, max_size=key_count + value_count, unique=True,
+        )
+    )  # fmt: skip
+
+    def column(name: str, types: dict[str, st.SearchStrategy[str]], *, nullable: bool) -> Column:
+        type_ = draw(st.sampled_from(sorted(types)))
+        pool = draw(st.lists(types[type_], min_size=2, max_size=3, unique=True))
+        return Column(name, type_, (*pool, None) if nullable else tuple(pool))
+
+    return Table(
+        keys=tuple(column(name, KEY_TYPES, nullable=False) for name in unique[:key_count]),
+        values=tuple(column(name, TYPES, nullable=True) for name in unique[key_count:]),
+        shape=draw(st.sampled_from(["plain", "plain", "unlogged", "partitioned"])),
+        identity=draw(st.sampled_from(["key", "key", "columns", "full"])),
+        generated=draw(st.booleans()),
+        meddled=draw(st.booleans()),
+    )
+
+
+_places = st.integers(0, 3)
+
+
+@st.composite
+def programs(draw: st.DrawFn) -> tuple[Table, list[Row], list[Step]]:
+    """Draw a table, the rows that it starts with, and what the sessions then do, one step after another."""
+    table = draw(tables())
+    key = st.tuples(*[_places] * len(table.keys))
+    values = st.tuples(*[_places] * len(table.values))
+    row = st.tuples(key, values)
+    subset = st.lists(st.integers(0, len(table.values) - 1), min_size=1, max_size=3, unique=True)
+    rows = st.lists(row, min_size=1, max_size=3)
+    operation = st.one_of(
+        st.tuples(st.just("insert"), rows),
+        st.tuples(st.just("upsert"), rows),
+        st.tuples(st.just("ignore"), rows),
+        st.tuples(st.just("merge"), rows),
+        st.tuples(st.just("update"), st.tuples(key, subset, values)),
+        st.tuples(st.just("update all"), st.tuples(subset, values)),
+        st.tuples(st.just("rekey"), st.tuples(key, key)),
+        st.tuples(st.just("rekey"), st.tuples(key, key)),
+        st.tuples(st.just("swap"), st.tuples(key, key)),
+        st.tuples(st.just("delete"), key),
+        st.tuples(st.sampled_from(["delete all", "truncate"]), st.none()),
+        st.tuples(st.sampled_from(["savepoint", "rollback to", "release"]), st.none()),
+        st.tuples(st.sampled_from(["commit", "commit", "rollback"]), st.none()),
+    )
+    steps = st.lists(
+        st.tuples(st.integers(0, SESSIONS - 1), operation).map(lambda step: (step[0], *step[1])),
+        min_size=5, max_size=30,
+    )  # fmt: skip
+    return table, draw(st.lists(row, max_size=4)), draw(steps)
+
+
+def definition(table: Table) -> sql.Composed:
+    """Return the statements that make the table `public.t`."""
+    columns = [
+        sql.SQL("{} {} {}").format(
+            sql.Identifier(column.name), sql.SQL(column.type), sql.SQL("not null" if column in table.keys else "")
+        )
+        for column in (*table.keys, *table.values)
+    ]
+    columns += [
+        sql.SQL('"~number" bigint generated by default as identity'),
+        sql.SQL('"~meddled" integer not null default 0'),
+    ]
+    if table.generated:
+        columns.append(sql.SQL('"~twice" bigint generated always as ("~meddled" * 2) stored'))
+    keys = sql.SQL(", ").join(map(sql.Identifier, table.key_names))
+    columns.append(sql.SQL("unique ({})" if table.identity == "columns" else "primary key ({})").format(keys))
+    made = sql.SQL("create {} table public.t ({}) {};").format(
+        sql.SQL("unlogged" if table.shape == "unlogged" else ""),
+        sql.SQL(", ").join(columns),
+        sql.SQL("partition by hash ({})").format(keys) if table.shape == "partitioned" else sql.SQL(""),
+    )
+    if table.shape == "partitioned":
+        made += sql.SQL(
+            "create table public.t_0 partition of public.t for values with (modulus 2, remainder 0);"
+            "create table public.t_1 partition of public.t for values with (modulus 2, remainder 1)"
+            " partition by hash ({});"
+            "create table public.t_1_0 partition of public.t_1 for values with (modulus 4, remainder 1);"
+            "create table public.t_1_1 partition of public.t_1 for values with (modulus 4, remainder 3);"
+        ).format(keys)
+    if table.meddled:
+        # One that rewrites the row before, one that writes it again after: the log must have both, in their order.
+        made += sql.SQL(
+            "create trigger before_it before insert or update on public.t for each row execute function public.rewrite();"
+            'create trigger " after" after insert on public.t for each row execute function public.write_again({});'
+        ).format(sql.SQL(", ").join(map(sql.Literal, table.key_names)))
+    return made
+
+
+def is_key(table: Table, key: tuple[int, ...]) -> sql.Composed:
+    """Return the condition that a row has this key."""
+    return sql.SQL(" and ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(column.name), column.value(place))
+        for column, place in zip(table.keys, key, strict=True)
+    )
+
+
+def _assignments(columns: tuple[Column, ...], places: tuple[int, ...], chosen: list[int] | None = None) -> sql.Composed:
+    return sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(columns[at].name), columns[at].value(places[at]))
+        for at in (range(len(columns)) if chosen is None else chosen)
+    )
+
+
+def _rows(table: Table, rows: list[Row]) -> sql.Composed:
+    return sql.SQL(", ").join(
+        sql.SQL("({})").format(
+            sql.SQL(", ").join(
+                column.value(place) for column, place in zip((*table.keys, *table.values), (*key, *values), strict=True)
+            )
+        )
+        for key, values in rows
+    )
+
+
+def statement(table: Table, operation: str, given: Any) -> sql.Composable:
+    """Return the SQL of a step that writes."""
+    names = sql.SQL(", ").join(sql.Identifier(column.name) for column in (*table.keys, *table.values))
+    keys = sql.SQL(", ").join(map(sql.Identifier, table.key_names))
+    insert = sql.SQL("insert into public.t ({}) values {}")
+    excluded = sql.SQL(", ").join(
+        sql.SQL("{0} = {1}.{0}").format(sql.Identifier(column.name), sql.SQL("excluded")) for column in table.values
+    )
+    match operation:
+        case "insert":
+            return insert.format(names, _rows(table, given))
+        case "ignore":
+            return insert.format(names, _rows(table, given)) + sql.SQL(" on conflict do nothing")
+        case "upsert":
+            return insert.format(names, _rows(table, given)) + sql.SQL(" on conflict ({}) do update set {}").format(
+                keys, excluded
+            )
+        case "merge":
+            return sql.SQL(
+                "merge into public.t as t using (values {}) as excluded ({}) on {}"
+                " when matched and t.\"~number\" % 3 = 0 then delete"
+                " when matched then update set {} when not matched then insert ({}) values ({})"
+            ).format(
+                _rows(table, given), names,
+                sql.SQL(" and ").join(sql.SQL("t.{0} = excluded.{0}").format(sql.Identifier(n)) for n in table.key_names),
+                excluded, names,
+                sql.SQL(", ").join(
+                    sql.SQL("excluded.{}").format(sql.Identifier(column.name))
+                    for column in (*table.keys, *table.values)
+                ),
+            )  # fmt: skip
+        case "update":
+            key, chosen, places = given
+            return sql.SQL("update public.t set {} where {}").format(
+                _assignments(table.values, places, chosen), is_key(table, key)
+            )
+        case "update all":
+            chosen, places = given
+            return sql.SQL("update public.t set {}").format(_assignments(table.values, places, chosen))
+        case "rekey":
+            former, key = given
+            return sql.SQL("update public.t set {} where {}").format(
+                _assignments(table.keys, key), is_key(table, former)
+            )
+        case "swap":
+            # Out and in again, under another key, by one statement.
+            former, key = given
+            return sql.SQL(
+                "with gone as (delete from public.t where {} returning *) insert into public.t ({}) select {} from gone"
+            ).format(
+                is_key(table, former), names,
+                sql.SQL(", ").join(
+                    [c.value(place) for c, place in zip(table.keys, key, strict=True)]
+                    + [sql.Identifier(c.name) for c in table.values]
+                ),
+            )  # fmt: skip
+        case "delete":
+            return sql.SQL("delete from public.t where {}").format(is_key(table, given))
+        case "delete all":
+            return sql.SQL("delete from public.t")
+    return sql.SQL("truncate public.t")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange
-from tests.conftest import add_hook, eventually, running_daemon, settled
+from tests.conftest import add_hook, eventually, is_read, running_daemon, settled
 
 Connection = psycopg.Connection[Any]
 
@@ -24,6 +25,16 @@ class Look(JobHookReceiver):
             "before": sorted(change.before or {}),
             "after": {name: type(value).__name__ for name, value in sorted((change.after or {}).items())},
         }
+
+
+class LookLater(Look):
+    """Waits before it looks."""
+
+    go_on: ClassVar[asyncio.Event]
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:  # type: ignore[override]
+        await self.go_on.wait()
+        return super().receive_job_hook(change, action, changed_object)
 
 
 @pytest.fixture(params=["event trigger", "no event trigger"])
@@ -121,6 +132,23 @@ async def test_a_column_dropped_while_runs_wait_costs_no_run(
             db.execute("update dcim.device set name = 'sw2'")
             db.execute("alter table dcim.device drop column serial")
         assert (await seen(db))["columns"] == ["id", "name"]
+
+
+async def test_a_table_altered_while_runs_wait_in_memory_costs_no_run(
+    db: Connection, daemon_dsn: str, device: str, noticed_by: str
+) -> None:
+    add_hook(db, LookLater, device)
+    LookLater.go_on = asyncio.Event()
+    async with running_daemon(daemon_dsn, LookLater, tasks=1):
+        db.execute("insert into dcim.device values (1, 'sw1', '7')")
+        await eventually(lambda: db.execute("select 1 from rowhooks.job_result where status = 'STARTED'").fetchone())
+        db.execute("insert into dcim.device values (2, 'sw2', '8')")
+        await eventually(lambda: is_read(db))
+        db.execute("alter table dcim.device drop column serial")
+        db.execute("alter table dcim.device rename to machine")
+        LookLater.go_on.set()
+        shown = await seen(db)
+    assert shown["columns"] == ["id", "name"]
 
 
 async def test_a_renamed_schema_is_followed(db: Connection, daemon_dsn: str, device: str, noticed_by: str) -> None:

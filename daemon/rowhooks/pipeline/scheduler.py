@@ -305,10 +305,12 @@ class Scheduler:
         outcome = ticket.execution.abandon(error)
         ticket.task.cancel()
         self._abandoned = [other for other in self._abandoned if other.alive] + [ticket.execution]
-        self._log(outcome)
         if isinstance(error, RunRevoked):
+            logger.info("the run was revoked while it went on", extra=ticket.run.log_fields())
             # Its status is on record already.
             outcome = replace(outcome, recorded=True)
+        else:
+            self._log(outcome)
         self._recorder.submit(outcome, ticket.step)
         self._leave(ticket)
 

@@ -173,7 +173,7 @@ class PostgresObjects:
         """Return what the table is now: it may have been altered since the configuration was read."""
         async with self._engine.connect() as connection:
             await connection.execute(sqlalchemy.text("set local search_path = ''"))
-            found = (await connection.exec_driver_sql(LOAD)).scalar_one()
+            found = (await connection.execute(sqlalchemy.text(LOAD))).scalar_one()
         return read_configuration(found).tables.get(table.id)
 
     async def _class(self, table: TrackedTable) -> type[RowObject]:

@@ -287,3 +287,34 @@ def test_a_login_that_may_not_act_as_the_owner_cannot_upgrade(
     admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(roles.daemon), sql.Identifier(login)))
     with pytest.raises(PermissionDenied, match=f"role {login} may not act as {roles.owner}"):
         upgrade(Target(make_conninfo(database, user=login)))
+
+
+def test_installing_waits_for_nobodys_lock_on_a_table(database: str, admin: Connection, roles: Roles) -> None:
+    admin.execute("create table public.thing (id integer primary key)")
+    with psycopg.connect(database) as busy:
+        busy.execute("lock table public.thing in access exclusive mode")
+        with psycopg.connect(database) as writer:
+            writer.execute("create table public.other (id integer primary key)")
+            # A lock that it waited for would end this with an error.
+            install(Target(make_conninfo(database, options="-c lock_timeout=100")), roles)
+    assert schema_exists(admin)
+
+
+def test_without_a_superuser_there_are_no_event_triggers_and_everything_else(
+    make_role: MakeRole, make_database: MakeDatabase, administration: Connection, roles: Roles
+) -> None:
+    installer = make_role("installer", "createrole")
+    dsn = make_database()
+    administration.execute(sql.SQL("grant create on database {} to {}").format(dbname(dsn), sql.Identifier(installer)))
+    install(Target(make_conninfo(dsn, user=installer)), roles)
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        assert schema_exists(conn)
+        found = "select count(*) from pg_event_trigger"
+        assert conn.execute(found).fetchone() == (0,)
+        # A superuser's upgrade adds them.
+        upgrade(Target(dsn))
+        assert conn.execute(found).fetchone() == (2,)
+        # And whoever installed still upgrades; they stay.
+        install(Target(make_conninfo(dsn, user=installer)), roles)
+        assert conn.execute(found).fetchone() == (2,)
+        uninstall(Target(dsn))

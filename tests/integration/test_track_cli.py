@@ -1,0 +1,148 @@
+"""rowhooks track, untrack and tables, with their options."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg
+import pytest
+
+from rowhooks.cli import call
+
+Connection = psycopg.Connection[Any]
+
+
+def tables(dsn: str, capsys: pytest.CaptureFixture[str], *options: str) -> list[dict[str, Any]]:
+    capsys.readouterr()
+    assert call(["tables", "--dsn", dsn, "--json", *options]) == 0
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_a_table_is_tracked_by_columns_that_tell_its_rows_apart(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("create table public.port (device integer not null, name text not null, unique (device, name))")
+    assert call(["track", "public.port", "--identity", "device, name", "--dsn", dsn]) == 0
+    (row,) = tables(dsn, capsys)
+    assert (row["identity"], row["key_columns"]) == ("columns", ["device", "name"])
+    db.execute("insert into public.port values (1, 'eth0')")
+    assert db.execute("select object_id from rowhooks.object_change").fetchall() == [({"device": 1, "name": "eth0"},)]
+
+
+def test_a_table_whose_rows_nothing_tells_apart_is_tracked_without_a_key(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("create table public.reading (at integer, name text)")
+    assert call(["track", "public.reading", "--identity", "full", "--dsn", dsn]) == 0
+    (row,) = tables(dsn, capsys)
+    assert (row["identity"], row["key_columns"]) == ("full", [])
+    db.execute("insert into public.reading values (1, 'a'), (2, null)")
+    logged = db.execute("select object_id, object_repr, postchange from rowhooks.object_change order by id").fetchall()
+    assert logged == [
+        (None, "a", {"at": 1, "name": "a"}), (None, '{"at": 2, "name": null}', {"at": 2, "name": None}),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("columns", "said"), [
+    ("name", "nothing says that they tell its rows apart"),
+    ("device,colour", "it has no column colour"),
+    ("device,name", "nothing says that they tell its rows apart"),
+])  # fmt: skip
+def test_columns_that_do_not_tell_rows_apart_are_refused_and_nothing_is_tracked(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str], columns: str, said: str
+) -> None:
+    # Unique, but a name may be missing any number of times.
+    db.execute("create table public.port (device integer not null, name text, unique (device, name))")
+    assert call(["track", "public.port", "--identity", columns, "--dsn", dsn]) == 1
+    assert said in capsys.readouterr().err
+    assert tables(dsn, capsys) == []
+
+
+def test_a_table_without_a_key_is_refused_with_the_ways_out(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("create table public.reading (at integer)")
+    assert call(["track", "public.reading", "--dsn", dsn]) == 1
+    said = capsys.readouterr().err
+    assert "it has no primary key" in said
+    assert "--identity full" in said
+
+
+def test_always_makes_the_triggers_fire_for_replicas_and_tracking_again_without_it_does_not(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("create table public.thing (id integer primary key)")
+    enabled = "select array_agg(distinct tgenabled) from pg_trigger where tgrelid = 'public.thing'::regclass"
+    assert call(["track", "public.thing", "--always", "--dsn", dsn]) == 0
+    assert db.execute(enabled).fetchone() == (["A"],)
+    with db.transaction():
+        db.execute("set local session_replication_role = replica")
+        db.execute("insert into public.thing values (1)")
+    assert call(["track", "public.thing", "--dsn", dsn]) == 0
+    assert db.execute(enabled).fetchone() == (["O"],)
+    with db.transaction():
+        db.execute("set local session_replication_role = replica")
+        db.execute("insert into public.thing values (2)")
+    assert db.execute("select object_id from rowhooks.object_change").fetchall() == [({"id": 1},)]
+    assert [row["always"] for row in tables(dsn, capsys)] == [False]
+
+
+def test_a_standing_glob_tracks_what_is_there_and_what_comes(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("create schema app")
+    db.execute("create table app.one (id integer primary key)")
+    assert call(["track", "app.*", "--future", "--audit-receivers", "--dsn", dsn]) == 0
+    assert "are tracked as they are made" in capsys.readouterr().out
+    db.execute("create table app.two (id integer primary key)")
+    assert [(row["name"], row["audit_receivers"]) for row in tables(dsn, capsys)] == [
+        ("app.one", True),
+        ("app.two", True),
+    ]
+    assert [row["pattern"] for row in tables(dsn, capsys, "--future")] == ["app.*"]
+    assert call(["untrack", "app.*", "--future", "--dsn", dsn]) == 0
+    db.execute("create table app.three (id integer primary key)")
+    assert [row["name"] for row in tables(dsn, capsys)] == ["app.one", "app.two"]
+    assert tables(dsn, capsys, "--future") == []
+
+
+def test_a_standing_glob_may_mean_nothing_yet(dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["track", "app.*", "--future", "--dsn", dsn]) == 0
+    assert tables(dsn, capsys) == []
+
+
+def test_without_the_event_trigger_a_standing_glob_says_so_and_doctor_names_what_came(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("drop event trigger rowhooks_after_ddl")
+    assert call(["track", "public.*", "--future", "--dsn", dsn]) == 0
+    assert "`rowhooks doctor` names them" in capsys.readouterr().out
+    db.execute("create table public.thing (id integer primary key)")
+    db.execute("create table public.loose (id integer)")
+    assert call(["doctor", "--dsn", dsn]) == 1
+    said = capsys.readouterr().out
+    assert "thing is meant by 'public.*' and not tracked\n  rowhooks track thing\n" in said
+    assert (
+        "loose is meant by 'public.*' and not tracked: it has no primary key\n  rowhooks track loose --identity ...\n"
+        in said
+    )
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["track", "public.thing", "--future"], "--future needs globs"),
+    (["track", "public.*", "--future", "--identity", "id"], "exclude each other"),
+    (["untrack", "public.*", "--future"], "there is no rule"),
+])  # fmt: skip
+def test_what_makes_no_sense_is_refused(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert call([*arguments, "--dsn", dsn]) != 0
+    assert said in capsys.readouterr().err
+
+
+def test_the_daemons_login_makes_no_rule(dsn: str, daemon_dsn: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["track", "public.*", "--future", "--dsn", daemon_dsn]) == 1
+    assert "permission denied" in capsys.readouterr().err
+    assert tables(dsn, capsys, "--future") == []

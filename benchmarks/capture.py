@@ -8,7 +8,7 @@ from benchmarks.database import ROWS, Database
 from benchmarks.plan import Plan
 from benchmarks.results import Cost, Series
 
-_UPDATE_ONE = """\
+UPDATE_ONE = """\
 \\set id random(1, {rows})
 \\set value random(1, 2000000000)
 update bench.{table} set serial = 'SN' || :value where id = :id;
@@ -21,7 +21,7 @@ def single_row_updates(database: Database, plan: Plan) -> Cost:
 
     def measure(table: str) -> float:
         database.settle(table)
-        script = _UPDATE_ONE.format(table=table, rows=plan.table_rows)
+        script = UPDATE_ONE.format(table=table, rows=plan.table_rows)
         done = database.pgbench(script, clients=plan.clients, seconds=plan.seconds)
         _check(database, table, done.transactions)
         return done.tps

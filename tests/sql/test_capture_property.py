@@ -167,6 +167,8 @@ def make(db: Connection, table: Table, rows: list[Row]) -> int:
     return int(tracked[0])
 
 
+# A failure takes minutes to be made small.
+@pytest.mark.timeout(3600)
 @given(program=programs())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_the_log_replayed_over_the_first_rows_gives_the_last_ones(

@@ -14,6 +14,7 @@
 -- Functions and views: replaced as a whole by every `init` and `upgrade`.
 \ir functions/is_receiver.sql
 \ir functions/ring_bell.sql
+\ir functions/set_notify.sql
 \ir functions/configuration_changed.sql
 \ir functions/hook_enabled_since.sql
 \ir functions/check_conditions.sql

@@ -136,4 +136,99 @@ BUTTONS = {
     ],
 }
 
-SENTENCES: dict[str, list[str]] = {**HOOKS, **CHANGES, **RUNS, **BUTTONS}
+CAPTURE = {
+    "INSERT, COPY, ON CONFLICT, UPDATE FROM, MERGE, CTEs, TRUNCATE, cascades and BEFORE triggers: once per changed row.": [
+        "sql/test_capture.py an_inserted_row_is_a_create_with_the_new_row",
+        "sql/test_capture_statements.py copy_in_every_format_records_its_rows",
+        "sql/test_capture_statements.py on_conflict_do_update_of_the_key_is_one_update_with_both_keys",
+        "sql/test_capture_statements.py update_from_and_delete_using_record_each_row_with_its_data",
+        "sql/test_capture_statements.py merge_records_each_row_with_its_data",
+        "sql/test_capture_statements.py every_part_of_a_data_modifying_cte_is_captured",
+        "sql/test_capture_statements.py one_truncate_of_several_tables_is_recorded_for_each",
+        "sql/test_capture_statements.py cascades_through_several_tables_and_to_oneself_are_captured_in_their_order",
+        "sql/test_capture_statements.py what_a_before_trigger_makes_of_an_update_is_what_is_recorded",
+        "integration/test_rental_shop.py the_log_of_every_statement_is_what_became_of_the_rows",
+    ],
+    "Tables with any key or none, any names, any types, partitioned, inherited, foreign, unlogged; others are refused.": [
+        "sql/test_capture_tables.py a_table_without_a_key_is_recorded_row_by_row_and_without_one",
+        "sql/test_capture_tables.py rows_are_known_by_the_columns_that_were_named",
+        "sql/test_capture_tables.py a_value_of_any_type_is_recorded_in_the_row_and_in_its_key",
+        "sql/test_capture_tables.py rows_are_recorded_at_whichever_level_they_were_written",
+        "sql/test_capture_tables.py a_row_of_a_tracked_child_is_recorded_once_and_with_all_its_columns",
+        "sql/test_capture_shapes.py tables_and_columns_may_be_called_anything",
+        "sql/test_capture_foreign.py rows_written_through_a_foreign_table_are_recorded",
+        "sql/test_track.py what_cannot_be_tracked_is_refused_with_the_way_out",
+    ],
+    "Rows of megabytes are captured.": [
+        "sql/test_capture_shapes.py a_row_of_megabytes_is_recorded_whole",
+        "sql/test_capture_statements.py thousands_of_changes_and_megabytes_in_one_transaction_are_captured",
+    ],
+    "DDL while the daemon runs: no statement fails, and the next change shows the new shape.": [
+        "integration/test_ddl.py added_dropped_retyped_and_renamed_columns_are_shown_from_the_next_change_on",
+        "integration/test_ddl.py a_renamed_key_keeps_changes_and_their_rows_together",
+        "integration/test_ddl.py a_renamed_and_moved_table_keeps_its_hooks_under_its_new_name",
+    ],
+    "A role without rights on rowhooks writes as before; a hostile search_path changes nothing.": [
+        "sql/test_security.py a_role_without_rights_on_rowhooks_writes_as_before",
+        "sql/test_hostile_session.py a_hostile_search_path_changes_nothing_of_what_is_captured",
+        "sql/test_security.py a_cast_to_json_of_the_table_s_owner_does_not_run_with_rowhooks_rights",
+    ],
+    "A dump and its restore keep tracking, history and configuration; runs on record do not run again.": [
+        "integration/test_dump_restore.py a_restore_into_a_new_database_keeps_everything_and_runs_nothing_twice",
+        "integration/test_dump_restore.py a_restore_into_another_cluster_goes_on_where_the_dump_stood",
+    ],
+    "uninstall leaves nothing behind and touches no row; init and track can be repeated.": [
+        "migration/test_uninstall.py uninstalling_leaves_the_database_as_it_was",
+        "migration/test_schema.py installing_twice_changes_nothing",
+        "sql/test_track.py tracking_can_be_repeated",
+    ],
+    "The application names its user, request and reason; the database user cannot be forged.": [
+        "sql/test_capture_session.py the_application_names_its_user_request_and_context",
+        "sql/test_capture_session.py the_database_user_is_the_login_even_under_set_role",
+    ],
+    "A user's AFTER trigger that updates the same row: the log has both changes in their order.": [
+        "sql/test_capture.py the_log_has_the_order_of_changes_when_an_after_trigger_updates_the_same_row",
+    ],
+    "Columns that only a child has are kept; what is not captured is named by doctor.": [
+        "sql/test_capture_shapes.py columns_that_only_an_inherited_child_has_are_kept",
+        "integration/test_doctor.py a_child_table_that_is_not_tracked_is_named",
+    ],
+    "A row too large for jsonb, NaN, infinity: the user's transaction never aborts.": [
+        "sql/test_capture_shapes.py a_row_too_large_for_jsonb_is_recorded_by_its_key",
+        "sql/test_capture_shapes.py values_of_every_kind_are_recorded",
+    ],
+    "PREPARE TRANSACTION works on tracked tables in two-phase commit mode.": [
+        "integration/test_two_phase.py a_prepared_transaction_starts_its_runs_once_it_is_committed_and_delays_nobody",
+    ],
+    "The skip flag covers cascades, nested triggers and other tables, and never leaks.": [
+        "sql/test_capture_session.py cascades_nested_triggers_and_other_tables_of_a_receiver_are_not_recorded",
+        "sql/test_capture_session.py the_flag_ends_with_its_transaction",
+        "sql/test_capture_session.py the_flag_ends_with_a_transaction_rolled_back",
+        "sql/test_capture_session.py nobody_else_hides_a_change_behind_the_flag",
+    ],
+    "A long transaction in another database of the cluster delays nothing.": [
+        "integration/test_feed.py a_long_transaction_in_another_database_of_the_cluster_delays_nothing",
+    ],
+    "History goes by age, by whole partitions, without long locks; what is still needed stays.": [
+        "sql/test_retention.py partitions_whose_ids_are_all_drawn_and_dealt_with_are_history",
+        "sql/test_retention.py dropping_gives_up_at_once_while_somebody_has_written_and_nobody_waits_for_it",
+        "sql/test_retention.py changes_of_pending_and_failed_runs_outlive_their_partition",
+    ],
+    "A double click on a button runs once where an idempotency key says so.": [
+        "sql/test_press.py two_presses_at_once_with_one_key_are_one_press",
+    ],
+    "After a restore into a cluster with lower transaction ids the feed finds its place.": [
+        "sql/test_log.py after_a_restore_what_had_been_dealt_with_is_never_read_again",
+        "integration/test_feed.py a_log_restored_into_another_cluster_goes_on_where_it_stood",
+    ],
+    "Install on a busy database waits no longer than its lock_timeout and leaves nothing half done.": [
+        "migration/test_schema.py installing_waits_for_nobodys_lock_on_a_table",
+        "sql/test_track.py tracking_gives_up_when_it_does_not_get_the_lock",
+    ],
+    "A data-only restore fires no receivers unless asked to.": [
+        "sql/test_capture_replication.py a_data_only_restore_under_the_replica_role_records_nothing_unless_asked_to",
+        "sql/test_capture_replication.py a_data_only_restore_that_disables_triggers_records_nothing",
+    ],
+}
+
+SENTENCES: dict[str, list[str]] = {**HOOKS, **CHANGES, **RUNS, **BUTTONS, **CAPTURE}

@@ -8,6 +8,8 @@ create table rowhooks.installation (
   -- `uninstall` drops only the roles that `init` created.
   owner_role_created boolean not null,
   daemon_role_created boolean not null,
+  -- Ring the bell by NOTIFY; false where tracked tables are written in two-phase commit.
+  notify boolean not null default true,
   installed_at timestamptz not null default now(),
   constraint installation_pkey primary key (singleton),
   constraint installation_is_one_row check (singleton)

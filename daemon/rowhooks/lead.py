@@ -39,6 +39,8 @@ from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+POLL_WITHOUT_BELL = 0.5
+"""Seconds between looks where nobody rings (two-phase commit mode)."""
 STANDBY_INTERVAL = 0.5
 """Seconds between a standby's attempts to take the lead."""
 PROBE_TIMEOUT = 10.0
@@ -274,6 +276,8 @@ class Lead:
 
     async def _load_configuration(self) -> None:
         self._configuration = await self._configurations.load()
+        interval = self._settings.poll_interval
+        self._bell.poll_interval = interval if self._configuration.notify else min(interval, POLL_WITHOUT_BELL)
         self._matcher = Matcher(self._configuration, self._matcher)
         self._decoder.learn(self._configuration.tables)
         self._feed.tables = self._scheduler.tables = self._configuration.tables

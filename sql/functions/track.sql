@@ -85,24 +85,23 @@ begin
   function_name := rowhooks.build_capture(tracked_id);
 
   -- Triggers fire in the order of their names: "!" puts these before the user's and before cascades, which keeps
-  -- the order of the log the order of the changes.
+  -- the order of the log the order of the changes. The number lets a tracked table be attached to a tracked partitioned
+  -- one, whose triggers PostgreSQL copies to it.
   execute pg_catalog.format(
-    'create or replace trigger "!rowhooks_row" after insert or delete on %s '
-    'for each row execute function rowhooks.%I()',
-    target, function_name
+    'create or replace trigger %I after insert or delete on %s for each row execute function rowhooks.%I()',
+    '!rowhooks_row_' || tracked_id, target, function_name
   );
   -- Compared as bytes: that knows every type, also those without an equality (json, point).
   execute pg_catalog.format(
-    'create or replace trigger "!rowhooks_update" after update on %s '
+    'create or replace trigger %I after update on %s '
     'for each row when (old.* operator(pg_catalog.*<>) new.*) execute function rowhooks.%I()',
-    target, function_name
+    '!rowhooks_update_' || tracked_id, target, function_name
   );
   -- PostgreSQL knows TRUNCATE triggers on foreign tables since version 16.
   if relation.relkind <> 'f' or pg_catalog.current_setting('server_version_num')::integer >= 160000 then
     execute pg_catalog.format(
-      'create or replace trigger "!rowhooks_truncate" after truncate on %s '
-      'for each statement execute function rowhooks.%I()',
-      target, function_name
+      'create or replace trigger %I after truncate on %s for each statement execute function rowhooks.%I()',
+      '!rowhooks_truncate_' || tracked_id, target, function_name
     );
   end if;
   -- Partition by partition: not every release of PostgreSQL does it for them. Only where something is to be changed: it
@@ -110,9 +109,11 @@ begin
   for carrier, trigger_name in
     select t.tgrelid::pg_catalog.regclass, t.tgname
     from pg_catalog.pg_trigger as t
-    where t.tgname ~ '^!rowhooks_(row|update|truncate)$'
+    join pg_catalog.pg_proc as p on p.oid = t.tgfoid
+    where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
+      and p.proname = function_name
       and t.tgenabled <> case when always then 'A' else 'O' end
-      and (t.tgrelid = target or t.tgrelid in (select p.relid from pg_catalog.pg_partition_tree(target) as p))
+      and (t.tgrelid = target or t.tgrelid in (select m.relid from pg_catalog.pg_partition_tree(target) as m))
   loop
     execute pg_catalog.format(
       'alter table %s enable %s trigger %I', carrier, case when always then 'always' else '' end, trigger_name

@@ -20,6 +20,13 @@ begin
       from pg_catalog.pg_event_trigger_ddl_commands() as d
       where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
       union
+      -- ATTACH PARTITION names the parent alone.
+      select t.relation
+      from pg_catalog.pg_event_trigger_ddl_commands() as d
+      cross join lateral pg_catalog.pg_partition_tree(d.objid) as p
+      join rowhooks.tracked_table as t on t.relation = p.relid and t.untracked_at is null
+      where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+      union
       select c.oid
       from pg_catalog.pg_event_trigger_ddl_commands() as d
       join pg_catalog.pg_class as c on c.relnamespace = d.objid
@@ -35,7 +42,11 @@ begin
             or d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
         )
     )
-    select c.oid::pg_catalog.regclass as relation, t.id, r.audit_receivers, r.always
+    select c.oid::pg_catalog.regclass as relation, t.id, r.audit_receivers, r.always, t.id is not null and exists (
+      select from pg_catalog.pg_partition_ancestors(c.oid) as p
+      join rowhooks.tracked_table as o on o.relation = p.relid and o.untracked_at is null
+      where p.relid <> c.oid
+    ) as attached
     from altered as a
     join pg_catalog.pg_class as c on c.oid = a.objid and c.relkind in ('r', 'p', 'f')
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -56,7 +67,10 @@ begin
     where t.id is not null or r.always is not null
   loop
     begin
-      if target.id is not null then
+      if target.attached then
+        -- Recorded from now on as the partition that it has become.
+        perform rowhooks.untrack(target.relation);
+      elsif target.id is not null then
         perform rowhooks.refresh_table(target.id);
       else
         perform rowhooks.track(target.relation, target.audit_receivers, always => target.always);

@@ -84,16 +84,19 @@ def test_a_table_that_was_dropped_and_made_anew_is_named_where_no_event_trigger_
 
 
 @pytest.mark.parametrize(("damage", "what"), [
-    ('drop trigger "!rowhooks_row" on dcim.device', "dcim.device: trigger !rowhooks_row is missing"),
-    ('alter table dcim.device disable trigger "!rowhooks_update"', "dcim.device: trigger !rowhooks_update is disabled"),
+    ('drop trigger "!rowhooks_row_1" on dcim.device', "dcim.device: trigger !rowhooks_row_1 is missing"),
     (
-        'alter table dcim.device enable always trigger "!rowhooks_truncate"',
-        "dcim.device: trigger !rowhooks_truncate is enabled always, which nobody asked for",
+        'alter table dcim.device disable trigger "!rowhooks_update_1"',
+        "dcim.device: trigger !rowhooks_update_1 is disabled",
+    ),
+    (
+        'alter table dcim.device enable always trigger "!rowhooks_truncate_1"',
+        "dcim.device: trigger !rowhooks_truncate_1 is enabled always, which nobody asked for",
     ),
     (
         "create function public.f() returns trigger language plpgsql as 'begin return null; end';"
-        ' create or replace trigger "!rowhooks_row" after insert on dcim.device execute function public.f()',
-        "dcim.device: trigger !rowhooks_row does not call rowhooks",
+        ' create or replace trigger "!rowhooks_row_1" after insert on dcim.device execute function public.f()',
+        "dcim.device: trigger !rowhooks_row_1 does not call rowhooks",
     ),
 ])  # fmt: skip
 def test_a_trigger_that_was_altered_by_hand_is_named_and_tracking_again_mends_it(
@@ -111,10 +114,10 @@ def test_the_command_that_mends_a_trigger_keeps_the_table_s_options(
 ) -> None:
     db.execute("create table public.loose (a integer)")
     assert call(["track", "public.loose", "--identity", "full", "--always", "--audit-receivers", "--dsn", dsn]) == 0
-    db.execute('alter table public.loose disable trigger "!rowhooks_row"')
+    db.execute('alter table public.loose disable trigger "!rowhooks_row_1"')
     capsys.readouterr()
     assert findings(dsn, capsys) == [(
-        "loose: trigger !rowhooks_row is disabled", "rowhooks track loose --identity full --audit-receivers --always"
+        "loose: trigger !rowhooks_row_1 is disabled", "rowhooks track loose --identity full --audit-receivers --always"
     )]  # fmt: skip
 
 
@@ -125,8 +128,28 @@ def test_a_partition_whose_trigger_was_disabled_is_named(
     db.execute("create table public.event_1 partition of public.event default")
     db.execute("select rowhooks.track('public.event')")
     assert findings(dsn, capsys) == []
-    db.execute('alter table public.event_1 disable trigger "!rowhooks_row"')
-    assert findings(dsn, capsys) == [("event_1: trigger !rowhooks_row is disabled", "rowhooks track event")]
+    db.execute('alter table public.event_1 disable trigger "!rowhooks_row_1"')
+    assert findings(dsn, capsys) == [("event_1: trigger !rowhooks_row_1 is disabled", "rowhooks track event")]
+
+
+def test_a_partition_that_is_tracked_by_itself_too_is_named(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_event_triggers(db)
+    db.execute("create table public.event (id integer primary key) partition by range (id)")
+    db.execute("create table public.late (like public.event including all)")
+    for name in ("event", "late"):
+        db.execute(f"select rowhooks.track('public.{name}')")
+    db.execute("alter table public.event attach partition public.late default")
+    assert findings(dsn, capsys) == [(
+        "late is tracked by itself and a partition of tracked table event: its changes are recorded twice",
+        "rowhooks untrack late",
+    )]  # fmt: skip
+    assert call(["untrack", "public.late", "--dsn", dsn]) == 0
+    capsys.readouterr()
+    assert findings(dsn, capsys) == []
+    db.execute("insert into public.event values (1)")
+    assert db.execute("select tracked_table from rowhooks.object_change").fetchall() == [(1,)]
 
 
 def test_a_table_that_has_lost_its_key_is_named(

@@ -82,6 +82,20 @@ async def test_a_transaction_left_open_delays_nobody(db: Connection, dsn: str, d
         assert Witness.seen[-1] == ("create", 1)
 
 
+async def test_a_long_transaction_in_another_database_of_the_cluster_delays_nothing(
+    db: Connection, dsn: str, daemon_dsn: str, device: str, empty_dsn: str
+) -> None:
+    add_hook(db, Witness, device)
+    with psycopg.connect(empty_dsn) as elsewhere:
+        # It has a transaction id, and so holds back the horizon of the whole cluster.
+        elsewhere.execute("create table busy (id integer)")
+        async with running_daemon(daemon_dsn, Witness):
+            for number in range(1, 5):
+                insert(db, number)
+                await settled(db)
+    assert Witness.seen == [("create", number) for number in range(1, 5)]
+
+
 async def test_a_rolled_back_change_starts_no_run_nor_does_one_rolled_back_to_a_savepoint(
     db: Connection, dsn: str, daemon_dsn: str, device: str
 ) -> None:

@@ -108,6 +108,33 @@ def test_partitions_are_tracked_by_their_parent_and_not_by_the_rule(db: Connecti
     assert actions(db) == [("create", 1)]
 
 
+def test_a_table_that_is_attached_to_a_tracked_one_is_recorded_once_as_its_partition(
+    db: Connection, rule: None
+) -> None:
+    db.execute("create table app.parted (id integer primary key) partition by range (id)")
+    # As partition managers do: first a table of its own, which the rule means, then attached.
+    db.execute("create table app.part (like app.parted including all)")
+    db.execute("insert into app.part values (1)")
+    assert tracked(db) == ["app.part", "app.parted"]
+    db.execute("alter table app.parted attach partition app.part default")
+    db.execute("insert into app.parted values (2)")
+    db.execute("update app.part set id = 3 where id = 2")
+    assert tracked(db) == ["app.parted"]
+    assert log(db, "action, object_id, tracked_table") == [
+        ("create", {"id": 1}, 2), ("create", {"id": 2}, 1), ("update", {"id": 3}, 1),
+    ]  # fmt: skip
+
+
+def test_a_tracked_subtree_that_is_attached_is_recorded_once_too(db: Connection, rule: None) -> None:
+    db.execute("create table app.parted (id integer, day integer, primary key (id, day)) partition by range (id)")
+    db.execute("create table app.sub (like app.parted including all) partition by range (day)")
+    db.execute("create table app.leaf partition of app.sub default")
+    db.execute("alter table app.parted attach partition app.sub default")
+    db.execute("insert into app.leaf values (1, 1)")
+    assert tracked(db) == ["app.parted"]
+    assert log(db, "action, tracked_table") == [("create", 1)]
+
+
 def test_a_role_that_knows_nothing_of_rowhooks_makes_tables_that_are_tracked(
     db: Connection, rule: None, make_role: MakeRole, connect_as: ConnectAs
 ) -> None:

@@ -12,7 +12,7 @@ from tests.sql.conftest import actions, log
 
 Connection = psycopg.Connection[Any]
 
-TRIGGERS = ["!rowhooks_row", "!rowhooks_truncate", "!rowhooks_update"]
+TRIGGERS = ["!rowhooks_row_1", "!rowhooks_truncate_1", "!rowhooks_update_1"]
 
 
 def triggers(db: Connection, table: str) -> list[str]:

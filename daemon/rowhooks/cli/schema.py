@@ -28,6 +28,13 @@ from rowhooks.postgres.schema import Roles, install, installed_connection
 from rowhooks.postgres.schema import uninstall as uninstall_schema
 from rowhooks.postgres.schema import upgrade as upgrade_schema
 
+Notify = Annotated[
+    bool | None,
+    typer.Option(
+        "--notify/--no-notify",
+        help="Wake the daemon up by NOTIFY, or let it poll: tracked tables can be written in two-phase commit then.",
+    ),
+]
 Tables = Annotated[list[str], typer.Argument(help="schema.table, or a glob such as 'public.*'.")]
 
 
@@ -36,10 +43,11 @@ def init(
     config: Config = None,
     owner_role: Annotated[str | None, typer.Option(help="Role that owns schema rowhooks.")] = None,
     daemon_role: Annotated[str | None, typer.Option(help="Role that the daemon's login is a member of.")] = None,
+    notify: Notify = None,
 ) -> None:
     """Install schema rowhooks in the database, or bring it up to date; touches no table of yours."""
     chosen = settings(dsn, config, owner_role=owner_role, daemon_role=daemon_role)
-    installed = install(target(dsn, config), Roles(chosen.owner_role, chosen.daemon_role))
+    installed = install(target(dsn, config), Roles(chosen.owner_role, chosen.daemon_role), notify=notify)
     done = "installed" if installed.created else "is up to date"
     typer.echo(f"Schema rowhooks {done} (revision {installed.revision}).")
     if installed.created:
@@ -52,9 +60,9 @@ def init(
         )
 
 
-def upgrade(dsn: Dsn = None, config: Config = None) -> None:
+def upgrade(dsn: Dsn = None, config: Config = None, notify: Notify = None) -> None:
     """Bring schema rowhooks up to this release."""
-    installed = upgrade_schema(target(dsn, config))
+    installed = upgrade_schema(target(dsn, config), notify=notify)
     typer.echo(f"Schema rowhooks is at revision {installed.revision}.")
 
 
@@ -216,12 +224,13 @@ def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
     if not found["running"]:
         found["leader"] = "none: no daemon runs (start one: rowhooks run)"
         found["leader_since"] = None
+    found["bell"] = "NOTIFY" if found["notify"] else "none: the daemon polls (two-phase commit)"
     found["backlog"] = f"{found['backlog']} changes"
     found["lag"] = None if found["lag_seconds"] is None else f"{found['lag_seconds']:.1f} s"
     print_fields(
         found,
         [
-            "database", "schema_revision", "leader", "leader_since", "backlog", "lag", "unfinished_runs",
+            "database", "schema_revision", "bell", "leader", "leader_since", "backlog", "lag", "unfinished_runs",
             "asked_for", "tables", "enabled_jobs", "enabled_hooks", "last_1000_runs",
         ],
     )  # fmt: skip

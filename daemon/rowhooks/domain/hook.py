@@ -72,13 +72,14 @@ class Button:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Everything changes are matched against, as of one version."""
+    """Everything changes are matched against, as of one version; and whether the bell is a NOTIFY."""
 
     version: int
     tables: dict[int, TrackedTable]
     jobs: tuple[Job, ...]
     hooks: tuple[Hook, ...]
     buttons: tuple[Button, ...] = ()
+    notify: bool = True
 
     def idle_hooks(self) -> list[Hook]:
         """Return the enabled hooks that can start nothing because their job is disabled or not installed."""

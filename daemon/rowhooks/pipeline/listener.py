@@ -6,11 +6,15 @@ import asyncio
 
 
 class Bell:
-    """Rings are remembered, not counted: one wake-up reads everything there is."""
+    """Rings are remembered, not counted: one wake-up reads everything there is.
+
+    Args:
+        poll_interval: seconds after which one looks although nobody has rung.
+    """
 
     def __init__(self, poll_interval: float) -> None:
         self._rung = asyncio.Event()
-        self._poll_interval = poll_interval
+        self.poll_interval = poll_interval
 
     def ring(self) -> None:
         """Wake the waiting reader up, or keep it from going to sleep."""
@@ -24,7 +28,7 @@ class Bell:
         """Return True when the bell rang, False when the poll interval (seconds) has passed."""
         try:
             # Not wait_for(): before Python 3.12 it loses a cancellation that comes together with the ring.
-            async with asyncio.timeout(self._poll_interval):
+            async with asyncio.timeout(self.poll_interval):
                 await self._rung.wait()
         except TimeoutError:
             return False

@@ -31,6 +31,7 @@ every name; with search_path empty, format_type and %I write them so that they m
 LOAD = f"""
 select json_build_object(
   'version', rowhooks.configuration_version(),
+  'notify', (select i.notify from rowhooks.installation as i),
   'tables', (
     select coalesce(json_agg(json_build_object(
       'id', t.id,
@@ -128,7 +129,7 @@ def read_configuration(document: str | dict[str, Any]) -> Configuration:
         for h in loaded["hooks"]
     )
     buttons = tuple(Button(b["id"], b["name"], jobs[b["job"]]) for b in loaded["buttons"])
-    return Configuration(loaded["version"], tables, tuple(jobs.values()), hooks, buttons)
+    return Configuration(loaded["version"], tables, tuple(jobs.values()), hooks, buttons, loaded["notify"])
 
 
 def read_table(t: dict[str, Any]) -> TrackedTable:

@@ -117,8 +117,13 @@ async def check_schema(connection: asyncpg.Connection[Any]) -> None:
         raise mismatch
 
 
-def install(target: Target, roles: Roles) -> Installed:
+def install(target: Target, roles: Roles, *, notify: bool | None = None) -> Installed:
     """Install the schema, or bring it up to date; one transaction, so nothing is ever half done.
+
+    Args:
+        target: the database, as an administrator.
+        roles: the names of the two roles; those of an installation that is there already stay.
+        notify: whether the bell is a NOTIFY; None: as it is, and to begin with it is.
 
     Raises:
         PermissionDenied: the connected role may not create roles or schemas.
@@ -139,7 +144,7 @@ def install(target: Target, roles: Roles) -> Installed:
                 raise mismatch
             with _as_owner(conn, roles):
                 _migrate(bind)
-                _replace_functions(conn)
+                _replace_functions(conn, notify)
             _replace_event_triggers(conn)
             return Installed(created=False, revision=head_revision(), roles=roles)
 
@@ -158,14 +163,14 @@ def install(target: Target, roles: Roles) -> Installed:
                 " values (%s, %s, %s, %s)",
                 (roles.owner, roles.daemon, created[roles.owner], created[roles.daemon]),
             )
-            _replace_functions(conn)
+            _replace_functions(conn, notify)
             conn.execute("select rowhooks.extend_object_change()")
         _replace_event_triggers(conn)
         return Installed(created=True, revision=head_revision(), roles=roles)
 
 
-def upgrade(target: Target) -> Installed:
-    """Bring an installed schema up to date.
+def upgrade(target: Target, *, notify: bool | None = None) -> Installed:
+    """Bring an installed schema up to date; see install().
 
     Raises:
         SchemaMismatch: rowhooks is not installed, or the schema is newer than this code.
@@ -173,7 +178,7 @@ def upgrade(target: Target) -> Installed:
     with connection(target) as conn:
         if current_revision(conn) is None:
             raise SchemaMismatch("rowhooks is not installed in this database", hint="run: rowhooks init")
-    return install(target, Roles())
+    return install(target, Roles(), notify=notify)
 
 
 def uninstall(target: Target) -> list[str]:
@@ -238,8 +243,9 @@ def _migrate(bind: sqlalchemy.Connection) -> None:
     alembic.command.upgrade(config, "head")
 
 
-def _replace_functions(conn: psycopg.Connection[Any]) -> None:
+def _replace_functions(conn: psycopg.Connection[Any], notify: bool | None) -> None:
     conn.execute(sql_script("functions"))
+    conn.execute("select rowhooks.set_notify(coalesce(%s, i.notify)) from rowhooks.installation as i", (notify,))
     # The generated functions follow their generator.
     conn.execute(
         "select rowhooks.build_capture(t.id) from rowhooks.tracked_table as t"

@@ -102,11 +102,14 @@ _PROBLEMS = (
       select p.relid from pg_partition_tree(t.relation) as p where t.relkind = 'p'
     ) as c
     join pg_class as r on r.oid = c.carrier
-    cross join unnest(array['!rowhooks_row', '!rowhooks_update', '!rowhooks_truncate']) as w (name)
+    cross join lateral (
+      select concat('!rowhooks_', k.kind, '_', t.id) as name, k.kind
+      from unnest(array['row', 'update', 'truncate']) as k (kind)
+    ) as w
     left join pg_trigger as g on g.tgrelid = c.carrier and g.tgname = w.name
     where
       -- A TRUNCATE trigger is no row trigger: it stays on the table itself.
-      (w.name <> '!rowhooks_truncate' or (
+      (w.kind <> 'truncate' or (
         c.carrier = t.relation
         and (r.relkind <> 'f' or current_setting('server_version_num')::integer >= 160000)
       ))
@@ -115,6 +118,20 @@ _PROBLEMS = (
         or g.tgfoid is distinct from to_regproc('rowhooks.capture_' || t.id)
         or g.tgenabled <> case when t.always then 'A' else 'O' end
       )
+    order by 1
+    """,
+    """
+    select
+      format(
+        '%s is tracked by itself and a partition of tracked table %s: its changes are recorded twice',
+        t.relation, r.relation
+      ),
+      format('rowhooks untrack %s', t.relation)
+    from rowhooks.tracked_table as t
+    join pg_class as c on c.oid = t.relation and c.relispartition
+    join pg_partition_ancestors(c.oid) as a on a.relid <> c.oid
+    join rowhooks.tracked_table as r on r.relation = a.relid and r.untracked_at is null
+    where t.untracked_at is null
     order by 1
     """,
     """

@@ -22,6 +22,7 @@ with waiting as (
 select
   current_database() as database,
   (select v.version_num from rowhooks.alembic_version as v) as schema_revision,
+  (select i.notify from rowhooks.installation as i) as notify,
   exists (
     select from pg_locks as l
     where l.locktype = 'advisory' and l.granted and l.objsubid = 1

@@ -77,6 +77,16 @@ begin
 end
 $$;
 
+-- Purpose: quote a column's name. %I leaves words bare that are PL/pgSQL's and not SQL's: new.if is no column to it.
+-- Parameters: column_name  the name as it is stored
+-- Returns: the name in double quotes
+create or replace function rowhooks.always_quoted(column_name name) returns text
+language sql immutable
+set search_path = ''
+as $$
+  select pg_catalog.concat('"', pg_catalog.replace(column_name::pg_catalog.text, '"', '""'), '"')
+$$;
+
 -- Purpose: write the expression that turns the rows NEW or OLD of a table into JSON.
 -- Parameters: target      the table
 --             row_name    new or old
@@ -96,14 +106,14 @@ as $$
         pg_catalog.string_agg(
           pg_catalog.format(
             case f.form
-              when 'plain' then '%1$s.%2$I as %2$I'
+              when 'plain' then '%1$s.%2$s as %2$s'
               -- concat() uses the type's output function, never a cast; and IS NOT DISTINCT FROM NULL no operator.
-              when 'text' then 'case when %1$s.%2$I is not distinct from null then null else pg_catalog.concat(%1$s.%2$I) end as %2$I'
+              when 'text' then 'case when %1$s.%2$s is not distinct from null then null else pg_catalog.concat(%1$s.%2$s) end as %2$s'
               else
-                'case when %1$s.%2$I is not distinct from null then null '
-                'else pg_catalog.concat(%1$s.%2$I)::pg_catalog.text[] end as %2$I'
+                'case when %1$s.%2$s is not distinct from null then null '
+                'else pg_catalog.concat(%1$s.%2$s)::pg_catalog.text[] end as %2$s'
             end,
-            row_name, a.attname
+            row_name, rowhooks.always_quoted(a.attname)
           ),
           ', ' order by a.attnum
         )
@@ -144,11 +154,11 @@ declare
 begin
   select t.* into strict tracked from rowhooks.tracked_table as t where t.id = target_id;
 
-  -- Names come in as literals (%L) or identifiers (%I), never bare: a column may be called anything.
+  -- Names come in as literals (%L) or quoted, never bare: a column may be called anything.
   select
     pg_catalog.string_agg(pg_catalog.format('%1$L, row_data operator(pg_catalog.->) %1$L', k.name), ', ' order by k.position),
-    pg_catalog.string_agg(pg_catalog.format(k.pair, k.name, 'new'), ', ' order by k.position),
-    pg_catalog.string_agg(pg_catalog.format(k.pair, k.name, 'old'), ', ' order by k.position),
+    pg_catalog.string_agg(pg_catalog.format(k.pair, k.name, 'new', rowhooks.always_quoted(k.name)), ', ' order by k.position),
+    pg_catalog.string_agg(pg_catalog.format(k.pair, k.name, 'old', rowhooks.always_quoted(k.name)), ', ' order by k.position),
     pg_catalog.string_agg(pg_catalog.format('(row_data operator(pg_catalog.->>) %L)', k.name), ', ' order by k.position),
     pg_catalog.string_agg(pg_catalog.format('(row_data operator(pg_catalog.->) %L) is null', k.name), ' or ' order by k.position)
   into key_of_row, key_of_new, key_of_old, repr_of_key, key_is_missing
@@ -156,8 +166,8 @@ begin
     select
       n.name, n.position,
       case
-        when rowhooks.json_form(a.atttypid) = 'plain' then '%1$L, pg_catalog.to_jsonb(%2$s.%1$I)'
-        else '%1$L, pg_catalog.concat(%2$s.%1$I)'
+        when rowhooks.json_form(a.atttypid) = 'plain' then '%1$L, pg_catalog.to_jsonb(%2$s.%3$s)'
+        else '%1$L, pg_catalog.concat(%2$s.%3$s)'
       end as pair
     from pg_catalog.unnest(tracked.key_columns) with ordinality as n (name, position)
     left join pg_catalog.pg_attribute as a on a.attrelid = tracked.relation and a.attname = n.name

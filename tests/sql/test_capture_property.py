@@ -133,7 +133,9 @@ def key_of(table: Table, row: str) -> tuple[str, ...]:
 
 def contents(db: Connection, table: Table) -> dict[tuple[str, ...], str]:
     """Return the table's rows by their keys."""
-    return {key_of(table, row): row for (row,) in db.execute("select to_jsonb(t)::text from public.t as t").fetchall()}
+    return {
+        key_of(table, row): row for (row,) in db.execute("select to_jsonb(t.*)::text from public.t as t").fetchall()
+    }
 
 
 def replay(table: Table, rows: dict[tuple[str, ...], str], changes: list[Any]) -> None:

@@ -273,3 +273,17 @@ def test_a_row_too_large_for_jsonb_is_recorded_by_its_key(db: Connection, item: 
 def test_a_row_of_megabytes_is_recorded_whole(db: Connection, item: str) -> None:
     db.execute("insert into shop.item values (1, repeat('x', 5 * 1024 * 1024), 1)")
     assert log(db, "length(postchange ->> 'name'), capture_error") == [(5 * 1024 * 1024, None)]
+
+
+def test_columns_called_like_pl_pgsql_s_words_are_captured_in_tables_with_types_of_their_owner_s(
+    db: Connection,
+) -> None:
+    db.execute("create type public.mood as enum ('sad', 'ok')")
+    words = ["if", "loop", "begin", "declare", "end", "return", "null", "new", "old", "row_data", 'a"b']
+    columns = ", ".join('"' + word.replace('"', '""') + '" mood' for word in words)
+    db.execute(f'create table public.odd ({columns}, primary key ("if"))')  # type: ignore[arg-type]
+    db.execute("select rowhooks.track('public.odd')")
+    db.execute("insert into public.odd (\"if\", \"loop\") values ('ok', 'sad')")
+    ((identity, recorded, error),) = log(db, "object_id, postchange, capture_error")
+    assert (identity, error) == ({"if": "ok"}, None)
+    assert recorded == {**dict.fromkeys(words), "if": "ok", "loop": "sad"}

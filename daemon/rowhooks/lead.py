@@ -10,7 +10,6 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Any
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost, ReceiverError
@@ -26,7 +25,7 @@ from rowhooks.pipeline.runner import Runner
 from rowhooks.pipeline.scheduler import Scheduler
 from rowhooks.postgres import leadership
 from rowhooks.postgres.configuration import PostgresConfiguration
-from rowhooks.postgres.connect import Target, connect
+from rowhooks.postgres.connect import Target
 from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.objects import PostgresObjects
 from rowhooks.postgres.results import PostgresResults
@@ -36,6 +35,7 @@ from rowhooks.postgres.unfinished import TakenUp, Unfinished
 from rowhooks.postgres.values import RowDecoder
 from rowhooks.receivers.registry import Catalog
 from rowhooks.settings import Settings
+from rowhooks.upkeep import Upkeep, connected
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +52,6 @@ MOST_WAITING = 50_000
 LONGEST_TURN = 0.02
 """Seconds of matching after which others on the event loop have their turn."""
 PRUNE_INTERVAL = 600.0
-PRUNE_BATCH = 5000
-"""Results or changes deleted in one transaction."""
 ASKED_FOR_INTERVAL = 0.5
 """Seconds between looks for what was asked for by hand, while the feed keeps the leader busy."""
 
@@ -84,6 +82,7 @@ class Lead:
         self._ready = ready
         self._lease = uuid.uuid4()
         self._bell = Bell(settings.poll_interval)
+        self._upkeep = Upkeep(settings, target)
         self._decoder = RowDecoder()
         self._lost = asyncio.Event()
         self._ids: list[int] = []
@@ -94,13 +93,13 @@ class Lead:
     async def run(self) -> int:
         """Wait for the lead, take it, and work until told to stop; return how many receivers were left behind."""
         async with contextlib.AsyncExitStack() as stack:
-            control = await stack.enter_async_context(_connected(self._listen_target))
+            control = await stack.enter_async_context(connected(self._listen_target))
             await check_schema(control)
             await leadership.listen(control, self._bell.ring, self._lost.set)
             if not await self._wait_for_lead(control):
                 return 0
-            feed_connection = await stack.enter_async_context(_connected(self._target))
-            record_connection = await stack.enter_async_context(_connected(self._target))
+            feed_connection = await stack.enter_async_context(connected(self._target))
+            record_connection = await stack.enter_async_context(connected(self._target))
             await self._set_up(stack, feed_connection, record_connection)
             return await self._work(control)
 
@@ -123,7 +122,7 @@ class Lead:
             waiting = await leadership.resume_after_restore(feed_connection)
             logger.warning("this log was restored from another cluster; %d changes wait to be dealt with", waiting)
             self._leadership = await leadership.take_over(feed_connection, self._lease, name)
-        await self._extend_log()
+        await self._upkeep.extend_log()
 
         # The scheduler keeps to the limit; a thread that hangs for good must not take a place in it.
         threads = ThreadPoolExecutor(settings.threads + MOST_ABANDONED, thread_name_prefix="receiver")
@@ -175,8 +174,8 @@ class Lead:
             self._scheduler.sweep(),
             self._scheduler.watch_revocations(),
             self._watch(control),
-            _forever(EXTEND_INTERVAL, self._extend_log),
-            _forever(PRUNE_INTERVAL, self._prune),
+            _forever(EXTEND_INTERVAL, self._upkeep.extend_log),
+            _forever(PRUNE_INTERVAL, self._upkeep.prune),
         ]
         async with _tasks(running) as background:
             async with _tasks([self._read(), self._told_to_stop()]) as foreground:
@@ -341,46 +340,6 @@ class Lead:
             if self._lost.is_set():
                 raise ConnectionFailed("the listening connection was lost")
             await leadership.probe(control, PROBE_TIMEOUT)
-
-    async def _prune(self) -> None:
-        """Delete what is older than the settings keep; what cannot be had now is for the next time."""
-        settings = self._settings
-        try:
-            async with _connected(self._target) as connection:
-                if settings.result_retention:
-                    age = timedelta(days=settings.result_retention)
-                    if count := await leadership.prune_results(connection, age, PRUNE_BATCH):
-                        logger.info("%d results of more than %s days were pruned", count, settings.result_retention)
-                if settings.change_retention:
-                    age = timedelta(days=settings.change_retention)
-                    dropped, deleted = await leadership.prune_log(connection, age, PRUNE_BATCH)
-                    if dropped or deleted:
-                        logger.info(
-                            "%d partitions and %d single changes of more than %s days were pruned",
-                            dropped, deleted, settings.change_retention,
-                        )  # fmt: skip
-                if moved := await leadership.empty_default_partition(connection):
-                    logger.info("%d changes were moved out of the log's default partition", moved)
-        except DatabaseError as error:
-            logger.warning("the log could not be pruned: %s", error.message)
-
-    async def _extend_log(self) -> None:
-        try:
-            async with _connected(self._target) as connection:
-                await leadership.extend_log(connection)
-        except DatabaseError as error:
-            # The default partition takes what has no other place, and it is tried again.
-            logger.warning("the log's partitions could not be made ahead: %s", error.message)
-
-
-@contextlib.asynccontextmanager
-async def _connected(target: Target) -> AsyncIterator[Any]:
-    connection = await connect(target)
-    try:
-        yield connection
-    finally:
-        # Not close(): the server may be away, and it would wait for it.
-        connection.terminate()
 
 
 @contextlib.asynccontextmanager

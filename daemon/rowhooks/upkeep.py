@@ -1,0 +1,69 @@
+"""Upkeep: the leader makes the log's partitions ahead and takes away what is older than the settings keep."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+from rowhooks.domain.errors import DatabaseError
+from rowhooks.postgres import leadership
+from rowhooks.postgres.connect import Target, connect
+from rowhooks.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+PRUNE_BATCH = 5000
+"""Results or changes deleted in one transaction."""
+
+
+class Upkeep:
+    """What is done now and then, on connections of its own that last as long as it takes."""
+
+    def __init__(self, settings: Settings, target: Target) -> None:
+        self._settings = settings
+        self._target = target
+
+    async def prune(self) -> None:
+        """Delete what is older than the settings keep; what cannot be had now is for the next time."""
+        settings = self._settings
+        try:
+            async with connected(self._target) as connection:
+                if settings.result_retention:
+                    age = timedelta(days=settings.result_retention)
+                    if count := await leadership.prune_results(connection, age, PRUNE_BATCH):
+                        logger.info("%d results of more than %s days were pruned", count, settings.result_retention)
+                if settings.change_retention:
+                    age = timedelta(days=settings.change_retention)
+                    dropped, deleted = await leadership.prune_log(connection, age, PRUNE_BATCH)
+                    if dropped or deleted:
+                        logger.info(
+                            "%d partitions and %d single changes of more than %s days were pruned",
+                            dropped, deleted, settings.change_retention,
+                        )  # fmt: skip
+                if moved := await leadership.empty_default_partition(connection):
+                    logger.info("%d changes were moved out of the log's default partition", moved)
+        except DatabaseError as error:
+            logger.warning("the log could not be pruned: %s", error.message)
+
+    async def extend_log(self) -> None:
+        """Make the log's partitions ahead."""
+        try:
+            async with connected(self._target) as connection:
+                await leadership.extend_log(connection)
+        except DatabaseError as error:
+            # The default partition takes what has no other place, and it is tried again.
+            logger.warning("the log's partitions could not be made ahead: %s", error.message)
+
+
+@contextlib.asynccontextmanager
+async def connected(target: Target) -> AsyncIterator[Any]:
+    """Open a connection for the length of a block."""
+    connection = await connect(target)
+    try:
+        yield connection
+    finally:
+        # Not close(): the server may be away, and it would wait for it.
+        connection.terminate()

@@ -43,7 +43,7 @@ def test_a_dry_run_says_what_would_go_and_leaves_it(
 ) -> None:
     assert call(["prune", "--older-than", "90d", "--dry-run", "--dsn", dsn]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("1 partitions would be dropped")
+    assert said[0].startswith("1 partition would be dropped")
     assert said[1] == "14 changes would be deleted (those in the partitions among them)."
     assert len(ids(db)) == 15
 

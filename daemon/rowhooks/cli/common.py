@@ -185,5 +185,10 @@ def cell(value: Any) -> Text:
     return Text(str(value), style=COLOURS.get(str(value), ""))
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number with the thing counted."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else str(value)

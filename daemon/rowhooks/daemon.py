@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import signal
+import socket
 from collections.abc import Sequence
 
 from rowhooks.domain.errors import ConnectionFailed, LeadershipLost
@@ -48,8 +50,12 @@ class Daemon:
             soft_time_limit=settings.soft_time_limit or None,
             time_limit=settings.time_limit or None,
         )
-        self._target = Target(settings.dsn)
-        self._listen_target = Target(settings.dsn if settings.listen_dsn is None else settings.listen_dsn)
+        # What a server shows of an application's name has 63 bytes at the most.
+        self._name = f"{socket.gethostname()[:40]}:{os.getpid()}"
+        self._target = Target(settings.dsn, f"rowhooks {self._name}")
+        self._listen_target = (
+            self._target if settings.listen_dsn is None else Target(settings.listen_dsn, self._target.application_name)
+        )
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
 
@@ -74,20 +80,37 @@ class Daemon:
                 self._settings,
                 self._catalog,
                 self._clean,
+                self._name,
                 self._target,
                 self._listen_target,
                 self._stopping,
                 self.ready,
             )
             try:
-                return late + await lead.run()
+                return late + await self._see_to_the_end(lead)
             except (ConnectionFailed, LeadershipLost) as error:
+                self.ready.clear()
                 late += lead.late
                 failures = 1 if lead.was_ready else failures + 1
                 delay = min(LONGEST_BACKOFF, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
                 logger.warning("%s; attempt %d, next in %.1f s", error.message, failures, delay)
                 await first_of(self._stopping.wait(), asyncio.sleep(delay))
         return late
+
+    async def _see_to_the_end(self, lead: Lead) -> int:
+        """Run a lead; one that has not begun to work when it is told to stop need not finish what it waits for."""
+        task = asyncio.create_task(lead.run())
+        try:
+            await first_of(asyncio.shield(task), self._stopping.wait())
+            if not lead.was_ready:
+                task.cancel()
+            return await task
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+            return 0
+        finally:
+            task.cancel()
 
 
 def handle_signals(daemon: Daemon) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,9 +23,10 @@ from rowhooks.pipeline.runner import Runner
 from rowhooks.pipeline.scheduler import Scheduler
 from rowhooks.postgres import leadership
 from rowhooks.postgres.configuration import PostgresConfiguration
-from rowhooks.postgres.connect import Target
+from rowhooks.postgres.connect import Target, connected
 from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.objects import PostgresObjects
+from rowhooks.postgres.pooling import recognised
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.postgres.schema import check_schema
 from rowhooks.postgres.sessions import MOST_ABANDONED, Workspaces
@@ -35,15 +34,21 @@ from rowhooks.postgres.unfinished import TakenUp, Unfinished
 from rowhooks.postgres.values import RowDecoder
 from rowhooks.receivers.registry import Catalog
 from rowhooks.settings import Settings
-from rowhooks.upkeep import Upkeep, connected
+from rowhooks.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
 POLL_WITHOUT_BELL = 0.5
-"""Seconds between looks where nobody rings (two-phase commit mode)."""
+"""Seconds between looks where nobody rings (two-phase commit mode), or where it cannot be heard (behind a pooler)."""
 STANDBY_INTERVAL = 0.5
 """Seconds between a standby's attempts to take the lead."""
 PROBE_TIMEOUT = 10.0
+RECORD_PATIENCE, FEED_PATIENCE = 60.0, 300.0
+"""Seconds for one statement of the recorder and of the feed, after which the connection counts as lost."""
+IDLE_RECORD = 10.0
+"""Seconds after which the server ends a recorder that has gone silent in a transaction."""
+FLUSH_TIMEOUT = 15.0
+"""Seconds that the last results have at a stop."""
 ABANDON_AFTER = 5.0
 """Seconds that running receivers get when the connection was lost; what they do then is fenced off."""
 EXTEND_INTERVAL = 60.0
@@ -68,6 +73,7 @@ class Lead:
         settings: Settings,
         catalog: Catalog,
         clean: Callable[[str], str],
+        name: str,
         target: Target,
         listen_target: Target,
         stopping: asyncio.Event,
@@ -76,13 +82,13 @@ class Lead:
         self._settings = settings
         self._catalog = catalog
         self._clean = clean
+        self._name = name
         self._target = target
         self._listen_target = listen_target
         self._stopping = stopping
         self._ready = ready
         self._lease = uuid.uuid4()
         self._bell = Bell(settings.poll_interval)
-        self._upkeep = Upkeep(settings, target)
         self._decoder = RowDecoder()
         self._lost = asyncio.Event()
         self._ids: list[int] = []
@@ -93,22 +99,43 @@ class Lead:
     async def run(self) -> int:
         """Wait for the lead, take it, and work until told to stop; return how many receivers were left behind."""
         async with contextlib.AsyncExitStack() as stack:
+            await self._find_the_way()
             control = await stack.enter_async_context(connected(self._listen_target))
+            control.add_termination_listener(lambda _: self._lost.set())
             await check_schema(control)
-            await leadership.listen(control, self._bell.ring, self._lost.set)
+            if self._listen_target.pooled:
+                logger.warning(
+                    "%s is reached through a transaction pooler, where no bell is heard: the log is looked at every"
+                    " %s s (set listen_dsn to a direct connection)", self._listen_target.label, POLL_WITHOUT_BELL,
+                )  # fmt: skip
+            else:
+                await leadership.listen(control, self._bell.ring)
             if not await self._wait_for_lead(control):
                 return 0
-            feed_connection = await stack.enter_async_context(connected(self._target))
-            record_connection = await stack.enter_async_context(connected(self._target))
+            feed_connection = await stack.enter_async_context(connected(self._target, patience=FEED_PATIENCE))
+            record_connection = await stack.enter_async_context(connected(self._target, patience=RECORD_PATIENCE))
+            if not self._target.pooled:
+                await leadership.end_when_idle(record_connection, IDLE_RECORD)
             await self._set_up(stack, feed_connection, record_connection)
             return await self._work(control)
 
+    async def _find_the_way(self) -> None:
+        given, listen_given = self._target, self._listen_target
+        self._target = await recognised(given)
+        self._listen_target = self._target if listen_given == given else await recognised(listen_given)
+        self._upkeep = Upkeep(self._settings, self._target)
+
     async def _wait_for_lead(self, control: Any) -> bool:
         said = False
-        while not await leadership.try_to_lead(control):
+        while not await leadership.try_to_lead(control, pooled=self._listen_target.pooled):
             if not said:
                 logger.info("standing by: another daemon leads %s", self._target.label)
                 said = True
+            if silent := await leadership.depose(control, self._settings.leader_timeout):
+                logger.warning(
+                    "the leader %s has been silent for %s s; its connections were ended",
+                    silent, self._settings.leader_timeout,
+                )  # fmt: skip
             await first_of(self._stopping.wait(), asyncio.sleep(STANDBY_INTERVAL))
             if self._stopping.is_set():
                 return False
@@ -116,12 +143,11 @@ class Lead:
 
     async def _set_up(self, stack: contextlib.AsyncExitStack, feed_connection: Any, record_connection: Any) -> None:
         settings = self._settings
-        name = f"{socket.gethostname()}:{os.getpid()}"
-        self._leadership = await leadership.take_over(feed_connection, self._lease, name)
+        self._leadership = await leadership.take_over(feed_connection, self._lease, self._name)
         if not self._leadership.same_cluster:
             waiting = await leadership.resume_after_restore(feed_connection)
             logger.warning("this log was restored from another cluster; %d changes wait to be dealt with", waiting)
-            self._leadership = await leadership.take_over(feed_connection, self._lease, name)
+            self._leadership = await leadership.take_over(feed_connection, self._lease, self._name)
         await self._upkeep.extend_log()
 
         # The scheduler keeps to the limit; a thread that hangs for good must not take a place in it.
@@ -184,21 +210,22 @@ class Lead:
             problem = next((task.exception() for task in done if task.exception() is not None), None)
             if problem is not None:
                 self.late = await self._scheduler.finish(ABANDON_AFTER)
-                await self._save_what_can_be_saved()
+                # Perhaps only another connection was lost. What cannot be recorded is run again: it is worth a try.
+                await self._record_the_last(ABANDON_AFTER)
                 raise problem
             logger.info("stopping: %d receivers run", self._scheduler.running)
             self.late = await self._scheduler.finish(settings.grace_period)
-            await self._recorder.flush()
+            await self._record_the_last(FLUSH_TIMEOUT)
         logger.info("stopped")
         return self.late
 
-    async def _save_what_can_be_saved(self) -> None:
-        # Perhaps only another connection was lost. What cannot be recorded is run again, so it is worth a try.
+    async def _record_the_last(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(ABANDON_AFTER):
+            async with asyncio.timeout(seconds):
                 await self._recorder.flush()
         except (DatabaseError, LeadershipLost, TimeoutError) as error:
-            logger.info("the last results were not recorded, their runs come again: %s", error)
+            reason = error or f"no answer within {seconds} s"
+            logger.warning("the last results were not recorded, their runs come again: %s", reason)
 
     async def _told_to_stop(self) -> None:
         await self._stopping.wait()
@@ -276,7 +303,8 @@ class Lead:
     async def _load_configuration(self) -> None:
         self._configuration = await self._configurations.load()
         interval = self._settings.poll_interval
-        self._bell.poll_interval = interval if self._configuration.notify else min(interval, POLL_WITHOUT_BELL)
+        is_heard = self._configuration.notify and not self._listen_target.pooled
+        self._bell.poll_interval = interval if is_heard else min(interval, POLL_WITHOUT_BELL)
         self._matcher = Matcher(self._configuration, self._matcher)
         self._decoder.learn(self._configuration.tables)
         self._feed.tables = self._scheduler.tables = self._configuration.tables
@@ -335,11 +363,13 @@ class Lead:
 
     async def _watch(self, control: Any) -> None:
         """Notice that the connection with the leader lock has ended, also when its peer died silently."""
+        # Often enough for the standbys, which hear of the leader by these round trips.
+        interval = min(self._settings.poll_interval, self._settings.leader_timeout / 3)
         while True:
-            await first_of(self._lost.wait(), asyncio.sleep(self._settings.poll_interval))
+            await first_of(self._lost.wait(), asyncio.sleep(interval))
             if self._lost.is_set():
                 raise ConnectionFailed("the listening connection was lost")
-            await leadership.probe(control, PROBE_TIMEOUT)
+            await leadership.probe(control, min(PROBE_TIMEOUT, self._settings.leader_timeout))
 
 
 @contextlib.asynccontextmanager

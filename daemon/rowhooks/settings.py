@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     threads: int = Field(10, ge=1, description="plain receivers that run at once, each with a connection")
     batch_size: int = Field(1000, ge=1, description="changes read at once")
     poll_interval: float = Field(5.0, gt=0, description="fallback poll when no bell is heard")
+    leader_timeout: float = Field(
+        30.0, ge=1, allow_inf_nan=False, description="silence after which a standby ends the leader's connections"
+    )
     grace_period: float = Field(30.0, ge=0, description="how long SIGTERM waits for running receivers")
     soft_time_limit: float = Field(
         300.0, ge=0, allow_inf_nan=False, description="when a receiver is told to come to an end; 0 for never"

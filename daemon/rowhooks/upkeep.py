@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 
 from rowhooks.domain.errors import DatabaseError
 from rowhooks.postgres import leadership
-from rowhooks.postgres.connect import Target, connect
+from rowhooks.postgres.connect import Target, connected
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -56,14 +53,3 @@ class Upkeep:
         except DatabaseError as error:
             # The default partition takes what has no other place, and it is tried again.
             logger.warning("the log's partitions could not be made ahead: %s", error.message)
-
-
-@contextlib.asynccontextmanager
-async def connected(target: Target) -> AsyncIterator[Any]:
-    """Open a connection for the length of a block."""
-    connection = await connect(target)
-    try:
-        yield connection
-    finally:
-        # Not close(): the server may be away, and it would wait for it.
-        connection.terminate()

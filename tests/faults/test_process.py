@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +16,8 @@ import pytest
 from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.postgres.connect import Target
 from rowhooks.postgres.schema import Roles, install
-from tests.conftest import PATIENCE, is_settled
+from tests.conftest import is_settled
+from tests.faults.processes import Process, wait
 
 RECEIVERS = '''
 import asyncio, os, signal, threading, time
@@ -64,52 +61,13 @@ register_jobs(Effects, Sleeper, Stubborn, Hung)
 '''.replace("\\\\n", "\\n")
 
 
-class Process:
-    """`rowhooks run` as a child process."""
-
-    def __init__(self, dsn: str, directory: Path) -> None:
-        self.directory = directory
-        self.log = directory / f"daemon-{time.monotonic_ns()}.log"
-        with self.log.open("w") as log:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "rowhooks", "run", "--receivers", "effects.py", "--dsn", dsn],
-                cwd=directory,
-                env={**os.environ, "OUTSIDE": str(directory / "outside"), "ROWHOOKS_GRACE_PERIOD": "2"},
-                stderr=log,
-            )
-
-    def says(self, what: str) -> bool:
-        return what in self.log.read_text()
-
-    def wait_for(self, what: str) -> None:
-        wait(lambda: self.says(what) or self._child.poll() is not None)
-        assert self.says(what), self.log.read_text()
-
-    def send(self, number: signal.Signals) -> None:
-        self._child.send_signal(number)
-
-    def ends(self) -> int:
-        return self._child.wait(PATIENCE)
-
-    def kill(self) -> None:
-        self._child.kill()
-        self._child.wait()
-
-
-def wait(condition: Any) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, condition
-        time.sleep(0.01)
-
-
 @pytest.fixture
 def start(tmp_path: Path, daemon_dsn: str) -> Iterator[Any]:
     (tmp_path / "effects.py").write_text(RECEIVERS)
     with contextlib.ExitStack() as stack:
 
         def start(dsn: str = daemon_dsn) -> Process:
-            process = Process(dsn, tmp_path)
+            process = Process(dsn, tmp_path, "effects.py")
             stack.callback(process.kill)
             return process
 

@@ -149,7 +149,7 @@ async def test_the_daemon_reconnects_when_its_connections_are_cut(
         await settled(db)
         # Each of the daemon's connections in its turn: the listening one, the reading one, the recording one.
         pids = db.execute(
-            "select pid from pg_stat_activity where datname = current_database() and application_name = 'rowhooks'"
+            "select pid from pg_stat_activity where datname = current_database() and application_name like 'rowhooks%'"
             " and pid <> pg_backend_pid() order by backend_start"
         ).fetchall()
         db.execute("select pg_terminate_backend(%s)", (pids[round_][0],))

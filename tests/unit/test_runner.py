@@ -132,6 +132,9 @@ class Ports:
         self.workspaces.append(FakeWorkspace(self))
         return self.workspaces[-1]
 
+    def is_unreachable(self, error: BaseException) -> bool:
+        return False
+
     def is_transient(self, error: BaseException) -> bool:
         return isinstance(error, Transient)
 
@@ -318,7 +321,7 @@ async def test_a_transient_error_is_tried_again_with_the_row_as_it_is_then(
     assert rows == ["row", "row, read again 1", "row, read again 2"]
     # Each attempt had a session of its own.
     assert [workspace.done for workspace in ports.workspaces] == [["rollback"], ["rollback"], ["commit SUCCESS"]]
-    assert caplog.messages == ["the run is tried again: Transient: deadlock"] * 2
+    assert caplog.messages == [f"the run is tried again ({n} of 10): Transient: deadlock" for n in (2, 3)]
     assert {record.run for record in caplog.records} == {1}  # type: ignore[attr-defined]
 
 

@@ -104,6 +104,9 @@ class World:
     def open(self, run: Run, user: str, *, asynchronous: bool) -> Any:
         return Workspace()
 
+    def is_unreachable(self, error: BaseException) -> bool:
+        return False
+
     def is_transient(self, error: BaseException) -> bool:
         return False
 

@@ -104,6 +104,7 @@ class Workspace(Protocol):
 
         Raises:
             AlreadyRecorded: the run stands on record; its writes were rolled back.
+            LeadershipLost: another daemon leads; its writes were rolled back.
         """
         ...
 
@@ -129,6 +130,10 @@ class WorkspaceFactory(Protocol):
 
     def is_transient(self, error: BaseException) -> bool:
         """Say whether an error may pass by itself: serialization failure, deadlock, lost connection."""
+        ...
+
+    def is_unreachable(self, error: BaseException) -> bool:
+        """Say whether no connection could be opened, for which the run need not answer at all."""
         ...
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from rowhooks.domain.errors import ConnectionFailed, ReceiverError, SoftTimeLimitExceeded
+from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, ReceiverError, SoftTimeLimitExceeded
 from rowhooks.domain.run import FAILURE, RETRY, REVOKED, SUCCESS, Outcome, Run, now
 from rowhooks.pipeline.interruption import Guard, TaskGuard, ThreadGuard
 from rowhooks.pipeline.outcomes import failed, one_line, succeeded
@@ -26,10 +26,10 @@ from rowhooks.pipeline.runlog import RunLog
 
 logger = logging.getLogger(__name__)
 
-TRANSIENT_ATTEMPTS = 5
-"""How often a run is tried whose transaction fails by no fault of its own."""
-TRANSIENT_PAUSE = 0.05
-"""Seconds before the second try; doubled each time, with jitter."""
+TRANSIENT_ATTEMPTS = 10
+"""How often a run is tried whose transaction fails by no fault of its own (deadlock, lost connection ...)."""
+TRANSIENT_PAUSE, LONGEST_PAUSE = 0.05, 5.0
+"""Seconds before the second try, doubled each time up to the longest, with jitter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +84,17 @@ class Execution:
         self._guard: Guard = TaskGuard() if self._asynchronous else ThreadGuard()
         self._workspace: Workspace | None = None
         self._ended: BaseException | None = None
+        self._attempts = 1
         self.log = RunLog(runner.clean)
         self.started_at = now()
         self.alive = False
 
     async def result(self, changed_object: Any) -> Outcome:
         """Run the receiver to its end; whatever it raises is an outcome, not an error."""
-        attempt = 1
+        tries = 0
         while True:
-            last = attempt == TRANSIENT_ATTEMPTS or self._ended is not None
+            tries += 1
+            last = self._attempts == TRANSIENT_ATTEMPTS or self._ended is not None
             steps = self._steps(changed_object, last=last)
             self.alive = True
             if self._asynchronous:
@@ -102,8 +104,7 @@ class Execution:
                 outcome = await loop.run_in_executor(self._runner.threads, self._drive, steps)
             if outcome is not None:
                 return outcome
-            await asyncio.sleep(TRANSIENT_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
-            attempt += 1
+            await asyncio.sleep(min(LONGEST_PAUSE, TRANSIENT_PAUSE * 2 ** (tries - 1)) * random.uniform(0.5, 1.5))
             try:
                 changed_object = await self._runner.reload(self._run)
             except ConnectionFailed:
@@ -176,10 +177,21 @@ class Execution:
         except AlreadyRecorded:
             logger.info("the run is on record already; what it wrote now was rolled back", extra=run.log_fields())
             return Outcome(run, REVOKED, self.started_at, now(), recorded=True)
+        except LeadershipLost:
+            yield from self._roll_back(workspace)
+            raise
         except BaseException as error:  # a receiver's SystemExit ends its own run and no other
             yield from self._roll_back(workspace)
+            if self._ended is None and self._runner.workspaces.is_unreachable(error):
+                # It waits for its turn, as it would in the pool; its time limit ends that too.
+                logger.warning("the run waits for a connection: %s", self._line(error), extra=run.log_fields())
+                return None
             if not last and self._runner.workspaces.is_transient(error):
-                logger.warning("the run is tried again: %s", self._line(error), extra=run.log_fields())
+                self._attempts += 1
+                logger.warning(
+                    "the run is tried again (%d of %d): %s", self._attempts, TRANSIENT_ATTEMPTS, self._line(error),
+                    extra=run.log_fields(),
+                )  # fmt: skip
                 return None
             return (yield from self._unsuccessful(workspace, call, done, error))
 
@@ -206,7 +218,7 @@ class Execution:
             return (yield from self._committed(workspace, outcome))
         except AlreadyRecorded:
             return replace(outcome, recorded=True)
-        except (asyncio.CancelledError, GeneratorExit):
+        except (asyncio.CancelledError, GeneratorExit, LeadershipLost):
             yield from self._roll_back(workspace)
             raise
         except BaseException as problem:

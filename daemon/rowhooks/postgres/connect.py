@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,18 @@ LONGEST_WAIT = 24 * 3600.0
 """Seconds a run waits for a connection that others hold."""
 CONNECT_TIMEOUT = 10
 """Seconds to wait for a connection where the DSN does not say."""
+SILENCE = 20.0
+"""Seconds after which a peer that does not even acknowledge what was sent is given up."""
+KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 5, 3
+"""When a peer that has nothing to say is asked whether it is there: after, every (seconds), how often."""
+_SERVER_NOTICES = {
+    "tcp_keepalives_idle": KEEPALIVE_IDLE,
+    "tcp_keepalives_interval": KEEPALIVE_INTERVAL,
+    "tcp_keepalives_count": KEEPALIVE_COUNT,
+    "tcp_user_timeout": int(SILENCE * 1000),
+}
+
+DIRECT, SESSION_POOLER, TRANSACTION_POOLER = "direct", "session pooler", "transaction pooler"
 
 ASYNCPG_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 """What asyncpg raises when the server refuses, or the connection is lost."""
@@ -39,6 +52,7 @@ class Target:
     Args:
         dsn: a libpq URI or keyword string; empty for libpq's own environment (PGHOST, PGSERVICE, ~/.pgpass ...).
         application_name: shown in pg_stat_activity.
+        route: what is known of the way to the server: `direct`, `session pooler`, `transaction pooler`, or None.
 
     Raises:
         SettingsError: libpq cannot read the DSN.
@@ -46,6 +60,7 @@ class Target:
 
     dsn: str = field(default="", repr=False)
     application_name: str = "rowhooks"
+    route: str | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -67,8 +82,31 @@ class Target:
     def conninfo(self) -> str:
         """The DSN as libpq reads it, with our application name and a connection time-out."""
         given = conninfo_to_dict(self.dsn)
-        defaults: dict[str, str | int] = {"application_name": self.application_name, "connect_timeout": CONNECT_TIMEOUT}
-        return make_conninfo(self.dsn, **{k: v for k, v in defaults.items() if k not in given})
+        defaults: dict[str, str | int] = {
+            "application_name": self.application_name,
+            "connect_timeout": CONNECT_TIMEOUT,
+            "keepalives_idle": KEEPALIVE_IDLE,
+            "keepalives_interval": KEEPALIVE_INTERVAL,
+            "keepalives_count": KEEPALIVE_COUNT,
+            "tcp_user_timeout": int(SILENCE * 1000),
+        }
+        options = {k: v for k, v in defaults.items() if k not in given}
+        if self.route == DIRECT:
+            # The server is to notice too that we are gone, and free what our transactions have locked. Poolers refuse
+            # such options, and look after the server's connections themselves.
+            settings = " ".join(f"-c {name}={value}" for name, value in _SERVER_NOTICES.items())
+            options["options"] = f"{given.get('options', '')} {settings}".strip()
+        return make_conninfo(self.dsn, **options)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether server connections change between transactions, so that nothing can be left in one."""
+        return self.route == TRANSACTION_POOLER
+
+    @property
+    def psycopg_arguments(self) -> dict[str, Any]:
+        """What `psycopg.connect` is to be told beside the DSN."""
+        return {} if self.route in (DIRECT, SESSION_POOLER) else {"prepare_threshold": None}
 
     @property
     def label(self) -> str:
@@ -108,6 +146,8 @@ class Target:
         # libpq waits for ever where the time-out is zero.
         arguments["timeout"] = float(resolved.get("connect_timeout") or CONNECT_TIMEOUT) or None
         arguments["server_settings"] = {name: resolved[name] for name in _ASYNCPG_SETTINGS if resolved.get(name)}
+        if self.route not in (DIRECT, SESSION_POOLER):
+            arguments["statement_cache_size"] = 0
         return arguments
 
 
@@ -143,16 +183,56 @@ def _ssl_argument(resolved: dict[str, str]) -> str | ssl.SSLContext:
     return context
 
 
-async def connect(target: Target) -> asyncpg.Connection[Any]:
+async def connect(target: Target, *, patience: float | None = None) -> asyncpg.Connection[Any]:
     """Open an asyncpg connection.
+
+    Args:
+        target: the database.
+        patience: seconds after which a statement without an answer ends with an error; None for never.
 
     Raises:
         ConnectionFailed: the server cannot be reached or does not let us in.
     """
     try:
-        return await asyncpg.connect(**target.asyncpg_arguments())
+        opened = await asyncpg.connect(**target.asyncpg_arguments(), command_timeout=patience)
     except ASYNCPG_ERRORS as error:
         raise ConnectionFailed(f"cannot connect to {target.label}: {error or type(error).__name__}") from error
+    _notice_silence(opened)
+    return opened
+
+
+@contextlib.asynccontextmanager
+async def connected(target: Target, *, patience: float | None = None) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Open an asyncpg connection for the length of a block.
+
+    Raises:
+        ConnectionFailed: the server cannot be reached or does not let us in.
+    """
+    opened = await connect(target, patience=patience)
+    try:
+        yield opened
+    finally:
+        # Not close(): the server may be away, and it would wait for it.
+        opened.terminate()
+
+
+def _notice_silence(connection: asyncpg.Connection[Any]) -> None:
+    """Ask the operating system to give up a peer that is silent, as libpq does for psycopg's connections."""
+    # asyncpg has no option for it, and does not show its socket.
+    end = connection._transport.get_extra_info("socket")  # noqa: SLF001
+    if end.family == socket.AF_UNIX:
+        return
+    options = {
+        (socket.SOL_SOCKET, "SO_KEEPALIVE"): 1,
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE"): KEEPALIVE_IDLE,
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL"): KEEPALIVE_INTERVAL,
+        (socket.IPPROTO_TCP, "TCP_KEEPCNT"): KEEPALIVE_COUNT,
+        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT"): int(SILENCE * 1000),
+    }
+    for (level, name), value in options.items():
+        # Not every operating system has all of them.
+        if hasattr(socket, name):
+            end.setsockopt(level, getattr(socket, name), value)
 
 
 @contextlib.contextmanager
@@ -165,7 +245,8 @@ def connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
         DatabaseError: PostgreSQL refused a statement.
     """
     try:
-        opened = psycopg.connect(target.conninfo)
+        # One command on a connection of its own: prepared statements would gain nothing, and disturb poolers.
+        opened = psycopg.connect(target.conninfo, prepare_threshold=None)
     except psycopg.OperationalError as error:
         raise ConnectionFailed(
             f"cannot connect to {target.label}: {_first_line(error)}",
@@ -201,6 +282,11 @@ def is_lost_connection(error: BaseException | None) -> bool:
     )
 
 
+def is_unreachable(error: BaseException | None) -> bool:
+    """Say whether an error of psycopg's means that no connection could be opened: server away, or no place left."""
+    return isinstance(error, psycopg.OperationalError) and error.pgconn is not None
+
+
 def _first_line(error: psycopg.Error) -> str:
     return error.diag.message_primary or str(error).strip() or type(error).__name__
 
@@ -208,7 +294,9 @@ def _first_line(error: psycopg.Error) -> str:
 def sync_engine(target: Target, size: int, overflow: int = 0) -> sqlalchemy.Engine:
     """Return a SQLAlchemy engine over psycopg with at most `size` connections, and `overflow` that are not kept."""
     return sqlalchemy.create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(target.conninfo), **_pool(size, overflow)
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(target.conninfo, **target.psycopg_arguments),
+        **_pool(size, overflow),
     )
 
 
@@ -216,7 +304,7 @@ def async_engine(target: Target, size: int) -> AsyncEngine:
     """Return an asynchronous SQLAlchemy engine over psycopg with at most `size` connections."""
     return create_async_engine(
         "postgresql+psycopg://",
-        async_creator=lambda: psycopg.AsyncConnection.connect(target.conninfo),
+        async_creator=lambda: psycopg.AsyncConnection.connect(target.conninfo, **target.psycopg_arguments),
         **_pool(size),
     )
 

@@ -24,7 +24,8 @@ async def follow(target: Target) -> AsyncIterator[ObjectChange]:
     connection = await connect(target)
     try:
         bell = Bell(POLL_INTERVAL)
-        await leadership.listen(connection, bell.ring, bell.ring)
+        await leadership.listen(connection, bell.ring)
+        connection.add_termination_listener(lambda _: bell.ring())
         decoder = RowDecoder()
         configuration = PostgresConfiguration(connection)
         known = 0

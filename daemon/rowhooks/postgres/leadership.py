@@ -14,7 +14,39 @@ from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.postgres.errors import translated
 
 CHANNEL = "rowhooks"
-_LOCK = "select pg_try_advisory_lock(hashtextextended('rowhooks.leader', 0))"
+LONG_STATEMENT = 24 * 3600.0
+"""Seconds that a statement which goes through the whole log may take."""
+_KEY = "hashtextextended('rowhooks.leader', 0)"
+_LOCK = f"select pg_try_advisory_lock({_KEY})"
+_LOCK_IN_TRANSACTION = f"select pg_try_advisory_xact_lock({_KEY})"
+
+# For a transaction that lasts as long as the leadership.
+_NO_TIME_LIMITS = """
+select set_config(s.name, '0', true) from pg_settings as s
+where s.name in ('idle_in_transaction_session_timeout', 'transaction_timeout')
+"""
+
+# The leader makes a round trip now and then; one that has stopped, or sits on a host that has, does not. Its other
+# connections are found by their name: they may hold locks, also on users' rows.
+_SILENT = f"""
+with leader as (
+  select a.pid, a.usesysid
+  from pg_locks as l
+  join pg_stat_activity as a on a.pid = l.pid
+  where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+    and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+    and (l.classid::bigint << 32) | l.objid::bigint = {_KEY}
+    and a.state like 'idle%' and a.state_change < clock_timestamp() - $1::interval
+)
+select f.leader, array(
+  select a.pid from leader as l
+  join pg_stat_activity as a on a.usesysid = l.usesysid and a.pid <> pg_backend_pid()
+  where a.pid = l.pid or (a.datname = current_database() and a.application_name = 'rowhooks ' || f.leader)
+)
+from rowhooks.feed as f
+where exists (select from leader)
+"""  # noqa: S608  (a constant)
+_END = "select pg_terminate_backend(p.pid) from unnest($1::integer[]) as p (pid)"
 
 _TAKE_OVER = """
 update rowhooks.feed as f
@@ -49,10 +81,41 @@ class Leadership:
     last_recorded: int
 
 
-async def try_to_lead(connection: asyncpg.Connection[Any]) -> bool:
-    """Take the leader lock if it is free; it is held until the connection ends."""
+async def try_to_lead(connection: asyncpg.Connection[Any], *, pooled: bool) -> bool:
+    """Take the leader lock if it is free; it is held until the connection ends.
+
+    Args:
+        connection: the connection that is to hold it.
+        pooled: it goes through a transaction pooler, where a session's lock would stay in a server connection of
+            others. A transaction is begun that is never ended; it has neither a snapshot nor an id, and holds up
+            neither VACUUM nor anybody else.
+    """
     with translated():
-        return bool(await connection.fetchval(_LOCK))
+        if not pooled:
+            return bool(await connection.fetchval(_LOCK))
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(_NO_TIME_LIMITS)
+        if await connection.fetchval(_LOCK_IN_TRANSACTION):
+            return True
+        await transaction.rollback()
+        return False
+
+
+async def depose(connection: asyncpg.Connection[Any], silence: float) -> str | None:
+    """End the connections of a leader that has not been heard of for so long (seconds).
+
+    It must use the same role as this connection, otherwise PostgreSQL does not show when it was last heard of.
+
+    Returns:
+        Its name; None where there is nothing to do.
+    """
+    with translated():
+        row = await connection.fetchrow(_SILENT, timedelta(seconds=silence))
+        if row is None:
+            return None
+        await connection.fetch(_END, row[1])
+        return str(row[0])
 
 
 async def take_over(connection: asyncpg.Connection[Any], lease: uuid.UUID, name: str) -> Leadership:
@@ -73,17 +136,26 @@ async def runs_on_record(connection: asyncpg.Connection[Any], change_ids: list[i
         return {(row[0], row[1]) for row in await connection.fetch(_ON_RECORD, change_ids)}
 
 
-async def listen(connection: asyncpg.Connection[Any], ring: Callable[[], None], lost: Callable[[], None]) -> None:
+async def listen(connection: asyncpg.Connection[Any], ring: Callable[[], None]) -> None:
     """Hear the bell on this connection.
 
     Args:
         connection: stays outside transactions, so that it cannot fill the server's notification queue.
         ring: called for each notification.
-        lost: called when the connection ends.
     """
     with translated():
         await connection.add_listener(CHANNEL, lambda *_: ring())
-    connection.add_termination_listener(lambda _: lost())
+
+
+async def end_when_idle(connection: asyncpg.Connection[Any], patience: float) -> None:
+    """Let the server end this session when its transaction has nothing to do for so long (seconds).
+
+    The position's row is locked while results are recorded; a process that has been stopped must not keep it.
+    """
+    with translated():
+        await connection.execute(
+            "select set_config('idle_in_transaction_session_timeout', $1, false)", f"{patience * 1000:.0f}"
+        )
 
 
 async def probe(connection: asyncpg.Connection[Any], patience: float) -> None:
@@ -156,7 +228,9 @@ async def resume_after_restore(connection: asyncpg.Connection[Any]) -> int:
         # Three transactions: what is written after the anchor has ids above the newest seen before it.
         newest_id = await connection.fetchval("select coalesce(max(c.id), 0) from rowhooks.object_change as c")
         await connection.execute("select pg_current_xact_id()")
-        return int(await connection.fetchval("select rowhooks.resume_after_restore($1)", newest_id))
+        return int(
+            await connection.fetchval("select rowhooks.resume_after_restore($1)", newest_id, timeout=LONG_STATEMENT)
+        )
 
 
 async def reserve_result_ids(connection: asyncpg.Connection[Any], count: int) -> list[int]:

@@ -117,7 +117,11 @@ returning r.id
 """
 _REVOKED = "select r.id from rowhooks.job_result as r where r.id = any ($1::bigint[]) and r.status = 'REVOKED'"
 
+LEADS = "select true from rowhooks.feed where lease = %s"
+FENCE_ONE = f"{LEADS} for share"
+"""For psycopg, in a run's own transaction."""
 _FENCE = "select true from rowhooks.feed where lease = $1 for share"
+ANOTHER_LEADS = "another daemon has taken the lead"
 
 _MOVE = """
 update rowhooks.feed
@@ -231,7 +235,7 @@ class PostgresResults:
         # A new leader's take-over waits for us, and after it this finds nothing. Otherwise a STARTED of ours, written
         # after it looked for unfinished runs, would stand in its way for ever.
         if not await self._connection.fetchval(_FENCE, self._lease):
-            raise LeadershipLost("another daemon has taken the lead")
+            raise LeadershipLost(ANOTHER_LEADS)
 
     async def _move(self, position: Position) -> None:
         await self._connection.execute(

@@ -18,13 +18,22 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
-from rowhooks.domain.errors import TimeLimitExceeded
+from rowhooks.domain.errors import LeadershipLost, TimeLimitExceeded
 from rowhooks.domain.hook import Hook
 from rowhooks.domain.run import Outcome, Run
 from rowhooks.pipeline.ports import AlreadyRecorded
-from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, sync_engine
+from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, is_unreachable, sync_engine
 from rowhooks.postgres.objects import RowObject
-from rowhooks.postgres.results import RECORD_ENTRY, RECORD_ONE, entry_row, result_row, storable
+from rowhooks.postgres.results import (
+    ANOTHER_LEADS,
+    FENCE_ONE,
+    LEADS,
+    RECORD_ENTRY,
+    RECORD_ONE,
+    entry_row,
+    result_row,
+    storable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -89,13 +98,20 @@ class ReceiverSession(Session):
 
         Raises:
             AlreadyRecorded: the run stands on record; nothing of this transaction remains.
+            LeadershipLost: another daemon leads; nothing of this transaction remains.
         """
         self.flush()
         connection = self.connection()
+        # A new leader has looked for unfinished runs already: one recorded after that would be nobody's.
+        if outcome.finished_at is None and connection.exec_driver_sql(FENCE_ONE, (lease,)).first() is None:
+            self.end()
+            raise LeadershipLost(ANOTHER_LEADS)
         statement = RECORD_ONE[outcome.run.asked_for]
         if connection.exec_driver_sql(statement, result_row(outcome, lease)).first() is None:
+            # Where another leader has the run, the later ones of its lane are that leader's too.
+            is_ours = connection.exec_driver_sql(LEADS, (lease,)).first() is not None
             self.end()
-            raise AlreadyRecorded
+            raise AlreadyRecorded if is_ours else LeadershipLost(ANOTHER_LEADS)
         if outcome.entries:
             rows = [entry_row(outcome.run.id, entry) for entry in outcome.entries]
             connection.exec_driver_sql(RECORD_ENTRY, rows)
@@ -340,6 +356,10 @@ class Workspaces:
     def is_transient(self, error: BaseException) -> bool:
         """Say whether an error may pass by itself: serialization failure, deadlock, lost connection."""
         return is_transient(error)
+
+    def is_unreachable(self, error: BaseException) -> bool:
+        """Say whether no connection could be opened, for which the run need not answer at all."""
+        return isinstance(error, DBAPIError) and is_unreachable(error.orig)
 
 
 def is_transient(error: BaseException) -> bool:

@@ -84,3 +84,7 @@ class RehearsalWorkspaces:
     def is_transient(self, error: BaseException) -> bool:
         """Say whether an error may pass by itself; nothing does once the transaction is lost."""
         return self._transaction.connected and is_transient(error)
+
+    def is_unreachable(self, error: BaseException) -> bool:
+        """Say whether no connection could be opened: here there is one from the beginning."""
+        return False

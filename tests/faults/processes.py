@@ -1,0 +1,81 @@
+"""`rowhooks run` as a child process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import PATIENCE
+
+
+class Process:
+    """A daemon in a process of its own; what it says is kept in a file.
+
+    Args:
+        dsn: where it works.
+        directory: its working directory.
+        receivers: the file with its receivers.
+        settings: more settings, by the names of their environment variables.
+    """
+
+    def __init__(self, dsn: str, directory: Path, receivers: str, settings: Mapping[str, str] | None = None) -> None:
+        self.directory = directory
+        self.log = directory / f"daemon-{time.monotonic_ns()}.log"
+        with self.log.open("w") as log:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "rowhooks", "run", "--receivers", receivers, "--dsn", dsn],
+                cwd=directory,
+                env={
+                    **os.environ,
+                    "OUTSIDE": str(directory / "outside"),
+                    "ROWHOOKS_GRACE_PERIOD": "2",
+                    **(settings or {}),
+                },
+                stderr=log,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._child.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._child.poll() is not None
+
+    def says(self, what: str) -> bool:
+        """Say whether its log has this in it."""
+        return what in self.log.read_text()
+
+    def wait_for(self, what: str) -> None:
+        """Wait until its log has this in it."""
+        wait(lambda: self.says(what) or self.ended)
+        assert self.says(what), self.log.read_text()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._child.send_signal(number)
+
+    def ends(self) -> int:
+        """Wait until it has ended; return its exit code."""
+        return self._child.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """End it by SIGKILL, also where it is stopped."""
+        self._child.kill()
+        self._child.wait()
+
+
+def wait(condition: Callable[[], Any], patience: float = PATIENCE) -> None:
+    """Wait until a condition is true."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, f"{condition} did not become true within {patience} s"
+        time.sleep(0.01)

@@ -97,6 +97,7 @@ async def try_to_lead(connection: asyncpg.Connection[Any], *, pooled: bool) -> b
         await transaction.start()
         await connection.execute(_NO_TIME_LIMITS)
         if await connection.fetchval(_LOCK_IN_TRANSACTION):
+            await probe(connection, None)
             return True
         await transaction.rollback()
         return False
@@ -158,14 +159,15 @@ async def end_when_idle(connection: asyncpg.Connection[Any], patience: float) ->
         )
 
 
-async def probe(connection: asyncpg.Connection[Any], patience: float) -> None:
+async def probe(connection: asyncpg.Connection[Any], patience: float | None) -> None:
     """Make a round trip on a connection: a peer that died silently is noticed.
 
     Raises:
         ConnectionFailed: no answer within `patience` seconds.
     """
     with translated():
-        await connection.fetchval("select 1", timeout=patience)
+        # Not fetchval(), whose portal would keep a snapshot where the connection sits in a transaction.
+        await connection.execute("select 1", timeout=patience)
 
 
 async def extend_log(connection: asyncpg.Connection[Any]) -> None:

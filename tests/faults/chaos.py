@@ -184,7 +184,9 @@ class Chaos:
         """Ask a daemon to end, whatever goes on."""
         process = self._any_daemon()
         process.send(signal.SIGTERM)
-        assert process.ends() == 0, process.log.read_text()[-5000:]
+        code, log = process.ends(), process.log.read_text()
+        # One that has not even begun ends as the system has it.
+        assert code == 0 or (code == -signal.SIGTERM and not log), log[-5000:]
         self._stage.leave(process)
 
     def cut_some(self) -> None:

@@ -47,6 +47,10 @@ class Link:
         self._cut_at_answer: Trap | None = None
         self.silent = False
 
+    def has_said(self, text: bytes) -> bool:
+        """Say whether the client has prepared a statement with this in it."""
+        return any(text in statement for statement in self._statements.values())
+
     async def run(self) -> None:
         """Carry bytes until one side ends."""
         tasks = [asyncio.create_task(self._upwards()), asyncio.create_task(self._downwards())]

@@ -153,9 +153,7 @@ async def _one_change_more(db: Connection, dsn: str) -> None:
         await settled(db)
 
 
-async def test_the_leader_lock_behind_a_pooler_holds_up_no_vacuum(
-    db: Connection, daemon_dsn: str, device: str
-) -> None:
+async def test_the_leader_lock_behind_a_pooler_holds_up_no_vacuum(db: Connection, daemon_dsn: str, device: str) -> None:
     add_hook(db, Witness, device)
     with pgbouncer(daemon_dsn) as through:
         async with running_daemon(through, Witness):

@@ -196,7 +196,7 @@ async def connect(target: Target, *, patience: float | None = None) -> asyncpg.C
     try:
         opened = await asyncpg.connect(**target.asyncpg_arguments(), command_timeout=patience)
     except ASYNCPG_ERRORS as error:
-        raise ConnectionFailed(f"cannot connect to {target.label}: {error or type(error).__name__}") from error
+        raise ConnectionFailed(f"cannot connect to {target.label}: {str(error) or type(error).__name__}") from error
     _notice_silence(opened)
     return opened
 

@@ -38,7 +38,7 @@ def translated() -> Iterator[None]:
     except asyncpg.exceptions._base.DataError as error:  # noqa: SLF001  (the one that is raised before sending)
         raise DatabaseError(f"a value cannot be sent: {error}") from error
     except LOST_CONNECTION as error:
-        raise ConnectionFailed(f"the connection was lost: {error or type(error).__name__}") from error
+        raise ConnectionFailed(f"the connection was lost: {str(error) or type(error).__name__}") from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise PermissionDenied(str(error), hint="grant the daemon's role to the daemon's login") from error
     except asyncpg.PostgresError as error:

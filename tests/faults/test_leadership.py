@@ -1,0 +1,166 @@
+"""A leader that is no longer one, or whose connections are dead without knowing it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import psycopg
+import pytest
+import sqlalchemy
+from psycopg.conninfo import make_conninfo
+
+from rowhooks import JobHookReceiver, ObjectChange, lead
+from rowhooks.postgres.connect import DIRECT, Target, connected, sync_engine
+from tests.conftest import add_hook, eventually, running_daemon, settled
+from tests.faults.proxy import Proxy
+
+Connection = psycopg.Connection[Any]
+
+
+class Held(JobHookReceiver):
+    """Writes, and waits for the test before it ends."""
+
+    begun: ClassVar[list[tuple[int, int]]] = []
+    release: ClassVar[asyncio.Event]
+
+    class Meta:
+        max_retries = 3
+        autoretry_for = (ValueError,)
+        retry_backoff = 0
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        self.begun.append((change.id, self.job_result.attempt))
+        await self.session.execute(sqlalchemy.text("insert into effect values (:id)"), {"id": change.id})
+        await self.release.wait()
+        if change.change_context == "fail once" and self.job_result.attempt == 1:
+            raise ValueError(change.id)
+
+    async def on_retry(self, exc: Any, task_id: Any, args: Any, kwargs: Any, einfo: Any) -> None:
+        await self.session.execute(sqlalchemy.text("insert into effect values (-1)"))
+
+
+class Quick(JobHookReceiver):
+    """Writes."""
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        self.session.execute(sqlalchemy.text("insert into effect values (:id)"), {"id": change.id})
+
+
+@pytest.fixture(autouse=True)
+def effects(db: Connection, device: str) -> None:
+    Held.begun.clear()
+    Held.release = asyncio.Event()
+    db.execute("create table effect (change_id bigint)")
+    db.execute("grant select, insert on effect to rowhooks_daemon")
+
+
+def found(db: Connection) -> list[int]:
+    return [row[0] for row in db.execute("select change_id from effect order by ctid").fetchall()]
+
+
+def another_takes_over(db: Connection) -> None:
+    """What a new leader does, as the one that has been stopped finds it when it goes on."""
+    db.execute("update rowhooks.feed set lease = gen_random_uuid()")
+    db.execute("update rowhooks.job_result set lease = f.lease from rowhooks.feed as f where finished_at is null")
+
+
+async def test_a_zombie_does_not_go_on_to_the_next_run_of_a_row_whose_last_one_another_leader_has(
+    db: Connection, daemon_dsn: str, device: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_hook(db, Held, device)
+    async with running_daemon(daemon_dsn, Held):
+        db.execute("insert into dcim.device values (1, 'sw', null)")
+        db.execute("update dcim.device set serial = 'x'")
+        started = "select 1 from rowhooks.job_result having array_agg(status order by id) = '{STARTED,PENDING}'"
+        await eventually(lambda: db.execute(started).fetchone())
+        another_takes_over(db)
+        Held.release.set()
+        await eventually(lambda: "another daemon has taken the lead" in caplog.text)
+        # The lock is free, and it leads again: what it wrote as a zombie is not there, and nothing was left out.
+        await settled(db)
+    assert Held.begun == [(1, 1), (1, 2), (2, 1)]
+    assert found(db) == [1, 2]
+
+
+async def test_a_zombie_records_no_retry_that_nobody_would_look_after(
+    db: Connection, daemon_dsn: str, device: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its run is not on record yet, so that the unique row of a result does not stop it."""
+    add_hook(db, Held, device)
+    async with running_daemon(daemon_dsn, Held):
+        db.execute("set rowhooks.context = 'fail once'")
+        db.execute("insert into dcim.device values (1, 'sw', null)")
+        await eventually(lambda: Held.begun)
+        another_takes_over(db)
+        Held.release.set()
+        await eventually(lambda: "another daemon has taken the lead" in caplog.text)
+        await settled(db)
+    assert db.execute("select status from rowhooks.job_result").fetchall() == [("SUCCESS",)]
+    # What on_retry wrote in the zombie's transaction went with it; the second time it is on record.
+    assert found(db) == [-1, 1]
+
+
+@pytest.fixture
+def proxy(server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    monkeypatch.setattr(lead, "RECORD_PATIENCE", 1.0)
+    monkeypatch.setattr(lead, "FEED_PATIENCE", 1.0)
+    with Proxy(f"{server.host}/.s.PGSQL.{server.port}") as proxy:
+        yield proxy
+
+
+def through(proxy: Proxy, dsn: str) -> str:
+    return make_conninfo(dsn, host="127.0.0.1", port=proxy.port)
+
+
+@pytest.mark.parametrize("statement", [b"for share", b"pg_current_snapshot"])
+async def test_a_connection_that_has_died_silently_is_noticed_and_nothing_is_lost(
+    db: Connection, daemon_dsn: str, device: str, proxy: Proxy, statement: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The recorder's and the feed's (the probe of the listening one is another test's): nobody answers any more."""
+    add_hook(db, Quick, device)
+    async with running_daemon(through(proxy, daemon_dsn), Quick, poll_interval=0.5, batch_size=1):
+        for number in range(3):
+            db.execute("insert into dcim.device values (%s, 'sw', null)", (number,))
+        await settled(db)
+        proxy.silence(lambda links: [link for link in links if link.has_said(statement)])
+        for number in range(3, 6):
+            db.execute("insert into dcim.device values (%s, 'sw', null)", (number,))
+        await eventually(lambda: "TimeoutError" in caplog.text)
+        await settled(db)
+    assert sorted(found(db)) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_both_ends_of_the_daemons_connections_notice_a_peer_that_has_gone(daemon_dsn: str, proxy: Proxy) -> None:
+    asked = "select current_setting('tcp_user_timeout'), current_setting('tcp_keepalives_idle')"
+    target = Target(through(proxy, daemon_dsn), route=DIRECT)
+    async with connected(target) as connection:
+        end = connection._transport.get_extra_info("socket")
+        assert end.getsockopt(6, 18) == 20_000  # TCP_USER_TIMEOUT, in milliseconds
+        # The session was asked for it; on a Unix socket, which this server sees, it reads as zero.
+        sources = await connection.fetch(
+            "select name, source from pg_settings where name like 'tcp_%' and source = 'client' order by 1"
+        )
+    assert [row[0] for row in sources] == [
+        "tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout",
+    ]  # fmt: skip
+    engine = sync_engine(target, 1)
+    with engine.connect() as opened:
+        assert opened.exec_driver_sql(asked).one() == ("0", "0")
+        assert opened.connection.driver_connection.info.get_parameters()["tcp_user_timeout"] == "20000"
+    engine.dispose()
+
+
+async def test_a_leader_is_ready_only_while_it_leads(db: Connection, daemon_dsn: str, device: str) -> None:
+    add_hook(db, Quick, device)
+    async with running_daemon(daemon_dsn, Quick) as daemon:
+        with psycopg.connect(db.info.dsn, autocommit=True) as blocker:
+            blocker.execute(
+                "select pg_terminate_backend(l.pid), pg_advisory_lock(hashtextextended('rowhooks.leader', 0))"
+                " from pg_locks as l where l.locktype = 'advisory' and l.granted"
+                " and l.database = (select oid from pg_database where datname = current_database())"
+            )
+            await eventually(lambda: not daemon.ready.is_set())
+        await eventually(daemon.ready.is_set)

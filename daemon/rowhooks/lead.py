@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost, ReceiverError
+from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost
 from rowhooks.domain.hook import Configuration
-from rowhooks.domain.run import Run, now
+from rowhooks.domain.run import Run
+from rowhooks.onrecord import OnRecord
 from rowhooks.pipeline.listener import Bell
 from rowhooks.pipeline.matcher import Matcher
-from rowhooks.pipeline.outcomes import failed
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.reader import Part, Reader
 from rowhooks.pipeline.recorder import Recorder
@@ -30,7 +30,7 @@ from rowhooks.postgres.pooling import recognised
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.postgres.schema import check_schema
 from rowhooks.postgres.sessions import MOST_ABANDONED, Workspaces
-from rowhooks.postgres.unfinished import TakenUp, Unfinished
+from rowhooks.postgres.unfinished import Unfinished
 from rowhooks.postgres.values import RowDecoder
 from rowhooks.receivers.registry import Catalog
 from rowhooks.settings import Settings
@@ -165,13 +165,17 @@ class Lead:
         self._results = PostgresResults(record_connection, self._lease)
         self._progress = Progress(self._leadership.position)
         self._recorder = Recorder(self._results, self._progress)
+        self._on_record = OnRecord(self._unfinished, self._recorder, lambda: self._configuration)
         # A pool of its own: receivers that hold all of theirs must not keep other runs from being started.
         loader = PostgresObjects(self._target, self._catalog.permissions)
         stack.push_async_callback(loader.close)
         self._runner = Runner(self._catalog, workspaces, threads, lambda run: self._scheduler.reload(run), self._clean)
+        unfinished = Unfinished(record_connection, self._feed, self._lease, self._leadership.installation)
+        fetch = OnRecord(unfinished, self._recorder, lambda: self._configuration).fetch
         self._scheduler = Scheduler(
-            self._runner, self._recorder, loader, loader, self._catalog, tasks=settings.tasks, threads=settings.threads
-        )
+            self._runner, self._recorder, loader, loader, self._catalog, fetch,
+            tasks=settings.tasks, threads=settings.threads,
+        )  # fmt: skip
         self._reader = Reader(self._feed, self._leadership.position, settings.batch_size, self._configure)
 
         disabled = await self._configurations.sync_jobs(
@@ -184,7 +188,7 @@ class Lead:
         self._configuration = Configuration(0, {}, (), ())
         self._matcher = Matcher(self._configuration)
         await self._configure(-1)
-        await self._adopt()
+        await self._on_record.adopt(self._scheduler, settings.batch_size)
 
     async def _work(self, control: Any) -> int:
         settings = self._settings
@@ -198,6 +202,7 @@ class Lead:
             self._recorder.run(),
             self._scheduler.dispatch(),
             self._scheduler.sweep(),
+            self._scheduler.refill(),
             self._scheduler.watch_revocations(),
             self._watch(control),
             _forever(EXTEND_INTERVAL, self._upkeep.extend_log),
@@ -329,12 +334,6 @@ class Lead:
                 logger.warning("%s", problem)
         self._undeclared = problems
 
-    async def _adopt(self) -> None:
-        adopted = await self._unfinished.adopt(self._configuration)
-        await self._submit_taken_up(adopted)
-        if adopted:
-            logger.info("%d unfinished runs of an earlier leader were taken over", len(adopted))
-
     async def _take_up_asked_for(self) -> bool:
         """Take up what was asked for by hand; say whether more may wait."""
         # They are on record, and need no place in memory before their turn.
@@ -342,24 +341,7 @@ class Lead:
             return False
         # A button may have been made and pressed since the last look.
         await self._configure((await self._feed.look())[1])
-        taken_up = await self._unfinished.claim(self._configuration, self._settings.batch_size)
-        await self._submit_taken_up(taken_up)
-        return bool(taken_up)
-
-    async def _submit_taken_up(self, taken_up: list[TakenUp]) -> None:
-        lost = [one.result_id for one in taken_up if one.run is None]
-        if lost:
-            logger.warning("%d runs cannot be run any more: their hook, button or change is gone", len(lost))
-            await self._unfinished.revoke(lost)
-        for one in taken_up:
-            if one.run is None:
-                continue
-            job = one.run.job
-            if one.run.asked_for and not (job.enabled and job.installed):
-                problem = ReceiverError(f"job {job.class_path} is {'disabled' if job.installed else 'not installed'}")
-                self._recorder.submit(failed(one.run, now(), problem), None)
-            else:
-                self._scheduler.submit(one.run, None, due=one.due)
+        return await self._on_record.claim(self._scheduler, self._settings.batch_size)
 
     async def _watch(self, control: Any) -> None:
         """Notice that the connection with the leader lock has ended, also when its peer died silently."""

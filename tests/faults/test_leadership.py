@@ -103,6 +103,54 @@ async def test_a_zombie_records_no_retry_that_nobody_would_look_after(
     assert found(db) == [-1, 1]
 
 
+async def test_a_run_that_a_former_leader_is_just_committing_is_waited_for_and_run_first_if_that_fails(
+    db: Connection, dsn: str, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Quick, device)
+    db.execute("insert into dcim.device values (1, 'sw', null)")
+    db.execute("update dcim.device set serial = 'x'")
+    db.execute(
+        "insert into rowhooks.job_result (object_change_id, job_hook_id, job_id, class_path, status, lease)"
+        " select 1, h.id, h.job_id, 'x', 'STARTED', gen_random_uuid() from rowhooks.job_hook as h"
+    )
+    with psycopg.connect(dsn) as zombie:
+        zombie.execute("update rowhooks.job_result set status = 'SUCCESS', finished_at = now()")
+        task = asyncio.create_task(_until_settled(db, daemon_dsn))
+        waiting = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%for update%'"
+        await eventually(lambda: db.execute(waiting).fetchone() or task.done())
+        zombie.rollback()
+    await task
+    assert found(db) == [1, 2]
+
+
+async def _until_settled(db: Connection, dsn: str) -> None:
+    async with running_daemon(dsn, Quick):
+        await settled(db)
+
+
+async def test_what_a_former_leader_records_while_it_loses_the_lead_is_not_run_again(
+    db: Connection, dsn: str, daemon_dsn: str, device: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    add_hook(db, Quick, device)
+    db.execute("insert into dcim.device values (1, 'sw', null)")
+    with psycopg.connect(dsn) as former:
+        former.execute("select from rowhooks.feed for share")
+        former.execute(
+            "insert into rowhooks.job_result (object_change_id, job_hook_id, job_id, class_path, status, lease,"
+            " finished_at) select 1, h.id, h.job_id, 'x', 'SUCCESS', gen_random_uuid(), now() from rowhooks.job_hook h"
+        )
+        task = asyncio.create_task(_until_settled(db, daemon_dsn))
+        waiting = (
+            "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%update rowhooks.feed%'"
+        )
+        await eventually(lambda: db.execute(waiting).fetchone())
+        former.commit()
+    await task
+    assert found(db) == []
+    assert "on record already" not in caplog.text
+
+
 @pytest.fixture
 def proxy(server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     monkeypatch.setattr(lead, "RECORD_PATIENCE", 1.0)

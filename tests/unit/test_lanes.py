@@ -9,7 +9,7 @@ import pytest
 
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import now
-from rowhooks.pipeline.lanes import Lanes, Ticket
+from rowhooks.pipeline.lanes import LONGEST_LANE, REFILL_BELOW, Lanes, Ticket
 from tests.unit.make import change, hook, job, run
 
 UNORDERED = JobOptions(ordered=False)
@@ -27,7 +27,11 @@ class Started(list[int]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lanes = Lanes(lambda ready: self.append(ready.run.id))
+        self.hungry = 0
+        self.lanes = Lanes(lambda ready: self.append(ready.run.id), self.ask)
+
+    def ask(self) -> None:
+        self.hungry += 1
 
 
 @pytest.fixture
@@ -130,3 +134,66 @@ def test_nothing_becomes_ready_after_closing(started: Started) -> None:
     started.lanes.leave(one)
     assert started == [1]
     assert len(started.lanes) == 0
+
+
+def test_a_long_lane_is_refilled_from_its_shelf_behind_its_followers(started: Started) -> None:
+    lanes = started.lanes
+    add(started, *(ticket(n) for n in range(1, LONGEST_LANE + 2)))
+    lane = ticket(1).lane
+    assert lanes.is_long(lane)
+    for number in range(LONGEST_LANE + 2, LONGEST_LANE + 5):
+        lanes.shelve(lane, number)
+    assert len(lanes) == LONGEST_LANE + 1
+    for number in range(1, LONGEST_LANE - REFILL_BELOW + 2):
+        assert started.hungry == 0
+        lanes.leave(ticket_of(lanes, number))
+    assert started.hungry == 1
+    assert lanes.unshelve(1000) == {lane: [LONGEST_LANE + 2, LONGEST_LANE + 3, LONGEST_LANE + 4]}
+    # What comes meanwhile must not overtake what is being fetched.
+    assert lanes.is_long(lane)
+    lanes.shelve(lane, LONGEST_LANE + 5)
+    lanes.refill(lane, [ticket(LONGEST_LANE + 2), ticket(LONGEST_LANE + 4)])
+    assert lanes.unshelve(1000) == {}
+    for _ in range(2):
+        lanes.leave(ticket_of(lanes, started[-1]))
+    assert lanes.unshelve(1000) == {lane: [LONGEST_LANE + 5]}
+    lanes.refill(lane, [])
+    assert not lanes.is_long(lane)
+    add(started, ticket(LONGEST_LANE + 6))
+    while len(lanes):
+        lanes.leave(ticket_of(lanes, started[-1]))
+    assert started == [*range(1, LONGEST_LANE + 3), LONGEST_LANE + 4, LONGEST_LANE + 6]
+
+
+def test_a_lane_that_has_run_dry_goes_on_with_what_was_on_its_shelf(started: Started) -> None:
+    lanes = started.lanes
+    add(started, *(ticket(n) for n in range(1, LONGEST_LANE + 2)))
+    lane = ticket(1).lane
+    lanes.shelve(lane, LONGEST_LANE + 2)
+    while len(lanes):
+        lanes.leave(ticket_of(lanes, started[-1]))
+    assert lanes.unshelve(1000) == {lane: [LONGEST_LANE + 2]}
+    lanes.refill(lane, [ticket(LONGEST_LANE + 2)])
+    assert started[-1] == LONGEST_LANE + 2
+    lanes.leave(ticket_of(lanes, LONGEST_LANE + 2))
+    # The lane is forgotten.
+    assert not lanes.is_long(lane)
+    add(started, ticket(LONGEST_LANE + 3))
+    assert started[-1] == LONGEST_LANE + 3
+
+
+def test_a_dry_lane_of_which_everything_was_revoked_is_forgotten(started: Started) -> None:
+    lanes = started.lanes
+    add(started, *(ticket(n) for n in range(1, LONGEST_LANE + 2)))
+    lane = ticket(1).lane
+    lanes.shelve(lane, LONGEST_LANE + 2)
+    while len(lanes):
+        lanes.leave(ticket_of(lanes, started[-1]))
+    lanes.unshelve(1000)
+    lanes.refill(lane, [])
+    add(started, ticket(LONGEST_LANE + 3))
+    assert started[-1] == LONGEST_LANE + 3
+
+
+def ticket_of(lanes: Lanes, number: int) -> Ticket:
+    return next(one for one in lanes if one.run.id == number)

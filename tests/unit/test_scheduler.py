@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, PENDING, STARTED, SUCCESS, LogEntry, Outcome, Run
 from rowhooks.pipeline import scheduler as module
+from rowhooks.pipeline.lanes import LONGEST_LANE
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.runner import Runner
@@ -54,6 +56,7 @@ class World:
         self.written: list[tuple[int, str]] = []
         self.begun: list[int] = []
         self.called: list[int] = []
+        self.fetched: list[list[int]] = []
         self.revoked_ids: set[int] = set()
         self.users: list[str] | None = None
         self.loading: dict[int, asyncio.Event] = {}
@@ -63,7 +66,7 @@ class World:
         self.recorder = Recorder(self, self.progress)
         threads = ThreadPoolExecutor(1)
         self.runner = Runner(self, self, threads, self.reload)
-        self.scheduler = Scheduler(self.runner, self.recorder, self, self, self, tasks=100, threads=10)
+        self.scheduler = Scheduler(self.runner, self.recorder, self, self, self, self.fetch, tasks=100, threads=10)
         self.scheduler.tables = {
             n: TrackedTable(n, f"dcim.t{n}", f"dcim.t{n}", n, (("id", 23),), (("id", "id", "integer"),)) for n in (1, 2)
         }
@@ -80,6 +83,12 @@ class World:
 
     async def revoked(self, run_ids: Collection[int]) -> set[int]:
         return set(run_ids) & self.revoked_ids
+
+    async def fetch(self, result_ids: Sequence[int]) -> list[tuple[Run, datetime | None]]:
+        # What is fetched is on record by then.
+        assert set(result_ids) <= {id_ for id_, _ in self.written}
+        self.fetched.append(list(result_ids))
+        return [(self.run(id_), None) for id_ in result_ids if id_ not in self.revoked_ids]
 
     # ObjectLoader and UserResolver
     async def load(self, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
@@ -113,9 +122,12 @@ class World:
     async def reload(self, run: Run) -> Any:
         return "row"
 
+    @staticmethod
+    def run(id_: int, row: int = 1, table: int = 1) -> Run:
+        return run(id_, cause=change(id_, table_id=table, object_id_json=f'{{"id": {row}}}'))
+
     def submit(self, id_: int, row: int = 1, table: int = 1) -> None:
-        one = run(id_, cause=change(id_, table_id=table, object_id_json=f'{{"id": {row}}}'))
-        self.scheduler.submit(one, self.progress.add(START.past(id_), 1))
+        self.scheduler.submit(self.run(id_, row, table), self.progress.add(START.past(id_), 1))
 
 
 @pytest.fixture
@@ -128,7 +140,8 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     tasks = [
         asyncio.create_task(work)
         for work in (
-            made.scheduler.dispatch(), made.scheduler.sweep(), made.scheduler.watch_revocations(), made.recorder.run(),
+            made.scheduler.dispatch(), made.scheduler.sweep(), made.scheduler.refill(),
+            made.scheduler.watch_revocations(), made.recorder.run(),
         )
     ]  # fmt: skip
     yield made
@@ -179,7 +192,8 @@ async def test_a_run_on_record_that_was_revoked_meanwhile_is_not_started_and_let
     go_on.set()
     await eventually(lambda: (3, SUCCESS) in world.written)
     assert world.called == [1, 3]
-    assert world.begun == [2, 3]
+    # The first one may have been put on record too before it began.
+    assert world.begun[-2:] == [2, 3]
 
 
 async def test_a_run_that_goes_on_is_on_record_as_started_before_it_ends(world: World) -> None:
@@ -200,3 +214,36 @@ async def test_a_permission_backend_that_answers_for_too_few_runs_fails_them_and
     world.submit(2)
     await eventually(lambda: (2, SUCCESS) in world.written)
     assert world.called == [2]
+
+
+async def test_what_comes_behind_a_long_lane_waits_on_record_and_runs_in_order(world: World) -> None:
+    go_on = asyncio.Event()
+    world.receive = lambda run: go_on.wait() if run.id == 1 else asyncio.sleep(0)
+    count = 3 * LONGEST_LANE
+    for number in range(1, count + 1):
+        world.submit(number)
+    world.submit(count + 1, row=2)
+    await eventually(lambda: (count + 1, SUCCESS) in world.written)
+    await eventually(lambda: world.progress.open_changes == 0)
+    # They have no place in memory, and the position is behind them.
+    assert world.scheduler.waiting <= LONGEST_LANE
+    world.revoked_ids = {count - 1}
+    go_on.set()
+    await eventually(lambda: (count, SUCCESS) in world.written)
+    assert world.called == [1, count + 1, *range(2, count - 1), count]
+    assert max(map(len, world.fetched)) <= LONGEST_LANE
+    assert world.scheduler.waiting == 0
+
+
+async def test_a_lane_that_was_long_takes_new_runs_in_their_order(world: World) -> None:
+    go_on = asyncio.Event()
+    world.receive = lambda run: go_on.wait() if run.id == 1 else asyncio.sleep(0)
+    for number in range(1, LONGEST_LANE + 100):
+        world.submit(number)
+    go_on.set()
+    for number in range(LONGEST_LANE + 100, LONGEST_LANE + 300):
+        world.submit(number)
+        await asyncio.sleep(0)
+    last = LONGEST_LANE + 299
+    await eventually(lambda: (last, SUCCESS) in world.written)
+    assert world.called == list(range(1, last + 1))

@@ -16,6 +16,11 @@ from rowhooks.pipeline.runner import Execution
 
 Lane = tuple[Any, ...]
 
+LONGEST_LANE = 200
+"""Runs that wait in memory behind one another; what comes after them waits in the table alone, by its id."""
+REFILL_BELOW = 50
+"""When so few are left in memory, the next ones are fetched."""
+
 
 @dataclass(slots=True, eq=False)
 class Ticket:
@@ -48,20 +53,27 @@ class Ticket:
 class Lanes:
     """Runs one behind another, per lane and, for singletons, per job.
 
-    Heads are first in their lane and do not run yet; followers stand behind a head or a run that goes on.
+    Heads are first in their lane and do not run yet; followers stand behind a head or a run that goes on. Behind the
+    followers of a long lane is its shelf: ids of runs that are on record and not in memory.
 
     Args:
         ready: called with each ticket that may start, now that nothing stands before it.
+        hungry: called when a lane's followers are to be fetched from its shelf.
     """
 
-    def __init__(self, ready: Callable[[Ticket], None]) -> None:
+    def __init__(self, ready: Callable[[Ticket], None], hungry: Callable[[], None]) -> None:
         self._ready = ready
+        self._hungry = hungry
+        self._shelves: dict[Lane, deque[int]] = {}
+        self._short: dict[Lane, None] = {}
+        self._idle: set[Lane] = set()
         self._heads: dict[Ticket, None] = {}
         self._followers: dict[Lane, deque[Ticket]] = {}
         self._turns: dict[int, deque[Ticket]] = {}
         self._closed = False
 
     def __len__(self) -> int:
+        """Return how many wait in memory."""
         return len(self._heads) + sum(map(len, self._followers.values()))
 
     def __iter__(self) -> Iterator[Ticket]:
@@ -83,6 +95,39 @@ class Lanes:
         else:
             followers.append(ticket)
 
+    def is_long(self, lane: Lane) -> bool:
+        """Say whether what comes now must go to the lane's shelf."""
+        return lane in self._shelves or len(self._followers.get(lane, ())) >= LONGEST_LANE
+
+    def shelve(self, lane: Lane, run_id: int) -> None:
+        """Put a run that is on record, or will be before it is asked for, at the end of a long lane."""
+        self._shelves.setdefault(lane, deque()).append(run_id)
+
+    def unshelve(self, limit: int) -> dict[Lane, list[int]]:
+        """Return what is next on the shelves of lanes that are to be refilled, about `limit` ids; see `refill`."""
+        taken: dict[Lane, list[int]] = {}
+        while self._short and limit > 0:
+            lane = next(iter(self._short))
+            del self._short[lane]
+            shelf = self._shelves[lane]
+            taken[lane] = [shelf.popleft() for _ in range(min(len(shelf), LONGEST_LANE - REFILL_BELOW))]
+            limit -= len(taken[lane])
+        return taken
+
+    def refill(self, lane: Lane, tickets: list[Ticket]) -> None:
+        """Put tickets of what was on a lane's shelf behind its followers; those that were revoked are missing."""
+        if self._closed:
+            return
+        # It was a long lane all the time: nothing has been put behind the followers meanwhile.
+        self._followers[lane].extend(tickets)
+        if not self._shelves[lane]:
+            del self._shelves[lane]
+        if lane in self._idle:
+            self._idle.discard(lane)
+            self._next(lane)
+        else:
+            self._ask_for_more(lane)
+
     def begin(self, ticket: Ticket) -> None:
         """Note that a run goes on; its lane stays taken."""
         del self._heads[ticket]
@@ -97,13 +142,13 @@ class Lanes:
         """Take a ticket out that was ready or went on."""
         self._heads.pop(ticket, None)
         self._give_up_turn(ticket)
-        self._next(ticket)
+        self._next(ticket.lane)
 
     def drop(self, ticket: Ticket) -> None:
         """Take a parked ticket out."""
         del self._heads[ticket]
         ticket.due = None
-        self._next(ticket)
+        self._next(ticket.lane)
 
     def close(self) -> None:
         """Forget what waits; nothing becomes ready any more."""
@@ -111,6 +156,9 @@ class Lanes:
         self._heads.clear()
         self._followers.clear()
         self._turns.clear()
+        self._shelves.clear()
+        self._short.clear()
+        self._idle.clear()
 
     def _advance(self, ticket: Ticket) -> None:
         self._heads[ticket] = None
@@ -141,9 +189,17 @@ class Lanes:
         else:
             del self._turns[ticket.run.job.id]
 
-    def _next(self, ticket: Ticket) -> None:
-        followers = self._followers.get(ticket.lane)
+    def _next(self, lane: Lane) -> None:
+        followers = self._followers.get(lane)
         if followers:
             self._advance(followers.popleft())
+        elif lane in self._shelves:
+            self._idle.add(lane)
         else:
-            self._followers.pop(ticket.lane, None)
+            self._followers.pop(lane, None)
+        self._ask_for_more(lane)
+
+    def _ask_for_more(self, lane: Lane) -> None:
+        if self._shelves.get(lane) and len(self._followers[lane]) < REFILL_BELOW and lane not in self._short:
+            self._short[lane] = None
+            self._hungry()

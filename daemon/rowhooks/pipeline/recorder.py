@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, PermissionDenied
 from rowhooks.domain.feed import Position
@@ -24,6 +25,7 @@ POSITION_INTERVAL = 0.5
 """Seconds between writes of a position that moved without results."""
 
 Lines = list[tuple[int, LogEntry]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -77,15 +79,19 @@ class Recorder:
 
     async def begin(self, runs: Sequence[Run]) -> set[int]:
         """Mark runs that are on record as STARTED; return the ids of those that were not revoked meanwhile."""
-        async with self._writing:
-            # That they wait may itself be on its way.
-            await self._flush()
-            return await self._sink.begin(runs)
+        # That they wait may itself be on its way.
+        return await self.undisturbed(lambda: self._sink.begin(runs))
 
     async def revoked(self, run_ids: Collection[int]) -> set[int]:
         """Return which of these runs have been revoked."""
         async with self._writing:
             return await self._sink.revoked(run_ids)
+
+    async def undisturbed(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do some work on the sink's connection, with everything on record that was submitted before."""
+        async with self._writing:
+            await self._flush()
+            return await work()
 
     async def _flush(self) -> None:
         while self._waiting or self._lines or self._progress.position_after([]) != self._stored:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from rowhooks.domain.errors import (
@@ -19,7 +21,8 @@ from rowhooks.domain.errors import (
 )
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.run import PENDING, RETRY, STARTED, Outcome, Run, now
-from rowhooks.pipeline.lanes import Lanes, Ticket
+from rowhooks.pipeline.lanes import Lane, Lanes, Ticket
+from rowhooks.pipeline.outcomes import log_outcome
 from rowhooks.pipeline.ports import ObjectLoader, ReceiverCatalog, UserResolver
 from rowhooks.pipeline.progress import Step
 from rowhooks.pipeline.recorder import Recorder
@@ -30,6 +33,8 @@ logger = logging.getLogger(__name__)
 STARTED_AFTER = 1.0
 """Seconds after which a run that still goes on is recorded as STARTED, so that it holds the position back no longer."""
 SWEEP_INTERVAL = 0.25
+FETCHED_AT_ONCE = 1000
+"""Runs fetched from the table in one query."""
 REVOCATION_INTERVAL = 1.0
 """Seconds between looks for long runs that somebody has revoked."""
 
@@ -43,6 +48,8 @@ class Scheduler:
         loader: loads the rows of all runs that start together, one query a table.
         users: says whom runs are for.
         receivers: tells plain from asynchronous receivers, and how each is to be run.
+        fetch: returns runs that wait in the table, by their ids and in this order, each with the time it is due; those
+            that are not to be run any more are missing.
         tasks: how many asynchronous receivers run at once.
         threads: how many plain receivers run at once.
     """
@@ -54,6 +61,7 @@ class Scheduler:
         loader: ObjectLoader,
         users: UserResolver,
         receivers: ReceiverCatalog,
+        fetch: Callable[[Sequence[int]], Awaitable[list[tuple[Run, datetime | None]]]],
         *,
         tasks: int,
         threads: int,
@@ -63,9 +71,11 @@ class Scheduler:
         self._loader = loader
         self._users = users
         self._receivers = receivers
+        self._fetch = fetch
         self._free = {True: tasks, False: threads}
         self._ready: dict[bool, deque[Ticket]] = {True: deque(), False: deque()}
-        self._lanes = Lanes(self._make_ready)
+        self._are_short = asyncio.Event()
+        self._lanes = Lanes(self._make_ready, self._are_short.set)
         self._loading: dict[int, deque[Ticket]] = {}
         self._loaders: set[asyncio.Task[None]] = set()
         self._running: dict[asyncio.Task[Outcome], Ticket] = {}
@@ -77,7 +87,7 @@ class Scheduler:
 
     @property
     def waiting(self) -> int:
-        """How many runs wait: for their lane, their retry, a free place, their row."""
+        """How many runs wait in memory: for their lane, their retry, a free place, their row."""
         return len(self._lanes)
 
     @property
@@ -95,11 +105,40 @@ class Scheduler:
         """
         if self._closing:
             return
+        ticket = self._ticket(run, step, due)
+        if not self._lanes.is_long(ticket.lane):
+            self._lanes.add(ticket)
+            return
+        if step is not None:
+            self._recorder.submit(Outcome(ticket.run, PENDING, None), step)
+        self._lanes.shelve(ticket.lane, run.id)
+
+    def shelve(self, lane: Lane, run_id: int) -> bool:
+        """Take a run that is on record, by its id alone; False where its lane is too short for that."""
+        if not self._lanes.is_long(lane):
+            return False
+        self._lanes.shelve(lane, run_id)
+        return True
+
+    def _ticket(self, run: Run, step: Step | None, due: datetime | None) -> Ticket:
         options = self._receivers.options(run.job.class_path)
         if options.has_sensitive_variables:
             run = replace(run, sensitive=True)
         asynchronous = self._receivers.is_asynchronous(run.job.class_path)
-        self._lanes.add(Ticket(run, step, options, asynchronous, on_record=step is None, due=due))
+        return Ticket(run, step, options, asynchronous, on_record=step is None, due=due)
+
+    async def refill(self) -> None:
+        """Fetch what long lanes need next, for ever."""
+        while True:
+            await self._are_short.wait()
+            self._are_short.clear()
+            while taken := self._lanes.unshelve(FETCHED_AT_ONCE):
+                # They are on record by then, and the recorder's connection is nobody else's.
+                fetch = partial(self._fetch, [id_ for ids in taken.values() for id_ in ids])
+                found = await self._recorder.undisturbed(fetch)
+                tickets = {run.id: self._ticket(run, None, due) for run, due in found}
+                for lane, ids in taken.items():
+                    self._lanes.refill(lane, [tickets[id_] for id_ in ids if id_ in tickets])
 
     async def dispatch(self) -> None:
         """Start what is ready, for ever."""
@@ -310,7 +349,7 @@ class Scheduler:
             # Its status is on record already.
             outcome = replace(outcome, recorded=True)
         else:
-            self._log(outcome)
+            log_outcome(outcome)
         self._recorder.submit(outcome, ticket.step)
         self._leave(ticket)
 
@@ -329,7 +368,7 @@ class Scheduler:
             self._wake.set()
             return
         outcome = task.result()
-        self._log(outcome)
+        log_outcome(outcome)
         self._recorder.submit(outcome, ticket.step)
         ticket.step = None
         if outcome.status == RETRY:
@@ -351,18 +390,6 @@ class Scheduler:
     def _free_place(self, ticket: Ticket) -> None:
         self._free[ticket.asynchronous] += 1
         self._wake.set()
-
-    @staticmethod
-    def _log(outcome: Outcome) -> None:
-        run, fields = outcome.run, outcome.run.log_fields()
-        if outcome.exception_type is None:
-            logger.debug("run %d of %s: %s", run.id, run.job.class_path, outcome.status, extra=fields)
-        else:
-            level = logging.WARNING if outcome.status == RETRY else logging.ERROR
-            logger.log(
-                level, "run %d of %s: %s: %s: %s", run.id, run.job.class_path, outcome.status,
-                outcome.exception_type, outcome.exception_message, extra=fields,
-            )  # fmt: skip
 
 
 def _is_late(ticket: Ticket, moment: datetime) -> bool:

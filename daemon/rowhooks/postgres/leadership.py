@@ -54,8 +54,12 @@ set lease = $1, leader = $2, leader_since = now()
 returning
   f.snapshot::text, f.target::text, f.after_id, f.floor_id, f.newest_id,
   f.system_identifier = (pg_control_system()).system_identifier,
-  (select i.id from rowhooks.installation as i),
-  (select max(r.object_change_id) from rowhooks.job_result as r where r.origin = 'change' and r.original_id is null)
+  (select i.id from rowhooks.installation as i)
+"""
+
+# A statement of its own: taking over waits for what the former leader is recording, and would not see it.
+_LAST_RECORDED = """
+select max(r.object_change_id) from rowhooks.job_result as r where r.origin = 'change' and r.original_id is null
 """
 
 _ON_RECORD = """
@@ -123,8 +127,9 @@ async def take_over(connection: asyncpg.Connection[Any], lease: uuid.UUID, name:
     """Write oneself down as the leader and read the position; to be called with the lock held."""
     with translated():
         row = await connection.fetchrow(_TAKE_OVER, lease, name)
+        last_recorded = await connection.fetchval(_LAST_RECORDED)
     assert row is not None, "rowhooks.feed is empty"
-    snapshot, target, after_id, floor_id, newest_id, same_cluster, installation, last_recorded = row
+    snapshot, target, after_id, floor_id, newest_id, same_cluster, installation = row
     position = Position(
         Snapshot.parse(snapshot), None if target is None else Snapshot.parse(target), after_id, floor_id, newest_id
     )

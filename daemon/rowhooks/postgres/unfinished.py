@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,7 +25,7 @@ with taken as (
     where {which}
     order by u.id
     limit $2
-    for update skip locked
+    for update {locked}
   )
   returning r.*
 )
@@ -37,8 +38,19 @@ from taken as t
 left join rowhooks.object_change as c on c.id = t.object_change_id
 order by t.id
 """
-_ADOPT = _TAKE_UP.format(columns=COLUMNS, which="u.status in ('PENDING', 'STARTED', 'RETRY') and u.lease <> $1")
-_CLAIM = _TAKE_UP.format(columns=COLUMNS, which="u.status = 'PENDING' and u.lease is null")
+_UNFINISHED = "u.status in ('PENDING', 'STARTED', 'RETRY')"
+# Waits for what is locked: a former leader may be committing one, and if that fails it is still to be run, first.
+_ADOPT = _TAKE_UP.format(columns=COLUMNS, which=f"u.id = any ($3::bigint[]) and {_UNFINISHED}", locked="")
+_CLAIM = _TAKE_UP.format(columns=COLUMNS, which="u.status = 'PENDING' and u.lease is null", locked="skip locked")
+
+_LEFT = f"""
+select
+  u.id, u.status, u.origin <> 'press', coalesce(u.job_hook_id, u.job_button_id), u.tracked_table, u.object_id::text
+from rowhooks.job_result as u
+where {_UNFINISHED} and u.lease <> $1 and u.id > $2
+order by u.id
+limit $3
+"""  # noqa: S608  (a constant)
 
 _IS_ASKED_FOR = "select exists (select from rowhooks.job_result as r where r.status = 'PENDING' and r.lease is null)"
 
@@ -47,6 +59,23 @@ update rowhooks.job_result as r
 set status = 'REVOKED', finished_at = clock_timestamp()
 where r.id = any ($1::bigint[]) and r.finished_at is null
 """
+
+
+ADOPTION_PATIENCE = "10s"
+"""How long adopting waits for a former leader that is recording."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """A run that an earlier leader has left unfinished.
+
+    Args:
+        lane: that of the run, see `Run.lane`.
+    """
+
+    result_id: int
+    status: str
+    lane: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -86,10 +115,22 @@ class Unfinished:
         """Return the idempotency key of the run that a change starts through a hook."""
         return f"{self._installation}:{cause.id}:{hook.id}"
 
-    async def adopt(self, configuration: Configuration) -> list[TakenUp]:
-        """Take over what earlier leaders left unfinished."""
+    async def left(self, after_id: int, limit: int) -> list[Left]:
+        """Return what earlier leaders have left unfinished, by id and beyond one."""
         with translated():
-            rows = await self._connection.fetch(_ADOPT, self._lease, None)
+            rows = await self._connection.fetch(_LEFT, self._lease, after_id, limit)
+        return [Left(row[0], row[1], tuple(row)[2:]) for row in rows]
+
+    async def adopt(self, result_ids: Sequence[int], configuration: Configuration) -> list[TakenUp]:
+        """Take these runs over, of whichever leader they are; those that have ended are missing.
+
+        Raises:
+            ConnectionFailed: a former leader is about to record one of them, and does not come to an end.
+        """
+        with translated():
+            async with self._connection.transaction():
+                await self._connection.execute("select set_config('lock_timeout', $1, true)", ADOPTION_PATIENCE)
+                rows = await self._connection.fetch(_ADOPT, self._lease, None, list(result_ids))
         return [self._taken_up(row, configuration) for row in rows]
 
     async def is_asked_for(self) -> bool:

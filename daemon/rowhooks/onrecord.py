@@ -1,0 +1,74 @@
+"""Runs that stand on record and have not ended: fetched from the table and handed to the scheduler."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from rowhooks.domain.errors import ReceiverError
+from rowhooks.domain.hook import Configuration
+from rowhooks.domain.run import PENDING, Run, now
+from rowhooks.pipeline.outcomes import failed
+from rowhooks.pipeline.recorder import Recorder
+from rowhooks.pipeline.scheduler import Scheduler
+from rowhooks.postgres.unfinished import TakenUp, Unfinished
+
+logger = logging.getLogger(__name__)
+
+
+class OnRecord:
+    """Takes up what an earlier leader left, what was asked for by hand, and what waits in the table for its turn.
+
+    Args:
+        unfinished: finds and takes them.
+        recorder: takes the outcome of those that cannot be run any more.
+        configuration: returns the present one.
+    """
+
+    def __init__(self, unfinished: Unfinished, recorder: Recorder, configuration: Callable[[], Configuration]) -> None:
+        self._unfinished = unfinished
+        self._recorder = recorder
+        self._configuration = configuration
+
+    async def fetch(self, result_ids: Sequence[int]) -> list[tuple[Run, datetime | None]]:
+        """Return runs by their ids, each with the time it is due; those that are not to be run any more are missing."""
+        return await self._runnable(await self._unfinished.adopt(result_ids, self._configuration()))
+
+    async def adopt(self, scheduler: Scheduler, limit: int) -> None:
+        """Take over what earlier leaders left unfinished, so many at once."""
+        count, after_id = 0, 0
+        while left := await self._unfinished.left(after_id, limit):
+            # What waits behind many others in its lane stays in the table until its turn comes nearer.
+            ids = [
+                one.result_id for one in left if one.status != PENDING or not scheduler.shelve(one.lane, one.result_id)
+            ]
+            for run, due in await self.fetch(ids):
+                scheduler.submit(run, None, due=due)
+            count, after_id = count + len(left), left[-1].result_id
+        if count:
+            logger.info("%d unfinished runs of an earlier leader were taken over", count)
+
+    async def claim(self, scheduler: Scheduler, limit: int) -> bool:
+        """Take up what was asked for by hand, so many at once; say whether more may wait."""
+        taken_up = await self._unfinished.claim(self._configuration(), limit)
+        for run, due in await self._runnable(taken_up):
+            scheduler.submit(run, None, due=due)
+        return bool(taken_up)
+
+    async def _runnable(self, taken_up: list[TakenUp]) -> list[tuple[Run, datetime | None]]:
+        lost = [one.result_id for one in taken_up if one.run is None]
+        if lost:
+            logger.warning("%d runs cannot be run any more: their hook, button or change is gone", len(lost))
+            await self._unfinished.revoke(lost)
+        runnable = []
+        for one in taken_up:
+            if one.run is None:
+                continue
+            job = one.run.job
+            if one.run.asked_for and not (job.enabled and job.installed):
+                problem = ReceiverError(f"job {job.class_path} is {'disabled' if job.installed else 'not installed'}")
+                self._recorder.submit(failed(one.run, now(), problem), None)
+            else:
+                runnable.append((one.run, one.due))
+        return runnable

@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-all-postgres nightly check format bench clean
+.PHONY: help demo test test-all-postgres nightly faults check format bench clean
 
 help: ## Say what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,11 @@ test-all-postgres: $(READY) ## Run the tests that depend on the server on Postgr
 
 nightly: $(READY) ## Run the property tests at length
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/sql/test_capture_property.py
+
+MINUTES ?= 30
+
+faults: $(READY) ## Break things at random for MINUTES=30, and run the fault tests in their large sizes
+	ROWHOOKS_FAULTS=long ROWHOOKS_FAULTS_MINUTES=$(MINUTES) $(BIN)/python -m pytest -v tests/faults
 
 check: $(READY) ## Format, lint, types, import direction, SQL lint
 	$(BIN)/ruff format --check .

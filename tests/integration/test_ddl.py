@@ -134,6 +134,27 @@ async def test_a_column_dropped_while_runs_wait_costs_no_run(
         assert (await seen(db))["columns"] == ["id", "name"]
 
 
+async def test_a_key_that_is_no_value_of_its_columns_new_type_costs_no_other_row(
+    db: Connection, daemon_dsn: str, device: str, noticed_by: str
+) -> None:
+    add_hook(db, Look, device)
+    db.execute("alter table dcim.device alter column id type text")
+    db.execute("insert into dcim.device values ('seven', 'sw1', ''), ('8', 'sw2', '')")
+    db.execute("delete from dcim.device where id = 'seven'")
+    db.execute("alter table dcim.device alter column id type integer using id::integer")
+    # All of them wait, and their rows are loaded together.
+    async with running_daemon(daemon_dsn, Look):
+        await settled(db)
+    runs = db.execute(
+        "select object_id ->> 'id', action, status, result -> 'columns' from rowhooks.job_result order by id"
+    )
+    assert runs.fetchall() == [
+        ("seven", "create", "SUCCESS", None),
+        ("8", "create", "SUCCESS", ["id", "name", "serial"]),
+        ("seven", "delete", "SUCCESS", None),
+    ]
+
+
 async def test_a_table_altered_while_runs_wait_in_memory_costs_no_run(
     db: Connection, daemon_dsn: str, device: str, noticed_by: str
 ) -> None:

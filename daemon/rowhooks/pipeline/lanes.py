@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ class Ticket:
     asynchronous: bool
     on_record: bool
     due: datetime | None
-    submitted_at: datetime = field(default_factory=now)
+    submitted_at: float = field(default_factory=time.monotonic)
     started_on_record: bool = False
     interrupted: bool = False
     execution: Execution | None = None

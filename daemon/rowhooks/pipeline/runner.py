@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -87,6 +88,8 @@ class Execution:
         self._attempts = 1
         self.log = RunLog(runner.clean)
         self.started_at = now()
+        # Limits are kept by a clock that nobody sets.
+        self.began = time.monotonic()
         self.alive = False
 
     async def result(self, changed_object: Any) -> Outcome:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ from rowhooks.domain.errors import (
     TimeLimitExceeded,
 )
 from rowhooks.domain.hook import TrackedTable
-from rowhooks.domain.run import PENDING, RETRY, STARTED, Outcome, Run, now
+from rowhooks.domain.run import PENDING, RETRY, STARTED, Outcome, Run
 from rowhooks.pipeline.lanes import Lane, Lanes, Ticket
 from rowhooks.pipeline.outcomes import log_outcome
 from rowhooks.pipeline.ports import ObjectLoader, ReceiverCatalog, UserResolver
@@ -160,7 +161,7 @@ class Scheduler:
         """
         while True:
             await asyncio.sleep(SWEEP_INTERVAL)
-            moment = now()
+            moment = time.monotonic()
             for ticket in list(self._running.values()):
                 if ticket.task is not None and not ticket.task.done():
                     self._look_after(ticket, moment)
@@ -321,7 +322,7 @@ class Scheduler:
             logger.exception("the run ended by an error of rowhooks", extra=ticket.run.log_fields())
             return ticket.execution.failed(error)
 
-    def _look_after(self, ticket: Ticket, moment: datetime) -> None:
+    def _look_after(self, ticket: Ticket, moment: float) -> None:
         execution, options = ticket.execution, ticket.options
         assert execution is not None
         if not ticket.started_on_record and _is_late(ticket, moment):
@@ -329,7 +330,7 @@ class Scheduler:
             ticket.started_on_record, ticket.step = True, None
         if ticket.started_on_record:
             self._recorder.add_lines(ticket.run, execution.log.take())
-        seconds = (moment - execution.started_at).total_seconds()
+        seconds = moment - execution.began
         if options.time_limit is not None and seconds >= options.time_limit:
             self._abandon(ticket, TimeLimitExceeded(f"the run was ended at its time limit of {options.time_limit} s"))
         elif options.soft_time_limit is not None and seconds >= options.soft_time_limit and not ticket.interrupted:
@@ -392,5 +393,5 @@ class Scheduler:
         self._wake.set()
 
 
-def _is_late(ticket: Ticket, moment: datetime) -> bool:
-    return ticket.submitted_at <= moment - timedelta(seconds=STARTED_AFTER)
+def _is_late(ticket: Ticket, moment: float) -> bool:
+    return ticket.submitted_at <= moment - STARTED_AFTER

@@ -167,7 +167,24 @@ class PostgresObjects:
             )
         cls = await self._class(table)
         async with AsyncSession(self._engine) as session:
-            return await session.run_sync(load_objects, cls, table, keys)
+            try:
+                return await session.run_sync(load_objects, cls, table, keys)
+            except DBAPIError as error:
+                if not isinstance(error.orig, psycopg.DataError):
+                    raise
+        # A key from before its column's type was changed is no value of the present type, and no row has it.
+        return await self._load_one_by_one(cls, table, keys)
+
+    async def _load_one_by_one(self, cls: type[RowObject], table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key in keys:
+            async with AsyncSession(self._engine) as session:
+                try:
+                    found |= await session.run_sync(load_objects, cls, table, [key])
+                except DBAPIError as error:
+                    if not isinstance(error.orig, psycopg.DataError):
+                        raise
+        return found
 
     async def _present(self, table: TrackedTable) -> TrackedTable | None:
         """Return what the table is now: it may have been altered since the configuration was read."""

@@ -112,6 +112,7 @@ class Lead:
                 await leadership.listen(control, self._bell.ring)
             if not await self._wait_for_lead(control):
                 return 0
+            await leadership.call_oneself(control, f"rowhooks leader {self._name}")
             feed_connection = await stack.enter_async_context(connected(self._target, patience=FEED_PATIENCE))
             record_connection = await stack.enter_async_context(connected(self._target, patience=RECORD_PATIENCE))
             if not self._target.pooled:
@@ -130,6 +131,7 @@ class Lead:
         while not await leadership.try_to_lead(control, pooled=self._listen_target.pooled):
             if not said:
                 logger.info("standing by: another daemon leads %s", self._target.label)
+                await leadership.call_oneself(control, f"rowhooks standby {self._name}")
                 said = True
             if silent := await leadership.depose(control, self._settings.leader_timeout):
                 logger.warning(

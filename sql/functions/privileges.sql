@@ -39,7 +39,7 @@ begin
   execute format('grant execute on function rowhooks.extend_object_change(bigint, integer) to %s', daemon_role);
   execute format(
     'grant execute on function rowhooks.configuration_version(), rowhooks.matches_glob(text, text), rowhooks.log_partitions(), '
-    'rowhooks.present_key_columns(integer), rowhooks.refresh_tables() to %s',
+    'rowhooks.present_key_columns(integer), rowhooks.source_of_capture(integer), rowhooks.refresh_tables() to %s',
     daemon_role
   );
   execute format(

@@ -23,7 +23,7 @@ from tests.faults.processes import Process, wait
 from tests.faults.proxy import MOMENTS, PARTIES, Link, Proxy
 
 LEADER_TIMEOUT = 3.0
-SETTLING = 60.0
+SETTLING = 300.0
 """Seconds that what is left may take, once nothing is broken any more."""
 MAX_CONNECTIONS = 60
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
 
+from rowhooks.postgres.administration.status import status
 from tests.conftest import is_settled
 from tests.faults.chaos import LEADER_TIMEOUT, Stage, staged, taken_connections
 from tests.faults.processes import Process, wait
@@ -38,6 +41,16 @@ def write(stage: Stage, count: int = 20) -> None:
 def is_done(stage: Stage) -> bool:
     with stage.connect() as conn:
         return is_settled(conn)
+
+
+def told(stage: Stage, what: str) -> Any:
+    """Return what `rowhooks status` says."""
+    with stage.connect() as conn:
+        return status(conn)[what]
+
+
+def name(process: Process) -> str:
+    return f"{socket.gethostname()}:{process.pid}"
 
 
 def test_a_connection_cut_at_any_moment_of_recording_loses_nothing_and_repeats_nothing(stage: Stage) -> None:
@@ -74,10 +87,12 @@ def test_whoever_is_killed_another_goes_on_where_it_was(stage: Stage) -> None:
     for _ in range(3):
         standby = stage.start()
         standby.wait_for("standing by")
+        wait(lambda standby=standby: told(stage, "standbys") == [name(standby)])
         write(stage, 30)
         leader.kill()
         stage.leave(leader)
         standby.wait_for("ready: ")
+        assert (told(stage, "leader"), told(stage, "standbys")) == (name(standby), [])
         leader = standby
     assert stage.settle().changes == 90
 

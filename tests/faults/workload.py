@@ -147,7 +147,7 @@ class Writers:
         pause: seconds between two transactions of one of them, on average.
     """
 
-    def __init__(self, dsn: str, seed: int, count: int = 3, pause: float = 0.08) -> None:
+    def __init__(self, dsn: str, seed: int, count: int = 2, pause: float = 0.12) -> None:
         self._dsn = dsn
         self._pause = pause
         self._stopping = threading.Event()

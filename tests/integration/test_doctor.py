@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import psycopg
 import pytest
 
 from rowhooks.cli import call
+from rowhooks.postgres.administration import doctor
 
 Connection = psycopg.Connection[Any]
 
@@ -217,3 +219,113 @@ def test_that_no_event_trigger_is_there_is_a_note_and_no_problem(
     assert call(["upgrade", "--dsn", dsn]) == 0
     capsys.readouterr()
     assert findings(dsn, capsys, "note") == []
+
+
+@pytest.mark.parametrize(
+    ("altered", "what"),
+    [
+        (
+            "create or replace function rowhooks.is_receiver() returns boolean language sql as 'select false'",
+            "function rowhooks.is_receiver is not what this version of rowhooks installs",
+        ),
+        (
+            "alter function rowhooks.is_receiver() security invoker",
+            "function rowhooks.is_receiver is not what this version of rowhooks installs",
+        ),
+        (
+            "alter function rowhooks.is_receiver() reset all",
+            "function rowhooks.is_receiver is not what this version of rowhooks installs",
+        ),
+        ("drop function rowhooks.is_receiver()", "function rowhooks.is_receiver is missing"),
+    ],
+)
+def test_a_function_that_drifted_is_named(
+    dsn: str, daemon_dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str], altered: str, what: str
+) -> None:
+    db.execute(altered)
+    assert findings(daemon_dsn, capsys) == [(what, "rowhooks upgrade")]
+    assert call(["upgrade", "--dsn", dsn]) == 0
+    capsys.readouterr()
+    assert findings(daemon_dsn, capsys) == []
+
+
+def test_a_function_that_became_somebody_elses_is_named(
+    dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("alter function rowhooks.is_receiver() owner to current_user")
+    ((what, way_out),) = findings(dsn, capsys)
+    assert what == "function rowhooks.is_receiver() does not belong to rowhooks_owner"
+    db.execute(way_out.encode())
+    assert findings(dsn, capsys) == []
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        "create or replace function rowhooks.capture_1() returns trigger language plpgsql security definer"
+        " as 'begin return null; end'",
+        "alter function rowhooks.capture_1() security invoker",
+        "alter function rowhooks.capture_1() set work_mem = '1MB'",
+    ],
+)
+def test_a_capture_function_that_drifted_is_named(
+    dsn: str, daemon_dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str], altered: str
+) -> None:
+    db.execute("select rowhooks.track('dcim.device', audit_receivers => true)")
+    db.execute(altered)
+    assert findings(daemon_dsn, capsys) == [(
+        "dcim.device: its capture function is not what rowhooks makes", "rowhooks track dcim.device --audit-receivers"
+    )]  # fmt: skip
+    assert call(["track", "dcim.device", "--audit-receivers", "--dsn", dsn]) == 0
+    capsys.readouterr()
+    assert findings(dsn, capsys) == []
+
+
+def test_runs_that_a_dead_leader_has_left_are_named_while_no_daemon_leads(
+    daemon_dsn: str, db: Connection, device: str, job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute(
+        "insert into rowhooks.job_result (object_change_id, job_hook_id, job_id, class_path, status, lease)"
+        " select n, 1, j.id, 'x', case n when 1 then 'STARTED' else 'PENDING' end, gen_random_uuid()"
+        " from rowhooks.job as j cross join generate_series(1, 3) as n"
+    )
+    assert findings(daemon_dsn, capsys) == [(
+        "3 runs of a leader that has ended have not (2 PENDING, 1 STARTED)",
+        "rowhooks run (the next leader takes them up)",
+    )]  # fmt: skip
+    db.execute("select pg_advisory_lock(hashtextextended('rowhooks.leader', 0))")
+    assert findings(daemon_dsn, capsys) == []
+
+
+def test_a_log_that_nobody_reads_is_named(
+    daemon_dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("insert into dcim.device values (1, 'sw', null), (2, 'sw', null)")
+    # What waits for a moment is no problem.
+    assert findings(daemon_dsn, capsys) == []
+    db.execute("update rowhooks.object_change set time = '2026-01-02 03:04:05+00'")
+    waiting = "2 changes wait to be dealt with, the oldest since 2026-01-02 03:04:05+00"
+    assert findings(daemon_dsn, capsys) == [(f"{waiting}, and no daemon runs", "rowhooks run")]
+    db.execute("select pg_advisory_lock(hashtextextended('rowhooks.leader', 0))")
+    db.execute("update rowhooks.feed set leader = 'here:1', moved_at = '2026-01-02 03:05+00'")
+    assert findings(daemon_dsn, capsys) == [(
+        f"{waiting}, and here:1, who leads, has dealt with nothing since 2026-01-02 03:05:00+00",
+        "see what that daemon logs, and: rowhooks status",
+    )]  # fmt: skip
+    db.execute("update rowhooks.feed set moved_at = now()")
+    assert findings(daemon_dsn, capsys) == []
+
+
+@pytest.mark.parametrize(("ahead", "says"), [(90.0, "90 s behind"), (-90.0, "90 s ahead of")])
+def test_clocks_that_differ_are_named(
+    daemon_dsn: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, ahead: float, says: str
+) -> None:
+    class Clock:
+        @staticmethod
+        def time() -> float:
+            return time.time() + ahead
+
+    monkeypatch.setattr(doctor, "time", Clock)
+    ((what, way_out),) = findings(daemon_dsn, capsys)
+    assert what == f"the server's clock is {says} this machine's: retries are due, and history is kept, by both"
+    assert "chronyc" in way_out

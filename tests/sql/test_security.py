@@ -43,7 +43,7 @@ PUBLIC_FUNCTIONS = {
 DAEMON_FUNCTIONS = {
     "configuration_version", "drop_partition", "empty_default_partition", "extend_object_change", "log_partitions",
     "matches_glob", "present_key_columns", "prunable_partitions", "prune_changes", "prune_results", "refresh_tables",
-    "resume_after_restore", "retry", "revoke", "ring_bell",
+    "resume_after_restore", "retry", "revoke", "ring_bell", "source_of_capture",
 }  # fmt: skip
 
 

@@ -224,13 +224,14 @@ def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
     if not found["running"]:
         found["leader"] = "none: no daemon runs (start one: rowhooks run)"
         found["leader_since"] = None
+    found["standbys"] = ", ".join(found["standbys"]) or "none"
     found["bell"] = "NOTIFY" if found["notify"] else "none: the daemon polls (two-phase commit)"
     found["backlog"] = f"{found['backlog']} changes"
     found["lag"] = None if found["lag_seconds"] is None else f"{found['lag_seconds']:.1f} s"
     print_fields(
         found,
         [
-            "database", "schema_revision", "bell", "leader", "leader_since", "backlog", "lag", "unfinished_runs",
-            "asked_for", "tables", "enabled_jobs", "enabled_hooks", "last_1000_runs",
+            "database", "schema_revision", "bell", "leader", "leader_since", "standbys", "backlog", "lag",
+            "unfinished_runs", "asked_for", "tables", "enabled_jobs", "enabled_hooks", "last_1000_runs",
         ],
     )  # fmt: skip

@@ -153,6 +153,12 @@ async def listen(connection: asyncpg.Connection[Any], ring: Callable[[], None]) 
         await connection.add_listener(CHANNEL, lambda *_: ring())
 
 
+async def call_oneself(connection: asyncpg.Connection[Any], name: str) -> None:
+    """Show in pg_stat_activity what this connection is for, to everybody."""
+    with translated():
+        await connection.execute("select set_config('application_name', $1, false)", name)
+
+
 async def end_when_idle(connection: asyncpg.Connection[Any], patience: float) -> None:
     """Let the server end this session when its transaction has nothing to do for so long (seconds).
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from rowhooks.postgres.administration.common import Connection
+from rowhooks.postgres.administration.drift import drifted_functions
+from rowhooks.postgres.administration.status import LEADS, WAITING
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,64 @@ class Finding:
     what: str
     way_out: str
 
+
+# Tracked tables, with the options that `rowhooks track` needs to make them what they are.
+_TRACKED = """
+      select t.*, r.relkind, concat(
+        case when t.identity <> 'key' then
+          ' --identity ' || coalesce(nullif(array_to_string(t.key_columns, ','), ''), 'full')
+        end,
+        case when t.audit_receivers then ' --audit-receivers' end, case when t.always then ' --always' end
+      ) as options
+      from rowhooks.tracked_table as t
+      join pg_class as r on r.oid = t.relation
+      where t.untracked_at is null
+"""
+
+# How the feed stands; by the index on transaction_id.
+_UNREAD = f"""
+select
+  format('%s changes wait to be dealt with, the oldest since %s%s', w.changes, date_trunc('second', w.oldest), case
+    when l.leads then format(', and %s, who leads, has dealt with nothing since %s',
+      f.leader, date_trunc('second', f.moved_at))
+    else ', and no daemon runs'
+  end),
+  case when l.leads then 'see what that daemon logs, and: rowhooks status' else 'rowhooks run' end
+from rowhooks.feed as f
+cross join (select {LEADS} as leads) as l
+cross join (select count(*) as changes, min(w.time) as oldest from ({WAITING}) as w) as w
+where w.oldest < clock_timestamp() - interval '5 minutes'
+  and (not l.leads or coalesce(f.moved_at, '-infinity') < clock_timestamp() - interval '5 minutes')
+"""  # noqa: S608  (constants)
+
+_OF_A_DEAD_LEADER = f"""
+select
+  format('%s runs of a leader that has ended have not (%s)', sum(s.runs), string_agg(
+    format('%s %s', s.runs, s.status), ', ' order by s.status
+  )),
+  'rowhooks run (the next leader takes them up)'
+from (
+  select r.status, count(*) as runs
+  from rowhooks.job_result as r
+  where r.status in ('PENDING', 'STARTED', 'RETRY') and r.lease is not null
+  group by r.status
+) as s
+where not {LEADS}
+having count(*) > 0
+"""  # noqa: S608  (constants)
+
+_CAPTURE = f"""
+select
+  format('%s: its capture function %s', t.relation, case
+    when p.oid is null then 'is missing' else 'is not what rowhooks makes'
+  end),
+  'rowhooks track ' || t.relation::text || t.options
+from ({_TRACKED}) as t
+left join pg_proc as p
+  on p.pronamespace = 'rowhooks'::regnamespace and p.proname = 'capture_' || t.id and p.pronargs = 0
+where p.oid is null or p.prosrc <> rowhooks.source_of_capture(t.id) or not p.prosecdef or p.proconfig is not null
+order by 1
+"""  # noqa: S608  (constants)
 
 # Each returns sentences: what is wrong, and the way out.
 _PROBLEMS = (
@@ -73,7 +134,7 @@ _PROBLEMS = (
     where t.untracked_at is null and not exists (select from pg_class as c where c.oid = t.relation)
     order by 1
     """,
-    """
+    f"""
     select
       case
         when g.oid is null then format('%s: trigger %s is missing', c.carrier, w.name)
@@ -85,17 +146,7 @@ _PROBLEMS = (
         end)
       end,
       'rowhooks track ' || t.relation::text || t.options
-    from (
-      select t.*, r.relkind, concat(
-        case when t.identity <> 'key' then
-          ' --identity ' || coalesce(nullif(array_to_string(t.key_columns, ','), ''), 'full')
-        end,
-        case when t.audit_receivers then ' --audit-receivers' end, case when t.always then ' --always' end
-      ) as options
-      from rowhooks.tracked_table as t
-      join pg_class as r on r.oid = t.relation
-      where t.untracked_at is null
-    ) as t
+    from ({_TRACKED}) as t
     cross join lateral (
       select t.relation as carrier
       union
@@ -119,7 +170,7 @@ _PROBLEMS = (
         or g.tgenabled <> case when t.always then 'A' else 'O' end
       )
     order by 1
-    """,
+    """,  # noqa: S608  (constants)
     """
     select
       format(
@@ -220,6 +271,9 @@ _PROBLEMS = (
       select from rowhooks.log_partitions() as p where s.last_value >= p.lower_id and s.last_value < p.upper_id
     )
     """,
+    _CAPTURE,
+    _OF_A_DEAD_LEADER,
+    _UNREAD,
 )
 
 _NOTES = (
@@ -232,11 +286,37 @@ _NOTES = (
 )
 
 
+LARGEST_SKEW = 5.0
+"""Seconds that the clocks of this machine and of the server may differ."""
+
+
 def examine(conn: Connection) -> list[Finding]:
     """Return what is wrong with the installation, problems first; nothing is changed."""
+    # First, because the other checks use these functions.
+    if drifted := drifted_functions(conn):
+        return [Finding("problem", what, way_out) for what, way_out in drifted]
     return [
-        Finding(level, what, way_out)
-        for level, checks in (("problem", _PROBLEMS), ("note", _NOTES))
-        for check in checks
-        for what, way_out in conn.execute(check)
+        *(Finding("problem", what, way_out) for what, way_out in _skew(conn)),
+        *(
+            Finding(level, what, way_out)
+            for level, checks in (("problem", _PROBLEMS), ("note", _NOTES))
+            for check in checks
+            for what, way_out in conn.execute(check)
+        ),
     ]
+
+
+def _skew(conn: Connection) -> list[tuple[str, str]]:
+    before = time.time()
+    row = conn.execute("select extract(epoch from clock_timestamp())::float8").fetchone()
+    after = time.time()
+    assert row is not None
+    skew = row[0] - (before + after) / 2
+    # The answer was given at some time between the two.
+    if abs(skew) - (after - before) / 2 <= LARGEST_SKEW:
+        return []
+    return [(
+        f"the server's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this machine's: retries are"
+        " due, and history is kept, by both",
+        "set both by NTP (chronyc tracking, timedatectl)",
+    )]  # fmt: skip

@@ -6,8 +6,7 @@ from rowhooks.domain.errors import RowhooksError
 from rowhooks.postgres.administration.common import Connection, Row, fetch
 
 # By the index on transaction_id: the log may be long, and almost all of it has been dealt with.
-_STATUS = """
-with waiting as (
+WAITING = """
   select c.time, c.id
   from rowhooks.feed as f
   join rowhooks.object_change as c on c.transaction_id >= pg_snapshot_xmax(f.snapshot)
@@ -18,17 +17,32 @@ with waiting as (
   cross join lateral pg_snapshot_xip(f.snapshot) as x (xid)
   join rowhooks.object_change as c on c.transaction_id = x.xid
   where f.target is null or c.id > f.after_id or not pg_visible_in_snapshot(c.transaction_id, f.target)
-)
-select
-  current_database() as database,
-  (select v.version_num from rowhooks.alembic_version as v) as schema_revision,
-  (select i.notify from rowhooks.installation as i) as notify,
+"""
+"""A query of the changes that have not been dealt with."""
+
+LEADS = """
   exists (
     select from pg_locks as l
     where l.locktype = 'advisory' and l.granted and l.objsubid = 1
       and l.database = (select d.oid from pg_database as d where d.datname = current_database())
       and (l.classid::bigint << 32) | l.objid::bigint = hashtextextended('rowhooks.leader', 0)
-  ) as running,
+  )
+"""
+"""Whether a daemon leads."""
+
+_STATUS = f"""
+with waiting as ({WAITING})
+select
+  current_database() as database,
+  (select v.version_num from rowhooks.alembic_version as v) as schema_revision,
+  (select i.notify from rowhooks.installation as i) as notify,
+  {LEADS} as running,
+  array(
+    select substr(a.application_name, length('rowhooks standby ') + 1)
+    from pg_stat_activity as a
+    where a.datname = current_database() and a.application_name like 'rowhooks standby %'
+    order by a.backend_start, a.pid
+  ) as standbys,
   f.leader,
   f.leader_since,
   f.moved_at,
@@ -40,7 +54,7 @@ select
   (select count(*) from rowhooks.job as j where j.enabled and j.installed) as enabled_jobs,
   (select count(*) from rowhooks.job_hook as h where h.enabled) as enabled_hooks,
   (
-    select coalesce(json_object_agg(s.status, s.runs), '{}')
+    select coalesce(json_object_agg(s.status, s.runs), '{{}}')
     from (
       select l.status, count(*) as runs
       from (select r.status from rowhooks.job_result as r order by r.id desc limit 1000) as l
@@ -48,7 +62,7 @@ select
     ) as s
   ) as last_1000_runs
 from rowhooks.feed as f
-"""
+"""  # noqa: S608  (constants of this module)
 
 
 def status(conn: Connection) -> Row:

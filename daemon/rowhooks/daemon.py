@@ -11,13 +11,14 @@ import socket
 from collections.abc import Sequence
 
 from rowhooks.domain.errors import ConnectionFailed, LeadershipLost
-from rowhooks.lead import Lead, first_of
+from rowhooks.lead import Lead
 from rowhooks.postgres.connect import Target
 from rowhooks.postgres.permissions import PostgresPermissions
 from rowhooks.receivers.loading import load_permission_backend
 from rowhooks.receivers.logger import collect_entries
 from rowhooks.receivers.registry import Catalog, ReceiverClass
 from rowhooks.settings import Settings
+from rowhooks.tasks import first_of
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -34,6 +34,7 @@ from rowhooks.postgres.unfinished import Unfinished
 from rowhooks.postgres.values import RowDecoder
 from rowhooks.receivers.registry import Catalog
 from rowhooks.settings import Settings
+from rowhooks.tasks import first_of, forever, running
 from rowhooks.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ class Lead:
         self._lost = asyncio.Event()
         self._ids: list[int] = []
         self._idle_hooks: set[str] = set()
+        self._is_outdated = False
         self.was_ready = False
         self.late = 0
 
@@ -200,18 +202,18 @@ class Lead:
             "ready: %s; %d tables, %d jobs, %d hooks", self._target.label, len(self._configuration.tables),
             len(self._catalog), sum(hook.enabled for hook in self._configuration.hooks),
         )  # fmt: skip
-        running = [
+        work = [
             self._recorder.run(),
             self._scheduler.dispatch(),
             self._scheduler.sweep(),
             self._scheduler.refill(),
             self._scheduler.watch_revocations(),
             self._watch(control),
-            _forever(EXTEND_INTERVAL, self._upkeep.extend_log),
-            _forever(PRUNE_INTERVAL, self._upkeep.prune),
+            forever(EXTEND_INTERVAL, self._upkeep.extend_log),
+            forever(PRUNE_INTERVAL, self._upkeep.prune),
         ]
-        async with _tasks(running) as background:
-            async with _tasks([self._read(), self._told_to_stop()]) as foreground:
+        async with running(work) as background:
+            async with running([self._read(), self._told_to_stop()]) as foreground:
                 done, _ = await asyncio.wait({*background, *foreground}, return_when=asyncio.FIRST_COMPLETED)
             # The reader has ended: what comes after this must not be started any more.
             problem = next((task.exception() for task in done if task.exception() is not None), None)
@@ -297,15 +299,35 @@ class Lead:
     async def _configure(self, version: int) -> None:
         if version == self._configuration.version:
             return
-        if self._undeclared:
-            # A table may have been tracked for which a declared hook waits.
-            await self._declare_hooks()
-        await self._load_configuration()
+        with self._keeping_the_last_good_one():
+            if self._undeclared:
+                # A table may have been tracked for which a declared hook waits.
+                await self._declare_hooks()
+            await self._load_configuration()
 
     async def _reshape(self) -> None:
         """Follow DDL on a tracked table that no event trigger has reported."""
-        await leadership.refresh_tables(self._feed_connection)
-        await self._load_configuration()
+        with self._keeping_the_last_good_one():
+            await leadership.refresh_tables(self._feed_connection)
+            await self._load_configuration()
+
+    @contextlib.contextmanager
+    def _keeping_the_last_good_one(self) -> Iterator[None]:
+        """Go on with the configuration as it was where it cannot be read; it is tried again at the next look."""
+        try:
+            yield
+        except ConnectionFailed:
+            raise
+        except (DatabaseError, LookupError, TypeError, ValueError) as error:
+            if not self.was_ready:
+                raise
+            if not self._is_outdated:
+                logger.error("the configuration cannot be read, the last good one stays in force: %s", error)
+            self._is_outdated = True
+        else:
+            if self._is_outdated:
+                logger.info("the configuration could be read again")
+            self._is_outdated = False
 
     async def _load_configuration(self) -> None:
         self._configuration = await self._configurations.load()
@@ -354,30 +376,3 @@ class Lead:
             if self._lost.is_set():
                 raise ConnectionFailed("the listening connection was lost")
             await leadership.probe(control, min(PROBE_TIMEOUT, self._settings.leader_timeout))
-
-
-@contextlib.asynccontextmanager
-async def _tasks(coroutines: list[Any]) -> AsyncIterator[list[asyncio.Task[None]]]:
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    try:
-        yield tasks
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def first_of(*awaitables: Awaitable[Any]) -> None:
-    """Wait until one of them is done, and cancel the others."""
-    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
-async def _forever(interval: float, work: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await asyncio.sleep(interval)
-        await work()

@@ -180,14 +180,14 @@ def add_button(
     return int(row[0])
 
 
-async def eventually(condition: Callable[[], Any]) -> Any:
+async def eventually(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
     """Return the first true value of a condition."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, f"{condition} did not become true within {PATIENCE} s"
+        assert time.monotonic() < deadline, f"{condition} did not become true within {patience} s"
         await asyncio.sleep(0.01)
 
 

@@ -55,6 +55,8 @@ ABANDON_AFTER = 5.0
 EXTEND_INTERVAL = 60.0
 MOST_WAITING = 50_000
 """Runs kept in memory while they wait for their turn; beyond it nothing more is read."""
+MOST_HELD = 128 * 2**20
+"""Characters of rows kept in memory with the runs that wait and run; likewise."""
 LONGEST_TURN = 0.02
 """Seconds of matching after which others on the event loop have their turn."""
 PRUNE_INTERVAL = 600.0
@@ -269,7 +271,11 @@ class Lead:
         return self._scheduler.waiting >= 2 * self._settings.batch_size
 
     def _is_full(self) -> bool:
-        return self._progress.open_changes > self._settings.batch_size or self._scheduler.waiting > MOST_WAITING
+        return (
+            self._progress.open_changes > self._settings.batch_size
+            or self._scheduler.waiting > MOST_WAITING
+            or self._scheduler.held > MOST_HELD
+        )
 
     async def _submit(self, part: Part) -> None:
         on_record: set[tuple[int, int]] = set()

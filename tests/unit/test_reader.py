@@ -21,6 +21,7 @@ class Log:
         self.snapshot = snapshot
         self.version = version
         self.asked: list[str] = []
+        self.bound = 1000
 
     async def look(self) -> tuple[Snapshot, int]:
         self.asked.append("look")
@@ -29,7 +30,7 @@ class Log:
     async def anchor(self) -> None:
         self.asked.append("anchor")
 
-    async def fetch(self, position: Position, limit: int) -> list[ObjectChange]:
+    async def fetch(self, position: Position, limit: int) -> tuple[list[ObjectChange], bool]:
         self.asked.append("fetch")
         assert position.target is not None
         late = position.ended_since()
@@ -46,7 +47,8 @@ class Log:
                 )
             )
         ]
-        return sorted(found, key=lambda one: one.id)[:limit]
+        bound = min(limit, self.bound)
+        return sorted(found, key=lambda one: one.id)[:bound], len(found) < bound
 
     async def configure(self, version: int) -> None:
         self.asked.append(f"configure {version}")
@@ -224,3 +226,12 @@ async def test_every_committed_change_comes_once_whatever_overlaps_and_wherever_
     while (part := await reader.next_part()) is not None:
         delivered += ids(part)
     assert sorted(delivered) == sorted(cluster.committed)
+
+
+async def test_a_part_that_is_shorter_than_the_limit_need_not_be_the_last() -> None:
+    log = Log(*(entry(number, 100) for number in range(1, 6)), snapshot=Snapshot(101, 101))
+    log.bound = 2
+    reader = log.reader(Position(EMPTY), limit=10)
+    parts = [await reader.next_part() for _ in range(3)]
+    assert [[change.id for change, _ in part.changes] for part in parts if part is not None] == [[1, 2], [3, 4], [5]]
+    assert [part.end.target is None for part in parts if part is not None] == [False, False, True]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import Run, now
 from rowhooks.pipeline.progress import Step
@@ -44,6 +45,14 @@ class Ticket:
     interrupted: bool = False
     execution: Execution | None = None
     task: asyncio.Task[Any] | None = None
+
+    @property
+    def size(self) -> int:
+        """How much of a row it holds, in characters."""
+        cause = self.run.cause
+        return (
+            len(cause.prechange_json or "") + len(cause.postchange_json or "") if isinstance(cause, ObjectChange) else 0
+        )
 
     @property
     def lane(self) -> Lane:

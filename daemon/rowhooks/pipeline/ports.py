@@ -24,8 +24,11 @@ class FeedSource(Protocol):
         """Draw a transaction id: transactions with a higher one draw their changes' ids later than all known ones."""
         ...
 
-    async def fetch(self, position: Position, limit: int) -> list[ObjectChange]:
-        """Return the next changes of the batch in hand, at most `limit`, ordered by id."""
+    async def fetch(self, position: Position, limit: int) -> tuple[list[ObjectChange], bool]:
+        """Return the next changes of the batch in hand, ordered by id, and whether the batch ends with them.
+
+        They are at most `limit`, and fewer where their rows are large.
+        """
         ...
 
 

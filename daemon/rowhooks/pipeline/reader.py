@@ -70,12 +70,12 @@ class Reader:
                     return None
                 self._position = self._position.aim(snapshot)
                 self._target_floor_id = self._floor_id
-        changes = await self._source.fetch(self._position, self._limit)
+        changes, is_end = await self._source.fetch(self._position, self._limit)
         placed = []
         for change in changes:
             self._position = self._position.past(change.id)
             placed.append((change, self._position))
         self._since_anchor += len(changes)
-        if len(changes) < self._limit:
+        if is_end:
             self._position = self._position.arrive(self._target_floor_id)
         return Part(tuple(placed), self._position)

@@ -84,12 +84,18 @@ class Scheduler:
         self._wake = asyncio.Event()
         self._problem: BaseException | None = None
         self._closing = False
+        self._held = 0
         self.tables: dict[int, TrackedTable] = {}
 
     @property
     def waiting(self) -> int:
         """How many runs wait in memory: for their lane, their retry, a free place, their row."""
         return len(self._lanes)
+
+    @property
+    def held(self) -> int:
+        """How many characters of rows are in memory, of what waits and what runs."""
+        return self._held
 
     @property
     def running(self) -> int:
@@ -108,6 +114,7 @@ class Scheduler:
             return
         ticket = self._ticket(run, step, due)
         if not self._lanes.is_long(ticket.lane):
+            self._held += ticket.size
             self._lanes.add(ticket)
             return
         if step is not None:
@@ -138,6 +145,8 @@ class Scheduler:
                 fetch = partial(self._fetch, [id_ for ids in taken.values() for id_ in ids])
                 found = await self._recorder.undisturbed(fetch)
                 tickets = {run.id: self._ticket(run, None, due) for run, due in found}
+                for ticket in tickets.values():
+                    self._held += ticket.size
                 for lane, ids in taken.items():
                     self._lanes.refill(lane, [tickets[id_] for id_ in ids if id_ in tickets])
 
@@ -182,6 +191,7 @@ class Scheduler:
                 if run_id in running and running[run_id].task in self._running:
                     self._abandon(running[run_id], RunRevoked())
                 elif run_id in parked and parked[run_id].due is not None:
+                    self._held -= parked[run_id].size
                     self._lanes.drop(parked[run_id])
 
     async def finish(self, grace: float) -> int:
@@ -385,6 +395,7 @@ class Scheduler:
         self._lanes.park(ticket)
 
     def _leave(self, ticket: Ticket) -> None:
+        self._held -= ticket.size
         self._free_place(ticket)
         self._lanes.leave(ticket)
 

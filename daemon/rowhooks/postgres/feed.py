@@ -17,6 +17,9 @@ _LOOK = """
 select pg_current_snapshot()::text, rowhooks.configuration_version()
 """
 
+PART_SIZE = 8 * 2**20
+"""Bytes of rows, as they are stored (compressed), after which a part ends."""
+
 COLUMNS = """\
   c.id, c.transaction_id::text::bigint, c.time, c.action, c.tracked_table, c.object_id::text, c.object_repr,
   c.prechange::text, c.postchange::text, c.db_user::text, c.user_name, c.request_id, c.change_context"""
@@ -27,10 +30,18 @@ COLUMNS = """\
 # their ids need not lie above those already delivered; they do lie above floor_id, see the reader. Late: transactions
 # that were open at the old snapshot and have ended since, found by their transaction id.
 # What hook receivers wrote (on tables that audit them) starts no hook.
+# Rows are counted by what is stored of them, without unpacking it; there is always one.
 _FETCH = f"""
 select
-{COLUMNS}
+{COLUMNS},
+  c.stored_before + c.stored
 from (
+  select
+    b.*,
+    coalesce(sum(b.stored) over (order by b.id rows between unbounded preceding and 1 preceding), 0) as stored_before
+  from (
+    select p.*, coalesce(pg_column_size(p.prechange), 0) + coalesce(pg_column_size(p.postchange), 0) as stored
+    from (
   (
     select f.* from rowhooks.object_change as f
     where f.id > greatest($1::bigint, $2::bigint)
@@ -49,9 +60,13 @@ from (
     order by l.id
     limit $6
   )
+    ) as p
+    order by p.id
+    limit $6
+  ) as b
 ) as c
+where c.stored_before < {PART_SIZE}
 order by c.id
-limit $6
 """  # noqa: S608  (a constant)
 
 # In the snapshot of its own, which is younger than the changes': no shape is older than a change read before.
@@ -110,8 +125,11 @@ class PostgresFeed:
                 await self._connection.fetchval("select coalesce(max(c.id), 0) from rowhooks.object_change as c")
             )
 
-    async def fetch(self, position: Position, limit: int) -> list[ObjectChange]:
-        """Return the next changes of the batch in hand, at most `limit`, ordered by id."""
+    async def fetch(self, position: Position, limit: int) -> tuple[list[ObjectChange], bool]:
+        """Return the next changes of the batch in hand, ordered by id, and whether the batch ends with them.
+
+        They are at most `limit`, and fewer where their rows are large.
+        """
         with translated():
             rows = await self._connection.fetch(
                 _FETCH,
@@ -124,7 +142,8 @@ class PostgresFeed:
             )
         if rows and await self._is_reshaped({row[4] for row in rows}):
             await self._reshape()
-        return [self.change(row) for row in rows]
+        is_end = len(rows) < limit and (not rows or rows[-1][-1] < PART_SIZE)
+        return [self.change(row) for row in rows], is_end
 
     async def _is_reshaped(self, table_ids: set[int]) -> bool:
         with translated():

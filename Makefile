@@ -27,7 +27,7 @@ test-all-postgres: $(READY) ## Run the tests that depend on the server on Postgr
 	$(BIN)/python -m tests.all_postgres $(VERSIONS)
 
 nightly: $(READY) ## Run the property tests at length
-	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/sql/test_capture_property.py
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/sql/test_capture_property.py tests/faults/test_interleavings.py
 
 MINUTES ?= 30
 

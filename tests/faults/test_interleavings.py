@@ -180,7 +180,7 @@ class Interleavings(Writers):
         self.let_the_writers_go_on()
         await self.world.feed.anchor()
 
-    async def fetch(self, position: Position, limit: int) -> list[ObjectChange]:
+    async def fetch(self, position: Position, limit: int) -> tuple[list[ObjectChange], bool]:
         self.let_the_writers_go_on()
         return await self.world.feed.fetch(position, limit)
 

@@ -231,4 +231,45 @@ CAPTURE = {
     ],
 }
 
-SENTENCES: dict[str, list[str]] = {**HOOKS, **CHANGES, **RUNS, **BUTTONS, **CAPTURE}
+FAULTS = {
+    "After kill -9, a server's crash, a cut connection or a fail-over every committed change has had its runs, once in the database.": [
+        "faults/test_one_fault.py a_connection_cut_at_any_moment_of_recording_loses_nothing_and_repeats_nothing",
+        "faults/test_one_fault.py whoever_is_killed_another_goes_on_where_it_was",
+        "faults/test_one_fault.py a_leader_that_was_stopped_is_deposed_and_wakes_up_as_a_standby",
+        "faults/test_process.py killed_in_the_middle_of_a_run_database_effects_happen_once_and_others_at_least_once",
+        "faults/test_leadership.py a_zombie_does_not_go_on_to_the_next_run_of_a_row_whose_last_one_another_leader_has",
+        "faults/test_leadership.py a_run_that_a_former_leader_is_just_committing_is_waited_for_and_run_first_if_that_fails",
+    ],
+    "A transaction left open for hours delays nobody else's changes.": [
+        "faults/test_large.py a_transaction_of_a_million_rows_delays_nobody_while_it_is_open_and_comes_whole",
+        "integration/test_feed.py a_transaction_left_open_delays_nobody",
+    ],
+    "Behind PgBouncer in transaction mode everything works with listen_dsn direct; without one the daemon says so and polls.": [
+        "faults/test_pgbouncer.py with_a_direct_connection_to_listen_on_everything_works",
+        "faults/test_pgbouncer.py without_one_the_daemon_says_so_and_polls",
+        "faults/test_pgbouncer.py nothing_of_a_run_is_left_in_a_server_connection",
+    ],
+    "A backlog of millions is worked off in bounded memory; a burst of one object's changes does not starve the others.": [
+        "faults/test_large.py memory_does_not_grow_with_the_backlog",
+        "faults/test_large.py a_hot_row_whose_runs_stand_still_keeps_no_other_from_being_dealt_with",
+    ],
+    "SIGTERM lets running receivers finish for the grace period, takes no new ones, exits 0; a second daemon stands by and says so.": [
+        "faults/test_process.py a_signal_lets_the_running_receiver_finish_and_exits_with_0",
+        "integration/test_daemon.py stopping_lets_a_running_receiver_finish_and_takes_no_new_one",
+        "integration/test_daemon.py a_second_daemon_stands_by_and_takes_over",
+    ],
+    "The listener's connection dies silently: noticed by a round trip, replaced, nothing lost; so do the others.": [
+        "faults/test_leadership.py a_connection_that_has_died_silently_is_noticed_and_nothing_is_lost",
+    ],
+    "An async def receiver that blocks the event loop is named in a warning, with how long it blocked.": [
+        "integration/test_pulse.py an_async_receiver_that_blocks_the_event_loop_is_named_with_how_long",
+    ],
+    "A listener never sits in a transaction.": [
+        "faults/test_leadership.py a_listener_never_sits_in_a_transaction",
+    ],
+    "A receiver class deleted while it has pending runs neither spins nor stalls the feed.": [
+        "faults/test_leadership.py pending_runs_of_a_class_that_is_gone_fail_with_the_reason_and_stall_nothing",
+    ],
+}
+
+SENTENCES: dict[str, list[str]] = {**HOOKS, **CHANGES, **RUNS, **BUTTONS, **CAPTURE, **FAULTS}

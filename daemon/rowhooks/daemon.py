@@ -14,6 +14,7 @@ from rowhooks.domain.errors import ConnectionFailed, LeadershipLost
 from rowhooks.lead import Lead
 from rowhooks.postgres.connect import Target
 from rowhooks.postgres.permissions import PostgresPermissions
+from rowhooks.pulse import Pulse
 from rowhooks.receivers.loading import load_permission_backend
 from rowhooks.receivers.logger import collect_entries
 from rowhooks.receivers.registry import Catalog, ReceiverClass
@@ -75,6 +76,10 @@ class Daemon:
             PermissionDenied: the login may not use schema rowhooks.
         """
         collect_entries()
+        with Pulse():
+            return await self._keep_leading()
+
+    async def _keep_leading(self) -> int:
         failures = late = 0
         while not self._stopping.is_set():
             lead = Lead(

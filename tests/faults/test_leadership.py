@@ -212,3 +212,42 @@ async def test_a_leader_is_ready_only_while_it_leads(db: Connection, daemon_dsn:
             )
             await eventually(lambda: not daemon.ready.is_set())
         await eventually(daemon.ready.is_set)
+
+
+async def test_a_listener_never_sits_in_a_transaction(db: Connection, daemon_dsn: str, device: str) -> None:
+    """It would keep the server from forgetting notifications, until their queue is full."""
+    add_hook(db, Quick, device)
+    async with running_daemon(daemon_dsn, Quick, poll_interval=0.05):
+        states = set()
+        for number in range(20):
+            db.execute("insert into dcim.device values (%s, 'sw', null)", (number,))
+            states |= set(
+                db.execute(
+                    "select a.state, a.xact_start from pg_stat_activity as a where a.datname = current_database()"
+                    " and a.application_name like 'rowhooks leader %' and a.state <> 'active'"
+                ).fetchall()
+            )
+            await asyncio.sleep(0.01)
+        await settled(db)
+    assert states == {("idle", None)}
+
+
+async def test_pending_runs_of_a_class_that_is_gone_fail_with_the_reason_and_stall_nothing(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Held, device)
+    add_hook(db, Quick, device)
+    async with running_daemon(daemon_dsn, Held, Quick, grace_period=0.1):
+        db.execute("insert into dcim.device values (1, 'sw', null)")
+        db.execute("update dcim.device set serial = 'x'")
+        waiting = "select array_agg(status order by status) from rowhooks.job_result where hook_name = 'Held'"
+        await eventually(lambda: db.execute(waiting).fetchone() == (["PENDING", "STARTED"],))
+    async with running_daemon(daemon_dsn, Quick):
+        await settled(db)
+        db.execute("update dcim.device set serial = 'y'")
+        await settled(db)
+    found = db.execute(
+        "select hook_name, status, exception_message from rowhooks.job_result order by hook_name, object_change_id"
+    ).fetchall()
+    assert [row[:2] for row in found] == [("Held", "FAILURE")] * 2 + [("Quick", "SUCCESS")] * 3
+    assert all("Held" in row[2] and "not installed" in row[2] for row in found[:2]), found

@@ -11,7 +11,7 @@ from tests.sentences import SENTENCES
 
 TESTS = Path(__file__).parents[1]
 # The fixtures that begin with a database of the test's own.
-DATABASES = {"db", "dsn", "daemon_dsn", "database", "restored"}
+DATABASES = {"db", "dsn", "daemon_dsn", "database", "restored", "stage"}
 
 
 @pytest.mark.parametrize(("sentence", "named"), [

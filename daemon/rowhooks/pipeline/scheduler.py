@@ -282,7 +282,10 @@ class Scheduler:
             ticket.started_on_record, ticket.on_record = ticket.run.id in begun, False
             ticket.execution = self._runner.prepare(ticket.run, user if isinstance(user, str) else "")
             refused = user if isinstance(user, Exception) else problem if ticket.run.cause.action != "delete" else None
-            task = asyncio.create_task(self._run(ticket, found.get(ticket.run.cause.object_id_json), refused))
+            task = asyncio.create_task(
+                self._run(ticket, found.get(ticket.run.cause.object_id_json), refused),
+                name=f"run {ticket.run.id} of {ticket.run.job.class_path}",
+            )
             ticket.task = task
             self._running[task] = ticket
             task.add_done_callback(self._ended)

@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-all-postgres nightly faults check format bench clean
+.PHONY: help demo test test-all-postgres nightly faults sabotage check format bench clean
 
 help: ## Say what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ MINUTES ?= 30
 
 faults: $(READY) ## Break things at random for MINUTES=30, and run the fault tests in their large sizes
 	ROWHOOKS_FAULTS=long ROWHOOKS_FAULTS_MINUTES=$(MINUTES) $(BIN)/python -m pytest -v tests/faults
+
+sabotage: $(READY) ## Take each mechanism of docs/guarantees.md away, and see its test fail
+	$(BIN)/python -m tests.faults.sabotage
 
 check: $(READY) ## Format, lint, types, import direction, SQL lint
 	$(BIN)/ruff format --check .

@@ -31,7 +31,7 @@ from rowhooks.postgres.schema import Roles, install
 from rowhooks.settings import Settings, load_settings
 
 DAEMON_LOGIN = "rowhooks_test_daemon"
-PATIENCE = 30.0
+PATIENCE = float(os.environ.get("ROWHOOKS_TEST_PATIENCE", "30"))
 """Seconds after which a test gives up waiting; never reached unless something is broken."""
 
 # The examples of the property tests are new ones each time; a failure prints what makes it happen again.

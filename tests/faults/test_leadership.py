@@ -13,8 +13,11 @@ import sqlalchemy
 from psycopg.conninfo import make_conninfo
 
 from rowhooks import JobHookReceiver, ObjectChange, lead
+from rowhooks.pipeline import runner
+from rowhooks.pipeline.listener import Bell
+from rowhooks.pipeline.reader import Part, Reader
 from rowhooks.postgres.connect import DIRECT, Target, connected, sync_engine
-from tests.conftest import add_hook, eventually, running_daemon, settled
+from tests.conftest import DAEMON_LOGIN, add_hook, eventually, running_daemon, settled
 from tests.faults.proxy import Proxy
 
 Connection = psycopg.Connection[Any]
@@ -149,6 +152,65 @@ async def test_what_a_former_leader_records_while_it_loses_the_lead_is_not_run_a
     await task
     assert found(db) == []
     assert "on record already" not in caplog.text
+
+
+class Silent(JobHookReceiver):
+    """Leaves the database alone."""
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        pass
+
+
+async def test_a_run_that_finds_no_connection_waits_for_one_however_long_it_takes(
+    db: Connection, daemon_dsn: str, device: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "TRANSIENT_PAUSE", 0.001)
+    monkeypatch.setattr(runner, "LONGEST_PAUSE", 0.01)
+    add_hook(db, Silent, device, "create")
+    add_hook(db, Quick, device, "update")
+    async with running_daemon(daemon_dsn, Silent, Quick):
+        # The daemon's own connections are open after that.
+        db.execute("insert into dcim.device values (1, 'sw', null)")
+        await settled(db)
+        try:
+            db.execute(f"alter role {DAEMON_LOGIN} connection limit 1")
+            db.execute("update dcim.device set serial = 'x'")
+            await eventually(
+                lambda: caplog.text.count("the run waits for a connection") > 2 * runner.TRANSIENT_ATTEMPTS
+            )
+        finally:
+            db.execute(f"alter role {DAEMON_LOGIN} connection limit -1")
+        await settled(db)
+    assert found(db) == [2]
+
+
+async def test_a_bell_that_rings_while_one_reads_is_not_forgotten(
+    db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_hook(db, Quick, device)
+    rung = asyncio.Event()
+    read, ring = Reader.next_part, Bell.ring
+    waiting = [2, 1]
+
+    async def read_and_be_overtaken(reader: Reader) -> Part | None:
+        part = await read(reader)
+        if part is None and waiting:
+            # It has looked in vain, and something is committed before it goes to sleep.
+            rung.clear()
+            db.execute("insert into dcim.device values (%s, 'sw', null)", (waiting.pop(),))
+            await rung.wait()
+        return part
+
+    def ring_and_tell(bell: Bell) -> None:
+        ring(bell)
+        rung.set()
+
+    monkeypatch.setattr(Reader, "next_part", read_and_be_overtaken)
+    monkeypatch.setattr(Bell, "ring", ring_and_tell)
+    # The poll is a minute away.
+    async with running_daemon(daemon_dsn, Quick):
+        await eventually(lambda: found(db) == [1, 2])
+        await settled(db)
 
 
 @pytest.fixture

@@ -37,6 +37,11 @@ PATIENCE = float(os.environ.get("ROWHOOKS_TEST_PATIENCE", "30"))
 # The examples of the property tests are new ones each time; a failure prints what makes it happen again.
 hypothesis.settings.register_profile("default", derandomize=False, deadline=None, print_blob=True, max_examples=100)
 hypothesis.settings.register_profile("nightly", hypothesis.settings.get_profile("default"), max_examples=1000)
+hypothesis.settings.register_profile(
+    "first failure",
+    hypothesis.settings.get_profile("default"),
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 

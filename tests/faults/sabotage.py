@@ -52,7 +52,12 @@ SABOTAGES = [
     Sabotage(
         1, "the floor below which nothing is read is drawn by an anchor, not the highest id that was seen", f"{D}/pipeline/reader.py",
         "                self._target_floor_id = self._floor_id", "                self._target_floor_id = self._position.newest_id",
-        "integration/test_feed.py a_younger_transaction_with_lower_ids_arrives_although_no_snapshot_names_it",
+        "faults/test_interleavings.py whatever_overlaps_each_change_is_delivered_once_and_in_order_and_a_sleeping_reader_is_woken",
+    ),
+    Sabotage(
+        1, "a part ends at the snapshot that was taken for its batch", f"{D}/postgres/feed.py",
+        "      and pg_visible_in_snapshot(f.transaction_id, $4::text::pg_snapshot)\n", "      and ($4::text is not null)\n",
+        "faults/test_interleavings.py whatever_overlaps_prepared_transactions_each_change_is_delivered_once_and_in_order",
     ),
     Sabotage(
         1, "the position waits for every run before it", f"{D}/pipeline/progress.py",
@@ -87,7 +92,7 @@ SABOTAGES = [
     Sabotage(
         3, "a run whose transaction fails is rolled back", f"{D}/pipeline/runner.py",
         "            yield workspace.rollback\n", "            yield lambda: None\n",
-        "integration/test_receivers.py a_serialization_failure_is_retried_by_itself_and_takes_effect_once",
+        "integration/test_job_options.py after_a_failure_on_failure_and_after_return_write_and_the_receivers_own_writes_are_gone",
     ),
     Sabotage(
         3, "deadlocks and serialization failures are tried again", f"{D}/postgres/sessions.py",
@@ -107,7 +112,7 @@ SABOTAGES = [
     Sabotage(
         4, "runs of one row stand in a lane", f"{D}/pipeline/lanes.py",
         "return self.run.lane if self.options.ordered else (self.run.id,)", "return (self.run.id,)",
-        "integration/test_daemon.py losing_the_lead_does_not_turn_the_order_of_a_row_around",
+        "faults/test_large.py a_receiver_that_takes_an_hour_holds_back_its_own_row_and_nothing_else",
     ),
     Sabotage(
         4, "a long lane goes on from its shelf in order", f"{D}/pipeline/lanes.py",
@@ -258,7 +263,12 @@ def _is_noticed(one: Sabotage, copy: Path) -> bool:
                 f"test_{name}",
             ],
             cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy / "daemon"), "ROWHOOKS_TEST_PATIENCE": "10"},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(copy / "daemon"),
+                "ROWHOOKS_TEST_PATIENCE": "10",
+                "HYPOTHESIS_PROFILE": "first failure",
+            },
             capture_output=True,
             text=True,
             check=False,

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import psycopg
 import pytest
 
-from rowhooks import JobHookReceiver, ObjectChange
+from rowhooks import JobHookReceiver, ObjectChange, lead
 from rowhooks.pipeline.lanes import LONGEST_LANE
 from tests.conftest import add_hook, eventually, is_read, running_daemon, settled
 from tests.faults.processes import Process, wait
@@ -59,9 +59,11 @@ def changes(db: Connection, where: str = "true") -> list[int]:
 
 
 async def test_a_hot_row_whose_runs_stand_still_keeps_no_other_from_being_dealt_with(
-    db: Connection, daemon_dsn: str, device: str
+    db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hot, others = size(50_000, 3_000), size(10_000, 500)
+    # What may wait in memory before nothing more is read.
+    monkeypatch.setattr(lead, "MOST_WAITING", size(12_000, 600))
     add_hook(db, Witness, device)
     Witness.hot = 0
     db.execute("insert into dcim.device values (0, 'hot', null)")
@@ -104,7 +106,10 @@ async def test_a_long_lane_that_a_dead_leader_has_left_is_taken_over_in_order(
     assert Witness.seen == {}
     Witness.release.set()
     async with running_daemon(daemon_dsn, Witness, batch_size=100):
-        db.execute("update dcim.device set serial = 'last'")
+        # New ones come while the lane is worked off, and must not overtake what is in the table.
+        while len(Witness.seen.get(0, ())) < count - LONGEST_LANE:
+            db.execute("update dcim.device set serial = gen_random_uuid()")
+            await asyncio.sleep(0.01)
         await settled(db)
     assert Witness.seen[0] == changes(db)
 

@@ -51,7 +51,7 @@ SABOTAGES = [
     ),
     Sabotage(
         1, "the floor below which nothing is read is drawn by an anchor, not the highest id that was seen", f"{D}/pipeline/reader.py",
-        "                self._target_floor_id = self._floor_id", "                self._target_floor_id = self._position.newest_id",
+        "self._position.arrive(self._target_floor_id)", "self._position.arrive(self._position.newest_id)",
         "faults/test_interleavings.py whatever_overlaps_each_change_is_delivered_once_and_in_order_and_a_sleeping_reader_is_woken",
     ),
     Sabotage(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import tempfile
@@ -43,8 +44,10 @@ class Stage:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
+            binaries = os.environ.get("ROWHOOKS_TEST_BINARIES")
             self._server = EmbeddedPostgres(
-                settings={"max_connections": str(MAX_CONNECTIONS), "deadlock_timeout": "50ms"}
+                binaries=Path(binaries) if binaries else None,
+                settings={"max_connections": str(MAX_CONNECTIONS), "deadlock_timeout": "50ms"},
             )
             stack.enter_context(self._server)
             self.dsn = self._server.dsn()

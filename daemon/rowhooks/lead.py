@@ -235,7 +235,7 @@ class Lead:
             async with asyncio.timeout(seconds):
                 await self._recorder.flush()
         except (DatabaseError, LeadershipLost, TimeoutError) as error:
-            reason = error or f"no answer within {seconds} s"
+            reason = str(error) or f"no answer within {seconds} s"
             logger.warning("the last results were not recorded, their runs come again: %s", reason)
 
     async def _told_to_stop(self) -> None:

@@ -16,7 +16,7 @@ from rowhooks import JobHookReceiver, ObjectChange, lead
 from rowhooks.pipeline import runner
 from rowhooks.pipeline.listener import Bell
 from rowhooks.pipeline.reader import Part, Reader
-from rowhooks.postgres.connect import DIRECT, Target, connected, sync_engine
+from rowhooks.postgres.connect import DIRECT, Target, async_engine, connected, sync_engine
 from tests.conftest import DAEMON_LOGIN, add_hook, eventually, running_daemon, settled
 from tests.faults.proxy import Proxy
 
@@ -251,23 +251,22 @@ async def test_a_connection_that_has_died_silently_is_noticed_and_nothing_is_los
 
 
 async def test_both_ends_of_the_daemons_connections_notice_a_peer_that_has_gone(daemon_dsn: str, proxy: Proxy) -> None:
-    asked = "select current_setting('tcp_user_timeout'), current_setting('tcp_keepalives_idle')"
+    # The server sees a Unix socket behind the proxy, where the values read as zero; what counts is who set them.
+    asked = "select name from pg_settings where name like 'tcp_%' and source = 'session' order by name"
+    set_by_us = ["tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout"]
     target = Target(through(proxy, daemon_dsn), route=DIRECT)
     async with connected(target) as connection:
+        assert [row[0] for row in await connection.fetch(asked)] == set_by_us
         end = connection._transport.get_extra_info("socket")
         assert end.getsockopt(6, 18) == 20_000  # TCP_USER_TIMEOUT, in milliseconds
-        # The session was asked for it; on a Unix socket, which this server sees, it reads as zero.
-        sources = await connection.fetch(
-            "select name, source from pg_settings where name like 'tcp_%' and source = 'client' order by 1"
-        )
-    assert [row[0] for row in sources] == [
-        "tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout",
-    ]  # fmt: skip
-    engine = sync_engine(target, 1)
+    engine, asynchronous = sync_engine(target, 1), async_engine(target, 1)
     with engine.connect() as opened:
-        assert opened.exec_driver_sql(asked).one() == ("0", "0")
+        assert list(opened.exec_driver_sql(asked.replace("%", "%%")).scalars()) == set_by_us
         assert opened.connection.driver_connection.info.get_parameters()["tcp_user_timeout"] == "20000"
     engine.dispose()
+    async with asynchronous.connect() as opened_too:
+        assert list((await opened_too.exec_driver_sql(asked.replace("%", "%%"))).scalars()) == set_by_us
+    await asynchronous.dispose()
 
 
 async def test_a_leader_is_ready_only_while_it_leads(db: Connection, daemon_dsn: str, device: str) -> None:

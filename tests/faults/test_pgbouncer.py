@@ -104,13 +104,16 @@ async def test_nothing_of_a_run_is_left_in_a_server_connection(
     db.execute("insert into dcim.device values (1, 'sw', null), (2, 'sw', null)")
     with pgbouncer(daemon_dsn, default_pool_size=4) as through:
         async with running_daemon(through, Plain, Asynchronous, listen_dsn=daemon_dsn):
-            with psycopg.connect(through, autocommit=True, prepare_threshold=None) as application:
+            # Not in this thread: it may wait for a server connection that a receiver has, which waits for this thread.
+            async with await psycopg.AsyncConnection.connect(
+                through, autocommit=True, prepare_threshold=None
+            ) as application:
                 for number in range(40):
-                    application.execute("update dcim.device set name = %s where id = 1", (f"sw{number}",))
-                    assert application.execute("select name from pg_prepared_statements").fetchall() == []
-                    assert application.execute(
-                        "select coalesce(current_setting('rowhooks.receiver', true), '')"
-                    ).fetchone() == ("",)
+                    await application.execute("update dcim.device set name = %s where id = 1", (f"sw{number}",))
+                    prepared = await application.execute("select name from pg_prepared_statements")
+                    assert await prepared.fetchall() == []
+                    left = await application.execute("select coalesce(current_setting('rowhooks.receiver', true), '')")
+                    assert await left.fetchone() == ("",)
                     await asyncio.sleep(0.01)
             await settled(db)
     # Every write of the application was captured and has started both hooks.

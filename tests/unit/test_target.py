@@ -12,7 +12,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from rowhooks.domain.errors import SettingsError
-from rowhooks.postgres.connect import CONNECT_TIMEOUT, DIRECT, SESSION_POOLER, TRANSACTION_POOLER, Target
+from rowhooks.postgres.connect import CONNECT_TIMEOUT, TRANSACTION_POOLER, Target
 
 SECRET = "hunter2"
 
@@ -185,20 +185,6 @@ def test_for_libpq_only_what_is_missing_is_added() -> None:
     }
     given = "host=db application_name=mine connect_timeout=3 " + " ".join(f"{k}=7" for k in SILENCE_IS_NOTICED)
     assert conninfo_to_dict(Target(given).conninfo) == conninfo_to_dict(given)
-
-
-def test_a_server_reached_directly_is_asked_to_notice_too_when_we_are_gone() -> None:
-    target = Target("host=db options='-c statement_timeout=5s'", route=DIRECT)
-    assert conninfo_to_dict(target.conninfo)["options"] == (
-        "-c statement_timeout=5s -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
-        " -c tcp_user_timeout=20000"
-    )
-    assert target.asyncpg_arguments()["server_settings"]["options"] == conninfo_to_dict(target.conninfo)["options"]
-
-
-@pytest.mark.parametrize("route", [None, SESSION_POOLER, TRANSACTION_POOLER])
-def test_a_pooler_is_sent_no_options_that_it_would_refuse(route: str | None) -> None:
-    assert "options" not in conninfo_to_dict(Target("host=db", route=route).conninfo)
 
 
 @pytest.mark.parametrize("route", [None, TRANSACTION_POOLER])

@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, PermissionDenied, SettingsError
+from rowhooks.postgres.errors import translated
 
 DEFAULT_PORT = 5432
 LONGEST_WAIT = 24 * 3600.0
@@ -28,12 +29,15 @@ SILENCE = 20.0
 """Seconds after which a peer that does not even acknowledge what was sent is given up."""
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 5, 3
 """When a peer that has nothing to say is asked whether it is there: after, every (seconds), how often."""
-_SERVER_NOTICES = {
-    "tcp_keepalives_idle": KEEPALIVE_IDLE,
-    "tcp_keepalives_interval": KEEPALIVE_INTERVAL,
-    "tcp_keepalives_count": KEEPALIVE_COUNT,
-    "tcp_user_timeout": int(SILENCE * 1000),
-}
+# The server is to notice too that we are gone, and free what our transactions have locked. A pooler looks after the
+# server's connections itself.
+_NOTICE_SILENCE = f"""
+select
+  set_config('tcp_keepalives_idle', '{KEEPALIVE_IDLE}', false),
+  set_config('tcp_keepalives_interval', '{KEEPALIVE_INTERVAL}', false),
+  set_config('tcp_keepalives_count', '{KEEPALIVE_COUNT}', false),
+  set_config('tcp_user_timeout', '{int(SILENCE * 1000)}', false)
+"""
 
 DIRECT, SESSION_POOLER, TRANSACTION_POOLER = "direct", "session pooler", "transaction pooler"
 
@@ -90,13 +94,7 @@ class Target:
             "keepalives_count": KEEPALIVE_COUNT,
             "tcp_user_timeout": int(SILENCE * 1000),
         }
-        options = {k: v for k, v in defaults.items() if k not in given}
-        if self.route == DIRECT:
-            # The server is to notice too that we are gone, and free what our transactions have locked. Poolers refuse
-            # such options, and look after the server's connections themselves.
-            settings = " ".join(f"-c {name}={value}" for name, value in _SERVER_NOTICES.items())
-            options["options"] = f"{given.get('options', '')} {settings}".strip()
-        return make_conninfo(self.dsn, **options)
+        return make_conninfo(self.dsn, **{k: v for k, v in defaults.items() if k not in given})
 
     @property
     def pooled(self) -> bool:
@@ -198,6 +196,9 @@ async def connect(target: Target, *, patience: float | None = None) -> asyncpg.C
     except ASYNCPG_ERRORS as error:
         raise ConnectionFailed(f"cannot connect to {target.label}: {str(error) or type(error).__name__}") from error
     _notice_silence(opened)
+    if target.route == DIRECT:
+        with translated():
+            await opened.execute(_NOTICE_SILENCE)
     return opened
 
 
@@ -295,7 +296,7 @@ def sync_engine(target: Target, size: int, overflow: int = 0) -> sqlalchemy.Engi
     """Return a SQLAlchemy engine over psycopg with at most `size` connections, and `overflow` that are not kept."""
     return sqlalchemy.create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(target.conninfo, **target.psycopg_arguments),
+        creator=lambda: _open(target),
         **_pool(size, overflow),
     )
 
@@ -304,9 +305,25 @@ def async_engine(target: Target, size: int) -> AsyncEngine:
     """Return an asynchronous SQLAlchemy engine over psycopg with at most `size` connections."""
     return create_async_engine(
         "postgresql+psycopg://",
-        async_creator=lambda: psycopg.AsyncConnection.connect(target.conninfo, **target.psycopg_arguments),
+        async_creator=lambda: _open_asynchronously(target),
         **_pool(size),
     )
+
+
+def _open(target: Target) -> psycopg.Connection[Any]:
+    opened = psycopg.connect(target.conninfo, **target.psycopg_arguments)
+    if target.route == DIRECT:
+        opened.execute(_NOTICE_SILENCE)
+        opened.commit()
+    return opened
+
+
+async def _open_asynchronously(target: Target) -> psycopg.AsyncConnection[Any]:
+    opened = await psycopg.AsyncConnection.connect(target.conninfo, **target.psycopg_arguments)
+    if target.route == DIRECT:
+        await opened.execute(_NOTICE_SILENCE)
+        await opened.commit()
+    return opened
 
 
 def _pool(size: int, overflow: int = 0) -> dict[str, Any]:

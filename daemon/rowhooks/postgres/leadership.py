@@ -101,7 +101,6 @@ async def try_to_lead(connection: asyncpg.Connection[Any], *, pooled: bool) -> b
         await transaction.start()
         await connection.execute(_NO_TIME_LIMITS)
         if await connection.fetchval(_LOCK_IN_TRANSACTION):
-            await probe(connection, None)
             return True
         await transaction.rollback()
         return False
@@ -157,6 +156,8 @@ async def call_oneself(connection: asyncpg.Connection[Any], name: str) -> None:
     """Show in pg_stat_activity what this connection is for, to everybody."""
     with translated():
         await connection.execute("select set_config('application_name', $1, false)", name)
+    # Where the connection sits in a transaction, the last statement with parameters keeps its snapshot until the next.
+    await probe(connection, None)
 
 
 async def end_when_idle(connection: asyncpg.Connection[Any], patience: float) -> None:

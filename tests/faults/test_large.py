@@ -123,6 +123,7 @@ async def test_a_transaction_of_a_million_rows_delays_nobody_while_it_is_open_an
         with psycopg.connect(dsn) as large:
             for rolled_back in (True, False):
                 large.execute("insert into dcim.device select n, 'sw' from generate_series(1, %s::int) as n", (count,))
+                large.execute("update dcim.device set serial = 'x' where id between 1 and %s", (count // 10,))
                 for number in range(10):
                     id_ = -number - 1 - 100 * rolled_back
                     db.execute("insert into dcim.device values (%s, 'single', null)", (id_,))
@@ -134,6 +135,8 @@ async def test_a_transaction_of_a_million_rows_delays_nobody_while_it_is_open_an
         await eventually(lambda: len(Witness.seen) == count + 20, PATIENCE)
         await settled(db)
     assert sorted(id_ for ids in Witness.seen.values() for id_ in ids) == changes(db)
+    assert all(ids == sorted(ids) for ids in Witness.seen.values())
+    assert [len(Witness.seen[id_]) for id_ in (1, count // 10, count // 10 + 1)] == [2, 2, 1]
 
 
 class Slow(JobHookReceiver):
@@ -214,13 +217,13 @@ def look(db: Connection, device: str) -> None:
     )
 
 
+@pytest.mark.parametrize("value", ["md5(n::text)", "repeat('x', 32)"], ids=["hardly compressed", "much compressed"])
 def test_rows_of_30_megabytes_are_written_delivered_and_forgotten(
-    db: Connection, daemon_dsn: str, look: None, tmp_path: Path
+    db: Connection, daemon_dsn: str, look: None, tmp_path: Path, value: str
 ) -> None:
     (tmp_path / "look.py").write_text(RECEIVERS)
     megabytes, rows = 30, size(12, 6)
-    # Random enough not to be compressed much.
-    large = f"(select string_agg(md5(n::text), '') from generate_series(1, {megabytes * 2**15}) as n)"
+    large = f"(select string_agg({value}, '') from generate_series(1, {megabytes * 2**15}) as n)"
     db.execute("insert into dcim.device values (0, 'small', null)")
     process = Process(daemon_dsn, tmp_path, "look.py")
     try:
@@ -228,6 +231,7 @@ def test_rows_of_30_megabytes_are_written_delivered_and_forgotten(
         wait(lambda: len(looks(tmp_path / "outside")) == 1)
         db.execute(f"insert into dcim.device select n, 'large', {large} from generate_series(1, {rows}) as n")
         db.execute("update dcim.device set name = 'still large' where id = 1")
+        wait(lambda: len(looks(tmp_path / "outside")) == rows + 2, 110)
         db.execute("delete from dcim.device where id = 1")
         wait(lambda: len(looks(tmp_path / "outside")) == rows + 3, 110)
         db.execute("update dcim.device set name = 'small again' where id = 0")

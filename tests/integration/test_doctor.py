@@ -236,6 +236,14 @@ def test_that_no_event_trigger_is_there_is_a_note_and_no_problem(
             "alter function rowhooks.is_receiver() reset all",
             "function rowhooks.is_receiver is not what this version of rowhooks installs",
         ),
+        (
+            "alter function rowhooks.is_receiver() volatile",
+            "function rowhooks.is_receiver is not what this version of rowhooks installs",
+        ),
+        (
+            "alter function rowhooks.drop_partition(name, timestamptz) set lock_timeout = '1h'",
+            "function rowhooks.drop_partition is not what this version of rowhooks installs",
+        ),
         ("drop function rowhooks.is_receiver()", "function rowhooks.is_receiver is missing"),
     ],
 )
@@ -244,6 +252,31 @@ def test_a_function_that_drifted_is_named(
 ) -> None:
     db.execute(altered)
     assert findings(daemon_dsn, capsys) == [(what, "rowhooks upgrade")]
+    assert call(["upgrade", "--dsn", dsn]) == 0
+    capsys.readouterr()
+    assert findings(daemon_dsn, capsys) == []
+
+
+def test_a_silent_bell_is_no_drift(
+    dsn: str, daemon_dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["upgrade", "--no-notify", "--dsn", dsn]) == 0
+    capsys.readouterr()
+    assert findings(daemon_dsn, capsys) == []
+    db.execute("update rowhooks.installation set notify = true")
+    assert findings(daemon_dsn, capsys) == [
+        ("function rowhooks.ring_bell is not what this version of rowhooks installs", "rowhooks upgrade")
+    ]
+
+
+def test_an_event_triggers_function_that_drifted_is_named(
+    dsn: str, daemon_dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("alter function rowhooks.after_ddl() security invoker")
+    assert findings(daemon_dsn, capsys) == [(
+        "function rowhooks.after_ddl is not what this version of rowhooks installs",
+        "let a superuser run: rowhooks upgrade",
+    )]  # fmt: skip
     assert call(["upgrade", "--dsn", dsn]) == 0
     capsys.readouterr()
     assert findings(daemon_dsn, capsys) == []

@@ -18,7 +18,9 @@ select pg_current_snapshot()::text, rowhooks.configuration_version()
 """
 
 PART_SIZE = 8 * 2**20
-"""Bytes of rows, as they are stored (compressed), after which a part ends."""
+"""Bytes of rows after which a part ends."""
+COMPRESSED = 30
+"""What a compressed byte counts: how large it is without, only unpacking would tell."""
 
 COLUMNS = """\
   c.id, c.transaction_id::text::bigint, c.time, c.action, c.tracked_table, c.object_id::text, c.object_repr,
@@ -40,7 +42,12 @@ from (
     b.*,
     coalesce(sum(b.stored) over (order by b.id rows between unbounded preceding and 1 preceding), 0) as stored_before
   from (
-    select p.*, coalesce(pg_column_size(p.prechange), 0) + coalesce(pg_column_size(p.postchange), 0) as stored
+    select
+      p.*,
+      coalesce(pg_column_size(p.prechange), 0)
+      * case when pg_column_compression(p.prechange) is null then 1 else {COMPRESSED} end
+      + coalesce(pg_column_size(p.postchange), 0)
+      * case when pg_column_compression(p.postchange) is null then 1 else {COMPRESSED} end as stored
     from (
   (
     select f.* from rowhooks.object_change as f

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -14,62 +14,86 @@ _FUNCTION = re.compile(
     r"^create or replace function rowhooks\.(?P<name>\w+)(?P<head>.*?)\bas (?P<quote>\$\w*\$)(?P<source>.*?)(?P=quote)",
     re.DOTALL | re.MULTILINE,
 )
+_SETTING = re.compile(r"^set (\w+) = '(.*)'$", re.MULTILINE)
 
 _PRESENT = """
 select
-  p.oid::regprocedure::text, p.proname::text, p.prosrc, p.prosecdef, coalesce(p.proconfig, '{}'),
-  p.proowner = n.nspowner, pg_get_userbyid(n.nspowner)::text
+  p.oid::regprocedure::text, p.proname::text, p.prosrc, l.lanname::text, p.prosecdef, p.provolatile::text,
+  coalesce(p.proconfig, '{}'), p.proowner = n.nspowner, pg_get_userbyid(n.nspowner)::text
 from pg_proc as p
 join pg_namespace as n on n.oid = p.pronamespace
+join pg_language as l on l.oid = p.prolang
 where n.nspname = 'rowhooks'
 order by 1
 """
+_VOLATILITY = {"immutable": "i", "stable": "s"}
+_SILENT_BELL = "select"
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function as it ought to be.
+    """What counts of a function.
 
     Args:
         definer: it is SECURITY DEFINER.
-        pinned: its search_path is empty.
+        volatility: as pg_proc.provolatile.
+        settings: as in pg_proc.proconfig.
     """
 
     name: str
     source: str
+    language: str
     definer: bool
-    pinned: bool
+    volatility: str
+    settings: frozenset[str]
 
 
-def wanted_functions() -> list[Function]:
-    """Return the functions that sql/functions/ makes."""
-    return [
-        Function(
-            found["name"],
-            found["source"],
-            "security definer" in found["head"],
-            "set search_path = ''" in found["head"],
-        )
-        for found in _FUNCTION.finditer(sql_script("functions"))
-    ]
+def wanted_functions(*kinds: str) -> list[Function]:
+    """Return the functions that the scripts of these kinds make."""
+    return [_wanted(found) for found in _FUNCTION.finditer(sql_script(*kinds))]
+
+
+def _wanted(found: re.Match[str]) -> Function:
+    head = found["head"]
+    words = head.split()
+    return Function(
+        found["name"],
+        found["source"],
+        words[words.index("language") + 1],
+        "security definer" in head,
+        next((letter for word, letter in _VOLATILITY.items() if word in words), "v"),
+        frozenset(f"{name}={value or chr(34) * 2}" for name, value in _SETTING.findall(head)),
+    )
 
 
 def drifted_functions(conn: psycopg.Connection[Any]) -> list[tuple[str, str]]:
     """Return what is wrong and the way out, for each function that is missing, altered, or somebody else's."""
     present = conn.execute(_PRESENT).fetchall()
     found = {
-        (name, source, definer, 'search_path=""' in settings) for _, name, source, definer, settings, _, _ in present
+        Function(name, source, language, definer, volatility, frozenset(settings))
+        for _, name, source, language, definer, volatility, settings, _, _ in present
     }
-    names = {row[1] for row in present}
-    wanted = wanted_functions()
-    drifted = {
-        wanted.name: "is missing" if wanted.name not in names else "is not what this version of rowhooks installs"
-        for wanted in wanted
-        if (wanted.name, wanted.source, wanted.definer, wanted.pinned) not in found
-    }
-    problems = [(f"function rowhooks.{name} {what}", "rowhooks upgrade") for name, what in sorted(drifted.items())]
+    names = {one[1] for one in present}
+    installation = conn.execute("select i.notify from rowhooks.installation as i").fetchone()
+    assert installation is not None, "rowhooks.installation is empty"
+    wanted = [
+        # In two-phase commit mode the bell is silent; see set_notify.sql.
+        replace(one, source=_SILENT_BELL) if one.name == "ring_bell" and not installation[0] else one
+        for one in wanted_functions("functions")
+    ]
+    # Those of the event triggers are there where a superuser has installed.
+    above = [one for one in wanted_functions("superuser") if one.name in names]
+    problems = [
+        (f"function rowhooks.{name} {what}", way_out)
+        for functions, way_out in ((wanted, "rowhooks upgrade"), (above, "let a superuser run: rowhooks upgrade"))
+        for name, what in sorted({
+            one.name: "is missing" if one.name not in names else "is not what this version of rowhooks installs"
+            for one in functions
+            if one not in found
+        }.items())
+    ]  # fmt: skip
     ours = {one.name for one in wanted}
-    for signature, name, _, _, _, is_owned, owner in present:
+    for signature, name, *_, is_owned, owner in present:
         if not is_owned and (name in ours or name.startswith("capture_")):
             problems.append((
                 f"function {signature} does not belong to {owner}",

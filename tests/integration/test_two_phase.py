@@ -31,6 +31,14 @@ def insert(conn: Connection, number: int) -> None:
     conn.execute("insert into dcim.device values (%s, %s, null)", (number, f"sw{number}"))
 
 
+def prepare(dsn: str, name: str) -> None:
+    """Insert device 1 in a prepared transaction."""
+    with psycopg.connect(dsn, autocommit=True) as writer:
+        writer.execute("begin")
+        insert(writer, 1)
+        writer.execute(f"prepare transaction '{name}'")  # type: ignore[arg-type]
+
+
 def results(db: Connection) -> list[str]:
     return [name for (name,) in db.execute("select result #>> '{}' from rowhooks.job_result order by id")]
 
@@ -42,10 +50,7 @@ async def test_a_prepared_transaction_starts_its_runs_once_it_is_committed_and_d
     add_hook(db, Name, device)
     name = f"rowhooks_{db.info.dbname}"
     async with running_daemon(daemon_dsn, Name):
-        with psycopg.connect(dsn, autocommit=True) as writer:
-            writer.execute("begin")
-            insert(writer, 1)
-            writer.execute(f"prepare transaction '{name}'")  # type: ignore[arg-type]
+        prepare(dsn, name)
         insert(db, 2)
         await eventually(lambda: results(db) == ["sw2"])
         db.execute(f"commit prepared '{name}'")  # type: ignore[arg-type]
@@ -59,10 +64,7 @@ async def test_a_prepared_transaction_that_is_rolled_back_starts_nothing(
     add_hook(db, Name, device)
     name = f"rowhooks_{db.info.dbname}"
     async with running_daemon(daemon_dsn, Name):
-        with psycopg.connect(dsn, autocommit=True) as writer:
-            writer.execute("begin")
-            insert(writer, 1)
-            writer.execute(f"prepare transaction '{name}'")  # type: ignore[arg-type]
+        prepare(dsn, name)
         db.execute(f"rollback prepared '{name}'")  # type: ignore[arg-type]
         insert(db, 2)
         await eventually(lambda: results(db) == ["sw2"])

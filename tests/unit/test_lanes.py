@@ -9,7 +9,7 @@ import pytest
 
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import now
-from rowhooks.pipeline.lanes import LONGEST_LANE, REFILL_BELOW, Lanes, Ticket
+from rowhooks.pipeline.lanes import LONGEST_LANE, REFILL_BELOW, Lane, Lanes, Ticket
 from tests.unit.make import change, hook, job, run
 
 UNORDERED = JobOptions(ordered=False)
@@ -166,12 +166,7 @@ def test_a_long_lane_is_refilled_from_its_shelf_behind_its_followers(started: St
 
 
 def test_a_lane_that_has_run_dry_goes_on_with_what_was_on_its_shelf(started: Started) -> None:
-    lanes = started.lanes
-    add(started, *(ticket(n) for n in range(1, LONGEST_LANE + 2)))
-    lane = ticket(1).lane
-    lanes.shelve(lane, LONGEST_LANE + 2)
-    while len(lanes):
-        lanes.leave(ticket_of(lanes, started[-1]))
+    lanes, lane = started.lanes, run_dry(started)
     assert lanes.unshelve(1000) == {lane: [LONGEST_LANE + 2]}
     lanes.refill(lane, [ticket(LONGEST_LANE + 2)])
     assert started[-1] == LONGEST_LANE + 2
@@ -183,16 +178,21 @@ def test_a_lane_that_has_run_dry_goes_on_with_what_was_on_its_shelf(started: Sta
 
 
 def test_a_dry_lane_of_which_everything_was_revoked_is_forgotten(started: Started) -> None:
-    lanes = started.lanes
-    add(started, *(ticket(n) for n in range(1, LONGEST_LANE + 2)))
-    lane = ticket(1).lane
-    lanes.shelve(lane, LONGEST_LANE + 2)
-    while len(lanes):
-        lanes.leave(ticket_of(lanes, started[-1]))
+    lanes, lane = started.lanes, run_dry(started)
     lanes.unshelve(1000)
     lanes.refill(lane, [])
     add(started, ticket(LONGEST_LANE + 3))
     assert started[-1] == LONGEST_LANE + 3
+
+
+def run_dry(started: Started) -> Lane:
+    """Let everything in memory of a long lane come to its end; one run is on its shelf."""
+    lanes, lane = started.lanes, ticket(1).lane
+    add(started, *(ticket(n) for n in range(1, LONGEST_LANE + 2)))
+    lanes.shelve(lane, LONGEST_LANE + 2)
+    while len(lanes):
+        lanes.leave(ticket_of(lanes, started[-1]))
+    return lane
 
 
 def ticket_of(lanes: Lanes, number: int) -> Ticket:

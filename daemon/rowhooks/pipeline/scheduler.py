@@ -145,8 +145,7 @@ class Scheduler:
                 fetch = partial(self._fetch, [id_ for ids in taken.values() for id_ in ids])
                 found = await self._recorder.undisturbed(fetch)
                 tickets = {run.id: self._ticket(run, None, due) for run, due in found}
-                for ticket in tickets.values():
-                    self._held += ticket.size
+                self._held += sum(ticket.size for ticket in tickets.values())
                 for lane, ids in taken.items():
                     self._lanes.refill(lane, [tickets[id_] for id_ in ids if id_ in tickets])
 

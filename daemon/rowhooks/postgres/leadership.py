@@ -17,6 +17,12 @@ CHANNEL = "rowhooks"
 LONG_STATEMENT = 24 * 3600.0
 """Seconds that a statement which goes through the whole log may take."""
 _KEY = "hashtextextended('rowhooks.leader', 0)"
+LEADER_LOCK = f"""
+  l.locktype = 'advisory' and l.granted and l.objsubid = 1
+    and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+    and (l.classid::bigint << 32) | l.objid::bigint = {_KEY}
+"""  # noqa: S608  (a constant)
+"""What is true of a row `l` of pg_locks that is the leader's lock."""
 _LOCK = f"select pg_try_advisory_lock({_KEY})"
 _LOCK_IN_TRANSACTION = f"select pg_try_advisory_xact_lock({_KEY})"
 
@@ -33,9 +39,7 @@ with leader as (
   select a.pid, a.usesysid
   from pg_locks as l
   join pg_stat_activity as a on a.pid = l.pid
-  where l.locktype = 'advisory' and l.granted and l.objsubid = 1
-    and l.database = (select d.oid from pg_database as d where d.datname = current_database())
-    and (l.classid::bigint << 32) | l.objid::bigint = {_KEY}
+  where {LEADER_LOCK}
     and a.state like 'idle%' and a.state_change < clock_timestamp() - $1::interval
 )
 select f.leader, array(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rowhooks.domain.errors import RowhooksError
 from rowhooks.postgres.administration.common import Connection, Row, fetch
+from rowhooks.postgres.leadership import LEADER_LOCK
 
 # By the index on transaction_id: the log may be long, and almost all of it has been dealt with.
 WAITING = """
@@ -20,14 +21,7 @@ WAITING = """
 """
 """A query of the changes that have not been dealt with."""
 
-LEADS = """
-  exists (
-    select from pg_locks as l
-    where l.locktype = 'advisory' and l.granted and l.objsubid = 1
-      and l.database = (select d.oid from pg_database as d where d.datname = current_database())
-      and (l.classid::bigint << 32) | l.objid::bigint = hashtextextended('rowhooks.leader', 0)
-  )
-"""
+LEADS = f"exists (select from pg_locks as l where {LEADER_LOCK})"
 """Whether a daemon leads."""
 
 _STATUS = f"""

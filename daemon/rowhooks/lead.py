@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from rowhooks.domain.change import made
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost
 from rowhooks.domain.hook import Configuration
 from rowhooks.domain.run import Run
 from rowhooks.onrecord import OnRecord
-from rowhooks.pipeline.listener import Bell
+from rowhooks.pipeline.listener import Bell, Sleep
 from rowhooks.pipeline.matcher import Matcher
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.reader import Part, Reader
@@ -22,6 +23,7 @@ from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.runner import Runner
 from rowhooks.pipeline.scheduler import Scheduler
 from rowhooks.postgres import leadership
+from rowhooks.postgres.bell import PostgresBellLock
 from rowhooks.postgres.configuration import PostgresConfiguration
 from rowhooks.postgres.connect import Target, connected
 from rowhooks.postgres.feed import PostgresFeed
@@ -53,6 +55,8 @@ FLUSH_TIMEOUT = 15.0
 ABANDON_AFTER = 5.0
 """Seconds that running receivers get when the connection was lost; what they do then is fenced off."""
 EXTEND_INTERVAL = 60.0
+PARTS_AHEAD = 3
+"""So many parts are read ahead of what is on record, so that reading, running and recording go on side by side."""
 MOST_WAITING = 50_000
 """Runs kept in memory while they wait for their turn; beyond it nothing more is read."""
 MOST_HELD = 128 * 2**20
@@ -121,6 +125,7 @@ class Lead:
             record_connection = await stack.enter_async_context(connected(self._target, patience=RECORD_PATIENCE))
             if not self._target.pooled:
                 await leadership.end_when_idle(record_connection, IDLE_RECORD)
+            await self._make_the_bell(stack)
             await self._set_up(stack, feed_connection, record_connection)
             return await self._work(control)
 
@@ -146,6 +151,15 @@ class Lead:
             if self._stopping.is_set():
                 return False
         return True
+
+    async def _make_the_bell(self, stack: contextlib.AsyncExitStack) -> None:
+        self._bell_lock = None
+        if not self._listen_target.pooled:
+            connection = await stack.enter_async_context(connected(self._listen_target))
+            connection.add_termination_listener(lambda _: self._lost.set())
+            self._bell_lock = PostgresBellLock(connection, self._settings.bell_lock_timeout)
+        self._sleep = Sleep(self._bell, self._settings.bell_linger)
+        stack.callback(self._sleep.close)
 
     async def _set_up(self, stack: contextlib.AsyncExitStack, feed_connection: Any, record_connection: Any) -> None:
         settings = self._settings
@@ -248,6 +262,7 @@ class Lead:
             self._bell.answer()
             part = await self._reader.next_part()
             if part is not None:
+                self._sleep.found()
                 await self._submit(part)
             if part is None or loop.time() - looked > ASKED_FOR_INTERVAL:
                 taken = await self._take_up_asked_for()
@@ -255,6 +270,9 @@ class Lead:
                 if part is None and not taken:
                     await self._rest()
                     continue
+            if part is not None and part.end.target is None:
+                # Those who write have the next part together meanwhile.
+                await self._sleep.moment()
             while self._is_full():
                 self._recorder.room.clear()
                 await self._recorder.room.wait()
@@ -263,16 +281,16 @@ class Lead:
         if self._has_enough():
             # More may have been asked for than was taken up.
             self._recorder.room.clear()
-            await first_of(self._bell.wait(), self._recorder.room.wait())
+            await first_of(self._sleep.wait(), self._recorder.room.wait())
         else:
-            await self._bell.wait()
+            await self._sleep.wait()
 
     def _has_enough(self) -> bool:
         return self._scheduler.waiting >= 2 * self._settings.batch_size
 
     def _is_full(self) -> bool:
         return (
-            self._progress.open_changes > self._settings.batch_size
+            self._progress.open_changes > PARTS_AHEAD * self._settings.batch_size
             or self._scheduler.waiting > MOST_WAITING
             or self._scheduler.held > MOST_HELD
         )
@@ -292,14 +310,13 @@ class Lead:
             hooks = [hook for hook in self._matcher.match(change) if (change.id, hook.id) not in on_record]
             step = self._progress.add(position, len(hooks))
             for hook in hooks:
-                self._scheduler.submit(
-                    Run(await self._next_id(), self._unfinished.key(change, hook), change, hook), step
-                )
+                id_ = self._ids.pop() if self._ids else await self._next_id()
+                key = self._unfinished.key(change, hook)
+                self._scheduler.submit(made(Run, id=id_, key=key, cause=change, starter=hook), step)
         self._progress.add(part.end, 0)
 
     async def _next_id(self) -> int:
-        if not self._ids:
-            self._ids = (await leadership.reserve_result_ids(self._feed_connection, self._settings.batch_size))[::-1]
+        self._ids = (await leadership.reserve_result_ids(self._feed_connection, self._settings.batch_size))[::-1]
         return self._ids.pop()
 
     async def _configure(self, version: int) -> None:
@@ -338,11 +355,13 @@ class Lead:
     async def _load_configuration(self) -> None:
         self._configuration = await self._configurations.load()
         interval = self._settings.poll_interval
-        is_heard = self._configuration.notify and not self._listen_target.pooled
+        is_heard = self._configuration.notify and self._bell_lock is not None
         self._bell.poll_interval = interval if is_heard else min(interval, POLL_WITHOUT_BELL)
+        self._sleep.use(self._bell_lock if is_heard else None)
         self._matcher = Matcher(self._configuration, self._matcher)
         self._decoder.learn(self._configuration.tables)
-        self._feed.tables = self._scheduler.tables = self._configuration.tables
+        self._feed.tables = self._configuration.tables
+        self._scheduler.learn(self._configuration.tables)
         idle = {hook.name: hook for hook in self._configuration.idle_hooks()}
         for name in idle.keys() - self._idle_hooks:
             job = idle[name].job
@@ -381,4 +400,7 @@ class Lead:
             await first_of(self._lost.wait(), asyncio.sleep(interval))
             if self._lost.is_set():
                 raise ConnectionFailed("the listening connection was lost")
-            await leadership.probe(control, min(PROBE_TIMEOUT, self._settings.leader_timeout))
+            patience = min(PROBE_TIMEOUT, self._settings.leader_timeout)
+            await leadership.probe(control, patience)
+            if self._bell_lock is not None:
+                await self._bell_lock.probe(patience)

@@ -44,6 +44,12 @@ class Settings(BaseSettings):
     threads: int = Field(10, ge=1, description="plain receivers that run at once, each with a connection")
     batch_size: int = Field(1000, ge=1, description="changes read at once")
     poll_interval: float = Field(5.0, gt=0, description="fallback poll when no bell is heard")
+    bell_linger: float = Field(
+        0.02, ge=0, allow_inf_nan=False, description="how long the daemon stays awake when nothing more comes"
+    )
+    bell_lock_timeout: float = Field(
+        0.5, gt=0, allow_inf_nan=False, description="how long it waits at once for open transactions to go to sleep"
+    )
     leader_timeout: float = Field(
         30.0, ge=1, allow_inf_nan=False, description="silence after which a standby ends the leader's connections"
     )

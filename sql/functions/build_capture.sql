@@ -145,8 +145,11 @@ declare
   key_of_new pg_catalog.text;
   key_of_old pg_catalog.text;
   repr_of_key pg_catalog.text;
-  repr_of_row pg_catalog.text := 'representation';
   key_is_missing pg_catalog.text;
+  by_column pg_catalog.text := '';
+  identity_of_row pg_catalog.text;
+  repr_of_row pg_catalog.text;
+  draw_transaction_id pg_catalog.text := '';
   identify pg_catalog.text;
 begin
   select t.* into strict tracked from rowhooks.tracked_table as t where t.id = target_id;
@@ -170,91 +173,105 @@ begin
     left join pg_catalog.pg_attribute as a on a.attrelid = tracked.relation and a.attname = n.name
   ) as k;
 
+  if tracked.repr_column is not null then
+    by_column := pg_catalog.format('row_data operator(pg_catalog.->>) %L, ', tracked.repr_column);
+  end if;
   if tracked.identity = 'full' then
     key_of_new := '';
     key_of_old := '';
-    identify := 'representation := pg_catalog.left(row_data::pg_catalog.text, 200);';
+    key_is_missing := 'false';
+    identity_of_row := 'null';
+    repr_of_row := pg_catalog.format('coalesce(%spg_catalog.left(row_data::pg_catalog.text, 200))', by_column);
+    identify := pg_catalog.format('representation := %s;', repr_of_row);
   else
+    identity_of_row := pg_catalog.format('pg_catalog.jsonb_build_object(%s)', key_of_row);
+    repr_of_row := pg_catalog.format(
+      case when pg_catalog.cardinality(tracked.key_columns) = 1 then 'coalesce(%s%s)' else 'coalesce(%spg_catalog.concat_ws('', '', %s))' end,
+      by_column, repr_of_key
+    );
     identify := pg_catalog.format(
       $identify$
-  if %1$s then
-    identity := rowhooks.present_key(%2$s, row_data);
-    representation := pg_catalog.concat_ws(
-      ', ', variadic array(select v.value from pg_catalog.jsonb_each_text(identity) as v)
-    );
-  else
-    identity := pg_catalog.jsonb_build_object(%3$s);
-    representation := pg_catalog.concat_ws(', ', %4$s);
-  end if;
+    if %1$s then
+      identity := rowhooks.present_key(%2$s, row_data);
+      representation := coalesce(%5$spg_catalog.concat_ws(
+        ', ', variadic array(select v.value from pg_catalog.jsonb_each_text(identity) as v)
+      ));
+    else
+      identity := %3$s;
+      representation := %4$s;
+    end if;
       $identify$,
-      key_is_missing, tracked.id, key_of_row, repr_of_key
+      key_is_missing, tracked.id, identity_of_row, repr_of_row, by_column
     );
   end if;
-
-  if tracked.repr_column is not null then
-    repr_of_row := pg_catalog.format('coalesce(row_data operator(pg_catalog.->>) %L, representation)', tracked.repr_column);
+  -- The feed relies on a transaction's id being older than those of its changes. Whoever writes a row of our own has one.
+  if (select c.relkind from pg_catalog.pg_class as c where c.oid = tracked.relation) = 'f' then
+    draw_transaction_id := 'perform pg_catalog.pg_current_xact_id();';
   end if;
 
   return pg_catalog.format(
     $body$
 declare
-  -- Before an id is drawn: the feed relies on a transaction's id being older than those of its changes, also for a
-  -- foreign table, whose rows need none.
-  own_xid constant pg_catalog.xid8 := pg_catalog.pg_current_xact_id();
-  run pg_catalog.text := pg_catalog.current_setting('rowhooks.receiver', true);
-  claimed_user pg_catalog.text := pg_catalog.current_setting('rowhooks.user', true);
-  request pg_catalog.text := pg_catalog.current_setting('rowhooks.request_id', true);
-  context pg_catalog.text := pg_catalog.current_setting('rowhooks.context', true);
-  operation rowhooks.object_change_action;
+  run pg_catalog.text;
+  claimed_user pg_catalog.text;
+  request pg_catalog.text;
+  context pg_catalog.text;
+  -- The row before an update, and the row after it; of a create or delete its only row.
   before_data pg_catalog.jsonb;
-  after_data pg_catalog.jsonb;
   row_data pg_catalog.jsonb;
   identity pg_catalog.jsonb;
   representation pg_catalog.text;
   problem pg_catalog.text;
+  is_marked pg_catalog.bool := false;
 begin
-  -- A variable that SET LOCAL left behind is an empty string.
-  if run operator(pg_catalog.<>) '' then
-    if not rowhooks.is_receiver() then
+  %9$s
+  -- Asked in one expression, because hardly anybody sets them. A variable that SET LOCAL left behind is an empty string.
+  if
+    pg_catalog.current_setting('rowhooks.receiver', true) operator(pg_catalog.<>) ''
+    or pg_catalog.current_setting('rowhooks.user', true) operator(pg_catalog.<>) ''
+    or pg_catalog.current_setting('rowhooks.request_id', true) operator(pg_catalog.<>) ''
+    or pg_catalog.current_setting('rowhooks.context', true) operator(pg_catalog.<>) ''
+  then
+    is_marked := true;
+    run := pg_catalog.current_setting('rowhooks.receiver', true);
+    claimed_user := pg_catalog.current_setting('rowhooks.user', true);
+    request := pg_catalog.current_setting('rowhooks.request_id', true);
+    context := pg_catalog.current_setting('rowhooks.context', true);
+    if claimed_user operator(pg_catalog.=) '' then claimed_user := null; end if;
+    if request operator(pg_catalog.=) '' then request := null; end if;
+    if context operator(pg_catalog.=) '' then context := null; end if;
+    if run operator(pg_catalog.=) '' then
       run := null;
-    elsif %1$L then
-      context := 'job-hook';
-    else
-      return null;
+    elsif run is not null then
+      if not rowhooks.is_receiver() then
+        run := null;
+      elsif %1$L then
+        context := 'job-hook';
+      else
+        return null;
+      end if;
     end if;
-  else
-    run := null;
   end if;
-  if claimed_user operator(pg_catalog.=) '' then claimed_user := null; end if;
-  if request operator(pg_catalog.=) '' then request := null; end if;
-  if context operator(pg_catalog.=) '' then context := null; end if;
 
   if tg_op operator(pg_catalog.=) 'TRUNCATE' then
-    insert into rowhooks.object_change (transaction_id, action, tracked_table, user_name, request_id, change_context, receiver)
-    values (own_xid, 'truncate', %2$s, claimed_user, request, context, run);
-    perform rowhooks.ring_bell();
+    insert into rowhooks.object_change (action, tracked_table, user_name, request_id, change_context, receiver)
+    values ('truncate', %2$s, claimed_user, request, context, run);
+    %8$s
     return null;
   end if;
 
   begin
     if tg_op operator(pg_catalog.=) 'UPDATE' then
-      operation := 'update';
-      before_data := %8$s;
-      after_data := %7$s;
-      row_data := after_data;
+      before_data := %7$s;
+      row_data := %6$s;
     elsif tg_op operator(pg_catalog.=) 'INSERT' then
-      operation := 'create';
-      after_data := %7$s;
-      row_data := after_data;
+      row_data := %6$s;
     else
-      operation := 'delete';
-      before_data := %8$s;
-      row_data := before_data;
+      row_data := %7$s;
     end if;
   exception when others then
+    is_marked := true;
     problem := sqlerrm;
-    before_data := null;
-    after_data := null;
     begin
       if tg_op operator(pg_catalog.=) 'DELETE' then
         row_data := pg_catalog.jsonb_build_object(%5$s);
@@ -266,22 +283,47 @@ begin
     end;
   end;
 
-  %3$s
-
-  insert into rowhooks.object_change (
-    transaction_id, action, tracked_table, object_id, object_repr, prechange, postchange,
-    user_name, request_id, change_context, receiver, capture_error
-  )
-  values (
-    own_xid, operation, %2$s, identity, %6$s, before_data, after_data,
-    claimed_user, request, context, run, problem
-  );
-  perform rowhooks.ring_bell();
+  -- An INSERT is set up anew for each row, column by column: those that are empty are left out.
+  if is_marked or %10$s then
+    %3$s
+    insert into rowhooks.object_change (
+      action, tracked_table, object_id, object_repr, prechange, postchange,
+      user_name, request_id, change_context, receiver, capture_error
+    )
+    values (
+      (
+        case
+          when tg_op operator(pg_catalog.=) 'UPDATE' then 'update'
+          when tg_op operator(pg_catalog.=) 'INSERT' then 'create'
+          else 'delete'
+        end
+      )::rowhooks.object_change_action,
+      %2$s, identity, representation,
+      case
+        when problem is not null then null
+        when tg_op operator(pg_catalog.=) 'DELETE' then row_data
+        else before_data
+      end,
+      case when problem is null and tg_op operator(pg_catalog.<>) 'DELETE' then row_data end,
+      claimed_user, request, context, run, problem
+    );
+  elsif tg_op operator(pg_catalog.=) 'UPDATE' then
+    insert into rowhooks.object_change (action, tracked_table, object_id, object_repr, prechange, postchange)
+    values ('update', %2$s, %11$s, %12$s, before_data, row_data);
+  elsif tg_op operator(pg_catalog.=) 'INSERT' then
+    insert into rowhooks.object_change (action, tracked_table, object_id, object_repr, postchange)
+    values ('create', %2$s, %11$s, %12$s, row_data);
+  else
+    insert into rowhooks.object_change (action, tracked_table, object_id, object_repr, prechange)
+    values ('delete', %2$s, %11$s, %12$s, row_data);
+  end if;
+  %8$s
   return null;
 end
 $body$,
-    tracked.audit_receivers::pg_catalog.text, tracked.id, identify, key_of_new, key_of_old, repr_of_row,
-    rowhooks.row_as_json(tracked.relation, 'new'), rowhooks.row_as_json(tracked.relation, 'old')
+    tracked.audit_receivers::pg_catalog.text, tracked.id, identify, key_of_new, key_of_old,
+    rowhooks.row_as_json(tracked.relation, 'new'), rowhooks.row_as_json(tracked.relation, 'old'), rowhooks.source_of_bell(),
+    draw_transaction_id, key_is_missing, identity_of_row, repr_of_row
   );
 
 end

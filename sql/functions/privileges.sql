@@ -43,7 +43,7 @@ begin
     daemon_role
   );
   execute format(
-    'grant execute on function rowhooks.ring_bell(), rowhooks.retry(bigint), rowhooks.revoke(bigint), '
+    'grant execute on function rowhooks.ring_bell(), rowhooks.arm_bell(interval), rowhooks.retry(bigint), rowhooks.revoke(bigint), '
     'rowhooks.prune_results(interval, integer, bigint, boolean, boolean), '
     'rowhooks.prunable_partitions(timestamptz), rowhooks.drop_partition(name, timestamptz), '
     'rowhooks.prune_changes(timestamptz, integer, bigint, boolean), rowhooks.empty_default_partition(bigint) to %s', daemon_role

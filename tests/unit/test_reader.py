@@ -30,6 +30,11 @@ class Log:
     async def anchor(self) -> None:
         self.asked.append("anchor")
 
+    async def next_batch(self, position: Position, limit: int) -> tuple[Snapshot, int, list[ObjectChange], bool]:
+        snapshot, version = await self.look()
+        changes, is_end = await self.fetch(position.aim(snapshot), limit)
+        return snapshot, version, changes, is_end
+
     async def fetch(self, position: Position, limit: int) -> tuple[list[ObjectChange], bool]:
         self.asked.append("fetch")
         assert position.target is not None
@@ -76,7 +81,7 @@ async def read(reader: Reader) -> list[int]:
 async def test_nothing_new_is_no_part() -> None:
     log = Log(snapshot=EMPTY)
     assert await log.reader(Position(EMPTY)).next_part() is None
-    assert log.asked == ["look", "configure 1"]
+    assert log.asked == ["look", "fetch", "configure 1"]
 
 
 async def test_a_part_carries_the_position_behind_each_change() -> None:
@@ -94,7 +99,7 @@ async def test_a_part_carries_the_position_behind_each_change() -> None:
 async def test_the_configuration_is_known_before_any_change_is_read() -> None:
     log = Log(entry(1, 100), snapshot=Snapshot(101, 101), version=7)
     await log.reader(Position(EMPTY)).next_part()
-    assert log.asked == ["look", "configure 7", "fetch"]
+    assert log.asked == ["look", "fetch", "configure 7"]
 
 
 async def test_a_batch_larger_than_the_limit_is_read_in_parts_of_one_snapshot() -> None:
@@ -107,7 +112,7 @@ async def test_a_batch_larger_than_the_limit_is_read_in_parts_of_one_snapshot() 
     log.changes.append(entry(6, 115))
     second, third, fourth = [await reader.next_part() for _ in range(3)]
     assert [ids(part) for part in (first, second, third, fourth)] == [[1, 2], [3, 4], [5], [6]]
-    assert log.asked == ["look", "configure 1", "fetch", "fetch", "fetch", "anchor", "look", "configure 1", "fetch"]
+    assert log.asked == ["look", "fetch", "configure 1", "fetch", "fetch", "anchor", "look", "fetch", "configure 1"]
     assert first is not None
     assert third is not None
     assert first.end == Position(EMPTY, target, 2, newest_id=2)

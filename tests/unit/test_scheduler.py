@@ -67,9 +67,12 @@ class World:
         threads = ThreadPoolExecutor(1)
         self.runner = Runner(self, self, threads, self.reload)
         self.scheduler = Scheduler(self.runner, self.recorder, self, self, self, self.fetch, tasks=100, threads=10)
-        self.scheduler.tables = {
-            n: TrackedTable(n, f"dcim.t{n}", f"dcim.t{n}", n, (("id", 23),), (("id", "id", "integer"),)) for n in (1, 2)
-        }
+        self.scheduler.learn(
+            {
+                n: TrackedTable(n, f"dcim.t{n}", f"dcim.t{n}", n, (("id", 23),), (("id", "id", "integer"),))
+                for n in (1, 2)
+            }
+        )
 
     # ResultSink
     async def record(
@@ -96,11 +99,17 @@ class World:
             await self.loading[table.id].wait()
         return dict.fromkeys(keys, "row")
 
+    def known(self, claimed: str | None, db_user: str) -> str | None:
+        return None
+
     async def resolve(self, pairs: Sequence[tuple[str | None, str]]) -> list[str]:
         return [db_user for _, db_user in pairs] if self.users is None else self.users
 
     # ReceiverCatalog and WorkspaceFactory
     def is_asynchronous(self, class_path: str) -> bool:
+        return True
+
+    def reads_object(self, class_path: str) -> bool:
         return True
 
     def options(self, class_path: str) -> JobOptions:
@@ -230,7 +239,8 @@ async def test_what_comes_behind_a_long_lane_waits_on_record_and_runs_in_order(w
     world.revoked_ids = {count - 1}
     go_on.set()
     await eventually(lambda: (count, SUCCESS) in world.written)
-    assert world.called == [1, count + 1, *range(2, count - 1), count]
+    assert set(world.called[:2]) == {1, count + 1}
+    assert world.called[2:] == [*range(2, count - 1), count]
     assert max(map(len, world.fetched)) <= LONGEST_LANE
     assert world.scheduler.waiting == 0
 

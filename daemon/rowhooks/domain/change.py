@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
-def _no_decoder(table: str, data: str | None) -> Row | None:
+def made(cls: type[T], **values: Any) -> T:
+    """Make a frozen dataclass without its constructor, which sets field by field; for what is made for every change.
+
+    Args:
+        cls: the dataclass.
+        values: its fields; those with a plain default may be missing.
+    """
+    instance = object.__new__(cls)
+    object.__setattr__(instance, "__dict__", values)
+    return instance
+
+
+def no_decoder(table: str, data: str | None) -> Row | None:
+    """Refuse: the change was made where nobody knows the tables."""
     raise LookupError(f"the column types of {table} are not known here")
 
 
@@ -55,7 +69,7 @@ class ObjectChange:
     user_name: str | None = None
     request_id: str | None = None
     change_context: str | None = None
-    decoder: Callable[[str, str | None], Row | None] = field(default=_no_decoder, repr=False, compare=False)
+    decoder: Callable[[str, str | None], Row | None] = field(default=no_decoder, repr=False, compare=False)
 
     @cached_property
     def changed_object_id(self) -> Row:
@@ -111,7 +125,14 @@ class ObjectChange:
 
     def copy(self) -> ObjectChange:
         """Return an equal change that shares no decoded row with this one, so that a receiver may alter it."""
-        return replace(self)
+        known = self.__dict__
+        if len(known) > _FIELDS:
+            known = {name: value for name, value in known.items() if name not in _DECODED}
+        return made(ObjectChange, **known)
+
+
+_FIELDS = len(fields(ObjectChange))
+_DECODED = {name for name, value in vars(ObjectChange).items() if isinstance(value, cached_property)}
 
 
 def differing_columns(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,7 @@ class Snapshot:
         return transaction_id < self.xmax and transaction_id not in self.xip
 
 
-@dataclass(frozen=True)
-class Position:
+class Position(NamedTuple):
     """How far the feed has been dealt with.
 
     Args:
@@ -54,7 +53,7 @@ class Position:
 
     def aim(self, target: Snapshot) -> Position:
         """Return the position at the start of the batch up to `target`."""
-        return replace(self, target=target, after_id=0)
+        return self._replace(target=target, after_id=0)
 
     def past(self, change_id: int) -> Position:
         """Return the position behind one change of the batch in hand."""

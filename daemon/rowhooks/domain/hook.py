@@ -57,8 +57,11 @@ class Hook:
 
     def predates(self, transaction_id: int) -> bool:
         """Say whether a change comes from before the hook, or its job, was enabled."""
-        moments = (self.enabled_since, self.job.enabled_since)
-        return any(since is not None and since.sees(transaction_id) for since in moments)
+        since = self.enabled_since
+        if since is not None and since.sees(transaction_id):
+            return True
+        since = self.job.enabled_since
+        return since is not None and since.sees(transaction_id)
 
 
 @dataclass(frozen=True)

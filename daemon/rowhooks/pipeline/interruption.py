@@ -7,10 +7,12 @@ raised.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import ctypes
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from types import CoroutineType, GeneratorType
 from typing import Any, Protocol
 
 
@@ -83,11 +85,22 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
     )
 
 
+def is_awaitable(answer: object) -> bool:
+    """Say whether something must be awaited; as inspect.isawaitable(), which takes its time to say no."""
+    kind = type(answer)
+    if kind is CoroutineType or hasattr(kind, "__await__"):
+        return True
+    return kind is GeneratorType and inspect.isawaitable(answer)
+
+
 class TaskGuard:
-    """The guard of an asynchronous receiver."""
+    """The guard of an asynchronous receiver; many of them share a task, so each has a context of its own."""
 
     def __init__(self) -> None:
-        self._task: asyncio.Task[Any] | None = None
+        self._context = contextvars.copy_context()
+        # The task in which the receiver runs, and whether its code does at this moment.
+        self.task: asyncio.Task[Any] | None = None
+        self._is_inside = False
         self._pending: type[BaseException] | None = None
         self._closed: type[BaseException] | None = None
 
@@ -95,14 +108,14 @@ class TaskGuard:
         """Call the receiver's code; what it returns is awaited under guard."""
         if self._closed is not None:
             raise self._closed
-        answer = work()
-        return _Guarded(self, answer) if inspect.isawaitable(answer) else answer
+        answer = self._context.run(work)
+        return _Guarded(self, answer) if is_awaitable(answer) else answer
 
     def interrupt(self, error: type[BaseException]) -> None:
         """Raise an exception at the await in which the receiver waits."""
-        if self._task is not None:
+        if self._is_inside and self.task is not None:
             self._pending = error
-            self._task.cancel()
+            self.task.cancel()
 
     def close(self, error: type[BaseException]) -> None:
         """Raise an exception inside the receiver now, and wherever its code is called from now on."""
@@ -111,12 +124,13 @@ class TaskGuard:
 
     def drive(self, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
         """Await, turning the cancellation that an interruption needs into its exception."""
-        self._task = asyncio.current_task()
+        self._is_inside = True
+        run = self._context.run
         resume, argument = coroutine.send, None
         try:
             while True:
                 try:
-                    waited_for = resume(argument)
+                    waited_for = run(resume, argument)
                 except StopIteration as end:
                     return end.value
                 try:
@@ -128,20 +142,20 @@ class TaskGuard:
                     # In the cancellation's place, also where something that was awaited has swallowed it.
                     resume, argument = coroutine.throw, self._interruption()
         finally:
-            self._task = self._pending = None
+            self._is_inside, self._pending = False, None
 
     def _interruption(self) -> BaseException:
         assert self._pending is not None
-        assert self._task is not None
+        assert self.task is not None
         pending, self._pending = self._pending, None
-        self._task.uncancel()
+        self.task.uncancel()
         return pending()
 
 
 class _Guarded:
     def __init__(self, guard: TaskGuard, answer: Awaitable[Any]) -> None:
         self._guard = guard
-        self._coroutine = answer if inspect.iscoroutine(answer) else _awaiting(answer)
+        self._coroutine = answer if isinstance(answer, CoroutineType) else _awaiting(answer)
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._guard.drive(self._coroutine)

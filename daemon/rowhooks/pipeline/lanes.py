@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -24,40 +23,61 @@ REFILL_BELOW = 50
 """When so few are left in memory, the next ones are fetched."""
 
 
-@dataclass(slots=True, eq=False)
 class Ticket:
     """A run on its way through the scheduler.
 
     Args:
+        run: what is to be run.
         step: what of the feed waits for the run to be on record; None once it is.
+        options: how it is to be run.
+        asynchronous: its receiver is `async def`.
         on_record: it stands in the table, unstarted, and may have been revoked there.
         due: when a run that waits for its retry may start.
     """
 
-    run: Run
-    step: Step | None
-    options: JobOptions
-    asynchronous: bool
-    on_record: bool
-    due: datetime | None
-    submitted_at: float = field(default_factory=time.monotonic)
-    started_on_record: bool = False
-    interrupted: bool = False
-    execution: Execution | None = None
-    task: asyncio.Task[Any] | None = None
+    __slots__ = (
+        "asynchronous", "changed_object", "due", "execution", "interrupted", "lane", "loaded_at", "on_record",
+        "options", "place", "refused", "run", "started_on_record", "step", "submitted_at", "user", "worker",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        run: Run,
+        step: Step | None,
+        options: JobOptions,
+        asynchronous: bool,
+        *,
+        on_record: bool,
+        due: datetime | None,
+    ) -> None:
+        self.run = run
+        self.step = step
+        self.options = options
+        self.asynchronous = asynchronous
+        self.on_record = on_record
+        self.due = due
+        # What it must not overtake.
+        self.lane: Lane = run.lane if options.ordered else (run.id,)
+        self.submitted_at = time.monotonic()
+        self.started_on_record = False
+        self.interrupted = False
+        # For whom it is, and its row, once they are known; or what stands in the way of them.
+        self.user: str | None = None
+        self.changed_object: Any = None
+        self.refused: Exception | None = None
+        self.loaded_at: float | None = None
+        # What gives back the place that it takes among those that are got ready.
+        self.place: Callable[[], None] | None = None
+        self.execution: Execution | None = None
+        self.worker: Any = None
 
     @property
     def size(self) -> int:
         """How much of a row it holds, in characters."""
         cause = self.run.cause
-        return (
-            len(cause.prechange_json or "") + len(cause.postchange_json or "") if isinstance(cause, ObjectChange) else 0
-        )
-
-    @property
-    def lane(self) -> Lane:
-        """What it must not overtake."""
-        return self.run.lane if self.options.ordered else (self.run.id,)
+        if not isinstance(cause, ObjectChange):
+            return 0
+        return len(cause.prechange_json or "") + len(cause.postchange_json or "")
 
 
 class Lanes:
@@ -74,22 +94,24 @@ class Lanes:
     def __init__(self, ready: Callable[[Ticket], None], hungry: Callable[[], None]) -> None:
         self._ready = ready
         self._hungry = hungry
+        self._following = 0
         self._shelves: dict[Lane, deque[int]] = {}
         self._short: dict[Lane, None] = {}
         self._idle: set[Lane] = set()
         self._heads: dict[Ticket, None] = {}
-        self._followers: dict[Lane, deque[Ticket]] = {}
+        # A lane that is taken; what waits behind its first run. Hardly any lane has something there.
+        self._followers: dict[Lane, deque[Ticket] | None] = {}
         self._turns: dict[int, deque[Ticket]] = {}
         self._closed = False
 
     def __len__(self) -> int:
         """Return how many wait in memory."""
-        return len(self._heads) + sum(map(len, self._followers.values()))
+        return len(self._heads) + self._following
 
     def __iter__(self) -> Iterator[Ticket]:
         """Go through what waits, heads before followers: a later run of a lane never comes before an earlier one."""
         yield from self._heads
-        for followers in self._followers.values():
+        for followers in filter(None, self._followers.values()):
             yield from followers
 
     def parked(self) -> list[Ticket]:
@@ -98,16 +120,19 @@ class Lanes:
 
     def add(self, ticket: Ticket) -> None:
         """Put a ticket at the end of its lane."""
-        followers = self._followers.get(ticket.lane)
-        if followers is None:
-            self._followers[ticket.lane] = deque()
+        lane = ticket.lane
+        if lane not in self._followers:
+            self._followers[lane] = None
             self._advance(ticket)
         else:
-            followers.append(ticket)
+            self._behind(lane).append(ticket)
+            self._following += 1
 
     def is_long(self, lane: Lane) -> bool:
         """Say whether what comes now must go to the lane's shelf."""
-        return lane in self._shelves or len(self._followers.get(lane, ())) >= LONGEST_LANE
+        if not self._following and not self._shelves:
+            return False
+        return lane in self._shelves or len(self._followers.get(lane) or ()) >= LONGEST_LANE
 
     def shelve(self, lane: Lane, run_id: int) -> None:
         """Put a run that is on record, or will be before it is asked for, at the end of a long lane."""
@@ -129,7 +154,8 @@ class Lanes:
         if self._closed:
             return
         # It was a long lane all the time: nothing has been put behind the followers meanwhile.
-        self._followers[lane].extend(tickets)
+        self._behind(lane).extend(tickets)
+        self._following += len(tickets)
         if not self._shelves[lane]:
             del self._shelves[lane]
         if lane in self._idle:
@@ -139,8 +165,8 @@ class Lanes:
             self._ask_for_more(lane)
 
     def begin(self, ticket: Ticket) -> None:
-        """Note that a run goes on; its lane stays taken."""
-        del self._heads[ticket]
+        """Note that a run goes on; its lane stays taken. It may have been noted before."""
+        self._heads.pop(ticket, None)
 
     def park(self, ticket: Ticket) -> None:
         """Let a run wait until it is due, at the head of its lane and without its job's turn."""
@@ -165,6 +191,7 @@ class Lanes:
         self._closed = True
         self._heads.clear()
         self._followers.clear()
+        self._following = 0
         self._turns.clear()
         self._shelves.clear()
         self._short.clear()
@@ -202,14 +229,22 @@ class Lanes:
     def _next(self, lane: Lane) -> None:
         followers = self._followers.get(lane)
         if followers:
+            self._following -= 1
             self._advance(followers.popleft())
         elif lane in self._shelves:
             self._idle.add(lane)
         else:
             self._followers.pop(lane, None)
-        self._ask_for_more(lane)
+        if self._shelves:
+            self._ask_for_more(lane)
+
+    def _behind(self, lane: Lane) -> deque[Ticket]:
+        followers = self._followers[lane]
+        if followers is None:
+            followers = self._followers[lane] = deque()
+        return followers
 
     def _ask_for_more(self, lane: Lane) -> None:
-        if self._shelves.get(lane) and len(self._followers[lane]) < REFILL_BELOW and lane not in self._short:
+        if self._shelves.get(lane) and len(self._followers[lane] or ()) < REFILL_BELOW and lane not in self._short:
             self._short[lane] = None
             self._hungry()

@@ -1,8 +1,20 @@
-"""Listener: waits for the bell, or for the fallback poll."""
+"""Listener: when to look at the log again. Awake, after a moment; asleep, when the bell rings, or for the fallback poll.
+
+A transaction that writes rings (NOTIFY) only if somebody may be asleep: if it does not get the bell lock, shared, until
+it ends. Who wants to sleep asks for the lock exclusively and so waits for all transactions that have not rung, while
+later ones ring. Once he has it he looks a last time, and from then on everybody rings. So no wake-up is lost.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from typing import Protocol
+
+from rowhooks.tasks import first_of
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.01
+"""Seconds between looks while awake: doubled with each, so that a busy log is read in larger parts."""
 
 
 class Bell:
@@ -13,23 +25,118 @@ class Bell:
     """
 
     def __init__(self, poll_interval: float) -> None:
-        self._rung = asyncio.Event()
+        self.rung = asyncio.Event()
         self.poll_interval = poll_interval
 
     def ring(self) -> None:
         """Wake the waiting reader up, or keep it from going to sleep."""
-        self._rung.set()
+        self.rung.set()
 
     def answer(self) -> None:
         """Forget the rings so far; to be called before reading, so that none is missed while reading."""
-        self._rung.clear()
+        self.rung.clear()
 
     async def wait(self) -> bool:
         """Return True when the bell rang, False when the poll interval (seconds) has passed."""
+        return await self.wait_for(self.poll_interval)
+
+    async def wait_for(self, seconds: float) -> bool:
+        """Return True when the bell rang, False when so many seconds have passed."""
         try:
             # Not wait_for(): before Python 3.12 it loses a cancellation that comes together with the ring.
-            async with asyncio.timeout(self.poll_interval):
-                await self._rung.wait()
+            async with asyncio.timeout(seconds):
+                await self.rung.wait()
         except TimeoutError:
             return False
         return True
+
+
+class BellLock(Protocol):
+    """The lock by which those who write see whether they must ring."""
+
+    async def arm(self) -> bool:
+        """Take the lock; False when somebody who has not rung kept it for too long."""
+        ...
+
+    async def disarm(self) -> None:
+        """Give the lock back: nobody need ring any more."""
+        ...
+
+
+class Sleep:
+    """Waits between looks that find nothing.
+
+    Args:
+        bell: what is rung.
+        linger: seconds after the last find in which one stays awake.
+    """
+
+    def __init__(self, bell: Bell, linger: float) -> None:
+        self._bell = bell
+        self._lock: BellLock | None = None
+        self._linger = linger
+        self._pause = SHORTEST_PAUSE
+        self._found_at = time.monotonic()
+        self._is_armed = False
+        self._change: asyncio.Task[bool] | None = None
+
+    def use(self, lock: BellLock | None) -> None:
+        """Sleep with this lock; None where the bell is not rung or not heard, and the poll interval is all there is."""
+        if lock is None:
+            self._disarm()
+        self._lock = lock
+
+    def found(self) -> None:
+        """Note that there was something; the next look should find more."""
+        self._found_at = time.monotonic()
+        self._disarm()
+
+    async def moment(self) -> None:
+        """Wait a moment before the next look while there is much to do; a ring does not shorten it."""
+        await asyncio.sleep(self._next_pause())
+
+    async def wait(self) -> None:
+        """Wait until it is time for another look."""
+        bell = self._bell
+        if self._change is not None:
+            await self._changed()
+        elif self._lock is None:
+            await bell.wait()
+        elif self._is_armed:
+            # The look since then has found nothing.
+            if await bell.wait():
+                self._disarm()
+        elif time.monotonic() - self._found_at < self._linger:
+            await bell.wait_for(self._next_pause())
+        else:
+            self._change = asyncio.ensure_future(self._lock.arm())
+            await self._changed()
+
+    def _next_pause(self) -> float:
+        pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+        return pause
+
+    def _disarm(self) -> None:
+        if self._is_armed and self._lock is not None:
+            self._is_armed = False
+            self._change = asyncio.ensure_future(self._disarmed(self._lock))
+
+    @staticmethod
+    async def _disarmed(lock: BellLock) -> bool:
+        await lock.disarm()
+        return False
+
+    async def _changed(self) -> None:
+        """Wait until the lock is taken or given back; those who write do ring meanwhile."""
+        assert self._change is not None
+        await first_of(asyncio.shield(self._change), self._bell.rung.wait())
+        if self._change.done():
+            change, self._change = self._change, None
+            self._is_armed = change.result()
+            self._pause = SHORTEST_PAUSE
+
+    def close(self) -> None:
+        """Give up waiting for the lock."""
+        if self._change is not None and not self._change.cancel() and not self._change.cancelled():
+            # What it ended with ends the leadership elsewhere too.
+            self._change.exception()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from rowhooks.domain.change import made
 from rowhooks.domain.run import FAILURE, RETRY, SUCCESS, LogEntry, Outcome, Run, now
 
 logger = logging.getLogger(__name__)
@@ -18,8 +19,10 @@ KEPT_OUT = "(kept out: has_sensitive_variables)"
 
 def succeeded(run: Run, started_at: datetime, value: Any, *, entries: tuple[LogEntry, ...] = ()) -> Outcome:
     """Return the outcome of a receiver that returned; its value is kept where JSON can hold it."""
+    if value is None:
+        return made(Outcome, run=run, status=SUCCESS, started_at=started_at, finished_at=now(), entries=entries)
     try:
-        result = None if value is None else json.dumps(value, allow_nan=False, ensure_ascii=False)
+        result: str | None = json.dumps(value, allow_nan=False, ensure_ascii=False)
     except Exception:  # a value's own methods may raise anything
         logger.info("the receiver's return value is not kept: JSON cannot hold it", extra=run.log_fields())
         result = None
@@ -59,10 +62,12 @@ def failed(
 
 def log_outcome(outcome: Outcome) -> None:
     """Write the daemon's own line about a run that has ended, or waits for its retry."""
-    run, fields = outcome.run, outcome.run.log_fields()
+    run = outcome.run
     if outcome.exception_type is None:
-        logger.debug("run %d of %s: %s", run.id, run.job.class_path, outcome.status, extra=fields)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("run %d of %s: %s", run.id, run.job.class_path, outcome.status, extra=run.log_fields())
     else:
+        fields = run.log_fields()
         level = logging.WARNING if outcome.status == RETRY else logging.ERROR
         logger.log(
             level, "run %d of %s: %s: %s: %s", run.id, run.job.class_path, outcome.status,

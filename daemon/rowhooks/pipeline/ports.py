@@ -24,6 +24,15 @@ class FeedSource(Protocol):
         """Draw a transaction id: transactions with a higher one draw their changes' ids later than all known ones."""
         ...
 
+    async def next_batch(self, position: Position, limit: int) -> tuple[Snapshot, int, list[ObjectChange], bool]:
+        """Begin a batch: `look` and `fetch` in one.
+
+        Returns:
+            The present snapshot, which ends the batch; the version of the configuration in it; the first changes,
+            ordered by id; whether the batch ends with them.
+        """
+        ...
+
     async def fetch(self, position: Position, limit: int) -> tuple[list[ObjectChange], bool]:
         """Return the next changes of the batch in hand, ordered by id, and whether the batch ends with them.
 
@@ -72,6 +81,10 @@ class ObjectLoader(Protocol):
 
 class UserResolver(Protocol):
     """Who a run is for."""
+
+    def known(self, claimed: str | None, db_user: str) -> str | None:
+        """Return the user for such a pair where that needs no asking."""
+        ...
 
     async def resolve(self, pairs: Sequence[tuple[str | None, str]]) -> list[str]:
         """Return the user for each pair of claimed user (what the application says) and database user."""
@@ -184,6 +197,10 @@ class ReceiverCatalog(Protocol):
 
     def is_asynchronous(self, class_path: str) -> bool:
         """Say whether a class's receiver method is `async def`."""
+        ...
+
+    def reads_object(self, class_path: str) -> bool:
+        """Say whether a class's receiver may look at the row: others need not wait for it to be loaded."""
         ...
 
     def options(self, class_path: str) -> JobOptions:

@@ -40,8 +40,8 @@ class Reader:
         source: the log.
         position: where to begin.
         limit: changes in a part at the most.
-        configure: told the configuration's version in each new snapshot, before any change of it is read: a change is
-            never matched against a configuration older than itself.
+        configure: told the configuration's version in each new snapshot, before any change of it is handed out: a
+            change is never matched against a configuration older than itself.
     """
 
     def __init__(
@@ -57,20 +57,21 @@ class Reader:
 
     async def next_part(self) -> Part | None:
         """Return the next part, None when everything visible has been read."""
-        # In the middle of a batch there is nothing to look for, unless a restart has put us there.
-        if self._position.target is None or not self._configured:
+        if self._position.target is None:
             if self._since_anchor >= self._limit:
                 await self._source.anchor()
                 self._floor_id, self._since_anchor = self._position.newest_id, 0
-            snapshot, version = await self._source.look()
-            await self._configure(version)
-            self._configured = True
-            if self._position.target is None:
-                if snapshot == self._position.snapshot:
-                    return None
-                self._position = self._position.aim(snapshot)
-                self._target_floor_id = self._floor_id
-        changes, is_end = await self._source.fetch(self._position, self._limit)
+            snapshot, version, changes, is_end = await self._source.next_batch(self._position, self._limit)
+            await self._know(version)
+            if snapshot == self._position.snapshot:
+                return None
+            self._position = self._position.aim(snapshot)
+            self._target_floor_id = self._floor_id
+        else:
+            # In the middle of a batch there is nothing to look for, unless a restart has put us there.
+            if not self._configured:
+                await self._know((await self._source.look())[1])
+            changes, is_end = await self._source.fetch(self._position, self._limit)
         placed = []
         for change in changes:
             self._position = self._position.past(change.id)
@@ -79,3 +80,7 @@ class Reader:
         if is_end:
             self._position = self._position.arrive(self._target_floor_id)
         return Part(tuple(placed), self._position)
+
+    async def _know(self, version: int) -> None:
+        await self._configure(version)
+        self._configured = True

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
+from typing import NamedTuple, TypeVar
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, PermissionDenied
 from rowhooks.domain.feed import Position
@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 GROUP_INTERVAL = 0.02
 """Seconds a result waits for others to be written with."""
-GROUP_SIZE = 500
-"""Results written in one statement."""
+GROUP_SIZE = 1000
+"""Results written in one statement; when so many have come they wait no longer."""
 POSITION_INTERVAL = 0.5
 """Seconds between writes of a position that moved without results."""
 
@@ -28,8 +28,7 @@ Lines = list[tuple[int, LogEntry]]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A result on its way, and the step of the feed that waits for it (none once STARTED is on record)."""
 
     outcome: Outcome
@@ -45,6 +44,7 @@ class Recorder:
         self._waiting: list[Entry] = []
         self._lines: Lines = []
         self._arrived = asyncio.Event()
+        self._is_large = asyncio.Event()
         self._stored = progress.position_after([])
         self._writing = asyncio.Lock()
         self.room = asyncio.Event()
@@ -53,7 +53,10 @@ class Recorder:
         """Take an outcome over; it is on record when its step has moved."""
         self.add_lines(outcome.run, outcome.entries)
         self._waiting.append(Entry(replace(outcome, entries=()) if outcome.entries else outcome, step))
-        self._arrived.set()
+        if len(self._waiting) == 1:
+            self._arrived.set()
+        elif len(self._waiting) == GROUP_SIZE:
+            self._is_large.set()
 
     def add_lines(self, run: Run, entries: Sequence[LogEntry]) -> None:
         """Take lines over of a run that is on record, or whose outcome is submitted next."""
@@ -67,9 +70,10 @@ class Recorder:
             try:
                 async with asyncio.timeout(POSITION_INTERVAL):
                     await self._arrived.wait()
-                await asyncio.sleep(GROUP_INTERVAL)
+                async with asyncio.timeout(GROUP_INTERVAL):
+                    await self._is_large.wait()
             except TimeoutError:
-                pass  # nothing arrived: the position alone may have moved
+                pass  # few arrived, or none: the position alone may have moved
             await self.flush()
 
     async def flush(self) -> None:
@@ -96,6 +100,8 @@ class Recorder:
     async def _flush(self) -> None:
         while self._waiting or self._lines or self._progress.position_after([]) != self._stored:
             group, self._waiting = self._waiting[:GROUP_SIZE], self._waiting[GROUP_SIZE:]
+            if len(self._waiting) < GROUP_SIZE:
+                self._is_large.clear()
             # A line's run comes with it or before it: lines wait until every outcome has been written.
             lines: Lines = []
             if not self._waiting:

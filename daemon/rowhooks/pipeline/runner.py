@@ -8,19 +8,19 @@ it alone can be interrupted.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
+from types import CoroutineType
 from typing import Any
 
 from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, ReceiverError, SoftTimeLimitExceeded
 from rowhooks.domain.run import FAILURE, RETRY, REVOKED, SUCCESS, Outcome, Run, now
-from rowhooks.pipeline.interruption import Guard, TaskGuard, ThreadGuard
+from rowhooks.pipeline.interruption import Guard, TaskGuard, ThreadGuard, is_awaitable
 from rowhooks.pipeline.outcomes import failed, one_line, succeeded
 from rowhooks.pipeline.ports import AlreadyRecorded, Call, ReceiverCatalog, Workspace, WorkspaceFactory
 from rowhooks.pipeline.runlog import RunLog
@@ -33,11 +33,13 @@ TRANSIENT_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 """Seconds before the second try, doubled each time up to the longest, with jitter."""
 
 
-@dataclass(frozen=True, slots=True)
 class Theirs:
     """A thing to do in the receiver's own code, where it may be interrupted."""
 
-    work: Callable[[], Any]
+    __slots__ = ("work",)
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.work = work
 
 
 Steps = Generator[Theirs | Callable[[], Any], Any, Outcome | None]
@@ -80,40 +82,61 @@ class Execution:
         self._runner = runner
         self._run = run
         self._user = user
-        self._asynchronous = runner.receivers.is_asynchronous(run.job.class_path)
-        self._options = runner.receivers.options(run.job.class_path)
+        path = run.job.class_path
+        self._asynchronous = runner.receivers.is_asynchronous(path)
+        self._options = runner.receivers.options(path)
         self._guard: Guard = TaskGuard() if self._asynchronous else ThreadGuard()
         self._workspace: Workspace | None = None
         self._ended: BaseException | None = None
         self._attempts = 1
+        self._tries = 0
         self.log = RunLog(runner.clean)
         self.started_at = now()
         # Limits are kept by a clock that nobody sets.
         self.began = time.monotonic()
         self.alive = False
 
-    async def result(self, changed_object: Any) -> Outcome:
-        """Run the receiver to its end; whatever it raises is an outcome, not an error."""
-        tries = 0
+    async def result(self, changed_object: Any, task: asyncio.Task[Any] | None = None) -> Outcome:
+        """Run the receiver to its end; whatever it raises is an outcome, not an error.
+
+        Args:
+            changed_object: the row.
+            task: the running one, where the caller knows it.
+        """
+        if isinstance(self._guard, TaskGuard):
+            self._guard.task = task or asyncio.current_task()
         while True:
-            tries += 1
-            last = self._attempts == TRANSIENT_ATTEMPTS or self._ended is not None
-            steps = self._steps(changed_object, last=last)
-            self.alive = True
             if self._asynchronous:
-                outcome = await self._drive_asynchronously(steps)
+                self.alive = True
+                outcome = await self._drive_asynchronously(self._next_attempt(changed_object))
             else:
                 loop = asyncio.get_running_loop()
-                outcome = await loop.run_in_executor(self._runner.threads, self._drive, steps)
+                outcome = await loop.run_in_executor(self._runner.threads, self.attempt, changed_object)
             if outcome is not None:
                 return outcome
-            await asyncio.sleep(min(LONGEST_PAUSE, TRANSIENT_PAUSE * 2 ** (tries - 1)) * random.uniform(0.5, 1.5))
-            try:
-                changed_object = await self._runner.reload(self._run)
-            except ConnectionFailed:
-                raise
-            except Exception as error:
-                return self.failed(error)
+            again = await self.pause()
+            if isinstance(again, Outcome):
+                return again
+            changed_object = again
+
+    def attempt(self, changed_object: Any) -> Outcome | None:
+        """Run a plain receiver once in this thread; None where it is to be tried again, after `pause`."""
+        self.alive = True
+        try:
+            return drive(self._next_attempt(changed_object), self._guard)
+        finally:
+            self.alive = False
+
+    async def pause(self) -> Any:
+        """Wait before another attempt; return the row as it is then, or an outcome where that cannot be had."""
+        longest = min(LONGEST_PAUSE, TRANSIENT_PAUSE * 2 ** (self._tries - 1))
+        await asyncio.sleep(longest * random.uniform(0.5, 1.5))
+        try:
+            return await self._runner.reload(self._run)
+        except ConnectionFailed:
+            raise
+        except Exception as error:
+            return self.failed(error)
 
     def interrupt(self) -> None:
         """Raise SoftTimeLimitExceeded inside the receiver."""
@@ -137,11 +160,9 @@ class Execution:
             entries=self.log.take(), clean=self._runner.clean, sensitive=self._options.has_sensitive_variables,
         )  # fmt: skip
 
-    def _drive(self, steps: Steps) -> Outcome | None:
-        try:
-            return drive(steps, self._guard)
-        finally:
-            self.alive = False
+    def _next_attempt(self, changed_object: Any) -> Steps:
+        self._tries += 1
+        return self._steps(changed_object, last=self._attempts == TRANSIENT_ATTEMPTS or self._ended is not None)
 
     async def _drive_asynchronously(self, steps: Steps) -> Outcome | None:
         try:
@@ -163,16 +184,20 @@ class Execution:
             )
             assert call is not None
             value = None
-            yield from _life_cycle(call, done, "before_start")
+            if call.defines:
+                yield from _life_cycle(call, done, "before_start")
             if call.failure is None:
                 value = yield Theirs(call.run)
-            if call.failure is None:
-                yield from _life_cycle(call, done, "on_success", value)
-            if call.failure is not None:
-                yield from _life_cycle(call, done, "on_failure", call.failure)
-            status = SUCCESS if call.failure is None else FAILURE
-            yield from _life_cycle(call, done, "after_return", status, value, call.failure)
+            if call.defines:
+                if call.failure is None:
+                    yield from _life_cycle(call, done, "on_success", value)
+                if call.failure is not None:
+                    yield from _life_cycle(call, done, "on_failure", call.failure)
+                status = SUCCESS if call.failure is None else FAILURE
+                yield from _life_cycle(call, done, "after_return", status, value, call.failure)
             outcome = self.failed(call.failure) if call.failure is not None else self._succeeded(value)
+            if not workspace.used:
+                return outcome
             return (yield from self._committed(workspace, outcome))
         except (asyncio.CancelledError, GeneratorExit):
             yield from self._roll_back(workspace)
@@ -274,7 +299,7 @@ def drive(steps: Steps, guard: Guard) -> Outcome | None:
         while True:
             try:
                 answer = guard.call(step.work) if isinstance(step, Theirs) else step()
-                if inspect.iscoroutine(answer):
+                if type(answer) is CoroutineType:
                     answer.close()
                     raise TypeError("a plain receiver returned a coroutine; declare its method with `async def`")
             except BaseException as error:
@@ -293,7 +318,7 @@ async def drive_asynchronously(steps: Steps, guard: Guard) -> Outcome | None:
         while True:
             try:
                 answer = guard.call(step.work) if isinstance(step, Theirs) else step()
-                if inspect.isawaitable(answer):
+                if is_awaitable(answer):
                     answer = await answer
             except BaseException as error:
                 task = asyncio.current_task()

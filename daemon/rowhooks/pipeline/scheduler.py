@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -15,8 +15,6 @@ from typing import Any
 from rowhooks.domain.errors import (
     ConnectionFailed,
     LeadershipLost,
-    NotFound,
-    ReceiverError,
     RunRevoked,
     TimeLimitExceeded,
 )
@@ -28,6 +26,9 @@ from rowhooks.pipeline.ports import ObjectLoader, ReceiverCatalog, UserResolver
 from rowhooks.pipeline.progress import Step
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.runner import Execution, Runner
+from rowhooks.pipeline.starter import FRESH, Starter, Window
+from rowhooks.pipeline.workers import TaskWorkers, ThreadWorkers
+from rowhooks.tasks import first_of
 
 logger = logging.getLogger(__name__)
 
@@ -73,19 +74,27 @@ class Scheduler:
         self._users = users
         self._receivers = receivers
         self._fetch = fetch
-        self._free = {True: tasks, False: threads}
+        self._workers: dict[bool, TaskWorkers | ThreadWorkers] = {
+            True: TaskWorkers(tasks, self._run, self._ended),
+            False: ThreadWorkers(threads, runner.threads, self._run_in_thread, self._ended),
+        }
+        self._windows = {True: Window(tasks), False: Window(threads)}
+        self._starter = Starter(recorder, loader, users, receivers, self._start, self._leave, self._fail)
         self._ready: dict[bool, deque[Ticket]] = {True: deque(), False: deque()}
         self._are_short = asyncio.Event()
         self._lanes = Lanes(self._make_ready, self._are_short.set)
-        self._loading: dict[int, deque[Ticket]] = {}
-        self._loaders: set[asyncio.Task[None]] = set()
-        self._running: dict[asyncio.Task[Outcome], Ticket] = {}
+        self._running: dict[Ticket, None] = {}
+        self._none_runs = asyncio.Event()
+        self._again: set[asyncio.Task[None]] = set()
         self._abandoned: list[Execution] = []
         self._wake = asyncio.Event()
         self._problem: BaseException | None = None
         self._closing = False
         self._held = 0
-        self.tables: dict[int, TrackedTable] = {}
+
+    def learn(self, tables: Mapping[int, TrackedTable]) -> None:
+        """Take over the tracked tables."""
+        self._starter.tables = tables
 
     @property
     def waiting(self) -> int:
@@ -150,16 +159,18 @@ class Scheduler:
                     self._lanes.refill(lane, [tickets[id_] for id_ in ids if id_ in tickets])
 
     async def dispatch(self) -> None:
-        """Start what is ready, for ever."""
+        """Get ready what may start, for ever."""
         while True:
             await self._wake.wait()
             self._wake.clear()
             if self._problem is not None:
                 raise self._problem
             for kind, ready in self._ready.items():
-                while ready and self._free[kind]:
-                    self._free[kind] -= 1
-                    self._load_soon(ready.popleft())
+                window = self._windows[kind]
+                if ready and self._workers[kind].is_idle:
+                    window.widen()
+                while ready and window.take(ready[0]):
+                    self._starter.submit(ready.popleft())
 
     async def sweep(self) -> None:
         """Look after runs that take or wait long, for ever.
@@ -170,9 +181,10 @@ class Scheduler:
         while True:
             await asyncio.sleep(SWEEP_INTERVAL)
             moment = time.monotonic()
-            for ticket in list(self._running.values()):
-                if ticket.task is not None and not ticket.task.done():
-                    self._look_after(ticket, moment)
+            for ticket in list(self._running):
+                # A thread has begun it without us.
+                self._lanes.begin(ticket)
+                self._look_after(ticket, moment)
             for ticket in self._lanes:
                 if ticket.step is not None and _is_late(ticket, moment):
                     self._recorder.submit(Outcome(ticket.run, PENDING, None), ticket.step)
@@ -182,12 +194,12 @@ class Scheduler:
         """End runs that somebody has revoked while they go on or wait for their retry, for ever."""
         while True:
             await asyncio.sleep(REVOCATION_INTERVAL)
-            running = {t.run.id: t for t in self._running.values() if t.started_on_record}
+            running = {t.run.id: t for t in list(self._running) if t.started_on_record}
             parked = {t.run.id: t for t in self._lanes.parked()}
             if not (running or parked):
                 continue
             for run_id in await self._recorder.revoked([*running, *parked]):
-                if run_id in running and running[run_id].task in self._running:
+                if run_id in running and running[run_id] in self._running:
                     self._abandon(running[run_id], RunRevoked())
                 elif run_id in parked and parked[run_id].due is not None:
                     self._held -= parked[run_id].size
@@ -203,136 +215,105 @@ class Scheduler:
             How many receivers had not ended by then, counting those that were abandoned at their time limit.
         """
         self._closing = True
-        self._ready = {True: deque(), False: deque()}
+        self._starter.close()
+        for workers in self._workers.values():
+            workers.close()
         self._lanes.close()
-        late: set[asyncio.Task[Outcome]] = set()
         if self._running:
-            _, late = await asyncio.wait(set(self._running), timeout=grace)
-        names = sorted({self._running[task].run.job.class_path for task in late})
-        for task in late:
+            await first_of(self._none_runs.wait(), asyncio.sleep(grace))
+        late = list(self._running)
+        names = sorted({ticket.run.job.class_path for ticket in late})
+        tasks = {ticket.worker for ticket in late if isinstance(ticket.worker, asyncio.Task)} | self._again
+        for task in tasks:
             task.cancel()
         if late:
             logger.warning("%d receivers did not end within %s s: %s", len(late), grace, ", ".join(names))
-            await asyncio.wait(late, timeout=1.0)
+        if tasks:
+            await asyncio.wait(tasks, timeout=1.0)
         return len(late) + sum(execution.alive for execution in self._abandoned)
 
     async def reload(self, run: Run) -> Any:
-        """Load the row of one run again; None when it is gone."""
-        if run.cause.action == "delete":
+        """Load the row of one run again; None when it is gone, or when the receiver does not look at it."""
+        if not self._starter.needs_row(run):
             return None
         key = run.cause.object_id_json
-        return (await self._loader.load(self._table(run.cause.table_id), [key])).get(key)
+        return (await self._loader.load(self._starter.table(run.cause.table_id), [key])).get(key)
 
     # From submission to the start.
 
     def _make_ready(self, ticket: Ticket) -> None:
-        self._ready[ticket.asynchronous].append(ticket)
+        if self._starter.needs(ticket):
+            self._ready[ticket.asynchronous].append(ticket)
+            self._wake.set()
+        else:
+            self._start(ticket)
+
+    def _start(self, ticket: Ticket) -> None:
+        self._workers[ticket.asynchronous].submit(ticket, first=ticket.started_on_record)
+
+    def _fail(self, problem: BaseException) -> None:
+        self._problem = self._problem or problem
         self._wake.set()
-
-    def _load_soon(self, ticket: Ticket) -> None:
-        # A table at a time, each in a task of its own: one that somebody has locked holds up its own runs alone.
-        table_id = ticket.run.cause.table_id
-        if table_id in self._loading:
-            self._loading[table_id].append(ticket)
-            return
-        self._loading[table_id] = deque([ticket])
-        task = asyncio.create_task(self._load_table(table_id))
-        self._loaders.add(task)
-        task.add_done_callback(self._loaded)
-
-    async def _load_table(self, table_id: int) -> None:
-        queue = self._loading[table_id]
-        try:
-            # What became ready in this round of the event loop is loaded together.
-            await asyncio.sleep(0)
-            while queue and not self._closing:
-                # Two hooks on one row must not share an object, so each round loads a row once.
-                rounds: dict[tuple[int, str], Ticket] = {}
-                rest: deque[Ticket] = deque()
-                for ticket in queue:
-                    if rounds.setdefault(ticket.run.row, ticket) is not ticket:
-                        rest.append(ticket)
-                queue.clear()
-                queue.extend(rest)
-                await self._start(table_id, list(rounds.values()))
-        finally:
-            del self._loading[table_id]
-
-    def _loaded(self, task: asyncio.Task[None]) -> None:
-        self._loaders.discard(task)
-        if not task.cancelled():
-            self._problem = self._problem or task.exception()
-        self._wake.set()
-
-    async def _start(self, table_id: int, tickets: list[Ticket]) -> None:
-        # Asked now: while the rows are loaded, others may be put on record by the sweep.
-        on_record = {ticket.run.id: ticket.run for ticket in tickets if ticket.on_record}
-        begun = await self._recorder.begin(list(on_record.values())) if on_record else set()
-        found, problem = await self._load(table_id, tickets)
-        users = await self._resolve(tickets)
-        if self._closing:
-            return
-        for ticket, user in zip(tickets, users, strict=True):
-            if ticket.run.id in on_record and ticket.run.id not in begun:
-                logger.info("the run was revoked before it began", extra=ticket.run.log_fields())
-                self._leave(ticket)
-                continue
-            self._lanes.begin(ticket)
-            ticket.started_on_record, ticket.on_record = ticket.run.id in begun, False
-            ticket.execution = self._runner.prepare(ticket.run, user if isinstance(user, str) else "")
-            refused = user if isinstance(user, Exception) else problem if ticket.run.cause.action != "delete" else None
-            task = asyncio.create_task(
-                self._run(ticket, found.get(ticket.run.cause.object_id_json), refused),
-                name=f"run {ticket.run.id} of {ticket.run.job.class_path}",
-            )
-            ticket.task = task
-            self._running[task] = ticket
-            task.add_done_callback(self._ended)
-
-    async def _load(self, table_id: int, tickets: list[Ticket]) -> tuple[dict[str, Any], Exception | None]:
-        keys = [ticket.run.cause.object_id_json for ticket in tickets if ticket.run.cause.action != "delete"]
-        if not keys:
-            return {}, None
-        try:
-            return await self._loader.load(self._table(table_id), keys), None
-        except ConnectionFailed:
-            raise
-        except Exception as error:
-            # A missing privilege or a dropped table costs the runs of this table, and only them.
-            return {}, error
-
-    async def _resolve(self, tickets: list[Ticket]) -> list[str] | list[Exception]:
-        pairs = [(ticket.run.cause.user_name, ticket.run.cause.db_user) for ticket in tickets]
-        try:
-            users = await self._users.resolve(pairs)
-            if len(users) != len(pairs):
-                raise ReceiverError(f"the permission backend answered {len(users)} users for {len(pairs)} runs")
-        except ConnectionFailed:
-            raise
-        except Exception as error:
-            return [error] * len(tickets)
-        return users
-
-    def _table(self, table_id: int) -> TrackedTable:
-        table = self.tables.get(table_id)
-        if table is None:
-            raise NotFound(f"tracked table {table_id} was dropped or untracked since the change was made")
-        return table
 
     # From the start to the end.
 
-    async def _run(self, ticket: Ticket, changed_object: Any, refused: Exception | None) -> Outcome:
+    def _begin(self, ticket: Ticket) -> bool:
+        """Note that a worker takes a ticket, in its thread; False where its row must be loaded again."""
+        if ticket.loaded_at is not None and not ticket.started_on_record:
+            if time.monotonic() - ticket.loaded_at > FRESH:
+                return False
+        ticket.execution = self._runner.prepare(ticket.run, ticket.user or "")
+        self._running[ticket] = None
+        return True
+
+    async def _run(self, ticket: Ticket) -> Outcome | None:
+        if not self._begin(ticket):
+            return None
+        self._lanes.begin(ticket)
         assert ticket.execution is not None
-        if refused is not None:
-            return ticket.execution.failed(refused)
+        if ticket.refused is not None:
+            return ticket.execution.failed(ticket.refused)
         try:
-            return await ticket.execution.result(changed_object)
+            return await ticket.execution.result(ticket.changed_object, ticket.worker)
         except (ConnectionFailed, LeadershipLost):
             raise
         except Exception as error:
-            # Ours, not the receiver's; it must not take the daemon down, and come again at each start.
-            logger.exception("the run ended by an error of rowhooks", extra=ticket.run.log_fields())
-            return ticket.execution.failed(error)
+            return self._failed_by_us(ticket, error)
+
+    def _run_in_thread(self, ticket: Ticket) -> Outcome | None:
+        if ticket.execution is None and not self._begin(ticket):
+            return None
+        assert ticket.execution is not None
+        if ticket.refused is not None:
+            return ticket.execution.failed(ticket.refused)
+        try:
+            return ticket.execution.attempt(ticket.changed_object)
+        except (ConnectionFailed, LeadershipLost):
+            raise
+        except Exception as error:
+            return self._failed_by_us(ticket, error)
+
+    def _failed_by_us(self, ticket: Ticket, error: Exception) -> Outcome:
+        # Ours, not the receiver's; it must not take the daemon down, and come again at each start.
+        logger.exception("the run ended by an error of rowhooks", extra=ticket.run.log_fields())
+        assert ticket.execution is not None
+        return ticket.execution.failed(error)
+
+    async def _try_again(self, ticket: Ticket) -> None:
+        """Let a plain receiver have another attempt after a while, when it is its turn among the threads."""
+        assert ticket.execution is not None
+        try:
+            again = await ticket.execution.pause()
+        except (ConnectionFailed, LeadershipLost) as error:
+            self._fail(error)
+            return
+        if ticket not in self._running:
+            return
+        if isinstance(again, Outcome):
+            self._ended(ticket, again, None)
+        else:
+            ticket.changed_object = again
+            self._workers[False].submit(ticket, first=True)
 
     def _look_after(self, ticket: Ticket, moment: float) -> None:
         execution, options = ticket.execution, ticket.options
@@ -352,10 +333,9 @@ class Scheduler:
     def _abandon(self, ticket: Ticket, error: TimeLimitExceeded | RunRevoked) -> None:
         """End a run that may not end by itself, and go on without it."""
         assert ticket.execution is not None
-        assert ticket.task is not None
-        del self._running[ticket.task]
+        del self._running[ticket]
         outcome = ticket.execution.abandon(error)
-        ticket.task.cancel()
+        self._workers[ticket.asynchronous].abandon(ticket)
         self._abandoned = [other for other in self._abandoned if other.alive] + [ticket.execution]
         if isinstance(error, RunRevoked):
             logger.info("the run was revoked while it went on", extra=ticket.run.log_fields())
@@ -366,33 +346,34 @@ class Scheduler:
         self._recorder.submit(outcome, ticket.step)
         self._leave(ticket)
 
-    def _ended(self, task: asyncio.Task[Outcome]) -> None:
-        ticket = self._running.pop(task, None)
-        if ticket is None:
-            # Abandoned before; what became of it is on record.
-            if not task.cancelled() and task.exception() is not None:
-                logger.info("an abandoned run ended with %r", task.exception())
-            return
-        if task.cancelled():
-            return
-        problem = task.exception()
+    def _ended(self, ticket: Ticket, outcome: Outcome | None, problem: BaseException | None) -> None:
         if problem is not None:
-            self._problem = self._problem or problem
-            self._wake.set()
-            return
-        outcome = task.result()
-        log_outcome(outcome)
-        self._recorder.submit(outcome, ticket.step)
-        ticket.step = None
-        if outcome.status == RETRY:
-            self._park(ticket, outcome)
-        else:
-            self._leave(ticket)
+            self._running.pop(ticket, None)
+            self._fail(problem)
+        elif outcome is not None:
+            self._running.pop(ticket, None)
+            log_outcome(outcome)
+            self._recorder.submit(outcome, ticket.step)
+            ticket.step = None
+            if outcome.status == RETRY:
+                self._park(ticket, outcome)
+            else:
+                self._leave(ticket)
+        elif ticket.execution is not None:
+            task = asyncio.get_running_loop().create_task(self._try_again(ticket))
+            self._again.add(task)
+            task.add_done_callback(self._again.discard)
+        elif not self._closing:
+            self._windows[ticket.asynchronous].narrow()
+            self._starter.submit(ticket)
+        if self._closing and not self._running:
+            self._none_runs.set()
 
     def _park(self, ticket: Ticket, outcome: Outcome) -> None:
         ticket.run = ticket.run.again()
         ticket.on_record, ticket.due = True, outcome.retry_at
         ticket.started_on_record = ticket.interrupted = False
+        ticket.user = ticket.changed_object = ticket.execution = None
         self._free_place(ticket)
         self._lanes.park(ticket)
 
@@ -402,8 +383,10 @@ class Scheduler:
         self._lanes.leave(ticket)
 
     def _free_place(self, ticket: Ticket) -> None:
-        self._free[ticket.asynchronous] += 1
-        self._wake.set()
+        if ticket.place is not None:
+            ticket.place()
+            ticket.place = None
+            self._wake.set()
 
 
 def _is_late(ticket: Ticket, moment: float) -> bool:

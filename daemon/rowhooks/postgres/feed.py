@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
 
-from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.change import ObjectChange, made, no_decoder
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.postgres.errors import translated
@@ -33,11 +35,7 @@ COLUMNS = """\
 # that were open at the old snapshot and have ended since, found by their transaction id.
 # What hook receivers wrote (on tables that audit them) starts no hook.
 # Rows are counted by what is stored of them, without unpacking it; there is always one.
-_FETCH = f"""
-select
-{COLUMNS},
-  c.stored_before + c.stored
-from (
+_BATCH = """
   select
     b.*,
     coalesce(sum(b.stored) over (order by b.id rows between unbounded preceding and 1 preceding), 0) as stored_before
@@ -45,55 +43,71 @@ from (
     select
       p.*,
       coalesce(pg_column_size(p.prechange), 0)
-      * case when pg_column_compression(p.prechange) is null then 1 else {COMPRESSED} end
+      * case when pg_column_compression(p.prechange) is null then 1 else {compressed} end
       + coalesce(pg_column_size(p.postchange), 0)
-      * case when pg_column_compression(p.postchange) is null then 1 else {COMPRESSED} end as stored
+      * case when pg_column_compression(p.postchange) is null then 1 else {compressed} end as stored
     from (
   (
     select f.* from rowhooks.object_change as f
-    where f.id > greatest($1::bigint, $2::bigint)
+    where f.id > $2::bigint
       and f.transaction_id >= $3::text::xid8
-      and pg_visible_in_snapshot(f.transaction_id, $4::text::pg_snapshot)
+      and {visible}
       and f.receiver is null and f.action <> 'truncate'
     order by f.id
-    limit $6
+    limit $1
   )
   union all
   (
     select l.* from rowhooks.object_change as l
-    where l.transaction_id = any ($5::text[]::xid8[])
-      and l.id > $1::bigint
+    where l.transaction_id = any ($4::text[]::xid8[])
+      and {beyond}
       and l.receiver is null and l.action <> 'truncate'
     order by l.id
-    limit $6
+    limit $1
   )
     ) as p
     order by p.id
-    limit $6
+    limit $1
   ) as b
-) as c
-where c.stored_before < {PART_SIZE}
-order by c.id
-"""  # noqa: S608  (a constant)
-
-# In the snapshot of its own, which is younger than the changes': no shape is older than a change read before.
-_SHAPES = """
-select
-  t.id,
-  concat(n.nspname, '.', c.relname),
-  array(
-    select a.attname from pg_attribute as a
-    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum
-  ),
-  array(
-    select a.atttypid::bigint from pg_attribute as a
-    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum
-  )
-from rowhooks.tracked_table as t
-join pg_class as c on c.oid = t.relation
-join pg_namespace as n on n.oid = c.relnamespace
-where t.id = any ($1::integer[])
 """
+# One row says when this was read and what the tables look like: in a snapshot that sees a change, no table looks older
+# than the change. The others are the changes.
+_ROWS = f"""
+select
+  {", ".join(["null"] * (COLUMNS.count(",") + 2))},
+  json_build_array(
+    pg_current_snapshot(),
+    rowhooks.configuration_version(),
+    (
+      select json_agg(json_build_array(
+        t.id, concat(n.nspname, '.', r.relname),
+        (
+          select json_agg(json_build_array(a.attname, a.atttypid::bigint) order by a.attnum) from pg_attribute as a
+          where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+        )
+      ))
+      from rowhooks.tracked_table as t
+      join pg_class as r on r.oid = t.relation
+      join pg_namespace as n on n.oid = r.relnamespace
+      where t.id in (select b.tracked_table from batch as b)
+    )
+  )::text
+union all
+(
+  select
+  {COLUMNS}, c.stored_before + c.stored, null
+  from batch as c
+  where c.stored_before < {PART_SIZE}
+  order by c.id
+)
+"""  # noqa: S608  (a constant)
+# Everything that the statement sees belongs to the batch that begins with it.
+_BEGIN = f"with batch as materialized ({_BATCH.format(visible='true', beyond='true', compressed=COMPRESSED)}) {_ROWS}"
+_visible = "pg_visible_in_snapshot(f.transaction_id, $6::text::pg_snapshot)"
+_FETCH = (
+    f"with batch as materialized"
+    f" ({_BATCH.format(visible=_visible, beyond='l.id > $5::bigint', compressed=COMPRESSED)}) {_ROWS}"
+)
 
 
 class PostgresFeed:
@@ -132,6 +146,16 @@ class PostgresFeed:
                 await self._connection.fetchval("select coalesce(max(c.id), 0) from rowhooks.object_change as c")
             )
 
+    async def next_batch(self, position: Position, limit: int) -> tuple[Snapshot, int, list[ObjectChange], bool]:
+        """Begin a batch: `look` and `fetch` in one round trip."""
+        snapshot = position.snapshot
+        with translated():
+            rows = await self._connection.fetch(
+                _BEGIN, limit, position.floor_id, str(snapshot.xmax), list(map(str, snapshot.xip))
+            )
+        header, changes, is_end = await self._read(rows, limit)
+        return Snapshot.parse(header[0]), header[1], changes, is_end
+
     async def fetch(self, position: Position, limit: int) -> tuple[list[ObjectChange], bool]:
         """Return the next changes of the batch in hand, ordered by id, and whether the batch ends with them.
 
@@ -140,24 +164,27 @@ class PostgresFeed:
         with translated():
             rows = await self._connection.fetch(
                 _FETCH,
-                position.after_id,
-                position.floor_id,
-                str(position.snapshot.xmax),
-                str(position.target),
-                list(map(str, position.ended_since())),
                 limit,
+                max(position.after_id, position.floor_id),
+                str(position.snapshot.xmax),
+                list(map(str, position.ended_since())),
+                position.after_id,
+                str(position.target),
             )
-        if rows and await self._is_reshaped({row[4] for row in rows}):
-            await self._reshape()
-        is_end = len(rows) < limit and (not rows or rows[-1][-1] < PART_SIZE)
-        return [self.change(row) for row in rows], is_end
+        return (await self._read(rows, limit))[1:]
 
-    async def _is_reshaped(self, table_ids: set[int]) -> bool:
-        with translated():
-            shapes = await self._connection.fetch(_SHAPES, sorted(table_ids))
-        for id_, name, columns, types in shapes:
+    async def _read(self, rows: list[asyncpg.Record], limit: int) -> tuple[list[Any], list[ObjectChange], bool]:
+        header = json.loads(next(row for row in rows if row[0] is None)[-1])
+        rows = sorted((row for row in rows if row[0] is not None), key=itemgetter(0))
+        if self._is_reshaped(header[2] or ()):
+            await self._reshape()
+        is_end = len(rows) < limit and (not rows or rows[-1][-2] < PART_SIZE)
+        return header, [self.change(row) for row in rows], is_end
+
+    def _is_reshaped(self, shapes: Sequence[Any]) -> bool:
+        for id_, name, columns in shapes:
             known = self.tables.get(id_)
-            if known is not None and (known.name, known.columns) != (name, tuple(zip(columns, types, strict=True))):
+            if known is not None and (known.name, known.columns) != (name, tuple(map(tuple, columns or ()))):
                 return True
         return False
 
@@ -175,8 +202,8 @@ def object_change(row: Sequence[Any], table_name: str, decoder: RowDecoder | Non
         table_name: `schema.table`.
         decoder: gives the change its `before` and `after`.
     """
-    known = {} if decoder is None else {"decoder": decoder.decode}
-    return ObjectChange(
+    return made(
+        ObjectChange,
         id=row[0],
         transaction_id=row[1],
         time=row[2],
@@ -191,5 +218,5 @@ def object_change(row: Sequence[Any], table_name: str, decoder: RowDecoder | Non
         user_name=row[10],
         request_id=row[11],
         change_context=row[12],
-        **known,
+        decoder=no_decoder if decoder is None else decoder.decode,
     )

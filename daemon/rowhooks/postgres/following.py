@@ -16,7 +16,8 @@ from rowhooks.postgres.connect import Target, connect
 from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.values import RowDecoder
 
-POLL_INTERVAL = 1.0
+POLL_INTERVAL = 0.25
+"""Seconds between looks: the bell is rung only while the leader sleeps."""
 
 
 async def follow(target: Target) -> AsyncIterator[ObjectChange]:

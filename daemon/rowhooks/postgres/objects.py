@@ -122,6 +122,10 @@ class PostgresObjects:
         """Close the connection."""
         await self._engine.dispose()
 
+    def known(self, claimed: str | None, db_user: str) -> str | None:
+        """Return the user for such a pair where that needs no asking."""
+        return self._permissions.known(claimed, db_user)
+
     async def resolve(self, pairs: Sequence[tuple[str | None, str]]) -> list[str]:
         """Return the user for each pair of claimed user (what the application says) and database user.
 

@@ -130,6 +130,11 @@ class PostgresPermissions(PermissionBackend):
         claimed, db_users = zip(*pairs, strict=True)
         return list(session.scalars(_RESOLVE, {"claimed": list(claimed), "db_users": list(db_users)}))
 
+    def known(self, claimed: str | None, db_user: str) -> str | None:
+        """Return the login where the application has named nobody."""
+        is_ours = type(self).resolve is PostgresPermissions.resolve
+        return db_user if claimed is None and is_ours else None
+
     def has_perm(self, session: Session, username: str, permission: str, obj: Any = None) -> bool:
         """Say whether a role has a privilege on a table and may use its schema.
 

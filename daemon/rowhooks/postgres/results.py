@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import asyncpg
@@ -92,6 +92,13 @@ def _insert_one(table: str, columns: Sequence[tuple[str, str]]) -> str:
     return f"insert into rowhooks.{table} ({_names(columns)}) values ({values})"  # noqa: S608
 
 
+# What a change starts and nobody has put on record yet, for COPY; the rest is as the columns' defaults say.
+_FRESH = (
+    "id", "object_change_id", "job_hook_id", "job_id", "class_path", "hook_name", "tracked_table", "object_id",
+    "object_repr", "action", "user_name", "db_user", "status", "retry_at", "lease", "started_at", "finished_at",
+    "result", "exception_type", "exception_message", "traceback",
+)  # fmt: skip
+
 _RECORD_MANY = {
     asked_for: _insert_many("job_result", _RESULT) + _UPSERT.format(target=target)
     for asked_for, target in _TARGETS.items()
@@ -136,6 +143,30 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
+def _fresh_row(outcome: Outcome, lease: uuid.UUID) -> tuple[Any, ...]:
+    """Return the values of `_FRESH` for an outcome."""
+    run, started_at = outcome.run, outcome.started_at
+    cause, hook = run.cause, run.starter
+    job = hook.job
+    row = (
+        run.id, cause.id, hook.id, job.id, job.class_path, hook.name, cause.table_id, cause.object_id_json,  # type: ignore[union-attr]
+        storable(run.object_repr), cause.action, cause.user_name, cause.db_user, outcome.status, outcome.retry_at, lease,
+        started_at, outcome.finished_at,
+    )  # fmt: skip
+    if outcome.result_json is None and outcome.exception_type is None:
+        return (*row, None, None, None, None)
+    return (*row, *_what_came_of_it(outcome))
+
+
+def _what_came_of_it(outcome: Outcome) -> tuple[str | None, ...]:
+    return (
+        storable(outcome.result_json and outcome.result_json.replace("\\u0000", "\\ufffd")),
+        storable(outcome.exception_type),
+        storable(outcome.exception_message),
+        storable(outcome.traceback),
+    )
+
+
 def result_row(outcome: Outcome, lease: uuid.UUID) -> tuple[Any, ...]:
     """Return the values of `_RESULT` for an outcome."""
     run = outcome.run
@@ -165,10 +196,7 @@ def result_row(outcome: Outcome, lease: uuid.UUID) -> tuple[Any, ...]:
         lease,
         outcome.started_at,
         outcome.finished_at,
-        storable(outcome.result_json and outcome.result_json.replace("\\u0000", "\\ufffd")),
-        storable(outcome.exception_type),
-        storable(outcome.exception_message),
-        storable(outcome.traceback),
+        *_what_came_of_it(outcome),
     )
 
 
@@ -187,8 +215,8 @@ def entry_row(result_id: int, entry: LogEntry) -> tuple[Any, ...]:
 
 def storable(text: str | None) -> str | None:
     """Return text that PostgreSQL can hold: without NUL and lone surrogates."""
-    if text is None:
-        return None
+    if text is None or (text.isascii() and "\x00" not in text):
+        return text
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
@@ -198,6 +226,8 @@ class PostgresResults:
     def __init__(self, connection: asyncpg.Connection[Any], lease: uuid.UUID) -> None:
         self._connection = connection
         self._lease = lease
+        # Runs that this leader has put on record, or found there, and that have not ended.
+        self._unfinished: set[int] = set()
 
     async def record(
         self, outcomes: Sequence[Outcome], lines: Sequence[tuple[int, LogEntry]], position: Position | None
@@ -208,23 +238,58 @@ class PostgresResults:
             LeadershipLost: another daemon leads; nothing was written.
         """
         with translated():
-            async with self._connection.transaction():
-                await self._fence()
-                for asked_for in _TARGETS:
-                    rows = [result_row(o, self._lease) for o in outcomes if o.run.asked_for == asked_for]
-                    if rows:
-                        await self._connection.execute(_RECORD_MANY[asked_for], *_columns(rows))
-                if lines:
-                    entries = [entry_row(result_id, entry) for result_id, entry in lines]
-                    await self._connection.execute(_LINES, *_columns(entries), self._lease)
-                if position is not None:
-                    await self._move(position)
+            try:
+                await self._record(outcomes, lines, position, self._is_fresh)
+            except asyncpg.UniqueViolationError:
+                # A former leader has put one of them on record after all.
+                await self._record(outcomes, lines, position, lambda outcome: False)
+        for outcome in outcomes:
+            if outcome.finished_at is None:
+                self._unfinished.add(outcome.run.id)
+            else:
+                self._unfinished.discard(outcome.run.id)
+
+    def _is_fresh(self, outcome: Outcome) -> bool:
+        run = outcome.run
+        return run.attempt == 1 and run.retries == 0 and run.id not in self._unfinished and not run.asked_for
+
+    async def _record(
+        self,
+        outcomes: Sequence[Outcome],
+        lines: Sequence[tuple[int, LogEntry]],
+        position: Position | None,
+        is_fresh: Callable[[Outcome], bool],
+    ) -> None:
+        async with self._connection.transaction():
+            await self._fence()
+            fresh: list[Outcome] = []
+            known: list[Outcome] = []
+            for outcome in outcomes:
+                (fresh if is_fresh(outcome) else known).append(outcome)
+            if fresh:
+                await self._connection.copy_records_to_table(
+                    "job_result",
+                    schema_name="rowhooks",
+                    columns=_FRESH,
+                    records=[_fresh_row(outcome, self._lease) for outcome in fresh],
+                )
+            for asked_for in _TARGETS:
+                rows = [result_row(o, self._lease) for o in known if o.run.asked_for == asked_for]
+                if rows:
+                    await self._connection.execute(_RECORD_MANY[asked_for], *_columns(rows))
+            if lines:
+                entries = [entry_row(result_id, entry) for result_id, entry in lines]
+                await self._connection.execute(_LINES, *_columns(entries), self._lease)
+            if position is not None:
+                await self._move(position)
 
     async def begin(self, runs: Sequence[Run]) -> set[int]:
         """Mark runs that are on record as STARTED; return the ids of those that were not revoked meanwhile."""
         columns = [[run.id for run in runs], [run.attempt for run in runs], [run.retries for run in runs]]
         with translated():
-            return {row[0] for row in await self._connection.fetch(_BEGIN, self._lease, *columns)}
+            begun = {row[0] for row in await self._connection.fetch(_BEGIN, self._lease, *columns)}
+        self._unfinished |= begun
+        return begun
 
     async def revoked(self, run_ids: Collection[int]) -> set[int]:
         """Return which of these runs have been revoked."""

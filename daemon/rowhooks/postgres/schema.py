@@ -245,12 +245,8 @@ def _migrate(bind: sqlalchemy.Connection) -> None:
 
 def _replace_functions(conn: psycopg.Connection[Any], notify: bool | None) -> None:
     conn.execute(sql_script("functions"))
-    conn.execute("select rowhooks.set_notify(coalesce(%s, i.notify)) from rowhooks.installation as i", (notify,))
     # The generated functions follow their generator.
-    conn.execute(
-        "select rowhooks.build_capture(t.id) from rowhooks.tracked_table as t"
-        " join pg_class as c on c.oid = t.relation where t.untracked_at is null"
-    )
+    conn.execute("select rowhooks.set_notify(coalesce(%s, i.notify)) from rowhooks.installation as i", (notify,))
 
 
 def _replace_event_triggers(conn: psycopg.Connection[Any]) -> None:

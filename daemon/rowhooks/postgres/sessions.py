@@ -9,7 +9,8 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -199,15 +200,16 @@ class SyncWorkspace:
     _session_class = ReceiverSession
 
     def __init__(
-        self, engine: sqlalchemy.Engine | sqlalchemy.Connection, variables: Mapping[str, str], lease: uuid.UUID
+        self,
+        engine: sqlalchemy.Engine | sqlalchemy.Connection,
+        variables: Callable[[], Mapping[str, str]],
+        lease: uuid.UUID,
     ) -> None:
         self._engine = engine
         self._variables = variables
         self._lease = lease
         self._session: ReceiverSession | None = None
         self._grip = Grip()
-        self.cancel = self._grip.cancel
-        self.abort = self._grip.abort
 
     @property
     def used(self) -> bool:
@@ -218,7 +220,7 @@ class SyncWorkspace:
     def session(self) -> ReceiverSession:
         """The run's session, opened when it is first used."""
         if self._session is None:
-            self._session = self._session_class(self._engine, variables=self._variables, grip=self._grip)
+            self._session = self._session_class(self._engine, variables=self._variables(), grip=self._grip)
         return self._session
 
     def attach(self, changed_object: Any) -> None:
@@ -233,6 +235,14 @@ class SyncWorkspace:
     def commit(self, outcome: Outcome) -> None:
         """Write the result beside the receiver's writes and commit both."""
         self.session.commit_run(outcome, self._lease)
+
+    def cancel(self) -> None:
+        """Ask the server to give up the statement that runs."""
+        self._grip.cancel()
+
+    def abort(self) -> None:
+        """End the transaction by its connection."""
+        self._grip.abort()
 
     def rollback(self) -> None:
         """Undo what the receiver wrote and give the connection back."""
@@ -250,13 +260,14 @@ class AsyncWorkspace:
 
     _session_class = ReceiverSession
 
-    def __init__(self, engine: AsyncEngine | AsyncConnection, variables: Mapping[str, str], lease: uuid.UUID) -> None:
+    def __init__(
+        self, engine: AsyncEngine | AsyncConnection, variables: Callable[[], Mapping[str, str]], lease: uuid.UUID
+    ) -> None:
         self._engine = engine
         self._variables = variables
         self._lease = lease
         self._session: AsyncSession | None = None
         self._grip = Grip()
-        self.cancel = self._grip.cancel
 
     @property
     def used(self) -> bool:
@@ -268,7 +279,7 @@ class AsyncWorkspace:
         """The run's session, opened when it is first used."""
         if self._session is None:
             self._session = AsyncSession(
-                self._engine, sync_session_class=self._session_class, variables=self._variables, grip=self._grip
+                self._engine, sync_session_class=self._session_class, variables=self._variables(), grip=self._grip
             )
         return self._session
 
@@ -280,6 +291,10 @@ class AsyncWorkspace:
     def with_session(self, work: Any) -> Awaitable[Any]:
         """Call `work` with the synchronous session and return what it returns."""
         return self.session.run_sync(work)
+
+    def cancel(self) -> None:
+        """Ask the server to give up the statement that runs."""
+        self._grip.cancel()
 
     def abort(self) -> None:
         """End the transaction by its connection, and take the session away from a receiver that goes on."""
@@ -348,7 +363,7 @@ class Workspaces:
 
     def open(self, run: Run, user: str, *, asynchronous: bool) -> SyncWorkspace | AsyncWorkspace:
         """Return a workspace for one attempt of a run; nothing is connected yet."""
-        variables = session_variables(run, user)
+        variables = partial(session_variables, run, user)
         if asynchronous:
             return AsyncWorkspace(self._async_engine, variables, self._lease)
         return SyncWorkspace(self._engine, variables, self._lease)

@@ -109,7 +109,7 @@ class Unfinished:
         self._connection = connection
         self._feed = feed
         self._lease = lease
-        self._installation = installation
+        self._installation = str(installation)
 
     def key(self, cause: ObjectChange, hook: Hook) -> str:
         """Return the idempotency key of the run that a change starts through a hook."""

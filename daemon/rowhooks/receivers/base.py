@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import JobFailed
@@ -28,6 +29,27 @@ class JobResult:
     attempt: int
 
 
+class Surroundings(Protocol):
+    """What a receiver finds around it; made when it asks, because most ask for little of it."""
+
+    def logger(self) -> RunLogger:
+        """Return the run's logger."""
+        ...
+
+    def user(self) -> User:
+        """Return for whom the run is."""
+        ...
+
+    def job_result(self) -> JobResult:
+        """Return what the receiver may know about its own run."""
+        ...
+
+    @property
+    def session(self) -> Any:
+        """The run's SQLAlchemy session."""
+        ...
+
+
 class Receiver:
     """What hook receivers and button receivers have in common (Nautobot's BaseJob).
 
@@ -36,10 +58,7 @@ class Receiver:
     plain methods, in an `async def` receiver they may be either.
     """
 
-    logger: RunLogger
-    user: User
-    job_result: JobResult
-    _open_session: Any
+    _surroundings: Surroundings
     _changed_object: Any = None
     _failure: JobFailed | None = None
 
@@ -50,6 +69,21 @@ class Receiver:
         grouping: ClassVar[str] = ""
         description: ClassVar[str] = ""
 
+    @cached_property
+    def logger(self) -> RunLogger:
+        """The run's logger: the standard logging API, and the levels `success` and `failure`."""
+        return self._surroundings.logger()
+
+    @cached_property
+    def user(self) -> User:
+        """For whom the run is: the author of the change, or who pressed the button."""
+        return self._surroundings.user()
+
+    @cached_property
+    def job_result(self) -> JobResult:
+        """What the receiver may know about its own run."""
+        return self._surroundings.job_result()
+
     @property
     def session(self) -> Any:
         """The run's SQLAlchemy `Session`, opened when it is first used; an `AsyncSession` in `async def` receivers.
@@ -57,7 +91,7 @@ class Receiver:
         Its transaction belongs to the run: it commits together with the run's result when the receiver returns, and
         is rolled back when it raises. `commit()` on it only flushes.
         """
-        return self._open_session()
+        return self._surroundings.session
 
     def fail(self, message: object, *args: object, **kwargs: Any) -> None:
         """Note that the run has failed, and go on (Nautobot's `fail`): its writes are kept, its status is FAILURE.

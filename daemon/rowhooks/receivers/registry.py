@@ -19,6 +19,7 @@ from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver, JobResul
 from rowhooks.receivers.call import ReceiverCall
 from rowhooks.receivers.logger import RunLogger
 from rowhooks.receivers.meta import Meta
+from rowhooks.receivers.source import mentions
 from rowhooks.receivers.user import User
 
 logger = logging.getLogger(__name__)
@@ -141,6 +142,7 @@ class RegisteredJob:
     meta: Meta = field(compare=False)
     asynchronous: bool
     defines: frozenset[str]
+    reads_object: bool
 
     @property
     def class_path(self) -> str:
@@ -160,7 +162,11 @@ def describe(cls: ReceiverClass) -> RegisteredJob:
         hidden=meta.hidden,
         meta=meta.as_json(),
     )
-    return RegisteredJob(entry, cls, meta, _is_asynchronous(cls, _KINDS[kind][1]), frozenset(_defined(cls)))
+    method = _KINDS[kind][1]
+    return RegisteredJob(
+        entry, cls, meta, _is_asynchronous(cls, method), frozenset(_defined(cls)),
+        kind == "button" or cls.run is not JobHookReceiver.run or mentions(getattr(cls, method), "changed_object"),
+    )  # fmt: skip
 
 
 class Catalog:
@@ -201,6 +207,11 @@ class Catalog:
         job = self._jobs.get(class_path)
         return job is not None and job.asynchronous
 
+    def reads_object(self, class_path: str) -> bool:
+        """Say whether a class's receiver may look at the row: others need not wait for it to be loaded."""
+        job = self._jobs.get(class_path)
+        return job is not None and job.reads_object
+
     def options(self, class_path: str) -> JobOptions:
         """Return how a class's runs are to be run."""
         return self._options.get(class_path, _NO_OPTIONS)
@@ -224,12 +235,34 @@ class Catalog:
         else:
             kwargs = {"object_pk": run.cause.object_pk, "object_model_name": run.cause.changed_object_type}
         receiver = job.cls()
-        receiver.logger = RunLogger(path, run.log_fields(), log)
-        receiver.user = User(user, self.permissions, workspace.with_session, asynchronous=job.asynchronous)
-        receiver.job_result = JobResult(run.id, run.key, run.attempt)
-        receiver._open_session = lambda: workspace.session  # noqa: SLF001
+        receiver._surroundings = _Surroundings(run, user, workspace, log, self.permissions, job.asynchronous)  # noqa: SLF001
         receiver._changed_object = changed_object  # noqa: SLF001
         return ReceiverCall(receiver, job.defines, run.key, kwargs)
+
+
+class _Surroundings:
+    def __init__(
+        self, run: Run, user: str, workspace: Workspace, log: RunLog, permissions: PermissionBackend, asynchronous: bool
+    ) -> None:
+        self._run = run
+        self._user = user
+        self._workspace = workspace
+        self._log = log
+        self._permissions = permissions
+        self._asynchronous = asynchronous
+
+    def logger(self) -> RunLogger:
+        return RunLogger(self._run.job.class_path, self._run.log_fields(), self._log)
+
+    def user(self) -> User:
+        return User(self._user, self._permissions, self._workspace.with_session, asynchronous=self._asynchronous)
+
+    def job_result(self) -> JobResult:
+        return JobResult(self._run.id, self._run.key, self._run.attempt)
+
+    @property
+    def session(self) -> Any:
+        return self._workspace.session
 
 
 _NO_OPTIONS = JobOptions()

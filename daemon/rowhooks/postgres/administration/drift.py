@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -27,7 +27,6 @@ where n.nspname = 'rowhooks'
 order by 1
 """
 _VOLATILITY = {"immutable": "i", "stable": "s"}
-_SILENT_BELL = "select"
 
 
 @dataclass(frozen=True)
@@ -74,13 +73,7 @@ def drifted_functions(conn: psycopg.Connection[Any]) -> list[tuple[str, str]]:
         for _, name, source, language, definer, volatility, settings, _, _ in present
     }
     names = {one[1] for one in present}
-    installation = conn.execute("select i.notify from rowhooks.installation as i").fetchone()
-    assert installation is not None, "rowhooks.installation is empty"
-    wanted = [
-        # In two-phase commit mode the bell is silent; see set_notify.sql.
-        replace(one, source=_SILENT_BELL) if one.name == "ring_bell" and not installation[0] else one
-        for one in wanted_functions("functions")
-    ]
+    wanted = wanted_functions("functions")
     # Those of the event triggers are there where a superuser has installed.
     above = [one for one in wanted_functions("superuser") if one.name in names]
     problems = [

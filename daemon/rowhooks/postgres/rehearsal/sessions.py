@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -72,7 +73,7 @@ class RehearsalWorkspaces:
 
     def open(self, run: Run, user: str, *, asynchronous: bool) -> SyncWorkspace | AsyncWorkspace:
         """Return a workspace for one attempt of a run; its log lines, once committed, go to `entries`."""
-        variables, lease = session_variables(run, user), uuid.uuid4()
+        variables, lease = partial(session_variables, run, user), uuid.uuid4()
         workspace: _SyncWorkspace | _AsyncWorkspace
         if asynchronous:
             workspace = _AsyncWorkspace(self._transaction.async_connection, variables, lease)

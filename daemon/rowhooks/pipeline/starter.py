@@ -1,0 +1,219 @@
+"""Starter: what a run needs before it can begin (whom it is for, its row, its mark on record), had for many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from rowhooks.domain.errors import ConnectionFailed, NotFound, ReceiverError
+from rowhooks.domain.hook import TrackedTable
+from rowhooks.domain.run import Run
+from rowhooks.pipeline.lanes import Ticket
+from rowhooks.pipeline.ports import ObjectLoader, ReceiverCatalog, UserResolver
+from rowhooks.pipeline.recorder import Recorder
+
+logger = logging.getLogger(__name__)
+
+FRESH = 0.1
+"""Seconds for which a row that was loaded ahead is good enough to begin with."""
+FARTHEST = 1000
+"""Rows loaded ahead of the workers, at the most."""
+WIDEN_AFTER = 5.0
+"""Seconds after a row was too old during which no more are loaded ahead than before."""
+
+
+class Window:
+    """How many of one kind are got ready ahead of the workers: more while these are idle, fewer while rows grow old.
+
+    Args:
+        limit: how many run at once.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = limit
+        self._taken = self._begun = 0
+        self._narrowed_at = -WIDEN_AFTER
+
+    def take(self, ticket: Ticket) -> bool:
+        """Give a ticket a place; False where there is none."""
+        if self._taken >= self._size:
+            return False
+        if ticket.on_record:
+            # It counts as STARTED from then on: not before it can begin.
+            if self._begun == self._limit:
+                return False
+            self._begun += 1
+        self._taken += 1
+        ticket.place = self._give_back_begun if ticket.on_record else self._give_back
+        return True
+
+    def widen(self) -> None:
+        """The workers had nothing to do."""
+        if time.monotonic() - self._narrowed_at > WIDEN_AFTER:
+            self._size = min(2 * self._size, max(FARTHEST, self._limit))
+
+    def narrow(self) -> None:
+        """A row was not fresh any more when its run could begin."""
+        self._size, self._narrowed_at = max(self._size // 2, self._limit), time.monotonic()
+
+    def _give_back(self) -> None:
+        self._taken -= 1
+
+    def _give_back_begun(self) -> None:
+        self._taken -= 1
+        self._begun -= 1
+
+
+class Starter:
+    """Gets runs ready, a table at a time, each in a task of its own: one that somebody has locked holds up its own alone.
+
+    Args:
+        recorder: marks runs that stand on record as STARTED.
+        loader: loads the rows of all runs that start together, one query a table.
+        users: says whom runs are for.
+        receivers: says which of them look at the row.
+        start: called with each ticket that is ready.
+        leave: called with each that is not to be run any more.
+        fail: called with what ends the leadership.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        loader: ObjectLoader,
+        users: UserResolver,
+        receivers: ReceiverCatalog,
+        start: Callable[[Ticket], None],
+        leave: Callable[[Ticket], None],
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        self._recorder = recorder
+        self._loader = loader
+        self._users = users
+        self._receivers = receivers
+        self._start = start
+        self._leave = leave
+        self._fail = fail
+        self._queues: dict[int, deque[Ticket]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self.tables: Mapping[int, TrackedTable] = {}
+
+    def needs(self, ticket: Ticket) -> bool:
+        """Say whether a ticket has to be got ready; notes for whom it is where that is known."""
+        cause = ticket.run.cause
+        if ticket.user is None:
+            ticket.user = self._users.known(cause.user_name, cause.db_user)
+        return ticket.on_record or ticket.user is None or self.needs_row(ticket.run)
+
+    def needs_row(self, run: Run) -> bool:
+        """Say whether a run's row has to be loaded."""
+        return run.cause.action != "delete" and self._receivers.reads_object(run.job.class_path)
+
+    def submit(self, ticket: Ticket) -> None:
+        """Get a ticket ready."""
+        table_id = ticket.run.cause.table_id
+        if table_id in self._queues:
+            self._queues[table_id].append(ticket)
+            return
+        self._queues[table_id] = deque([ticket])
+        task = asyncio.get_running_loop().create_task(self._prepare_table(table_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def close(self) -> None:
+        """Start nothing more."""
+        self._closed = True
+
+    def table(self, table_id: int) -> TrackedTable:
+        """Return a tracked table.
+
+        Raises:
+            NotFound: there is none of that id any more.
+        """
+        table = self.tables.get(table_id)
+        if table is None:
+            raise NotFound(f"tracked table {table_id} was dropped or untracked since the change was made")
+        return table
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        problem = None if task.cancelled() else task.exception()
+        if problem is not None:
+            self._fail(problem)
+
+    async def _prepare_table(self, table_id: int) -> None:
+        queue = self._queues[table_id]
+        try:
+            # What became ready in this round of the event loop is got ready together.
+            await asyncio.sleep(0)
+            while queue and not self._closed:
+                # Two hooks on one row must not share an object, so each round loads a row once.
+                rounds: dict[tuple[int, str], Ticket] = {}
+                rest: deque[Ticket] = deque()
+                for ticket in queue:
+                    if rounds.setdefault(ticket.run.row, ticket) is not ticket:
+                        rest.append(ticket)
+                queue.clear()
+                queue.extend(rest)
+                await self._prepare(table_id, list(rounds.values()))
+        finally:
+            del self._queues[table_id]
+
+    async def _prepare(self, table_id: int, tickets: list[Ticket]) -> None:
+        # Asked now: while the rows are loaded, others may be put on record by the sweep.
+        on_record = {ticket.run.id: ticket.run for ticket in tickets if ticket.on_record}
+        begun = await self._recorder.begin(list(on_record.values())) if on_record else set()
+        await self._load(table_id, [ticket for ticket in tickets if self.needs_row(ticket.run)])
+        await self._resolve([ticket for ticket in tickets if ticket.user is None])
+        if self._closed:
+            return
+        for ticket in tickets:
+            if ticket.run.id in on_record:
+                if ticket.run.id not in begun:
+                    logger.info("the run was revoked before it began", extra=ticket.run.log_fields())
+                    self._leave(ticket)
+                    continue
+                ticket.started_on_record, ticket.on_record = True, False
+            self._start(ticket)
+
+    async def _load(self, table_id: int, tickets: list[Ticket]) -> None:
+        if not tickets:
+            return
+        problem: Exception | None = None
+        found = {}
+        try:
+            found = await self._loader.load(
+                self.table(table_id), [ticket.run.cause.object_id_json for ticket in tickets]
+            )
+        except ConnectionFailed:
+            raise
+        except Exception as error:
+            # A missing privilege or a dropped table costs the runs of this table, and only them.
+            problem = error
+        loaded_at = time.monotonic()
+        for ticket in tickets:
+            ticket.changed_object = found.get(ticket.run.cause.object_id_json)
+            ticket.refused, ticket.loaded_at = problem, loaded_at
+
+    async def _resolve(self, tickets: list[Ticket]) -> None:
+        if not tickets:
+            return
+        pairs = list({(ticket.run.cause.user_name, ticket.run.cause.db_user): None for ticket in tickets})
+        try:
+            users = await self._users.resolve(pairs)
+            if len(users) != len(pairs):
+                raise ReceiverError(f"the permission backend answered {len(users)} users for {len(pairs)} runs")
+        except ConnectionFailed:
+            raise
+        except Exception as error:
+            for ticket in tickets:
+                ticket.refused = error
+            return
+        known = dict(zip(pairs, users, strict=True))
+        for ticket in tickets:
+            ticket.user = known[ticket.run.cause.user_name, ticket.run.cause.db_user]

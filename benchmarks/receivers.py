@@ -5,7 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import sqlalchemy
+
 from rowhooks import JobHookReceiver, ObjectChange
+
+_WRITE = sqlalchemy.text("insert into bench.written (change_id) values (:id)")
 
 starts: dict[int, int] = {}
 """Row id -> CLOCK_MONOTONIC in nanoseconds when `Stopwatch` began; the clock is the same in every process."""
@@ -43,4 +47,28 @@ class Stopwatch(JobHookReceiver):
         starts[change.changed_object_id["id"]] = began
 
 
-RECEIVERS: tuple[type[JobHookReceiver], ...] = (AsyncNoOp, PlainNoOp, Saving, Stopwatch)
+class Reading(JobHookReceiver):
+    """An `async def` receiver that reads its row."""
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        """Read a column."""
+        assert changed_object.name
+
+
+class Writing(JobHookReceiver):
+    """A plain receiver that writes a row in its transaction."""
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        """Write one row."""
+        self.session.execute(_WRITE, {"id": change.id})
+
+
+class Batched(JobHookReceiver):
+    """A receiver that takes many changes at once."""
+
+    async def receive_job_hooks(self, changes: list[ObjectChange]) -> int:
+        """Count them."""
+        return len(changes)
+
+
+RECEIVERS: tuple[type[JobHookReceiver], ...] = (AsyncNoOp, PlainNoOp, Saving, Stopwatch, Reading, Writing, Batched)

@@ -57,6 +57,8 @@ ABANDON_AFTER = 5.0
 EXTEND_INTERVAL = 60.0
 PARTS_AHEAD = 3
 """So many parts are read ahead of what is on record, so that reading, running and recording go on side by side."""
+IDS_AHEAD = 10
+"""Ids of results that are reserved at once, in parts."""
 MOST_WAITING = 50_000
 """Runs kept in memory while they wait for their turn; beyond it nothing more is read."""
 MOST_HELD = 128 * 2**20
@@ -99,6 +101,9 @@ class Lead:
         self._decoder = RowDecoder()
         self._lost = asyncio.Event()
         self._ids: list[int] = []
+        # Who uses the feed's connection, besides the reader.
+        self._turn = asyncio.Lock()
+        self._ahead: asyncio.Future[Part | None] | None = None
         self._idle_hooks: set[str] = set()
         self._is_outdated = False
         self.was_ready = False
@@ -231,6 +236,9 @@ class Lead:
         async with running(work) as background:
             async with running([self._read(), self._told_to_stop()]) as foreground:
                 done, _ = await asyncio.wait({*background, *foreground}, return_when=asyncio.FIRST_COMPLETED)
+            if self._ahead is not None:
+                self._ahead.cancel()
+                await asyncio.gather(self._ahead, return_exceptions=True)
             # The reader has ended: what comes after this must not be started any more.
             problem = next((task.exception() for task in done if task.exception() is not None), None)
             if problem is not None:
@@ -260,7 +268,7 @@ class Lead:
         looked = 0.0
         while True:
             self._bell.answer()
-            part = await self._reader.next_part()
+            part = await self._next_part()
             if part is not None:
                 self._sleep.found()
                 await self._submit(part)
@@ -276,6 +284,17 @@ class Lead:
             while self._is_full():
                 self._recorder.room.clear()
                 await self._recorder.room.wait()
+
+    async def _next_part(self) -> Part | None:
+        """Return the next part; of a batch that goes on, what follows it is read meanwhile."""
+        part = await (self._ahead or self._read_part())
+        is_end = part is None or part.end.target is None
+        self._ahead = None if is_end else asyncio.ensure_future(self._read_part())
+        return part
+
+    async def _read_part(self) -> Part | None:
+        async with self._turn:
+            return await self._reader.next_part()
 
     async def _rest(self) -> None:
         if self._has_enough():
@@ -299,7 +318,8 @@ class Lead:
         on_record: set[tuple[int, int]] = set()
         doubtful = [change.id for change, _ in part.changes if change.id <= self._leadership.last_recorded]
         if doubtful:
-            on_record = await leadership.runs_on_record(self._feed_connection, doubtful)
+            async with self._turn:
+                on_record = await leadership.runs_on_record(self._feed_connection, doubtful)
         loop = asyncio.get_running_loop()
         began = loop.time()
         for change, position in part.changes:
@@ -316,7 +336,9 @@ class Lead:
         self._progress.add(part.end, 0)
 
     async def _next_id(self) -> int:
-        self._ids = (await leadership.reserve_result_ids(self._feed_connection, self._settings.batch_size))[::-1]
+        count = IDS_AHEAD * self._settings.batch_size
+        async with self._turn:
+            self._ids = (await leadership.reserve_result_ids(self._feed_connection, count))[::-1]
         return self._ids.pop()
 
     async def _configure(self, version: int) -> None:
@@ -386,11 +408,14 @@ class Lead:
     async def _take_up_asked_for(self) -> bool:
         """Take up what was asked for by hand; say whether more may wait."""
         # They are on record, and need no place in memory before their turn.
-        if self._has_enough() or not await self._unfinished.is_asked_for():
+        if self._has_enough():
             return False
-        # A button may have been made and pressed since the last look.
-        await self._configure((await self._feed.look())[1])
-        return await self._on_record.claim(self._scheduler, self._settings.batch_size)
+        async with self._turn:
+            if not await self._unfinished.is_asked_for():
+                return False
+            # A button may have been made and pressed since the last look.
+            await self._configure((await self._feed.look())[1])
+            return await self._on_record.claim(self._scheduler, self._settings.batch_size)
 
     async def _watch(self, control: Any) -> None:
         """Notice that the connection with the leader lock has ended, also when its peer died silently."""

@@ -31,6 +31,6 @@ create table rowhooks.object_change (
 ) partition by range (id);
 
 -- The feed looks up the changes of the transactions that were open when it last looked.
-create index object_change_transaction_id_idx on rowhooks.object_change (transaction_id);
+create index object_change_transaction_id_idx on rowhooks.object_change (transaction_id, id);
 
 create table rowhooks.object_change_default partition of rowhooks.object_change default;

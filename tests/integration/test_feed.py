@@ -145,7 +145,8 @@ async def test_a_backlog_larger_than_a_batch_is_read_in_parts_and_in_order(
 
 async def test_a_lost_bell_costs_no_more_than_the_poll_interval(db: Connection, daemon_dsn: str, device: str) -> None:
     add_hook(db, Witness, device)
-    db.execute("create or replace function rowhooks.ring_bell() returns void language sql as 'select'")
+    db.execute("select rowhooks.set_notify(false)")
+    db.execute("update rowhooks.installation set notify = true")
     async with running_daemon(daemon_dsn, Witness, poll_interval=0.2):
         insert(db, 1)
         await settled(db)

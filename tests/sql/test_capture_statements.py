@@ -313,13 +313,16 @@ def test_a_deferred_trigger_s_write_is_recorded_in_its_transaction(db: Connectio
 
 
 @pytest.mark.usefixtures("stocked")
-def test_a_prepared_transaction_is_in_the_log_once_it_is_committed(db: Connection) -> None:
+def test_a_prepared_transaction_is_in_the_log_once_it_is_committed(db: Connection, dsn: str) -> None:
     if db.execute("show max_prepared_transactions").fetchone() == ("0",):
         pytest.skip("this server takes no prepared transactions (max_prepared_transactions = 0)")
-    db.execute("begin")
-    db.execute("update shop.item set price = 5 where id = 1")
-    with pytest.raises(psycopg.errors.FeatureNotSupported, match="NOTIFY"):
-        db.execute("prepare transaction 'rowhooks test'")
+    with psycopg.connect(dsn) as sleeper:
+        # Somebody sleeps, and must be woken.
+        assert sleeper.execute("select rowhooks.arm_bell('1 second')").fetchone() == (True,)
+        db.execute("begin")
+        db.execute("update shop.item set price = 5 where id = 1")
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="NOTIFY"):
+            db.execute("prepare transaction 'rowhooks test'")
     db.execute("select rowhooks.set_notify(false)")
     db.execute("begin")
     db.execute("update shop.item set price = 5 where id = 1")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,10 +32,13 @@ class Log:
     async def anchor(self) -> None:
         self.asked.append("anchor")
 
-    async def next_batch(self, position: Position, limit: int) -> tuple[Snapshot, int, list[ObjectChange], bool]:
+    async def next_batch(
+        self, position: Position, limit: int, configure: Callable[[int], Awaitable[None]]
+    ) -> tuple[Snapshot, list[ObjectChange], bool]:
         snapshot, version = await self.look()
         changes, is_end = await self.fetch(position.aim(snapshot), limit)
-        return snapshot, version, changes, is_end
+        await configure(version)
+        return snapshot, changes, is_end
 
     async def fetch(self, position: Position, limit: int) -> tuple[list[ObjectChange], bool]:
         self.asked.append("fetch")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
@@ -14,6 +13,7 @@ from rowhooks.cli.common import Config, Dsn, console, settings
 from rowhooks.daemon import Daemon, handle_signals
 from rowhooks.domain.redaction import SHORTEST
 from rowhooks.logs import configure_logging
+from rowhooks.loop import run as run_loop
 from rowhooks.receivers.loading import load_receivers
 from rowhooks.settings import Settings
 
@@ -36,7 +36,7 @@ def run(
     configure_logging(chosen.log_level, chosen.log_format, chosen.redactor().clean)
     for name in chosen.short_secrets():
         logger.warning("the value of %s is not blanked: it has fewer than %d characters", name, SHORTEST)
-    asyncio.run(_serve(chosen))
+    run_loop(_serve(chosen))
 
 
 async def _serve(chosen: Settings) -> None:

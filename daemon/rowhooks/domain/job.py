@@ -56,6 +56,8 @@ class JobOptions:
         retry_backoff_max: the longest pause.
         retry_jitter: pause for a random part of that time.
         ordered: runs for one row happen one after another, in the order of the changes.
+        batch_size: how many changes one call takes at the most; None: one, the receiver has no batch form.
+        batch_wait: how long a change waits for others to be taken with it.
     """
 
     soft_time_limit: float | None = None
@@ -68,6 +70,8 @@ class JobOptions:
     retry_backoff_max: float = 600.0
     retry_jitter: bool = True
     ordered: bool = True
+    batch_size: int | None = None
+    batch_wait: float = 0.0
 
     def retries(self, error: BaseException, retries: int) -> bool:
         """Say whether a run that has been retried so often is tried again after this error."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.change import ObjectChange, made
 from rowhooks.domain.hook import Button, Hook
 from rowhooks.domain.job import Job
 
@@ -110,6 +111,35 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Batch(Run):
+    """Several runs of one hook that are one call of the receiver, in one transaction. It goes by the first one's id.
+
+    Args:
+        runs: in the order of their changes.
+    """
+
+    runs: tuple[Run, ...] = ()
+
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> Batch:
+        """Return a batch of at least one run."""
+        first = runs[0]
+        return cls(
+            first.id, first.key, first.cause, first.starter, first.attempt, first.retries, first.origin,
+            first.original_id, first.sensitive, tuple(runs),
+        )  # fmt: skip
+
+    @property
+    def lane(self) -> tuple[Any, ...]:
+        """One batch of a hook happens after another."""
+        return ("batch", self.starter.id)
+
+    def again(self) -> Batch:
+        """Return the next attempt of all of them."""
+        return Batch.of([run.again() for run in self.runs])
+
+
+@dataclass(frozen=True)
 class LogEntry:
     """One line that a receiver logged."""
 
@@ -144,6 +174,24 @@ class Outcome:
     entries: tuple[LogEntry, ...] = ()
     recorded: bool = False
     retry_at: datetime | None = None
+
+    def each(self) -> list[Outcome]:
+        """Return the outcome of each run of a batch; what there is only one of, of the batch, is its first run's."""
+        if not isinstance(self.run, Batch):
+            return [self]
+        first, *others = self.run.runs
+        message = self.exception_message and f"see run {first.id}, the first of its batch: {self.exception_message}"
+        return [
+            replace(self, run=first),
+            *(
+                made(
+                    Outcome, run=run, status=self.status, started_at=self.started_at, finished_at=self.finished_at,
+                    exception_type=self.exception_type, exception_message=message, recorded=self.recorded,
+                    retry_at=self.retry_at,
+                )
+                for run in others
+            ),
+        ]  # fmt: skip
 
 
 def now() -> datetime:

@@ -124,6 +124,8 @@ class TaskGuard:
 
     def drive(self, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
         """Await, turning the cancellation that an interruption needs into its exception."""
+        if self.task is None:
+            self.task = asyncio.current_task()
         self._is_inside = True
         run = self._context.run
         resume, argument = coroutine.send, None

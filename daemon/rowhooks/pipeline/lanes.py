@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from typing import Any
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.job import JobOptions
-from rowhooks.domain.run import Run, now
+from rowhooks.domain.run import Batch, Run, now
 from rowhooks.pipeline.progress import Step
 from rowhooks.pipeline.runner import Execution
 
@@ -21,6 +21,27 @@ LONGEST_LANE = 200
 """Runs that wait in memory behind one another; what comes after them waits in the table alone, by its id."""
 REFILL_BELOW = 50
 """When so few are left in memory, the next ones are fetched."""
+
+
+class Member:
+    """A run on its way in a batch.
+
+    Args:
+        run: what is to be run with others.
+        step: what of the feed waits for it to be on record; None once it is.
+        due: when it may be run again.
+        size: how much of a row it holds, in characters.
+    """
+
+    __slots__ = ("due", "on_record", "run", "size", "step", "submitted_at")
+
+    def __init__(self, run: Run, step: Step | None, due: datetime | None, size: int) -> None:
+        self.run = run
+        self.step = step
+        self.due = due
+        self.size = size
+        self.on_record = step is None
+        self.submitted_at = time.monotonic()
 
 
 class Ticket:
@@ -33,11 +54,12 @@ class Ticket:
         asynchronous: its receiver is `async def`.
         on_record: it stands in the table, unstarted, and may have been revoked there.
         due: when a run that waits for its retry may start.
+        members: the runs of a batch.
     """
 
     __slots__ = (
-        "asynchronous", "changed_object", "due", "execution", "interrupted", "lane", "loaded_at", "on_record",
-        "options", "place", "refused", "run", "started_on_record", "step", "submitted_at", "user", "worker",
+        "asynchronous", "changed_object", "due", "execution", "interrupted", "lane", "loaded_at", "members",
+        "on_record", "options", "place", "refused", "run", "started_on_record", "step", "submitted_at", "user", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -49,15 +71,17 @@ class Ticket:
         *,
         on_record: bool,
         due: datetime | None,
+        members: list[Member] | None = None,
     ) -> None:
         self.run = run
         self.step = step
+        self.members = members
         self.options = options
         self.asynchronous = asynchronous
-        self.on_record = on_record
+        self.on_record = on_record or any(member.on_record for member in members or ())
         self.due = due
         # What it must not overtake.
-        self.lane: Lane = run.lane if options.ordered else (run.id,)
+        self.lane: Lane = run.lane if options.ordered or members is not None else (run.id,)
         self.submitted_at = time.monotonic()
         self.started_on_record = False
         self.interrupted = False
@@ -73,11 +97,24 @@ class Ticket:
 
     @property
     def size(self) -> int:
-        """How much of a row it holds, in characters."""
-        cause = self.run.cause
-        if not isinstance(cause, ObjectChange):
-            return 0
-        return len(cause.prechange_json or "") + len(cause.postchange_json or "")
+        """How much of rows it holds, in characters."""
+        if self.members is not None:
+            return sum(member.size for member in self.members)
+        return size_of(self.run)
+
+    def drop_members(self, run_ids: Collection[int]) -> None:
+        """Take runs out of a batch that is to go on without them; one at least is left."""
+        assert self.members is not None
+        self.members = [member for member in self.members if member.run.id not in run_ids]
+        self.run = Batch.of([member.run for member in self.members])
+
+
+def size_of(run: Run) -> int:
+    """Return how much of a row a run holds, in characters."""
+    cause = run.cause
+    if not isinstance(cause, ObjectChange):
+        return 0
+    return len(cause.prechange_json or "") + len(cause.postchange_json or "")
 
 
 class Lanes:

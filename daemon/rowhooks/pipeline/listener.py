@@ -1,4 +1,4 @@
-"""Listener: when to look at the log again. Awake, after a moment; asleep, when the bell rings, or for the fallback poll.
+"""Listener: when to look at the log again. Awake, after a moment; asleep, when the bell rings, or after a long while.
 
 A transaction that writes rings (NOTIFY) only if somebody may be asleep: if it does not get the bell lock, shared, until
 it ends. Who wants to sleep asks for the lock exclusively and so waits for all transactions that have not rung, while

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from rowhooks.domain.change import ObjectChange
@@ -24,12 +24,19 @@ class FeedSource(Protocol):
         """Draw a transaction id: transactions with a higher one draw their changes' ids later than all known ones."""
         ...
 
-    async def next_batch(self, position: Position, limit: int) -> tuple[Snapshot, int, list[ObjectChange], bool]:
+    async def next_batch(
+        self, position: Position, limit: int, configure: Callable[[int], Awaitable[None]]
+    ) -> tuple[Snapshot, list[ObjectChange], bool]:
         """Begin a batch: `look` and `fetch` in one.
 
+        Args:
+            position: where the batch begins.
+            limit: changes at the most.
+            configure: told the version of the configuration before the changes are made out.
+
         Returns:
-            The present snapshot, which ends the batch; the version of the configuration in it; the first changes,
-            ordered by id; whether the batch ends with them.
+            The present snapshot, which ends the batch; the first changes, ordered by id; whether the batch ends with
+            them.
         """
         ...
 

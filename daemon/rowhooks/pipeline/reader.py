@@ -61,8 +61,7 @@ class Reader:
             if self._since_anchor >= self._limit:
                 await self._source.anchor()
                 self._floor_id, self._since_anchor = self._position.newest_id, 0
-            snapshot, version, changes, is_end = await self._source.next_batch(self._position, self._limit)
-            await self._know(version)
+            snapshot, changes, is_end = await self._source.next_batch(self._position, self._limit, self._know)
             if snapshot == self._position.snapshot:
                 return None
             self._position = self._position.aim(snapshot)

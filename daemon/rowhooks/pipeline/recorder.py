@@ -51,8 +51,10 @@ class Recorder:
 
     def submit(self, outcome: Outcome, step: Step | None) -> None:
         """Take an outcome over; it is on record when its step has moved."""
-        self.add_lines(outcome.run, outcome.entries)
-        self._waiting.append(Entry(replace(outcome, entries=()) if outcome.entries else outcome, step))
+        if outcome.entries:
+            self.add_lines(outcome.run, outcome.entries)
+            outcome = replace(outcome, entries=())
+        self._waiting.append(Entry(outcome, step))
         if len(self._waiting) == 1:
             self._arrived.set()
         elif len(self._waiting) == GROUP_SIZE:

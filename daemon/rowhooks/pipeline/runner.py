@@ -108,7 +108,10 @@ class Execution:
         while True:
             if self._asynchronous:
                 self.alive = True
-                outcome = await self._drive_asynchronously(self._next_attempt(changed_object))
+                try:
+                    outcome = await drive_asynchronously(self._next_attempt(changed_object), self._guard)
+                finally:
+                    self.alive = False
             else:
                 loop = asyncio.get_running_loop()
                 outcome = await loop.run_in_executor(self._runner.threads, self.attempt, changed_object)
@@ -164,12 +167,6 @@ class Execution:
         self._tries += 1
         return self._steps(changed_object, last=self._attempts == TRANSIENT_ATTEMPTS or self._ended is not None)
 
-    async def _drive_asynchronously(self, steps: Steps) -> Outcome | None:
-        try:
-            return await drive_asynchronously(steps, self._guard)
-        finally:
-            self.alive = False
-
     def _steps(self, changed_object: Any, *, last: bool) -> Steps:
         """Yield what is to be done; return the outcome, None for another attempt at once."""
         run = self._run
@@ -179,10 +176,7 @@ class Execution:
         done: set[str] = set()
         try:
             workspace.attach(changed_object)
-            call = yield Theirs(
-                lambda: self._runner.receivers.prepare(run, self._user, workspace, changed_object, self.log)
-            )
-            assert call is not None
+            call = self._prepared(run, workspace, changed_object)
             value = None
             if call.defines:
                 yield from _life_cycle(call, done, "before_start")
@@ -222,6 +216,16 @@ class Execution:
                 )  # fmt: skip
                 return None
             return (yield from self._unsuccessful(workspace, call, done, error))
+
+    def _prepared(self, run: Run, workspace: Workspace, changed_object: Any) -> Call:
+        try:
+            # The receiver's own constructor runs in it.
+            call: Call = self._guard.call(
+                lambda: self._runner.receivers.prepare(run, self._user, workspace, changed_object, self.log)
+            )
+        except (asyncio.CancelledError, GeneratorExit) as error:
+            raise _own(error) from error
+        return call
 
     def _unsuccessful(self, workspace: Workspace, call: Call | None, done: set[str], error: BaseException) -> Steps:
         retries = self._options.retries(error, self._run.retries) and self._ended is None

@@ -19,8 +19,10 @@ from rowhooks.domain.errors import (
     TimeLimitExceeded,
 )
 from rowhooks.domain.hook import TrackedTable
-from rowhooks.domain.run import PENDING, RETRY, STARTED, Outcome, Run
-from rowhooks.pipeline.lanes import Lane, Lanes, Ticket
+from rowhooks.domain.job import JobOptions
+from rowhooks.domain.run import PENDING, RETRY, STARTED, Batch, Outcome, Run
+from rowhooks.pipeline.batches import Batches
+from rowhooks.pipeline.lanes import Lane, Lanes, Member, Ticket, size_of
 from rowhooks.pipeline.outcomes import log_outcome
 from rowhooks.pipeline.ports import ObjectLoader, ReceiverCatalog, UserResolver
 from rowhooks.pipeline.progress import Step
@@ -39,6 +41,9 @@ FETCHED_AT_ONCE = 1000
 """Runs fetched from the table in one query."""
 REVOCATION_INTERVAL = 1.0
 """Seconds between looks for long runs that somebody has revoked."""
+
+
+_ENDS_THE_LEADERSHIP = (ConnectionFailed, LeadershipLost)
 
 
 class Scheduler:
@@ -83,6 +88,7 @@ class Scheduler:
         self._ready: dict[bool, deque[Ticket]] = {True: deque(), False: deque()}
         self._are_short = asyncio.Event()
         self._lanes = Lanes(self._make_ready, self._are_short.set)
+        self._batches = Batches(self._lanes.add)
         self._running: dict[Ticket, None] = {}
         self._none_runs = asyncio.Event()
         self._again: set[asyncio.Task[None]] = set()
@@ -99,7 +105,7 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         """How many runs wait in memory: for their lane, their retry, a free place, their row."""
-        return len(self._lanes)
+        return len(self._lanes) + len(self._batches)
 
     @property
     def held(self) -> int:
@@ -121,7 +127,15 @@ class Scheduler:
         """
         if self._closing:
             return
-        ticket = self._ticket(run, step, due)
+        options = self._receivers.options(run.job.class_path)
+        if options.has_sensitive_variables:
+            run = replace(run, sensitive=True)
+        if options.batch_size is not None:
+            member = Member(run, step, due, size_of(run))
+            self._held += member.size
+            self._batches.submit(member, options, self._receivers.is_asynchronous(run.job.class_path))
+            return
+        ticket = self._ticket(run, step, due, options)
         if not self._lanes.is_long(ticket.lane):
             self._held += ticket.size
             self._lanes.add(ticket)
@@ -137,10 +151,7 @@ class Scheduler:
         self._lanes.shelve(lane, run_id)
         return True
 
-    def _ticket(self, run: Run, step: Step | None, due: datetime | None) -> Ticket:
-        options = self._receivers.options(run.job.class_path)
-        if options.has_sensitive_variables:
-            run = replace(run, sensitive=True)
+    def _ticket(self, run: Run, step: Step | None, due: datetime | None, options: JobOptions) -> Ticket:
         asynchronous = self._receivers.is_asynchronous(run.job.class_path)
         return Ticket(run, step, options, asynchronous, on_record=step is None, due=due)
 
@@ -153,7 +164,10 @@ class Scheduler:
                 # They are on record by then, and the recorder's connection is nobody else's.
                 fetch = partial(self._fetch, [id_ for ids in taken.values() for id_ in ids])
                 found = await self._recorder.undisturbed(fetch)
-                tickets = {run.id: self._ticket(run, None, due) for run, due in found}
+                tickets = {
+                    run.id: self._ticket(run, None, due, self._receivers.options(run.job.class_path))
+                    for run, due in found
+                }
                 self._held += sum(ticket.size for ticket in tickets.values())
                 for lane, ids in taken.items():
                     self._lanes.refill(lane, [tickets[id_] for id_ in ids if id_ in tickets])
@@ -186,16 +200,19 @@ class Scheduler:
                 self._lanes.begin(ticket)
                 self._look_after(ticket, moment)
             for ticket in self._lanes:
-                if ticket.step is not None and _is_late(ticket, moment):
-                    self._recorder.submit(Outcome(ticket.run, PENDING, None), ticket.step)
-                    ticket.on_record, ticket.step = True, None
+                for one in ticket.members or (ticket,):
+                    if self._is_put_off(one, moment):
+                        ticket.on_record = True
+            for member in self._batches:
+                self._is_put_off(member, moment)
 
     async def watch_revocations(self) -> None:
         """End runs that somebody has revoked while they go on or wait for their retry, for ever."""
         while True:
             await asyncio.sleep(REVOCATION_INTERVAL)
-            running = {t.run.id: t for t in list(self._running) if t.started_on_record}
-            parked = {t.run.id: t for t in self._lanes.parked()}
+            running = {t.run.id: t for t in list(self._running) if t.started_on_record and not t.members}
+            # Of a batch those that were revoked are left out when it begins.
+            parked = {t.run.id: t for t in self._lanes.parked() if not t.members}
             if not (running or parked):
                 continue
             for run_id in await self._recorder.revoked([*running, *parked]):
@@ -219,6 +236,7 @@ class Scheduler:
         for workers in self._workers.values():
             workers.close()
         self._lanes.close()
+        self._batches.close()
         if self._running:
             await first_of(self._none_runs.wait(), asyncio.sleep(grace))
         late = list(self._running)
@@ -259,26 +277,21 @@ class Scheduler:
 
     def _begin(self, ticket: Ticket) -> bool:
         """Note that a worker takes a ticket, in its thread; False where its row must be loaded again."""
-        if ticket.loaded_at is not None and not ticket.started_on_record:
-            if time.monotonic() - ticket.loaded_at > FRESH:
-                return False
+        is_ahead = ticket.loaded_at is not None and not ticket.started_on_record
+        if is_ahead and time.monotonic() - (ticket.loaded_at or 0.0) > FRESH:
+            return False
         ticket.execution = self._runner.prepare(ticket.run, ticket.user or "")
         self._running[ticket] = None
         return True
 
-    async def _run(self, ticket: Ticket) -> Outcome | None:
+    def _run(self, ticket: Ticket) -> Awaitable[Outcome] | None:
         if not self._begin(ticket):
             return None
         self._lanes.begin(ticket)
         assert ticket.execution is not None
         if ticket.refused is not None:
-            return ticket.execution.failed(ticket.refused)
-        try:
-            return await ticket.execution.result(ticket.changed_object, ticket.worker)
-        except (ConnectionFailed, LeadershipLost):
-            raise
-        except Exception as error:
-            return self._failed_by_us(ticket, error)
+            return _answer(ticket.execution.failed(ticket.refused))
+        return ticket.execution.result(ticket.changed_object, ticket.worker)
 
     def _run_in_thread(self, ticket: Ticket) -> Outcome | None:
         if ticket.execution is None and not self._begin(ticket):
@@ -286,18 +299,7 @@ class Scheduler:
         assert ticket.execution is not None
         if ticket.refused is not None:
             return ticket.execution.failed(ticket.refused)
-        try:
-            return ticket.execution.attempt(ticket.changed_object)
-        except (ConnectionFailed, LeadershipLost):
-            raise
-        except Exception as error:
-            return self._failed_by_us(ticket, error)
-
-    def _failed_by_us(self, ticket: Ticket, error: Exception) -> Outcome:
-        # Ours, not the receiver's; it must not take the daemon down, and come again at each start.
-        logger.exception("the run ended by an error of rowhooks", extra=ticket.run.log_fields())
-        assert ticket.execution is not None
-        return ticket.execution.failed(error)
+        return ticket.execution.attempt(ticket.changed_object)
 
     async def _try_again(self, ticket: Ticket) -> None:
         """Let a plain receiver have another attempt after a while, when it is its turn among the threads."""
@@ -319,8 +321,8 @@ class Scheduler:
         execution, options = ticket.execution, ticket.options
         assert execution is not None
         if not ticket.started_on_record and _is_late(ticket, moment):
-            self._recorder.submit(Outcome(ticket.run, STARTED, execution.started_at), ticket.step)
-            ticket.started_on_record, ticket.step = True, None
+            self._put_on_record(ticket, Outcome(ticket.run, STARTED, execution.started_at))
+            ticket.started_on_record = True
         if ticket.started_on_record:
             self._recorder.add_lines(ticket.run, execution.log.take())
         seconds = moment - execution.began
@@ -329,6 +331,23 @@ class Scheduler:
         elif options.soft_time_limit is not None and seconds >= options.soft_time_limit and not ticket.interrupted:
             ticket.interrupted = True
             execution.interrupt()
+
+    def _put_on_record(self, ticket: Ticket, outcome: Outcome) -> None:
+        if ticket.members is None:
+            self._recorder.submit(outcome, ticket.step)
+            ticket.step = None
+            return
+        for member, one in zip(ticket.members, outcome.each(), strict=True):
+            self._recorder.submit(one, member.step)
+            member.step = None
+
+    def _is_put_off(self, waiting: Ticket | Member, moment: float) -> bool:
+        """Put a run that waits for long on record; say whether it now is."""
+        if waiting.step is None or not _is_late(waiting, moment):
+            return False
+        self._recorder.submit(Outcome(waiting.run, PENDING, None), waiting.step)
+        waiting.on_record, waiting.step = True, None
+        return True
 
     def _abandon(self, ticket: Ticket, error: TimeLimitExceeded | RunRevoked) -> None:
         """End a run that may not end by itself, and go on without it."""
@@ -343,22 +362,25 @@ class Scheduler:
             outcome = replace(outcome, recorded=True)
         else:
             log_outcome(outcome)
-        self._recorder.submit(outcome, ticket.step)
+        self._put_on_record(ticket, outcome)
         self._leave(ticket)
 
     def _ended(self, ticket: Ticket, outcome: Outcome | None, problem: BaseException | None) -> None:
-        if problem is not None:
-            self._running.pop(ticket, None)
-            self._fail(problem)
-        elif outcome is not None:
+        if problem is not None and ticket.execution is not None and not isinstance(problem, _ENDS_THE_LEADERSHIP):
+            # Ours, not the receiver's; it must not take the daemon down, and come again at each start.
+            logger.error("the run ended by an error of rowhooks", exc_info=problem, extra=ticket.run.log_fields())
+            outcome = ticket.execution.failed(problem)
+        if outcome is not None:
             self._running.pop(ticket, None)
             log_outcome(outcome)
-            self._recorder.submit(outcome, ticket.step)
-            ticket.step = None
+            self._put_on_record(ticket, outcome)
             if outcome.status == RETRY:
                 self._park(ticket, outcome)
             else:
                 self._leave(ticket)
+        elif problem is not None:
+            self._running.pop(ticket, None)
+            self._fail(problem)
         elif ticket.execution is not None:
             task = asyncio.get_running_loop().create_task(self._try_again(ticket))
             self._again.add(task)
@@ -371,6 +393,9 @@ class Scheduler:
 
     def _park(self, ticket: Ticket, outcome: Outcome) -> None:
         ticket.run = ticket.run.again()
+        if ticket.members is not None and isinstance(ticket.run, Batch):
+            for member, run in zip(ticket.members, ticket.run.runs, strict=True):
+                member.run, member.on_record = run, True
         ticket.on_record, ticket.due = True, outcome.retry_at
         ticket.started_on_record = ticket.interrupted = False
         ticket.user = ticket.changed_object = ticket.execution = None
@@ -381,6 +406,8 @@ class Scheduler:
         self._held -= ticket.size
         self._free_place(ticket)
         self._lanes.leave(ticket)
+        if ticket.members is not None and not self._closing:
+            self._batches.ended(ticket)
 
     def _free_place(self, ticket: Ticket) -> None:
         if ticket.place is not None:
@@ -389,5 +416,9 @@ class Scheduler:
             self._wake.set()
 
 
-def _is_late(ticket: Ticket, moment: float) -> bool:
+async def _answer(outcome: Outcome) -> Outcome:
+    return outcome
+
+
+def _is_late(ticket: Ticket | Member, moment: float) -> bool:
     return ticket.submitted_at <= moment - STARTED_AFTER

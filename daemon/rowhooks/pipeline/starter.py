@@ -69,7 +69,7 @@ class Window:
 
 
 class Starter:
-    """Gets runs ready, a table at a time, each in a task of its own: one that somebody has locked holds up its own alone.
+    """Gets runs ready, each table in a task of its own: one that somebody has locked holds up its own runs alone.
 
     Args:
         recorder: marks runs that stand on record as STARTED.
@@ -106,7 +106,10 @@ class Starter:
     def needs(self, ticket: Ticket) -> bool:
         """Say whether a ticket has to be got ready; notes for whom it is where that is known."""
         cause = ticket.run.cause
-        if ticket.user is None:
+        if ticket.members is not None:
+            # It has many authors.
+            ticket.user = ""
+        elif ticket.user is None:
             ticket.user = self._users.known(cause.user_name, cause.db_user)
         return ticket.on_record or ticket.user is None or self.needs_row(ticket.run)
 
@@ -166,20 +169,36 @@ class Starter:
 
     async def _prepare(self, table_id: int, tickets: list[Ticket]) -> None:
         # Asked now: while the rows are loaded, others may be put on record by the sweep.
-        on_record = {ticket.run.id: ticket.run for ticket in tickets if ticket.on_record}
-        begun = await self._recorder.begin(list(on_record.values())) if on_record else set()
+        on_record = {ticket: _on_record(ticket) for ticket in tickets if ticket.on_record}
+        asked = [run for runs in on_record.values() for run in runs]
+        begun = await self._recorder.begin(asked) if asked else set()
         await self._load(table_id, [ticket for ticket in tickets if self.needs_row(ticket.run)])
         await self._resolve([ticket for ticket in tickets if ticket.user is None])
         if self._closed:
             return
         for ticket in tickets:
-            if ticket.run.id in on_record:
-                if ticket.run.id not in begun:
-                    logger.info("the run was revoked before it began", extra=ticket.run.log_fields())
-                    self._leave(ticket)
-                    continue
-                ticket.started_on_record, ticket.on_record = True, False
+            if ticket in on_record and not self._is_left(
+                ticket, [run for run in on_record[ticket] if run.id not in begun]
+            ):
+                self._leave(ticket)
+                continue
             self._start(ticket)
+
+    def _is_left(self, ticket: Ticket, revoked: list[Run]) -> bool:
+        """Say whether anything of a ticket is still to be run, of which these were revoked."""
+        for run in revoked:
+            logger.info("the run was revoked before it began", extra=run.log_fields())
+        if ticket.members is None:
+            if revoked:
+                return False
+        else:
+            if len(revoked) == len(ticket.members):
+                return False
+            ticket.drop_members({run.id for run in revoked})
+            for member in ticket.members:
+                member.on_record = False
+        ticket.started_on_record, ticket.on_record = True, False
+        return True
 
     async def _load(self, table_id: int, tickets: list[Ticket]) -> None:
         if not tickets:
@@ -217,3 +236,10 @@ class Starter:
         known = dict(zip(pairs, users, strict=True))
         for ticket in tickets:
             ticket.user = known[ticket.run.cause.user_name, ticket.run.cause.db_user]
+
+
+def _on_record(ticket: Ticket) -> list[Run]:
+    """Return what of a ticket stands on record."""
+    if ticket.members is None:
+        return [ticket.run]
+    return [member.run for member in ticket.members if member.on_record]

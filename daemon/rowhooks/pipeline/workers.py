@@ -32,11 +32,11 @@ class TaskWorkers:
 
     Args:
         limit: how many at once.
-        work: runs one to its end.
+        work: returns what runs one to its end when it is awaited, or None.
         ended: see `Ended`.
     """
 
-    def __init__(self, limit: int, work: Callable[[Ticket], Awaitable[Any]], ended: Ended) -> None:
+    def __init__(self, limit: int, work: Callable[[Ticket], Awaitable[Any] | None], ended: Ended) -> None:
         self._limit = limit
         self._work = work
         self._ended = ended
@@ -96,7 +96,9 @@ class TaskWorkers:
             task.set_name(f"run {ticket.run.id} of {ticket.run.job.class_path}")
             value = problem = None
             try:
-                value = await self._work(ticket)
+                running = self._work(ticket)
+                if running is not None:
+                    value = await running
             except asyncio.CancelledError:
                 # By us: what a receiver raises comes back as an outcome.
                 raise

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +39,10 @@ select
   set_config('tcp_keepalives_count', '{KEEPALIVE_COUNT}', false),
   set_config('tcp_user_timeout', '{int(SILENCE * 1000)}', false)
 """
+
+PING_AFTER = 1.0
+"""Seconds after which a pooled connection is tried before it is used."""
+_IDLE_SINCE = "rowhooks_idle_since"
 
 DIRECT, SESSION_POOLER, TRANSACTION_POOLER = "direct", "session pooler", "transaction pooler"
 
@@ -230,10 +235,12 @@ def _notice_silence(connection: asyncpg.Connection[Any]) -> None:
         (socket.IPPROTO_TCP, "TCP_KEEPCNT"): KEEPALIVE_COUNT,
         (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT"): int(SILENCE * 1000),
     }
-    for (level, name), value in options.items():
-        # Not every operating system has all of them.
-        if hasattr(socket, name):
-            end.setsockopt(level, getattr(socket, name), value)
+    # uvloop shows a socket that can only be asked.
+    with socket.socket(fileno=os.dup(end.fileno())) as twin:
+        for (level, name), value in options.items():
+            # Not every operating system has all of them.
+            if hasattr(socket, name):
+                twin.setsockopt(level, getattr(socket, name), value)
 
 
 @contextlib.contextmanager
@@ -294,20 +301,42 @@ def _first_line(error: psycopg.Error) -> str:
 
 def sync_engine(target: Target, size: int, overflow: int = 0) -> sqlalchemy.Engine:
     """Return a SQLAlchemy engine over psycopg with at most `size` connections, and `overflow` that are not kept."""
-    return sqlalchemy.create_engine(
+    engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
         creator=lambda: _open(target),
         **_pool(size, overflow),
     )
+    _ping_what_was_idle(engine)
+    return engine
 
 
 def async_engine(target: Target, size: int) -> AsyncEngine:
     """Return an asynchronous SQLAlchemy engine over psycopg with at most `size` connections."""
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+psycopg://",
         async_creator=lambda: _open_asynchronously(target),
         **_pool(size),
     )
+    _ping_what_was_idle(engine.sync_engine)
+    return engine
+
+
+def _ping_what_was_idle(engine: sqlalchemy.Engine) -> None:
+    """Replace a connection that died while nobody used it (a restart of the server) before it is handed out."""
+
+    # Not pool_pre_ping: that is a round trip for every run, also while one follows the other.
+    @sqlalchemy.event.listens_for(engine, "checkin")
+    def note(connection: Any, record: Any) -> None:
+        record.info[_IDLE_SINCE] = time.monotonic()
+
+    @sqlalchemy.event.listens_for(engine, "checkout")
+    def ping(connection: Any, record: Any, proxy: Any) -> None:
+        if time.monotonic() - record.info.get(_IDLE_SINCE, 0.0) < PING_AFTER:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.Error as error:
+            raise sqlalchemy.exc.DisconnectionError from error
 
 
 def _open(target: Target) -> psycopg.Connection[Any]:
@@ -327,11 +356,9 @@ async def _open_asynchronously(target: Target) -> psycopg.AsyncConnection[Any]:
 
 
 def _pool(size: int, overflow: int = 0) -> dict[str, Any]:
-    # pool_pre_ping: a connection that died while idle (a restart of the server) is replaced, not handed out.
     return {
         "pool_size": size,
         "max_overflow": overflow,
-        "pool_pre_ping": True,
         "pool_reset_on_return": "rollback",
         # A run waits for its turn; that others hold the connections is no failure of its own.
         "pool_timeout": LONGEST_WAIT,

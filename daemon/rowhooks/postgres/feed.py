@@ -33,6 +33,7 @@ COLUMNS = """\
 # they began after it (xmax is one past the last transaction that had ended, and younger ones may have been running), so
 # their ids need not lie above those already delivered; they do lie above floor_id, see the reader. Late: transactions
 # that were open at the old snapshot and have ended since, found by their transaction id.
+# Texts are read in subqueries, which makes it happen once and not for each row.
 # What hook receivers wrote (on tables that audit them) starts no hook.
 # Rows are counted by what is stored of them, without unpacking it; there is always one.
 _BATCH = """
@@ -50,7 +51,7 @@ _BATCH = """
   (
     select f.* from rowhooks.object_change as f
     where f.id > $2::bigint
-      and f.transaction_id >= $3::text::xid8
+      and f.transaction_id >= (select $3::text::xid8)
       and {visible}
       and f.receiver is null and f.action <> 'truncate'
     order by f.id
@@ -58,10 +59,16 @@ _BATCH = """
   )
   union all
   (
-    select l.* from rowhooks.object_change as l
-    where l.transaction_id = any ($4::text[]::xid8[])
-      and {beyond}
-      and l.receiver is null and l.action <> 'truncate'
+    select l.*
+    from unnest($4::text[]::xid8[]) as ended (transaction_id)
+    cross join lateral (
+      select o.* from rowhooks.object_change as o
+      where o.transaction_id = ended.transaction_id
+        and {beyond}
+        and o.receiver is null and o.action <> 'truncate'
+      order by o.id
+      limit $1
+    ) as l
     order by l.id
     limit $1
   )
@@ -103,10 +110,10 @@ union all
 """  # noqa: S608  (a constant)
 # Everything that the statement sees belongs to the batch that begins with it.
 _BEGIN = f"with batch as materialized ({_BATCH.format(visible='true', beyond='true', compressed=COMPRESSED)}) {_ROWS}"
-_visible = "pg_visible_in_snapshot(f.transaction_id, $6::text::pg_snapshot)"
+_visible = "pg_visible_in_snapshot(f.transaction_id, (select $6::text::pg_snapshot))"
 _FETCH = (
     f"with batch as materialized"
-    f" ({_BATCH.format(visible=_visible, beyond='l.id > $5::bigint', compressed=COMPRESSED)}) {_ROWS}"
+    f" ({_BATCH.format(visible=_visible, beyond='o.id > $5::bigint', compressed=COMPRESSED)}) {_ROWS}"
 )
 
 
@@ -146,15 +153,18 @@ class PostgresFeed:
                 await self._connection.fetchval("select coalesce(max(c.id), 0) from rowhooks.object_change as c")
             )
 
-    async def next_batch(self, position: Position, limit: int) -> tuple[Snapshot, int, list[ObjectChange], bool]:
+    async def next_batch(
+        self, position: Position, limit: int, configure: Callable[[int], Awaitable[None]]
+    ) -> tuple[Snapshot, list[ObjectChange], bool]:
         """Begin a batch: `look` and `fetch` in one round trip."""
         snapshot = position.snapshot
         with translated():
             rows = await self._connection.fetch(
                 _BEGIN, limit, position.floor_id, str(snapshot.xmax), list(map(str, snapshot.xip))
             )
-        header, changes, is_end = await self._read(rows, limit)
-        return Snapshot.parse(header[0]), header[1], changes, is_end
+        header, rows = _taken_apart(rows)
+        await configure(header[1])
+        return Snapshot.parse(header[0]), *(await self._read(header, rows, limit))
 
     async def fetch(self, position: Position, limit: int) -> tuple[list[ObjectChange], bool]:
         """Return the next changes of the batch in hand, ordered by id, and whether the batch ends with them.
@@ -171,15 +181,13 @@ class PostgresFeed:
                 position.after_id,
                 str(position.target),
             )
-        return (await self._read(rows, limit))[1:]
+        return await self._read(*_taken_apart(rows), limit)
 
-    async def _read(self, rows: list[asyncpg.Record], limit: int) -> tuple[list[Any], list[ObjectChange], bool]:
-        header = json.loads(next(row for row in rows if row[0] is None)[-1])
-        rows = sorted((row for row in rows if row[0] is not None), key=itemgetter(0))
+    async def _read(self, header: list[Any], rows: list[asyncpg.Record], limit: int) -> tuple[list[ObjectChange], bool]:
         if self._is_reshaped(header[2] or ()):
             await self._reshape()
         is_end = len(rows) < limit and (not rows or rows[-1][-2] < PART_SIZE)
-        return header, [self.change(row) for row in rows], is_end
+        return [self.change(row) for row in rows], is_end
 
     def _is_reshaped(self, shapes: Sequence[Any]) -> bool:
         for id_, name, columns in shapes:
@@ -192,6 +200,12 @@ class PostgresFeed:
         """Make an object change of a row of the log."""
         table = self.tables.get(row[4])
         return object_change(row, table.name if table else f"rowhooks.tracked_table:{row[4]}", self._decoder)
+
+
+def _taken_apart(rows: list[asyncpg.Record]) -> tuple[list[Any], list[asyncpg.Record]]:
+    """Return what one row says of all, and the rows of changes in order; SQL does not promise it of a union."""
+    header = json.loads(next(row for row in rows if row[0] is None)[-1])
+    return header, sorted((row for row in rows if row[0] is not None), key=itemgetter(0))
 
 
 def object_change(row: Sequence[Any], table_name: str, decoder: RowDecoder | None = None) -> ObjectChange:

@@ -75,10 +75,11 @@ def _names(columns: Sequence[tuple[str, str]]) -> str:
     return ", ".join(name for name, _ in columns)
 
 
-def _insert_many(table: str, columns: Sequence[tuple[str, str]]) -> str:
+def _insert_many(table: str, columns: Sequence[tuple[str, str]], parameter: str = "${}") -> str:
     # jsonb travels as text: asyncpg then needs no codec for it.
     arrays = ", ".join(
-        f"${n}::{'text' if type_ == 'jsonb' else type_}[]" for n, (_, type_) in enumerate(columns, start=1)
+        f"{parameter.format(n)}::{'text' if type_ == 'jsonb' else type_}[]"
+        for n, (_, type_) in enumerate(columns, start=1)
     )
     values = ", ".join(f"v.{name}::{type_}" for name, type_ in columns)
     return (
@@ -108,6 +109,10 @@ RECORD_ONE = {
     for asked_for, target in _TARGETS.items()
 }
 """For psycopg, in a run's own transaction, by `Run.asked_for`; returns no row where the run is on record already."""
+_RECORD_BATCH = {
+    asked_for: _insert_many("job_result", _RESULT, "%s") + _UPSERT.format(target=target)
+    for asked_for, target in _TARGETS.items()
+}
 _LINES = (
     _insert_many("job_log_entry", _ENTRY)
     + " where exists (select from rowhooks.job_result as r where r.id = v.job_result_id"
@@ -148,10 +153,11 @@ def _fresh_row(outcome: Outcome, lease: uuid.UUID) -> tuple[Any, ...]:
     run, started_at = outcome.run, outcome.started_at
     cause, hook = run.cause, run.starter
     job = hook.job
+    assert isinstance(cause, ObjectChange), "only a change starts a run that is not on record"
     row = (
-        run.id, cause.id, hook.id, job.id, job.class_path, hook.name, cause.table_id, cause.object_id_json,  # type: ignore[union-attr]
-        storable(run.object_repr), cause.action, cause.user_name, cause.db_user, outcome.status, outcome.retry_at, lease,
-        started_at, outcome.finished_at,
+        run.id, cause.id, hook.id, job.id, job.class_path, hook.name, cause.table_id, cause.object_id_json,
+        storable(run.object_repr), cause.action, cause.user_name, cause.db_user, outcome.status, outcome.retry_at,
+        lease, started_at, outcome.finished_at,
     )  # fmt: skip
     if outcome.result_json is None and outcome.exception_type is None:
         return (*row, None, None, None, None)
@@ -198,6 +204,17 @@ def result_row(outcome: Outcome, lease: uuid.UUID) -> tuple[Any, ...]:
         outcome.finished_at,
         *_what_came_of_it(outcome),
     )
+
+
+def batch_statements(outcome: Outcome, lease: uuid.UUID) -> list[tuple[str, tuple[list[Any], ...]]]:
+    """Return the statements that record the runs of a batch, for psycopg; each returns a row a run."""
+    each = outcome.each()
+    statements = []
+    for asked_for, statement in _RECORD_BATCH.items():
+        rows = [result_row(one, lease) for one in each if one.run.asked_for == asked_for]
+        if rows:
+            statements.append((statement, tuple(_columns(rows))))
+    return statements
 
 
 def entry_row(result_id: int, entry: LogEntry) -> tuple[Any, ...]:

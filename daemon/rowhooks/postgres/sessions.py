@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from rowhooks.domain.errors import LeadershipLost, TimeLimitExceeded
 from rowhooks.domain.hook import Hook
-from rowhooks.domain.run import Outcome, Run
+from rowhooks.domain.run import Batch, Outcome, Run
 from rowhooks.pipeline.ports import AlreadyRecorded
 from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, is_unreachable, sync_engine
 from rowhooks.postgres.objects import RowObject
@@ -31,6 +31,7 @@ from rowhooks.postgres.results import (
     LEADS,
     RECORD_ENTRY,
     RECORD_ONE,
+    batch_statements,
     entry_row,
     result_row,
     storable,
@@ -60,19 +61,26 @@ class ReceiverSession(Session):
 
     def __init__(self, *args: Any, variables: Mapping[str, str], grip: Grip, **kwargs: Any) -> None:
         super().__init__(*args, expire_on_commit=False, **kwargs)
-        sqlalchemy.event.listen(self, "after_begin", self._mark)
         self._grip = grip
         # Local to the transaction, so that they cannot leak through a pool, here or in a pooler. Not by set_config():
         # after a query the receiver could not choose its isolation level any more.
-        self._variables = "; ".join(
+        self._variables = [
             f"set local {_quoted(name)} = {psycopg.sql.Literal(value).as_string()}" for name, value in variables.items()
-        )
+        ]
 
-    def _mark(self, session: Session, transaction: Any, connection: sqlalchemy.Connection) -> None:
+    def mark(self, connection: sqlalchemy.Connection) -> None:
+        """Mark a transaction that has begun as the run's."""
+        driver: Any = connection.connection.driver_connection
         # Until the pool has it back, see Workspaces.
-        self._grip.hold(connection.connection.driver_connection)
+        self._grip.hold(driver)
         connection.info[_GRIP] = self._grip
-        connection.exec_driver_sql(self._variables)
+        if isinstance(driver, psycopg.Connection) and psycopg.Pipeline.is_supported():
+            # BEGIN goes with them, in one round trip.
+            with driver.pipeline():
+                for statement in self._variables:
+                    driver.execute(statement, prepare=False)
+        else:
+            connection.exec_driver_sql("; ".join(self._variables))
 
     def commit(self) -> None:
         """Flush only: the run commits, together with its result."""
@@ -103,12 +111,19 @@ class ReceiverSession(Session):
         """
         self.flush()
         connection = self.connection()
-        # A new leader has looked for unfinished runs already: one recorded after that would be nobody's.
-        if outcome.finished_at is None and connection.exec_driver_sql(FENCE_ONE, (lease,)).first() is None:
+        # A new leader has looked for unfinished runs already: one recorded after that would be nobody's. Of a batch it
+        # may have some runs and not the others.
+        is_fenced = outcome.finished_at is None or isinstance(outcome.run, Batch)
+        if is_fenced and connection.exec_driver_sql(FENCE_ONE, (lease,)).first() is None:
             self.end()
             raise LeadershipLost(ANOTHER_LEADS)
-        statement = RECORD_ONE[outcome.run.asked_for]
-        if connection.exec_driver_sql(statement, result_row(outcome, lease)).first() is None:
+        statements = (
+            batch_statements(outcome, lease)
+            if isinstance(outcome.run, Batch)
+            else [(RECORD_ONE[outcome.run.asked_for], result_row(outcome, lease))]
+        )
+        recorded = [row for one, values in statements for row in connection.exec_driver_sql(one, values)]
+        if not recorded:
             # Where another leader has the run, the later ones of its lane are that leader's too.
             is_ours = connection.exec_driver_sql(LEADS, (lease,)).first() is not None
             self.end()
@@ -118,6 +133,11 @@ class ReceiverSession(Session):
             connection.exec_driver_sql(RECORD_ENTRY, rows)
         super().commit()
         self.end()
+
+
+@sqlalchemy.event.listens_for(ReceiverSession, "after_begin")
+def _begun(session: ReceiverSession, transaction: Any, connection: sqlalchemy.Connection) -> None:
+    session.mark(connection)
 
 
 def _quoted(variable: str) -> str:

@@ -44,6 +44,10 @@ class Surroundings(Protocol):
         """Return what the receiver may know about its own run."""
         ...
 
+    def job_results(self) -> tuple[JobResult, ...]:
+        """Return the same for each change of a batch."""
+        ...
+
     @property
     def session(self) -> Any:
         """The run's SQLAlchemy session."""
@@ -83,6 +87,11 @@ class Receiver:
     def job_result(self) -> JobResult:
         """What the receiver may know about its own run."""
         return self._surroundings.job_result()
+
+    @cached_property
+    def job_results(self) -> tuple[JobResult, ...]:
+        """The same for each change of a batch, in their order; `job_result` is the first one's."""
+        return self._surroundings.job_results()
 
     @property
     def session(self) -> Any:
@@ -128,7 +137,7 @@ class Receiver:
 class JobHookReceiver(Receiver):
     """Base of receivers that run when a row of a tracked table has changed (Nautobot's JobHookReceiver).
 
-    Subclasses define `receive_job_hook`, plain or `async def`.
+    Subclasses define `receive_job_hook`, or its batch form `receive_job_hooks`, plain or `async def`.
     """
 
     def run(self, object_change: ObjectChange) -> Any:
@@ -149,6 +158,20 @@ class JobHookReceiver(Receiver):
             Anything; kept in the result where JSON can hold it.
         """
         raise NotImplementedError(f"{type(self).__qualname__} must define receive_job_hook")
+
+    def receive_job_hooks(self, changes: list[ObjectChange]) -> Any:
+        """React to many changes at once: the batch form, for sinks that take many rows. Rowhooks' own.
+
+        Whoever defines it gets the changes of each hook in their order, `Meta.batch_size` at the most, in one call and
+        one transaction: either all of them are dealt with, or none.
+
+        Args:
+            changes: at least one.
+
+        Returns:
+            Anything; kept in the result of the first change's run where JSON can hold it.
+        """
+        raise NotImplementedError(f"{type(self).__qualname__} does not define receive_job_hooks")
 
 
 class JobButtonReceiver(Receiver):

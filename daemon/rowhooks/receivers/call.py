@@ -37,10 +37,19 @@ class ReceiverCall:
         receiver: a fresh instance.
         defines: the life-cycle methods that its class defines itself.
         task_id: the run's key.
-        kwargs: what `run` is called with.
+        kwargs: what the method is called with.
+        method: `run`, or the batch form.
     """
 
-    def __init__(self, receiver: Receiver, defines: frozenset[str], task_id: str, kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        receiver: Receiver,
+        defines: frozenset[str],
+        task_id: str,
+        kwargs: dict[str, Any],
+        method: str = "run",
+    ) -> None:
+        self._method = method
         self._receiver: Any = receiver
         self.defines = defines
         self._task_id = task_id
@@ -54,7 +63,7 @@ class ReceiverCall:
 
     def run(self) -> Any:
         """Call the receiver."""
-        return self._receiver.run(**self._kwargs)
+        return getattr(self._receiver, self._method)(**self._kwargs)
 
     def before_start(self) -> Any:
         """Call the life-cycle method."""

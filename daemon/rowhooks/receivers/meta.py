@@ -17,6 +17,8 @@ _FLAGS = (
     "hidden", "is_singleton", "has_sensitive_variables", "approval_required", "retry_jitter", "ordered",
 )  # fmt: skip
 _SECONDS = ("soft_time_limit", "time_limit", "retry_backoff_max")
+BATCH_SIZE, BATCH_WAIT = 1000, 0.1
+"""How many changes a receiver with a batch form gets at once, and seconds that one waits for others."""
 _FORM = 'see docs/receivers.md, "Meta"'
 
 
@@ -25,13 +27,15 @@ class Meta:
 
     Args:
         cls: the receiver class.
+        takes_batches: it defines receive_job_hooks.
 
     Raises:
         ReceiverError: an attribute has a wrong type or value; names class and attribute.
     """
 
-    def __init__(self, cls: type) -> None:
+    def __init__(self, cls: type, *, takes_batches: bool = False) -> None:
         self._cls = cls
+        self._takes_batches = takes_batches
         self._meta = getattr(cls, "Meta", None)
         texts = {name: self._typed(name, "", str, "a string") for name in _TEXTS}
         flags = {name: self._typed(name, name in ("retry_jitter", "ordered"), bool, "True or False") for name in _FLAGS}
@@ -45,6 +49,8 @@ class Meta:
         self._exceptions = self._exception_classes()
         self._max_retries = self._retries()
         self._backoff = self._first_pause()
+        self._batch_size = self._size_of_batch()
+        self._batch_wait = BATCH_WAIT if self._get("batch_wait", None) is None else self._time("batch_wait") or 0.0
         self.hooks: tuple[Hook, ...] = self._declared()
 
     def options(self, soft_time_limit: float | None, time_limit: float | None) -> JobOptions:
@@ -65,6 +71,8 @@ class Meta:
             retry_backoff_max=self._seconds["retry_backoff_max"] or 600.0,
             retry_jitter=self._flags["retry_jitter"],
             ordered=self._flags["ordered"],
+            batch_size=self._batch_size,
+            batch_wait=self._batch_wait if self._takes_batches else 0.0,
         )
 
     def _limit(self, name: str, default: float | None) -> float | None:
@@ -87,7 +95,7 @@ class Meta:
 
     def _time(self, name: str) -> float | None:
         value = self._get(name, 0)
-        if value is None and name != "retry_backoff_max":
+        if value is None and name not in ("retry_backoff_max", "batch_wait"):
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
             raise self._wrong(name, "a number of seconds")
@@ -117,6 +125,17 @@ class Meta:
             raise self._wrong("retry_backoff", "True, False or a number of seconds")
         return float(value)
 
+    def _size_of_batch(self) -> int | None:
+        for name in ("batch_size", "batch_wait"):
+            if hasattr(self._meta, name) and not self._takes_batches:
+                raise self._wrong(name, "left out, as the class does not define receive_job_hooks")
+        if not self._takes_batches:
+            return None
+        value = self._get("batch_size", BATCH_SIZE)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise self._wrong("batch_size", "a whole number, 1 or more")
+        return value
+
     def _declared(self) -> tuple[Hook, ...]:
         value = self._get("hooks", ())
         if not isinstance(value, tuple | list) or not all(isinstance(hook, Hook) for hook in value):
@@ -137,4 +156,6 @@ class Meta:
             "retry_backoff_max": options.retry_backoff_max,
             "retry_jitter": options.retry_jitter,
             "ordered": options.ordered,
+            "batch_size": options.batch_size,
+            "batch_wait": options.batch_wait,
         }

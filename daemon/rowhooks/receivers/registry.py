@@ -12,7 +12,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import ObjectGone, ReceiverError
 from rowhooks.domain.job import JobEntry, JobOptions
 from rowhooks.domain.permissions import PermissionBackend
-from rowhooks.domain.run import Run
+from rowhooks.domain.run import Batch, Run
 from rowhooks.pipeline.ports import Workspace
 from rowhooks.pipeline.runlog import RunLog
 from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver, JobResult, Receiver
@@ -33,6 +33,8 @@ _KINDS: dict[str, tuple[Any, str, tuple[str, ...], tuple[str, ...]]] = {
 }
 # The arguments of the life-cycle methods, by place.
 _LIFE_CYCLE = {"before_start": 3, "on_success": 4, "on_retry": 5, "on_failure": 5, "after_return": 6}
+
+_BATCH_METHOD, _BATCH_ARGUMENTS = "receive_job_hooks", ("changes",)
 
 _NOT_ONE = "register_jobs({!r}): not a JobHookReceiver or JobButtonReceiver class"
 
@@ -66,6 +68,13 @@ def check(cls: Any) -> None:
     """
     kind = _kind(cls)
     base, method, arguments, run_arguments = _KINDS[kind]
+    if takes_batches(cls):
+        method, arguments = _BATCH_METHOD, _BATCH_ARGUMENTS
+        if cls.run is not base.run:
+            raise ReceiverError(
+                f"{class_path(cls)} ({_place(cls)}) defines both run and {_BATCH_METHOD}",
+                hint=f"leave run out: {_BATCH_METHOD} is called by itself",
+            )
     overrides_run = cls.run is not base.run
     if getattr(cls, method) is getattr(base, method) and not overrides_run:
         raise ReceiverError(
@@ -92,7 +101,12 @@ def check(cls: Any) -> None:
                 f"{class_path(cls)} ({_place(cls)}): {name} is `async def`, but the receiver is plain",
                 hint=f"declare {method} with `async def`, or {name} without",
             )
-    Meta(cls)
+    Meta(cls, takes_batches=takes_batches(cls))
+
+
+def takes_batches(cls: Any) -> bool:
+    """Say whether a class defines the batch form of a hook receiver."""
+    return issubclass(cls, JobHookReceiver) and cls.receive_job_hooks is not JobHookReceiver.receive_job_hooks
 
 
 def _kind(cls: Any) -> str:
@@ -143,6 +157,7 @@ class RegisteredJob:
     asynchronous: bool
     defines: frozenset[str]
     reads_object: bool
+    takes_batches: bool
 
     @property
     def class_path(self) -> str:
@@ -152,7 +167,8 @@ class RegisteredJob:
 
 def describe(cls: ReceiverClass) -> RegisteredJob:
     """Return what a class says of itself."""
-    kind, meta = _kind(cls), Meta(cls)
+    kind, batches = _kind(cls), takes_batches(cls)
+    meta = Meta(cls, takes_batches=batches)
     entry = JobEntry(
         class_path=class_path(cls),
         kind=kind,
@@ -162,11 +178,16 @@ def describe(cls: ReceiverClass) -> RegisteredJob:
         hidden=meta.hidden,
         meta=meta.as_json(),
     )
-    method = _KINDS[kind][1]
+    method = _BATCH_METHOD if batches else _KINDS[kind][1]
     return RegisteredJob(
         entry, cls, meta, _is_asynchronous(cls, method), frozenset(_defined(cls)),
-        kind == "button" or cls.run is not JobHookReceiver.run or mentions(getattr(cls, method), "changed_object"),
+        not batches and _reads_object(cls, kind, method), batches,
     )  # fmt: skip
+
+
+def _reads_object(cls: Any, kind: str, method: str) -> bool:
+    overrides_run = cls.run is not JobHookReceiver.run
+    return kind == "button" or overrides_run or mentions(getattr(cls, method), "changed_object")
 
 
 class Catalog:
@@ -228,7 +249,12 @@ class Catalog:
         if job is None:
             raise ReceiverError(f"{path} is not installed in this daemon", hint="add its module to rowhooks.toml")
         kwargs: dict[str, Any]
-        if isinstance(run.cause, ObjectChange):
+        method = "run"
+        if job.takes_batches:
+            method = _BATCH_METHOD
+            runs = run.runs if isinstance(run, Batch) else (run,)
+            kwargs = {"changes": [one.cause.copy() for one in runs if isinstance(one.cause, ObjectChange)]}
+        elif isinstance(run.cause, ObjectChange):
             kwargs = {"object_change": run.cause.copy()}
         elif changed_object is None:
             raise ObjectGone(f"{run.cause.changed_object_type} {run.cause.object_id_json} no longer exists")
@@ -237,7 +263,7 @@ class Catalog:
         receiver = job.cls()
         receiver._surroundings = _Surroundings(run, user, workspace, log, self.permissions, job.asynchronous)  # noqa: SLF001
         receiver._changed_object = changed_object  # noqa: SLF001
-        return ReceiverCall(receiver, job.defines, run.key, kwargs)
+        return ReceiverCall(receiver, job.defines, run.key, kwargs, method)
 
 
 class _Surroundings:
@@ -255,14 +281,25 @@ class _Surroundings:
         return RunLogger(self._run.job.class_path, self._run.log_fields(), self._log)
 
     def user(self) -> User:
+        if isinstance(self._run, Batch):
+            raise ReceiverError(
+                "a batch has no one user", hint="each change says who made it: change.user_name, change.db_user"
+            )
         return User(self._user, self._permissions, self._workspace.with_session, asynchronous=self._asynchronous)
 
     def job_result(self) -> JobResult:
-        return JobResult(self._run.id, self._run.key, self._run.attempt)
+        return _job_result(self._run)
+
+    def job_results(self) -> tuple[JobResult, ...]:
+        return tuple(map(_job_result, self._run.runs if isinstance(self._run, Batch) else (self._run,)))
 
     @property
     def session(self) -> Any:
         return self._workspace.session
+
+
+def _job_result(run: Run) -> JobResult:
+    return JobResult(run.id, run.key, run.attempt)
 
 
 _NO_OPTIONS = JobOptions()

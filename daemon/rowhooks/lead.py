@@ -10,15 +10,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from rowhooks.domain.change import made
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost
 from rowhooks.domain.hook import Configuration
-from rowhooks.domain.run import Run
+from rowhooks.intake import Intake
 from rowhooks.onrecord import OnRecord
 from rowhooks.pipeline.listener import Bell, Sleep
 from rowhooks.pipeline.matcher import Matcher
 from rowhooks.pipeline.progress import Progress
-from rowhooks.pipeline.reader import Part, Reader
+from rowhooks.pipeline.reader import Reader
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.runner import Runner
 from rowhooks.pipeline.scheduler import Scheduler
@@ -55,19 +54,7 @@ FLUSH_TIMEOUT = 15.0
 ABANDON_AFTER = 5.0
 """Seconds that running receivers get when the connection was lost; what they do then is fenced off."""
 EXTEND_INTERVAL = 60.0
-PARTS_AHEAD = 3
-"""So many parts are read ahead of what is on record, so that reading, running and recording go on side by side."""
-IDS_AHEAD = 10
-"""Ids of results that are reserved at once, in parts."""
-MOST_WAITING = 50_000
-"""Runs kept in memory while they wait for their turn; beyond it nothing more is read."""
-MOST_HELD = 128 * 2**20
-"""Characters of rows kept in memory with the runs that wait and run; likewise."""
-LONGEST_TURN = 0.02
-"""Seconds of matching after which others on the event loop have their turn."""
 PRUNE_INTERVAL = 600.0
-ASKED_FOR_INTERVAL = 0.5
-"""Seconds between looks for what was asked for by hand, while the feed keeps the leader busy."""
 
 
 class Lead:
@@ -100,10 +87,6 @@ class Lead:
         self._bell = Bell(settings.poll_interval)
         self._decoder = RowDecoder()
         self._lost = asyncio.Event()
-        self._ids: list[int] = []
-        # Who uses the feed's connection, besides the reader.
-        self._turn = asyncio.Lock()
-        self._ahead: asyncio.Future[Part | None] | None = None
         self._idle_hooks: set[str] = set()
         self._is_outdated = False
         self.was_ready = False
@@ -201,7 +184,11 @@ class Lead:
             self._runner, self._recorder, loader, loader, self._catalog, fetch,
             tasks=settings.tasks, threads=settings.threads,
         )  # fmt: skip
-        self._reader = Reader(self._feed, self._leadership.position, settings.batch_size, self._configure)
+        reader = Reader(self._feed, self._leadership.position, settings.batch_size, self._configure)
+        self._intake = Intake(
+            feed_connection, self._leadership, reader, self._progress, self._scheduler, self._recorder,
+            self._unfinished, self._take_up_asked_for, self._bell, self._sleep, settings.batch_size,
+        )  # fmt: skip
 
         disabled = await self._configurations.sync_jobs(
             [job.entry for job in self._catalog], self._catalog.broken_modules
@@ -211,7 +198,7 @@ class Lead:
         self._undeclared: list[str] = []
         await self._declare_hooks()
         self._configuration = Configuration(0, {}, (), ())
-        self._matcher = Matcher(self._configuration)
+        self._intake.matcher = Matcher(self._configuration)
         await self._configure(-1)
         await self._on_record.adopt(self._scheduler, settings.batch_size)
 
@@ -234,11 +221,8 @@ class Lead:
             forever(PRUNE_INTERVAL, self._upkeep.prune),
         ]
         async with running(work) as background:
-            async with running([self._read(), self._told_to_stop()]) as foreground:
+            async with running([self._intake.run(), self._told_to_stop()]) as foreground:
                 done, _ = await asyncio.wait({*background, *foreground}, return_when=asyncio.FIRST_COMPLETED)
-            if self._ahead is not None:
-                self._ahead.cancel()
-                await asyncio.gather(self._ahead, return_exceptions=True)
             # The reader has ended: what comes after this must not be started any more.
             problem = next((task.exception() for task in done if task.exception() is not None), None)
             if problem is not None:
@@ -262,84 +246,6 @@ class Lead:
 
     async def _told_to_stop(self) -> None:
         await self._stopping.wait()
-
-    async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
-        looked = 0.0
-        while True:
-            self._bell.answer()
-            part = await self._next_part()
-            if part is not None:
-                self._sleep.found()
-                await self._submit(part)
-            if part is None or loop.time() - looked > ASKED_FOR_INTERVAL:
-                taken = await self._take_up_asked_for()
-                looked = loop.time()
-                if part is None and not taken:
-                    await self._rest()
-                    continue
-            if part is not None and part.end.target is None:
-                # Those who write have the next part together meanwhile.
-                await self._sleep.moment()
-            while self._is_full():
-                self._recorder.room.clear()
-                await self._recorder.room.wait()
-
-    async def _next_part(self) -> Part | None:
-        """Return the next part; of a batch that goes on, what follows it is read meanwhile."""
-        part = await (self._ahead or self._read_part())
-        is_end = part is None or part.end.target is None
-        self._ahead = None if is_end else asyncio.ensure_future(self._read_part())
-        return part
-
-    async def _read_part(self) -> Part | None:
-        async with self._turn:
-            return await self._reader.next_part()
-
-    async def _rest(self) -> None:
-        if self._has_enough():
-            # More may have been asked for than was taken up.
-            self._recorder.room.clear()
-            await first_of(self._sleep.wait(), self._recorder.room.wait())
-        else:
-            await self._sleep.wait()
-
-    def _has_enough(self) -> bool:
-        return self._scheduler.waiting >= 2 * self._settings.batch_size
-
-    def _is_full(self) -> bool:
-        return (
-            self._progress.open_changes > PARTS_AHEAD * self._settings.batch_size
-            or self._scheduler.waiting > MOST_WAITING
-            or self._scheduler.held > MOST_HELD
-        )
-
-    async def _submit(self, part: Part) -> None:
-        on_record: set[tuple[int, int]] = set()
-        doubtful = [change.id for change, _ in part.changes if change.id <= self._leadership.last_recorded]
-        if doubtful:
-            async with self._turn:
-                on_record = await leadership.runs_on_record(self._feed_connection, doubtful)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        for change, position in part.changes:
-            if loop.time() - began > LONGEST_TURN:
-                # Conditions take what time they take; the others on the event loop must not wait for a whole part.
-                await asyncio.sleep(0)
-                began = loop.time()
-            hooks = [hook for hook in self._matcher.match(change) if (change.id, hook.id) not in on_record]
-            step = self._progress.add(position, len(hooks))
-            for hook in hooks:
-                id_ = self._ids.pop() if self._ids else await self._next_id()
-                key = self._unfinished.key(change, hook)
-                self._scheduler.submit(made(Run, id=id_, key=key, cause=change, starter=hook), step)
-        self._progress.add(part.end, 0)
-
-    async def _next_id(self) -> int:
-        count = IDS_AHEAD * self._settings.batch_size
-        async with self._turn:
-            self._ids = (await leadership.reserve_result_ids(self._feed_connection, count))[::-1]
-        return self._ids.pop()
 
     async def _configure(self, version: int) -> None:
         if version == self._configuration.version:
@@ -380,7 +286,7 @@ class Lead:
         is_heard = self._configuration.notify and self._bell_lock is not None
         self._bell.poll_interval = interval if is_heard else min(interval, POLL_WITHOUT_BELL)
         self._sleep.use(self._bell_lock if is_heard else None)
-        self._matcher = Matcher(self._configuration, self._matcher)
+        self._intake.matcher = Matcher(self._configuration, self._intake.matcher)
         self._decoder.learn(self._configuration.tables)
         self._feed.tables = self._configuration.tables
         self._scheduler.learn(self._configuration.tables)
@@ -407,15 +313,11 @@ class Lead:
 
     async def _take_up_asked_for(self) -> bool:
         """Take up what was asked for by hand; say whether more may wait."""
-        # They are on record, and need no place in memory before their turn.
-        if self._has_enough():
+        if not await self._unfinished.is_asked_for():
             return False
-        async with self._turn:
-            if not await self._unfinished.is_asked_for():
-                return False
-            # A button may have been made and pressed since the last look.
-            await self._configure((await self._feed.look())[1])
-            return await self._on_record.claim(self._scheduler, self._settings.batch_size)
+        # A button may have been made and pressed since the last look.
+        await self._configure((await self._feed.look())[1])
+        return await self._on_record.claim(self._scheduler, self._settings.batch_size)
 
     async def _watch(self, control: Any) -> None:
         """Notice that the connection with the leader lock has ended, also when its peer died silently."""

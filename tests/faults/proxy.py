@@ -121,7 +121,7 @@ class Link:
         if b"into effect" in statement:
             self._has_effect = True
         party = PARTIES[0] if self._has_effect else PARTIES[1]
-        if b"into rowhooks.job_result" in statement:
+        if b"into rowhooks.job_result" in statement or b'COPY "rowhooks"."job_result"' in statement:
             self._has_result = True
             return self._proxy.springs(party, MOMENTS[0])
         command = statement.strip(b" ;\x00").upper()

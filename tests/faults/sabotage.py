@@ -46,7 +46,7 @@ LEADERSHIP = "faults/test_leadership.py"
 SABOTAGES = [
     Sabotage(
         1, "changes of transactions that were open at the last look are read when they have ended", f"{D}/postgres/feed.py",
-        "where l.transaction_id = any ($5::text[]::xid8[])", "where false and l.transaction_id = any ($5::text[]::xid8[])",
+        "where o.transaction_id = ended.transaction_id", "where false and o.transaction_id = ended.transaction_id",
         "integration/test_feed.py transactions_that_commit_in_the_opposite_order_of_their_ids_both_arrive",
     ),
     Sabotage(
@@ -56,7 +56,7 @@ SABOTAGES = [
     ),
     Sabotage(
         1, "a part ends at the snapshot that was taken for its batch", f"{D}/postgres/feed.py",
-        "      and pg_visible_in_snapshot(f.transaction_id, $4::text::pg_snapshot)\n", "      and ($4::text is not null)\n",
+        "pg_visible_in_snapshot(f.transaction_id, (select $6::text::pg_snapshot))", "($6::text is not null)",
         "faults/test_interleavings.py whatever_overlaps_prepared_transactions_each_change_is_delivered_once_and_in_order",
     ),
     Sabotage(
@@ -70,9 +70,29 @@ SABOTAGES = [
         "integration/test_daemon.py an_unfinished_run_of_a_dead_leader_is_taken_over",
     ),
     Sabotage(
-        1, "a reader goes to sleep only when it has looked after the last ring", f"{D}/lead.py",
-        "            self._bell.answer()\n            part = await self._reader.next_part()", "            part = await self._reader.next_part()\n            await asyncio.sleep(0.01)\n            self._bell.answer()",
+        1, "a reader goes to sleep only when it has looked after the last ring", f"{D}/intake.py",
+        "            self._bell.answer()\n            part = await self._next_part()", "            part = await self._next_part()\n            await asyncio.sleep(0.01)\n            self._bell.answer()",
         "faults/test_leadership.py a_bell_that_rings_while_one_reads_is_not_forgotten",
+    ),
+    Sabotage(
+        1, "whoever does not get the bell lock rings", "sql/functions/ring_bell.sql",
+        "      'if not pg_catalog.pg_try_advisory_xact_lock_shared(", "      'if false and not pg_catalog.pg_try_advisory_xact_lock_shared(",
+        "integration/test_bell.py a_commit_wakes_the_sleeping_leader",
+    ),
+    Sabotage(
+        1, "who goes to sleep waits for those who have not rung", "sql/functions/ring_bell.sql",
+        "  perform pg_catalog.pg_advisory_lock(", "  perform pg_catalog.pg_try_advisory_lock(",
+        "integration/test_bell.py it_does_not_fall_asleep_over_a_transaction_that_has_written_and_not_rung",
+    ),
+    Sabotage(
+        1, "with the bell lock in hand it looks once more", f"{D}/pipeline/listener.py",
+        "            self._change = asyncio.ensure_future(self._lock.arm())\n            await self._changed()", "            self._change = asyncio.ensure_future(self._lock.arm())\n            await self._changed()\n            await self._bell.wait()",
+        "integration/test_bell.py it_does_not_fall_asleep_over_a_transaction_that_has_written_and_not_rung",
+    ),
+    Sabotage(
+        1, "a leader notices that its bell lock is gone", f"{D}/lead.py",
+        "            connection.add_termination_listener(lambda _: self._lost.set())", "            pass",
+        "integration/test_bell.py a_leader_that_lost_its_bell_lock_gets_it_back",
     ),
     Sabotage(
         1, "after a restore into another cluster the feed finds its place", f"{D}/lead.py",
@@ -81,7 +101,7 @@ SABOTAGES = [
     ),
     Sabotage(
         3, "the result is inserted in the receiver's transaction", f"{D}/postgres/sessions.py",
-        "        statement = RECORD_ONE[outcome.run.asked_for]", "        super().commit()\n        connection = self.connection()\n        statement = RECORD_ONE[outcome.run.asked_for]",
+        "        statements = (\n", "        super().commit()\n        connection = self.connection()\n        statements = (\n",
         "integration/test_daemon.py a_run_that_another_leader_has_recorded_is_rolled_back",
     ),
     Sabotage(
@@ -111,7 +131,7 @@ SABOTAGES = [
     ),
     Sabotage(
         4, "runs of one row stand in a lane", f"{D}/pipeline/lanes.py",
-        "return self.run.lane if self.options.ordered else (self.run.id,)", "return (self.run.id,)",
+        "run.lane if options.ordered or members is not None else (run.id,)", "(run.id,)",
         "faults/test_large.py a_receiver_that_takes_an_hour_holds_back_its_own_row_and_nothing_else",
     ),
     Sabotage(
@@ -126,7 +146,7 @@ SABOTAGES = [
     ),
     Sabotage(
         4, "a retry is recorded by the leader alone", f"{D}/postgres/sessions.py",
-        "if outcome.finished_at is None and connection", "if False and connection",
+        "        if is_fenced and connection", "        if False and connection",
         f"{LEADERSHIP} a_zombie_records_no_retry_that_nobody_would_look_after",
     ),
     Sabotage(
@@ -151,7 +171,7 @@ SABOTAGES = [
     ),
     Sabotage(
         6, "a row that jsonb cannot hold is recorded by its key", "sql/functions/build_capture.sql",
-        "  exception when others then\n    problem := sqlerrm;", "  exception when division_by_zero then\n    problem := sqlerrm;",
+        "  exception when others then\n    is_marked := true;", "  exception when division_by_zero then\n    is_marked := true;",
         "sql/test_capture_shapes.py a_row_too_large_for_jsonb_is_recorded_by_its_key",
     ),
     Sabotage(
@@ -175,7 +195,7 @@ SABOTAGES = [
         f"{LEADERSHIP} a_connection_that_has_died_silently_is_noticed_and_nothing_is_lost",
     ),
     Sabotage(
-        7, "a leader knows what its predecessor recorded last", f"{D}/lead.py",
+        7, "a leader knows what its predecessor recorded last", f"{D}/intake.py",
         "if change.id <= self._leadership.last_recorded]", "if False]",
         f"{LEADERSHIP} what_a_former_leader_records_while_it_loses_the_lead_is_not_run_again",
     ),
@@ -211,7 +231,7 @@ SABOTAGES = [
     ),
     Sabotage(
         10, "a batch ends at a snapshot, not at the oldest open transaction", f"{D}/postgres/feed.py",
-        "and pg_visible_in_snapshot(f.transaction_id, $4::text::pg_snapshot)", "and f.transaction_id < pg_snapshot_xmin($4::text::pg_snapshot)",
+        "visible='true'", "visible='f.transaction_id < pg_snapshot_xmin(pg_current_snapshot())'",
         "integration/test_feed.py a_transaction_left_open_delays_nobody",
     ),
 ]  # fmt: skip

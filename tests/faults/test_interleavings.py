@@ -27,7 +27,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,7 @@ from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.pipeline.listener import Bell
 from rowhooks.pipeline.reader import Part, Reader
 from rowhooks.postgres import leadership
+from rowhooks.postgres.bell import PostgresBellLock
 from rowhooks.postgres.configuration import PostgresConfiguration
 from rowhooks.postgres.connect import Target, connect
 from rowhooks.postgres.feed import PostgresFeed
@@ -82,6 +83,7 @@ class World:
     control: asyncpg.Connection[Any]
     feed: PostgresFeed
     bell: Bell
+    lock: PostgresBellLock
 
     def anchor(self) -> Position:
         """Return the position behind everything there is, while no transaction is open."""
@@ -134,7 +136,9 @@ def world(db: Connection, dsn: str, daemon_dsn: str) -> Iterator[World]:
         connection, control, feed = runner.run(open_feed())
         stack.callback(lambda: runner.run(connection.close()))
         stack.callback(lambda: runner.run(control.close()))
-        yield World(runner, db, sessions, connection, control, feed, bell)
+        sleeping = runner.run(connect(Target(daemon_dsn)))
+        stack.callback(lambda: runner.run(sleeping.close()))
+        yield World(runner, db, sessions, connection, control, feed, bell, PostgresBellLock(sleeping, 0.001))
 
 
 class Interleavings(Writers):
@@ -175,6 +179,13 @@ class Interleavings(Writers):
         self.let_the_writers_go_on()
         self.commits_seen = self.ledger.commits
         return await self.world.feed.look()
+
+    async def next_batch(
+        self, position: Position, limit: int, configure: Callable[[int], Awaitable[None]]
+    ) -> tuple[Snapshot, list[ObjectChange], bool]:
+        self.let_the_writers_go_on()
+        self.commits_seen = self.ledger.commits
+        return await self.world.feed.next_batch(position, limit, configure)
 
     async def anchor(self) -> None:
         self.let_the_writers_go_on()
@@ -282,19 +293,39 @@ class Sleeps(Interleavings):
     """Transactions, and a reader that sleeps until the bell rings."""
 
     def rest(self) -> None:
-        """Read until there is nothing more, and go to sleep."""
+        """Read until there is nothing more, and go to sleep, if nobody holds the bell lock."""
+        super().rest()
+        if self.asleep:
+            self.wake_up()
+        if not self.world.runner.run(self.world.lock.arm()):
+            note("  the reader does not get the bell lock")
+            return
         # What has been rung for what is read already has arrived after a round trip, and so cannot ring later.
         self.world.runner.run(leadership.probe(self.world.control, PATIENCE))
         self.world.bell.answer()
         super().rest()
         self.asleep = True
 
+    def wake_up(self) -> None:
+        self.world.runner.run(self.world.lock.disarm())
+        self.asleep = False
+
+    def restart(self, back: int, limit: int, store: bool) -> None:
+        if self.asleep:
+            self.wake_up()
+        super().restart(back, limit, store)
+
+    def clean(self) -> None:
+        if self.asleep:
+            self.wake_up()
+        super().clean()
+
     def committed(self, transaction: Transaction) -> None:
         super().committed(transaction)
         if self.asleep and self.ledger.unread:
             if not self.world.runner.run(self.world.bell.wait()):
                 self.ledger.fail(f"the reader sleeps on, and has not read {list(self.ledger.unread)}")
-            self.asleep = False
+            self.wake_up()
 
 
 class TwoPhase(Interleavings):

@@ -41,9 +41,9 @@ PUBLIC_FUNCTIONS = {
     "may_press(name,text[],name)", "press(text,regclass,jsonb,text)", "press(text,regclass,text,text)",
 }  # fmt: skip
 DAEMON_FUNCTIONS = {
-    "arm_bell", "configuration_version", "drop_partition", "empty_default_partition", "extend_object_change", "log_partitions",
-    "matches_glob", "present_key_columns", "prunable_partitions", "prune_changes", "prune_results", "refresh_tables",
-    "resume_after_restore", "retry", "revoke", "ring_bell", "source_of_capture",
+    "arm_bell", "configuration_version", "drop_partition", "empty_default_partition", "extend_object_change",
+    "log_partitions", "matches_glob", "present_key_columns", "prunable_partitions", "prune_changes", "prune_results",
+    "refresh_tables", "resume_after_restore", "retry", "revoke", "ring_bell", "source_of_capture",
 }  # fmt: skip
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from rowhooks.domain.job import JobOptions
-from rowhooks.domain.run import Batch, Run
+from rowhooks.domain.run import PENDING, Batch, Outcome, Run
 from rowhooks.pipeline.lanes import Member, Ticket
+from rowhooks.pipeline.recorder import Recorder
 
 
 class _Line:
@@ -27,7 +28,7 @@ class _Line:
 class Batches:
     """Makes tickets of runs that wait: when there are enough of them, or the first has waited long enough.
 
-    One batch of a hook runs at a time. What comes meanwhile is gathered for the next, so that batches grow with the load.
+    One batch of a hook runs at a time. What comes meanwhile is gathered for the next: batches grow with the load.
 
     Args:
         add: takes a ticket.
@@ -100,3 +101,23 @@ class Batches:
 def _ticket(members: list[Member], line: _Line, due: datetime | None) -> Ticket:
     run: Run = Batch.of([member.run for member in members])
     return Ticket(run, None, line.options, line.asynchronous, on_record=False, due=due, members=members)
+
+
+def put_on_record(recorder: Recorder, ticket: Ticket, outcome: Outcome) -> None:
+    """Hand what became of a ticket to the recorder, run by run; nothing of the feed waits for it from then on."""
+    if ticket.members is None:
+        recorder.submit(outcome, ticket.step)
+        ticket.step = None
+        return
+    for member, one in zip(ticket.members, outcome.each(), strict=True):
+        recorder.submit(one, member.step)
+        member.step = None
+
+
+def put_off(recorder: Recorder, waiting: Ticket | Member) -> bool:
+    """Put a run that waits for long on record as PENDING; False where it is there already."""
+    if waiting.step is None:
+        return False
+    recorder.submit(Outcome(waiting.run, PENDING, None), waiting.step)
+    waiting.on_record, waiting.step = True, None
+    return True

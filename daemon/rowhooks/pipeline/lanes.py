@@ -59,7 +59,8 @@ class Ticket:
 
     __slots__ = (
         "asynchronous", "changed_object", "due", "execution", "interrupted", "lane", "loaded_at", "members",
-        "on_record", "options", "place", "refused", "run", "started_on_record", "step", "submitted_at", "user", "worker",
+        "on_record", "options", "place", "refused", "run", "started_on_record", "step", "submitted_at", "user",
+        "worker",
     )  # fmt: skip
 
     def __init__(

@@ -21,7 +21,7 @@ from rowhooks.domain.errors import (
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import PENDING, RETRY, STARTED, Batch, Outcome, Run
-from rowhooks.pipeline.batches import Batches
+from rowhooks.pipeline.batches import Batches, put_off, put_on_record
 from rowhooks.pipeline.lanes import Lane, Lanes, Member, Ticket, size_of
 from rowhooks.pipeline.outcomes import log_outcome
 from rowhooks.pipeline.ports import ObjectLoader, ReceiverCatalog, UserResolver
@@ -75,8 +75,6 @@ class Scheduler:
     ) -> None:
         self._runner = runner
         self._recorder = recorder
-        self._loader = loader
-        self._users = users
         self._receivers = receivers
         self._fetch = fetch
         self._workers: dict[bool, TaskWorkers | ThreadWorkers] = {
@@ -201,10 +199,11 @@ class Scheduler:
                 self._look_after(ticket, moment)
             for ticket in self._lanes:
                 for one in ticket.members or (ticket,):
-                    if self._is_put_off(one, moment):
+                    if _is_late(one, moment) and put_off(self._recorder, one):
                         ticket.on_record = True
             for member in self._batches:
-                self._is_put_off(member, moment)
+                if _is_late(member, moment):
+                    put_off(self._recorder, member)
 
     async def watch_revocations(self) -> None:
         """End runs that somebody has revoked while they go on or wait for their retry, for ever."""
@@ -252,10 +251,7 @@ class Scheduler:
 
     async def reload(self, run: Run) -> Any:
         """Load the row of one run again; None when it is gone, or when the receiver does not look at it."""
-        if not self._starter.needs_row(run):
-            return None
-        key = run.cause.object_id_json
-        return (await self._loader.load(self._starter.table(run.cause.table_id), [key])).get(key)
+        return await self._starter.reload(run)
 
     # From submission to the start.
 
@@ -321,7 +317,7 @@ class Scheduler:
         execution, options = ticket.execution, ticket.options
         assert execution is not None
         if not ticket.started_on_record and _is_late(ticket, moment):
-            self._put_on_record(ticket, Outcome(ticket.run, STARTED, execution.started_at))
+            put_on_record(self._recorder, ticket, Outcome(ticket.run, STARTED, execution.started_at))
             ticket.started_on_record = True
         if ticket.started_on_record:
             self._recorder.add_lines(ticket.run, execution.log.take())
@@ -331,23 +327,6 @@ class Scheduler:
         elif options.soft_time_limit is not None and seconds >= options.soft_time_limit and not ticket.interrupted:
             ticket.interrupted = True
             execution.interrupt()
-
-    def _put_on_record(self, ticket: Ticket, outcome: Outcome) -> None:
-        if ticket.members is None:
-            self._recorder.submit(outcome, ticket.step)
-            ticket.step = None
-            return
-        for member, one in zip(ticket.members, outcome.each(), strict=True):
-            self._recorder.submit(one, member.step)
-            member.step = None
-
-    def _is_put_off(self, waiting: Ticket | Member, moment: float) -> bool:
-        """Put a run that waits for long on record; say whether it now is."""
-        if waiting.step is None or not _is_late(waiting, moment):
-            return False
-        self._recorder.submit(Outcome(waiting.run, PENDING, None), waiting.step)
-        waiting.on_record, waiting.step = True, None
-        return True
 
     def _abandon(self, ticket: Ticket, error: TimeLimitExceeded | RunRevoked) -> None:
         """End a run that may not end by itself, and go on without it."""
@@ -362,7 +341,7 @@ class Scheduler:
             outcome = replace(outcome, recorded=True)
         else:
             log_outcome(outcome)
-        self._put_on_record(ticket, outcome)
+        put_on_record(self._recorder, ticket, outcome)
         self._leave(ticket)
 
     def _ended(self, ticket: Ticket, outcome: Outcome | None, problem: BaseException | None) -> None:
@@ -373,7 +352,7 @@ class Scheduler:
         if outcome is not None:
             self._running.pop(ticket, None)
             log_outcome(outcome)
-            self._put_on_record(ticket, outcome)
+            put_on_record(self._recorder, ticket, outcome)
             if outcome.status == RETRY:
                 self._park(ticket, outcome)
             else:

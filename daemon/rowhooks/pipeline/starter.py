@@ -7,6 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from rowhooks.domain.errors import ConnectionFailed, NotFound, ReceiverError
 from rowhooks.domain.hook import TrackedTable
@@ -116,6 +117,13 @@ class Starter:
     def needs_row(self, run: Run) -> bool:
         """Say whether a run's row has to be loaded."""
         return run.cause.action != "delete" and self._receivers.reads_object(run.job.class_path)
+
+    async def reload(self, run: Run) -> Any:
+        """Load the row of one run; None when it is gone, or when the receiver does not look at it."""
+        if not self.needs_row(run):
+            return None
+        key = run.cause.object_id_json
+        return (await self._loader.load(self.table(run.cause.table_id), [key])).get(key)
 
     def submit(self, ticket: Ticket) -> None:
         """Get a ticket ready."""

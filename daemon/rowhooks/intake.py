@@ -1,0 +1,179 @@
+"""Intake: reads the log part by part, matches the changes and hands the runs to the scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from rowhooks.domain.change import made
+from rowhooks.domain.run import Run
+from rowhooks.pipeline.listener import Bell, Sleep
+from rowhooks.pipeline.matcher import Matcher
+from rowhooks.pipeline.progress import Progress
+from rowhooks.pipeline.reader import Part, Reader
+from rowhooks.pipeline.recorder import Recorder
+from rowhooks.pipeline.scheduler import Scheduler
+from rowhooks.postgres import leadership
+from rowhooks.postgres.leadership import Leadership
+from rowhooks.postgres.unfinished import Unfinished
+from rowhooks.tasks import first_of
+
+PARTS_AHEAD = 3
+"""So many parts are read ahead of what is on record, so that reading, running and recording go on side by side."""
+IDS_AHEAD = 10
+"""Ids of results that are reserved at once, in parts."""
+MOST_WAITING = 50_000
+"""Runs kept in memory while they wait for their turn; beyond it nothing more is read."""
+MOST_HELD = 128 * 2**20
+"""Characters of rows kept in memory with the runs that wait and run; likewise."""
+LONGEST_TURN = 0.02
+"""Seconds of matching after which others on the event loop have their turn."""
+ASKED_FOR_INTERVAL = 0.5
+"""Seconds between looks for what was asked for by hand, while the feed keeps the leader busy."""
+
+
+class Intake:
+    """What a leader reads.
+
+    Args:
+        connection: the feed's; asyncpg, used by the reader and by nobody beside this.
+        leadership: what the leader has found.
+        reader: reads the log.
+        progress: is told of each change.
+        scheduler: takes the runs.
+        recorder: says when there is room for more.
+        unfinished: makes the runs' keys.
+        take_up_asked_for: takes up what was asked for by hand; says whether more may wait.
+        bell: is answered before each look.
+        sleep: says when the next look is due.
+        batch_size: changes in a part at the most.
+    """
+
+    matcher: Matcher
+
+    def __init__(
+        self,
+        connection: Any,
+        leadership: Leadership,
+        reader: Reader,
+        progress: Progress,
+        scheduler: Scheduler,
+        recorder: Recorder,
+        unfinished: Unfinished,
+        take_up_asked_for: Callable[[], Awaitable[bool]],
+        bell: Bell,
+        sleep: Sleep,
+        batch_size: int,
+    ) -> None:
+        self._connection = connection
+        self._leadership = leadership
+        self._reader = reader
+        self._progress = progress
+        self._scheduler = scheduler
+        self._recorder = recorder
+        self._unfinished = unfinished
+        self._take_up_asked_for = take_up_asked_for
+        self._bell = bell
+        self._sleep = sleep
+        self._batch_size = batch_size
+        self._ids: list[int] = []
+        # Who uses the connection; and the part that is being read ahead.
+        self._turn = asyncio.Lock()
+        self._ahead: asyncio.Future[Part | None] | None = None
+
+    async def run(self) -> None:
+        """Read for ever."""
+        try:
+            await self._read()
+        finally:
+            if self._ahead is not None:
+                self._ahead.cancel()
+                await asyncio.gather(self._ahead, return_exceptions=True)
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        looked = 0.0
+        while True:
+            self._bell.answer()
+            part = await self._next_part()
+            # A part without changes only says that other transactions have ended.
+            is_empty = part is None or (not part.changes and part.end.target is None)
+            if part is not None:
+                await self._submit(part)
+            if is_empty or loop.time() - looked > ASKED_FOR_INTERVAL:
+                taken = await self._asked_for()
+                looked = loop.time()
+                if is_empty and not taken:
+                    await self._rest()
+                    continue
+            self._sleep.found()
+            if part is not None and part.end.target is None:
+                # Those who write have the next part together meanwhile.
+                await self._sleep.moment()
+            while self._is_full():
+                self._recorder.room.clear()
+                await self._recorder.room.wait()
+
+    async def _next_part(self) -> Part | None:
+        """Return the next part; of a batch that goes on, what follows it is read meanwhile."""
+        part = await (self._ahead or self._read_part())
+        is_end = part is None or part.end.target is None
+        self._ahead = None if is_end else asyncio.ensure_future(self._read_part())
+        return part
+
+    async def _read_part(self) -> Part | None:
+        async with self._turn:
+            return await self._reader.next_part()
+
+    async def _rest(self) -> None:
+        if self._has_enough():
+            # More may have been asked for than was taken up.
+            self._recorder.room.clear()
+            await first_of(self._sleep.wait(), self._recorder.room.wait())
+        else:
+            await self._sleep.wait()
+
+    def _has_enough(self) -> bool:
+        return self._scheduler.waiting >= 2 * self._batch_size
+
+    def _is_full(self) -> bool:
+        return (
+            self._progress.open_changes > PARTS_AHEAD * self._batch_size
+            or self._scheduler.waiting > MOST_WAITING
+            or self._scheduler.held > MOST_HELD
+        )
+
+    async def _submit(self, part: Part) -> None:
+        on_record: set[tuple[int, int]] = set()
+        doubtful = [change.id for change, _ in part.changes if change.id <= self._leadership.last_recorded]
+        if doubtful:
+            async with self._turn:
+                on_record = await leadership.runs_on_record(self._connection, doubtful)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for change, position in part.changes:
+            if loop.time() - began > LONGEST_TURN:
+                # Conditions take what time they take; the others on the event loop must not wait for a whole part.
+                await asyncio.sleep(0)
+                began = loop.time()
+            hooks = [hook for hook in self.matcher.match(change) if (change.id, hook.id) not in on_record]
+            step = self._progress.add(position, len(hooks))
+            for hook in hooks:
+                id_ = self._ids.pop() if self._ids else await self._next_id()
+                key = self._unfinished.key(change, hook)
+                self._scheduler.submit(made(Run, id=id_, key=key, cause=change, starter=hook), step)
+        self._progress.add(part.end, 0)
+
+    async def _next_id(self) -> int:
+        count = IDS_AHEAD * self._batch_size
+        async with self._turn:
+            self._ids = (await leadership.reserve_result_ids(self._connection, count))[::-1]
+        return self._ids.pop()
+
+    async def _asked_for(self) -> bool:
+        # They are on record, and need no place in memory before their turn.
+        if self._has_enough():
+            return False
+        async with self._turn:
+            return await self._take_up_asked_for()

@@ -104,7 +104,12 @@ class Database:
 
     def deal_with_all(self) -> None:
         """Put the feed's position, while no daemon runs, where it stands after every change on record."""
-        self.execute("update rowhooks.feed set snapshot = pg_current_snapshot(), target = null, after_id = 0")
+        self.execute(
+            "update rowhooks.feed as f set snapshot = pg_current_snapshot(), target = null, after_id = 0,"
+            " floor_id = newest.id, newest_id = newest.id"
+            " from (select greatest((select max(c.id) from rowhooks.object_change as c), g.newest_id) as id"
+            " from rowhooks.feed as g) as newest"
+        )
 
     def timed(self, statement: LiteralString, **names: str | int) -> float:
         """Return how many seconds a statement takes, its COMMIT included."""

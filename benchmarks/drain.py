@@ -18,7 +18,9 @@ _POLL = 0.005
 _IS_DRAINED = """
 select
   (f.newest_id >= %(last)s or (f.target is not null and f.after_id >= %(last)s))
-  and not exists (select from rowhooks.job_result as r where r.status in ('PENDING', 'STARTED', 'RETRY'))
+  and (%(unfinished)s or not exists (
+    select from rowhooks.job_result as r where r.status in ('PENDING', 'STARTED', 'RETRY')
+  ))
 from rowhooks.feed as f
 """
 
@@ -93,15 +95,25 @@ def write_backlog(database: Database, changes: int) -> None:
     database.execute("checkpoint")
 
 
-def wait_until_drained(database: Database, last: int, ready: float, longest: float) -> _Waited:
-    """Wait until the position is behind a change and all runs have finished, or until it takes too long."""
-    while not _is_drained(database, last):
+def wait_until_drained(
+    database: Database, last: int, ready: float, longest: float, *, unfinished: bool = False
+) -> _Waited:
+    """Wait until the position is behind a change, or until it takes too long.
+
+    Args:
+        database: where the daemon runs.
+        last: id of the change.
+        ready: when the daemon was, by CLOCK_MONOTONIC.
+        longest: seconds from then on after which to give up.
+        unfinished: whether runs may be under way then, as they are in the middle of a longer backlog.
+    """
+    while not _is_drained(database, last, unfinished=unfinished):
         if time.monotonic() - ready > longest:
             return _Waited(time.monotonic() - ready, drained=False)
         time.sleep(_POLL)
     return _Waited(time.monotonic() - ready, drained=True)
 
 
-def _is_drained(database: Database, last: int) -> bool:
-    row = database.conn.execute(_IS_DRAINED, {"last": last}).fetchone()
+def _is_drained(database: Database, last: int, *, unfinished: bool) -> bool:
+    row = database.conn.execute(_IS_DRAINED, {"last": last, "unfinished": unfinished}).fetchone()
     return row is not None and bool(row[0])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 
-from benchmarks.daemon_process import DaemonProcess, add_hooks, daemon_process, enable_only
+from benchmarks.daemon_process import PATIENCE, DaemonProcess, add_hooks, daemon_process, enable_only
 from benchmarks.database import Database, Server
 from benchmarks.drain import TABLE, drain_once, wait_until_drained
 from benchmarks.plan import Plan
@@ -84,20 +83,20 @@ def memory(server: Server, plan: Plan) -> tuple[Memory, ...]:
 
     Of a long backlog only the beginning is dealt with.
     """
-    return tuple(_peak(server, backlog, min(backlog, plan.memory_watched)) for backlog in plan.memory_backlogs)
+    return tuple(_peak(server, backlog, min(backlog, plan.memory_watched), plan) for backlog in plan.memory_backlogs)
 
 
-def _peak(server: Server, backlog: int, watched: int) -> Memory:
+def _peak(server: Server, backlog: int, watched: int, plan: Plan) -> Memory:
     with server.database() as database:
-        _prepare(database, 0)
+        _prepare(database, plan.growth_backlog)
         fill(database, backlog, days=0, dealt_with=False)
         first = int(database.value("select min(id) from rowhooks.object_change"))
         with daemon_process(database) as process, process.running() as ready:
             waited = wait_until_drained(database, first + watched - 1, ready, PATIENCE, unfinished=watched < backlog)
             peak = process.peak_memory()
-            handled = database.handled()
-    if not waited.drained or handled < watched:
-        raise RuntimeError(f"{handled} of {watched} changes were dealt with within {waited.seconds:.0f} s")
+            on_record = database.value("select count(*) from rowhooks.job_result")
+    if not waited.drained or on_record < watched:
+        raise RuntimeError(f"{on_record} of {watched} changes were dealt with within {waited.seconds:.0f} s")
     if peak is None:
         raise RuntimeError("a process's memory is read from /proc, which this machine does not have")
     return Memory(backlog, watched, peak)
@@ -129,9 +128,7 @@ def _have_idle_hooks(database: Database, count: int) -> None:
     parameters = {"first": there + 1, "last": count, "job": AsyncNoOp.__name__, "table": f"bench.{TABLE}"}
     database.conn.execute(_ADD_IDLE_HOOKS, parameters)
     database.conn.execute(
-        "update rowhooks.job_hook set enabled = name = %s or substr(name, 6)::integer <= %s"
-        " where name like 'idle %%' or name = %s",
-        (AsyncNoOp.__name__, count, AsyncNoOp.__name__),
+        "update rowhooks.job_hook set enabled = substr(name, 6)::integer <= %s where name like 'idle %%'", (count,)
     )
 
 

@@ -76,7 +76,8 @@ def _notify_of_ids(database: Database) -> None:
         " $$begin perform pg_catalog.pg_notify(tg_argv[0], new.id::text); return null; end$$"
     )
     database.execute(
-        "create trigger notify after update on bench.{table} for each row execute function bench.notify_of_id({channel})",
+        "create trigger notify after update on bench.{table}"
+        " for each row execute function bench.notify_of_id({channel})",
         table=_NOTIFYING,
         channel=CHANNEL,
     )
@@ -104,17 +105,13 @@ def _time_receiver(database: Database, process: DaemonProcess, changes: int) -> 
     return _delays(commits, starts)
 
 
-def _time_receiver_beside_writers(
-    database: Database, process: DaemonProcess, changes: int, plan: Plan
-) -> list[_Delay]:
+def _time_receiver_beside_writers(database: Database, process: DaemonProcess, changes: int, plan: Plan) -> list[_Delay]:
     database.settle(_TRACKED)
     # The clients begin before the writer, and end after it unless the machine is very slow.
     seconds = int(changes * _PAUSE[1]) + 2
     script = _UPDATE_OTHERS.format(first=changes + 1, last=changes + plan.table_rows)
     with process.running(), ThreadPoolExecutor(1) as thread:
-        writing = thread.submit(
-            database.pgbench, script, clients=plan.clients, seconds=seconds, tps=plan.busy_tps
-        )
+        writing = thread.submit(database.pgbench, script, clients=plan.clients, seconds=seconds, tps=plan.busy_tps)
         time.sleep(1)
         commits = _commit_all(database, range(1, changes + 1), lambda row: _update(database, _TRACKED, row))
         writing.result()

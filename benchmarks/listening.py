@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from benchmarks.daemon_process import PATIENCE
+from rowhooks.postgres.connect import Target
 
 CHANNEL = "bench"
 
@@ -37,8 +38,9 @@ def listener(dsn: str) -> Iterator[dict[int, int]]:
 
 
 def _receive(pipe: Connection) -> Any:
-    if pipe.poll(PATIENCE):
-        return pipe.recv()
+    with contextlib.suppress(EOFError):
+        if pipe.poll(PATIENCE):
+            return pipe.recv()
     raise RuntimeError("the listener does not answer")
 
 
@@ -53,7 +55,7 @@ async def _listen(pipe: Connection, dsn: str) -> None:
         now = time.monotonic_ns()
         heard[int(str(payload))] = now
 
-    connection = await asyncpg.connect(dsn)
+    connection = await asyncpg.connect(**Target(dsn).asyncpg_arguments())
     await connection.add_listener(CHANNEL, hear)
     told = asyncio.Event()
     asyncio.get_running_loop().add_reader(pipe.fileno(), told.set)

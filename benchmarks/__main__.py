@@ -50,7 +50,7 @@ def measure(target: Server, plan: Plan, names: list[str], console: Console, json
             except RuntimeError as error:
                 report = replace(report, failures=(*report.failures, f"{name}: {error}"))
         _write(report, json_file)
-    for sheet in (*sheets(report), targets(report)):
+    for sheet in (*sheets(report), targets(report, measured_only=len(names) < len(MEASUREMENTS))):
         console.print(as_table(sheet))
     return report
 

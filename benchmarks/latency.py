@@ -16,7 +16,7 @@ from benchmarks.receivers import Stopwatch, starts
 from benchmarks.results import Latencies, Latency, Percentiles, Series
 
 _TRACKED, _NOTIFYING = "timed", "timed_notifying"
-_WARM_UP = 10
+_WARM_UP = 5
 # Longer than the daemon's group interval, and never in step with it.
 _PAUSE = (0.05, 0.1)
 _UPDATE_OTHERS = """\

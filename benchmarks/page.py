@@ -18,7 +18,7 @@ END = "<!-- figures: end -->"
 def as_markdown(sheet: Sheet) -> str:
     """Return a table for the documentation."""
     lines = [f"### {sheet.title}", "", _row(sheet.columns)]
-    lines.append(_row(("---", *("---:" for _ in sheet.columns[1:]))))
+    lines.append(_row(("---", *("---:" if column else "---" for column in sheet.columns[1:]))))
     lines += [_row(row) for row in sheet.rows]
     if sheet.note:
         lines += ["", f"{sheet.note[0].upper()}{sheet.note[1:]}."]

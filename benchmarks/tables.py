@@ -47,13 +47,17 @@ def sheets(report: Report) -> Iterator[Sheet]:
         yield _memory(report)
 
 
-def targets(report: Report) -> Sheet:
-    """Return the table of the targets."""
+def targets(report: Report, *, measured_only: bool = False) -> Sheet:
+    """Return the table of the targets; of those alone that were measured, if only some were asked for."""
     words = {True: "met", False: "MISSED", None: "not measured"}
     return Sheet(
         "Targets",
         ("figure", "target", "measured", ""),
-        tuple((verdict.figure, verdict.target, verdict.measured, words[verdict.met]) for verdict in verdicts(report)),
+        tuple(
+            (verdict.figure, verdict.target, verdict.measured, words[verdict.met])
+            for verdict in verdicts(report)
+            if verdict.met is not None or not measured_only
+        ),
     )
 
 
@@ -70,7 +74,7 @@ def environment(report: Report) -> Sheet:
             ("kernel", machine.kernel),
             ("versions", ", ".join(f"{name} {version}" for name, version in _versions(report).items())),
             ("server", ", ".join(f"{name}={value}" for name, value in report.settings.items())),
-            ("rounds", str(report.plan.rounds)),
+            ("rounds", f"{report.plan.rounds}, {report.plan.seconds} s of writing in each"),
         ),
     )
 
@@ -88,7 +92,7 @@ def _single(report: Report, single: Single) -> Sheet:
 
     return Sheet(
         f"Writing: UPDATE of one row, {single.clients} clients",
-        ("", "transactions/s", "of untracked", "handled/s", "backlog at the end"),
+        ("", "tps", "of untracked", "handled/s", "backlog left"),
         (
             ("untracked", _spread(single.untracked), "1", _NONE, _NONE),
             ("tracked, no daemon", _spread(single.stopped), _spread(single.ratio, 2), _NONE, _NONE),
@@ -100,7 +104,7 @@ def _single(report: Report, single: Single) -> Sheet:
                 if peer.write_ratio or peer.sustained_rate
             ),
         ),
-        "handled/s: changes whose results were on record when the writers stopped, a second",
+        "handled/s: changes with results on record when the writers stopped, a second; backlog left: those without",
     )
 
 

@@ -98,9 +98,13 @@ def _writing(report: Report) -> Panel:
 
 
 def _draining(report: Report) -> Panel:
-    bars = [Bar(drain.description, drain.rate.median, _OURS) for drain in report.drains]
+    bars = [Bar(_shortened(drain.description), drain.rate.median, _OURS) for drain in report.drains]
     bars += [Bar(peer.name, peer.drain_rate.median, _PEER) for peer in report.peers if peer.drain_rate]
     return Panel("Draining a backlog, changes a second (more is better)", "{:,.0f}", tuple(bars))
+
+
+def _shortened(description: str) -> str:
+    return f"rowhooks, {description.replace('`', '').partition(' ')[2]}"
 
 
 def _latency(report: Report) -> Panel:

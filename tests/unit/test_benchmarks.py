@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from benchmarks.page import BEGIN, END, as_markdown, replace_figures
 from benchmarks.plan import QUICK
 from benchmarks.report import Machine, Report

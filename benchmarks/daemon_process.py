@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.database import Database
-from benchmarks.receivers import RECEIVERS, starts
+from benchmarks.receivers import RECEIVERS, batches, starts
 from rowhooks.daemon import Daemon
 from rowhooks.logs import configure_logging
 from rowhooks.receivers.registry import class_path
@@ -25,11 +26,20 @@ PATIENCE = 120.0
 
 
 class DaemonProcess:
-    """The other end of the pipe."""
+    """The other end of the pipe.
 
-    def __init__(self, pipe: Connection, log: Path) -> None:
+    Args:
+        pipe: to the process.
+        pid: the process.
+        log: the daemon's log.
+    """
+
+    def __init__(self, pipe: Connection, pid: int, log: Path) -> None:
         self._pipe = pipe
+        self._pid = pid
         self._log = log
+        self.batched = 0
+        """How many changes the batch receiver of the last daemon was given."""
 
     @contextlib.contextmanager
     def running(self) -> Iterator[float]:
@@ -38,7 +48,16 @@ class DaemonProcess:
         yield float(self._receive())
         self._pipe.send("stop")
         starts.clear()
-        starts.update(self._receive())
+        began, self.batched = self._receive()
+        starts.update(began)
+
+    def peak_memory(self) -> int | None:
+        """Return the largest resident memory that the process has had, in bytes; None where /proc does not tell."""
+        status = Path(f"/proc/{self._pid}/status")
+        if not status.exists():
+            return None
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text("ascii"), re.MULTILINE)
+        return int(found[1]) * 1024 if found else None
 
     def _receive(self) -> Any:
         try:
@@ -62,17 +81,19 @@ def daemon_process(database: Database) -> Iterator[DaemonProcess]:
         process = context.Process(target=_serve, args=(theirs, database.daemon_dsn, log), daemon=True)
         process.start()
         theirs.close()
+        assert process.pid is not None, "it has been started"
         try:
-            yield DaemonProcess(ours, log)
+            yield DaemonProcess(ours, process.pid, log)
         finally:
             ours.close()
             process.join(PATIENCE)
 
 
-def add_hooks(database: Database, table: str) -> None:
-    """Make a hook a receiver, under the receiver's name, for every action on a table; `enable_only` chooses one."""
+def add_hooks(database: Database, *tables: str) -> None:
+    """Make a hook a receiver, under the receiver's name, for every action on the tables; `enable_only` chooses one."""
+    relations = [f"bench.{table}" for table in tables]
     for receiver in RECEIVERS:
-        names = {"path": class_path(receiver), "name": receiver.__name__, "table": f"bench.{table}"}
+        names = {"path": class_path(receiver), "name": receiver.__name__, "tables": relations}
         database.conn.execute(
             "insert into rowhooks.job (class_path, kind, name, enabled) values (%(path)s, 'hook', %(name)s, true)",
             names,
@@ -87,7 +108,7 @@ def add_hooks(database: Database, table: str) -> None:
             insert into rowhooks.job_hook_table (job_hook_id, tracked_table_id)
             select h.id, t.id
             from hook as h
-            join rowhooks.tracked_table as t on t.relation = %(table)s::regclass and t.untracked_at is null
+            join rowhooks.tracked_table as t on t.relation = any (%(tables)s::regclass[]) and t.untracked_at is null
             """,
             names,
         )
@@ -109,6 +130,7 @@ def _serve(pipe: Connection, dsn: str, log: Path) -> None:
 
 async def _run(pipe: Connection, dsn: str) -> None:
     starts.clear()
+    batches.clear()
     daemon = Daemon(load_settings(dsn=dsn), list(RECEIVERS))
     task = asyncio.create_task(daemon.run())
     ready = asyncio.create_task(daemon.ready.wait())
@@ -125,4 +147,4 @@ async def _run(pipe: Connection, dsn: str) -> None:
         daemon.stop()
     await task
     pipe.recv()
-    pipe.send(starts)
+    pipe.send((starts, sum(batches)))

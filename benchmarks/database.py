@@ -30,6 +30,9 @@ SETTINGS = {
     "autovacuum": "off",
 }
 
+SHOWN_SETTINGS = ("server_version", *SETTINGS, "shared_buffers", "wal_level", "full_page_writes")
+_SETTINGS = "select name, current_setting(name) from pg_settings where name = any (%s) order by name"
+
 _COLUMNS: LiteralString = """
   id integer primary key,
   name text not null,
@@ -93,10 +96,20 @@ class Database:
         self.execute("vacuum (analyze) bench.{table}", table=table)
 
     def settle(self, table: str) -> None:
-        """Leave nothing to do from before for the next cell: no log, no dead rows, no dirty pages."""
-        self.execute("truncate rowhooks.object_change")
-        self.execute("vacuum bench.{table}", table=table)
+        """Leave nothing to do from before for the next cell: no log, no results, no dead rows, no dirty pages."""
+        self.execute("truncate rowhooks.object_change, rowhooks.job_result")
+        self.deal_with_all()
+        self.execute("vacuum (analyze) bench.{table}", table=table)
         self.execute("checkpoint")
+
+    def deal_with_all(self) -> None:
+        """Put the feed's position, while no daemon runs, where it stands after every change on record."""
+        self.execute(
+            "update rowhooks.feed as f set snapshot = pg_current_snapshot(), target = null, after_id = 0,"
+            " floor_id = newest.id, newest_id = newest.id"
+            " from (select greatest((select max(c.id) from rowhooks.object_change as c), g.newest_id) as id"
+            " from rowhooks.feed as g) as newest"
+        )
 
     def timed(self, statement: LiteralString, **names: str | int) -> float:
         """Return how many seconds a statement takes, its COMMIT included."""
@@ -108,8 +121,18 @@ class Database:
         """Return how many changes the log holds."""
         return int(self.value("select count(*) from rowhooks.object_change"))
 
-    def pgbench(self, script: str, *, clients: int, seconds: int) -> Throughput:
+    def handled(self) -> int:
+        """Return how many runs have succeeded."""
+        return int(self.value("select count(*) from rowhooks.job_result where status = 'SUCCESS'"))
+
+    def pgbench(self, script: str, *, clients: int, seconds: int, tps: int | None = None) -> Throughput:
         """Run a script with prepared statements and return its throughput.
+
+        Args:
+            script: what each transaction does.
+            clients: how many run at once.
+            seconds: for how long.
+            tps: transactions a second that all clients together begin; as many as they can when None.
 
         Raises:
             RuntimeError: pgbench failed, or some of its clients did.
@@ -120,15 +143,16 @@ class Database:
             done = subprocess.run(
                 [
                     str(find_binaries() / "pgbench"), "--no-vacuum", "--protocol=prepared", f"--client={clients}",
-                    "--jobs=2", f"--time={seconds}", f"--file={file}", self.dsn,
+                    "--jobs=2", f"--time={seconds}", f"--file={file}",
+                    *([] if tps is None else [f"--rate={tps}"]), self.dsn,
                 ],
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
-        tps = re.search(r"tps = ([\d.]+)", done.stdout)
+        found = re.search(r"tps = ([\d.]+)", done.stdout)
         transactions = re.search(r"actually processed: (\d+)", done.stdout)
-        if done.returncode or tps is None or transactions is None:
+        if done.returncode or found is None or transactions is None:
             raise RuntimeError(f"pgbench failed with exit code {done.returncode}: {done.stderr.strip()}")
-        return Throughput(float(tps[1]), int(transactions[1]))
+        return Throughput(float(found[1]), int(transactions[1]))
 
 
 class Server:
@@ -141,16 +165,10 @@ class Server:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
 
-    @property
-    def version(self) -> str:
-        """What the server says of itself, with the settings that matter."""
+    def settings(self) -> dict[str, str]:
+        """Return the server's version and the settings that matter to the figures."""
         with psycopg.connect(self._dsn) as conn:
-            row = conn.execute(
-                "select format('PostgreSQL %s, fsync=%s, synchronous_commit=%s', current_setting('server_version'),"
-                " current_setting('fsync'), current_setting('synchronous_commit'))"
-            ).fetchone()
-        assert row is not None
-        return str(row[0])
+            return dict(conn.execute(_SETTINGS, (list(SHOWN_SETTINGS),)).fetchall())
 
     @contextlib.contextmanager
     def database(self) -> Iterator[Database]:

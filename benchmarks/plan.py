@@ -15,9 +15,16 @@ class Plan:
         clients: pgbench's clients.
         seconds: length of one pgbench cell.
         bulk_rows: rows written by one bulk statement.
-        backlog: changes that wait for the daemon, for receivers that do nothing.
+        backlog: changes that wait for the daemon.
         saving_backlog: changes that wait for the daemon, for the receiver that saves.
-        latency_changes: changes of the latency measurement.
+        longest: seconds after which a drain is cut off; its rate is then that of what was handled.
+        latency_changes: changes of each latency measurement in one round.
+        busy_tps: transactions a second that the clients write beside the busy latency measurement.
+        histories: changes on record, as many results beside them, before a drain; the first is the measure.
+        hook_counts: hooks that do not match, during a drain; the first is the measure.
+        growth_backlog: changes that wait for the daemon in a drain with history or with hooks that do not match.
+        memory_backlogs: changes that wait for the daemon whose memory is read; the first is the measure.
+        memory_watched: how many of them are dealt with before it is read.
     """
 
     rounds: int
@@ -27,7 +34,14 @@ class Plan:
     bulk_rows: int
     backlog: int
     saving_backlog: int
+    longest: float
     latency_changes: int
+    busy_tps: int
+    histories: tuple[int, ...]
+    hook_counts: tuple[int, ...]
+    growth_backlog: int
+    memory_backlogs: tuple[int, ...]
+    memory_watched: int
 
 
 FULL = Plan(
@@ -36,17 +50,31 @@ FULL = Plan(
     clients=8,
     seconds=5,
     bulk_rows=100_000,
-    backlog=20_000,
-    saving_backlog=2_000,
-    latency_changes=300,
+    backlog=100_000,
+    saving_backlog=20_000,
+    longest=15,
+    latency_changes=100,
+    busy_tps=500,
+    histories=(10_000, 1_000_000, 5_000_000),
+    hook_counts=(1, 100, 1_000),
+    growth_backlog=50_000,
+    memory_backlogs=(10_000, 2_000_000),
+    memory_watched=300_000,
 )
 QUICK = Plan(
-    rounds=3,
+    rounds=2,
     table_rows=20_000,
     clients=8,
-    seconds=2,
+    seconds=1,
     bulk_rows=20_000,
-    backlog=2_000,
-    saving_backlog=200,
-    latency_changes=100,
+    backlog=10_000,
+    saving_backlog=500,
+    longest=3,
+    latency_changes=20,
+    busy_tps=500,
+    histories=(1_000, 20_000, 100_000),
+    hook_counts=(1, 100, 1_000),
+    growth_backlog=5_000,
+    memory_backlogs=(2_000, 50_000),
+    memory_watched=10_000,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -32,24 +32,18 @@ class Series:
         """Return this series divided by another, round by round: what disturbs a round disturbs both."""
         return Series(tuple(ours / theirs for ours, theirs in zip(self.values, other.values, strict=True)))
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the figures for JSON."""
-        return {"median": self.median, "low": self.low, "high": self.high, "rounds": list(self.values)}
-
 
 @dataclass(frozen=True)
 class Cost:
-    """What tracking a table costs one way of writing to it.
+    """What tracking a table costs one bulk statement.
 
     Args:
-        name: the way of writing.
-        unit: `tps` (more is better) or `s` (less is better).
-        untracked: the figure on a table without triggers.
-        tracked: the figure on an equal table with triggers.
+        name: the statement.
+        untracked: its seconds on a table without triggers.
+        tracked: its seconds on an equal table with triggers.
     """
 
     name: str
-    unit: str
     untracked: Series
     tracked: Series
 
@@ -58,15 +52,51 @@ class Cost:
         """Tracked / untracked, of the same round."""
         return self.tracked.over(self.untracked)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the figures for JSON."""
-        return {
-            "name": self.name,
-            "unit": self.unit,
-            "untracked": self.untracked.as_json(),
-            "tracked": self.tracked.as_json(),
-            "ratio": self.ratio.as_json(),
-        }
+
+@dataclass(frozen=True)
+class Writing:
+    """What single-row transactions reach while a daemon deals with what they write.
+
+    Args:
+        tps: transactions, of one change each, a second.
+        handled: changes a second whose results were on record when the writers stopped.
+        backlog: changes written and not dealt with at that moment.
+        share: handled of those written, 1 for all.
+    """
+
+    tps: Series
+    handled: Series
+    backlog: Series
+    share: Series
+
+
+@dataclass(frozen=True)
+class Single:
+    """What tracking a table costs transactions of one UPDATE of one row, in transactions a second.
+
+    Args:
+        clients: how many write at once.
+        untracked: on a table without triggers.
+        stopped: on a tracked table, while no daemon runs.
+        running: on a tracked table, while a daemon runs a receiver that does nothing.
+        notifying: the same, with a NOTIFY in every transaction besides.
+    """
+
+    clients: int
+    untracked: Series
+    stopped: Series
+    running: Writing
+    notifying: Writing
+
+    @property
+    def ratio(self) -> Series:
+        """Tracked without a daemon / untracked, of the same round."""
+        return self.stopped.over(self.untracked)
+
+    @property
+    def bell_gain(self) -> Series:
+        """Tracked with a daemon / the same with a NOTIFY in every transaction, of the same round."""
+        return self.running.tps.over(self.notifying.tps)
 
 
 @dataclass(frozen=True)
@@ -74,18 +104,16 @@ class Drain:
     """How fast a backlog is dealt with.
 
     Args:
-        receiver: which receiver the changes start.
+        receiver: class name of the receiver that the changes start.
+        description: what it does.
         changes: length of the backlog.
         rate: changes a second, from the daemon's being ready to the position's being behind the last change.
     """
 
     receiver: str
+    description: str
     changes: int
     rate: Series
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the figures for JSON."""
-        return {"receiver": self.receiver, "changes": self.changes, "changes_per_second": self.rate.as_json()}
 
 
 @dataclass(frozen=True)
@@ -95,55 +123,104 @@ class Percentiles:
     p50: float
     p95: float
     p99: float
+    slowest: float
 
     @classmethod
     def of(cls, values: list[float]) -> Self:
         """Return the percentiles of at least two values (linear interpolation between neighbours)."""
         cuts = statistics.quantiles(values, n=100, method="inclusive")
-        return cls(cuts[49], cuts[94], cuts[98])
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the figures for JSON."""
-        return {"p50_s": self.p50, "p95_s": self.p95, "p99_s": self.p99}
+        return cls(cuts[49], cuts[94], cuts[98], max(values))
 
 
 @dataclass(frozen=True)
 class Latency:
-    """How soon a receiver starts.
+    """How soon something hears of a COMMIT.
 
     Args:
-        changes: how many were measured.
-        after_commit: from the moment the writer knew of its COMMIT.
-        from_commit: from the moment the writer sent its COMMIT; holds the server's flush of the log as well.
+        name: what was written, and who heard of it.
+        changes: how many were measured, in all rounds.
+        sent: from the moment the writer sent its COMMIT; holds the server's flush of its log.
+        returned: from the moment the writer knew of its COMMIT; below zero where it was told later than the listener.
+        p50: the median of `sent`, round by round.
     """
 
+    name: str
     changes: int
-    after_commit: Percentiles
-    from_commit: Percentiles
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the figures for JSON."""
-        return {
-            "changes": self.changes,
-            "after_commit": self.after_commit.as_json(),
-            "from_commit": self.from_commit.as_json(),
-        }
+    sent: Percentiles
+    returned: Percentiles
+    p50: Series
 
 
 @dataclass(frozen=True)
-class Report:
-    """Everything one run of the benchmark has found."""
+class Latencies:
+    """Latencies of one run.
 
-    server: str
-    costs: tuple[Cost, ...]
-    drains: tuple[Drain, ...]
-    latency: Latency
+    Args:
+        notify: asyncpg's listener, of a NOTIFY and nothing else.
+        trigger: asyncpg's listener, of an UPDATE with a trigger that does nothing but NOTIFY.
+        idle: a receiver, of an UPDATE of a tracked table that nobody else writes to.
+        busy: a receiver, of an UPDATE of a tracked table that others write to at a moderate rate.
+    """
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the figures for JSON."""
-        return {
-            "server": self.server,
-            "capture": [cost.as_json() for cost in self.costs],
-            "drain": [drain.as_json() for drain in self.drains],
-            "latency": self.latency.as_json(),
-        }
+    notify: Latency
+    trigger: Latency
+    idle: Latency
+    busy: Latency
+
+    @property
+    def over_trigger(self) -> Series:
+        """Median of a receiver on an idle system / median of the raw NOTIFY trigger, of the same round."""
+        return self.idle.p50.over(self.trigger.p50)
+
+
+@dataclass(frozen=True)
+class Grown:
+    """The drain rate beside something that grows.
+
+    Args:
+        amount: how large it was.
+        rate: changes a second.
+        ratio: the rate / the rate at the first amount, of the same round.
+    """
+
+    amount: int
+    rate: Series
+    ratio: Series
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The daemon's largest resident memory.
+
+    Args:
+        backlog: changes that waited for it.
+        watched: how many of them it had dealt with when the memory was read.
+        peak: bytes.
+    """
+
+    backlog: int
+    watched: int
+    peak: int
+
+
+@dataclass(frozen=True)
+class Peer:
+    """What another queue reached with the same work on the same server; None where it was not measured.
+
+    Args:
+        name: as its project writes it.
+        version: of its package.
+        write_ratio: single-row throughput with its trigger / untracked.
+        bulk_ratio: time of one UPDATE of many rows with its trigger / untracked.
+        drain_rate: waiting jobs that do nothing, a second.
+        sustained_rate: jobs a second that were done when the writers stopped, worker and writers at once.
+        latency: from the writer's sending its COMMIT to the job's first line, on an idle system.
+    """
+
+    name: str
+    version: str
+    write_ratio: Series | None = None
+    bulk_ratio: Series | None = None
+    drain_rate: Series | None = None
+    sustained_rate: Series | None = None
+    latency: Percentiles | None = None

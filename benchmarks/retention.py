@@ -32,19 +32,28 @@ class Window(NamedTuple):
     slowest: float
 
 
-def fill(database: Database, changes: int) -> None:
-    """Write history as the triggers would, all of it dealt with and a hundred days old."""
+def fill(database: Database, changes: int, *, days: int = 100, dealt_with: bool = True) -> None:
+    """Write history as the triggers would.
+
+    Args:
+        database: whose first tracked table it is of.
+        changes: how many.
+        days: how old they are.
+        dealt_with: whether the feed's position is behind them.
+    """
     database.execute("select rowhooks.extend_object_change(1000000, {ahead})", ahead=changes // 1_000_000 + 2)
     database.execute(
         "insert into rowhooks.object_change"
         " (time, action, tracked_table, object_id, object_repr, prechange, postchange)"
-        " select now() - interval '100 days', 'update', 1, jsonb_build_object('id', n), 'device-' || n,"
+        " select now() - {days} * interval '1 day', 'update', 1, jsonb_build_object('id', n), 'device-' || n,"
         " jsonb_build_object('id', n, 'name', 'device-' || n, 'serial', md5(n::text)),"
         " jsonb_build_object('id', n, 'name', 'device-' || n, 'serial', md5((n + 1)::text))"
         " from generate_series(1, {changes}) as n",
         changes=changes,
+        days=days,
     )
-    database.execute("update rowhooks.feed set snapshot = pg_current_snapshot()")
+    if dealt_with:
+        database.deal_with_all()
     database.execute("analyze rowhooks.object_change")
     database.execute("checkpoint")
 
@@ -102,7 +111,9 @@ def main(
         left = database.value("select count(*) from rowhooks.object_change where time < now() - interval '90 days'")
         if left:
             raise RuntimeError(f"{left} changes of history are left")
-        typer.echo(f"{target.version}; {changes:,} changes pruned in {end - begin:.1f} s")
+        typer.echo(
+            f"PostgreSQL {target.settings()['server_version']}; {changes:,} changes pruned in {end - begin:.1f} s"
+        )
         for name, found in (
             ("before", window(ended, began + 1, begin)), ("while pruning", window(ended, begin, end)),
         ):  # fmt: skip

@@ -1,0 +1,26 @@
+"""Measurements: by name, in their order; each returns the parts of the report that it fills."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.capture import bulk, single_row
+from benchmarks.database import Server
+from benchmarks.drain import drain
+from benchmarks.growth import history, hooks, memory
+from benchmarks.latency import latency
+from benchmarks.plan import Plan
+
+Measurement = Callable[[Server, Plan], dict[str, Any]]
+"""Gives fields of `Report`; those of other queues give `peers`."""
+
+MEASUREMENTS: dict[str, Measurement] = {
+    "single": lambda server, plan: {"single": single_row(server, plan)},
+    "bulk": lambda server, plan: {"bulk": bulk(server, plan)},
+    "drain": lambda server, plan: {"drains": drain(server, plan)},
+    "latency": lambda server, plan: {"latency": latency(server, plan)},
+    "history": lambda server, plan: {"history": history(server, plan)},
+    "hooks": lambda server, plan: {"hooks": hooks(server, plan)},
+    "memory": lambda server, plan: {"memory": memory(server, plan)},
+}

@@ -1,0 +1,64 @@
+"""`python -m benchmarks.page build/bench.json`: put a run's tables into docs/performance.md, between two markers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.report import Report
+from benchmarks.tables import Sheet, environment, sheets, targets
+
+BEGIN = "<!-- figures: begin (python -m benchmarks.page) -->"
+END = "<!-- figures: end -->"
+
+
+def as_markdown(sheet: Sheet) -> str:
+    """Return a table for the documentation."""
+    lines = [f"### {sheet.title}", "", _row(sheet.columns)]
+    lines.append(_row(("---", *("---:" if column else "---" for column in sheet.columns[1:]))))
+    lines += [_row(row) for row in sheet.rows]
+    if sheet.note:
+        lines += ["", f"{sheet.note[0].upper()}{sheet.note[1:]}."]
+    return "\n".join(lines)
+
+
+def figures(report: Report) -> str:
+    """Return everything between the markers."""
+    return "\n\n".join(as_markdown(sheet) for sheet in (environment(report), targets(report), *sheets(report)))
+
+
+def replace_figures(page: str, new: str) -> str:
+    """Return a page with other text between its markers, and all else as it was.
+
+    Raises:
+        ValueError: the page does not have each marker once, the first before the second.
+    """
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
+        raise ValueError(f"the page needs a line {BEGIN!r} and, below it, a line {END!r}, once each")
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{new}\n\n{END}{rest.partition(END)[2]}"
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    escaped = (cell.replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(escaped)} |"
+
+
+def main(
+    json_file: Annotated[Path, typer.Argument(metavar="JSON", help="What `python -m benchmarks` has written.")],
+    page: Annotated[Path, typer.Option(help="The page.")] = Path("docs/performance.md"),
+) -> None:
+    """Put a run's tables into the page; what is written by hand stays as it is."""
+    report = Report.from_json(json.loads(json_file.read_text(encoding="utf-8")))
+    try:
+        text = replace_figures(page.read_text(encoding="utf-8"), figures(report))
+    except ValueError as error:
+        raise typer.BadParameter(f"{page}: {error}") from None
+    page.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,83 @@
+"""Report: everything one run has found, and its form as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from benchmarks.plan import Plan
+from benchmarks.results import Cost, Drain, Grown, Latencies, Memory, Peer, Single
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the benchmark ran on.
+
+    Args:
+        cpu: the processor's model.
+        cores: how many of them this process may use.
+        memory: bytes.
+        kernel: name and release.
+    """
+
+    cpu: str
+    cores: int
+    memory: int
+    kernel: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything one run of the benchmark has found. What was not measured is None or empty.
+
+    Args:
+        date: when it began, as ISO 8601 with the time zone.
+        machine: what it ran on.
+        versions: programs and packages to their versions.
+        settings: the server's settings to their values.
+        plan: the sizes.
+        peers: other queues, beside us in the tables.
+        failures: what could not be measured, and why.
+    """
+
+    date: str
+    machine: Machine
+    versions: dict[str, str]
+    settings: dict[str, str]
+    plan: Plan
+    single: Single | None = None
+    bulk: tuple[Cost, ...] = ()
+    drains: tuple[Drain, ...] = ()
+    latency: Latencies | None = None
+    history: tuple[Grown, ...] = ()
+    hooks: tuple[Grown, ...] = ()
+    memory: tuple[Memory, ...] = ()
+    peers: tuple[Peer, ...] = ()
+    failures: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything for JSON, with what follows from the figures (medians, ratios) beside them."""
+        found = _plain(self)
+        assert isinstance(found, dict)
+        return found
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Report:
+        """Return what `as_json` was made of.
+
+        Raises:
+            pydantic.ValidationError: it is no report, or one of another version of the benchmark.
+        """
+        return TypeAdapter(cls).validate_python(found)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        derived = [name for name, kind in vars(type(value)).items() if isinstance(kind, property)]
+        return {name: _plain(getattr(value, name)) for name in (*(f.name for f in dataclasses.fields(value)), *derived)}
+    if isinstance(value, tuple):
+        return [_plain(element) for element in value]
+    return value

@@ -1,0 +1,194 @@
+"""Tables: a report as rows of text, for the terminal and for the documentation alike. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.report import Report
+from benchmarks.results import Grown, Latency, Percentiles, Series, Single, Writing
+from benchmarks.targets import MEGABYTE, verdicts
+
+_NONE = "-"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table.
+
+    Args:
+        title: of the table.
+        columns: the first is for words, the others for figures.
+        rows: as many cells each as there are columns.
+        note: below it.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def sheets(report: Report) -> Iterator[Sheet]:
+    """Yield a table for all that was measured."""
+    if report.single is not None:
+        yield _single(report, report.single)
+    if report.bulk:
+        yield _bulk(report)
+    if report.drains or report.peers:
+        yield _drain(report)
+    if report.latency is not None:
+        yield _latency(report)
+    if report.history:
+        yield _growth("Drain beside history", "changes, and as many results, on record", report.history)
+    if report.hooks:
+        yield _growth("Drain beside hooks that do not match", "hooks", report.hooks)
+    if report.memory:
+        yield _memory(report)
+
+
+def targets(report: Report, *, measured_only: bool = False) -> Sheet:
+    """Return the table of the targets; of those alone that were measured, if only some were asked for."""
+    words = {True: "met", False: "MISSED", None: "not measured"}
+    return Sheet(
+        "Targets",
+        ("figure", "target", "measured", ""),
+        tuple(
+            (verdict.figure, verdict.target, verdict.measured, words[verdict.met])
+            for verdict in verdicts(report)
+            if verdict.met is not None or not measured_only
+        ),
+    )
+
+
+def environment(report: Report) -> Sheet:
+    """Return what the figures hold for."""
+    machine = report.machine
+    return Sheet(
+        "Measured on",
+        ("", ""),
+        (
+            ("date", report.date),
+            ("processor", f"{machine.cpu}, {machine.cores} cores"),
+            ("memory", f"{machine.memory / 2**30:.0f} GB"),
+            ("kernel", machine.kernel),
+            ("versions", ", ".join(f"{name} {version}" for name, version in _versions(report).items())),
+            ("server", ", ".join(f"{name}={value}" for name, value in report.settings.items())),
+            ("rounds", f"{report.plan.rounds}, {report.plan.seconds} s of writing in each"),
+        ),
+    )
+
+
+def _versions(report: Report) -> dict[str, str]:
+    return {**report.versions, **{peer.name: peer.version for peer in report.peers}}
+
+
+def _single(report: Report, single: Single) -> Sheet:
+    def beside(name: str, writing: Writing) -> tuple[str, ...]:
+        return (
+            name, _spread(writing.tps), _spread(writing.tps.over(single.untracked), 2), _spread(writing.handled),
+            _spread(writing.backlog),
+        )  # fmt: skip
+
+    return Sheet(
+        f"Writing: UPDATE of one row, {single.clients} clients",
+        ("", "tps", "of untracked", "handled/s", "backlog left"),
+        (
+            ("untracked", _spread(single.untracked), "1", _NONE, _NONE),
+            ("tracked, no daemon", _spread(single.stopped), _spread(single.ratio, 2), _NONE, _NONE),
+            beside("tracked, daemon running", single.running),
+            beside("tracked, daemon running, NOTIFY in every transaction", single.notifying),
+            *(
+                (peer.name, _NONE, _maybe(peer.write_ratio, 2), _maybe(peer.sustained_rate), _NONE)
+                for peer in report.peers
+                if peer.write_ratio or peer.sustained_rate
+            ),
+        ),
+        "handled/s: changes with results on record when the writers stopped, a second; backlog left: those without",
+    )
+
+
+def _bulk(report: Report) -> Sheet:
+    return Sheet(
+        "Writing: one statement, no daemon",
+        ("", "untracked, s", "tracked, s", "of untracked"),
+        (
+            *(
+                (cost.name, _spread(cost.untracked, 2), _spread(cost.tracked, 2), _spread(cost.ratio, 2))
+                for cost in report.bulk
+            ),
+            *(
+                (f"{peer.name}: UPDATE", _NONE, _NONE, _spread(peer.bulk_ratio, 2))
+                for peer in report.peers
+                if peer.bulk_ratio
+            ),
+        ),
+    )
+
+
+def _drain(report: Report) -> Sheet:
+    return Sheet(
+        "Draining a backlog",
+        ("", "changes", "changes/s"),
+        (
+            *((drain.description, f"{drain.changes:,}", _spread(drain.rate)) for drain in report.drains),
+            *((peer.name, _NONE, _spread(peer.drain_rate)) for peer in report.peers if peer.drain_rate),
+        ),
+    )
+
+
+def _latency(report: Report) -> Sheet:
+    assert report.latency is not None
+
+    def row(latency: Latency) -> tuple[str, ...]:
+        return (latency.name, *_milliseconds(latency.sent), f"{latency.returned.p50 * 1000:.2f}")
+
+    found = report.latency
+    return Sheet(
+        "Latency from COMMIT, ms",
+        ("", "p50", "p95", "p99", "max", "p50 from its answer"),
+        (
+            *(row(latency) for latency in (found.notify, found.trigger, found.idle, found.busy)),
+            *((peer.name, *_milliseconds(peer.latency), _NONE) for peer in report.peers if peer.latency),
+        ),
+        "from the moment the writer sends its COMMIT; the last column from the moment it knows that it has committed",
+    )
+
+
+def _growth(title: str, what: str, grown: tuple[Grown, ...]) -> Sheet:
+    return Sheet(
+        title,
+        (what, "changes/s", f"of that at {grown[0].amount:,}"),
+        tuple((f"{cell.amount:,}", _spread(cell.rate), _spread(cell.ratio, 2)) for cell in grown),
+    )
+
+
+def _memory(report: Report) -> Sheet:
+    least = report.memory[0]
+    return Sheet(
+        "The daemon's resident memory",
+        ("changes waiting", "dealt with", "peak, MB", f"of that at {least.backlog:,}"),
+        tuple(
+            (
+                f"{cell.backlog:,}",
+                f"{cell.watched:,}",
+                f"{cell.peak / MEGABYTE:.0f}",
+                f"{cell.peak / least.peak:.2f}",
+            )
+            for cell in report.memory
+        ),
+    )
+
+
+def _spread(series: Series, digits: int = 0) -> str:
+    if len(series.values) == 1:
+        return f"{series.median:,.{digits}f}"
+    return f"{series.median:,.{digits}f} ({series.low:,.{digits}f} .. {series.high:,.{digits}f})"
+
+
+def _maybe(series: Series | None, digits: int = 0) -> str:
+    return _NONE if series is None else _spread(series, digits)
+
+
+def _milliseconds(times: Percentiles) -> tuple[str, ...]:
+    return tuple(f"{seconds * 1000:.2f}" for seconds in (times.p50, times.p95, times.p99, times.slowest))

@@ -1,0 +1,86 @@
+"""What the benchmark makes of its figures: ratios, verdicts, JSON, and the page in docs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from benchmarks.page import BEGIN, END, as_markdown, replace_figures
+from benchmarks.plan import QUICK
+from benchmarks.report import Machine, Report
+from benchmarks.results import Drain, Peer, Series, Single, Writing
+from benchmarks.tables import sheets
+from benchmarks.targets import verdicts
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+EMPTY = Report("2026-01-02T03:04:05+00:00", Machine("a CPU", 2, 2**30, "Linux 6"), {}, {}, QUICK)
+DRAIN = Drain("AsyncNoOp", "An `async def` receiver that does nothing", 100_000, Series((40_000.0, 60_000.0, 61_000.0)))
+
+
+def series(*values: float) -> Series:
+    return Series(values)
+
+
+def single(*, running: float, handled: float, notifying: float) -> Single:
+    beside = Writing(series(running), series(handled), series(running - handled), series(handled / running))
+    return Single(8, series(10_000), series(8_000), beside, Writing(series(notifying), *(series(1.0),) * 3))
+
+
+def test_a_ratio_is_the_median_of_the_rounds_ratios_and_not_the_ratio_of_the_medians() -> None:
+    assert series(1, 6, 3).over(series(1, 2, 6)).median == 1
+
+
+def test_a_report_comes_back_from_its_json() -> None:
+    report = replace(
+        EMPTY,
+        single=single(running=7_000, handled=6_500, notifying=4_000),
+        drains=(DRAIN,),
+        peers=(Peer("PgQueuer", "1", drain_rate=series(15_000)),),
+    )
+
+    assert Report.from_json(json.loads(json.dumps(report.as_json()))) == report
+
+
+def test_json_has_what_follows_from_the_figures() -> None:
+    found = replace(EMPTY, drains=(DRAIN,)).as_json()
+
+    assert found["drains"][0]["rate"] == {
+        "values": [40_000, 60_000, 61_000],
+        "median": 60_000,
+        "low": 40_000,
+        "high": 61_000,
+    }
+
+
+def test_a_missed_target_is_shown_as_missed_and_one_not_measured_as_neither() -> None:
+    report = replace(EMPTY, single=single(running=7_000, handled=5_500, notifying=4_000))
+    met = {verdict.figure: verdict.met for verdict in verdicts(report)}
+
+    assert met["single-row writes, tracked / untracked, daemon stopped"] is True
+    assert met["8 writers and the daemon: changes written and handled"] is False
+    assert met["drain, async no-op"] is None
+
+
+def test_a_peer_stands_beside_us_in_tables_and_targets() -> None:
+    peer = Peer("PgQueuer", "1", drain_rate=series(15_000))
+    report = replace(EMPTY, drains=(DRAIN,), peers=(peer,))
+
+    assert "| PgQueuer | - | 15,000 |" in as_markdown(next(sheets(report)))
+    assert next(v for v in verdicts(report) if v.figure == "the same / PgQueuer").measured == "4.00 x"
+
+
+def test_the_page_keeps_what_is_written_by_hand() -> None:
+    page = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+
+    assert replace_figures(page, "new") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+
+
+def test_a_page_without_its_markers_is_refused() -> None:
+    with pytest.raises(ValueError, match="once each"):
+        replace_figures(f"{END}\n{BEGIN}\n", "new")
+
+
+def test_the_page_in_docs_has_its_markers() -> None:
+    assert replace_figures((CHECKOUT / "docs/performance.md").read_text(encoding="utf-8"), "new").count("new")

@@ -18,6 +18,7 @@ from benchmarks.database import Database
 from benchmarks.receivers import RECEIVERS, batches, starts
 from rowhooks.daemon import Daemon
 from rowhooks.logs import configure_logging
+from rowhooks.loop import run as run_loop
 from rowhooks.receivers.registry import class_path
 from rowhooks.settings import load_settings
 
@@ -125,7 +126,7 @@ def _serve(pipe: Connection, dsn: str, log: Path) -> None:
     configure_logging("info", "text")
     with contextlib.suppress(EOFError):
         while pipe.recv() == "start":
-            asyncio.run(_run(pipe, dsn))
+            run_loop(_run(pipe, dsn))
 
 
 async def _run(pipe: Connection, dsn: str) -> None:

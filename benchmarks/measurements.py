@@ -10,6 +10,7 @@ from benchmarks.database import Server
 from benchmarks.drain import drain
 from benchmarks.growth import history, hooks, memory
 from benchmarks.latency import latency
+from benchmarks.peers.joined import peers
 from benchmarks.plan import Plan
 
 Measurement = Callable[[Server, Plan], dict[str, Any]]
@@ -22,5 +23,6 @@ MEASUREMENTS: dict[str, Measurement] = {
     "latency": lambda server, plan: {"latency": latency(server, plan)},
     "history": lambda server, plan: {"history": history(server, plan)},
     "hooks": lambda server, plan: {"hooks": hooks(server, plan)},
+    "peers": lambda server, plan: {"peers": peers(server, plan)},
     "memory": lambda server, plan: {"memory": memory(server, plan)},
 }

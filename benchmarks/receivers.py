@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from rowhooks import JobHookReceiver, ObjectChange
@@ -58,7 +57,7 @@ class Stopwatch(JobHookReceiver):
 class Batch(JobHookReceiver):
     """A batch receiver that counts."""
 
-    async def receive_job_hooks(self, changes: Sequence[Any]) -> None:
+    async def receive_job_hooks(self, changes: list[ObjectChange]) -> None:
         """Count."""
         batches.append(len(changes))
 
@@ -68,7 +67,6 @@ DRAINED: tuple[type[JobHookReceiver], ...] = (
     PlainNoOp,
     AsyncReading,
     Saving,
-    # Installations before batch receivers are measured without one.
-    *((Batch,) if hasattr(JobHookReceiver, "receive_job_hooks") else ()),
+    Batch,
 )
 RECEIVERS = (*DRAINED, Stopwatch)

@@ -92,6 +92,8 @@ class Link:
         """Return the complete messages in the buffer; None where a trap has sprung before one of them."""
         ready = b""
         while (message := self._next_message()) is not None:
+            if self._started:
+                self._proxy.count(message)
             trap = self._trap(message) if self._started else None
             if not self._started and struct.unpack("!I", message[4:8])[0] not in _ENCRYPTION_REQUESTS:
                 self._started = True
@@ -156,6 +158,7 @@ class Proxy:
         self._upstream = upstream
         self._links: set[Link] = set()
         self._traps: list[Trap] = []
+        self.statements = self.round_trips = self.connections = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
         self.port = 0
@@ -171,6 +174,16 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def count(self, message: bytes) -> None:
+        """Count what a client sends: statements, and what it waits for an answer to (Query, Sync)."""
+        kind = message[:1]
+        self.statements += kind in (b"Q", b"E")
+        self.round_trips += kind in (b"Q", b"S")
+
+    def reset(self) -> None:
+        """Count from now on."""
+        self.statements = self.round_trips = self.connections = 0
 
     def cut(self, choose: Callable[[list[Link]], list[Link]] = lambda links: links) -> None:
         """Cut connections: all, or those that `choose` picks."""
@@ -227,6 +240,7 @@ class Proxy:
             return
         link = Link(self, (reader, writer), server)
         self._links.add(link)
+        self.connections += 1
         try:
             with contextlib.suppress(ConnectionError):
                 await link.run()

@@ -1,0 +1,134 @@
+"""What the daemon asks of the server, counted on the wire: bounds that keep it fast on any machine.
+
+Not times: a statement too many for each run would show here before it shows anywhere else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy
+from psycopg.conninfo import make_conninfo
+
+from rowhooks import JobHookReceiver, ObjectChange
+from tests.conftest import add_hook, running_daemon, settled
+from tests.faults.proxy import Proxy
+
+Connection = psycopg.Connection[Any]
+
+RUNS = 1000
+PARTS = 10
+WRITE = sqlalchemy.text("insert into sink values (:id)")
+# What goes on by itself meanwhile: looks, probes, the position.
+BESIDE = 60
+
+
+class Idle(JobHookReceiver):
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        pass
+
+
+class PlainIdle(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        pass
+
+
+class Batched(JobHookReceiver):
+    async def receive_job_hooks(self, changes: list[ObjectChange]) -> None:
+        pass
+
+
+class Reads(JobHookReceiver):
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        assert changed_object.name == "sw"
+
+
+class Writes(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        self.session.execute(WRITE, {"id": change.id})
+
+
+@pytest.fixture
+def proxy(server: SimpleNamespace) -> Iterator[Proxy]:
+    if not server.host.startswith("/"):
+        pytest.skip("the proxy leads to a Unix socket")
+    with Proxy(f"{server.host}/.s.PGSQL.{server.port}") as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def sink(db: Connection) -> None:
+    db.execute("create table sink (id bigint)")
+    db.execute("grant insert on sink to rowhooks_daemon")
+
+
+async def drained(db: Connection, daemon_dsn: str, device: str, proxy: Proxy, receiver: type) -> Proxy:
+    """Let a daemon deal with a backlog and return the proxy with what that took."""
+    add_hook(db, receiver, device)
+    db.execute("insert into dcim.device select n, 'sw', 'SN' from generate_series(1, %s) as n", (RUNS,))
+    through = make_conninfo(daemon_dsn, host="127.0.0.1", port=proxy.port)
+    async with running_daemon(through, receiver, batch_size=RUNS // PARTS):
+        await settled(db)
+        counted = SimpleNamespace(statements=proxy.statements, round_trips=proxy.round_trips)
+    done = db.execute("select count(*) from rowhooks.results where status = 'SUCCESS'").fetchone()
+    assert done == (RUNS,)
+    proxy.statements, proxy.round_trips = counted.statements, counted.round_trips
+    return proxy
+
+
+@pytest.mark.parametrize("receiver", [Idle, PlainIdle, Batched])
+async def test_runs_that_leave_the_database_alone_cost_no_round_trip_of_their_own(
+    db: Connection, daemon_dsn: str, device: str, proxy: Proxy, receiver: type
+) -> None:
+    done = await drained(db, daemon_dsn, device, proxy, receiver)
+    # A part takes its query; what is recorded together BEGIN, the fence, COPY, the position and COMMIT.
+    assert done.statements <= PARTS + 6 * PARTS + BESIDE
+    assert done.round_trips <= PARTS + 8 * PARTS + BESIDE
+    # Control, bell, feed, recorder, and what looks after the log: none for receivers.
+    assert done.connections <= 7
+
+
+async def test_rows_are_loaded_together(db: Connection, daemon_dsn: str, device: str, proxy: Proxy) -> None:
+    done = await drained(db, daemon_dsn, device, proxy, Reads)
+    # BEGIN, the query and ROLLBACK for some hundred rows at once.
+    assert done.statements <= PARTS + 6 * PARTS + 3 * 2 * PARTS + BESIDE
+
+
+@pytest.mark.usefixtures("sink")
+async def test_a_run_that_writes_costs_its_transaction_and_nothing_more(
+    db: Connection, daemon_dsn: str, device: str, proxy: Proxy
+) -> None:
+    done = await drained(db, daemon_dsn, device, proxy, Writes)
+    # BEGIN with the run's marks; its own statement; its result; COMMIT; and the driver's syncs around the first.
+    assert done.round_trips <= 6 * RUNS
+    assert db.execute("select count(*) from sink").fetchone() == (RUNS,)
+
+
+async def test_under_load_hardly_anybody_rings(db: Connection, dsn: str, daemon_dsn: str, device: str) -> None:
+    add_hook(db, Idle, device)
+    db.execute("insert into dcim.device select n, 'sw', 'SN' from generate_series(1, 4) as n")
+
+    def write(row: int) -> None:
+        with psycopg.connect(dsn, autocommit=True) as conn:
+            for number in range(250):
+                conn.execute("update dcim.device set serial = %s where id = %s", (str(number), row))
+
+    async with running_daemon(daemon_dsn, Idle):
+        await settled(db)
+        db.execute("listen rowhooks")
+        writers = [threading.Thread(target=write, args=(row,)) for row in (1, 2, 3, 4)]
+        for writer in writers:
+            writer.start()
+        while any(writer.is_alive() for writer in writers):
+            await settled(db)
+        await settled(db)
+        rung = list(db.notifies(timeout=0.2))
+    # Whoever wakes it up, and those who write until it is awake.
+    assert len(rung) <= 100
+    done = db.execute("select count(*) from rowhooks.results where status = 'SUCCESS'").fetchone()
+    assert done == (1004,)

@@ -93,13 +93,13 @@ def _writing(report: Report) -> Panel:
                 "rowhooks, NOTIFY in every transaction", single.notifying.tps.over(single.untracked).median, _REFERENCE
             ),
         ]
-    bars += [Bar(peer.name, peer.write_ratio.median, _PEER) for peer in report.peers if peer.write_ratio]
+    bars += [Bar(peer.name, peer.write_ratio.median, _PEER) for peer in report.peers]
     return Panel("Single-row writes, throughput of untracked (more is better)", "{:.2f}", tuple(bars))
 
 
 def _draining(report: Report) -> Panel:
     bars = [Bar(_shortened(drain.description), drain.rate.median, _OURS) for drain in report.drains]
-    bars += [Bar(peer.name, peer.drain_rate.median, _PEER) for peer in report.peers if peer.drain_rate]
+    bars += [Bar(peer.name, peer.drain_rate.median, _PEER) for peer in report.peers]
     return Panel("Draining a backlog, changes a second (more is better)", "{:,.0f}", tuple(bars))
 
 
@@ -117,5 +117,5 @@ def _latency(report: Report) -> Panel:
             Bar("rowhooks, idle", found.idle.sent.p50 * 1000, _OURS),
             Bar("rowhooks, others writing", found.busy.sent.p50 * 1000, _OURS),
         ]
-    bars += [Bar(peer.name, peer.latency.p50 * 1000, _PEER) for peer in report.peers if peer.latency]
+    bars += [Bar(peer.name, peer.latency.p50 * 1000, _PEER) for peer in report.peers]
     return Panel("Latency from COMMIT to the receiver, median in ms (less is better)", "{:.2f}", tuple(bars))

@@ -45,9 +45,9 @@ class DaemonProcess:
     @contextlib.contextmanager
     def running(self) -> Iterator[float]:
         """Run a daemon; give CLOCK_MONOTONIC in seconds at the moment it was ready."""
-        self._pipe.send("start")
+        self._send("start")
         yield float(self._receive())
-        self._pipe.send("stop")
+        self._send("stop")
         starts.clear()
         began, self.batched = self._receive()
         starts.update(began)
@@ -60,13 +60,23 @@ class DaemonProcess:
         found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text("ascii"), re.MULTILINE)
         return int(found[1]) * 1024 if found else None
 
+    def _send(self, message: str) -> None:
+        try:
+            self._pipe.send(message)
+        except OSError as error:
+            raise self._broken() from error
+
     def _receive(self) -> Any:
         try:
             if self._pipe.poll(PATIENCE):
                 return self._pipe.recv()
-        except EOFError:
-            pass
-        raise RuntimeError(f"the daemon does not answer:\n{self._log.read_text(errors='replace')[-2000:]}")
+        except (EOFError, OSError) as error:
+            raise self._broken() from error
+        raise self._broken()
+
+    def _broken(self) -> RuntimeError:
+        told = self._log.read_text(errors="replace")[-2000:] if self._log.exists() else "(it has no log)"
+        return RuntimeError(f"the daemon does not answer:\n{told}")
 
 
 @contextlib.contextmanager
@@ -145,6 +155,7 @@ async def _run(pipe: Connection, dsn: str) -> None:
         await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         asyncio.get_running_loop().remove_reader(pipe.fileno())
+        os.set_blocking(pipe.fileno(), True)  # which uvloop has turned off
         daemon.stop()
     await task
     pipe.recv()

@@ -10,11 +10,11 @@ from benchmarks.database import Server
 from benchmarks.drain import drain
 from benchmarks.growth import history, hooks, memory
 from benchmarks.latency import latency
-from benchmarks.peers.joined import peers
+from benchmarks.peers.measure import peers
 from benchmarks.plan import Plan
 
 Measurement = Callable[[Server, Plan], dict[str, Any]]
-"""Gives fields of `Report`; those of other queues give `peers`."""
+"""Gives fields of `Report`."""
 
 MEASUREMENTS: dict[str, Measurement] = {
     "single": lambda server, plan: {"single": single_row(server, plan)},
@@ -23,6 +23,6 @@ MEASUREMENTS: dict[str, Measurement] = {
     "latency": lambda server, plan: {"latency": latency(server, plan)},
     "history": lambda server, plan: {"history": history(server, plan)},
     "hooks": lambda server, plan: {"hooks": hooks(server, plan)},
-    "peers": lambda server, plan: {"peers": peers(server, plan)},
+    "peers": peers,
     "memory": lambda server, plan: {"memory": memory(server, plan)},
 }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from benchmarks.plan import Plan
-from benchmarks.results import Cost, Drain, Grown, Latencies, Memory, Peer, Single
+from benchmarks.results import Cost, Drain, Grown, Latencies, Memory, PeerFigures, Single
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Report:
         settings: the server's settings to their values.
         plan: the sizes.
         peers: other queues, beside us in the tables.
+        absent: other queues that were not measured, and why.
         failures: what could not be measured, and why.
     """
 
@@ -55,7 +56,8 @@ class Report:
     history: tuple[Grown, ...] = ()
     hooks: tuple[Grown, ...] = ()
     memory: tuple[Memory, ...] = ()
-    peers: tuple[Peer, ...] = ()
+    peers: tuple[PeerFigures, ...] = ()
+    absent: dict[str, str] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:

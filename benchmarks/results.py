@@ -204,12 +204,13 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Peer:
-    """What another queue reached with the same work on the same server; None where it was not measured.
+class PeerFigures:
+    """What another queue reached with the same work on the same server.
 
     Args:
         name: as its project writes it.
         version: of its package.
+        settings: those that differ from its defaults, in one line.
         write_ratio: single-row throughput with its trigger / untracked.
         bulk_ratio: time of one UPDATE of many rows with its trigger / untracked.
         drain_rate: waiting jobs that do nothing, a second.
@@ -219,8 +220,9 @@ class Peer:
 
     name: str
     version: str
-    write_ratio: Series | None = None
-    bulk_ratio: Series | None = None
-    drain_rate: Series | None = None
-    sustained_rate: Series | None = None
-    latency: Percentiles | None = None
+    settings: str
+    write_ratio: Series
+    bulk_ratio: Series
+    drain_rate: Series
+    sustained_rate: Series
+    latency: Percentiles

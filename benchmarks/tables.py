@@ -72,15 +72,13 @@ def environment(report: Report) -> Sheet:
             ("processor", f"{machine.cpu}, {machine.cores} cores"),
             ("memory", f"{machine.memory / 2**30:.0f} GB"),
             ("kernel", machine.kernel),
-            ("versions", ", ".join(f"{name} {version}" for name, version in _versions(report).items())),
+            ("versions", ", ".join(f"{name} {version}" for name, version in report.versions.items())),
             ("server", ", ".join(f"{name}={value}" for name, value in report.settings.items())),
             ("rounds", f"{report.plan.rounds}, {report.plan.seconds} s of writing in each"),
+            *((peer.name, f"{peer.version}: {peer.settings}") for peer in report.peers),
+            *((name, f"not measured: {reason}") for name, reason in report.absent.items()),
         ),
     )
-
-
-def _versions(report: Report) -> dict[str, str]:
-    return {**report.versions, **{peer.name: peer.version for peer in report.peers}}
 
 
 def _single(report: Report, single: Single) -> Sheet:
@@ -99,9 +97,8 @@ def _single(report: Report, single: Single) -> Sheet:
             beside("tracked, daemon running", single.running),
             beside("tracked, daemon running, NOTIFY in every transaction", single.notifying),
             *(
-                (peer.name, _NONE, _maybe(peer.write_ratio, 2), _maybe(peer.sustained_rate), _NONE)
+                (peer.name, _NONE, _spread(peer.write_ratio, 2), _spread(peer.sustained_rate), _NONE)
                 for peer in report.peers
-                if peer.write_ratio or peer.sustained_rate
             ),
         ),
         "handled/s: changes with results on record when the writers stopped, a second; backlog left: those without",
@@ -117,11 +114,7 @@ def _bulk(report: Report) -> Sheet:
                 (cost.name, _spread(cost.untracked, 2), _spread(cost.tracked, 2), _spread(cost.ratio, 2))
                 for cost in report.bulk
             ),
-            *(
-                (f"{peer.name}: UPDATE", _NONE, _NONE, _spread(peer.bulk_ratio, 2))
-                for peer in report.peers
-                if peer.bulk_ratio
-            ),
+            *((f"{peer.name}: UPDATE", _NONE, _NONE, _spread(peer.bulk_ratio, 2)) for peer in report.peers),
         ),
     )
 
@@ -132,7 +125,7 @@ def _drain(report: Report) -> Sheet:
         ("", "changes", "changes/s"),
         (
             *((drain.description, f"{drain.changes:,}", _spread(drain.rate)) for drain in report.drains),
-            *((peer.name, _NONE, _spread(peer.drain_rate)) for peer in report.peers if peer.drain_rate),
+            *((peer.name, _NONE, _spread(peer.drain_rate)) for peer in report.peers),
         ),
     )
 
@@ -149,7 +142,7 @@ def _latency(report: Report) -> Sheet:
         ("", "p50", "p95", "p99", "max", "p50 from its answer"),
         (
             *(row(latency) for latency in (found.notify, found.trigger, found.idle, found.busy)),
-            *((peer.name, *_milliseconds(peer.latency), _NONE) for peer in report.peers if peer.latency),
+            *((peer.name, *_milliseconds(peer.latency), _NONE) for peer in report.peers),
         ),
         "from the moment the writer sends its COMMIT; the last column from the moment it knows that it has committed",
     )
@@ -184,10 +177,6 @@ def _spread(series: Series, digits: int = 0) -> str:
     if len(series.values) == 1:
         return f"{series.median:,.{digits}f}"
     return f"{series.median:,.{digits}f} ({series.low:,.{digits}f} .. {series.high:,.{digits}f})"
-
-
-def _maybe(series: Series | None, digits: int = 0) -> str:
-    return _NONE if series is None else _spread(series, digits)
 
 
 def _milliseconds(times: Percentiles) -> tuple[str, ...]:

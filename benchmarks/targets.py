@@ -84,17 +84,15 @@ def _over(ours: Found, theirs: list[float]) -> Found:
 
 
 def _drains_of(report: Report, name: str) -> list[float]:
-    return [
-        peer.drain_rate.median for peer in report.peers if peer.drain_rate is not None and peer.name.startswith(name)
-    ]
+    return [peer.drain_rate.median for peer in report.peers if peer.name.startswith(name)]
 
 
 def _sustained_by_peers(report: Report) -> list[float]:
-    return [peer.sustained_rate.median for peer in report.peers if peer.sustained_rate is not None]
+    return [peer.sustained_rate.median for peer in report.peers]
 
 
 def _latency_over_peers(report: Report) -> Found:
-    theirs = [peer.latency.p50 for peer in report.peers if peer.latency is not None]
+    theirs = [peer.latency.p50 for peer in report.peers]
     return report.latency.idle.sent.p50 / min(theirs) if report.latency and theirs else None
 
 

@@ -9,20 +9,19 @@ from benchmarks.database import Database
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.prepare import create_table
 from benchmarks.plan import Plan
-from benchmarks.results import Drain, Series
+from benchmarks.results import Series
 
 _POLL = 0.01
 
 
-def drain(database: Database, peer: Peer, plan: Plan) -> Drain:
-    """Measure jobs a second, for a backlog of one UPDATE of as many different rows.
+def drain(database: Database, peer: Peer, plan: Plan) -> Series:
+    """Return the jobs a second, for a backlog of one UPDATE of as many different rows.
 
     The time is from the worker's beginning to look for jobs to the moment when the queue is empty.
     """
     jobs = plan.backlog // peer.backlog_divisor
     table = create_table(database, peer, "drained", jobs)
-    rates = Series(tuple(_drain_once(database, peer, table, jobs) for _ in range(plan.rounds)))
-    return Drain(f"{peer.name}: a job that does nothing", jobs, rates)
+    return Series(tuple(_drain_once(database, peer, table, jobs) for _ in range(plan.rounds)))
 
 
 def _drain_once(database: Database, peer: Peer, table: str, jobs: int) -> float:

@@ -53,7 +53,6 @@ class GraphileWorker:
     version = VERSION
     settings = "concurrentJobs=24, maxPoolSize=25, localQueue.size=500, completeJobBatchDelay=0, failJobBatchDelay=0"
     backlog_divisor = 1
-    keeps_jobs = True
 
     def __init__(self) -> None:
         for program in ("node", "npm"):

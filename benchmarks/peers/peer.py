@@ -78,10 +78,6 @@ class Peer(Protocol):
     def backlog_divisor(self) -> int:
         """By how much shorter a backlog suffices, for a peer that takes its time."""
 
-    @property
-    def keeps_jobs(self) -> bool:
-        """Whether a job that nobody takes waits; there is nothing to count of a mere notification."""
-
     def install(self, database: Database) -> None:
         """Make the peer's schema in a database."""
 

@@ -57,7 +57,6 @@ class PgQueuer:
 
     name = "PgQueuer"
     backlog_divisor = 1
-    keeps_jobs = True
 
     @property
     def version(self) -> str:

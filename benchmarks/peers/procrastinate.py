@@ -50,7 +50,6 @@ class Procrastinate:
 
     name = "Procrastinate"
     backlog_divisor = 10
-    keeps_jobs = True
 
     @property
     def version(self) -> str:

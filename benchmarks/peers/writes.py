@@ -8,39 +8,36 @@ from benchmarks.capture import UPDATE_ONE
 from benchmarks.database import Database
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.prepare import create_table
-from benchmarks.peers.results import Flow
 from benchmarks.plan import Plan
-from benchmarks.results import Cost, Series
+from benchmarks.results import Series
 
 
-def single_row_updates(database: Database, peers: Sequence[Peer], plan: Plan) -> tuple[Cost, ...]:
-    """Measure transactions of one UPDATE of one row by its key, many clients at once, in transactions a second."""
+def single_row_updates(database: Database, peers: Sequence[Peer], plan: Plan) -> dict[str, Series]:
+    """Return, by peer, the transactions a second of one UPDATE of one row, many clients at once, / untracked."""
 
     def measure(table: str, peer: Peer | None) -> float:
         done = database.pgbench(_script(table, plan), clients=plan.clients, seconds=plan.seconds)
         _check(database, peer, done.transactions)
         return done.tps
 
-    name = f"UPDATE of one row, {plan.clients} clients"
-    return _take_turns(database, peers, name, "tps", plan.table_rows, measure, plan)
+    return _take_turns(database, peers, "single", plan.table_rows, measure, plan)
 
 
-def bulk_update(database: Database, peers: Sequence[Peer], plan: Plan) -> tuple[Cost, ...]:
-    """Measure one UPDATE of every row of a table, in seconds."""
+def bulk_update(database: Database, peers: Sequence[Peer], plan: Plan) -> dict[str, Series]:
+    """Return, by peer, the time of one UPDATE of every row of a table / untracked."""
 
     def measure(table: str, peer: Peer | None) -> float:
         seconds = database.timed("update bench.{table} set site = site + 1", table=table)
         _check(database, peer, plan.bulk_rows)
         return seconds
 
-    name = f"UPDATE of {plan.bulk_rows:,} rows at once"
-    return _take_turns(database, peers, name, "s", plan.bulk_rows, measure, plan)
+    return _take_turns(database, peers, "updated", plan.bulk_rows, measure, plan)
 
 
-def flow(database: Database, peer: Peer, plan: Plan) -> Flow:
-    """Measure changes a second that are written and handled while a worker runs beside the clients."""
-    table = create_table(database, peer, "flowing", plan.table_rows)
-    written, handled = [], []
+def sustain(database: Database, peer: Peer, plan: Plan) -> Series:
+    """Return the changes a second that are written and handled while a worker runs beside the clients."""
+    table = create_table(database, peer, "sustained", plan.table_rows)
+    handled = []
     for _ in range(plan.rounds):
         peer.clear(database)
         database.settle(table)
@@ -52,9 +49,8 @@ def flow(database: Database, peer: Peer, plan: Plan) -> Flow:
             raise RuntimeError(
                 f"{peer.name}: {done.transactions} changes were written, {worker.handled.jobs} handled and {left} left"
             )
-        written.append(done.tps)
         handled.append(done.tps * (done.transactions - waiting) / done.transactions)
-    return Flow(peer.name, plan.clients, Series(tuple(written)), Series(tuple(handled)))
+    return Series(tuple(handled))
 
 
 def _script(table: str, plan: Plan) -> str:
@@ -64,13 +60,11 @@ def _script(table: str, plan: Plan) -> str:
 def _take_turns(
     database: Database,
     peers: Sequence[Peer],
-    name: str,
-    unit: str,
+    purpose: str,
     rows: int,
     measure: Callable[[str, Peer | None], float],
     plan: Plan,
-) -> tuple[Cost, ...]:
-    purpose = "single" if unit == "tps" else "updated"
+) -> dict[str, Series]:
     untracked = f"{purpose}_by_nobody"
     database.create_table(untracked, rows, tracked=False)
     tables: list[tuple[str, Peer | None]] = [(untracked, None)]
@@ -83,9 +77,9 @@ def _take_turns(
             database.settle(table)
             found.append(measure(table, peer))
     bare, *others = (Series(tuple(found)) for found in figures)
-    return tuple(Cost(f"{peer.name}: {name}", unit, bare, series) for peer, series in zip(peers, others, strict=True))
+    return {peer.name: series.over(bare) for peer, series in zip(peers, others, strict=True)}
 
 
 def _check(database: Database, peer: Peer | None, written: int) -> None:
-    if peer is not None and peer.keeps_jobs and (queued := peer.queued(database)) != written:
+    if peer is not None and (queued := peer.queued(database)) != written:
         raise RuntimeError(f"{peer.name}: {written} changes were written and {queued} jobs queued")

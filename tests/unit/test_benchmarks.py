@@ -10,7 +10,7 @@ import pytest
 from benchmarks.page import BEGIN, END, as_markdown, replace_figures
 from benchmarks.plan import QUICK
 from benchmarks.report import Machine, Report
-from benchmarks.results import Drain, Peer, Series, Single, Writing
+from benchmarks.results import Drain, PeerFigures, Percentiles, Series, Single, Writing
 from benchmarks.tables import sheets
 from benchmarks.targets import verdicts
 
@@ -28,6 +28,11 @@ def single(*, running: float, handled: float, notifying: float) -> Single:
     return Single(8, series(10_000), series(8_000), beside, Writing(series(notifying), *(series(1.0),) * 3))
 
 
+def peer() -> PeerFigures:
+    times = Percentiles(0.001, 0.002, 0.003, 0.004)
+    return PeerFigures("PgQueuer", "1", "batches of 1", *map(series, (0.3, 12, 15_000, 2_000)), times)
+
+
 def test_a_ratio_is_the_median_of_the_rounds_ratios_and_not_the_ratio_of_the_medians() -> None:
     assert series(1, 6, 3).over(series(1, 2, 6)).median == 1
 
@@ -37,7 +42,8 @@ def test_a_report_comes_back_from_its_json() -> None:
         EMPTY,
         single=single(running=7_000, handled=6_500, notifying=4_000),
         drains=(DRAIN,),
-        peers=(Peer("PgQueuer", "1", drain_rate=series(15_000)),),
+        peers=(peer(),),
+        absent={"Graphile Worker": "no node"},
     )
 
     assert Report.from_json(json.loads(json.dumps(report.as_json()))) == report
@@ -64,8 +70,7 @@ def test_a_missed_target_is_shown_as_missed_and_one_not_measured_as_neither() ->
 
 
 def test_a_peer_stands_beside_us_in_tables_and_targets() -> None:
-    peer = Peer("PgQueuer", "1", drain_rate=series(15_000))
-    report = replace(EMPTY, drains=(DRAIN,), peers=(peer,))
+    report = replace(EMPTY, drains=(DRAIN,), peers=(peer(),))
 
     assert "| PgQueuer | - | 15,000 |" in as_markdown(next(sheets(report)))
     assert next(v for v in verdicts(report) if v.figure == "the same / PgQueuer").measured == "4.00 x"

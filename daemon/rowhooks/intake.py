@@ -158,6 +158,8 @@ class Intake:
                 await asyncio.sleep(0)
                 began = loop.time()
             hooks = [hook for hook in self.matcher.match(change) if (change.id, hook.id) not in on_record]
+            if hooks:
+                change.forget()
             step = self._progress.add(position, len(hooks))
             for hook in hooks:
                 id_ = self._ids.pop() if self._ids else await self._next_id()

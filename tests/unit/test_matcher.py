@@ -6,11 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.feed import Snapshot
 from rowhooks.domain.hook import Hook
-from rowhooks.pipeline.matcher import Matcher, why_not
+from rowhooks.pipeline.matcher import Matcher, Rule, why_not
 from tests.unit.make import change, configuration, hook, job
 
 
@@ -200,3 +202,61 @@ def test_a_replay_does_not_ask_whether_and_since_when_the_hook_is_enabled() -> N
     off = hook(enabled=False, enabled_since=PAST, job=job(enabled=False, enabled_since=PAST))
     assert why_not(off, update(), replaying=True) is None
     assert why_not(hook(tables=[2]), update(), replaying=True) == "dcim.device is not one of its tables"
+
+
+# Many hooks
+
+VALUES = st.sampled_from([None, True, False, 0, 1, 1.0, "1", "A1", [1], {"a": 1}])
+ROWS = st.fixed_dictionaries({"id": st.just(1)}, optional={"name": VALUES, "serial": VALUES})
+COMPARISONS = st.one_of(
+    st.builds(
+        lambda attr, value, negate: {"attr": attr, "value": value, "negate": negate},
+        st.sampled_from(["name", "serial", "old.serial", "serial.a"]), VALUES, st.booleans(),
+    ),
+    st.builds(
+        lambda attr, values: {"attr": attr, "op": "in", "value": values},
+        st.sampled_from(["name", "new.name"]), st.lists(VALUES, max_size=3),
+    ),
+    st.just(TALL),
+)  # fmt: skip
+CONDITIONS = st.none() | st.recursive(
+    COMPARISONS,
+    lambda inner: (
+        st.builds(
+            lambda logic, parts: {logic: parts}, st.sampled_from(["and", "or"]), st.lists(inner, min_size=1, max_size=3)
+        )
+        | st.builds(lambda one: {"not": one}, inner)
+    ),
+    max_leaves=5,
+)
+HOOKS = st.lists(st.tuples(st.frozensets(st.sampled_from(["name", "serial"])), CONDITIONS), max_size=8)
+
+
+@given(HOOKS, st.sampled_from(["create", "update", "delete"]), ROWS, ROWS)
+def test_a_change_starts_the_same_hooks_together_as_each_alone(
+    given_hooks: list[tuple[frozenset[str], Any]], action: str, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    hooks = [
+        hook(
+            number,
+            actions=["create", "update", "delete"],
+            columns=columns,
+            conditions_json=None if conditions is None else json.dumps(conditions),
+        )
+        for number, (columns, conditions) in enumerate(given_hooks)
+    ]
+    one = change(
+        action=action, before=None if action == "create" else before, after=None if action == "delete" else after
+    )
+    assert Matcher(configuration(*hooks)).match(one) == [each for each in hooks if why_not(each, one) is None]
+
+
+def test_of_a_thousand_hooks_only_those_that_may_start_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_value = [with_conditions({"attr": "serial", "value": f"B{number}"}, number) for number in range(500)]
+    by_column = [hook(number, columns=frozenset({f"column {number}"})) for number in range(500, 1000)]
+    matcher = Matcher(configuration(*by_value, *by_column, hook(1000)))
+    asked = []
+    starts_ = Rule.starts
+    monkeypatch.setattr(Rule, "starts", lambda rule, of: bool(asked.append(rule.hook.id)) or starts_(rule, of))
+    assert [one.id for one in matcher.match(update(serial="B7"))] == [7, 1000]
+    assert asked == [7, 1000]

@@ -104,7 +104,7 @@ class ObjectChange:
 
     def changed(self, column: str) -> bool:
         """Say whether a column's value differs between the two rows; any column has changed in a create or delete."""
-        return column in self._differing
+        return column in self.changed_columns
 
     def get_snapshots(self) -> dict[str, Any]:
         """Return `prechange`, `postchange` and their `differences`, as Nautobot's method of this name does.
@@ -112,7 +112,7 @@ class ObjectChange:
         `differences` holds `added` (new values) and `removed` (old values): for an update of the columns that
         differ, for a create the whole row and None, for a delete the reverse.
         """
-        before, after, names = self.prechange, self.postchange, self._differing
+        before, after, names = self.prechange, self.postchange, self.changed_columns
         return {
             "prechange": before,
             "postchange": after,
@@ -120,8 +120,14 @@ class ObjectChange:
         }
 
     @cached_property
-    def _differing(self) -> list[str]:
-        return differing_columns(_comparable(self.prechange_json), _comparable(self.postchange_json))
+    def changed_columns(self) -> list[str]:
+        """The columns whose values differ between the two rows, in the rows' order; all of a create or delete."""
+        before, after = self.prechange, self.postchange
+        if before is None or after is None:
+            return differing_columns(before, after)
+        if _are_told_apart(before, after):
+            return differing_columns(before, after)
+        return differing_columns(_exact(self.prechange_json), _exact(self.postchange_json))
 
     def copy(self) -> ObjectChange:
         """Return an equal change that shares no decoded row with this one, so that a receiver may alter it."""
@@ -129,6 +135,13 @@ class ObjectChange:
         if len(known) > _FIELDS:
             known = {name: value for name, value in known.items() if name not in _DECODED}
         return made(ObjectChange, **known)
+
+    def forget(self) -> None:
+        """Let go of decoded rows, which are several times as large as their text, until they are asked for again."""
+        known = self.__dict__
+        if len(known) > _FIELDS:
+            for name in _DECODED:
+                known.pop(name, None)
 
 
 _FIELDS = len(fields(ObjectChange))
@@ -144,8 +157,23 @@ def differing_columns(before: Mapping[str, Any] | None, after: Mapping[str, Any]
     return names + [name for name in before if name not in after]
 
 
-def _comparable(data: str | None) -> Row | None:
-    # A float would make two long numerics equal, and Python takes true for 1.
+_PLAIN = {str, int, bool, type(None)}
+
+
+def _are_told_apart(before: Row, after: Row) -> bool:
+    """Say whether Python's == surely tells two rows' values apart as PostgreSQL does.
+
+    A float makes two long numerics equal, and Python takes true for 1.
+    """
+    kinds = {*map(type, before.values()), *map(type, after.values())}
+    if not kinds <= _PLAIN:
+        return False
+    return bool not in kinds or all(
+        isinstance(value, bool) is isinstance(before.get(name), bool) for name, value in after.items()
+    )
+
+
+def _exact(data: str | None) -> Row | None:
     return None if data is None else json.loads(data, parse_float=_number, parse_int=_number)
 
 

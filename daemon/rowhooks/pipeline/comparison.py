@@ -50,17 +50,22 @@ class Comparison:
         Raises:
             ConditionFailed: it cannot be made; names no value of the row.
         """
-        found = self._changed(change) if self.op == "changed" else self._compare(self._look_up(change))
+        found = self._changed(change) if self.op == "changed" else self._compare(self.look_up(change))
         return found is not self.negate
 
     def explain(self, change: ObjectChange) -> str:
         """Return what was compared, and what stands in the row."""
         wanted = "" if self.op == "changed" else f" {_brief(self.value)}"
         negated = "not " if self.negate else ""
-        actual = "" if self.op == "changed" else f" (it is {_brief(self._look_up(change))})"
+        actual = "" if self.op == "changed" else f" (it is {_brief(self.look_up(change))})"
         return f"{at(self.place)}{self.attr} {negated}{self.op}{wanted} does not hold{actual}"
 
-    def _look_up(self, change: ObjectChange) -> Any:
+    def look_up(self, change: ObjectChange) -> Any:
+        """Return what is compared.
+
+        Raises:
+            ConditionFailed: it is not there.
+        """
         side = self.row or ("old" if change.action == "delete" else "new")
         row = change.prechange if side == "old" else change.postchange
         if row is None:

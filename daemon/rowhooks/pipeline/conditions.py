@@ -64,6 +64,13 @@ class Condition:
         except (RecursionError, ValueError) as error:
             raise ConditionFailed(_UNREADABLE) from error
 
+    def first_comparison(self) -> Comparison | None:
+        """Return the comparison that is made first, if the whole can only hold where it does."""
+        node = self._root
+        while isinstance(node, _All):
+            node = node.parts[0]
+        return node if isinstance(node, Comparison) else None
+
     def why_not(self, change: ObjectChange) -> str | None:
         """Return the comparison for which the conditions do not hold, with what stands in the row; None if they do."""
         try:

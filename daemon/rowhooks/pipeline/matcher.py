@@ -1,13 +1,19 @@
-"""Matcher: change x hooks -> the hooks that start. Pure, no I/O; indexed by table and action."""
+"""Matcher: change x hooks -> the hooks that start. Pure, no I/O.
+
+Hooks are filed by table and action, and among those by a column that must have changed, or by a value that must stand
+in a row: a change is compared with the hooks that it may start, and not with all there are.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from typing import Any
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import ConditionFailed, ConditionsError
 from rowhooks.domain.hook import Configuration, Hook
+from rowhooks.pipeline.comparison import Comparison
 from rowhooks.pipeline.conditions import Condition, parse_json
 
 logger = logging.getLogger(__name__)
@@ -24,6 +30,14 @@ class Rule:
         self.hook = hook
         self._condition: Condition | None = None if hook.conditions_json is None else parse_json(hook.conditions_json)
 
+    def awaited_values(self) -> tuple[Comparison, list[Any]] | None:
+        """Return the first comparison, and of what its value must be one for the rule to start; None if of anything."""
+        first = None if self._condition is None else self._condition.first_comparison()
+        if first is None or first.negate or first.op not in ("eq", "in"):
+            return None
+        values = first.value if first.op == "in" else [first.value]
+        return None if any(isinstance(value, dict | list) for value in values) else (first, values)
+
     def starts(self, change: ObjectChange) -> bool:
         """Say whether a change of one of the hook's tables, by one of its actions, starts it.
 
@@ -31,7 +45,7 @@ class Rule:
             ConditionFailed: its conditions cannot be decided for this change.
         """
         hook = self.hook
-        if hook.predates(change.transaction_id) or (hook.columns and not self._touches_columns(change)):
+        if hook.predates(change.transaction_id) or not self._touches_columns(change):
             return False
         return self._condition is None or self._condition.holds(change)
 
@@ -51,7 +65,7 @@ class Rule:
             yield f"it does not start on {change.action}, only on {', '.join(sorted(hook.actions))}"
         if not replaying and hook.predates(change.transaction_id):
             yield "the change is from before the hook or its job was enabled"
-        if hook.columns and not self._touches_columns(change):
+        if not self._touches_columns(change):
             yield f"the update changes none of its columns ({', '.join(sorted(hook.columns))})"
         unmet = None if self._condition is None else self._condition.why_not(change)
         if unmet is not None:
@@ -62,14 +76,23 @@ class Rule:
         return next(self.reasons(change, replaying=replaying), None)
 
     def _touches_columns(self, change: ObjectChange) -> bool:
-        if change.action != "update" or change.prechange_json is None or change.postchange_json is None:
-            # Of a row that could not be captured nobody knows what has changed, and a change must not be lost.
+        columns = self.hook.columns
+        if not columns or change.action != "update":
             return True
-        try:
-            return any(map(change.changed, self.hook.columns))
-        except (RecursionError, ValueError):
-            # The same for one that is nested too deep to be read.
-            return True
+        changed = _changed_columns(change)
+        return changed is None or not columns.isdisjoint(changed)
+
+
+def _changed_columns(change: ObjectChange) -> Collection[str] | None:
+    """Return the columns that an update has changed; None where nobody knows, and none of them must be missed."""
+    if change.prechange_json is None or change.postchange_json is None:
+        # The row could not be captured.
+        return None
+    try:
+        return change.changed_columns
+    except (RecursionError, ValueError):
+        # It is nested too deep to be read.
+        return None
 
 
 def why_not(hook: Hook, change: ObjectChange, *, replaying: bool = False) -> str | None:
@@ -97,6 +120,77 @@ def idle(hook: Hook) -> str | None:
     return None
 
 
+class _Shelf:
+    """The rules of one table and action.
+
+    Args:
+        action: `create`, `update` or `delete`.
+    """
+
+    def __init__(self, action: str) -> None:
+        self._action = action
+        # The numbers of the rules, which are their order, by what a change must have for them.
+        self._rules: list[Rule] = []
+        self._any: list[int] = []
+        self._columns: dict[str, list[int]] = {}
+        self._values: dict[tuple[str | None, tuple[str, ...]], _Values] = {}
+
+    def add(self, rule: Rule) -> None:
+        """Add a rule behind the others."""
+        number = len(self._rules)
+        self._rules.append(rule)
+        if self._action == "update" and rule.hook.columns:
+            for column in rule.hook.columns:
+                self._columns.setdefault(column, []).append(number)
+        elif (awaited := rule.awaited_values()) is not None:
+            first, values = awaited
+            self._values.setdefault((first.row, first.path), _Values(first)).add(number, values)
+        else:
+            self._any.append(number)
+
+    def candidates(self, change: ObjectChange) -> list[Rule]:
+        """Return the rules that the change may start, in their order; the others would not."""
+        found = self._any.copy()
+        if self._columns:
+            found += self._by_columns(change)
+        for values in self._values.values():
+            found += values.awaiting(change)
+        return [self._rules[number] for number in sorted(set(found))]
+
+    def _by_columns(self, change: ObjectChange) -> Iterator[int]:
+        changed = _changed_columns(change)
+        for column, numbers in self._columns.items():
+            if changed is None or column in changed:
+                yield from numbers
+
+
+class _Values:
+    """Rules whose first comparisons look at the same place of a row, by the values that these wait for."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self._comparison = comparison
+        self._all: list[int] = []
+        self._by_value: dict[tuple[bool, Any], list[int]] = {}
+
+    def add(self, number: int, values: list[Any]) -> None:
+        self._all.append(number)
+        for value in values:
+            self._by_value.setdefault(_scalar(value), []).append(number)
+
+    def awaiting(self, change: ObjectChange) -> list[int]:
+        try:
+            found = self._comparison.look_up(change)
+        except (ConditionFailed, RecursionError, ValueError):
+            # Each says for itself that it cannot be decided.
+            return self._all
+        return [] if isinstance(found, dict | list) else self._by_value.get(_scalar(found), [])
+
+
+def _scalar(value: Any) -> tuple[bool, Any]:
+    # As `same`: true is not 1.
+    return isinstance(value, bool), value
+
+
 class Matcher:
     """The enabled hooks of one configuration, by table and action.
 
@@ -106,7 +200,7 @@ class Matcher:
     """
 
     def __init__(self, configuration: Configuration, former: Matcher | None = None) -> None:
-        self._rules: dict[tuple[int, str], list[Rule]] = {}
+        self._shelves: dict[tuple[int, str], _Shelf] = {}
         # Hook, its conditions, and the problem: bounded by the comparisons there are.
         self.said: set[tuple[int, str | None, str]] = set()
         if former is not None:
@@ -124,14 +218,14 @@ class Matcher:
             return
         for table in hook.tables:
             for action in hook.actions:
-                self._rules.setdefault((table, action), []).append(rule)
+                self._shelves.setdefault((table, action), _Shelf(action)).add(rule)
 
     def match(self, change: ObjectChange) -> list[Hook]:
         """Return the hooks that the change starts."""
-        candidates = self._rules.get((change.table_id, change.action))
-        if not candidates:
+        shelf = self._shelves.get((change.table_id, change.action))
+        if shelf is None:
             return []
-        return [rule.hook for rule in candidates if self._starts(rule, change)]
+        return [rule.hook for rule in shelf.candidates(change) if self._starts(rule, change)]
 
     def _starts(self, rule: Rule, change: ObjectChange) -> bool:
         try:

@@ -15,6 +15,7 @@ from rowhooks.pipeline.reader import Part, Reader
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduler import Scheduler
 from rowhooks.postgres import leadership
+from rowhooks.postgres.feed import FEW
 from rowhooks.postgres.leadership import Leadership
 from rowhooks.postgres.unfinished import Unfinished
 from rowhooks.tasks import first_of
@@ -94,9 +95,12 @@ class Intake:
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
         looked = 0.0
+        is_woken = False
         while True:
             self._bell.answer()
-            part = await self._next_part()
+            # Who has been woken up mostly finds one change, for which somebody waits.
+            part = await self._next_part(FEW if is_woken else None)
+            is_woken = False
             # A part without changes only says that other transactions have ended.
             is_empty = part is None or (not part.changes and part.end.target is None)
             if part is not None:
@@ -105,7 +109,7 @@ class Intake:
                 taken = await self._asked_for()
                 looked = loop.time()
                 if is_empty and not taken:
-                    await self._rest()
+                    is_woken = await self._rest()
                     continue
             self._sleep.found()
             if part is not None and part.end.target is None:
@@ -115,24 +119,25 @@ class Intake:
                 self._recorder.room.clear()
                 await self._recorder.room.wait()
 
-    async def _next_part(self) -> Part | None:
+    async def _next_part(self, limit: int | None) -> Part | None:
         """Return the next part; of a batch that goes on, what follows it is read meanwhile."""
-        part = await (self._ahead or self._read_part())
+        part = await (self._ahead or self._read_part(limit))
         is_end = part is None or part.end.target is None
         self._ahead = None if is_end else asyncio.ensure_future(self._read_part())
         return part
 
-    async def _read_part(self) -> Part | None:
+    async def _read_part(self, limit: int | None = None) -> Part | None:
         async with self._turn:
-            return await self._reader.next_part()
+            return await self._reader.next_part(limit)
 
-    async def _rest(self) -> None:
-        if self._has_enough():
-            # More may have been asked for than was taken up.
-            self._recorder.room.clear()
-            await first_of(self._sleep.wait(), self._recorder.room.wait())
-        else:
-            await self._sleep.wait()
+    async def _rest(self) -> bool:
+        """Wait for the next look; say whether one was woken up."""
+        if not self._has_enough():
+            return await self._sleep.wait()
+        # More may have been asked for than was taken up.
+        self._recorder.room.clear()
+        await first_of(self._sleep.wait(), self._recorder.room.wait())
+        return False
 
     def _has_enough(self) -> bool:
         return self._scheduler.waiting >= 2 * self._batch_size

@@ -104,8 +104,6 @@ class Lead:
                     "%s is reached through a transaction pooler, where no bell is heard: the log is looked at every"
                     " %s s (set listen_dsn to a direct connection)", self._listen_target.label, POLL_WITHOUT_BELL,
                 )  # fmt: skip
-            else:
-                await leadership.listen(control, self._bell.ring)
             if not await self._wait_for_lead(control):
                 return 0
             await leadership.call_oneself(control, f"rowhooks leader {self._name}")
@@ -113,7 +111,7 @@ class Lead:
             record_connection = await stack.enter_async_context(connected(self._target, patience=RECORD_PATIENCE))
             if not self._target.pooled:
                 await leadership.end_when_idle(record_connection, IDLE_RECORD)
-            await self._make_the_bell(stack)
+            await self._make_the_bell(stack, control, feed_connection)
             await self._set_up(stack, feed_connection, record_connection)
             return await self._work(control)
 
@@ -140,9 +138,11 @@ class Lead:
                 return False
         return True
 
-    async def _make_the_bell(self, stack: contextlib.AsyncExitStack) -> None:
+    async def _make_the_bell(self, stack: contextlib.AsyncExitStack, control: Any, feed_connection: Any) -> None:
         self._bell_lock = None
         if not self._listen_target.pooled:
+            # Where it can be: the server's process that is woken up is then the one that reads.
+            await leadership.listen(control if self._target.pooled else feed_connection, self._bell.ring)
             connection = await stack.enter_async_context(connected(self._listen_target))
             connection.add_termination_listener(lambda _: self._lost.set())
             self._bell_lock = PostgresBellLock(connection, self._settings.bell_lock_timeout)

@@ -87,16 +87,18 @@ class Sleep:
         self._lock = lock
 
     def found(self) -> None:
-        """Note that there was something; the next look should find more."""
-        self._found_at = time.monotonic()
-        self._disarm()
+        """Note that there was something; if that happens often, the next look finds more and nobody need ring."""
+        moment = time.monotonic()
+        if moment - self._found_at < self._linger:
+            self._disarm()
+        self._found_at = moment
 
     async def moment(self) -> None:
         """Wait a moment before the next look while there is much to do; a ring does not shorten it."""
         await asyncio.sleep(self._next_pause())
 
-    async def wait(self) -> None:
-        """Wait until it is time for another look."""
+    async def wait(self) -> bool:
+        """Wait until it is time for another look; say whether one slept, and was woken up by the bell."""
         bell = self._bell
         if self._change is not None:
             await self._changed()
@@ -104,13 +106,14 @@ class Sleep:
             await bell.wait()
         elif self._is_armed:
             # The look since then has found nothing.
-            if await bell.wait():
-                self._disarm()
+            self._pause = SHORTEST_PAUSE
+            return await bell.wait()
         elif time.monotonic() - self._found_at < self._linger:
             await bell.wait_for(self._next_pause())
         else:
             self._change = asyncio.ensure_future(self._lock.arm())
             await self._changed()
+        return False
 
     def _next_pause(self) -> float:
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)

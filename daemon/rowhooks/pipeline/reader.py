@@ -55,13 +55,17 @@ class Reader:
         self._since_anchor = 0
         self._configured = False
 
-    async def next_part(self) -> Part | None:
-        """Return the next part, None when everything visible has been read."""
+    async def next_part(self, limit: int | None = None) -> Part | None:
+        """Return the next part, None when everything visible has been read.
+
+        Args:
+            limit: changes at the most, where a new batch begins; None for as many as ever.
+        """
         if self._position.target is None:
             if self._since_anchor >= self._limit:
                 await self._source.anchor()
                 self._floor_id, self._since_anchor = self._position.newest_id, 0
-            snapshot, changes, is_end = await self._source.next_batch(self._position, self._limit, self._know)
+            snapshot, changes, is_end = await self._source.next_batch(self._position, limit or self._limit, self._know)
             if snapshot == self._position.snapshot:
                 return None
             self._position = self._position.aim(snapshot)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from benchmarks.daemon_process import DaemonProcess, add_hooks, daemon_process, enable_only
 from benchmarks.database import Database, Server
 from benchmarks.plan import Plan
-from benchmarks.receivers import DRAINED, Saving
+from benchmarks.receivers import DRAINED, Saving, Writing
 from benchmarks.results import Drain, Series
 
 TABLE = "drained"
@@ -38,10 +38,12 @@ def drain(server: Server, plan: Plan) -> tuple[Drain, ...]:
     The daemon runs in a process of its own with the default settings. The time is from its being ready to the moment
     when the position is behind the last change and the results of all runs are committed.
     """
-    cells = tuple((receiver, plan.saving_backlog if receiver is Saving else plan.backlog) for receiver in DRAINED)
+    cells = tuple(
+        (receiver, plan.writing_backlog if receiver in (Saving, Writing) else plan.backlog) for receiver in DRAINED
+    )
     rates: dict[str, list[float]] = {receiver.__name__: [] for receiver in DRAINED}
     with server.database() as database:
-        database.create_table(TABLE, max(plan.backlog, plan.saving_backlog), tracked=True)
+        database.create_table(TABLE, max(plan.backlog, plan.writing_backlog), tracked=True)
         add_hooks(database, TABLE)
         with daemon_process(database) as process:
             for _ in range(plan.rounds):

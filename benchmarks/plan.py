@@ -16,7 +16,7 @@ class Plan:
         seconds: length of one pgbench cell.
         bulk_rows: rows written by one bulk statement.
         backlog: changes that wait for the daemon.
-        saving_backlog: changes that wait for the daemon, for the receiver that saves.
+        writing_backlog: changes that wait for the daemon, for the receivers that write.
         longest: seconds after which a drain is cut off; its rate is then that of what was handled.
         latency_changes: changes of each latency measurement in one round.
         busy_tps: transactions a second that the clients write beside the busy latency measurement.
@@ -33,7 +33,7 @@ class Plan:
     seconds: int
     bulk_rows: int
     backlog: int
-    saving_backlog: int
+    writing_backlog: int
     longest: float
     latency_changes: int
     busy_tps: int
@@ -51,7 +51,7 @@ FULL = Plan(
     seconds=5,
     bulk_rows=100_000,
     backlog=100_000,
-    saving_backlog=20_000,
+    writing_backlog=20_000,
     longest=15,
     latency_changes=100,
     busy_tps=500,
@@ -68,7 +68,7 @@ QUICK = Plan(
     seconds=1,
     bulk_rows=20_000,
     backlog=10_000,
-    saving_backlog=500,
+    writing_backlog=500,
     longest=3,
     latency_changes=20,
     busy_tps=500,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import sqlalchemy
+
 from rowhooks import JobHookReceiver, ObjectChange
 
 starts: dict[int, int] = {}
 """Row id -> CLOCK_MONOTONIC in nanoseconds when `Stopwatch` began; the clock is the same in every process."""
 batches: list[int] = []
 """The size of each batch that `Batch` was given."""
+WRITE = sqlalchemy.text("insert into bench.written (change_id) values (:change_id)")
 
 
 class AsyncNoOp(JobHookReceiver):
@@ -37,12 +40,20 @@ class AsyncReading(JobHookReceiver):
 
 
 class Saving(JobHookReceiver):
-    """A plain receiver that writes its row in its transaction."""
+    """A plain receiver that loads its row, and saves it in its transaction."""
 
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         """Write one column."""
         changed_object.comments = f"seen in change {change.id}"
         changed_object.save()
+
+
+class Writing(JobHookReceiver):
+    """A plain receiver that writes one row of another table in its transaction."""
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        """Write one row."""
+        self.session.execute(WRITE, {"change_id": change.id})
 
 
 class Stopwatch(JobHookReceiver):
@@ -66,6 +77,7 @@ DRAINED: tuple[type[JobHookReceiver], ...] = (
     AsyncNoOp,
     PlainNoOp,
     AsyncReading,
+    Writing,
     Saving,
     Batch,
 )

@@ -135,9 +135,13 @@ class Intake:
         if not self._has_enough():
             return await self._sleep.wait()
         # More may have been asked for than was taken up.
-        self._recorder.room.clear()
-        await first_of(self._sleep.wait(), self._recorder.room.wait())
+        await first_of(self._sleep.wait(), self._has_room())
         return False
+
+    async def _has_room(self) -> None:
+        while self._has_enough():
+            self._recorder.room.clear()
+            await self._recorder.room.wait()
 
     def _has_enough(self) -> bool:
         return self._scheduler.waiting >= 2 * self._batch_size

@@ -229,6 +229,7 @@ def test_more_changes_than_a_batch_holds_are_replayed_in_order_and_ring_the_bell
     db.execute("insert into dcim.device select n, 'sw' || n from generate_series(11, 2510) as n")
     with psycopg.connect(dsn, autocommit=True) as leader:
         leader.execute("listen rowhooks")
+        leader.execute("select rowhooks.arm_bell('1 second')")
         assert replay(run).startswith("2,504 runs of hook Serials asked for.")
         assert rings(db, leader) == 1
     assert replayed(db) == list(range(1, 2505))

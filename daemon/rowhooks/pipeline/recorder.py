@@ -85,8 +85,12 @@ class Recorder:
 
     async def begin(self, runs: Sequence[Run]) -> set[int]:
         """Mark runs that are on record as STARTED; return the ids of those that were not revoked meanwhile."""
-        # That they wait may itself be on its way.
-        return await self.undisturbed(lambda: self._sink.begin(runs))
+        async with self._writing:
+            ids = {run.id for run in runs}
+            if any(entry.outcome.run.id in ids for entry in self._waiting):
+                # That they wait is itself on its way.
+                await self._flush()
+            return await self._sink.begin(runs)
 
     async def revoked(self, run_ids: Collection[int]) -> set[int]:
         """Return which of these runs have been revoked."""

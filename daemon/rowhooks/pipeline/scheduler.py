@@ -12,12 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from rowhooks.domain.errors import (
-    ConnectionFailed,
-    LeadershipLost,
-    RunRevoked,
-    TimeLimitExceeded,
-)
+from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, RunRevoked, TimeLimitExceeded
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import PENDING, RETRY, STARTED, Batch, Outcome, Run

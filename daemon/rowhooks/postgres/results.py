@@ -109,6 +109,12 @@ RECORD_ONE = {
     for asked_for, target in _TARGETS.items()
 }
 """For psycopg, in a run's own transaction, by `Run.asked_for`; returns no row where the run is on record already."""
+ON_RECORD = "rowhooks: the run is on record"
+_OR_FAIL = f"select case when count(*) = 0 then ('{ON_RECORD} ' || count(*))::boolean end from recorded"  # noqa: S608
+RECORD_ONE_OR_FAIL = {
+    asked_for: f"with recorded as ({statement}) {_OR_FAIL}" for asked_for, statement in RECORD_ONE.items()
+}
+"""The same with an error (whose message has ON_RECORD) for no row, so that COMMIT can be sent along with it."""
 _RECORD_BATCH = {
     asked_for: _insert_many("job_result", _RESULT, "%s") + _UPSERT.format(target=target)
     for asked_for, target in _TARGETS.items()

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
-import socket
-import threading
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -19,18 +15,21 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
-from rowhooks.domain.errors import LeadershipLost, TimeLimitExceeded
+from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.hook import Hook
 from rowhooks.domain.run import Batch, Outcome, Run
 from rowhooks.pipeline.ports import AlreadyRecorded
 from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, is_unreachable, sync_engine
+from rowhooks.postgres.grip import Grip
 from rowhooks.postgres.objects import RowObject
 from rowhooks.postgres.results import (
     ANOTHER_LEADS,
     FENCE_ONE,
     LEADS,
+    ON_RECORD,
     RECORD_ENTRY,
     RECORD_ONE,
+    RECORD_ONE_OR_FAIL,
     batch_statements,
     entry_row,
     result_row,
@@ -38,9 +37,6 @@ from rowhooks.postgres.results import (
 )
 
 logger = logging.getLogger(__name__)
-
-CANCEL_TIMEOUT = 5.0
-"""Seconds to wait for the server to take a request to cancel."""
 
 MOST_ABANDONED = 1000
 """Plain receivers that may hang at once, beyond their time limit."""
@@ -74,11 +70,11 @@ class ReceiverSession(Session):
         # Until the pool has it back, see Workspaces.
         self._grip.hold(driver)
         connection.info[_GRIP] = self._grip
-        if isinstance(driver, psycopg.Connection) and psycopg.Pipeline.is_supported():
-            # BEGIN goes with them, in one round trip.
-            with driver.pipeline():
-                for statement in self._variables:
-                    driver.execute(statement, prepare=False)
+        if isinstance(driver, psycopg.Connection) and driver.isolation_level is None:
+            # As psycopg begins a transaction itself, but in one round trip.
+            answer = driver.pgconn.exec_("; ".join(["begin", *self._variables]).encode(driver.info.encoding))
+            if answer.status != psycopg.pq.ExecStatus.COMMAND_OK:
+                raise psycopg.errors.error_from_result(answer, driver.info.encoding)
         else:
             connection.exec_driver_sql("; ".join(self._variables))
 
@@ -113,26 +109,56 @@ class ReceiverSession(Session):
         connection = self.connection()
         # A new leader has looked for unfinished runs already: one recorded after that would be nobody's. Of a batch it
         # may have some runs and not the others.
-        is_fenced = outcome.finished_at is None or isinstance(outcome.run, Batch)
+        is_batch = isinstance(outcome.run, Batch)
+        is_fenced = outcome.finished_at is None or is_batch
         if is_fenced and connection.exec_driver_sql(FENCE_ONE, (lease,)).first() is None:
             self.end()
             raise LeadershipLost(ANOTHER_LEADS)
-        statements = (
-            batch_statements(outcome, lease)
-            if isinstance(outcome.run, Batch)
-            else [(RECORD_ONE[outcome.run.asked_for], result_row(outcome, lease))]
-        )
-        recorded = [row for one, values in statements for row in connection.exec_driver_sql(one, values)]
-        if not recorded:
+        driver: Any = connection.connection.driver_connection
+        if isinstance(driver, psycopg.Connection) and psycopg.Pipeline.is_supported() and not is_batch:
+            is_recorded = _record_and_commit(driver, outcome, lease)
+        else:
+            is_recorded = _record(connection, outcome, lease)
+        if not is_recorded:
+            self.rollback()
             # Where another leader has the run, the later ones of its lane are that leader's too.
-            is_ours = connection.exec_driver_sql(LEADS, (lease,)).first() is not None
+            is_ours = self.connection().exec_driver_sql(LEADS, (lease,)).first() is not None
             self.end()
             raise AlreadyRecorded if is_ours else LeadershipLost(ANOTHER_LEADS)
-        if outcome.entries:
-            rows = [entry_row(outcome.run.id, entry) for entry in outcome.entries]
-            connection.exec_driver_sql(RECORD_ENTRY, rows)
         super().commit()
         self.end()
+
+
+def _record(connection: sqlalchemy.Connection, outcome: Outcome, lease: uuid.UUID) -> bool:
+    """Write a result and its lines; False where the run is on record already."""
+    statements = (
+        batch_statements(outcome, lease)
+        if isinstance(outcome.run, Batch)
+        else [(RECORD_ONE[outcome.run.asked_for], result_row(outcome, lease))]
+    )
+    recorded = [row for one, values in statements for row in connection.exec_driver_sql(one, values)]
+    if recorded and outcome.entries:
+        connection.exec_driver_sql(RECORD_ENTRY, _entry_rows(outcome))
+    return bool(recorded)
+
+
+def _record_and_commit(connection: psycopg.Connection[Any], outcome: Outcome, lease: uuid.UUID) -> bool:
+    """Do the same in one round trip with COMMIT, which fails where the run is on record already."""
+    try:
+        with connection.pipeline():
+            connection.execute(RECORD_ONE_OR_FAIL[outcome.run.asked_for], result_row(outcome, lease))
+            if outcome.entries:
+                connection.cursor().executemany(RECORD_ENTRY, _entry_rows(outcome))
+            connection.commit()
+    except psycopg.errors.InvalidTextRepresentation as error:
+        if ON_RECORD in str(error):
+            return False
+        raise
+    return True
+
+
+def _entry_rows(outcome: Outcome) -> list[tuple[Any, ...]]:
+    return [entry_row(outcome.run.id, entry) for entry in outcome.entries]
 
 
 @sqlalchemy.event.listens_for(ReceiverSession, "after_begin")
@@ -143,75 +169,6 @@ def _begun(session: ReceiverSession, transaction: Any, connection: sqlalchemy.Co
 def _quoted(variable: str) -> str:
     # `user` is a word of SQL's own.
     return psycopg.sql.Identifier(*variable.split(".")).as_string()
-
-
-class Grip:
-    """The hold that others have on a run's connection, while the run has it; for any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._connection: Any = None
-        self._request: threading.Thread | None = None
-        self.touched = False
-        self.aborted = False
-
-    def hold(self, connection: Any) -> None:
-        """Note the driver's connection that the run now uses.
-
-        Raises:
-            TimeLimitExceeded: the run has been ended from outside.
-        """
-        with self._lock:
-            if self.aborted:
-                raise TimeLimitExceeded("the run was ended; its session cannot be used any more")
-            self._connection = connection
-
-    def release(self) -> bool:
-        """Note that the run gives its connection back; False where it has been touched from outside."""
-        with self._lock:
-            self._connection = None
-            return not self.touched
-
-    def cancel(self) -> None:
-        """Ask the server to give up the statement that runs on the connection."""
-        with self._lock:
-            if (
-                self._connection is None
-                or self._connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.ACTIVE
-            ):
-                return
-            self.touched = True
-            request = self._connection.pgconn.get_cancel()
-            # A connection of its own, which may take its time.
-            self._request = threading.Thread(target=_send, args=(request,), daemon=True)
-            self._request.start()
-
-    def settle(self) -> None:
-        """Wait until a request to cancel has reached the server."""
-        if self._request is not None:
-            self._request.join()
-
-    def abort(self) -> None:
-        """End the transaction: the statement is cancelled and the connection cut."""
-        self.cancel()
-        with self._lock:
-            self.aborted = True
-            if self._connection is None:
-                return
-            self.touched = True
-            # Not close(): the thread that uses the connection may be waiting on it, and hears of this at once.
-            with (
-                contextlib.suppress(OSError, psycopg.Error),
-                socket.socket(fileno=os.dup(self._connection.fileno())) as end,
-            ):
-                end.shutdown(socket.SHUT_RDWR)
-
-
-def _send(request: Any) -> None:
-    try:
-        request.cancel()
-    except psycopg.Error as error:
-        logger.warning("the server did not take a request to cancel: %s", error)
 
 
 class SyncWorkspace:

@@ -1,0 +1,85 @@
+"""Grip: the hold on a run's connection by which the run can be ended from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from typing import Any
+
+import psycopg
+
+from rowhooks.domain.errors import TimeLimitExceeded
+
+logger = logging.getLogger(__name__)
+
+
+class Grip:
+    """The hold that others have on a run's connection, while the run has it; for any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: Any = None
+        self._request: threading.Thread | None = None
+        self.touched = False
+        self.aborted = False
+
+    def hold(self, connection: Any) -> None:
+        """Note the driver's connection that the run now uses.
+
+        Raises:
+            TimeLimitExceeded: the run has been ended from outside.
+        """
+        with self._lock:
+            if self.aborted:
+                raise TimeLimitExceeded("the run was ended; its session cannot be used any more")
+            self._connection = connection
+
+    def release(self) -> bool:
+        """Note that the run gives its connection back; False where it has been touched from outside."""
+        with self._lock:
+            self._connection = None
+            return not self.touched
+
+    def cancel(self) -> None:
+        """Ask the server to give up the statement that runs on the connection."""
+        with self._lock:
+            if (
+                self._connection is None
+                or self._connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.ACTIVE
+            ):
+                return
+            self.touched = True
+            request = self._connection.pgconn.get_cancel()
+            # A connection of its own, which may take its time.
+            self._request = threading.Thread(target=_send, args=(request,), daemon=True)
+            self._request.start()
+
+    def settle(self) -> None:
+        """Wait until a request to cancel has reached the server."""
+        if self._request is not None:
+            self._request.join()
+
+    def abort(self) -> None:
+        """End the transaction: the statement is cancelled and the connection cut."""
+        self.cancel()
+        with self._lock:
+            self.aborted = True
+            if self._connection is None:
+                return
+            self.touched = True
+            # Not close(): the thread that uses the connection may be waiting on it, and hears of this at once.
+            with (
+                contextlib.suppress(OSError, psycopg.Error),
+                socket.socket(fileno=os.dup(self._connection.fileno())) as end,
+            ):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def _send(request: Any) -> None:
+    try:
+        request.cancel()
+    except psycopg.Error as error:
+        logger.warning("the server did not take a request to cancel: %s", error)

@@ -142,7 +142,9 @@ class Lead:
         self._bell_lock = None
         if not self._listen_target.pooled:
             # Where it can be: the server's process that is woken up is then the one that reads.
-            await leadership.listen(control if self._target.pooled else feed_connection, self._bell.ring)
+            listening = control if self._target.pooled else feed_connection
+            listening.add_termination_listener(lambda _: self._lost.set())
+            await leadership.listen(listening, self._bell.ring)
             connection = await stack.enter_async_context(connected(self._listen_target))
             connection.add_termination_listener(lambda _: self._lost.set())
             self._bell_lock = PostgresBellLock(connection, self._settings.bell_lock_timeout)

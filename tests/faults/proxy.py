@@ -15,6 +15,8 @@ _CHUNK = 1 << 16
 
 MOMENTS = ("before the result", "before the commit", "before the commit's answer")
 """Where a transaction that records a result can be cut."""
+BEGINNING = "before a run's transaction begins"
+"""Where a receiver's transaction can be cut too."""
 PARTIES = ("receiver", "recorder")
 """Whose transactions: a receiver's own, or the recorder's groups."""
 
@@ -25,7 +27,7 @@ class Trap:
 
     Args:
         party: one of PARTIES.
-        moment: one of MOMENTS.
+        moment: one of MOMENTS, or BEGINNING.
     """
 
     party: str
@@ -120,6 +122,8 @@ class Link:
         statement = self._executed(message)
         if statement is None:
             return None
+        if statement.startswith(b"begin; set local "):
+            return self._proxy.springs(PARTIES[0], BEGINNING)
         if b"into effect" in statement:
             self._has_effect = True
         party = PARTIES[0] if self._has_effect else PARTIES[1]
@@ -180,10 +184,6 @@ class Proxy:
         kind = message[:1]
         self.statements += kind in (b"Q", b"E")
         self.round_trips += kind in (b"Q", b"S")
-
-    def reset(self) -> None:
-        """Count from now on."""
-        self.statements = self.round_trips = self.connections = 0
 
     def cut(self, choose: Callable[[list[Link]], list[Link]] = lambda links: links) -> None:
         """Cut connections: all, or those that `choose` picks."""

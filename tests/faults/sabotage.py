@@ -71,7 +71,8 @@ SABOTAGES = [
     ),
     Sabotage(
         1, "a reader goes to sleep only when it has looked after the last ring", f"{D}/intake.py",
-        "            self._bell.answer()\n            part = await self._next_part()", "            part = await self._next_part()\n            await asyncio.sleep(0.01)\n            self._bell.answer()",
+        "            self._bell.answer()\n            # Who has been woken up mostly finds one change, for which somebody waits.\n            part = await self._next_part(FEW if is_woken else None)",
+        "            part = await self._next_part(FEW if is_woken else None)\n            await asyncio.sleep(0.01)\n            self._bell.answer()",
         "faults/test_leadership.py a_bell_that_rings_while_one_reads_is_not_forgotten",
     ),
     Sabotage(
@@ -101,7 +102,7 @@ SABOTAGES = [
     ),
     Sabotage(
         3, "the result is inserted in the receiver's transaction", f"{D}/postgres/sessions.py",
-        "        statements = (\n", "        super().commit()\n        connection = self.connection()\n        statements = (\n",
+        "        driver: Any = connection.connection.driver_connection\n        if isinstance", "        super().commit()\n        connection = self.connection()\n        driver: Any = connection.connection.driver_connection\n        if isinstance",
         "integration/test_daemon.py a_run_that_another_leader_has_recorded_is_rolled_back",
     ),
     Sabotage(

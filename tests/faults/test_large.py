@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import psycopg
 import pytest
 
-from rowhooks import JobHookReceiver, ObjectChange, lead
+from rowhooks import JobHookReceiver, ObjectChange, intake
 from rowhooks.pipeline.lanes import LONGEST_LANE
 from tests.conftest import add_hook, eventually, is_read, running_daemon, settled
 from tests.faults.processes import Process, wait
@@ -63,7 +63,7 @@ async def test_a_hot_row_whose_runs_stand_still_keeps_no_other_from_being_dealt_
 ) -> None:
     hot, others = size(50_000, 3_000), size(10_000, 500)
     # What may wait in memory before nothing more is read.
-    monkeypatch.setattr(lead, "MOST_WAITING", size(12_000, 600))
+    monkeypatch.setattr(intake, "MOST_WAITING", size(12_000, 600))
     add_hook(db, Witness, device)
     Witness.hot = 0
     db.execute("insert into dcim.device values (0, 'hot', null)")

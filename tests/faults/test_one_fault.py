@@ -14,7 +14,7 @@ from rowhooks.postgres.administration.status import status
 from tests.conftest import is_settled
 from tests.faults.chaos import LEADER_TIMEOUT, Stage, staged, taken_connections
 from tests.faults.processes import Process, wait
-from tests.faults.proxy import MOMENTS, PARTIES
+from tests.faults.proxy import BEGINNING, MOMENTS, PARTIES
 
 
 @pytest.fixture
@@ -62,6 +62,16 @@ def test_a_connection_cut_at_any_moment_of_recording_loses_nothing_and_repeats_n
             wait(trap.sprung.is_set)
             wait(lambda: is_done(stage))
     assert stage.settle().changes == 20 * len(PARTIES) * len(MOMENTS)
+
+
+def test_a_connection_cut_where_a_run_begins_its_transaction_costs_the_run_nothing(stage: Stage) -> None:
+    started(stage)
+    for _ in range(3):
+        trap = stage.proxy.set_trap(PARTIES[0], BEGINNING)
+        write(stage)
+        wait(trap.sprung.is_set)
+        wait(lambda: is_done(stage))
+    assert stage.settle().changes == 60
 
 
 def test_a_leader_that_was_stopped_is_deposed_and_wakes_up_as_a_standby(stage: Stage) -> None:

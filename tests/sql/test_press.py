@@ -45,6 +45,7 @@ def test_what_is_pressed_and_rolled_back_is_not_pressed(db: Connection, button: 
 def test_a_press_rings_the_bell_when_it_is_committed(dsn: str, button: int, clerk: Connection) -> None:
     with psycopg.connect(dsn, autocommit=True) as daemon:
         daemon.execute("listen rowhooks")
+        daemon.execute("select rowhooks.arm_bell('1 second')")
         with clerk.transaction():
             press(clerk, "shop.item", "42")
             assert list(daemon.notifies(timeout=0)) == []

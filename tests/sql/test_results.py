@@ -64,6 +64,7 @@ def ids(db: Connection) -> list[int]:
 def test_a_run_that_is_asked_for_rings_the_bell(db: Connection, hook_id: int, change_id: int, dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as leader:
         leader.execute("listen rowhooks")
+        leader.execute("select rowhooks.arm_bell('1 second')")
         add_result(db, hook_id, origin="replay", object_change_id=change_id, status="PENDING", lease=None)
         assert rings(db, leader) == 1
 
@@ -73,6 +74,7 @@ def test_a_run_that_the_leader_puts_on_record_rings_no_bell(
 ) -> None:
     with psycopg.connect(dsn, autocommit=True) as leader:
         leader.execute("listen rowhooks")
+        leader.execute("select rowhooks.arm_bell('1 second')")
         add_result(db, hook_id, object_change_id=change_id, status="PENDING")
         assert rings(db, leader) == 0
 
@@ -80,6 +82,7 @@ def test_a_run_that_the_leader_puts_on_record_rings_no_bell(
 def test_many_runs_asked_for_at_once_ring_once(db: Connection, hook_id: int, change_id: int, dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as leader:
         leader.execute("listen rowhooks")
+        leader.execute("select rowhooks.arm_bell('1 second')")
         with db.transaction():
             for _ in range(3):
                 add_result(db, hook_id, origin="replay", object_change_id=change_id, status="PENDING", lease=None)
@@ -113,6 +116,7 @@ def test_a_retry_rings_the_bell(db: Connection, hook_id: int, change_id: int, ds
     original = add_result(db, hook_id, object_change_id=change_id)
     with psycopg.connect(dsn, autocommit=True) as leader:
         leader.execute("listen rowhooks")
+        leader.execute("select rowhooks.arm_bell('1 second')")
         retry(db, original)
         assert rings(db, leader) == 1
 
@@ -228,6 +232,7 @@ def test_a_run_that_has_not_finished_is_revoked_and_the_bell_rings(
     run = add_result(db, hook_id, object_change_id=change_id, status=status)
     with psycopg.connect(dsn, autocommit=True) as leader:
         leader.execute("listen rowhooks")
+        leader.execute("select rowhooks.arm_bell('1 second')")
         assert value(daemon, "select rowhooks.revoke(%s)", run) == status
         assert rings(db, leader) == 1
     assert value(db, "select (status, finished_at > now() - interval '1 hour')::text from rowhooks.job_result") == (

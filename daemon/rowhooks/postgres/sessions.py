@@ -73,6 +73,8 @@ class ReceiverSession(Session):
         if isinstance(driver, psycopg.Connection) and driver.isolation_level is None:
             # As psycopg begins a transaction itself, but in one round trip.
             answer = driver.pgconn.exec_("; ".join(["begin", *self._variables]).encode(driver.info.encoding))
+            if driver.pgconn.status != psycopg.pq.ConnStatus.OK:
+                raise psycopg.OperationalError(driver.pgconn.get_error_message())
             if answer.status != psycopg.pq.ExecStatus.COMMAND_OK:
                 raise psycopg.errors.error_from_result(answer, driver.info.encoding)
         else:

@@ -45,6 +45,8 @@ def drain(server: Server, plan: Plan) -> tuple[Drain, ...]:
     with server.database() as database:
         database.create_table(TABLE, max(plan.backlog, plan.writing_backlog), tracked=True)
         add_hooks(database, TABLE)
+        database.conn.execute("create table bench.written (change_id bigint)")
+        database.conn.execute("grant insert on bench.written to rowhooks_daemon")
         with daemon_process(database) as process:
             for _ in range(plan.rounds):
                 for receiver, changes in cells:

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from rowhooks.domain.errors import ConnectionFailed, LeadershipLost
-from rowhooks.lead import Lead
+from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, RowhooksError
+from rowhooks.health import Health
+from rowhooks.lead import FLUSH_TIMEOUT, Lead
 from rowhooks.postgres.connect import Target
 from rowhooks.postgres.permissions import PostgresPermissions
 from rowhooks.pulse import Pulse
 from rowhooks.receivers.loading import load_permission_backend
 from rowhooks.receivers.logger import collect_entries
 from rowhooks.receivers.registry import Catalog, ReceiverClass
+from rowhooks.service import Notifier, Service
 from rowhooks.settings import Settings
-from rowhooks.tasks import first_of
+from rowhooks.tasks import first_of, running
+from rowhooks.vitals import RELOADING, STOPPING, WAITING, Vitals
 
 logger = logging.getLogger(__name__)
 
 LONGEST_BACKOFF = 30.0
+LAST_MOMENTS = 15.0
+"""Seconds that ending takes at the most beside the grace period and the last results."""
 
 
 class Daemon:
@@ -60,9 +66,39 @@ class Daemon:
         )
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
+        self.vitals = Vitals()
+        notifier = Notifier(os.environ)
+        self.vitals.is_watched = bool(settings.http_listen) or notifier.is_wanted
+        self._service = Service(self.vitals, notifier)
+        self.reloads = False
 
     def stop(self) -> None:
         """Take no new runs, let the running ones finish within the grace period, and return from `run`."""
+        self._end(STOPPING)
+
+    def reload(self, check: Callable[[], object]) -> None:
+        """End as `stop` does, for a successor in the same process; `reloads` says so.
+
+        Args:
+            check: raises RowhooksError where the successor could not begin: then nothing happens.
+        """
+        if self._stopping.is_set():
+            return
+        self._service.reloading()
+        try:
+            check()
+        except RowhooksError as error:
+            logger.error("nothing is reloaded, the daemon goes on as it was: %s", error)
+            self._service.reloaded()
+            return
+        self.reloads = True
+        self._end(RELOADING)
+
+    def _end(self, state: str) -> None:
+        self.vitals.become(state)
+        if state == STOPPING:
+            self.reloads = False
+            self._service.stopping(self._settings.grace_period + FLUSH_TIMEOUT + LAST_MOMENTS)
         self._stopping.set()
 
     async def run(self) -> int:
@@ -76,8 +112,18 @@ class Daemon:
             PermissionDenied: the login may not use schema rowhooks.
         """
         collect_entries()
-        with Pulse():
-            return await self._keep_leading()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(Pulse())
+            if self._settings.http_listen:
+                stack.enter_context(Health(self._settings.http_listen, self.vitals))
+            async with running([self._keep_leading(), self._service.attend()]) as tasks:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                lead, attendance = tasks
+                if not lead.done():
+                    # It ends by an error only, and nothing would look after the daemon any more.
+                    attendance.result()
+                late: int = lead.result()
+                return late
 
     async def _keep_leading(self) -> int:
         failures = late = 0
@@ -91,11 +137,14 @@ class Daemon:
                 self._listen_target,
                 self._stopping,
                 self.ready,
+                self.vitals,
             )
             try:
                 return late + await self._see_to_the_end(lead)
             except (ConnectionFailed, LeadershipLost) as error:
                 self.ready.clear()
+                self.vitals.reconnects += 1
+                self.vitals.become(WAITING, error.message)
                 late += lead.late
                 failures = 1 if lead.was_ready else failures + 1
                 delay = min(LONGEST_BACKOFF, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
@@ -119,8 +168,15 @@ class Daemon:
             task.cancel()
 
 
-def handle_signals(daemon: Daemon) -> None:
-    """Stop on SIGTERM and SIGINT; a second one ends the process at once."""
+def handle_signals(daemon: Daemon, check: Callable[[], object]) -> None:
+    """Stop on SIGTERM and SIGINT, where a second one ends the process at once; reload on SIGHUP.
+
+    A terminal that is closed sends SIGHUP too, and nohup keeps it away: there it stays what it was.
+
+    Args:
+        daemon: what is told.
+        check: raises RowhooksError where a successor could not begin.
+    """
     loop = asyncio.get_running_loop()
 
     def on_signal(number: signal.Signals) -> None:
@@ -130,3 +186,7 @@ def handle_signals(daemon: Daemon) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
+    if not os.isatty(0) and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, daemon.reload, check)
+    # A successor begins with it held back, so that one which comes too early does not end the process.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])

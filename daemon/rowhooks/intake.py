@@ -19,7 +19,9 @@ from rowhooks.postgres.feed import FEW
 from rowhooks.postgres.leadership import Leadership
 from rowhooks.postgres.unfinished import Unfinished
 from rowhooks.tasks import first_of
+from rowhooks.vitals import Vitals
 
+LOOK = "a look at the log"
 PARTS_AHEAD = 3
 """So many parts are read ahead of what is on record, so that reading, running and recording go on side by side."""
 IDS_AHEAD = 10
@@ -28,6 +30,8 @@ MOST_WAITING = 50_000
 """Runs kept in memory while they wait for their turn; beyond it nothing more is read."""
 MOST_HELD = 128 * 2**20
 """Characters of rows kept in memory with the runs that wait and run; likewise."""
+LONGEST_LOOK = 600.0
+"""Seconds for a look at the log with its matching; its statements are given up before."""
 LONGEST_TURN = 0.02
 """Seconds of matching after which others on the event loop have their turn."""
 ASKED_FOR_INTERVAL = 0.5
@@ -49,6 +53,7 @@ class Intake:
         bell: is answered before each look.
         sleep: says when the next look is due.
         batch_size: changes in a part at the most.
+        vitals: is told that the log is looked at.
     """
 
     matcher: Matcher
@@ -66,6 +71,7 @@ class Intake:
         bell: Bell,
         sleep: Sleep,
         batch_size: int,
+        vitals: Vitals,
     ) -> None:
         self._connection = connection
         self._leadership = leadership
@@ -78,6 +84,7 @@ class Intake:
         self._bell = bell
         self._sleep = sleep
         self._batch_size = batch_size
+        self._vitals = vitals
         self._ids: list[int] = []
         # Who uses the connection; and the part that is being read ahead.
         self._turn = asyncio.Lock()
@@ -97,6 +104,7 @@ class Intake:
         looked = 0.0
         is_woken = False
         while True:
+            self._vitals.promise(LOOK, LONGEST_LOOK)
             self._bell.answer()
             # Who has been woken up mostly finds one change, for which somebody waits.
             part = await self._next_part(FEW if is_woken else None)
@@ -105,16 +113,19 @@ class Intake:
             is_empty = part is None or (not part.changes and part.end.target is None)
             if part is not None:
                 await self._submit(part)
+                self._vitals.delivered += len(part.changes)
             if is_empty or loop.time() - looked > ASKED_FOR_INTERVAL:
                 taken = await self._asked_for()
                 looked = loop.time()
                 if is_empty and not taken:
+                    self._vitals.keep(LOOK)
                     is_woken = await self._rest()
                     continue
             self._sleep.found()
             if part is not None and part.end.target is None:
                 # Those who write have the next part together meanwhile.
                 await self._sleep.moment()
+            self._vitals.keep(LOOK)
             while self._is_full():
                 self._recorder.room.clear()
                 await self._recorder.room.wait()

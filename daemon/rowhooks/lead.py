@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost
 from rowhooks.domain.hook import Configuration
-from rowhooks.intake import Intake
+from rowhooks.domain.run import RETRY, Outcome
+from rowhooks.intake import LOOK, Intake
 from rowhooks.onrecord import OnRecord
 from rowhooks.pipeline.listener import Bell, Sleep
 from rowhooks.pipeline.matcher import Matcher
@@ -37,6 +38,7 @@ from rowhooks.receivers.registry import Catalog
 from rowhooks.settings import Settings
 from rowhooks.tasks import first_of, forever, running
 from rowhooks.upkeep import Upkeep
+from rowhooks.vitals import LEADING, STANDBY, Vitals
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +56,12 @@ FLUSH_TIMEOUT = 15.0
 ABANDON_AFTER = 5.0
 """Seconds that running receivers get when the connection was lost; what they do then is fenced off."""
 EXTEND_INTERVAL = 60.0
+CENSUS_INTERVAL = 5.0
+"""Seconds between looks at what waits, where somebody asks how the daemon is."""
+LONGEST_START, LONGEST_STANDBY = 600.0, 120.0
+"""Seconds that connecting and taking over may take, and one look of a standby; each has time-outs of its own."""
+START, STAND_BY, PROBE = "taking the lead", "a look whether the lead is free", "a look whether the leader lock is held"
+"""What the daemon promises to have done by then."""
 PRUNE_INTERVAL = 600.0
 
 
@@ -74,6 +82,7 @@ class Lead:
         listen_target: Target,
         stopping: asyncio.Event,
         ready: asyncio.Event,
+        vitals: Vitals,
     ) -> None:
         self._settings = settings
         self._catalog = catalog
@@ -83,6 +92,7 @@ class Lead:
         self._listen_target = listen_target
         self._stopping = stopping
         self._ready = ready
+        self._vitals = vitals
         self._lease = uuid.uuid4()
         self._bell = Bell(settings.poll_interval)
         self._decoder = RowDecoder()
@@ -95,6 +105,9 @@ class Lead:
     async def run(self) -> int:
         """Wait for the lead, take it, and work until told to stop; return how many receivers were left behind."""
         async with contextlib.AsyncExitStack() as stack:
+            for what in (STAND_BY, PROBE, LOOK):
+                self._vitals.keep(what)
+            self._vitals.promise(START, LONGEST_START)
             await self._find_the_way()
             control = await stack.enter_async_context(connected(self._listen_target))
             control.add_termination_listener(lambda _: self._lost.set())
@@ -106,6 +119,7 @@ class Lead:
                 )  # fmt: skip
             if not await self._wait_for_lead(control):
                 return 0
+            self._vitals.promise(START, LONGEST_START)
             await leadership.call_oneself(control, f"rowhooks leader {self._name}")
             feed_connection = await stack.enter_async_context(connected(self._target, patience=FEED_PATIENCE))
             record_connection = await stack.enter_async_context(connected(self._target, patience=RECORD_PATIENCE))
@@ -127,7 +141,10 @@ class Lead:
             if not said:
                 logger.info("standing by: another daemon leads %s", self._target.label)
                 await leadership.call_oneself(control, f"rowhooks standby {self._name}")
+                self._vitals.become(STANDBY)
+                self._vitals.keep(START)
                 said = True
+            self._vitals.promise(STAND_BY, LONGEST_STANDBY)
             if silent := await leadership.depose(control, self._settings.leader_timeout):
                 logger.warning(
                     "the leader %s has been silent for %s s; its connections were ended",
@@ -136,6 +153,7 @@ class Lead:
             await first_of(self._stopping.wait(), asyncio.sleep(STANDBY_INTERVAL))
             if self._stopping.is_set():
                 return False
+        self._vitals.keep(STAND_BY)
         return True
 
     async def _make_the_bell(self, stack: contextlib.AsyncExitStack, control: Any, feed_connection: Any) -> None:
@@ -144,7 +162,7 @@ class Lead:
             # Where it can be: the server's process that is woken up is then the one that reads.
             listening = control if self._target.pooled else feed_connection
             listening.add_termination_listener(lambda _: self._lost.set())
-            await leadership.listen(listening, self._bell.ring)
+            await leadership.listen(listening, self._rung)
             connection = await stack.enter_async_context(connected(self._listen_target))
             connection.add_termination_listener(lambda _: self._lost.set())
             self._bell_lock = PostgresBellLock(connection, self._settings.bell_lock_timeout)
@@ -174,7 +192,7 @@ class Lead:
         self._unfinished = Unfinished(feed_connection, self._feed, self._lease, self._leadership.installation)
         self._results = PostgresResults(record_connection, self._lease)
         self._progress = Progress(self._leadership.position)
-        self._recorder = Recorder(self._results, self._progress)
+        self._recorder = Recorder(self._results, self._progress, self._count if self._vitals.is_watched else None)
         self._on_record = OnRecord(self._unfinished, self._recorder, lambda: self._configuration)
         # A pool of its own: receivers that hold all of theirs must not keep other runs from being started.
         loader = PostgresObjects(self._target, self._catalog.permissions)
@@ -186,10 +204,11 @@ class Lead:
             self._runner, self._recorder, loader, loader, self._catalog, fetch,
             tasks=settings.tasks, threads=settings.threads,
         )  # fmt: skip
+        self._vitals.in_memory = lambda: (self._scheduler.waiting, self._scheduler.running)
         reader = Reader(self._feed, self._leadership.position, settings.batch_size, self._configure)
         self._intake = Intake(
             feed_connection, self._leadership, reader, self._progress, self._scheduler, self._recorder,
-            self._unfinished, self._take_up_asked_for, self._bell, self._sleep, settings.batch_size,
+            self._unfinished, self._take_up_asked_for, self._bell, self._sleep, settings.batch_size, self._vitals,
         )  # fmt: skip
 
         disabled = await self._configurations.sync_jobs(
@@ -207,6 +226,8 @@ class Lead:
     async def _work(self, control: Any) -> int:
         settings = self._settings
         self.was_ready = True
+        self._vitals.keep(START)
+        self._vitals.become(LEADING)
         self._ready.set()
         logger.info(
             "ready: %s; %d tables, %d jobs, %d hooks", self._target.label, len(self._configuration.tables),
@@ -222,9 +243,12 @@ class Lead:
             forever(EXTEND_INTERVAL, self._upkeep.extend_log),
             forever(PRUNE_INTERVAL, self._upkeep.prune),
         ]
+        if self._vitals.is_watched:
+            work.append(self._upkeep.count(self._vitals, CENSUS_INTERVAL))
         async with running(work) as background:
             async with running([self._intake.run(), self._told_to_stop()]) as foreground:
                 done, _ = await asyncio.wait({*background, *foreground}, return_when=asyncio.FIRST_COMPLETED)
+            self._vitals.keep(LOOK)
             # The reader has ended: what comes after this must not be started any more.
             problem = next((task.exception() for task in done if task.exception() is not None), None)
             if problem is not None:
@@ -237,6 +261,20 @@ class Lead:
             await self._record_the_last(FLUSH_TIMEOUT)
         logger.info("stopped")
         return self.late
+
+    def _rung(self) -> None:
+        self._vitals.rings += 1
+        self._bell.ring()
+
+    def _count(self, outcomes: Sequence[Outcome]) -> None:
+        """Count what has come on record."""
+        for outcome in outcomes:
+            job = outcome.run.job.class_path
+            if outcome.finished_at is not None and outcome.started_at is not None:
+                seconds = (outcome.finished_at - outcome.started_at).total_seconds()
+                self._vitals.count(job, outcome.status, seconds)
+            elif outcome.status == RETRY:
+                self._vitals.retries[job] += 1
 
     async def _record_the_last(self, seconds: float) -> None:
         try:
@@ -326,6 +364,7 @@ class Lead:
         # Often enough for the standbys, which hear of the leader by these round trips.
         interval = min(self._settings.poll_interval, self._settings.leader_timeout / 3)
         while True:
+            self._vitals.promise(PROBE, interval + 4 * PROBE_TIMEOUT)
             await first_of(self._lost.wait(), asyncio.sleep(interval))
             if self._lost.is_set():
                 raise ConnectionFailed("the listening connection was lost")

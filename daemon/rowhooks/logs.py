@@ -1,17 +1,24 @@
-"""The daemon's own log: text for people, JSON for machines; a run's lines carry its fields."""
+"""The daemon's own log: text for people, JSON for machines, journald's fields; a run's lines carry its fields."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import logging
+import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 FIELDS = ("run", "hook", "button", "table", "object")
+
+PRIORITIES = {
+    logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6, logging.DEBUG: 7,
+}  # fmt: skip
+"""Python's levels, and syslog's, which journald keeps."""
+IDENTIFIER = "rowhooks"
 
 Clean = Callable[[str], str]
 """Blanks what must not be read, as Redactor.clean does."""
@@ -27,10 +34,11 @@ class TextFormatter(logging.Formatter):
 
     Args:
         clean: blanks secrets in the whole of what is printed, tracebacks included.
+        layout: of a line, before its fields.
     """
 
-    def __init__(self, clean: Clean = as_it_is) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s")
+    def __init__(self, clean: Clean = as_it_is, layout: str = "%(asctime)s %(levelname)-7s %(message)s") -> None:
+        super().__init__(layout)
         self._clean = clean
 
     def format(self, record: logging.LogRecord) -> str:
@@ -71,33 +79,112 @@ class JsonFormatter(logging.Formatter):
         return value if value is None or isinstance(value, bool | int | float) else self._clean(str(value))
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class _Reporting(logging.Handler):
     """Says where a line that cannot be formatted was logged, and why; logging's own report prints its values."""
 
-    def __init__(self, clean: Clean) -> None:
-        super().__init__(sys.stderr)
-        self._clean = clean
+    _clean: Clean
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name is logging's)
         """Report a line that could not be written."""
         problem = traceback.format_exc()
         with contextlib.suppress(OSError, ValueError):
-            self.stream.write(self._clean(f"a log line ({record.pathname}, line {record.lineno}) is lost: {problem}"))
+            sys.stderr.write(self._clean(f"a log line ({record.pathname}, line {record.lineno}) is lost: {problem}"))
+
+
+class JournalHandler(_Reporting):
+    """Sends each line to journald with its fields: ROWHOOKS_RUN, ROWHOOKS_HOOK, ROWHOOKS_TABLE, ROWHOOKS_OBJECT ...
+
+    Args:
+        send: takes one entry's fields; `cysystemd.journal.send`.
+        clean: blanks secrets in the values.
+    """
+
+    def __init__(self, send: Callable[..., object], clean: Clean = as_it_is) -> None:
+        super().__init__()
+        self._send = send
+        self._clean = clean
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one entry."""
+        try:
+            fields = {f"rowhooks_{name}": getattr(record, name) for name in FIELDS if hasattr(record, name)}
+            texts = {name: self._clean(str(value)) for name, value in fields.items() if value is not None}
+            self._send(
+                message=self._clean(self.format(record)),
+                priority=priority(record.levelno),
+                syslog_identifier=IDENTIFIER,
+                code_file=record.pathname,
+                code_line=record.lineno,
+                code_func=record.funcName or "",
+                logger=record.name,
+                **texts,
+            )
+        except Exception:
+            self.handleError(record)
+
+
+class PriorityFormatter(logging.Formatter):
+    """Text with syslog's priority before each line, as journald reads it from standard error (sd-daemon(3))."""
+
+    def __init__(self, clean: Clean = as_it_is) -> None:
+        super().__init__()
+        self._text = TextFormatter(clean, "%(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format one line, or several."""
+        prefix = f"<{priority(record.levelno)}>"
+        return "\n".join(f"{prefix}{line}" for line in self._text.format(record).splitlines())
+
+
+def priority(level: int) -> int:
+    """Return syslog's priority for a level of Python's, or for one between them."""
+    return next((number for limit, number in PRIORITIES.items() if level >= limit), 7)
+
+
+class _Handler(_Reporting, logging.StreamHandler[TextIO]):
+    def __init__(self, clean: Clean) -> None:
+        super().__init__(sys.stderr)
+        self._clean = clean
 
 
 def configure_logging(level: str, log_format: str, clean: Clean = as_it_is) -> None:
-    """Log to standard error.
+    """Log to standard error, or to journald.
 
     Args:
         level: debug, info, warning or error.
-        log_format: text or json.
+        log_format: text, json, journal, or auto: journal in a service of systemd's, text on a terminal, else json.
         clean: blanks secrets in everything that is printed.
     """
-    handler = _Handler(clean)
-    handler.setFormatter(JsonFormatter(clean) if log_format == "json" else TextFormatter(clean))
+    if log_format == "auto":
+        log_format = _fitting(os.environ)
+    handler = _journal(clean) if log_format == "journal" else _Handler(clean)
+    if log_format in ("text", "json"):
+        handler.setFormatter(JsonFormatter(clean) if log_format == "json" else TextFormatter(clean))
     # A level of the handler, not of the loggers: a run's log keeps lines that this one leaves out.
     handler.setLevel(level.upper())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     logging.getLogger("rowhooks").setLevel(level.upper())
+
+
+def _fitting(environment: Mapping[str, str]) -> str:
+    """Return the format for where standard error goes."""
+    try:
+        status = os.fstat(2)
+    except OSError:
+        return "json"
+    if environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}":
+        return "journal"
+    return "text" if os.isatty(2) else "json"
+
+
+def _journal(clean: Clean) -> logging.Handler:
+    try:
+        from cysystemd.journal import send
+    except ImportError:
+        # journald keeps the priority then, and no fields.
+        handler = _Handler(clean)
+        handler.setFormatter(PriorityFormatter(clean))
+        return handler
+    return JournalHandler(send, clean)

@@ -1,4 +1,4 @@
-"""Settings: command line, then environment (ROWHOOKS_...), then rowhooks.toml, then the defaults."""
+"""Settings: command line, then environment (ROWHOOKS_...), then credentials, then rowhooks.toml, then the defaults."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ from rowhooks.domain.redaction import SHORTEST, Redactor, passwords_in
 
 DEFAULT_FILE = Path("rowhooks.toml")
 _PREFIX = "ROWHOOKS_"
+_ADDRESS = re.compile(r"(?:(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):)?\d{1,5}", re.ASCII)
+_CREDENTIALS = ("dsn", "listen_dsn", "password")
+"""The settings that systemd hands over as credentials (LoadCredential=)."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -34,6 +37,7 @@ class Settings(BaseSettings):
 
     dsn: str = Field("", description="the database; empty for libpq's own environment", repr=False)
     listen_dsn: str | None = Field(None, description="a direct connection for LISTEN, past a pooler", repr=False)
+    password: str = Field("", description="the login's password, where the DSN has none", repr=False)
     receivers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="modules with receivers: dotted names or paths to .py files"
     )
@@ -70,7 +74,8 @@ class Settings(BaseSettings):
         (), description="environment variables whose values are blanked in results and logs"
     )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
-    log_format: str = Field("text", pattern="^(text|json)$")
+    log_format: str = Field("auto", pattern="^(auto|text|json|journal)$")
+    http_listen: str = Field("", description="where health and metrics are, as host:port or a port; empty for nowhere")
 
     directory: Path = Field(Path(), exclude=True, description="where relative receiver paths start")
 
@@ -94,6 +99,13 @@ class Settings(BaseSettings):
             raise ValueError("names of environment variables are asked for, not their values")
         return names
 
+    @field_validator("http_listen")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        if value and not (_ADDRESS.fullmatch(value) and int(value.rpartition(":")[2]) < 2**16):
+            raise ValueError("host:port or a port is asked for, such as 127.0.0.1:9187")
+        return value
+
     @field_validator("permission_backend")
     @classmethod
     def _none_if_empty(cls, value: str | None) -> str | None:
@@ -112,7 +124,7 @@ class Settings(BaseSettings):
                 hint="set the variable, or take its name out of the setting",
             )
         values = [os.environ.get(name, "") for name in (*self.secrets, "PGPASSWORD")]
-        return Redactor([*values, *passwords_in(self.dsn), *passwords_in(self.listen_dsn or "")])
+        return Redactor([*values, self.password, *passwords_in(self.dsn), *passwords_in(self.listen_dsn or "")])
 
     def short_secrets(self) -> list[str]:
         """Return the variables among `secrets` whose values are too short to be blanked."""
@@ -127,13 +139,15 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put the file's values, which `load_settings` hands over, behind the environment's."""
+        """Put the credentials' and the file's values, which `load_settings` hands over, behind the environment's."""
         assert isinstance(init_settings, InitSettingsSource)
         given = dict(init_settings.init_kwargs)
         in_file = given.pop("in_file", {})
+        credentials = given.pop("credentials", {})
         return (
             InitSettingsSource(settings_cls, given),
             EnvSettingsSource(settings_cls),
+            InitSettingsSource(settings_cls, credentials),
             InitSettingsSource(settings_cls, in_file),
         )
 
@@ -169,7 +183,7 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
     misplaced = ["directory: unknown setting"] if "directory" in in_file else []
     problems: dict[str, list[str]] = {str(file): misplaced} if misplaced else {}
     try:
-        settings = Settings(in_file=in_file, **wanted)  # type: ignore[call-arg]
+        settings = Settings(in_file=in_file, credentials=_credentials(), **wanted)  # type: ignore[call-arg]
     except ValidationError as error:
         for name, what in _explain(error):
             problems.setdefault(_origin(name.partition(".")[0], options, file), []).append(f"{name}: {what}")
@@ -177,6 +191,16 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
     if problems:
         raise _refusal(problems)
     return settings
+
+
+def _credentials() -> dict[str, str]:
+    """Read what the service manager hands over; what it does not have is left out."""
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    files = {name: Path(directory) / name for name in _CREDENTIALS} if directory else {}
+    try:
+        return {name: file.read_text(encoding="utf-8").strip() for name, file in files.items() if file.exists()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"a credential in {directory} cannot be read: {error}") from error
 
 
 def _refusal(problems: dict[str, list[str]]) -> SettingsError:

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @contextlib.asynccontextmanager
-async def running(coroutines: list[Any]) -> AsyncIterator[list[asyncio.Task[None]]]:
+async def running(coroutines: list[Any]) -> AsyncIterator[list[asyncio.Task[Any]]]:
     """Run some work for the length of a block; what goes on at its end is cancelled."""
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:

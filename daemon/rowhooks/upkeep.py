@@ -1,19 +1,27 @@
-"""Upkeep: the leader makes the log's partitions ahead and takes away what is older than the settings keep."""
+"""Upkeep: the leader makes the log's partitions ahead, takes away what is too old, and counts what waits."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from datetime import timedelta
 
 from rowhooks.domain.errors import DatabaseError
 from rowhooks.postgres import leadership
+from rowhooks.postgres.census import take_census
 from rowhooks.postgres.connect import Target, connected
 from rowhooks.settings import Settings
+from rowhooks.vitals import Vitals
 
 logger = logging.getLogger(__name__)
 
 PRUNE_BATCH = 5000
 """Results or changes deleted in one transaction."""
+CENSUS_PATIENCE = 60.0
+"""Seconds for counting what waits."""
+CENSUS_SHARE = 0.05
+"""Of the time, so much at the most goes into counting."""
 
 
 class Upkeep:
@@ -53,3 +61,21 @@ class Upkeep:
         except DatabaseError as error:
             # The default partition takes what has no other place, and it is tried again.
             logger.warning("the log's partitions could not be made ahead: %s", error.message)
+
+    async def count(self, vitals: Vitals, interval: float) -> None:
+        """Count what waits for ever, every so many seconds or, where that takes long, less often."""
+        is_told = False
+        while True:
+            try:
+                async with connected(self._target, patience=CENSUS_PATIENCE) as connection:
+                    while True:
+                        began = time.monotonic()
+                        vitals.census = await take_census(connection)
+                        is_told = False
+                        await asyncio.sleep(max(interval, (time.monotonic() - began) / CENSUS_SHARE))
+            except DatabaseError as error:
+                vitals.census = None
+                if not is_told:
+                    logger.warning("what waits cannot be counted: %s", error.message)
+                is_told = True
+                await asyncio.sleep(interval)

@@ -35,6 +35,7 @@ class Process:
                     **os.environ,
                     "OUTSIDE": str(directory / "outside"),
                     "ROWHOOKS_GRACE_PERIOD": "2",
+                    "ROWHOOKS_LOG_FORMAT": "text",
                     **(settings or {}),
                 },
                 stderr=log,

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rowhooks.logs import JsonFormatter, TextFormatter, configure_logging
+from rowhooks.logs import (
+    JournalHandler,
+    JsonFormatter,
+    PriorityFormatter,
+    TextFormatter,
+    configure_logging,
+    priority,
+)
 from tests.unit.make import run
 
 
@@ -192,3 +202,86 @@ def test_a_line_that_cannot_be_formatted_is_reported_without_its_values(
     assert "test_logs.py, line " in printed
     assert "ValueError: no good: ***" in printed
     assert "goes on" in printed
+
+
+class Journal:
+    """Takes entries as journald does."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+
+    def send(self, **fields: Any) -> None:
+        self.entries.append(fields)
+
+
+def test_an_entry_of_the_journal_has_priority_and_the_runs_fields() -> None:
+    journal = Journal()
+    JournalHandler(journal.send, blank).handle(record(f"run %d met {SECRET}", 7, **run(7).log_fields()))
+    (entry,) = journal.entries
+    assert {name: entry[name] for name in entry if not name.startswith("code_")} == {
+        "message": "run 7 met ***",
+        "priority": 4,
+        "syslog_identifier": "rowhooks",
+        "logger": "rowhooks.pipeline",
+        "rowhooks_run": "7",
+        "rowhooks_hook": "hook 1",
+        "rowhooks_table": "dcim.device",
+        "rowhooks_object": "sw1",
+    }
+
+
+def test_a_traceback_is_part_of_the_entrys_message() -> None:
+    journal = Journal()
+    JournalHandler(journal.send).handle(record(exc_info=failure()))
+    assert journal.entries[0]["message"].endswith("ValueError: no good")
+
+
+def test_an_entry_that_the_journal_does_not_take_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(**fields: Any) -> None:
+        raise OSError(SECRET)
+
+    JournalHandler(refuse, blank).handle(record())
+    printed = capsys.readouterr().err
+    assert "is lost" in printed
+    assert SECRET not in printed
+
+
+def test_each_line_has_its_priority_where_there_are_no_fields() -> None:
+    text = PriorityFormatter().format(record(exc_info=failure()))
+    assert text.startswith("<4>run 7 ended\n<4>Traceback")
+    assert all(line.startswith("<4>") for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        (logging.CRITICAL, 2),
+        (logging.ERROR, 3),
+        (logging.WARNING, 4),
+        (25, 6),
+        (logging.INFO, 6),
+        (logging.DEBUG, 7),
+        (5, 7),
+    ],
+)
+def test_each_level_has_a_priority(level: int, expected: int) -> None:
+    assert priority(level) == expected
+
+
+def test_the_format_fits_where_standard_error_goes(tmp_path: Path) -> None:
+    with (tmp_path / "err").open("w") as file:
+        status = os.fstat(file.fileno())
+        stream = f"{status.st_dev}:{status.st_ino}"
+
+        def fitting(**more: str) -> str:
+            code = "import os; from rowhooks.logs import _fitting; print(_fitting(os.environ))"
+            done = subprocess.run(
+                [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=file, text=True, check=True,
+                env={**os.environ, **more},
+            )  # fmt: skip
+            return done.stdout.strip()
+
+        assert fitting(JOURNAL_STREAM=stream) == "journal"
+        # Of a service whose standard error goes elsewhere, and of what it starts.
+        assert fitting(JOURNAL_STREAM="1:2") == "json"
+        assert fitting() == "json"

@@ -19,6 +19,7 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in list(os.environ):
         if name.startswith("ROWHOOKS_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("ROWHOOKS_LOG_FORMAT", "text")
     loggers = [logging.getLogger(), logging.getLogger("rowhooks")]
     before = [(one, list(one.handlers), one.level) for one in loggers]
     yield

@@ -43,7 +43,7 @@ def refusal(file: Path | None = None, **given: Any) -> str:
 def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
     settings = load_settings()
     assert settings == Settings(directory=tmp_path)
-    assert (settings.dsn, settings.receivers, settings.log_level, settings.log_format) == ("", (), "info", "text")
+    assert (settings.dsn, settings.receivers, settings.log_level, settings.log_format) == ("", (), "info", "auto")
     assert (settings.owner_role, settings.daemon_role) == ("rowhooks_owner", "rowhooks_daemon")
 
 
@@ -112,10 +112,10 @@ def test_one_receiver_in_the_file_needs_no_list() -> None:
 
 
 def test_an_unknown_setting_is_named() -> None:
-    write(f'taks = 7\npassword = "{SECRET}"')
+    write(f'taks = 7\npasswort = "{SECRET}"')
     assert refusal().startswith("rowhooks.toml: ")
     assert "taks: unknown setting" in refusal()
-    assert "password: unknown setting" in refusal()
+    assert "passwort: unknown setting" in refusal()
 
 
 @pytest.mark.parametrize(
@@ -283,3 +283,44 @@ def test_settings_do_not_show_the_dsn() -> None:
     settings = load_settings(dsn=DSN, listen_dsn=DSN)
     assert SECRET not in repr(settings)
     assert SECRET not in str(settings)
+
+
+def test_credentials_come_before_the_file_and_after_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "dsn").write_text("host=credential\n")
+    (tmp_path / "credentials" / "password").write_text("from a credential\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    write('dsn = "host=file"\nlisten_dsn = "host=file"')
+    settings = load_settings()
+    assert (settings.dsn, settings.listen_dsn, settings.password) == (
+        "host=credential", "host=file", "from a credential",
+    )  # fmt: skip
+    monkeypatch.setenv("ROWHOOKS_DSN", "host=environment")
+    assert load_settings().dsn == "host=environment"
+    assert load_settings(dsn="host=option").dsn == "host=option"
+
+
+def test_a_password_is_blanked_and_not_shown() -> None:
+    settings = load_settings(password=SECRET)
+    assert SECRET not in repr(settings)
+    assert settings.redactor().clean(f"it was {SECRET}") == "it was ***"
+
+
+def test_a_credential_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dsn").mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    with pytest.raises(SettingsError, match=r"a credential in .* cannot be read"):
+        load_settings()
+
+
+@pytest.mark.parametrize("address", ["9187", ":9187", "127.0.0.1:0", "[::1]:9187", "metrics.example:80"])
+def test_an_address_to_listen_on(address: str) -> None:
+    assert load_settings(http_listen=address).http_listen == address
+
+
+@pytest.mark.parametrize("address", ["localhost", "127.0.0.1:", "::1:9187", "1:2:3", "host:99999", "a b:1", "host:9x"])
+def test_what_is_no_address_to_listen_on(address: str) -> None:
+    with pytest.raises(SettingsError, match=r"http_listen: .*such as 127\.0\.0\.1:9187"):
+        load_settings(http_listen=address)

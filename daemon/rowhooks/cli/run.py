@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -27,19 +29,42 @@ def run(
         list[str] | None, typer.Option("--receivers", help="A module with receivers: dotted, or a path to a .py file.")
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
-    log_format: Annotated[str | None, typer.Option(help="text or json.")] = None,
+    log_format: Annotated[str | None, typer.Option(help="auto, text, json or journal.")] = None,
+    http_listen: Annotated[
+        str | None, typer.Option(help="Where /livez, /readyz and /metrics are, such as 127.0.0.1:9187.")
+    ] = None,
 ) -> None:
-    """Run the daemon: wait for changes and run the matching receivers. SIGTERM and Ctrl-C end it in good order."""
-    chosen = settings(
-        dsn, config, receivers=tuple(receivers) if receivers else None, log_level=log_level, log_format=log_format
-    )
+    """Run the daemon: wait for changes and run the matching receivers.
+
+    SIGTERM and Ctrl-C end it in good order; SIGHUP makes it take up new code and settings, with nothing lost.
+    """
+
+    def choose() -> Settings:
+        return settings(
+            dsn, config, receivers=tuple(receivers) if receivers else None, log_level=log_level, log_format=log_format,
+            http_listen=http_listen,
+        )  # fmt: skip
+
+    chosen = choose()
     configure_logging(chosen.log_level, chosen.log_format, chosen.redactor().clean)
     for name in chosen.short_secrets():
         logger.warning("the value of %s is not blanked: it has fewer than %d characters", name, SHORTEST)
-    run_loop(_serve(chosen))
+    if run_loop(_serve(chosen, lambda: choose().redactor())):
+        succeed()
 
 
-async def _serve(chosen: Settings) -> None:
+def succeed() -> NoReturn:
+    """Execute this process' command again, with the code and settings as they are now."""
+    logger.info("reloading")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # One that comes before the successor is there for it is kept; its default is to end the process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+async def _serve(chosen: Settings, check: Callable[[], object]) -> bool:
+    """Run a daemon to its end; return whether a successor is to follow."""
     classes, problems = load_receivers(chosen.receivers, chosen.directory)
     for problem in problems:
         logger.error(
@@ -48,12 +73,16 @@ async def _serve(chosen: Settings) -> None:
     if not chosen.receivers:
         logger.warning("no receivers' module is named (receivers = [...] in rowhooks.toml, or --receivers)")
     daemon = Daemon(chosen, classes, broken_modules=tuple(problem.name for problem in problems))
-    handle_signals(daemon)
-    if await daemon.run():
+    handle_signals(daemon, check)
+    late = await daemon.run()
+    if late and daemon.reloads:
+        succeed()
+    if late:
         # A receiver that never returns keeps its thread, or the event loop, and Python would wait for it for ever.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
+    return daemon.reloads
 
 
 def demo(

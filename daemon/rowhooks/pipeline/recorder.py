@@ -36,11 +36,20 @@ class Entry(NamedTuple):
 
 
 class Recorder:
-    """Collects outcomes and lines and writes them; there is one writer, so the order is that of `submit`."""
+    """Collects outcomes and lines and writes them; there is one writer, so the order is that of `submit`.
 
-    def __init__(self, sink: ResultSink, progress: Progress) -> None:
+    Args:
+        sink: where they are written.
+        progress: the steps of the feed that wait for them.
+        recorded: is told of those that are on record.
+    """
+
+    def __init__(
+        self, sink: ResultSink, progress: Progress, recorded: Callable[[Sequence[Outcome]], None] | None = None
+    ) -> None:
         self._sink = sink
         self._progress = progress
+        self._recorded = recorded
         self._waiting: list[Entry] = []
         self._lines: Lines = []
         self._arrived = asyncio.Event()
@@ -118,6 +127,8 @@ class Recorder:
             await self._write(_unrecorded(group), lines, position if position != self._stored else None)
             self._stored = position
             self._progress.record(steps)
+            if self._recorded is not None:
+                self._recorded([entry.outcome for entry in group])
             self.room.set()
 
     async def _write(self, outcomes: list[Outcome], lines: Lines, position: Position | None) -> None:

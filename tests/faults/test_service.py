@@ -1,0 +1,288 @@
+"""The daemon as a service: what it tells its manager, its health over HTTP, reload, and what wedges it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from psycopg.conninfo import make_conninfo
+
+from tests.conftest import is_settled
+from tests.faults.processes import Process, wait
+from tests.unit.manager import Manager
+
+Start = Callable[..., Process]
+
+RECEIVERS = """
+import os, time
+from pathlib import Path
+from rowhooks import JobHookReceiver, register_jobs
+from sqlalchemy import text
+
+class Effects(JobHookReceiver):
+    def receive_job_hook(self, change, action, changed_object):
+        values = {"id": change.id, "pid": os.getpid(), "code": "OLD"}
+        self.session.execute(text("insert into effect values (:id, :pid, :code)"), values)
+
+class Wedge(JobHookReceiver):
+    async def receive_job_hook(self, change, action, changed_object):
+        Path(os.environ["OUTSIDE"]).touch()
+        time.sleep(3600)
+
+class Slow(JobHookReceiver):
+    def receive_job_hook(self, change, action, changed_object):
+        Path(os.environ["OUTSIDE"]).touch()
+        time.sleep(1)
+
+register_jobs(Effects, Wedge, Slow)
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    made = Manager(tmp_path / "notify")
+    yield made
+    made.socket.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path, daemon_dsn: str, manager: Manager, port: int) -> Iterator[Start]:
+    (tmp_path / "effects.py").write_text(RECEIVERS)
+    (tmp_path / "rowhooks.toml").write_text(f'http_listen = "127.0.0.1:{port}"\n')
+    started = []
+
+    def start(dsn: str = daemon_dsn, **settings: str) -> Process:
+        process = Process(dsn, tmp_path, "effects.py", {"NOTIFY_SOCKET": manager.address, **settings})
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture
+def table(db: psycopg.Connection[Any]) -> None:
+    db.execute("create table thing (id integer primary key)")
+    db.execute("create table effect (change_id bigint, pid integer, code text)")
+    db.execute("grant select on thing to rowhooks_daemon")
+    db.execute("grant insert on effect to rowhooks_daemon")
+    db.execute("select rowhooks.track('thing')")
+
+
+def hook(db: psycopg.Connection[Any], job: str) -> None:
+    db.execute(
+        "insert into rowhooks.job (class_path, kind, name, enabled) values (%s, 'hook', %s, true)",
+        (f"effects.{job}", job),
+    )
+    db.execute(
+        "with hook as (insert into rowhooks.job_hook (name, job_id, type_create)"
+        " select name, id, true from rowhooks.job where name = %s returning id)"
+        " insert into rowhooks.job_hook_table select h.id, t.id from hook as h, rowhooks.tracked_table as t",
+        (job,),
+    )
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def metrics(port: int) -> dict[tuple[str, str], float]:
+    """Return the samples by name and status, or name alone."""
+    return {
+        (sample.name, sample.labels.get("status", "")): sample.value
+        for family in text_string_to_metric_families(get(port, "/metrics")[1])
+        for sample in family.samples
+    }
+
+
+def test_a_leader_tells_its_manager_and_prometheus_what_it_does(
+    db: psycopg.Connection[Any], table: None, start: Start, manager: Manager, port: int
+) -> None:
+    hook(db, "Effects")
+    process = start()
+    wait(lambda: {"READY": "1"} in manager.listen())
+    assert get(port, "/readyz")[0] == 200
+    db.execute("insert into thing select generate_series(1, 50)")
+    wait(lambda: is_settled(db))
+    wait(lambda: metrics(port).get(("rowhooks_backlog_changes", "")) == 0)
+    read = metrics(port)
+    assert read["rowhooks_leader", ""] == 1
+    assert read["rowhooks_changes_delivered_total", ""] == 50
+    assert read["rowhooks_runs_total", "SUCCESS"] == 50
+    assert read["rowhooks_run_duration_seconds_count", ""] == 50
+    assert read["rowhooks_log_partitions", ""] >= 2
+    assert read["rowhooks_log_bytes", ""] > 0
+    while metrics(port)["rowhooks_bell_rings_total", ""] < 1:
+        # It may not have been asleep yet.
+        db.execute("insert into thing select max(id) + 1 from thing")
+        wait(lambda: is_settled(db))
+    wait(lambda: any("backlog 0 changes" in one.get("STATUS", "") for one in manager.listen()))
+    process.send(signal.SIGTERM)
+    assert process.ends() == 0
+    assert manager.listen()[-1].keys() & {"STATUS", "STOPPING"}
+    # The grace period of these tests is two seconds.
+    assert [one["EXTEND_TIMEOUT_USEC"] for one in manager.heard if "STOPPING" in one] == ["32000000"]
+
+
+def test_a_daemon_without_its_database_is_alive_and_not_ready_and_says_why(
+    start: Start, manager: Manager, port: int, daemon_dsn: str
+) -> None:
+    start(make_conninfo(daemon_dsn, host="127.0.0.1", port=free_port()))
+    wait(lambda: any("waiting for the database" in one.get("STATUS", "") for one in manager.listen()))
+    assert get(port, "/livez")[0] == 200
+    status, body = get(port, "/readyz")
+    assert (status, json.loads(body)["status"].partition(":")[0]) == (503, "waiting for the database")
+    wait(lambda: metrics(port)["rowhooks_reconnects_total", ""] >= 1)
+    assert metrics(port)["rowhooks_leader", ""] == 0
+    assert {"READY": "1"} not in manager.listen()
+
+
+def test_a_reload_takes_up_new_code_and_settings_and_loses_and_repeats_nothing(
+    db: psycopg.Connection[Any], table: None, start: Start, manager: Manager, tmp_path: Path, port: int
+) -> None:
+    hook(db, "Effects")
+    process = start()
+    wait(lambda: {"READY": "1"} in manager.listen())
+    new_port = free_port()
+    (tmp_path / "effects.py").write_text(RECEIVERS.replace("OLD", "NEW"))
+    (tmp_path / "rowhooks.toml").write_text(f'http_listen = "127.0.0.1:{new_port}"\n')
+    db.execute("insert into thing values (0)")
+    wait(lambda: is_settled(db))
+    written = 1
+    while manager.listen().count({"READY": "1"}) < 2:
+        db.execute("insert into thing values (%s)", (written,))
+        written += 1
+        if written == 20:
+            process.send(signal.SIGHUP)
+        assert written < 100_000
+    while db.execute("select 1 from effect where code = 'NEW'").fetchone() is None:
+        db.execute("insert into thing values (%s)", (written,))
+        written += 1
+        assert written < 100_000
+    wait(lambda: is_settled(db))
+    # The manager's process goes on under its own number.
+    assert not process.ended
+    assert db.execute("select distinct pid from effect").fetchall() == [(process.pid,)]
+    assert db.execute("select count(*), count(distinct change_id) from effect").fetchone() == (written, written)
+    assert db.execute("select count(distinct code) from effect").fetchone() == (2,)
+    assert get(new_port, "/readyz")[0] == 200
+    order = [name for one in manager.heard for name in one if name in ("READY", "RELOADING", "STOPPING")]
+    assert order == ["READY", "RELOADING", "READY"]
+
+
+def test_a_reload_waits_for_what_runs(
+    db: psycopg.Connection[Any], table: None, start: Start, manager: Manager, tmp_path: Path
+) -> None:
+    hook(db, "Slow")
+    process = start()
+    wait(lambda: {"READY": "1"} in manager.listen())
+    db.execute("insert into thing values (1)")
+    wait((tmp_path / "outside").exists)
+    process.send(signal.SIGHUP)
+    wait(lambda: manager.listen().count({"READY": "1"}) == 2)
+    assert db.execute("select status, attempt from rowhooks.job_result").fetchall() == [("SUCCESS", 1)]
+
+
+def test_a_reload_with_settings_that_are_wrong_leaves_everything_as_it_was(
+    db: psycopg.Connection[Any], table: None, start: Start, manager: Manager, tmp_path: Path
+) -> None:
+    hook(db, "Effects")
+    process = start()
+    wait(lambda: {"READY": "1"} in manager.listen())
+    (tmp_path / "rowhooks.toml").write_text("taks = 7\n")
+    process.send(signal.SIGHUP)
+    process.wait_for("nothing is reloaded, the daemon goes on as it was: rowhooks.toml: taks: unknown setting")
+    db.execute("insert into thing values (1)")
+    wait(lambda: is_settled(db))
+    assert db.execute("select code from effect").fetchall() == [("OLD",)]
+    assert [one for one in manager.listen() if "RELOADING" in one or "READY" in one][-1] == {"READY": "1"}
+
+
+def test_two_reloads_at_once_are_one_or_two_and_end_well(
+    db: psycopg.Connection[Any], table: None, start: Start, manager: Manager
+) -> None:
+    hook(db, "Effects")
+    process = start()
+    wait(lambda: {"READY": "1"} in manager.listen())
+    for _ in range(20):
+        process.send(signal.SIGHUP)
+        time.sleep(0.05)
+    wait(lambda: [one for one in manager.listen() if {"RELOADING", "READY"} & one.keys()][-1] == {"READY": "1"})
+    db.execute("insert into thing values (1)")
+    wait(lambda: is_settled(db))
+    assert not process.ended
+    assert db.execute("select count(*) from effect").fetchone() == (1,)
+
+
+def test_a_wedged_event_loop_is_not_fed_and_is_found_dead(
+    db: psycopg.Connection[Any], table: None, start: Start, manager: Manager, tmp_path: Path, port: int
+) -> None:
+    hook(db, "Wedge")
+    process = start(WATCHDOG_USEC="300000")
+    wait(lambda: manager.listen().count({"WATCHDOG": "1"}) >= 3)
+    db.execute("insert into thing values (1)")
+    wait((tmp_path / "outside").exists)
+    fed = len(manager.listen())
+    process.wait_for("blocks the event loop")
+    assert manager.listen()[fed:] == []
+    # Its thread answers all the same.
+    assert get(port, "/metrics")[0] == 200
+
+
+def test_a_port_that_is_taken_stops_it_before_it_begins(start: Start, port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        process = start()
+        assert process.ends() == 2
+    assert process.says(f"http_listen: 127.0.0.1:{port} cannot be listened on: Address already in use")
+
+
+def test_a_daemon_of_old_code_goes_on_with_a_newer_schema_until_it_is_reloaded(
+    db: psycopg.Connection[Any], table: None, start: Start, manager: Manager
+) -> None:
+    hook(db, "Effects")
+    process = start()
+    wait(lambda: {"READY": "1"} in manager.listen())
+    db.execute("update rowhooks.alembic_version set version_num = '9999'")
+    db.execute("insert into thing values (1)")
+    wait(lambda: is_settled(db))
+    assert db.execute("select count(*) from effect").fetchone() == (1,)
+    process.send(signal.SIGHUP)
+    assert process.ends() == 1
+    assert process.says("the schema (revision 9999) is newer than this rowhooks")
+
+
+def test_a_daemon_does_not_begin_without_a_schema_and_says_what_to_do(
+    db: psycopg.Connection[Any], start: Start
+) -> None:
+    db.execute("delete from rowhooks.alembic_version")
+    process = start()
+    assert process.ends() == 1
+    assert process.says("rowhooks init")

@@ -1,0 +1,260 @@
+"""How the daemon says it is: in a line, to Prometheus, over HTTP, to systemd."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from rowhooks.domain.errors import SettingsError
+from rowhooks.health import Health
+from rowhooks.metrics import registry
+from rowhooks.service import Notifier, Service
+from rowhooks.tasks import running
+from rowhooks.vitals import LEADING, RELOADING, STANDBY, STOPPING, WAITING, Census, Vitals
+from tests.conftest import eventually
+from tests.unit.manager import Manager
+
+CENSUS = Census(
+    backlog=1200, lag=3.25, captured=77, unfinished={"RETRY": 2, "PENDING": 5}, log_bytes=8192, partitions=3
+)
+
+
+def leading() -> Vitals:
+    vitals = Vitals()
+    vitals.become(LEADING)
+    vitals.census = CENSUS
+    vitals.in_memory = lambda: (7, 1)
+    return vitals
+
+
+def test_a_leader_says_what_waits() -> None:
+    assert str(leading()) == "leading; backlog 1,200 changes, the oldest 3.2 s old; 1 runs, 7 wait"
+
+
+def test_who_cannot_reach_the_database_says_why_and_forgets_what_was_counted() -> None:
+    vitals = leading()
+    vitals.become(WAITING, "no route to host")
+    assert str(vitals) == "waiting for the database: no route to host"
+    assert vitals.census is None
+
+
+def test_who_stops_goes_on_saying_so() -> None:
+    vitals = leading()
+    vitals.become(STOPPING)
+    vitals.become(WAITING, "the connection was lost")
+    assert str(vitals) == "stopping"
+
+
+def test_a_reload_can_become_a_stop() -> None:
+    vitals = leading()
+    vitals.become(RELOADING)
+    vitals.become(STOPPING)
+    assert vitals.state == STOPPING
+
+
+def test_a_promise_is_broken_when_its_time_is_over_unless_it_was_kept_or_made_again() -> None:
+    vitals = Vitals()
+    assert vitals.broken_promise() is None
+    vitals.promise("a", 60)
+    assert vitals.broken_promise() is None
+    vitals.promise("b", -1)
+    assert vitals.broken_promise() == "b"
+    vitals.promise("b", 60)
+    assert vitals.broken_promise() is None
+    vitals.promise("b", -1)
+    vitals.keep("b")
+    assert vitals.broken_promise() is None
+
+
+def samples(vitals: Vitals) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    text = generate_latest(registry(vitals)).decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_what_prometheus_reads_of_a_leader() -> None:
+    vitals = leading()
+    vitals.delivered, vitals.rings, vitals.reconnects = 70, 9, 4
+    vitals.retries["acme.Sync"] = 3
+    vitals.count("acme.Sync", "SUCCESS", 0.002)
+    vitals.count("acme.Sync", "SUCCESS", 0.5)
+    vitals.count("acme.Sync", "FAILURE", 1000.0)
+    read = samples(vitals)
+    sync = ("job", "acme.Sync")
+    expected = {
+        ("rowhooks_leader", ()): 1,
+        ("rowhooks_ready", ()): 1,
+        ("rowhooks_wedged", ()): 0,
+        ("rowhooks_reconnects_total", ()): 4,
+        ("rowhooks_bell_rings_total", ()): 9,
+        ("rowhooks_changes_delivered_total", ()): 70,
+        ("rowhooks_changes_captured_total", ()): 77,
+        ("rowhooks_backlog_changes", ()): 1200,
+        ("rowhooks_backlog_seconds", ()): 3.25,
+        ("rowhooks_runs_waiting", ()): 7,
+        ("rowhooks_runs_running", ()): 1,
+        ("rowhooks_runs_parked", ()): 2,
+        ("rowhooks_runs_unfinished", (("status", "PENDING"),)): 5,
+        ("rowhooks_runs_unfinished", (("status", "STARTED"),)): 0,
+        ("rowhooks_runs_unfinished", (("status", "RETRY"),)): 2,
+        ("rowhooks_log_bytes", ()): 8192,
+        ("rowhooks_log_partitions", ()): 3,
+        ("rowhooks_retries_total", (sync,)): 3,
+        ("rowhooks_runs_total", (sync, ("status", "SUCCESS"))): 2,
+        ("rowhooks_runs_total", (sync, ("status", "FAILURE"))): 1,
+        ("rowhooks_run_duration_seconds_count", (sync,)): 3,
+        ("rowhooks_run_duration_seconds_sum", (sync,)): 1000.502,
+        ("rowhooks_run_duration_seconds_bucket", (sync, ("le", "0.001"))): 0,
+        ("rowhooks_run_duration_seconds_bucket", (sync, ("le", "0.0025"))): 1,
+        # A bound belongs to its bucket.
+        ("rowhooks_run_duration_seconds_bucket", (sync, ("le", "0.5"))): 2,
+        ("rowhooks_run_duration_seconds_bucket", (sync, ("le", "600.0"))): 2,
+        ("rowhooks_run_duration_seconds_bucket", (sync, ("le", "+Inf"))): 3,
+    }
+    assert {key: read.get(key) for key in expected} == expected
+    assert read["process_resident_memory_bytes", ()] > 0
+
+
+def test_a_standby_tells_prometheus_nothing_that_it_has_not_counted() -> None:
+    vitals = leading()
+    vitals.become(STANDBY)
+    read = samples(vitals)
+    assert (read["rowhooks_leader", ()], read["rowhooks_ready", ()]) == (0, 1)
+    assert ("rowhooks_backlog_changes", ()) not in read
+
+
+def get(health: Health, path: str, method: str = "GET") -> tuple[int, str]:
+    request = urllib.request.Request(f"http://127.0.0.1:{health.port}{path}", method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize("address", ["0", "127.0.0.1:0", "localhost:0"])
+def test_a_daemon_that_waits_for_its_database_is_alive_and_not_ready(address: str) -> None:
+    vitals = Vitals()
+    vitals.become(WAITING, "connection refused")
+    with Health(address, vitals) as health:
+        assert get(health, "/livez")[0] == 200
+        status, body = get(health, "/readyz")
+        assert status == 503
+        assert json.loads(body) == {"status": "waiting for the database: connection refused", "overdue": None}
+        vitals.become(STANDBY)
+        assert get(health, "/readyz")[0] == 200
+
+
+def test_a_wedged_daemon_is_neither_alive_nor_ready() -> None:
+    vitals = leading()
+    vitals.promise("a look at the log", -1)
+    with Health("127.0.0.1:0", vitals) as health:
+        assert [get(health, path)[0] for path in ("/livez", "/readyz")] == [503, 503]
+        assert json.loads(get(health, "/livez")[1])["overdue"] == "a look at the log"
+
+
+def test_metrics_come_over_http_and_nothing_else_is_there() -> None:
+    with Health("127.0.0.1:0", leading()) as health:
+        status, body = get(health, "/metrics")
+        assert status == 200
+        families = {family.name for family in text_string_to_metric_families(body)}
+        assert "rowhooks_backlog_changes" in families
+        assert get(health, "/")[0] == 404
+        assert get(health, "/metrics", "POST")[0] == 405
+
+
+def test_an_address_that_is_in_use_is_named() -> None:
+    with Health("127.0.0.1:0", Vitals()) as health, pytest.raises(SettingsError, match=r"http_listen: .*cannot be"):
+        Health(f"127.0.0.1:{health.port}", Vitals())
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    made = Manager(tmp_path / "notify")
+    yield made
+    made.socket.close()
+
+
+def environment(manager: Manager, **more: str) -> dict[str, str]:
+    return {"NOTIFY_SOCKET": manager.address, **more}
+
+
+def test_ready_is_said_once_and_each_state_once(manager: Manager) -> None:
+    vitals = Vitals()
+    Service(vitals, Notifier(environment(manager)))
+    vitals.become(WAITING, "connection refused")
+    vitals.become(WAITING, "connection refused")
+    vitals.become(STANDBY)
+    vitals.become(LEADING)
+    assert manager.listen() == [
+        {"STATUS": "waiting for the database: connection refused"},
+        {"READY": "1"},
+        {"STATUS": "standing by"},
+        {"STATUS": "leading; 0 runs, 0 wait"},
+    ]
+
+
+def test_stopping_asks_for_the_time_it_may_take(manager: Manager) -> None:
+    Service(Vitals(), Notifier(environment(manager))).stopping(90)
+    assert manager.listen() == [{"STOPPING": "1", "EXTEND_TIMEOUT_USEC": "90000000"}]
+
+
+async def test_the_watchdog_is_fed_until_a_promise_is_broken(
+    manager: Manager, caplog: pytest.LogCaptureFixture
+) -> None:
+    vitals = leading()
+    notifier = Notifier(environment(manager, WATCHDOG_USEC="30000", WATCHDOG_PID=str(os.getpid())))
+    assert notifier.watchdog == 0.03
+
+    def fed() -> int:
+        return manager.listen().count({"WATCHDOG": "1"})
+
+    async with running([Service(vitals, notifier).attend()]):
+        await eventually(lambda: fed() >= 3)
+        vitals.promise("a look at the log", -1)
+        await eventually(lambda: "wedged: this should have been done by now: a look at the log" in caplog.text)
+        so_far = fed()
+        # Ten more ticks.
+        await asyncio.sleep(0.1)
+        assert fed() == so_far
+        vitals.keep("a look at the log")
+        await eventually(lambda: fed() > so_far)
+    assert caplog.text.count("wedged") == 1
+
+
+def test_the_watchdog_of_another_process_is_none_of_ours(manager: Manager) -> None:
+    assert Notifier(environment(manager, WATCHDOG_USEC="30000", WATCHDOG_PID="1")).watchdog is None
+
+
+def test_an_abstract_socket_is_understood() -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(f"\0rowhooks-{os.getpid()}")
+        Notifier({"NOTIFY_SOCKET": f"@rowhooks-{os.getpid()}"}).send(READY=1)
+        assert heard.recv(100) == b"READY=1"
+
+
+def test_a_manager_that_has_gone_is_logged_and_harms_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).send(STATUS="x")
+    assert "the service manager cannot be told STATUS" in caplog.text
+
+
+def test_without_a_manager_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> None:
+    notifier: Any = Notifier({})
+    notifier.send(READY=1)
+    assert not notifier.is_wanted
+    assert caplog.text == ""

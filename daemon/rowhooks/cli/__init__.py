@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rowhooks import __version__
-from rowhooks.cli import buttons, changes, hooks, jobs, prune, replay, results, run, schema
+from rowhooks.cli import buttons, changes, hooks, jobs, prune, replay, results, run, schema, systemd
 from rowhooks.cli.common import complain
 from rowhooks.domain.errors import RowhooksError
 
@@ -48,6 +48,7 @@ app.add_typer(changes.app, name="changes")
 app.add_typer(results.app, name="results")
 app.command()(replay.replay)
 app.command()(prune.prune)
+app.add_typer(systemd.app, name="systemd")
 app.command()(run.demo)
 
 

@@ -1,0 +1,44 @@
+"""rowhooks systemd."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rowhooks.units import Units
+
+app = typer.Typer(no_args_is_help=True, help="Run the daemon as a service of systemd.")
+
+Instance = Annotated[
+    str | None,
+    typer.Option("--instance", help="One of several, each with a database and a NAME.toml of its own.", metavar="NAME"),
+]
+User = Annotated[bool, typer.Option("--user", help="For your own service manager, without root.")]
+
+
+@app.command()
+def install(
+    instance: Instance = None,
+    user: User = False,
+    now: Annotated[bool, typer.Option("--now", help="Start it, too, and wait until it is ready.")] = False,
+) -> None:
+    """Write the unit and enable it."""
+    units = Units(instance=instance, user=user)
+    for path in units.install():
+        typer.echo(f"{path} written")
+    typer.echo(f"{units.unit} enabled")
+    if not units.settings_file.exists():
+        typer.echo(f"write its settings into {units.settings_file}", err=True)
+    if now:
+        units.start()
+        typer.echo(f"{units.unit} started")
+
+
+@app.command()
+def uninstall(instance: Instance = None, user: User = False) -> None:
+    """Stop and disable the service, and remove its unit; settings and the user rowhooks stay."""
+    units = Units(instance=instance, user=user)
+    for path in units.uninstall():
+        typer.echo(f"{path} removed")
+    typer.echo(f"{units.unit} disabled")

@@ -1,0 +1,172 @@
+"""The units: what they say, and how they are installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rowhooks.cli import call
+from rowhooks.resources import data_directory
+from rowhooks.units import MARK
+
+UNITS = data_directory("systemd")
+KINDS = [
+    Path("rowhooks.service"),
+    Path("rowhooks@.service"),
+    Path("user/rowhooks.service"),
+    Path("user/rowhooks@.service"),
+]
+
+
+def directives(name: Path | str) -> list[str]:
+    """Return a unit's lines without its comments."""
+    return [line for line in (UNITS / name).read_text("utf-8").splitlines() if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("where", ["", "user"])
+def test_the_template_is_the_unit_with_the_instances_name(where: str) -> None:
+    plain, template = (directives(Path(where) / name) for name in ("rowhooks.service", "rowhooks@.service"))
+    named = [
+        line.replace("rowhooks: receivers", "rowhooks for %i: receivers")
+        .replace("/rowhooks.toml", "/%i.toml")
+        .replace(":rowhooks.", ":rowhooks.%i.")
+        for line in plain
+    ]
+    assert template == named
+
+
+@pytest.mark.parametrize("name", KINDS, ids=str)
+def test_no_secret_is_on_a_command_line(name: Path) -> None:
+    commands = [line for line in directives(name) if line.startswith(("Exec", "Environment"))]
+    assert [line for line in commands if re.search("dsn|password", line)] == []
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
+@pytest.mark.parametrize("name", ["rowhooks.service", "rowhooks@.service"])
+def test_the_exposure_is_at_most_1_5(name: str, tmp_path: Path) -> None:
+    unit = tmp_path / name
+    unit.write_text((UNITS / name).read_text("utf-8").replace("@ROWHOOKS@", "/usr/bin/true"), "utf-8")
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=15", str(unit)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert re.search(r"Overall exposure level for \S+: 1\.[0-5] OK", done.stdout), done.stdout + done.stderr
+    assert done.returncode == 0
+
+
+@pytest.fixture
+def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of one's own, and a systemctl that writes down what it is told; it refuses what `refuse` names."""
+    (tmp_path / "bin").mkdir()
+    log = tmp_path / "called"
+    systemctl = tmp_path / "bin" / "systemctl"
+    systemctl.write_text(
+        f'#!/bin/sh\necho "$*" >> {log}\nif [ "$2" = "$(cat {tmp_path}/refuse 2>/dev/null)" ]; then\n'
+        "echo no such bus >&2; exit 1; fi\n"
+    )
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    return log
+
+
+def test_a_users_service_is_written_and_enabled(
+    called: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["systemd", "install", "--user"]) == 0
+    unit = (tmp_path / ".config/systemd/user/rowhooks.service").read_text()
+    assert unit.startswith(MARK)
+    command = re.search(r"^ExecStart=(\S+) run --config %E/rowhooks/rowhooks.toml$", unit, re.MULTILINE)
+    assert command is not None
+    assert Path(command[1]).is_file()
+    assert called.read_text().splitlines() == ["--user daemon-reload", "--user enable rowhooks.service"]
+    printed = capsys.readouterr()
+    assert "rowhooks.service enabled" in printed.out
+    assert f"write its settings into {tmp_path}/.config/rowhooks/rowhooks.toml" in printed.err
+
+
+def test_it_can_be_installed_again_and_started(called: Path) -> None:
+    assert call(["systemd", "install", "--user"]) == 0
+    assert call(["systemd", "install", "--user", "--now"]) == 0
+    assert called.read_text().splitlines()[-1] == "--user restart rowhooks.service"
+
+
+def test_instances_share_a_template_which_goes_with_the_last_one(called: Path, tmp_path: Path) -> None:
+    directory = tmp_path / ".config/systemd/user"
+    for name in ("one", "two"):
+        assert call(["systemd", "install", "--user", "--instance", name]) == 0
+    assert "--user enable rowhooks@two.service" in called.read_text()
+    # What systemctl makes.
+    wants = directory / "default.target.wants"
+    wants.mkdir()
+    (wants / "rowhooks@two.service").symlink_to(directory / "rowhooks@.service")
+    assert call(["systemd", "uninstall", "--user", "--instance", "one"]) == 0
+    assert (directory / "rowhooks@.service").exists()
+    (wants / "rowhooks@two.service").unlink()
+    assert call(["systemd", "uninstall", "--user", "--instance", "two"]) == 0
+    assert not (directory / "rowhooks@.service").exists()
+    assert "--user disable --now rowhooks@two.service" in called.read_text()
+
+
+def test_a_unit_that_is_not_ours_is_left_alone(
+    called: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unit = tmp_path / ".config/systemd/user/rowhooks.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text("[Service]\n")
+    for what in ("install", "uninstall"):
+        assert call(["systemd", what, "--user"]) == 1
+        assert f"{unit} was not written by `rowhooks systemd install`" in capsys.readouterr().err
+    assert unit.read_text() == "[Service]\n"
+    assert not called.exists()
+
+
+def test_what_systemd_refuses_is_said(called: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "refuse").write_text("enable")
+    assert call(["systemd", "install", "--user"]) == 1
+    assert "`systemctl --user enable rowhooks.service` failed: no such bus" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "-a", "../x"])
+def test_a_name_that_cannot_be_an_instances_is_refused(
+    called: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["systemd", "install", "--user", f"--instance={name}"]) == 2
+    assert "cannot be the name of an instance" in capsys.readouterr().err
+
+
+def test_nothing_is_uninstalled_where_nothing_is(called: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["systemd", "uninstall", "--user"]) == 2
+    assert "nothing is installed" in capsys.readouterr().err
+
+
+def test_without_systemd_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert call(["systemd", "install"]) == 2
+    assert "there is no systemctl" in capsys.readouterr().err
+
+
+def test_the_system_is_roots(called: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert call(["systemd", "install"]) == 2
+    assert "by root only" in capsys.readouterr().err
+
+
+def test_a_command_that_the_service_could_not_see_is_refused(
+    called: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scripts = tmp_path / "closed" / "bin"
+    scripts.mkdir(parents=True)
+    (scripts / "rowhooks").touch()
+    (tmp_path / "closed").chmod(0o700)
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(scripts))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert call(["systemd", "install"]) == 2
+    assert f"the service could not see {scripts}/rowhooks, which is below" in capsys.readouterr().err
+    assert not called.exists()

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 
-.PHONY: help demo test test-all-postgres nightly faults sabotage check format bench clean
+.PHONY: help demo test test-all-postgres test-service nightly faults sabotage check format bench clean
 
 help: ## Say what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: $(READY) ## Run the tests on an embedded PostgreSQL (or the one in ROWHOOK
 
 test-all-postgres: $(READY) ## Run the tests that depend on the server on PostgreSQL 14 to 18, or on VERSIONS="14 16"
 	$(BIN)/python -m tests.all_postgres $(VERSIONS)
+
+test-service: $(READY) ## Boot a machine with systemd, and run the service's tests in it (root, debootstrap, systemd-nspawn)
+	ROWHOOKS_SERVICE=1 $(BIN)/python -m pytest -v tests/service
 
 nightly: $(READY) ## Run the property tests at length
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/sql/test_capture_property.py tests/faults/test_interleavings.py

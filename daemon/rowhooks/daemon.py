@@ -60,9 +60,12 @@ class Daemon:
         )
         # What a server shows of an application's name has 63 bytes at the most.
         self._name = f"{socket.gethostname()[:40]}:{os.getpid()}"
-        self._target = Target(settings.dsn, f"rowhooks {self._name}")
+        application = f"rowhooks {self._name}"
+        self._target = Target(settings.dsn, application, password=settings.password)
         self._listen_target = (
-            self._target if settings.listen_dsn is None else Target(settings.listen_dsn, self._target.application_name)
+            self._target
+            if settings.listen_dsn is None
+            else Target(settings.listen_dsn, application, password=settings.password)
         )
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()

@@ -108,6 +108,21 @@ def test_server_settings_travel_along() -> None:
     assert arguments("")["server_settings"] == {"application_name": "rowhooks"}
 
 
+def test_a_password_given_beside_the_dsn_is_for_both_drivers_and_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", "another one")
+    target = Target("host=db.example user=app", password=SECRET)
+    assert conninfo_to_dict(target.conninfo)["password"] == SECRET
+    assert target.asyncpg_arguments()["password"] == SECRET
+    assert SECRET not in repr(target)
+    assert SECRET not in target.label
+
+
+def test_the_dsns_own_password_goes_before_it() -> None:
+    target = Target(f"postgresql://app:{SECRET}@db.example", password="another one")
+    assert conninfo_to_dict(target.conninfo)["password"] == SECRET
+    assert target.asyncpg_arguments()["password"] == SECRET
+
+
 def test_a_password_file_is_passed_on() -> None:
     assert arguments("host=db passfile=/etc/rowhooks/pgpass")["passfile"] == "/etc/rowhooks/pgpass"
 

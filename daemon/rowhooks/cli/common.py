@@ -74,11 +74,14 @@ def complain(error: RowhooksError) -> None:
 
 def target(dsn: str | None, config: Path | None) -> Target:
     """Return the database that the options and settings name."""
-    return Target(settings(dsn, config).dsn)
+    chosen = settings(dsn, config)
+    return Target(chosen.dsn, password=chosen.password)
 
 
 def settings(dsn: str | None, config: Path | None, **given: Any) -> Settings:
-    """Return the settings, with the command line before all else."""
+    """Return the settings, with the command line before all else; another DSN has another password."""
+    if dsn is not None:
+        given = {"password": "", **given}
     return load_settings(config, dsn=dsn, **given)
 
 

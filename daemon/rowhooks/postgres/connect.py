@@ -62,6 +62,7 @@ class Target:
         dsn: a libpq URI or keyword string; empty for libpq's own environment (PGHOST, PGSERVICE, ~/.pgpass ...).
         application_name: shown in pg_stat_activity.
         route: what is known of the way to the server: `direct`, `session pooler`, `transaction pooler`, or None.
+        password: the login's, where the DSN has none; it goes before PGPASSWORD and ~/.pgpass.
 
     Raises:
         SettingsError: libpq cannot read the DSN.
@@ -70,6 +71,7 @@ class Target:
     dsn: str = field(default="", repr=False)
     application_name: str = "rowhooks"
     route: str | None = None
+    password: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         try:
@@ -98,6 +100,7 @@ class Target:
             "keepalives_interval": KEEPALIVE_INTERVAL,
             "keepalives_count": KEEPALIVE_COUNT,
             "tcp_user_timeout": int(SILENCE * 1000),
+            **({"password": self.password} if self.password else {}),
         }
         return make_conninfo(self.dsn, **{k: v for k, v in defaults.items() if k not in given})
 

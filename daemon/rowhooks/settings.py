@@ -175,10 +175,10 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
             raise SettingsError(f"{file} cannot be read: {error.strerror}") from error
     wanted = {name: value for name, value in given.items() if value is not None}
     options = frozenset(wanted)
-    if file is not None:
-        wanted.setdefault("directory", file.resolve().parent)
-    else:
-        wanted.setdefault("directory", Path.cwd())
+    try:
+        wanted.setdefault("directory", Path.cwd() if file is None else file.resolve().parent)
+    except FileNotFoundError as error:
+        raise SettingsError("the working directory does not exist any more", hint="go to another one") from error
     # The file's own place, which it cannot set; given twice it would only lose against ours.
     misplaced = ["directory: unknown setting"] if "directory" in in_file else []
     problems: dict[str, list[str]] = {str(file): misplaced} if misplaced else {}

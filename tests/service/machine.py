@@ -94,6 +94,7 @@ class Machine:
         self._console = root.parent / "console.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._leader = 0
+        self._cursor = ""
 
     def boot(self) -> None:
         """Start it, and wait until systemd has started everything."""
@@ -163,15 +164,19 @@ class Machine:
         """Return a property of a unit."""
         return self.run(f"systemctl show --value --property={name} {unit}")
 
-    def journal(self, unit: str, since: str = "") -> list[dict[str, Any]]:
-        """Return a unit's entries, after a cursor."""
-        after = f"--after-cursor='{since}'" if since else ""
+    def forget(self) -> None:
+        """Leave out of the journal what is in it by now."""
+        self._cursor = json.loads(self.run("journalctl -n 1 -o json"))["__CURSOR"]
+
+    def journal(self, unit: str) -> list[dict[str, Any]]:
+        """Return a unit's entries."""
+        after = f"--after-cursor='{self._cursor}'" if self._cursor else ""
         self.run("journalctl --sync")
         return [json.loads(line) for line in self.run(f"journalctl -o json -u {unit} {after}").splitlines()]
 
-    def says(self, unit: str, what: str, since: str = "") -> bool:
+    def says(self, unit: str, what: str) -> bool:
         """Say whether a unit's journal has this in it."""
-        return any(what in str(entry["MESSAGE"]) for entry in self.journal(unit, since))
+        return any(what in str(entry["MESSAGE"]) for entry in self.journal(unit))
 
     @staticmethod
     def wait(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:

@@ -69,6 +69,7 @@ def hook(machine: Machine, job: str, name: str = "app") -> None:
 @pytest.fixture
 def service(machine: Machine) -> Iterator[str]:
     """The service, installed, started and with its first job hooked; it is taken away again."""
+    machine.forget()
     make_database(machine, "app")
     machine.write("/etc/rowhooks/effects.py", RECEIVERS)
     machine.write("/etc/rowhooks/rowhooks.toml", SETTINGS.format(database="app"))
@@ -274,7 +275,7 @@ def test_the_journal_has_the_fields_of_a_run(machine: Machine, service: str) -> 
     }
     assert entry["ROWHOOKS_RUN"] == machine.psql("select id from rowhooks.job_result")
     assert entry["ROWHOOKS_OBJECT"] == machine.psql("select object_repr from rowhooks.object_change")
-    found = machine.run(f"journalctl -o cat -u {service} ROWHOOKS_TABLE=public.thing")
+    found = machine.run(f"journalctl -o cat -n 1 -u {service} ROWHOOKS_TABLE=public.thing")
     assert found == "seen"
 
 

@@ -324,3 +324,11 @@ def test_an_address_to_listen_on(address: str) -> None:
 def test_what_is_no_address_to_listen_on(address: str) -> None:
     with pytest.raises(SettingsError, match=r"http_listen: .*such as 127\.0\.0\.1:9187"):
         load_settings(http_listen=address)
+
+
+def test_a_working_directory_that_has_gone_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SettingsError, match="the working directory does not exist any more"):
+        load_settings()

@@ -20,7 +20,7 @@ from packaging.version import Version
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 HOME = "opt/rowhooks"
-EXTRAS = "uvloop"
+EXTRAS = "otel,uvloop"
 PYTHON = os.environ.get("ROWHOOKS_DEBIAN_PYTHON", "/usr/bin/python3")
 """The distribution's Python, never another that stands first in PATH."""
 

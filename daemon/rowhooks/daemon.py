@@ -9,8 +9,9 @@ import random
 import signal
 import socket
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from rowhooks.domain.errors import ConnectionFailed, LeadershipLost
+from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, SettingsError
 from rowhooks.lead import Lead
 from rowhooks.postgres.connect import Target
 from rowhooks.postgres.permissions import PostgresPermissions
@@ -20,6 +21,9 @@ from rowhooks.receivers.logger import collect_entries
 from rowhooks.receivers.registry import Catalog, ReceiverClass
 from rowhooks.settings import Settings
 from rowhooks.tasks import first_of
+
+if TYPE_CHECKING:
+    from rowhooks.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +39,7 @@ class Daemon:
         broken_modules: modules that could not be imported.
 
     Raises:
-        SettingsError: the permission backend, or a secret, cannot be had.
+        SettingsError: the permission backend, a secret, or what traces need, cannot be had.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Daemon:
         self._listen_target = (
             self._target if settings.listen_dsn is None else Target(settings.listen_dsn, self._target.application_name)
         )
+        self._tracing = _load_tracing() if settings.traces else None
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
 
@@ -77,7 +82,11 @@ class Daemon:
         """
         collect_entries()
         with Pulse():
-            return await self._keep_leading()
+            try:
+                return await self._keep_leading()
+            finally:
+                if self._tracing is not None:
+                    await self._tracing.close()
 
     async def _keep_leading(self) -> int:
         failures = late = 0
@@ -91,6 +100,7 @@ class Daemon:
                 self._listen_target,
                 self._stopping,
                 self.ready,
+                None if self._tracing is None else self._tracing.execution,
             )
             try:
                 return late + await self._see_to_the_end(lead)
@@ -117,6 +127,17 @@ class Daemon:
             return 0
         finally:
             task.cancel()
+
+
+def _load_tracing() -> Tracing:
+    try:
+        from rowhooks.tracing import Tracing  # its packages are an extra
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"traces: the package {error.name} is not installed",
+            hint="install rowhooks[otel], or take the setting out",
+        ) from error
+    return Tracing()
 
 
 def handle_signals(daemon: Daemon) -> None:

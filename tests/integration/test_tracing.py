@@ -11,13 +11,14 @@ from typing import Any, ClassVar
 import psycopg
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from tests.conftest import add_button, add_hook, eventually, running_daemon, settled
+from tests.integration.spans import attributes, failure, is_child, named, one
 
 Connection = psycopg.Connection[Any]
 
@@ -158,32 +159,6 @@ def insert(db: Connection, number: int, context: str | None = None) -> None:
         if context is not None:
             db.execute("select set_config('rowhooks.context', %s, true)", (context,))
         db.execute("insert into dcim.device values (%s, 'leaf', 'SN-1')", (number,))
-
-
-def named(spans: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
-    return [span for span in spans.get_finished_spans() if span.name == name]
-
-
-def one(spans: InMemorySpanExporter, name: str) -> ReadableSpan:
-    (span,) = named(spans, name)
-    return span
-
-
-def attributes(span: ReadableSpan) -> dict[str, Any]:
-    return dict(span.attributes or {})
-
-
-def is_child(spans: InMemorySpanExporter, name: str, parent: ReadableSpan) -> bool:
-    child = one(spans, name)
-    return child.parent is not None and (child.parent.trace_id, child.parent.span_id) == (
-        parent.context.trace_id,
-        parent.context.span_id,
-    )
-
-
-def failure(span: ReadableSpan) -> tuple[StatusCode, str | None, list[dict[str, Any]]]:
-    events = [dict(event.attributes or {}) for event in span.events if event.name == "exception"]
-    return span.status.status_code, span.status.description, events
 
 
 async def test_a_run_has_one_span_and_the_receivers_own_are_its_children(

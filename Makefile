@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 
-.PHONY: help demo test test-all-postgres test-service nightly faults sabotage check format bench clean
+.PHONY: help demo test test-all-postgres test-service nightly faults sabotage check format bench package clean
 
 help: ## Say what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,12 @@ format: $(READY) ## Put the code into its standard form
 
 bench: $(BENCH_READY) ## Measure the cost of capture and the speed of the daemon
 	$(BIN)/python -m benchmarks
+
+package: $(READY) ## Build the wheel, the sdist and the Debian package into dist/
+	rm -rf build dist
+	$(BIN)/python packaging/manual.py build/share
+	ROWHOOKS_SHARE=$(CURDIR)/build/share $(BIN)/python -m build --no-isolation
+	$(BIN)/python packaging/debian.py dist build
 
 clean: ## Remove the environment and everything built
 	rm -rf $(VENV) .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -10,8 +10,9 @@ import random
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, RowhooksError
+from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, RowhooksError, SettingsError
 from rowhooks.health import Health
 from rowhooks.lead import FLUSH_TIMEOUT, Lead
 from rowhooks.postgres.connect import Target
@@ -24,6 +25,9 @@ from rowhooks.service import Notifier, Service
 from rowhooks.settings import Settings
 from rowhooks.tasks import first_of, running
 from rowhooks.vitals import RELOADING, STOPPING, WAITING, Vitals
+
+if TYPE_CHECKING:
+    from rowhooks.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +45,7 @@ class Daemon:
         broken_modules: modules that could not be imported.
 
     Raises:
-        SettingsError: the permission backend, or a secret, cannot be had.
+        SettingsError: the permission backend, a secret, or what traces need, cannot be had.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Daemon:
             if settings.listen_dsn is None
             else Target(settings.listen_dsn, application, password=settings.password)
         )
+        self._tracing = _load_tracing() if settings.traces else None
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
         self.vitals = Vitals()
@@ -115,10 +120,12 @@ class Daemon:
             PermissionDenied: the login may not use schema rowhooks.
         """
         collect_entries()
-        with contextlib.ExitStack() as stack:
+        async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(Pulse())
             if self._settings.http_listen:
                 stack.enter_context(Health(self._settings.http_listen, self.vitals))
+            if self._tracing is not None:
+                stack.push_async_callback(self._tracing.close)
             async with running([self._keep_leading(), self._service.attend()]) as tasks:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 lead, attendance = tasks
@@ -141,6 +148,7 @@ class Daemon:
                 self._stopping,
                 self.ready,
                 self.vitals,
+                None if self._tracing is None else self._tracing.execution,
             )
             try:
                 return late + await self._see_to_the_end(lead)
@@ -169,6 +177,17 @@ class Daemon:
             return 0
         finally:
             task.cancel()
+
+
+def _load_tracing() -> Tracing:
+    try:
+        from rowhooks.tracing import Tracing  # its packages are an extra
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"traces: the package {error.name} is not installed",
+            hint="install rowhooks[otel], or take the setting out",
+        ) from error
+    return Tracing()
 
 
 def handle_signals(daemon: Daemon, check: Callable[[], object]) -> None:

@@ -20,7 +20,7 @@ from rowhooks.pipeline.matcher import Matcher
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.reader import Reader
 from rowhooks.pipeline.recorder import Recorder
-from rowhooks.pipeline.runner import Runner
+from rowhooks.pipeline.runner import ExecutionFactory, Runner
 from rowhooks.pipeline.scheduler import Scheduler
 from rowhooks.postgres import leadership
 from rowhooks.postgres.bell import PostgresBellLock
@@ -83,6 +83,7 @@ class Lead:
         stopping: asyncio.Event,
         ready: asyncio.Event,
         vitals: Vitals,
+        execution: ExecutionFactory | None = None,
     ) -> None:
         self._settings = settings
         self._catalog = catalog
@@ -93,6 +94,7 @@ class Lead:
         self._stopping = stopping
         self._ready = ready
         self._vitals = vitals
+        self._execution = execution
         self._lease = uuid.uuid4()
         self._bell = Bell(settings.poll_interval)
         self._decoder = RowDecoder()
@@ -197,7 +199,9 @@ class Lead:
         # A pool of its own: receivers that hold all of theirs must not keep other runs from being started.
         loader = PostgresObjects(self._target, self._catalog.permissions)
         stack.push_async_callback(loader.close)
-        self._runner = Runner(self._catalog, workspaces, threads, lambda run: self._scheduler.reload(run), self._clean)
+        self._runner = Runner(
+            self._catalog, workspaces, threads, lambda run: self._scheduler.reload(run), self._clean, self._execution
+        )
         unfinished = Unfinished(record_connection, self._feed, self._lease, self._leadership.installation)
         fetch = OnRecord(unfinished, self._recorder, lambda: self._configuration).fetch
         self._scheduler = Scheduler(

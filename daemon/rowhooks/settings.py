@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     secrets: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="environment variables whose values are blanked in results and logs"
     )
+    traces: bool = Field(default=False, description="one OpenTelemetry span a run; needs the extra otel")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
     log_format: str = Field("auto", pattern="^(auto|text|json|journal)$")
     http_listen: str = Field("", description="where health and metrics are, as host:port or a port; empty for nowhere")

@@ -176,7 +176,11 @@ def test_the_table_of_settings_has_all_of_them_with_their_defaults() -> None:
     assert shown.keys() == fields.keys()
     # Where the default is None, the table says what that means.
     stated = {name: default.strip("`").strip('"') for name, default in shown.items() if fields[name] is not None}
-    actual = {name: "[]" if value == () else value for name, value in fields.items() if value is not None}
+    actual = {
+        name: "[]" if value == () else str(value).lower() if isinstance(value, bool) else value
+        for name, value in fields.items()
+        if value is not None
+    }
     assert {name: type(actual[name])(value) for name, value in stated.items()} == actual
 
 

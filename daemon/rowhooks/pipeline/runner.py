@@ -54,6 +54,7 @@ class Runner:
         threads: where plain `def` receivers run.
         reload: loads the changed object again before another attempt.
         clean: blanks secrets in what is stored.
+        execution: makes each run's execution, where it is not to be a plain `Execution`.
     """
 
     def __init__(
@@ -63,16 +64,18 @@ class Runner:
         threads: Executor,
         reload: Callable[[Run], Awaitable[Any]],
         clean: Callable[[str], str] = str,
+        execution: ExecutionFactory | None = None,
     ) -> None:
         self.receivers = receivers
         self.workspaces = workspaces
         self.threads = threads
         self.reload = reload
         self.clean = clean
+        self._execution = execution or Execution
 
     def prepare(self, run: Run, user: str) -> Execution:
         """Return a run that can be executed, and be ended from outside while it is."""
-        return Execution(self, run, user)
+        return self._execution(self, run, user)
 
 
 class Execution:
@@ -288,6 +291,9 @@ class Execution:
             yield workspace.rollback
         except Exception as error:  # its transaction ends with its connection; what the receiver raised is what counts
             logger.warning("the run could not be rolled back: %s", self._line(error), extra=self._run.log_fields())
+
+
+ExecutionFactory = Callable[[Runner, Run, str], Execution]
 
 
 def _life_cycle(call: Call, done: set[str], name: str, *arguments: Any) -> Generator[Theirs, Any, None]:

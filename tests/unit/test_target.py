@@ -7,9 +7,10 @@ import ssl
 import traceback
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rowhooks.domain.errors import SettingsError
 from rowhooks.postgres.connect import CONNECT_TIMEOUT, TRANSACTION_POOLER, Target
@@ -33,6 +34,11 @@ def arguments(dsn: str) -> dict[str, Any]:
 def where(dsn: str) -> dict[str, Any]:
     names = ("host", "port", "user", "password", "database")
     return {name: value for name, value in arguments(dsn).items() if name in names}
+
+
+def tls(dsn: str) -> dict[str, str]:
+    """Return what asyncpg is told of TLS."""
+    return dict(parse_qsl(urlsplit(arguments(dsn)["dsn"]).query, strict_parsing=True))
 
 
 WHERE = {"host": ["db.example"], "port": 5433, "user": "app", "password": SECRET, "database": "inventory"}
@@ -77,19 +83,32 @@ def test_a_unix_sockets_directory_is_a_host(dsn: str) -> None:
 
 @pytest.mark.parametrize("mode", ["disable", "allow", "prefer", "require"])
 def test_sslmodes_without_verification_go_by_their_names(mode: str) -> None:
-    assert arguments(f"host=db sslmode={mode}")["ssl"] == mode
+    assert tls(f"host=db sslmode={mode}")["sslmode"] == mode
 
 
 def test_without_an_sslmode_it_is_libpqs_default() -> None:
-    assert arguments("host=db")["ssl"] == "prefer"
+    assert tls("host=db")["sslmode"] == "prefer"
 
 
-@pytest.mark.parametrize(("mode", "checks_host"), [("verify-ca", False), ("verify-full", True)])
-def test_sslmodes_with_verification_demand_a_certificate(mode: str, *, checks_host: bool) -> None:
-    context = arguments(f"host=db sslmode={mode} sslrootcert=system")["ssl"]
+def test_the_operating_systems_authorities_are_those_of_python() -> None:
+    context = arguments("host=db sslmode=verify-full sslrootcert=system")["ssl"]
     assert isinstance(context, ssl.SSLContext)
     assert context.verify_mode == ssl.CERT_REQUIRED
-    assert context.check_hostname is checks_host
+    assert context.check_hostname
+
+
+def test_all_else_that_libpq_knows_of_tls_is_passed_on(tmp_path: Path) -> None:
+    given = {name: str(tmp_path / f"{name} of mine") for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl")}
+    for file in given.values():
+        Path(file).touch()
+    given |= {"sslmode": "verify-ca", "sslpassword": f"{SECRET}&x=1", "ssl_min_protocol_version": "TLSv1.3"}
+    assert given.items() <= tls(make_conninfo("host=db", **given)).items()
+
+
+@pytest.mark.parametrize("given", ["channel_binding=require", "require_auth=scram-sha-256", "gssencmode=require"])
+def test_what_one_driver_could_not_keep_to_is_refused(given: str) -> None:
+    with pytest.raises(SettingsError, match=f"{given} is understood by libpq alone"):
+        arguments(f"host=db {given}")
 
 
 def test_a_root_certificate_that_is_missing_is_not_passed_over() -> None:
@@ -123,8 +142,14 @@ def test_the_dsns_own_password_goes_before_it() -> None:
     assert target.asyncpg_arguments()["password"] == SECRET
 
 
-def test_a_password_file_is_passed_on() -> None:
-    assert arguments("host=db passfile=/etc/rowhooks/pgpass")["passfile"] == "/etc/rowhooks/pgpass"
+def test_a_password_file_is_read_where_there_is_no_password(tmp_path: Path) -> None:
+    file = tmp_path / "passwords"
+    file.write_text(f"b:5433:app:me:{SECRET}\n")
+    file.chmod(0o600)
+    dsn = f"host=a,b port=5432,5433 user=me dbname=app passfile={file}"
+    assert arguments(dsn)["password"] == SECRET
+    assert arguments(f"{dsn} password=another")["password"] == "another"
+    assert "password" not in arguments(dsn.replace("user=me", "user=you"))
 
 
 def test_an_empty_dsn_is_libpqs_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +159,7 @@ def test_an_empty_dsn_is_libpqs_own_environment(monkeypatch: pytest.MonkeyPatch)
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     assert where("") == WHERE
-    assert arguments("")["ssl"] == "require"
+    assert tls("")["sslmode"] == "require"
     assert SECRET not in Target().label
 
 

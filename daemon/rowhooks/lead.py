@@ -107,8 +107,7 @@ class Lead:
     async def run(self) -> int:
         """Wait for the lead, take it, and work until told to stop; return how many receivers were left behind."""
         async with contextlib.AsyncExitStack() as stack:
-            for what in (STAND_BY, PROBE, LOOK):
-                self._vitals.keep(what)
+            stack.callback(self._vitals.release)
             self._vitals.promise(START, LONGEST_START)
             await self._find_the_way()
             control = await stack.enter_async_context(connected(self._listen_target))
@@ -175,6 +174,8 @@ class Lead:
         settings = self._settings
         self._leadership = await leadership.take_over(feed_connection, self._lease, self._name)
         if not self._leadership.same_cluster:
+            # It goes through the whole log.
+            self._vitals.promise(START, leadership.LONG_STATEMENT)
             waiting = await leadership.resume_after_restore(feed_connection)
             logger.warning("this log was restored from another cluster; %d changes wait to be dealt with", waiting)
             self._leadership = await leadership.take_over(feed_connection, self._lease, self._name)
@@ -256,6 +257,7 @@ class Lead:
             # The reader has ended: what comes after this must not be started any more.
             problem = next((task.exception() for task in done if task.exception() is not None), None)
             if problem is not None:
+                self._vitals.release()
                 self.late = await self._scheduler.finish(ABANDON_AFTER)
                 # Perhaps only another connection was lost. What cannot be recorded is run again: it is worth a try.
                 await self._record_the_last(ABANDON_AFTER)

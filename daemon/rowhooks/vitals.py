@@ -92,6 +92,10 @@ class Vitals:
         """Note that it is done."""
         self._promises.pop(what, None)
 
+    def release(self) -> None:
+        """Take all promises back: what they were about has ended."""
+        self._promises.clear()
+
     def broken_promise(self) -> str | None:
         """Return what should have been done by now; None where all is well."""
         moment = time.monotonic()

@@ -258,3 +258,10 @@ def test_without_a_manager_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> 
     notifier.send(READY=1)
     assert not notifier.is_wanted
     assert caplog.text == ""
+
+
+def test_what_has_ended_need_not_be_done_any_more() -> None:
+    vitals = Vitals()
+    vitals.promise("a", -1)
+    vitals.release()
+    assert vitals.broken_promise() is None

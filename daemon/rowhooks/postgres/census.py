@@ -12,10 +12,9 @@ from rowhooks.postgres.errors import translated
 from rowhooks.vitals import Census
 
 _CENSUS = f"""
-with waiting as materialized ({WAITING})
 select
-  (select count(*) from waiting) as backlog,
-  (select extract(epoch from clock_timestamp() - min(w.time))::float8 from waiting as w) as lag,
+  w.backlog,
+  w.lag,
   (select coalesce(max(c.id), 0) from rowhooks.object_change as c) as captured,
   (
     select coalesce(jsonb_object_agg(s.status, s.runs), '{{}}')::text
@@ -28,6 +27,10 @@ select
   p.partitions,
   p.log_bytes
 from (
+  select count(*) as backlog, extract(epoch from clock_timestamp() - min(c.time))::float8 as lag
+  from ({WAITING}) as c
+) as w
+cross join (
   select count(*) as partitions, coalesce(sum(pg_total_relation_size(i.inhrelid)), 0)::bigint as log_bytes
   from pg_inherits as i
   where i.inhparent = 'rowhooks.object_change'::regclass

@@ -55,7 +55,7 @@ async def _listen(pipe: Connection, dsn: str) -> None:
         now = time.monotonic_ns()
         heard[int(str(payload))] = now
 
-    connection = await asyncpg.connect(**Target(dsn).asyncpg_arguments())
+    connection = await asyncpg.connect(**Target(dsn).asyncpg_attempts()[0])
     await connection.add_listener(CHANNEL, hear)
     told = asyncio.Event()
     asyncio.get_running_loop().add_reader(pipe.fileno(), told.set)

@@ -115,7 +115,7 @@ class _Manager(QueueManager):
 
 
 async def _work(dsn: str, told: Told) -> Handled:
-    pool = await asyncpg.create_pool(**Target(dsn).asyncpg_arguments(), min_size=CONNECTIONS, max_size=CONNECTIONS)
+    pool = await asyncpg.create_pool(**Target(dsn).asyncpg_attempts()[0], min_size=CONNECTIONS, max_size=CONNECTIONS)
     manager = _Manager(Queries(AsyncpgPoolDriver(pool)))
     manager.told = told
     runs: list[tuple[int, bytes | None]] = []

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, RowhooksError, SettingsError
+from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, LoginRefused, RowhooksError, SettingsError
 from rowhooks.health import Health
 from rowhooks.lead import FLUSH_TIMEOUT, Lead
 from rowhooks.postgres.connect import Target
@@ -116,6 +116,7 @@ class Daemon:
             How many receivers had not ended within the grace period.
 
         Raises:
+            LoginRefused: the login has never been let in: a wrong password, no entry in pg_hba.conf.
             SchemaMismatch: the schema is missing, older or newer than this code.
             PermissionDenied: the login may not use schema rowhooks.
         """
@@ -137,6 +138,7 @@ class Daemon:
 
     async def _keep_leading(self) -> int:
         failures = late = 0
+        was_let_in = False
         while not self._stopping.is_set():
             lead = Lead(
                 self._settings,
@@ -153,6 +155,10 @@ class Daemon:
             try:
                 return late + await self._see_to_the_end(lead)
             except (ConnectionFailed, LeadershipLost) as error:
+                was_let_in = was_let_in or lead.was_let_in
+                if isinstance(error, LoginRefused) and not was_let_in:
+                    # Not the server's state but a mistake in the settings, which waiting does not mend.
+                    raise
                 self.ready.clear()
                 self.vitals.reconnects += 1
                 self.vitals.become(WAITING, error.message)

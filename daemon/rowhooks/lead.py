@@ -101,6 +101,7 @@ class Lead:
         self._lost = asyncio.Event()
         self._idle_hooks: set[str] = set()
         self._is_outdated = False
+        self.was_let_in = False
         self.was_ready = False
         self.late = 0
 
@@ -110,6 +111,7 @@ class Lead:
             stack.callback(self._vitals.release)
             self._vitals.promise(START, LONGEST_START)
             await self._find_the_way()
+            self.was_let_in = True
             control = await stack.enter_async_context(connected(self._listen_target))
             control.add_termination_listener(lambda _: self._lost.set())
             await check_schema(control)

@@ -64,7 +64,7 @@ async def async_engine(dsn: str) -> AsyncIterator[Any]:
 @pytest.fixture
 async def asyncpg_engine(dsn: str) -> AsyncIterator[Any]:
     async def connect() -> Any:
-        return await asyncpg.connect(**Target(dsn).asyncpg_arguments())
+        return await asyncpg.connect(**Target(dsn).asyncpg_attempts()[0])
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect)
     yield engine
@@ -168,7 +168,7 @@ async def test_sqlalchemy_over_asyncpg(db: Connection, asyncpg_engine: Any) -> N
 
 
 async def test_asyncpg(db: Connection, dsn: str) -> None:
-    conn = await asyncpg.connect(**Target(dsn).asyncpg_arguments())
+    conn = await asyncpg.connect(**Target(dsn).asyncpg_attempts()[0])
     async with conn.transaction():
         result = await press(conn)
         assert presses(db) == []
@@ -177,7 +177,7 @@ async def test_asyncpg(db: Connection, dsn: str) -> None:
 
 
 async def test_asyncpg_from_a_pool(db: Connection, dsn: str) -> None:
-    arguments = Target(dsn).asyncpg_arguments()
+    arguments = Target(dsn).asyncpg_attempts()[0]
     async with asyncpg.create_pool(min_size=1, max_size=1, **arguments) as pool, pool.acquire() as conn:
         result = await press(conn)
     assert presses(db) == [result]

@@ -20,6 +20,7 @@ PASSWORD = "c0rrect h0rse: b@ttery/staple"
 HBA = """
 local all postgres trust
 local replication postgres trust
+local all by_password scram-sha-256
 local all all peer map=people
 hostssl all certified 127.0.0.1/32 cert
 hostssl all all 127.0.0.1/32 scram-sha-256

@@ -3,90 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-import sqlalchemy
 
-from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.cli import call
 from rowhooks.domain.errors import ConnectionFailed, SettingsError
-from rowhooks.postgres.connect import Target, async_engine, connected, connection, sync_engine
+from rowhooks.postgres.connect import Target, connected
 from tests.conftest import add_hook, eventually, running_daemon
-from tests.setup.server import PASSWORD, Server, make_certificates, with_tls
-
-WHO = "select current_user::text, coalesce((select s.ssl from pg_stat_ssl as s where s.pid = pg_backend_pid()), false)"
-OVER_TLS, IN_THE_CLEAR = True, False
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("certificates")
-    make_certificates(directory)
-    return directory
-
-
-@pytest.fixture(scope="module")
-def server(certificates: Path) -> Iterator[Server]:
-    """A server with a database `app`, rowhooks in it, and logins."""
-    binaries = with_tls()
-    if binaries is None:
-        pytest.skip("there is no PostgreSQL that was built with OpenSSL")
-    with Server(binaries, certificates) as made:
-        made.execute("create database app")
-        assert call(["init", "--dsn", made.admin("app")]) == 0
-        for login in ("rowhooks", "certified", "plain"):
-            made.execute(f"create role {login} login password '{PASSWORD}' in role rowhooks_daemon")
-        made.execute("create table thing (id integer primary key)", "app")
-        made.execute("grant select on thing to rowhooks_daemon", "app")
-        made.execute("select rowhooks.track('thing')", "app")
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home without anything in it, and an environment without libpq's variables."""
-    for name in list(os.environ):
-        if name.startswith(("PG", "ROWHOOKS_")):
-            monkeypatch.delenv(name)
-    home = tmp_path / "home"
-    (home / ".postgresql").mkdir(parents=True)
-    monkeypatch.setenv("HOME", str(home))
-    return home
-
-
-async def let_in(target: Target) -> tuple[str, bool]:
-    """Connect in each of our ways; return who one is then, and whether it is over TLS: the same for all."""
-    found = set()
-    with connection(target) as conn:
-        found.add(conn.execute(WHO).fetchone())
-    async with connected(target) as opened:
-        found.add(tuple(await opened.fetchrow(WHO)))
-    engine = sync_engine(target, 1)
-    with engine.connect() as one:
-        found.add(tuple(one.execute(sqlalchemy.text(WHO)).one()))
-    engine.dispose()
-    other = async_engine(target, 1)
-    async with other.connect() as two:
-        found.add(tuple((await two.execute(sqlalchemy.text(WHO))).one()))
-    await other.dispose()
-    ((user, is_encrypted),) = found
-    return user, is_encrypted
-
-
-async def refused(target: Target, why: str) -> None:
-    """See that neither driver is let in, and that the message does not have the password."""
-    with pytest.raises(ConnectionFailed, match=why) as by_psycopg, connection(target):
-        pass
-    with pytest.raises(ConnectionFailed, match=why) as by_asyncpg:
-        async with connected(target):
-            pass
-    for error in (by_psycopg, by_asyncpg):
-        assert PASSWORD not in str(error.value)
+from tests.setup.drivers import IN_THE_CLEAR, OVER_TLS, Witness, let_in, refused
+from tests.setup.server import PASSWORD, Server, with_tls
 
 
 async def test_scram(server: Server) -> None:
@@ -107,6 +35,15 @@ async def test_a_wrong_password(server: Server, capsys: pytest.CaptureFixture[st
 async def test_a_password_beside_the_dsn(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", "of somebody else")
     assert await let_in(Target(server.over_tcp(), password=PASSWORD)) == ("rowhooks", OVER_TLS)
+
+
+async def test_a_services_password_goes_before_the_one_beside_the_dsn(server: Server, nowhere: Path) -> None:
+    service = f"[inventory]\nhost=localhost\nport={server.port}\nuser=rowhooks\ndbname=app\n"
+    file = nowhere / ".pg_service.conf"
+    file.write_text(f"{service}password={PASSWORD}\n")
+    assert await let_in(Target("service=inventory", password="another")) == ("rowhooks", OVER_TLS)
+    file.write_text(service)
+    assert await let_in(Target("service=inventory", password=PASSWORD)) == ("rowhooks", OVER_TLS)
 
 
 async def test_a_server_that_demands_tls(server: Server) -> None:
@@ -139,6 +76,20 @@ async def test_the_operating_systems_authorities_do_not_know_it(server: Server) 
             pass
 
 
+async def test_the_operating_systems_authorities(
+    server: Server, certificates: Path, nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where OpenSSL is told to find them, for both drivers.
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "root.crt"))
+    monkeypatch.setenv("PGSSLROOTCERT", "system")
+    assert await let_in(Target(server.over_tcp(password=PASSWORD))) == ("rowhooks", OVER_TLS)
+    await refused(Target(server.over_tcp(host="127.0.0.1", password=PASSWORD)), "127.0.0.1")
+    _put_client_certificate(certificates, nowhere)
+    assert await let_in(Target(server.over_tcp("certified"))) == ("certified", OVER_TLS)
+    with pytest.raises(SettingsError, match='weak sslmode "require"'):
+        Target(server.over_tcp(sslmode="require"))
+
+
 async def test_a_root_certificate_in_its_usual_place(server: Server, certificates: Path, nowhere: Path) -> None:
     (nowhere / ".postgresql" / "root.crt").symlink_to(certificates / "root.crt")
     dsn = server.over_tcp(sslmode="verify-full", password=PASSWORD)
@@ -167,19 +118,34 @@ async def test_a_clients_certificate(server: Server, certificates: Path, mode: s
 
 
 async def test_a_clients_certificate_in_its_usual_place(server: Server, certificates: Path, nowhere: Path) -> None:
+    _put_client_certificate(certificates, nowhere)
+    assert await let_in(Target(server.over_tcp("certified", sslmode="require"))) == ("certified", OVER_TLS)
+
+
+def _put_client_certificate(certificates: Path, home: Path) -> None:
     for name in ("crt", "key"):
-        target = nowhere / ".postgresql" / f"postgresql.{name}"
+        target = home / ".postgresql" / f"postgresql.{name}"
         target.write_bytes((certificates / f"client.{name}").read_bytes())
         target.chmod(0o600)
-    assert await let_in(Target(server.over_tcp("certified", sslmode="require"))) == ("certified", OVER_TLS)
 
 
 async def test_a_missing_clients_certificate(server: Server, certificates: Path) -> None:
     await refused(Target(server.over_tcp("certified", sslmode="require")), "certificate")
     dsn = server.over_tcp("certified", sslcert=certificates / "gone.crt", sslkey=certificates / "client.key")
     with pytest.raises(SettingsError, match=r"a certificate cannot be read \(.*gone.crt"):
-        async with connected(Target(dsn)):
-            pass
+        Target(dsn)
+
+
+async def test_a_certificate_that_is_away_for_a_moment_ends_no_daemon(
+    server: Server, certificates: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "renewed.crt"
+    root.symlink_to(certificates / "root.crt")
+    target = Target(server.over_tcp(sslmode="verify-full", sslrootcert=root, password=PASSWORD))
+    root.unlink()
+    await refused(target, "No such file|does not exist")
+    root.symlink_to(certificates / "root.crt")
+    assert await let_in(target) == ("rowhooks", OVER_TLS)
 
 
 @pytest.mark.parametrize("named_by", ["dsn", "PGSERVICE"])
@@ -218,13 +184,22 @@ async def test_peer_authentication_over_the_socket(server: Server) -> None:
     socket = f"host={server.directory} port={server.port} dbname=app"
     assert await let_in(Target(f"{socket} user=rowhooks")) == ("rowhooks", IN_THE_CLEAR)
     await refused(Target(f"{socket} user=plain"), "[Pp]eer authentication failed")
+    # There is no TLS on a socket, and nothing to verify.
+    assert await let_in(Target(f"{socket} user=rowhooks sslmode=verify-full")) == ("rowhooks", IN_THE_CLEAR)
 
 
-class Witness(JobHookReceiver):
-    """Writes each change into a table."""
-
-    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
-        self.session.execute(sqlalchemy.text("insert into seen values (:id)"), {"id": change.id})
+@pytest.mark.parametrize("host", ["directory", "localhost"])
+async def test_a_sockets_line_in_the_password_file(server: Server, nowhere: Path, host: str) -> None:
+    # libpq calls its own default directory `localhost`, and no other.
+    file = nowhere / ".pgpass"
+    escaped = PASSWORD.replace(":", "\\:")
+    file.write_text(f"{server.directory if host == 'directory' else host}:*:*:*:{escaped}\n")
+    file.chmod(0o600)
+    target = Target(f"host={server.directory} port={server.port} dbname=app user=by_password")
+    if host == "directory":
+        assert await let_in(target) == ("by_password", IN_THE_CLEAR)
+    else:
+        await refused(target, "password")
 
 
 async def test_the_daemon_works_with_its_own_login_only(server: Server, certificates: Path) -> None:

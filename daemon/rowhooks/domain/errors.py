@@ -7,6 +7,7 @@ RowhooksError
 ├── EmbeddedServerError      the embedded PostgreSQL cannot be had or started
 ├── DatabaseError            Postgres refused or could not be reached
 │   ├── ConnectionFailed
+│   │   └── LoginRefused     no server lets this login in: a wrong password, no entry in pg_hba.conf
 │   ├── PermissionDenied
 │   └── SchemaMismatch       rowhooks' schema is missing, older or newer than the code
 ├── NotFound                 a table, job, hook, change or result of that name does not exist
@@ -67,6 +68,10 @@ class DatabaseError(RowhooksError):
 
 class ConnectionFailed(DatabaseError):
     """The server cannot be reached or does not let us in."""
+
+
+class LoginRefused(ConnectionFailed):
+    """No server lets this login in: a wrong password, no such role, no entry in pg_hba.conf."""
 
 
 class PermissionDenied(DatabaseError):

@@ -5,26 +5,29 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import asyncpg
 import psycopg
 import sqlalchemy
-from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, PermissionDenied, SettingsError
+from rowhooks.domain.errors import (
+    ConnectionFailed,
+    DatabaseError,
+    LoginRefused,
+    NotFound,
+    PermissionDenied,
+    SettingsError,
+)
+from rowhooks.postgres import libpq
+from rowhooks.postgres.attempts import attempts, check_files, timeout
 from rowhooks.postgres.errors import translated
-from rowhooks.postgres.passfile import password_for
 
-DEFAULT_PORT = 5432
 LONGEST_WAIT = 24 * 3600.0
 """Seconds a run waits for a connection that others hold."""
 CONNECT_TIMEOUT = 10
@@ -49,19 +52,15 @@ _IDLE_SINCE = "rowhooks_idle_since"
 
 DIRECT, SESSION_POOLER, TRANSACTION_POOLER = "direct", "session pooler", "transaction pooler"
 
-ASYNCPG_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+ASYNCPG_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # It is none of the two: a server that is not the primary, or takes no writes.
+    asyncpg.TargetServerAttributeNotMatched,
+    OSError,
+    TimeoutError,
+)
 """What asyncpg raises when the server refuses, or the connection is lost."""
-
-# libpq parameters that asyncpg takes under another name; what is missing here is libpq's alone.
-_ASYNCPG_NAMES = {"host": "host", "port": "port", "user": "user", "password": "password", "dbname": "database"}
-_ASYNCPG_SETTINGS = ("application_name", "options")
-_TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
-_TLS_NAMES = (
-    "sslmode", *_TLS_FILES, "sslpassword", "sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version",
-)  # fmt: skip
-# What somebody asks for with these, asyncpg would not do, and say nothing.
-_LIBPQ_ALONE = ("sslcrldir", "channel_binding", "require_auth", "requirepeer", "gssencmode")
-_HARMLESS = ("", "prefer", "disable")
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,10 @@ class Target:
         dsn: a libpq URI or keyword string; empty for libpq's own environment (PGHOST, PGSERVICE, ~/.pgpass ...).
         application_name: shown in pg_stat_activity.
         route: what is known of the way to the server: `direct`, `session pooler`, `transaction pooler`, or None.
-        password: the login's, where the DSN has none; it goes before PGPASSWORD and ~/.pgpass.
+        password: the login's, where the DSN and its service have none; it goes before PGPASSWORD and ~/.pgpass.
 
     Raises:
-        SettingsError: libpq cannot read the DSN.
+        SettingsError: libpq cannot read the DSN, or would not connect with it; a file that it names cannot be read.
     """
 
     dsn: str = field(default="", repr=False)
@@ -95,9 +94,12 @@ class Target:
         if "@" in str(given.get("host") or "")[1:]:
             # It is the end of a password, and must not be repeated.
             raise SettingsError("the DSN's host contains an @", hint="write an @ in a password as %40")
-        ports = self._resolved().get("port", "")
+        options = libpq.options(self.conninfo)
+        ports = options.get("port", "")
         if not all(port.strip().isdecimal() for port in ports.split(",") if port):
             raise SettingsError(f"the DSN's port {ports!r} is not a number", hint="for example port=5432")
+        timeout(options)
+        check_files(options)
 
     @property
     def conninfo(self) -> str:
@@ -110,8 +112,9 @@ class Target:
             "keepalives_interval": KEEPALIVE_INTERVAL,
             "keepalives_count": KEEPALIVE_COUNT,
             "tcp_user_timeout": int(SILENCE * 1000),
-            **({"password": self.password} if self.password else {}),
         }
+        if self.password and not libpq.has_password(self.dsn):
+            defaults["password"] = self.password
         return make_conninfo(self.dsn, **{k: v for k, v in defaults.items() if k not in given})
 
     @property
@@ -127,95 +130,19 @@ class Target:
     @property
     def label(self) -> str:
         """Database, host and user, without the password."""
-        options = self._resolved()
-        return f"{options.get('dbname') or options.get('user')} on {options.get('host') or 'the local socket'}"
+        options = libpq.options(self.conninfo)
+        host = options.get("host") or options.get("hostaddr")
+        return f"{options.get('dbname') or options.get('user')} on {host or 'the local socket'}"
 
-    def _resolved(self) -> dict[str, str]:
-        # libpq's defaults know the environment and the service file; the DSN comes before them.
-        given = {name: str(value) for name, value in conninfo_to_dict(self.conninfo).items()}
-        with _service(given.get("service")):
-            defaults = pq.Conninfo.get_defaults()
-        resolved = {option.keyword.decode(): option.val.decode() for option in defaults if option.val is not None}
-        resolved.update(given)
-        # asyncpg has no hostaddr, and takes an address for a host.
-        resolved["host"] = resolved.get("host") or resolved.get("hostaddr") or ""
-        return resolved
+    def asyncpg_attempts(self) -> list[dict[str, Any]]:
+        """Return what `asyncpg.connect` is to be told, for each server in its turn, so that it means the same.
 
-    def asyncpg_arguments(self) -> dict[str, Any]:
-        """Return the arguments for `asyncpg.connect` that mean the same as the DSN."""
-        resolved = self._resolved()
-        arguments: dict[str, Any] = {
-            ours: resolved[theirs] for theirs, ours in _ASYNCPG_NAMES.items() if resolved.get(theirs)
-        }
-        for plural in ("host", "port"):
-            if plural in arguments:
-                arguments[plural] = arguments[plural].split(",")
-        if "port" in arguments:
-            arguments["port"] = [int(port or DEFAULT_PORT) for port in arguments["port"]]
-            if len(arguments["port"]) == 1:
-                arguments["port"] = arguments["port"][0]
-        if not resolved.get("password"):
-            arguments |= _password_from_file(resolved)
-        if resolved.get("target_session_attrs"):
-            arguments["target_session_attrs"] = resolved["target_session_attrs"]
-        arguments |= _tls_arguments(resolved)
-        # libpq waits for ever where the time-out is zero.
-        arguments["timeout"] = float(resolved.get("connect_timeout") or CONNECT_TIMEOUT) or None
-        arguments["server_settings"] = {name: resolved[name] for name in _ASYNCPG_SETTINGS if resolved.get(name)}
-        if self.route not in (DIRECT, SESSION_POOLER):
-            arguments["statement_cache_size"] = 0
-        return arguments
-
-
-@contextlib.contextmanager
-def _service(name: str | None) -> Iterator[None]:
-    """Let libpq's defaults be those of a service of the service file, if one is named."""
-    if name is None:
-        yield
-        return
-    former = os.environ.get("PGSERVICE")
-    os.environ["PGSERVICE"] = name
-    try:
-        yield
-    finally:
-        del os.environ["PGSERVICE"]
-        if former is not None:
-            os.environ["PGSERVICE"] = former
-
-
-def _password_from_file(resolved: dict[str, str]) -> dict[str, str]:
-    file = Path(resolved.get("passfile") or Path.home() / ".pgpass")
-    hosts = resolved["host"].split(",")
-    ports = [int(port or DEFAULT_PORT) for port in resolved.get("port", "").split(",")]
-    pairs = zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=False)
-    user = resolved.get("user", "")
-    password = password_for(file, pairs, resolved.get("dbname") or user, user)
-    return {} if password is None else {"password": password}
-
-
-def _tls_arguments(resolved: dict[str, str]) -> dict[str, Any]:
-    """Return what asyncpg is to be told of TLS: a DSN that has nothing else, which it reads as libpq does."""
-    for name in _LIBPQ_ALONE:
-        if resolved.get(name, "") not in _HARMLESS:
-            raise SettingsError(
-                f"{name}={resolved[name]} is understood by libpq alone, and the daemon has other connections too",
-                hint=f"take {name} out of the DSN, the service file or the environment",
-            )
-    given = {name: resolved[name] for name in _TLS_NAMES if resolved.get(name)}
-    try:
-        for name in _TLS_FILES:
-            if given.get(name, "system") != "system":
-                Path(given[name]).read_bytes()
-        if given.get("sslrootcert") == "system":
-            # The authorities that the operating system trusts, which asyncpg does not know by this name.
-            context = ssl.create_default_context()
-            if "sslcert" in given:
-                context.load_cert_chain(given["sslcert"], given.get("sslkey"), lambda: given.get("sslpassword", ""))
-            return {"ssl": context}
-    except (OSError, ssl.SSLError) as error:
-        files = ", ".join(given[name] for name in _TLS_FILES if name in given)
-        raise SettingsError(f"a certificate cannot be read ({files}): {error}") from error
-    return {"dsn": f"postgresql://?{urlencode({'sslmode': 'prefer', **given})}"}
+        Raises:
+            SettingsError: the DSN asks for what asyncpg cannot do.
+            OSError: a certificate cannot be read.
+        """
+        unprepared = {} if self.route in (DIRECT, SESSION_POOLER) else {"statement_cache_size": 0}
+        return [{**one, **unprepared} for one in attempts(self.conninfo)]
 
 
 async def connect(target: Target, *, patience: float | None = None) -> asyncpg.Connection[Any]:
@@ -226,17 +153,34 @@ async def connect(target: Target, *, patience: float | None = None) -> asyncpg.C
         patience: seconds after which a statement without an answer ends with an error; None for never.
 
     Raises:
-        ConnectionFailed: the server cannot be reached or does not let us in.
+        LoginRefused: no server that the DSN names lets this login in.
+        ConnectionFailed: none can be reached, or none is of the kind that is asked for.
+        SettingsError: the DSN asks for what asyncpg cannot do.
     """
-    try:
-        opened = await asyncpg.connect(**target.asyncpg_arguments(), command_timeout=patience)
-    except ASYNCPG_ERRORS as error:
-        raise ConnectionFailed(f"cannot connect to {target.label}: {str(error) or type(error).__name__}") from error
+    opened = await _first_that_lets_in(target, patience)
     _notice_silence(opened)
     if target.route == DIRECT:
         with translated():
             await opened.execute(_NOTICE_SILENCE)
     return opened
+
+
+async def _first_that_lets_in(target: Target, patience: float | None) -> asyncpg.Connection[Any]:
+    refusals: list[tuple[str, Exception]] = []
+    try:
+        for arguments in target.asyncpg_attempts():
+            try:
+                return await asyncpg.connect(**arguments, command_timeout=patience)
+            except ASYNCPG_ERRORS as error:
+                refusals.append((f"{arguments['host'][0]}:{arguments['port']}: ", error))
+    except OSError as error:
+        refusals.append(("", error))
+    said = "; ".join(
+        f"{where if len(refusals) > 1 else ''}{str(error) or type(error).__name__}" for where, error in refusals
+    )
+    is_login = all(isinstance(error, asyncpg.InvalidAuthorizationSpecificationError) for _, error in refusals)
+    kind = LoginRefused if is_login else ConnectionFailed
+    raise kind(f"cannot connect to {target.label}: {said}") from refusals[-1][1]
 
 
 @contextlib.asynccontextmanager

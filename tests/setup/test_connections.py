@@ -241,24 +241,25 @@ async def test_a_fail_over_of_the_server_loses_nothing(certificates: Path) -> No
             async with running_daemon(dsn, Witness) as daemon:
                 primary.execute("insert into thing select generate_series(1, 50)", "app")
                 await eventually(lambda: primary.execute("select count(*) from seen", "app") == [(50,)])
-                primary.execute("insert into thing select generate_series(51, 100)", "app")
-                await eventually(
-                    lambda: (
-                        primary.execute("select replay_lsn = pg_current_wal_lsn() from pg_stat_replication")
-                        == [(True,)]
-                    )
-                )
-                primary.stop_hard()
+                # From here on what is committed is on the standby too.
+                primary.execute("alter system set synchronous_standby_names = '*'")
+                primary.execute("select pg_reload_conf()")
+                await eventually(lambda: primary.execute("select sync_state from pg_stat_replication") == [("sync",)])
+                await asyncio.to_thread(primary.execute, "insert into thing select generate_series(51, 1050)", "app")
+                # In the middle of the work.
+                await eventually(lambda: primary.execute("select count(*) > 60 from seen", "app") == [(True,)])
+                await asyncio.to_thread(primary.stop_hard)
+                assert standby.execute("select count(*) < 1050 from seen", "app") == [(True,)]
                 await eventually(lambda: not daemon.ready.is_set())
                 standby.run("pg_ctl", "promote", "-w", "-s", "-D", str(standby.data))
                 await eventually(daemon.ready.is_set, 60)
-                await asyncio.to_thread(standby.execute, "insert into thing select generate_series(101, 150)", "app")
+                await asyncio.to_thread(standby.execute, "insert into thing select generate_series(1051, 1100)", "app")
                 await eventually(
-                    lambda: standby.execute("select count(distinct change_id) from seen", "app") == [(150,)]
+                    lambda: standby.execute("select count(distinct change_id) from seen", "app") == [(1100,)]
                 )
-            assert standby.execute("select count(*) from seen", "app") == [(150,)]
+            assert standby.execute("select count(*) from seen", "app") == [(1100,)]
             assert standby.execute("select status, count(*) from rowhooks.job_result group by 1", "app") == [
-                ("SUCCESS", 150)
+                ("SUCCESS", 1100)
             ]
         finally:
             standby.stop()

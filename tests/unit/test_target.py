@@ -28,7 +28,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def arguments(dsn: str) -> dict[str, Any]:
-    return Target(dsn).asyncpg_arguments()
+    (only,) = Target(dsn).asyncpg_attempts()
+    return only
+
+
+def each(dsn: str, name: str) -> list[Any]:
+    """Return one argument of each attempt; a host as it stands."""
+    return [one[name][0] if name == "host" else one[name] for one in Target(dsn).asyncpg_attempts()]
 
 
 def where(dsn: str) -> dict[str, Any]:
@@ -64,21 +70,48 @@ def test_characters_that_a_uri_escapes_arrive_as_they_are() -> None:
 
 
 def test_several_hosts_share_a_port_or_have_one_each() -> None:
-    assert where("host=a,b,c port=5433") | {"user": ""} == {"host": ["a", "b", "c"], "port": 5433, "user": ""}
-    found = where("postgresql://app@a:1,b:2,c:3/inventory")
-    assert (found["host"], found["port"]) == (["a", "b", "c"], [1, 2, 3])
+    assert each("host=a,b,c port=5433", "host") == ["a", "b", "c"]
+    assert each("host=a,b,c port=5433", "port") == [5433, 5433, 5433]
+    assert each("postgresql://app@a:1,b:2,c/inventory", "host") == ["a", "b", "c"]
+    assert each("postgresql://app@a:1,b:2,c/inventory", "port") == [1, 2, 5432]
 
 
-def test_which_of_several_hosts_is_wanted_is_passed_on() -> None:
-    assert arguments("host=a,b target_session_attrs=read-write")["target_session_attrs"] == "read-write"
+def test_hosts_and_ports_that_do_not_match_are_refused() -> None:
+    with pytest.raises(SettingsError, match="could not match 2 port numbers to 3 hosts"):
+        Target("host=a,b,c port=1,2")
+
+
+def test_hosts_change_places_where_the_load_is_to_be_balanced() -> None:
+    orders = {tuple(each("host=a,b,c load_balance_hosts=random", "host")) for _ in range(200)}
+    assert len(orders) == 6
+
+
+def test_which_of_several_hosts_is_wanted_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert each("host=a,b target_session_attrs=read-write", "target_session_attrs") == ["read-write", "read-write"]
     assert "PGTARGETSESSIONATTRS" not in os.environ
+    monkeypatch.setenv("PGTARGETSESSIONATTRS", "primary")
+    assert each("host=a", "target_session_attrs") == ["primary"]
+
+
+def test_a_standby_is_looked_for_first_where_it_is_preferred() -> None:
+    dsn = "host=a,b target_session_attrs=prefer-standby"
+    assert each(dsn, "host") == ["a", "b", "a", "b"]
+    assert each(dsn, "target_session_attrs") == ["standby", "standby", "any", "any"]
 
 
 @pytest.mark.parametrize(
     "dsn", ["postgresql:///inventory?host=/run/pg", "postgresql://%2Frun%2Fpg/inventory", "host=/run/pg"]
 )
 def test_a_unix_sockets_directory_is_a_host(dsn: str) -> None:
-    assert arguments(dsn)["host"] == ["/run/pg"]
+    found = arguments(dsn)
+    assert found["host"] == ["/run/pg"]
+    # There is no TLS on it, whatever else the DSN says.
+    assert found["ssl"] is False
+
+
+def test_an_abstract_socket_is_refused() -> None:
+    with pytest.raises(SettingsError, match="abstract socket @pg is known to libpq alone"):
+        arguments("host=@pg")
 
 
 @pytest.mark.parametrize("mode", ["disable", "allow", "prefer", "require"])
@@ -105,7 +138,23 @@ def test_all_else_that_libpq_knows_of_tls_is_passed_on(tmp_path: Path) -> None:
     assert given.items() <= tls(make_conninfo("host=db", **given)).items()
 
 
-@pytest.mark.parametrize("given", ["channel_binding=require", "require_auth=scram-sha-256", "gssencmode=require"])
+@pytest.mark.parametrize(("mode", "direct"), [("postgres", False), ("direct", True)])
+def test_tls_may_begin_at_once(mode: str, *, direct: bool) -> None:
+    assert arguments(f"host=db sslmode=require sslnegotiation={mode}")["direct_tls"] is direct
+
+
+def test_a_tls_that_libpq_refuses_is_refused() -> None:
+    with pytest.raises(SettingsError, match='weak sslmode "prefer" may not be used with sslnegotiation=direct'):
+        Target("host=db sslnegotiation=direct")
+
+
+LIBPQ_ALONE = [
+    "channel_binding=require", "gssencmode=require", "require_auth=scram-sha-256", "requirepeer=postgres",
+    "sslcertmode=disable", "sslcrldir=/etc/crl",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", LIBPQ_ALONE)
 def test_what_one_driver_could_not_keep_to_is_refused(given: str) -> None:
     with pytest.raises(SettingsError, match=f"{given} is understood by libpq alone"):
         arguments(f"host=db {given}")
@@ -117,6 +166,7 @@ def test_a_root_certificate_that_is_missing_is_not_passed_over() -> None:
 
 
 def test_the_time_out_is_the_dsns_or_ours() -> None:
+    assert arguments("host=db connect_timeout=0")["timeout"] is None
     assert arguments("host=db")["timeout"] == float(CONNECT_TIMEOUT)
     assert arguments("host=db connect_timeout=3")["timeout"] == 3.0
 
@@ -131,7 +181,7 @@ def test_a_password_given_beside_the_dsn_is_for_both_drivers_and_is_not_shown(mo
     monkeypatch.setenv("PGPASSWORD", "another one")
     target = Target("host=db.example user=app", password=SECRET)
     assert conninfo_to_dict(target.conninfo)["password"] == SECRET
-    assert target.asyncpg_arguments()["password"] == SECRET
+    assert [one["password"] for one in target.asyncpg_attempts()] == [SECRET]
     assert SECRET not in repr(target)
     assert SECRET not in target.label
 
@@ -139,17 +189,47 @@ def test_a_password_given_beside_the_dsn_is_for_both_drivers_and_is_not_shown(mo
 def test_the_dsns_own_password_goes_before_it() -> None:
     target = Target(f"postgresql://app:{SECRET}@db.example", password="another one")
     assert conninfo_to_dict(target.conninfo)["password"] == SECRET
-    assert target.asyncpg_arguments()["password"] == SECRET
+    assert [one["password"] for one in target.asyncpg_attempts()] == [SECRET]
 
 
-def test_a_password_file_is_read_where_there_is_no_password(tmp_path: Path) -> None:
+def test_a_services_password_goes_before_it_and_the_environments_after_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / ".pg_service.conf"
+    file.write_text("[inventory]\nhost=db.example\n")
+    monkeypatch.setenv("PGPASSWORD", "of the environment")
+    target = Target("service=inventory", password=SECRET)
+    assert conninfo_to_dict(target.conninfo)["password"] == SECRET
+    file.write_text("[inventory]\nhost=db.example\npassword=its own\n")
+    assert "password" not in conninfo_to_dict(target.conninfo)
+    assert [one["password"] for one in target.asyncpg_attempts()] == ["its own"]
+
+
+@pytest.mark.parametrize(
+    ("line", "password"),
+    [
+        ("b:5433:app:me:secret", "secret"),
+        ("*:*:*:*:secret", "secret"),
+        (r"b:*:app:me:a\:b\\c", r"a:b\c"),
+        ("b:5432:app:me:secret", ""),
+        ("b:*:other:me:secret", ""),
+    ],
+)
+def test_a_password_file_is_read_by_libpq_for_each_host(tmp_path: Path, line: str, password: str) -> None:
     file = tmp_path / "passwords"
-    file.write_text(f"b:5433:app:me:{SECRET}\n")
+    file.write_text(f"a:5432:app:me:first\n{line}\n")
     file.chmod(0o600)
     dsn = f"host=a,b port=5432,5433 user=me dbname=app passfile={file}"
-    assert arguments(dsn)["password"] == SECRET
-    assert arguments(f"{dsn} password=another")["password"] == "another"
-    assert "password" not in arguments(dsn.replace("user=me", "user=you"))
+    assert each(dsn, "password") == ["first", password]
+    assert each(f"{dsn} password=another", "password") == ["another", "another"]
+    assert each(dsn.replace("user=me", "user=you"), "password")[0] != "first"
+
+
+def test_a_password_file_that_others_may_read_is_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / ".pgpass"
+    file.write_text(f"*:*:*:*:{SECRET}\n")
+    file.chmod(0o640)
+    assert arguments("host=db")["password"] == ""
 
 
 def test_an_empty_dsn_is_libpqs_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,8 +265,28 @@ def test_a_service_in_the_dsn_is_read_and_leaves_the_environment_alone(
     assert "PGSERVICE" not in os.environ
 
 
-def test_an_address_without_a_host_is_where_asyncpg_goes() -> None:
+def test_a_service_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(SettingsError, match='definition of service "inventroy" not found'):
+        Target("service=inventroy")
+
+
+def test_what_libpq_would_not_connect_with_is_refused() -> None:
+    for wrong, said in {
+        "sslmode=verify": 'invalid sslmode value: "verify"',
+        "target_session_attrs=writable": 'invalid target_session_attrs value: "writable"',
+        "connect_timeout=soon": "connect_timeout=soon is not a number of seconds",
+    }.items():
+        with pytest.raises(SettingsError, match=said):
+            Target(f"host=db password={SECRET} {wrong}")
+
+
+def test_an_address_is_where_asyncpg_goes_unless_a_name_is_to_be_verified(tmp_path: Path) -> None:
+    root = tmp_path / "root.crt"
+    root.touch()
     assert arguments("hostaddr=127.0.0.2 dbname=x")["host"] == ["127.0.0.2"]
+    assert arguments("host=db hostaddr=127.0.0.2")["host"] == ["127.0.0.2"]
+    verified = f"host=db hostaddr=127.0.0.2 sslmode=verify-full sslrootcert={root}"
+    assert arguments(verified)["host"] == ["db"]
 
 
 @pytest.mark.parametrize("port", ["abc", "5432x", "-1"])
@@ -230,7 +330,7 @@ def test_for_libpq_only_what_is_missing_is_added() -> None:
 @pytest.mark.parametrize("route", [None, TRANSACTION_POOLER])
 def test_nothing_is_prepared_where_a_pooler_may_change_server_connections(route: str | None) -> None:
     target = Target("host=db", route=route)
-    assert target.asyncpg_arguments()["statement_cache_size"] == 0
+    assert [one["statement_cache_size"] for one in target.asyncpg_attempts()] == [0]
     assert target.psycopg_arguments == {"prepare_threshold": None}
 
 

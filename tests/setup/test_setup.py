@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -97,6 +98,33 @@ async def test_a_daemon_that_was_let_in_once_waits_to_be_let_in_again(
             finally:
                 db.execute(f"alter role rowhooks password '{PASSWORD}'")
             await eventually(daemon.ready.is_set)
+
+
+async def test_a_daemon_waits_for_files_that_are_away_for_a_moment(
+    server: Server, certificates: Path, nowhere: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root, services = nowhere / "root.crt", nowhere / ".pg_service.conf"
+    described = (
+        f"[inventory]\nhost=localhost\nport={server.port}\nuser=rowhooks\ndbname=app\npassword={PASSWORD}\n"
+        f"sslmode=verify-full\nsslrootcert={root}\n"
+    )
+
+    def put_in_place() -> None:
+        root.write_bytes((certificates / "root.crt").read_bytes())
+        services.write_text(described)
+
+    put_in_place()
+    with psycopg.connect(server.admin("app"), autocommit=True) as db:
+        async with running_daemon("service=inventory") as daemon:
+            for file, said in ((root, "root certificate|No such file"), (services, 'service "inventory" not found')):
+                file.unlink()
+                caplog.clear()
+                db.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rowhooks%'"
+                )
+                await eventually(lambda said=said: re.search(f"({said}).*next in", caplog.text))
+                put_in_place()
+                await eventually(daemon.ready.is_set)
 
 
 def test_a_service_that_does_not_exist_is_said(

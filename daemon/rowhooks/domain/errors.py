@@ -3,6 +3,7 @@
 RowhooksError
 ├── UsageError               the command or setting is wrong (exit code 2)
 │   ├── SettingsError
+│   │   └── OptionsRefused   libpq would not connect with what DSN, environment and service file say
 │   └── ConditionsError      a hook's conditions are malformed
 ├── EmbeddedServerError      the embedded PostgreSQL cannot be had or started
 ├── DatabaseError            Postgres refused or could not be reached
@@ -52,6 +53,10 @@ class UsageError(RowhooksError):
 
 class SettingsError(UsageError):
     """A setting is malformed or unknown."""
+
+
+class OptionsRefused(SettingsError):
+    """libpq would not connect with what the DSN, the environment and the service file say."""
 
 
 class ConditionsError(UsageError):

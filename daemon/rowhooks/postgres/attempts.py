@@ -37,7 +37,8 @@ def attempts(conninfo: str) -> list[dict[str, Any]]:
     one lets nobody in.
 
     Raises:
-        SettingsError: libpq cannot read the DSN, or it asks for what asyncpg cannot do.
+        SettingsError: the DSN asks for what asyncpg cannot do.
+        OptionsRefused: libpq would not connect.
         OSError: a certificate cannot be read.
     """
     options = libpq.options(conninfo)

@@ -21,6 +21,7 @@ from rowhooks.domain.errors import (
     DatabaseError,
     LoginRefused,
     NotFound,
+    OptionsRefused,
     PermissionDenied,
     SettingsError,
 )
@@ -94,6 +95,11 @@ class Target:
         if "@" in str(given.get("host") or "")[1:]:
             # It is the end of a password, and must not be repeated.
             raise SettingsError("the DSN's host contains an @", hint="write an @ in a password as %40")
+        if self.route is None:
+            self._check()
+
+    def _check(self) -> None:
+        # Once, at the beginning: files that are away later, while they are renewed, come back.
         options = libpq.options(self.conninfo)
         ports = options.get("port", "")
         if not all(port.strip().isdecimal() for port in ports.split(",") if port):
@@ -130,7 +136,11 @@ class Target:
     @property
     def label(self) -> str:
         """Database, host and user, without the password."""
-        options = libpq.options(self.conninfo)
+        try:
+            options = libpq.options(self.conninfo)
+        except OptionsRefused:
+            # The service file is away.
+            return "the database"
         host = options.get("host") or options.get("hostaddr")
         return f"{options.get('dbname') or options.get('user')} on {host or 'the local socket'}"
 
@@ -139,6 +149,7 @@ class Target:
 
         Raises:
             SettingsError: the DSN asks for what asyncpg cannot do.
+            OptionsRefused: libpq would not connect.
             OSError: a certificate cannot be read.
         """
         unprepared = {} if self.route in (DIRECT, SESSION_POOLER) else {"statement_cache_size": 0}
@@ -173,7 +184,7 @@ async def _first_that_lets_in(target: Target, patience: float | None) -> asyncpg
                 return await asyncpg.connect(**arguments, command_timeout=patience)
             except ASYNCPG_ERRORS as error:
                 refusals.append((f"{arguments['host'][0]}:{arguments['port']}: ", error))
-    except OSError as error:
+    except (OSError, OptionsRefused) as error:
         refusals.append(("", error))
     said = "; ".join(
         f"{where if len(refusals) > 1 else ''}{str(error) or type(error).__name__}" for where, error in refusals

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 from psycopg.pq.abc import PGconn
 
-from rowhooks.domain.errors import SettingsError
+from rowhooks.domain.errors import OptionsRefused
 
 DEFAULT_PORT = 5432
 # The last thing that libpq looks at before it would connect; it refuses this value by its name, in any language.
@@ -30,22 +30,19 @@ class Place:
     host: str
     address: str
     port: int
-    password: str
+    password: str = field(repr=False)
 
     @property
     def is_socket(self) -> bool:
         """Whether it is a Unix socket."""
         return not self.address and self.host.startswith(("/", "@"))
 
-    def __str__(self) -> str:
-        return f"{self.host or self.address}:{self.port}"
-
 
 def options(conninfo: str) -> dict[str, str]:
     """Return the options that libpq would connect with, without the password.
 
     Raises:
-        SettingsError: it would not: a service that does not exist, an option with a value that it does not know.
+        OptionsRefused: it would not: a service that does not exist, an option with a value that it does not know.
     """
     # With a password of its own it does not look for one in a file.
     found = _values(_ask(conninfo, "target_session_attrs", password=_STOP))
@@ -56,7 +53,11 @@ def options(conninfo: str) -> dict[str, str]:
 
 def has_password(conninfo: str) -> bool:
     """Say whether the DSN or its service has a password; the environment's and the password file's do not count."""
-    found = _values(_ask(conninfo, "target_session_attrs")).get("password")
+    try:
+        found = _values(_ask(conninfo, "target_session_attrs")).get("password")
+    except OptionsRefused:
+        # It says so where it is to connect.
+        return False
     return found is not None and found != os.environ.get("PGPASSWORD")
 
 
@@ -80,7 +81,7 @@ def _ask(conninfo: str, stop_at: str, **given: str) -> PGconn:
     asked = pq.PGconn.connect_start(make_conninfo(conninfo, **{**given, stop_at: _STOP}).encode())
     said = asked.error_message.decode(errors="replace").strip()
     if _STOP not in said:
-        raise SettingsError(
+        raise OptionsRefused(
             said, hint="mend the DSN, the service file or libpq's environment (PGSERVICE, PGSSLMODE ...)"
         )
     return asked

@@ -191,8 +191,8 @@ SABOTAGES = [
         "faults/test_one_fault.py a_leader_that_was_stopped_is_deposed_and_wakes_up_as_a_standby",
     ),
     Sabotage(
-        7, "a silent connection is given up", f"{D}/postgres/connect.py",
-        "command_timeout=patience)", "command_timeout=None)",
+        7, "a silent connection is given up", f"{D}/postgres/opening.py",
+        "command_timeout=patience", "command_timeout=None",
         f"{LEADERSHIP} a_connection_that_has_died_silently_is_noticed_and_nothing_is_lost",
     ),
     Sabotage(

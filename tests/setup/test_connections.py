@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -178,8 +179,7 @@ async def test_a_missing_clients_certificate(server: Server, certificates: Path)
     await refused(Target(server.over_tcp("certified", sslmode="require")), "certificate")
     dsn = server.over_tcp("certified", sslcert=certificates / "gone.crt", sslkey=certificates / "client.key")
     with pytest.raises(SettingsError, match=r"a certificate cannot be read \(.*gone.crt"):
-        async with connected(Target(dsn)):
-            pass
+        Target(dsn).asyncpg_arguments()
 
 
 @pytest.mark.parametrize("named_by", ["dsn", "PGSERVICE"])
@@ -215,9 +215,30 @@ async def test_a_password_file(server: Server, nowhere: Path, monkeypatch: pytes
 
 
 async def test_peer_authentication_over_the_socket(server: Server) -> None:
-    socket = f"host={server.directory} port={server.port} dbname=app"
-    assert await let_in(Target(f"{socket} user=rowhooks")) == ("rowhooks", IN_THE_CLEAR)
-    await refused(Target(f"{socket} user=plain"), "[Pp]eer authentication failed")
+    directory = f"host={server.directory} port={server.port} dbname=app"
+    assert await let_in(Target(f"{directory} user=rowhooks")) == ("rowhooks", IN_THE_CLEAR)
+    await refused(Target(f"{directory} user=plain"), "[Pp]eer authentication failed")
+
+
+async def test_a_host_that_says_nothing_does_not_keep_the_next_one_from_being_asked(server: Server) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = f"{silent.getsockname()[1]},{server.port}"
+        more = {"target_session_attrs": "read-write", "connect_timeout": 2, "password": PASSWORD}
+        dsn = server.over_tcp(host="127.0.0.1,localhost", port=port, **more)
+        assert await let_in(Target(dsn)) == ("rowhooks", OVER_TLS)
+
+
+async def test_a_certificate_that_is_being_renewed_is_waited_for(
+    server: Server, certificates: Path, tmp_path: Path
+) -> None:
+    dsn = server.over_tcp(sslmode="verify-full", sslrootcert=tmp_path / "ca.crt", password=PASSWORD)
+    with pytest.raises(SettingsError, match=r"a certificate cannot be read \(.*ca.crt"):
+        Target(dsn).asyncpg_arguments()
+    with pytest.raises(ConnectionFailed, match=r"a certificate cannot be read \(.*ca.crt"):
+        async with connected(Target(dsn)):
+            pass
+    (tmp_path / "ca.crt").symlink_to(certificates / "root.crt")
+    assert await let_in(Target(dsn)) == ("rowhooks", OVER_TLS)
 
 
 class Witness(JobHookReceiver):

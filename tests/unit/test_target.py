@@ -267,3 +267,21 @@ def test_a_dsn_that_cannot_be_read_is_refused_without_repeating_it(dsn: str) -> 
     assert "postgresql://" in str(refused.value)
     assert SECRET not in str(refused.value)
     assert SECRET not in "".join(traceback.format_exception(refused.value, chain=False))
+
+
+def test_an_address_beside_a_host_is_refused() -> None:
+    with pytest.raises(SettingsError, match="hostaddr beside host"):
+        arguments("host=db hostaddr=127.0.0.1")
+    assert arguments("hostaddr=127.0.0.1")["host"] == ["127.0.0.1"]
+
+
+def test_as_many_ports_as_hosts() -> None:
+    with pytest.raises(SettingsError, match="as many ports as hosts"):
+        arguments("host=a,b,c port=1,2")
+
+
+def test_versions_of_tls_hold_with_the_operating_systems_authorities_too() -> None:
+    context = arguments("host=db sslrootcert=system sslmode=verify-full ssl_min_protocol_version=TLSv1.3")["ssl"]
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_3
+    with pytest.raises(SettingsError, match="ssl_max_protocol_version=TLSv9 is no version of TLS"):
+        arguments("host=db sslrootcert=system sslmode=verify-full ssl_max_protocol_version=TLSv9")

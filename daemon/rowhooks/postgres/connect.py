@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import asyncpg
 import psycopg
@@ -22,9 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, PermissionDenied, SettingsError
 from rowhooks.postgres.errors import translated
-from rowhooks.postgres.passfile import password_for
+from rowhooks.postgres.opening import ASYNCPG_ERRORS, DEFAULT_PORT, first_that_fits, password_from_file, tls_arguments
 
-DEFAULT_PORT = 5432
 LONGEST_WAIT = 24 * 3600.0
 """Seconds a run waits for a connection that others hold."""
 CONNECT_TIMEOUT = 10
@@ -49,19 +45,9 @@ _IDLE_SINCE = "rowhooks_idle_since"
 
 DIRECT, SESSION_POOLER, TRANSACTION_POOLER = "direct", "session pooler", "transaction pooler"
 
-ASYNCPG_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What asyncpg raises when the server refuses, or the connection is lost."""
-
 # libpq parameters that asyncpg takes under another name; what is missing here is libpq's alone.
 _ASYNCPG_NAMES = {"host": "host", "port": "port", "user": "user", "password": "password", "dbname": "database"}
 _ASYNCPG_SETTINGS = ("application_name", "options")
-_TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
-_TLS_NAMES = (
-    "sslmode", *_TLS_FILES, "sslpassword", "sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version",
-)  # fmt: skip
-# What somebody asks for with these, asyncpg would not do, and say nothing.
-_LIBPQ_ALONE = ("sslcrldir", "channel_binding", "require_auth", "requirepeer", "gssencmode")
-_HARMLESS = ("", "prefer", "disable")
 
 
 @dataclass(frozen=True)
@@ -154,11 +140,13 @@ class Target:
             arguments["port"] = [int(port or DEFAULT_PORT) for port in arguments["port"]]
             if len(arguments["port"]) == 1:
                 arguments["port"] = arguments["port"][0]
+            elif len(arguments["port"]) != len(arguments.get("host", [])):
+                raise SettingsError("the DSN does not have as many ports as hosts", hint="give one port, or one a host")
         if not resolved.get("password"):
-            arguments |= _password_from_file(resolved)
+            arguments |= password_from_file(resolved)
         if resolved.get("target_session_attrs"):
             arguments["target_session_attrs"] = resolved["target_session_attrs"]
-        arguments |= _tls_arguments(resolved)
+        arguments |= tls_arguments(resolved)
         # libpq waits for ever where the time-out is zero.
         arguments["timeout"] = float(resolved.get("connect_timeout") or CONNECT_TIMEOUT) or None
         arguments["server_settings"] = {name: resolved[name] for name in _ASYNCPG_SETTINGS if resolved.get(name)}
@@ -183,41 +171,6 @@ def _service(name: str | None) -> Iterator[None]:
             os.environ["PGSERVICE"] = former
 
 
-def _password_from_file(resolved: dict[str, str]) -> dict[str, str]:
-    file = Path(resolved.get("passfile") or Path.home() / ".pgpass")
-    hosts = resolved["host"].split(",")
-    ports = [int(port or DEFAULT_PORT) for port in resolved.get("port", "").split(",")]
-    pairs = zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=False)
-    user = resolved.get("user", "")
-    password = password_for(file, pairs, resolved.get("dbname") or user, user)
-    return {} if password is None else {"password": password}
-
-
-def _tls_arguments(resolved: dict[str, str]) -> dict[str, Any]:
-    """Return what asyncpg is to be told of TLS: a DSN that has nothing else, which it reads as libpq does."""
-    for name in _LIBPQ_ALONE:
-        if resolved.get(name, "") not in _HARMLESS:
-            raise SettingsError(
-                f"{name}={resolved[name]} is understood by libpq alone, and the daemon has other connections too",
-                hint=f"take {name} out of the DSN, the service file or the environment",
-            )
-    given = {name: resolved[name] for name in _TLS_NAMES if resolved.get(name)}
-    try:
-        for name in _TLS_FILES:
-            if given.get(name, "system") != "system":
-                Path(given[name]).read_bytes()
-        if given.get("sslrootcert") == "system":
-            # The authorities that the operating system trusts, which asyncpg does not know by this name.
-            context = ssl.create_default_context()
-            if "sslcert" in given:
-                context.load_cert_chain(given["sslcert"], given.get("sslkey"), lambda: given.get("sslpassword", ""))
-            return {"ssl": context}
-    except (OSError, ssl.SSLError) as error:
-        files = ", ".join(given[name] for name in _TLS_FILES if name in given)
-        raise SettingsError(f"a certificate cannot be read ({files}): {error}") from error
-    return {"dsn": f"postgresql://?{urlencode({'sslmode': 'prefer', **given})}"}
-
-
 async def connect(target: Target, *, patience: float | None = None) -> asyncpg.Connection[Any]:
     """Open an asyncpg connection.
 
@@ -229,9 +182,12 @@ async def connect(target: Target, *, patience: float | None = None) -> asyncpg.C
         ConnectionFailed: the server cannot be reached or does not let us in.
     """
     try:
-        opened = await asyncpg.connect(**target.asyncpg_arguments(), command_timeout=patience)
+        opened = await first_that_fits(target.asyncpg_arguments(), patience)
     except ASYNCPG_ERRORS as error:
         raise ConnectionFailed(f"cannot connect to {target.label}: {str(error) or type(error).__name__}") from error
+    except SettingsError as error:
+        # The daemon has seen once that it can be had: it is being renewed, perhaps.
+        raise ConnectionFailed(f"cannot connect to {target.label}: {error.message}") from error
     _notice_silence(opened)
     if target.route == DIRECT:
         with translated():

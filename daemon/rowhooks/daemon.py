@@ -12,11 +12,12 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, LoginRefused, RowhooksError, SettingsError
+from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, LoginRefused, SettingsError
 from rowhooks.health import Health
 from rowhooks.lead import FLUSH_TIMEOUT, Lead
 from rowhooks.postgres.connect import Target
 from rowhooks.postgres.permissions import PostgresPermissions
+from rowhooks.postgres.schema import head_revision, known_revisions
 from rowhooks.pulse import Pulse
 from rowhooks.receivers.loading import load_permission_backend
 from rowhooks.receivers.logger import collect_entries
@@ -72,6 +73,12 @@ class Daemon:
             else Target(settings.listen_dsn, application, password=settings.password)
         )
         self._tracing = _load_tracing() if settings.traces else None
+        for target in (self._target, self._listen_target):
+            # What can never be had is said now; what can, and cannot at the moment, is tried again.
+            target.asyncpg_attempts()
+        # Those of the code in memory: what is on the disk may be replaced while it runs.
+        head_revision()
+        known_revisions()
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
         self.vitals = Vitals()
@@ -88,25 +95,27 @@ class Daemon:
         """End as `stop` does, for a successor in the same process; `reloads` says so.
 
         Args:
-            check: raises RowhooksError where the successor could not begin: then nothing happens.
+            check: raises where the successor could not begin: then nothing happens.
         """
         if self._stopping.is_set():
             return
         self._service.reloading()
         try:
             check()
-        except RowhooksError as error:
-            logger.error("nothing is reloaded, the daemon goes on as it was: %s", error)
+        except Exception as error:
+            logger.error("nothing is reloaded, the daemon goes on as it was: %s", self._clean(str(error)))
             self._service.reloaded()
             return
         self.reloads = True
         self._end(RELOADING)
 
     def _end(self, state: str) -> None:
+        longest = self._settings.grace_period + FLUSH_TIMEOUT + LAST_MOMENTS
         self.vitals.become(state)
+        self.vitals.promise("coming to an end", longest)
         if state == STOPPING:
             self.reloads = False
-            self._service.stopping(self._settings.grace_period + FLUSH_TIMEOUT + LAST_MOMENTS)
+            self._service.stopping(longest)
         self._stopping.set()
 
     async def run(self) -> int:
@@ -161,7 +170,7 @@ class Daemon:
                     raise
                 self.ready.clear()
                 self.vitals.reconnects += 1
-                self.vitals.become(WAITING, error.message)
+                self.vitals.become(WAITING, self._clean(error.message.partition("\n")[0]))
                 late += lead.late
                 failures = 1 if lead.was_ready else failures + 1
                 delay = min(LONGEST_BACKOFF, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
@@ -203,7 +212,7 @@ def handle_signals(daemon: Daemon, check: Callable[[], object]) -> None:
 
     Args:
         daemon: what is told.
-        check: raises RowhooksError where a successor could not begin.
+        check: raises where a successor could not begin.
     """
     loop = asyncio.get_running_loop()
 

@@ -14,7 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import make_wsgi_app
 
-from rowhooks.domain.errors import SettingsError
+from rowhooks.domain.errors import RowhooksError
 from rowhooks.metrics import registry
 from rowhooks.vitals import Vitals
 
@@ -56,7 +56,7 @@ class Health:
         vitals: what is told.
 
     Raises:
-        SettingsError: the address cannot be had.
+        RowhooksError: the address cannot be had.
     """
 
     def __init__(self, address: str, vitals: Vitals) -> None:
@@ -67,7 +67,8 @@ class Health:
         try:
             self._server = _Server(self.host, int(port))
         except OSError as error:
-            raise SettingsError(
+            # No SettingsError: it may be there later, and the service is to be started again.
+            raise RowhooksError(
                 f"http_listen: {address} cannot be listened on: {error.strerror or error}",
                 hint="name another address, such as 127.0.0.1:9187",
             ) from error

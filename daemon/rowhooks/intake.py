@@ -175,6 +175,7 @@ class Intake:
         for change, position in part.changes:
             if loop.time() - began > LONGEST_TURN:
                 # Conditions take what time they take; the others on the event loop must not wait for a whole part.
+                self._vitals.promise(LOOK, LONGEST_LOOK)
                 await asyncio.sleep(0)
                 began = loop.time()
             hooks = [hook for hook in self.matcher.match(change) if (change.id, hook.id) not in on_record]

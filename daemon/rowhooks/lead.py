@@ -108,7 +108,7 @@ class Lead:
     async def run(self) -> int:
         """Wait for the lead, take it, and work until told to stop; return how many receivers were left behind."""
         async with contextlib.AsyncExitStack() as stack:
-            stack.callback(self._vitals.release)
+            stack.callback(self._vitals.end_of_lead)
             self._vitals.promise(START, LONGEST_START)
             await self._find_the_way()
             self.was_let_in = True
@@ -123,13 +123,17 @@ class Lead:
             if not await self._wait_for_lead(control):
                 return 0
             self._vitals.promise(START, LONGEST_START)
+            # A standby may have stood by through an upgrade.
+            await check_schema(control)
             await leadership.call_oneself(control, f"rowhooks leader {self._name}")
             feed_connection = await stack.enter_async_context(connected(self._target, patience=FEED_PATIENCE))
             record_connection = await stack.enter_async_context(connected(self._target, patience=RECORD_PATIENCE))
             if not self._target.pooled:
                 await leadership.end_when_idle(record_connection, IDLE_RECORD)
             await self._make_the_bell(stack, control, feed_connection)
-            await self._set_up(stack, feed_connection, record_connection)
+            # Standbys hear of the leader meanwhile, which may wait for locks, or go through a restored log.
+            async with running([self._watch(control)]):
+                await self._set_up(stack, feed_connection, record_connection)
             return await self._work(control)
 
     async def _find_the_way(self) -> None:
@@ -372,9 +376,10 @@ class Lead:
         # Often enough for the standbys, which hear of the leader by these round trips.
         interval = min(self._settings.poll_interval, self._settings.leader_timeout / 3)
         while True:
-            self._vitals.promise(PROBE, interval + 4 * PROBE_TIMEOUT)
+            self._vitals.promise(PROBE, interval + 4 * PROBE_TIMEOUT + self._settings.bell_lock_timeout)
             await first_of(self._lost.wait(), asyncio.sleep(interval))
             if self._lost.is_set():
+                self._vitals.keep(PROBE)
                 raise ConnectionFailed("the listening connection was lost")
             patience = min(PROBE_TIMEOUT, self._settings.leader_timeout)
             await leadership.probe(control, patience)

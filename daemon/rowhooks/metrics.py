@@ -51,7 +51,7 @@ class VitalsCollector(Collector):
         yield _gauge("runs_running", "Receivers that run at this moment.", running)
         yield self._runs()
         yield self._durations()
-        retries = CounterMetricFamily("rowhooks_retries", "Attempts that failed and are retried.", labels=["job"])
+        retries = CounterMetricFamily("rowhooks_retries", "Attempts that failed and are retried.", labels=["receiver"])
         for job, count in list(vitals.retries.items()):
             retries.add_metric([job], count)
         yield retries
@@ -59,7 +59,7 @@ class VitalsCollector(Collector):
 
     def _runs(self) -> Metric:
         runs = CounterMetricFamily(
-            "rowhooks_runs", "Runs that have ended, with their results on record.", labels=["job", "status"]
+            "rowhooks_runs", "Runs that have ended, with their results on record.", labels=["receiver", "status"]
         )
         for (job, status), count in list(self._vitals.runs.items()):
             runs.add_metric([job, status], count)
@@ -69,7 +69,7 @@ class VitalsCollector(Collector):
         family = HistogramMetricFamily(
             "rowhooks_run_duration_seconds",
             "From the start of a run to its end, with its retries' last attempt.",
-            labels=["job"],
+            labels=["receiver"],
         )
         for job, durations in list(self._vitals.durations.items()):
             buckets, so_far = [], 0

@@ -17,6 +17,8 @@ from rowhooks.vitals import Vitals
 
 logger = logging.getLogger(__name__)
 
+SEND_TIMEOUT = 0.1
+"""Seconds that a message may wait for the manager; what it must know is sent again at the next tick."""
 TICK = 1.0
 """Seconds between looks at how the daemon is."""
 LOOP_SILENCE = 30.0
@@ -43,17 +45,20 @@ class Notifier:
         """Whether anybody listens."""
         return bool(self._address)
 
-    def send(self, **fields: str | int) -> None:
-        """Send one message, for example READY=1; a manager that cannot be reached is logged."""
+    def send(self, **fields: str | int) -> bool:
+        """Send one message, for example READY=1; a manager that cannot be reached is logged, and False returned."""
         if not self._address:
-            return
+            return True
         message = "\n".join(f"{name}={value}" for name, value in fields.items())
         with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)) as sender:
-            sender.settimeout(0)
+            # Its queue may be full for a moment.
+            sender.settimeout(SEND_TIMEOUT)
             try:
                 sender.sendto(message.encode(), self._address)
             except OSError as error:
-                logger.warning("the service manager cannot be told %s: %s", " ".join(fields), error.strerror)
+                logger.warning("the service manager cannot be told %s: %s", " ".join(fields), error.strerror or error)
+                return False
+        return True
 
 
 class Service:
@@ -101,9 +106,7 @@ class Service:
 
     def _tell(self) -> None:
         if self._vitals.is_ready and not self._is_ready:
-            self._is_ready = True
-            self._notifier.send(READY=1)
+            self._is_ready = self._notifier.send(READY=1)
         status = str(self._vitals)
         if status != self._status:
-            self._status = status
-            self._notifier.send(STATUS=status)
+            self._status = status if self._notifier.send(STATUS=status) else ""

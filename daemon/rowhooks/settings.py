@@ -57,7 +57,9 @@ class Settings(BaseSettings):
     leader_timeout: float = Field(
         30.0, ge=1, allow_inf_nan=False, description="silence after which a standby ends the leader's connections"
     )
-    grace_period: float = Field(30.0, ge=0, description="how long SIGTERM waits for running receivers")
+    grace_period: float = Field(
+        30.0, ge=0, allow_inf_nan=False, description="how long SIGTERM waits for running receivers"
+    )
     soft_time_limit: float = Field(
         300.0, ge=0, allow_inf_nan=False, description="when a receiver is told to come to an end; 0 for never"
     )

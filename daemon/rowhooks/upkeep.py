@@ -65,6 +65,7 @@ class Upkeep:
     async def count(self, vitals: Vitals, interval: float) -> None:
         """Count what waits for ever, every so many seconds or, where that takes long, less often."""
         is_told = False
+        began = time.monotonic()
         while True:
             try:
                 async with connected(self._target, patience=CENSUS_PATIENCE) as connection:
@@ -78,4 +79,5 @@ class Upkeep:
                 if not is_told:
                     logger.warning("what waits cannot be counted: %s", error.message)
                 is_told = True
-                await asyncio.sleep(interval)
+                await asyncio.sleep(max(interval, (time.monotonic() - began) / CENSUS_SHARE))
+                began = time.monotonic()

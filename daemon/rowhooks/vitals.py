@@ -46,6 +46,11 @@ class Durations:
     total: float = 0.0
 
 
+def nothing() -> tuple[int, int]:
+    """Return how many runs wait and run in memory, where there are none."""
+    return (0, 0)
+
+
 class Vitals:
     """What is known of one daemon, from its start on.
 
@@ -60,7 +65,7 @@ class Vitals:
         self.runs: Counter[tuple[str, str]] = Counter()
         self.durations: dict[str, Durations] = {}
         self.retries: Counter[str] = Counter()
-        self.in_memory: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        self.in_memory: Callable[[], tuple[int, int]] = nothing
         self.census: Census | None = None
         self.is_watched = False
         self._promises: dict[str, float] = {}
@@ -95,6 +100,11 @@ class Vitals:
     def release(self) -> None:
         """Take all promises back: what they were about has ended."""
         self._promises.clear()
+
+    def end_of_lead(self) -> None:
+        """Forget what a lead has promised, and what it had in memory."""
+        self.release()
+        self.in_memory = nothing
 
     def broken_promise(self) -> str | None:
         """Return what should have been done by now; None where all is well."""

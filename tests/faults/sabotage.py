@@ -192,7 +192,7 @@ SABOTAGES = [
     ),
     Sabotage(
         7, "a silent connection is given up", f"{D}/postgres/connect.py",
-        "command_timeout=patience)", "command_timeout=None)",
+        "command_timeout=patience", "command_timeout=None",
         f"{LEADERSHIP} a_connection_that_has_died_silently_is_noticed_and_nothing_is_lost",
     ),
     Sabotage(

@@ -226,6 +226,28 @@ def test_a_reload_with_settings_that_are_wrong_leaves_everything_as_it_was(
     assert [one for one in manager.listen() if "RELOADING" in one or "READY" in one][-1] == {"READY": "1"}
 
 
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ('listen_dsn = "port=none"', "the DSN's port 'none' is not a number"),
+        ('listen_dsn = "sslmode=verify-full sslrootcert=/gone.crt"', "a certificate cannot be read"),
+        ('permission_backend = "no.Such"', "permission_backend"),
+        ('secrets = ["NOT_SET"]', "NOT_SET is not in the environment"),
+    ],
+)
+def test_a_reload_with_settings_that_cannot_be_had_leaves_everything_as_it_was(
+    db: psycopg.Connection[Any], table: None, start: Start, manager: Manager, tmp_path: Path, setting: str, why: str
+) -> None:
+    process = start()
+    wait(lambda: {"READY": "1"} in manager.listen())
+    (tmp_path / "rowhooks.toml").write_text(setting)
+    process.send(signal.SIGHUP)
+    process.wait_for("nothing is reloaded, the daemon goes on as it was")
+    assert process.says(why)
+    wait(lambda: [one for one in manager.listen() if {"RELOADING", "READY"} & one.keys()][-1] == {"READY": "1"})
+    assert not process.ended
+
+
 def test_two_reloads_at_once_are_one_or_two_and_end_well(
     db: psycopg.Connection[Any], table: None, start: Start, manager: Manager
 ) -> None:
@@ -260,7 +282,7 @@ def test_a_wedged_event_loop_is_not_fed_and_is_found_dead(
 def test_a_port_that_is_taken_stops_it_before_it_begins(start: Start, port: int) -> None:
     with socket.create_server(("127.0.0.1", port)):
         process = start()
-        assert process.ends() == 2
+        assert process.ends() == 1
     assert process.says(f"http_listen: 127.0.0.1:{port} cannot be listened on: Address already in use")
 
 
@@ -286,3 +308,33 @@ def test_a_daemon_does_not_begin_without_a_schema_and_says_what_to_do(
     process = start()
     assert process.ends() == 1
     assert process.says("rowhooks init")
+
+
+def test_a_standby_of_old_code_does_not_take_the_lead_of_a_newer_schema(
+    db: psycopg.Connection[Any], start: Start
+) -> None:
+    leader = start()
+    leader.wait_for("ready: ")
+    standby = start(ROWHOOKS_HTTP_LISTEN="0")
+    standby.wait_for("standing by")
+    db.execute("update rowhooks.alembic_version set version_num = '9999'")
+    leader.send(signal.SIGTERM)
+    assert standby.ends() == 1
+    assert standby.says("the schema (revision 9999) is newer than this rowhooks")
+
+
+def test_a_leader_that_takes_long_to_take_over_is_not_silent(
+    db: psycopg.Connection[Any], dsn: str, start: Start
+) -> None:
+    with psycopg.connect(dsn) as other:
+        other.execute("select from rowhooks.feed for update")
+        leader = start(ROWHOOKS_LEADER_TIMEOUT="1")
+        leads = "select 1 from pg_stat_activity where application_name like 'rowhooks leader %'"
+        wait(lambda: db.execute(leads).fetchone())
+        standby = start(ROWHOOKS_LEADER_TIMEOUT="1", ROWHOOKS_HTTP_LISTEN="0")
+        standby.wait_for("standing by")
+        # Three times as long as a leader may be silent.
+        time.sleep(3)
+        other.rollback()
+    leader.wait_for("ready: ")
+    assert not standby.says("has been silent")

@@ -118,7 +118,8 @@ async def test_under_load_hardly_anybody_rings(db: Connection, dsn: str, daemon_
             for number in range(250):
                 conn.execute("update dcim.device set serial = %s where id = %s", (str(number), row))
 
-    async with running_daemon(daemon_dsn, Idle):
+    # Awake for so long after the last change that writers who have to wait for a processor do not let it fall asleep.
+    async with running_daemon(daemon_dsn, Idle, bell_linger=1.0):
         await settled(db)
         db.execute("listen rowhooks")
         writers = [threading.Thread(target=write, args=(row,)) for row in (1, 2, 3, 4)]

@@ -367,3 +367,11 @@ def test_a_dsn_that_cannot_be_read_is_refused_without_repeating_it(dsn: str) -> 
     assert "postgresql://" in str(refused.value)
     assert SECRET not in str(refused.value)
     assert SECRET not in "".join(traceback.format_exception(refused.value, chain=False))
+
+
+def test_versions_of_tls_hold_with_the_operating_systems_authorities_too() -> None:
+    context = arguments("host=db sslrootcert=system sslmode=verify-full ssl_min_protocol_version=TLSv1.3")["ssl"]
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_3
+    assert tls("host=db ssl_max_protocol_version=tlsv1.3")["ssl_max_protocol_version"] == "TLSv1.3"
+    with pytest.raises(SettingsError, match='invalid "ssl_max_protocol_version" value: "TLSv9"'):
+        arguments("host=db sslrootcert=system sslmode=verify-full ssl_max_protocol_version=TLSv9")

@@ -16,7 +16,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from rowhooks.domain.errors import SettingsError
+from rowhooks.domain.errors import RowhooksError
 from rowhooks.health import Health
 from rowhooks.metrics import registry
 from rowhooks.service import Notifier, Service
@@ -94,7 +94,7 @@ def test_what_prometheus_reads_of_a_leader() -> None:
     vitals.count("acme.Sync", "SUCCESS", 0.5)
     vitals.count("acme.Sync", "FAILURE", 1000.0)
     read = samples(vitals)
-    sync = ("job", "acme.Sync")
+    sync = ("receiver", "acme.Sync")
     expected = {
         ("rowhooks_leader", ()): 1,
         ("rowhooks_ready", ()): 1,
@@ -118,12 +118,12 @@ def test_what_prometheus_reads_of_a_leader() -> None:
         ("rowhooks_runs_total", (sync, ("status", "FAILURE"))): 1,
         ("rowhooks_run_duration_seconds_count", (sync,)): 3,
         ("rowhooks_run_duration_seconds_sum", (sync,)): 1000.502,
-        ("rowhooks_run_duration_seconds_bucket", (sync, ("le", "0.001"))): 0,
-        ("rowhooks_run_duration_seconds_bucket", (sync, ("le", "0.0025"))): 1,
+        ("rowhooks_run_duration_seconds_bucket", (("le", "0.001"), sync)): 0,
+        ("rowhooks_run_duration_seconds_bucket", (("le", "0.0025"), sync)): 1,
         # A bound belongs to its bucket.
-        ("rowhooks_run_duration_seconds_bucket", (sync, ("le", "0.5"))): 2,
-        ("rowhooks_run_duration_seconds_bucket", (sync, ("le", "600.0"))): 2,
-        ("rowhooks_run_duration_seconds_bucket", (sync, ("le", "+Inf"))): 3,
+        ("rowhooks_run_duration_seconds_bucket", (("le", "0.5"), sync)): 2,
+        ("rowhooks_run_duration_seconds_bucket", (("le", "600.0"), sync)): 2,
+        ("rowhooks_run_duration_seconds_bucket", (("le", "+Inf"), sync)): 3,
     }
     assert {key: read.get(key) for key in expected} == expected
     assert read["process_resident_memory_bytes", ()] > 0
@@ -179,7 +179,7 @@ def test_metrics_come_over_http_and_nothing_else_is_there() -> None:
 
 
 def test_an_address_that_is_in_use_is_named() -> None:
-    with Health("127.0.0.1:0", Vitals()) as health, pytest.raises(SettingsError, match=r"http_listen: .*cannot be"):
+    with Health("127.0.0.1:0", Vitals()) as health, pytest.raises(RowhooksError, match=r"http_listen: .*cannot be"):
         Health(f"127.0.0.1:{health.port}", Vitals())
 
 
@@ -207,6 +207,21 @@ def test_ready_is_said_once_and_each_state_once(manager: Manager) -> None:
         {"STATUS": "standing by"},
         {"STATUS": "leading; 0 runs, 0 wait"},
     ]
+
+
+def test_what_a_busy_manager_did_not_hear_is_said_again(manager: Manager) -> None:
+    vitals = Vitals()
+    service = Service(vitals, Notifier(environment(manager)))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as crowd:
+        with pytest.raises(BlockingIOError):
+            while True:
+                crowd.sendto(b"X=1", manager.address)
+        vitals.become(STANDBY)
+        crowded = manager.listen()
+    assert {"READY": "1"} not in crowded
+    vitals.changed()
+    assert manager.listen()[-2:] == [{"READY": "1"}, {"STATUS": "standing by"}]
+    assert service is not None
 
 
 def test_stopping_asks_for_the_time_it_may_take(manager: Manager) -> None:

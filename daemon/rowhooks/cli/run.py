@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Annotated, NoReturn
 
@@ -49,8 +50,17 @@ def run(
     configure_logging(chosen.log_level, chosen.log_format, chosen.redactor().clean)
     for name in chosen.short_secrets():
         logger.warning("the value of %s is not blanked: it has fewer than %d characters", name, SHORTEST)
-    if run_loop(_serve(chosen, lambda: choose().redactor())):
-        succeed()
+    run_loop(_serve(chosen, lambda: check(choose())))
+
+
+def check(chosen: Settings) -> None:
+    """See whether a daemon with these settings could begin.
+
+    Raises:
+        SettingsError: a setting is wrong, a secret, a certificate or the permission backend cannot be had.
+    """
+    chosen.redactor()
+    Daemon(chosen, ())
 
 
 def succeed() -> NoReturn:
@@ -63,8 +73,7 @@ def succeed() -> NoReturn:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-async def _serve(chosen: Settings, check: Callable[[], object]) -> bool:
-    """Run a daemon to its end; return whether a successor is to follow."""
+async def _serve(chosen: Settings, check: Callable[[], object]) -> None:
     classes, problems = load_receivers(chosen.receivers, chosen.directory)
     for problem in problems:
         logger.error(
@@ -75,14 +84,14 @@ async def _serve(chosen: Settings, check: Callable[[], object]) -> bool:
     daemon = Daemon(chosen, classes, broken_modules=tuple(problem.name for problem in problems))
     handle_signals(daemon, check)
     late = await daemon.run()
-    if late and daemon.reloads:
+    if daemon.reloads:
         succeed()
-    if late:
-        # A receiver that never returns keeps its thread, or the event loop, and Python would wait for it for ever.
+    if late or any(thread.name.startswith("asyncio_") for thread in threading.enumerate()):
+        # A receiver that never returns keeps its thread, perhaps one of to_thread(), or the event loop, and Python
+        # would wait for it for ever.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
-    return daemon.reloads
 
 
 def demo(

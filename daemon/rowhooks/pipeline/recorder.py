@@ -124,14 +124,16 @@ class Recorder:
                 self._arrived.clear()
             steps = [entry.step for entry in group if entry.step is not None]
             position = self._progress.position_after(steps)
-            await self._write(_unrecorded(group), lines, position if position != self._stored else None)
+            refused = await self._write(_unrecorded(group), lines, position if position != self._stored else None)
             self._stored = position
             self._progress.record(steps)
             if self._recorded is not None:
-                self._recorded([entry.outcome for entry in group])
+                self._recorded([refused.get(entry.outcome.run.id, entry.outcome) for entry in group])
             self.room.set()
 
-    async def _write(self, outcomes: list[Outcome], lines: Lines, position: Position | None) -> None:
+    async def _write(self, outcomes: list[Outcome], lines: Lines, position: Position | None) -> dict[int, Outcome]:
+        """Write a group; return what is on record in the place of what the server did not take, by the runs' ids."""
+        refused: dict[int, Outcome] = {}
         try:
             await self._sink.record(outcomes, lines, position)
         except (ConnectionFailed, PermissionDenied):
@@ -140,18 +142,23 @@ class Recorder:
             # One result that the server does not take must not keep the others from being recorded, nor come again
             # and again: it is found, and recorded as a failure that says so.
             for outcome in outcomes:
-                await self._write_alone(outcome)
+                if (other := await self._write_alone(outcome)) is not None:
+                    refused[outcome.run.id] = other
             await self._write_lines(lines)
             await self._sink.record([], [], position)
+        return refused
 
-    async def _write_alone(self, outcome: Outcome) -> None:
+    async def _write_alone(self, outcome: Outcome) -> Outcome | None:
         try:
             await self._sink.record([outcome], [], None)
         except (ConnectionFailed, PermissionDenied):
             raise
         except DatabaseError as error:
             logger.exception("the result cannot be recorded as it is", extra=outcome.run.log_fields())
-            await self._sink.record([failed(outcome.run, outcome.started_at or now(), error)], [], None)
+            failure = failed(outcome.run, outcome.started_at or now(), error)
+            await self._sink.record([failure], [], None)
+            return failure
+        return None
 
     async def _write_lines(self, lines: Lines) -> None:
         try:

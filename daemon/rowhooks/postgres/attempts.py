@@ -18,7 +18,8 @@ from rowhooks.postgres.libpq import Place
 _NAMES = {"user": "user", "dbname": "database", "krbsrvname": "krbsrvname", "gsslib": "gsslib"}
 _SERVER_SETTINGS = ("application_name", "options")
 _TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
-_TLS_NAMES = ("sslmode", *_TLS_FILES, "sslpassword", "ssl_min_protocol_version", "ssl_max_protocol_version")
+_TLS_VERSIONS = {"ssl_min_protocol_version": "minimum_version", "ssl_max_protocol_version": "maximum_version"}
+_TLS_NAMES = ("sslmode", *_TLS_FILES, "sslpassword", *_TLS_VERSIONS)
 # What somebody asks for with these, asyncpg would not do, and say nothing; these values ask for nothing.
 _LIBPQ_ALONE: Mapping[str, tuple[str, ...]] = {
     "channel_binding": ("prefer", "disable"),
@@ -37,9 +38,7 @@ def attempts(conninfo: str) -> list[dict[str, Any]]:
     one lets nobody in.
 
     Raises:
-        SettingsError: the DSN asks for what asyncpg cannot do.
-        OptionsRefused: libpq would not connect.
-        OSError: a certificate cannot be read.
+        SettingsError: it asks for what asyncpg cannot do, or libpq would not connect; a file cannot be read.
     """
     options = libpq.options(conninfo)
     _refuse_what_is_libpqs_alone(options)
@@ -119,19 +118,22 @@ def _destination(options: Mapping[str, str], place: Place) -> str:
 def _tls(options: Mapping[str, str]) -> dict[str, Any]:
     """Return what asyncpg is to be told of TLS: a DSN that has nothing else, which it reads as libpq does."""
     given = {name: options[name] for name in _TLS_NAMES if name in options}
+    for version in _TLS_VERSIONS.keys() & given:
+        # libpq takes tlsv1.3 too.
+        given[version] = given[version].lower().replace("tls", "TLS")
     direct = {"direct_tls": options.get("sslnegotiation") == "direct"}
     if given.get("sslrootcert") == "system":
-        return {"ssl": _system_context(given), **direct}
+        try:
+            return {"ssl": _system_context(given), **direct}
+        except OSError as error:
+            raise SettingsError(f"a certificate cannot be read: {error}", hint="see sslcert, sslkey, sslcrl") from error
     return {"dsn": f"postgresql://?{urlencode(given)}", **direct}
 
 
 def _system_context(given: Mapping[str, str]) -> ssl.SSLContext:
     """Trust the authorities that the operating system trusts, which asyncpg does not know by the name `system`."""
     context = ssl.create_default_context()
-    for name, attribute in (
-        ("ssl_min_protocol_version", "minimum_version"),
-        ("ssl_max_protocol_version", "maximum_version"),
-    ):
+    for name, attribute in _TLS_VERSIONS.items():
         if name in given:
             setattr(context, attribute, ssl.TLSVersion[given[name].replace(".", "_")])
     for certificate in _named_or_usual(given, "sslcert", "postgresql.crt"):

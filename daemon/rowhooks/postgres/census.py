@@ -11,6 +11,9 @@ from rowhooks.postgres.administration.status import WAITING
 from rowhooks.postgres.errors import translated
 from rowhooks.vitals import Census
 
+MOST_COUNTED = 1_000_000
+"""Changes that are counted; those who have fallen so far behind need not be told by how much further."""
+
 _CENSUS = f"""
 select
   w.backlog,
@@ -28,7 +31,7 @@ select
   p.log_bytes
 from (
   select count(*) as backlog, extract(epoch from clock_timestamp() - min(c.time))::float8 as lag
-  from ({WAITING}) as c
+  from (select w.time from ({WAITING}) as w limit {MOST_COUNTED}) as c
 ) as w
 cross join (
   select count(*) as partitions, coalesce(sum(pg_total_relation_size(i.inhrelid)), 0)::bigint as log_bytes
@@ -39,7 +42,7 @@ cross join (
 
 
 async def take_census(connection: asyncpg.Connection[Any]) -> Census:
-    """Count what waits; the time it takes grows with what waits, not with the history."""
+    """Count what waits, up to `MOST_COUNTED`; the time it takes grows with what waits, not with the history."""
     with translated():
         row = await connection.fetchrow(_CENSUS)
     return Census(

@@ -148,9 +148,7 @@ class Target:
         """Return what `asyncpg.connect` is to be told, for each server in its turn, so that it means the same.
 
         Raises:
-            SettingsError: the DSN asks for what asyncpg cannot do.
-            OptionsRefused: libpq would not connect.
-            OSError: a certificate cannot be read.
+            SettingsError: it asks for what asyncpg cannot do, or libpq would not connect; a file cannot be read.
         """
         unprepared = {} if self.route in (DIRECT, SESSION_POOLER) else {"statement_cache_size": 0}
         return [{**one, **unprepared} for one in attempts(self.conninfo)]
@@ -166,7 +164,6 @@ async def connect(target: Target, *, patience: float | None = None) -> asyncpg.C
     Raises:
         LoginRefused: no server that the DSN names lets this login in.
         ConnectionFailed: none can be reached, or none is of the kind that is asked for.
-        SettingsError: the DSN asks for what asyncpg cannot do.
     """
     opened = await _first_that_lets_in(target, patience)
     _notice_silence(opened)
@@ -184,7 +181,8 @@ async def _first_that_lets_in(target: Target, patience: float | None) -> asyncpg
                 return await asyncpg.connect(**arguments, command_timeout=patience)
             except ASYNCPG_ERRORS as error:
                 refusals.append((f"{arguments['host'][0]}:{arguments['port']}: ", error))
-    except (OSError, OptionsRefused) as error:
+    except SettingsError as error:
+        # The daemon has seen once that it can be had: a file is being renewed, perhaps.
         refusals.append(("", error))
     said = "; ".join(
         f"{where if len(refusals) > 1 else ''}{str(error) or type(error).__name__}" for where, error in refusals

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,7 @@ class Installed:
     roles: Roles
 
 
+@functools.cache
 def head_revision() -> str:
     """Return the schema revision that this code belongs to."""
     head = alembic.script.ScriptDirectory.from_config(_alembic_config()).get_current_head()
@@ -49,6 +51,7 @@ def head_revision() -> str:
     return head
 
 
+@functools.cache
 def known_revisions() -> set[str]:
     """Return every schema revision this code knows."""
     return {

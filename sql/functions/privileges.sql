@@ -51,6 +51,32 @@ begin
 end
 $$;
 
+-- What the capture functions need, which run with this role's rights: to append to the log, and not to say when, by which
+-- transaction or by which login a change was made.
+do $$
+declare
+  capture_role constant text := (select format('%I', i.capture_role) from rowhooks.installation as i);
+begin
+  execute format('grant usage on schema rowhooks to %s', capture_role);
+  execute format(
+    'grant insert (action, tracked_table, object_id, object_repr, prechange, postchange, user_name, request_id, '
+    'change_context, receiver, capture_error) on rowhooks.object_change to %s', capture_role
+  );
+  execute format('grant execute on function rowhooks.is_receiver(), rowhooks.present_key(integer, jsonb) to %s', capture_role);
+end
+$$;
+
+-- What a run needs that is put on record by a login of the receivers' own.
+do $$
+declare
+  receiver_role constant text := (select format('%I', i.receiver_role) from rowhooks.installation as i);
+begin
+  execute format('grant usage on schema rowhooks to %s', receiver_role);
+  execute format('grant select, insert, update on rowhooks.job_result to %s', receiver_role);
+  execute format('grant insert on rowhooks.job_log_entry to %s', receiver_role);
+end
+$$;
+
 -- Everybody may knock at the door for presses and see the buttons of the tables that he may read. That is safe: a button
 -- may be pressed by members of the roles it names and names none to begin with, the row is looked up with the presser's
 -- own rights, and rowhooks.may_press reads nothing but the roles of the cluster.

@@ -18,6 +18,9 @@ create table rowhooks.feed (
   leader text,
   leader_since timestamptz,
   moved_at timestamptz not null default now(),
+  -- The advisory lock that the leader holds. Any login may take any advisory lock: where somebody else has taken this one,
+  -- a daemon leads by another, which nobody could have guessed.
+  leader_key bigint not null default hashtextextended('rowhooks.leader', 0),
   constraint feed_pkey primary key (singleton),
   constraint feed_is_one_row check (singleton)
 );

@@ -16,6 +16,9 @@ create table rowhooks.job_hook (
   -- Declared in the receiver's code, which has the last word on everything but enabled.
   declared boolean not null default false,
   created_at timestamptz not null default now(),
+  -- Whether a change starts it for which its conditions cannot be decided.
+  on_undecided text not null default 'run',
+  constraint job_hook_on_undecided_check check (on_undecided in ('run', 'skip')),
   constraint job_hook_pkey primary key (id),
   constraint job_hook_name_key unique (name),
   constraint job_hook_job_id_fkey foreign key (job_id) references rowhooks.job (id) on delete cascade,

@@ -39,6 +39,8 @@ create table rowhooks.job_result (
   exception_type text,
   exception_message text,
   traceback text,
+  -- Of a press: the login, beside the role that pressed (db_user), which it may have taken by SET ROLE.
+  login name,
   constraint job_result_pkey primary key (id),
   constraint job_result_origin_check check (origin in ('change', 'press', 'replay')),
   constraint job_result_has_a_starter check ((origin = 'press') = (job_hook_id is null)),
@@ -54,7 +56,8 @@ create table rowhooks.job_result (
 create unique index job_result_run_key on rowhooks.job_result (object_change_id, job_hook_id)
 where origin = 'change' and original_id is null;
 
-create unique index job_result_idempotency_key on rowhooks.job_result (job_button_id, idempotency_key)
+-- A key is the presser's own: nobody can use up or block another's.
+create unique index job_result_idempotency_key on rowhooks.job_result (job_button_id, db_user, idempotency_key)
 where idempotency_key is not null;
 
 -- What a new leader has to take up again.

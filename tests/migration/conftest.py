@@ -33,11 +33,11 @@ def administration(server: SimpleNamespace) -> Iterator[Connection]:
 
 @pytest.fixture
 def roles(administration: Connection) -> Iterator[Roles]:
-    """Names for an installation's two roles that no other test uses; neither role exists."""
+    """Names for an installation's roles that no other test uses; none of them exists."""
     suffix = uuid.uuid4().hex[:12]
-    named = Roles(owner=f"Own er_{suffix}", daemon=f"dae'mon_{suffix}")
+    named = Roles(f"Own er_{suffix}", f"dae'mon_{suffix}", f'cap"ture_{suffix}', f"receiver_{suffix}")
     yield named
-    for role in (named.daemon, named.owner):
+    for role in (named.receiver, named.capture, named.daemon, named.owner):
         administration.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
 
 

@@ -54,21 +54,15 @@ def test_sql_and_the_migrations_make_the_same_schema(make_database: MakeDatabase
         )
         conn.execute(sql_script("structure"))
         conn.execute(
-            "insert into rowhooks.installation values (default, default, %s, %s, true, true)",
-            (roles.owner, roles.daemon),
+            "insert into rowhooks.installation (owner_role, daemon_role, owner_role_created, daemon_role_created,"
+            " capture_role, receiver_role) values (%s, %s, true, true, %s, %s)",
+            (roles.owner, roles.daemon, roles.capture, roles.receiver),
         )
         conn.execute(sql_script("functions"))
         conn.execute("select rowhooks.extend_object_change()")
         conn.execute("reset role")
         conn.execute(sql_script("superuser"))
     assert_same_schema(scripted, migrated)
-
-
-def test_the_first_migration_is_the_structure_files_in_their_order() -> None:
-    migration = (data_directory("alembic") / "versions" / "0001_initial.sql").read_text("utf-8")
-    assert [line for line in migration.splitlines() if line] == [
-        line for line in sql_script("structure").splitlines() if line
-    ]
 
 
 def test_every_sql_file_is_in_the_table_of_contents() -> None:
@@ -81,9 +75,10 @@ def test_an_installation_says_what_it_made(database: str, admin: Connection, rol
     done = install(Target(database), roles)
     assert (done.created, done.revision, done.roles) == (True, head_revision(), roles)
     recorded = admin.execute(
-        "select owner_role, daemon_role, owner_role_created, daemon_role_created from rowhooks.installation"
+        "select owner_role, daemon_role, capture_role, receiver_role, owner_role_created, daemon_role_created,"
+        " capture_role_created, receiver_role_created from rowhooks.installation"
     ).fetchall()
-    assert recorded == [(roles.owner, roles.daemon, True, True)]
+    assert recorded == [(roles.owner, roles.daemon, roles.capture, roles.receiver, *[True] * 4)]
 
 
 def test_installing_twice_changes_nothing(database: str, admin: Connection, roles: Roles) -> None:
@@ -269,13 +264,14 @@ def test_roles_that_an_administrator_made_are_used_by_a_login_without_createrole
     database: str, admin: Connection, roles: Roles, make_role: MakeRole
 ) -> None:
     login = make_role("installer")
-    for role in (roles.owner, roles.daemon):
+    for role in (roles.owner, roles.daemon, roles.capture, roles.receiver):
         admin.execute(sql.SQL("create role {} nologin").format(sql.Identifier(role)))
+    admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(roles.capture), sql.Identifier(roles.owner)))
     admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(roles.owner), sql.Identifier(login)))
     admin.execute(sql.SQL("grant create on database {} to {}").format(dbname(database), sql.Identifier(login)))
     target = Target(make_conninfo(database, user=login))
     install(target, roles)
-    assert uninstall(target) == [roles.daemon, roles.owner]
+    assert uninstall(target) == [roles.receiver, roles.capture, roles.daemon, roles.owner]
     assert role_exists(admin, roles.owner)
 
 

@@ -89,7 +89,7 @@ def test_roles_that_another_database_still_uses_are_kept_and_reported(
     first, second = make_database(), make_database()
     install(Target(first), roles)
     install(Target(second), roles)
-    assert uninstall(Target(first)) == [roles.daemon, roles.owner]
+    assert uninstall(Target(first)) == [roles.receiver, roles.capture, roles.daemon, roles.owner]
     assert role_exists(administration, roles.owner)
     with psycopg.connect(second) as conn:
         assert schema_exists(conn)

@@ -43,11 +43,19 @@ def init(
     config: Config = None,
     owner_role: Annotated[str | None, typer.Option(help="Role that owns schema rowhooks.")] = None,
     daemon_role: Annotated[str | None, typer.Option(help="Role that the daemon's login is a member of.")] = None,
+    capture_role: Annotated[str | None, typer.Option(help="Role that owns the capture functions.")] = None,
+    receiver_role: Annotated[
+        str | None, typer.Option(help="Role that a login of the receivers' own is a member of.")
+    ] = None,
     notify: Notify = None,
 ) -> None:
     """Install schema rowhooks in the database, or bring it up to date; touches no table of yours."""
-    chosen = settings(dsn, config, owner_role=owner_role, daemon_role=daemon_role)
-    installed = install(target(dsn, config), Roles(chosen.owner_role, chosen.daemon_role), notify=notify)
+    chosen = settings(
+        dsn, config, owner_role=owner_role, daemon_role=daemon_role, capture_role=capture_role,
+        receiver_role=receiver_role,
+    )  # fmt: skip
+    roles = Roles(chosen.owner_role, chosen.daemon_role, chosen.capture_role, chosen.receiver_role)
+    installed = install(target(dsn, config), roles, notify=notify)
     done = "installed" if installed.created else "is up to date"
     typer.echo(f"Schema rowhooks {done} (revision {installed.revision}).")
     if installed.created:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,14 +24,24 @@ from rowhooks.resources import data_directory, sql_script
 # Serialises two administrators who install at the same time.
 _INSTALL_LOCK = "select pg_advisory_xact_lock(hashtextextended('rowhooks.install', 0))"
 MINIMUM_SERVER_VERSION = 140000
+_KINDS = ("owner", "daemon", "capture", "receiver")
 
 
 @dataclass(frozen=True)
 class Roles:
-    """The two roles of an installation."""
+    """The roles of an installation.
+
+    Args:
+        owner: owns schema rowhooks.
+        daemon: the daemon's login is a member of it.
+        capture: owns the capture functions; it may append to the log and ring the bell.
+        receiver: a login of the receivers' own is a member of it.
+    """
 
     owner: str = "rowhooks_owner"
     daemon: str = "rowhooks_daemon"
+    capture: str = "rowhooks_capture"
+    receiver: str = "rowhooks_receiver"
 
 
 @dataclass(frozen=True)
@@ -145,8 +155,10 @@ def install(target: Target, roles: Roles, *, notify: bool | None = None) -> Inst
                 mismatch = explain_mismatch(current)
                 assert mismatch is not None
                 raise mismatch
+            made = _ensure_roles(conn, roles)
             with _as_owner(conn, roles):
                 _migrate(bind)
+                _write_down(conn, roles, made)
                 _replace_functions(conn, notify)
             _replace_event_triggers(conn)
             return Installed(created=False, revision=head_revision(), roles=roles)
@@ -156,16 +168,16 @@ def install(target: Target, roles: Roles, *, notify: bool | None = None) -> Inst
                 "a schema rowhooks exists already that rowhooks did not make",
                 hint="rename or drop it: alter schema rowhooks rename to ...",
             )
-        created = {role: _ensure_role(conn, role) for role in (roles.owner, roles.daemon)}
-        _ensure_membership(conn, roles.owner)
+        made = _ensure_roles(conn, roles)
         _create_schema(conn, roles.owner)
         with _as_owner(conn, roles):
             _migrate(bind)
             conn.execute(
                 "insert into rowhooks.installation (owner_role, daemon_role, owner_role_created, daemon_role_created)"
-                " values (%s, %s, %s, %s)",
-                (roles.owner, roles.daemon, created[roles.owner], created[roles.daemon]),
+                " values (%s, %s, false, false)",
+                (roles.owner, roles.daemon),
             )
+            _write_down(conn, roles, made)
             _replace_functions(conn, notify)
             conn.execute("select rowhooks.extend_object_change()")
         _replace_event_triggers(conn)
@@ -198,8 +210,8 @@ def uninstall(target: Target) -> list[str]:
             raise SchemaMismatch("rowhooks is not installed in this database", hint="there is nothing to uninstall")
         conn.execute(_INSTALL_LOCK)
         roles = _installed_roles(conn)
-        created = conn.execute("select owner_role_created, daemon_role_created from rowhooks.installation").fetchone()
-        assert created is not None
+        recorded = conn.execute("select to_jsonb(i.*) from rowhooks.installation as i").fetchone()
+        assert recorded is not None, "rowhooks.installation is empty"
         with translated_errors():
             # First, so that they do not follow what comes now.
             conn.execute("drop event trigger if exists rowhooks_after_ddl")
@@ -213,9 +225,10 @@ def uninstall(target: Target) -> list[str]:
         with translated_errors():
             conn.execute("drop schema rowhooks cascade")
         kept: list[str] = []
-        # The daemon's role first: what the owner granted to it hangs on both.
-        for role, ours in ((roles.daemon, created[1]), (roles.owner, created[0])):
-            if not (ours and _drop_role(conn, role)):
+        # The owner's role last: what it granted to the others hangs on both.
+        for kind in reversed(_KINDS):
+            role = getattr(roles, kind)
+            if not (recorded[0][f"{kind}_role_created"] and _drop_role(conn, role)):
                 kept.append(role)
         return kept
 
@@ -259,9 +272,29 @@ def _replace_event_triggers(conn: psycopg.Connection[Any]) -> None:
 
 
 def _installed_roles(conn: psycopg.Connection[Any]) -> Roles:
-    row = conn.execute("select owner_role, daemon_role from rowhooks.installation").fetchone()
+    row = conn.execute("select to_jsonb(i.*) from rowhooks.installation as i").fetchone()
     assert row is not None, "rowhooks.installation is empty"
-    return Roles(*row)
+    # One of an older release does not have all of them.
+    return Roles(**{kind: row[0][f"{kind}_role"] for kind in _KINDS if f"{kind}_role" in row[0]})
+
+
+def _ensure_roles(conn: psycopg.Connection[Any], roles: Roles) -> list[str]:
+    """Make the roles that are not there; return which kinds those were."""
+    made = [kind for kind in _KINDS if _ensure_role(conn, getattr(roles, kind))]
+    _ensure_membership(conn, roles.owner)
+    # It makes the capture functions, and hands them over.
+    _ensure_membership(conn, roles.capture, roles.owner)
+    return made
+
+
+def _write_down(conn: psycopg.Connection[Any], roles: Roles, made: Sequence[str]) -> None:
+    """Note the roles' names, and which of them are ours to drop one day."""
+    conn.execute(
+        "update rowhooks.installation set capture_role = %s, receiver_role = %s", (roles.capture, roles.receiver)
+    )
+    for kind in made:
+        column = sql.Identifier(f"{kind}_role_created")
+        conn.execute(sql.SQL("update rowhooks.installation set {} = true").format(column))
 
 
 @contextlib.contextmanager
@@ -285,23 +318,25 @@ def _ensure_role(conn: psycopg.Connection[Any], role: str) -> bool:
     except psycopg.errors.InsufficientPrivilege as error:
         raise PermissionDenied(
             f"role {conn.info.user} may not create the role {role}",
-            hint=f"let an administrator run: create role {role} nologin; grant {role} to {conn.info.user};"
-            " then repeat; or name existing roles with --owner-role and --daemon-role",
+            hint=f"let an administrator run: create role {role} nologin; then repeat; or name existing roles with"
+            " --owner-role, --daemon-role, --capture-role and --receiver-role",
         ) from error
     return True
 
 
-def _ensure_membership(conn: psycopg.Connection[Any], role: str) -> None:
+def _ensure_membership(conn: psycopg.Connection[Any], role: str, member: str | None = None) -> None:
+    """Let a role (None: the connected one) act as another."""
+    member = member or conn.info.user
     usable = "set" if conn.info.server_version >= 160000 else "member"
-    row = conn.execute("select pg_has_role(current_user, %s, %s)", (role, usable)).fetchone()
+    row = conn.execute("select pg_has_role(%s, %s, %s)", (member, role, usable)).fetchone()
     if row and row[0]:
         return
     try:
-        conn.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(role)))
+        conn.execute(sql.SQL("grant {} to {}").format(sql.Identifier(role), sql.Identifier(member)))
     except psycopg.errors.InsufficientPrivilege as error:
         raise PermissionDenied(
-            f"role {conn.info.user} may not act as {role}",
-            hint=f"let an administrator run: grant {role} to {conn.info.user}",
+            f"role {member} may not act as {role}",
+            hint=f"let an administrator run: grant {role} to {member}",
         ) from error
 
 

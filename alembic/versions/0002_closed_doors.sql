@@ -1,0 +1,19 @@
+alter table rowhooks.installation
+add column capture_role name not null default 'rowhooks_capture',
+add column capture_role_created boolean not null default false,
+add column receiver_role name not null default 'rowhooks_receiver',
+add column receiver_role_created boolean not null default false;
+
+alter table rowhooks.tracked_table add column excluded_numbers smallint[] not null default '{}';
+
+alter table rowhooks.feed add column leader_key bigint not null default hashtextextended('rowhooks.leader', 0);
+
+alter table rowhooks.job_hook
+add column on_undecided text not null default 'run',
+add constraint job_hook_on_undecided_check check (on_undecided in ('run', 'skip'));
+
+alter table rowhooks.job_result add column login name;
+
+drop index rowhooks.job_result_idempotency_key;
+create unique index job_result_idempotency_key on rowhooks.job_result (job_button_id, db_user, idempotency_key)
+where idempotency_key is not null;

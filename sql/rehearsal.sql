@@ -24,7 +24,7 @@ create table pg_temp.rowhooks_change (
 -- Returns: nothing, it raises
 create function pg_temp.rowhooks_refuse_commit() returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   raise exception 'a rehearsal of rowhooks is never committed'
@@ -39,7 +39,7 @@ $$;
 -- Returns: their names, null where there is no primary key
 create function pg_temp.rowhooks_key(target oid) returns text[]
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select pg_catalog.array_agg(a.attname::pg_catalog.text order by k.position)
   from pg_catalog.pg_index as i
@@ -53,7 +53,7 @@ $$;
 -- Returns: its name, null where the key stands for the row
 create function pg_temp.rowhooks_repr(target oid) returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select a.attname::pg_catalog.text
   from pg_catalog.unnest(
@@ -70,7 +70,7 @@ $$;
 -- Returns: key columns to values; null where there is no primary key, or no row
 create function pg_temp.rowhooks_object_id(target oid, row_data jsonb) returns jsonb
 language sql stable strict
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select pg_catalog.jsonb_object_agg(k.name, row_data -> k.name) from pg_catalog.unnest(pg_temp.rowhooks_key(target)) as k (name)
 $$;
@@ -81,7 +81,7 @@ $$;
 -- Returns: the value of the column that stands for it, else those of its key; null for no row
 create function pg_temp.rowhooks_object_repr(target oid, row_data jsonb) returns text
 language sql stable strict
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(
     row_data ->> pg_temp.rowhooks_repr(target),
@@ -101,7 +101,7 @@ $$;
 -- Returns: nothing that counts (AFTER trigger function)
 create function pg_temp.rowhooks_capture() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   target constant pg_catalog.oid := tg_argv[0]::pg_catalog.oid;
@@ -142,7 +142,7 @@ $$;
 -- Repeatable: what is logged already stays so.
 create function pg_temp.rowhooks_watch(wanted oid[], patience interval) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   target pg_catalog.record;

@@ -5,7 +5,7 @@
 create or replace function rowhooks.present_key_columns(target_id integer)
 returns table (name name, number smallint, place bigint)
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select a.attname, a.attnum, k.place
   from rowhooks.tracked_table as t
@@ -27,7 +27,7 @@ $$;
 -- Reads:   rowhooks.tracked_table
 create or replace function rowhooks.present_key(target_id integer, row_data jsonb) returns jsonb
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select pg_catalog.jsonb_object_agg(k.name, row_data -> k.name::pg_catalog.text)
   from rowhooks.present_key_columns(target_id) as k
@@ -42,7 +42,7 @@ $$;
 --          texts  an array of such, by the texts of its elements
 create or replace function rowhooks.json_form(type_id oid) returns text
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   found_type pg_catalog.pg_type;
@@ -82,7 +82,7 @@ $$;
 -- Returns: the name in double quotes
 create or replace function rowhooks.always_quoted(column_name name) returns text
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select pg_catalog.concat('"', pg_catalog.replace(column_name::pg_catalog.text, '"', '""'), '"')
 $$;
@@ -95,7 +95,7 @@ $$;
 --          that the row is taken as a whole then: what its owner casts runs with rowhooks' rights.
 create or replace function rowhooks.row_as_json(target regclass, row_name text) returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select case
     when pg_catalog.bool_or(f.form <> 'plain') and exists (
@@ -137,7 +137,7 @@ $$;
 -- It never raises: a row that jsonb cannot hold is recorded by its key alone, with the reason.
 create or replace function rowhooks.source_of_capture(target_id integer) returns text
 language plpgsql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $source$
 declare
   tracked rowhooks.tracked_table;
@@ -335,7 +335,7 @@ $source$;
 -- Reads:   rowhooks.tracked_table
 create or replace function rowhooks.build_capture(target_id integer) returns text
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $build$
 declare
   tracked rowhooks.tracked_table;

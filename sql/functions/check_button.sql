@@ -3,7 +3,7 @@
 -- Reads:   rowhooks.job
 create or replace function rowhooks.check_button() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   its_job rowhooks.job;

@@ -4,7 +4,7 @@
 -- Returns: the first problem; null: none, or no conditions
 create or replace function rowhooks.check_conditions(conditions jsonb) returns text
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   with recursive node (place, condition, depth) as (
     select null::pg_catalog.text, $1, 1

@@ -6,7 +6,7 @@
 -- Reads:   rowhooks.job, rowhooks.job_hook, rowhooks.job_hook_table, rowhooks.tracked_table, rowhooks.configuration
 create or replace function rowhooks.check_hook_scope() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   its_id constant integer := (pg_catalog.to_jsonb(coalesce(new, old)) ->> tg_argv[0])::integer;

@@ -4,7 +4,7 @@
 -- Writes:  rowhooks.configuration
 create or replace function rowhooks.configuration_changed() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   update rowhooks.configuration set version = version + 1;
@@ -18,7 +18,7 @@ $$;
 -- Returns: the new row (BEFORE row-level trigger function of rowhooks.tracked_table)
 create or replace function rowhooks.tracked_table_changed() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   new.revision := pg_catalog.nextval('rowhooks.tracked_table_revision_seq');
@@ -32,7 +32,7 @@ $$;
 -- Reads:   rowhooks.configuration, rowhooks.tracked_table
 create or replace function rowhooks.configuration_version() returns bigint
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select c.version + coalesce((select pg_catalog.sum(t.revision) from rowhooks.tracked_table as t), 0)::bigint
   from rowhooks.configuration as c

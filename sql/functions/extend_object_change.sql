@@ -9,7 +9,7 @@
 create or replace function rowhooks.extend_object_change(width bigint default 1000000, ahead integer default 2)
 returns integer
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set lock_timeout = '200ms'
 as $$
 declare

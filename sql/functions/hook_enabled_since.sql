@@ -3,7 +3,7 @@
 -- Returns: the new row (BEFORE row-level trigger function of rowhooks.job and rowhooks.job_hook)
 create or replace function rowhooks.hook_enabled_since() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if not new.enabled then

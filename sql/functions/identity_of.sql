@@ -6,7 +6,7 @@
 -- Runs with the caller's rights; it reads the catalogue alone.
 create or replace function rowhooks.identity_of(target regclass, wanted text[]) returns name[]
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   keys pg_catalog.name[];

@@ -4,7 +4,7 @@
 -- Reads:   rowhooks.installation
 create or replace function rowhooks.is_receiver() returns boolean
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(
     (

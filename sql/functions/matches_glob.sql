@@ -5,7 +5,7 @@
 -- Returns: true when it is
 create or replace function rowhooks.matches_glob(name text, pattern text) returns boolean
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select name ~ pg_catalog.concat(
     '^',

@@ -8,7 +8,7 @@
 --          view's functions run with the rights of who reads the view.
 create or replace function rowhooks.may_press(presser name, roles text[], daemon_role name) returns boolean
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select
     coalesce('public' = any (roles), false)

@@ -22,10 +22,10 @@ where false;
 -- Returns: the press with the table's root, the key and the name as they stand in the row, and who presses
 --          (INSTEAD OF INSERT row-level trigger function of rowhooks.press, the first of two)
 -- Reads:   the table, rowhooks.buttons
--- A policy's functions meet an empty search_path here, as they do when a dump is restored.
+-- A policy's functions meet a search_path without their schemas here, as they do when a dump is restored.
 create or replace function rowhooks.find_pressed_row() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   target constant pg_catalog.regclass := coalesce(pg_catalog.pg_partition_root(new.object_table), new.object_table);
@@ -166,7 +166,7 @@ $$;
 -- It touches no user's table and no user's type: what it takes from the row was made into jsonb and text by the first.
 create or replace function rowhooks.record_press() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   wanted rowhooks.job_button;
@@ -234,12 +234,12 @@ begin
       case when its_job.meta -> 'has_sensitive_variables' is distinct from 'true' then new.object_repr end,
       'press', new.presser, nullif(pg_catalog.current_setting('rowhooks.user', true), ''), new.idempotency_key
     )
-    on conflict (job_button_id, idempotency_key) where idempotency_key is not null do nothing
+    on conflict (job_button_id, db_user, idempotency_key) where idempotency_key is not null do nothing
     returning id into new.id;
     exit when new.id is not null;
     select r.* into earlier
     from rowhooks.job_result as r
-    where r.job_button_id = wanted.id and r.idempotency_key = new.idempotency_key;
+    where r.job_button_id = wanted.id and r.db_user = new.presser and r.idempotency_key = new.idempotency_key;
     -- It may have been deleted since: then it is no earlier press.
     continue when not found;
     if (earlier.tracked_table, earlier.object_id) is distinct from (table_id, new.object_id) then
@@ -271,7 +271,7 @@ create or replace function rowhooks.press(
   button text, object_table regclass, object_id jsonb, idempotency_key text default null
 ) returns bigint
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   insert into rowhooks.press (button, object_table, object_id, idempotency_key)
   values (button, object_table, object_id, idempotency_key)
@@ -283,7 +283,7 @@ create or replace function rowhooks.press(
   button text, object_table regclass, object_id text, idempotency_key text default null
 ) returns bigint
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   insert into rowhooks.press (button, object_table, object_text, idempotency_key)
   values (button, object_table, object_id, idempotency_key)

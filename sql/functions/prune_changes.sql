@@ -6,7 +6,7 @@
 -- Reads:   rowhooks.feed, rowhooks.job_result
 create or replace function rowhooks.is_done_with(change rowhooks.object_change, before timestamptz) returns boolean
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select change.time < before
     and pg_catalog.pg_visible_in_snapshot(change.transaction_id, f.snapshot)
@@ -24,7 +24,7 @@ $$;
 create or replace function rowhooks.log_partitions()
 returns table (name name, lower_id bigint, upper_id bigint, changes bigint)
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select c.relname, b.bounds[1]::bigint, b.bounds[2]::bigint, greatest(c.reltuples, 0)::bigint
   from pg_catalog.pg_inherits as i
@@ -43,7 +43,7 @@ $$;
 create or replace function rowhooks.prunable_partitions(before timestamptz)
 returns table (partition name, lower_id bigint, upper_id bigint, changes bigint)
 language plpgsql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   drawn constant bigint := (select s.last_value from rowhooks.object_change_id_seq as s);
@@ -87,7 +87,7 @@ $$;
 -- Writes:  rowhooks.object_change
 create or replace function rowhooks.drop_partition(target name, before timestamptz) returns boolean
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set lock_timeout = '50ms'
 as $$
 begin
@@ -126,7 +126,7 @@ create or replace function rowhooks.prune_changes(
   before timestamptz, batch integer default 5000, after_id bigint default 0, dry_run boolean default false
 ) returns table (deleted bigint, last_id bigint)
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   chosen bigint[];
@@ -162,7 +162,7 @@ $$;
 -- below every partition stay: what is there was left behind by rowhooks.drop_partition.
 create or replace function rowhooks.empty_default_partition(width bigint default 1000000) returns bigint
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set lock_timeout = '50ms'
 as $$
 declare

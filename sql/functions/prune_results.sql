@@ -26,7 +26,7 @@ create or replace function rowhooks.prune_results(
   dry_run boolean default false
 ) returns table (deleted bigint, last_id bigint)
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   before constant pg_catalog.timestamptz := pg_catalog.now() - older_than;

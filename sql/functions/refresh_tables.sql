@@ -3,7 +3,7 @@
 -- Returns: its name; null where the key has to do
 create or replace function rowhooks.representing_column(target regclass) returns name
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select a.attname
   from pg_catalog.unnest(
@@ -22,7 +22,7 @@ $$;
 -- It takes no lock on the table. A table that has lost its key keeps the columns that it had.
 create or replace function rowhooks.refresh_table(target_id integer) returns boolean
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   entry rowhooks.tracked_table;
@@ -76,7 +76,7 @@ $$;
 -- or the daemon does when it comes back.
 create or replace function rowhooks.refresh_tables() returns integer
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set lock_timeout = '200ms'
 as $$
 declare

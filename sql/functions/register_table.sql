@@ -4,7 +4,7 @@
 -- It asks for the login, because inside SECURITY DEFINER functions current_user is rowhooks' owner.
 create or replace function rowhooks.must_own(target regclass) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if not exists (
@@ -30,7 +30,7 @@ create or replace function rowhooks.register_table(
   target regclass, target_keys name[], target_audit boolean, by_hand boolean, target_always boolean
 ) returns integer
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   entry rowhooks.tracked_table;

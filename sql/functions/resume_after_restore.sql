@@ -8,7 +8,7 @@
 -- Writes:  rowhooks.object_change, rowhooks.feed, rowhooks.job, rowhooks.job_hook
 create or replace function rowhooks.resume_after_restore(visible_id bigint) returns bigint
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   stored rowhooks.feed;

@@ -9,7 +9,7 @@
 -- caller.
 create or replace function rowhooks.retry(result_id bigint) returns bigint
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   original rowhooks.job_result;

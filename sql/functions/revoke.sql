@@ -6,7 +6,7 @@
 -- The daemon's role may call it, and who administrates rowhooks; it runs with the caller's rights.
 create or replace function rowhooks.revoke(result_id bigint) returns text
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   former pg_catalog.text;

@@ -8,7 +8,7 @@
 -- carries no data: the daemon reads the log.
 create or replace function rowhooks.ring_bell() returns void
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if
@@ -25,7 +25,7 @@ $$;
 -- Reads:   rowhooks.installation
 create or replace function rowhooks.source_of_bell() returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select case
     when i.notify then
@@ -43,7 +43,7 @@ $$;
 -- Returns: true when it has the lock; false when a transaction has held it for so long, which is no error in the log
 create or replace function rowhooks.arm_bell(patience interval) returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   -- A lock_timeout of 0 would wait for ever.

@@ -5,7 +5,7 @@
 -- inserts, PostgreSQL sends one message.
 create or replace function rowhooks.run_asked_for() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform rowhooks.ring_bell();

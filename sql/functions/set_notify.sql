@@ -6,7 +6,7 @@
 -- Runs with the caller's rights: he must own schema rowhooks.
 create or replace function rowhooks.set_notify(wanted boolean) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   update rowhooks.installation set notify = wanted where notify <> wanted;

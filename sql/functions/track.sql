@@ -19,7 +19,7 @@ create or replace function rowhooks.track(
   always boolean default false
 ) returns integer
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   relation pg_catalog.pg_class;

@@ -6,7 +6,7 @@
 -- Runs with the caller's rights: he must own the table.
 create or replace function rowhooks.untrack(target regclass, wait interval default '3 seconds') returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   trigger_name pg_catalog.name;
@@ -42,7 +42,7 @@ $$;
 -- Writes:  rowhooks.tracked_table
 create or replace function rowhooks.forget_table(target regclass) returns boolean
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   forgotten_id integer;

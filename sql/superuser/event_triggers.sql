@@ -9,7 +9,7 @@
 -- SECURITY DEFINER, of the superuser who installed it: whoever makes the table may know nothing of rowhooks.
 create or replace function rowhooks.after_ddl() returns event_trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   target record;
@@ -89,7 +89,7 @@ $$;
 -- Writes:  rowhooks.tracked_table
 create or replace function rowhooks.after_drop() returns event_trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   gone integer;

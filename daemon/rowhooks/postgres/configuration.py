@@ -15,6 +15,8 @@ from rowhooks.postgres import synchronisation
 from rowhooks.postgres.errors import translated
 from rowhooks.postgres.synchronisation import DeclaredHook
 
+PINNED = "set local search_path = pg_catalog, pg_temp"
+"""What our own transactions begin with: no name in them means anything that somebody else has made."""
 DESCRIPTION = """\
       'name', format('%s.%s', n.nspname, r.relname),
       'quoted_name', format('%I.%I', n.nspname, r.relname),
@@ -25,7 +27,7 @@ DESCRIPTION = """\
         where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
       )"""
 """What describes a table, as arguments of json_build_object: `r` is pg_class, `n` its pg_namespace. The server quotes
-every name; with search_path empty, format_type and %I write them so that they mean the same in any session."""
+every name; with PINNED, format_type and %I write them so that they mean the same in any session."""
 
 # One statement, so one snapshot: the version fits what stands beside it.
 LOAD = f"""
@@ -90,7 +92,7 @@ class PostgresConfiguration:
         """Return the present configuration."""
         with translated():
             async with self._connection.transaction():
-                await self._connection.execute("set local search_path = ''")
+                await self._connection.execute(PINNED)
                 return read_configuration(await self._connection.fetchval(LOAD))
 
     async def sync_jobs(self, jobs: Iterable[JobEntry], broken_modules: Sequence[str] = ()) -> list[str]:
@@ -107,7 +109,7 @@ class PostgresConfiguration:
 
 
 def read_configuration(document: str | dict[str, Any]) -> Configuration:
-    """Return the configuration that LOAD, run with an empty search_path, has found: its JSON, or that decoded."""
+    """Return the configuration that LOAD, run with PINNED, has found: its JSON, or that decoded."""
     loaded = json.loads(document) if isinstance(document, str) else document
     tables = {t["id"]: read_table(t) for t in loaded["tables"]}
     jobs = {

@@ -17,7 +17,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, ObjectGone, PermissionDenied
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.permissions import PermissionBackend
-from rowhooks.postgres.configuration import LOAD, read_configuration
+from rowhooks.postgres.configuration import LOAD, PINNED, read_configuration
 from rowhooks.postgres.connect import Target, async_engine, is_lost_connection
 
 _ALTERED = (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
@@ -193,7 +193,7 @@ class PostgresObjects:
     async def _present(self, table: TrackedTable) -> TrackedTable | None:
         """Return what the table is now: it may have been altered since the configuration was read."""
         async with self._engine.connect() as connection:
-            await connection.execute(sqlalchemy.text("set local search_path = ''"))
+            await connection.execute(sqlalchemy.text(PINNED))
             found = (await connection.execute(sqlalchemy.text(LOAD))).scalar_one()
         return read_configuration(found).tables.get(table.id)
 

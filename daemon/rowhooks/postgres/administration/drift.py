@@ -14,7 +14,7 @@ _FUNCTION = re.compile(
     r"^create or replace function rowhooks\.(?P<name>\w+)(?P<head>.*?)\bas (?P<quote>\$\w*\$)(?P<source>.*?)(?P=quote)",
     re.DOTALL | re.MULTILINE,
 )
-_SETTING = re.compile(r"^set (\w+) = '(.*)'$", re.MULTILINE)
+_SETTING = re.compile(r"^set (\w+) = '?(.*?)'?$", re.MULTILINE)
 
 _PRESENT = """
 select
@@ -61,7 +61,7 @@ def _wanted(found: re.Match[str]) -> Function:
         words[words.index("language") + 1],
         "security definer" in head,
         next((letter for word, letter in _VOLATILITY.items() if word in words), "v"),
-        frozenset(f"{name}={value or chr(34) * 2}" for name, value in _SETTING.findall(head)),
+        frozenset(f"{name}={value}" for name, value in _SETTING.findall(head)),
     )
 
 

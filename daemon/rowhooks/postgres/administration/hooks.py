@@ -12,7 +12,7 @@ from rowhooks.domain.hook import Configuration, Hook
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
 from rowhooks.postgres.administration.jobs import find_job
 from rowhooks.postgres.administration.tables import resolve_table
-from rowhooks.postgres.configuration import LOAD, read_configuration
+from rowhooks.postgres.configuration import LOAD, PINNED, read_configuration
 
 _ACTIONS = ("create", "update", "delete")
 _HOOKS = """
@@ -52,7 +52,7 @@ def load_configuration(conn: Connection) -> Configuration:
     """Return the configuration as the daemon reads it."""
     # The savepoint is undone, and the search_path with it.
     with conn.transaction(force_rollback=True):
-        conn.execute("set local search_path = ''")
+        conn.execute(PINNED)
         row = conn.execute(LOAD).fetchone()
         assert row is not None, "an aggregate is always a row"
         return read_configuration(row[0])

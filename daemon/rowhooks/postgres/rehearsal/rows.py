@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import Conflict, NotFound, UsageError
 from rowhooks.domain.hook import TrackedTable
-from rowhooks.postgres.configuration import DESCRIPTION, read_table
+from rowhooks.postgres.configuration import DESCRIPTION, PINNED, read_table
 from rowhooks.postgres.connect import translated_errors
 from rowhooks.postgres.feed import COLUMNS, object_change
 from rowhooks.postgres.objects import load_objects, reflect
@@ -103,7 +103,7 @@ class Rows:
         if "." not in name:
             raise UsageError(f"table {name!r} needs its schema", hint=f"for example table='public.{name}'")
         with translated_errors(), self._driver.transaction(force_rollback=True):
-            self._driver.execute("set local search_path = ''")
+            self._driver.execute(PINNED)
             row = self._driver.execute(_DESCRIBE, (name,)).fetchone()
         if row is None:
             raise NotFound(

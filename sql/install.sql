@@ -22,6 +22,9 @@
 \ir functions/check_hook_scope.sql
 \ir functions/check_button.sql
 \ir functions/may_press.sql
+\ir functions/present_key.sql
+\ir functions/row_as_json.sql
+\ir functions/source_of_capture.sql
 \ir functions/build_capture.sql
 \ir functions/refresh_tables.sql
 \ir functions/identity_of.sql

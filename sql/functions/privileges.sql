@@ -62,7 +62,9 @@ begin
     'grant insert (action, tracked_table, object_id, object_repr, prechange, postchange, user_name, request_id, '
     'change_context, receiver, capture_error) on rowhooks.object_change to %s', capture_role
   );
-  execute format('grant execute on function rowhooks.is_receiver(), rowhooks.present_key(integer, jsonb) to %s', capture_role);
+  execute format('grant execute on function rowhooks.is_receiver(), rowhooks.is_captured(oid, integer), rowhooks.present_key(integer, jsonb), '
+    'rowhooks.row_by_columns(integer, oid, record), rowhooks.captured_columns(integer, oid), '
+    'rowhooks.column_as_json(text, name, text), rowhooks.always_quoted(name), rowhooks.largest_row() to %s', capture_role);
 end
 $$;
 

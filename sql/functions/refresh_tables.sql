@@ -1,7 +1,8 @@
 -- Purpose: choose the column that people call a table's row by.
--- Parameters: target  the table
+-- Parameters: target            the table
+--             excluded_columns  columns that are kept out of the log
 -- Returns: its name; null where the key has to do
-create or replace function rowhooks.representing_column(target regclass) returns name
+create or replace function rowhooks.representing_column(target regclass, excluded_columns name[]) returns name
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -10,6 +11,7 @@ as $$
     array['display_name', 'display', 'name', 'label', 'title', 'hostname', 'username', 'slug', 'code', 'serial', 'email']
   ) with ordinality as c (name, position)
   join pg_catalog.pg_attribute as a on a.attrelid = target and a.attname = c.name and not a.attisdropped
+  where a.attname <> all (excluded_columns)
   order by c.position
   limit 1
 $$;
@@ -29,8 +31,10 @@ declare
   was_stale boolean;
   stale_repr constant pg_catalog.name := (select t.repr_column from rowhooks.tracked_table as t where t.id = target_id);
 begin
-  select t.id, n.nspname, c.relname, k.names, k.numbers, r.repr_column
-  into entry.id, entry.schema_name, entry.table_name, entry.key_columns, entry.key_numbers, entry.repr_column
+  select t.id, n.nspname, c.relname, k.names, k.numbers, r.repr_column, e.names, e.numbers
+  into
+    entry.id, entry.schema_name, entry.table_name, entry.key_columns, entry.key_numbers, entry.repr_column,
+    entry.excluded_columns, entry.excluded_numbers
   from rowhooks.tracked_table as t
   join pg_catalog.pg_class as c on c.oid = t.relation
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -39,13 +43,21 @@ begin
       coalesce(pg_catalog.array_agg(p.number order by p.place), t.key_numbers) as numbers
     from rowhooks.present_key_columns(t.id) as p
   ) as k
+  -- One that was dropped and made anew under its name is kept out again.
+  cross join lateral (
+    select coalesce(pg_catalog.array_agg(coalesce(a.attname, x.name) order by x.position), '{}') as names,
+      coalesce(pg_catalog.array_agg(coalesce(a.attnum, b.attnum, x.number) order by x.position), '{}') as numbers
+    from rows from (pg_catalog.unnest(t.excluded_columns), pg_catalog.unnest(t.excluded_numbers)) with ordinality as x (name, number, position)
+    left join pg_catalog.pg_attribute as a on a.attrelid = t.relation and a.attnum = x.number and not a.attisdropped
+    left join pg_catalog.pg_attribute as b on b.attrelid = t.relation and b.attname = x.name and not b.attisdropped
+  ) as e
   cross join lateral (
     select case
       when exists (
         select from pg_catalog.pg_attribute as a
         where a.attrelid = t.relation and a.attname = stale_repr and not a.attisdropped
       ) then stale_repr
-      else rowhooks.representing_column(t.relation)
+      else rowhooks.representing_column(t.relation, e.names)
     end as repr_column
   ) as r
   where t.id = target_id and t.untracked_at is null;
@@ -56,14 +68,21 @@ begin
     table_name = entry.table_name,
     key_columns = entry.key_columns,
     key_numbers = entry.key_numbers,
-    repr_column = entry.repr_column
+    repr_column = entry.repr_column,
+    excluded_columns = entry.excluded_columns,
+    excluded_numbers = entry.excluded_numbers
   where t.id = entry.id
-    and (t.schema_name, t.table_name, t.key_columns, t.key_numbers, t.repr_column)
-      is distinct from (entry.schema_name, entry.table_name, entry.key_columns, entry.key_numbers, entry.repr_column);
+    and (
+      t.schema_name, t.table_name, t.key_columns, t.key_numbers, t.repr_column, t.excluded_columns, t.excluded_numbers
+    ) is distinct from (
+      entry.schema_name, entry.table_name, entry.key_columns, entry.key_numbers, entry.repr_column,
+      entry.excluded_columns, entry.excluded_numbers
+    );
   was_stale := found;
   if entry.id is not null then
     -- Which does nothing where it would be the same function.
     perform rowhooks.build_capture(entry.id);
+    perform rowhooks.hand_over(entry.id);
   end if;
   return was_stale;
 end

@@ -17,17 +17,74 @@ begin
 end
 $$;
 
+-- Purpose: refuse to keep a column out of the log that is not there, or without which something would not work.
+-- Parameters: target            the table
+--             target_id         its rowhooks.tracked_table.id; null where it has none yet
+--             target_keys       the columns that tell its rows apart
+--             excluded_columns  the columns that are to be kept out
+-- Returns: nothing
+-- Reads:   rowhooks.job_hook, rowhooks.job_hook_table
+create or replace function rowhooks.check_excluded(
+  target regclass, target_id integer, target_keys name[], excluded_columns name[]
+) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  stray name;
+  hook_name text;
+begin
+  select x.name into stray
+  from pg_catalog.unnest(excluded_columns) as x (name)
+  where not exists (
+    select from pg_catalog.pg_attribute as a
+    where a.attrelid = target and a.attname = x.name and a.attnum > 0 and not a.attisdropped
+  )
+  limit 1;
+  if found then
+    raise exception 'rowhooks cannot keep column % of % out of the log: there is no such column', stray, target
+      using errcode = 'undefined_column', hint = 'Name columns as they are stored, without quotes.';
+  end if;
+  select x.name into stray from pg_catalog.unnest(excluded_columns) as x (name) where x.name = any (target_keys) limit 1;
+  if found then
+    raise exception 'rowhooks cannot keep column % of % out of the log: it tells the rows apart', stray, target
+      using errcode = 'invalid_parameter_value', hint = 'Name other columns that do, or record the table without a key.';
+  end if;
+  select x.name, h.name into stray, hook_name
+  from pg_catalog.unnest(excluded_columns) as x (name)
+  join rowhooks.job_hook_table as ht on ht.tracked_table_id = target_id
+  join rowhooks.job_hook as h on h.id = ht.job_hook_id
+  where x.name = any (h.columns)
+    or exists (
+      select from pg_catalog.jsonb_path_query(h.conditions, '$.**.attr') as p (attr)
+      where x.name in (
+        pg_catalog.split_part(p.attr #>> '{}', '.', 1), pg_catalog.split_part(
+          pg_catalog.regexp_replace(p.attr #>> '{}', '^(new|old)[.]', ''), '.', 1
+        )
+      )
+    )
+  limit 1;
+  if found then
+    raise exception 'rowhooks cannot keep column % of % out of the log: hook % asks for it', stray, target, hook_name
+      using
+        errcode = 'object_in_use',
+        hint = 'Give the hook other columns or conditions first, or remove it.';
+  end if;
+end
+$$;
+
 -- Purpose: put a table on the list of tracked tables, or bring its entry up to date.
 -- Parameters: target           the table; `rowhooks.track` has checked that it can be tracked
 --             target_keys      the columns that tell its rows apart; none: it is recorded without a key
 --             target_audit     record what hook receivers write
 --             by_hand          the columns were named, and are not those of the primary key
 --             target_always    fire under session_replication_role = replica too
+--             target_excluded  columns whose values are kept out of the log; null: as it is
 -- Returns: rowhooks.tracked_table.id
 -- Writes:  rowhooks.tracked_table
 -- Whoever may execute this still needs to own the table.
 create or replace function rowhooks.register_table(
-  target regclass, target_keys name[], target_audit boolean, by_hand boolean, target_always boolean
+  target regclass, target_keys name[], target_audit boolean, by_hand boolean, target_always boolean, target_excluded name[]
 ) returns integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -47,15 +104,23 @@ begin
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where c.oid = target;
+  entry.excluded_columns := coalesce(target_excluded, entry.excluded_columns, '{}');
+  select coalesce(pg_catalog.array_agg(coalesce(a.attnum, 0) order by x.position), '{}')
+  into entry.excluded_numbers
+  from pg_catalog.unnest(entry.excluded_columns) with ordinality as x (name, position)
+  left join pg_catalog.pg_attribute as a on a.attrelid = target and a.attname = x.name and a.attnum > 0;
+  perform rowhooks.check_excluded(target, entry.id, target_keys, entry.excluded_columns);
+  entry.repr_column := rowhooks.representing_column(target, entry.excluded_columns);
   entry.identity := case when not by_hand then 'key' when pg_catalog.cardinality(target_keys) > 0 then 'columns' else 'full' end;
 
   if entry.id is null then
     insert into rowhooks.tracked_table (
-      relation, schema_name, table_name, identity, key_columns, key_numbers, repr_column, audit_receivers, always
+      relation, schema_name, table_name, identity, key_columns, key_numbers, repr_column, audit_receivers, always,
+      excluded_columns, excluded_numbers
     )
     values (
       target, entry.schema_name, entry.table_name, entry.identity, entry.key_columns, entry.key_numbers,
-      rowhooks.representing_column(target), target_audit, target_always
+      entry.repr_column, target_audit, target_always, entry.excluded_columns, entry.excluded_numbers
     )
     returning id into entry.id;
   else
@@ -66,9 +131,11 @@ begin
       identity = entry.identity,
       key_columns = entry.key_columns,
       key_numbers = entry.key_numbers,
-      repr_column = rowhooks.representing_column(target),
+      repr_column = entry.repr_column,
       audit_receivers = target_audit,
-      always = target_always
+      always = target_always,
+      excluded_columns = entry.excluded_columns,
+      excluded_numbers = entry.excluded_numbers
     where id = entry.id;
   end if;
   return entry.id;

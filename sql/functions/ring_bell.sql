@@ -2,6 +2,8 @@
 --          it is executed only when somebody may be waiting for it: a leader that sleeps holds the bell lock exclusively.
 --          Who gets it shared, until his transaction ends, need not ring: the leader is awake, or waits for this
 --          transaction before it goes to sleep.
+--          The server's queue of messages fills up where somebody LISTENs and stays in a transaction; once it is full, COMMIT
+--          fails. Beyond half of it nothing more is added: the daemon polls.
 -- Returns: nothing
 -- Reads:   rowhooks.installation
 -- Called by every change of configuration; the capture functions do the same, see rowhooks.source_of_bell. The message
@@ -14,6 +16,7 @@ begin
   if
     (select i.notify from rowhooks.installation as i)
     and not pg_catalog.pg_try_advisory_xact_lock_shared(pg_catalog.hashtextextended('rowhooks.bell', 0))
+    and pg_catalog.pg_notification_queue_usage() < 0.5
   then
     perform pg_catalog.pg_notify('rowhooks', '');
   end if;
@@ -30,7 +33,9 @@ as $$
   select case
     when i.notify then
       'if not pg_catalog.pg_try_advisory_xact_lock_shared(pg_catalog.hashtextextended(''rowhooks.bell'', 0)) then '
+      'if pg_catalog.pg_notification_queue_usage() operator(pg_catalog.<) 0.5 then '
       'perform pg_catalog.pg_notify(''rowhooks'', ''''); '
+      'end if; '
       'end if;'
     else ''
   end

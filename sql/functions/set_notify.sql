@@ -13,9 +13,11 @@ begin
   if found then
     update rowhooks.configuration set version = version + 1;
     -- In either case, so that a daemon that waits for the bell hears of it.
-    perform pg_catalog.pg_notify('rowhooks', '');
+    if pg_catalog.pg_notification_queue_usage() < 0.5 then
+      perform pg_catalog.pg_notify('rowhooks', '');
+    end if;
   end if;
-  perform rowhooks.build_capture(t.id)
+  perform rowhooks.build_capture(t.id), rowhooks.hand_over(t.id)
   from rowhooks.tracked_table as t
   join pg_catalog.pg_class as c on c.oid = t.relation
   where t.untracked_at is null;

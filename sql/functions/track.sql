@@ -7,6 +7,7 @@
 --                              a foreign table need not have; or '{}' for nothing: the changes are recorded without
 --                              a key
 --             always           fire under session_replication_role = replica too
+--             exclude          columns whose values are kept out of the log; '{}' for none, null: as it is
 -- Returns: rowhooks.tracked_table.id
 -- Writes:  rowhooks.tracked_table, by rowhooks.register_table; the table's triggers
 -- Repeatable: a table that is tracked already has its function and triggers made anew.
@@ -16,7 +17,8 @@ create or replace function rowhooks.track(
   audit_receivers boolean default false,
   wait interval default '3 seconds',
   identity text[] default null,
-  always boolean default false
+  always boolean default false,
+  exclude text[] default null
 ) returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -81,8 +83,18 @@ begin
         hint = 'A transaction that wrote to it is still open (see pg_stat_activity); try again, or wait longer.';
   end;
 
-  tracked_id := rowhooks.register_table(target, keys, audit_receivers, identity is not null, always);
+  tracked_id := rowhooks.register_table(target, keys, audit_receivers, identity is not null, always, exclude);
   function_name := rowhooks.build_capture(tracked_id);
+  -- A superuser needs no leave to create, and so waits for nobody: the event trigger tracks tables in long transactions.
+  if exists (select from pg_catalog.pg_roles as r where r.rolname = current_user and r.rolsuper) then
+    if not rowhooks.is_handed_over(tracked_id) then
+      execute pg_catalog.format(
+        'alter function rowhooks.%I() owner to %I', function_name, (select i.capture_role from rowhooks.installation as i)
+      );
+    end if;
+  else
+    perform rowhooks.hand_over(tracked_id);
+  end if;
 
   -- Triggers fire in the order of their names: "!" puts these before the user's and before cascades, which keeps
   -- the order of the log the order of the changes. The number lets a tracked table be attached to a tracked partitioned

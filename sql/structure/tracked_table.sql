@@ -22,7 +22,9 @@ create table rowhooks.tracked_table (
   untracked_at timestamptz,
   -- A new one with each change of this row; their sum is part of the configuration's version.
   revision bigint not null default nextval('rowhooks.tracked_table_revision_seq'),
-  -- Columns whose values are kept out of the log, by number.
+  -- Columns whose values are kept out of the log: by number, which a rename leaves as it is, and by name, under which one
+  -- may be made anew.
+  excluded_columns name[] not null default '{}',
   excluded_numbers smallint[] not null default '{}',
   constraint tracked_table_pkey primary key (id),
   constraint tracked_table_identity_check check (identity in ('key', 'columns', 'full')),

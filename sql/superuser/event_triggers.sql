@@ -2,30 +2,121 @@
 -- changes, and `rowhooks doctor` names new tables that a rule of tracking_rule means.
 -- Nothing here ever fails the statement of somebody else: what goes wrong is written to the server's log.
 
--- Purpose: after DDL, bring tracked tables up to date, and track new tables that a rule means.
--- Returns: event_trigger
--- Reads:   rowhooks.tracked_table, rowhooks.tracking_rule
--- Writes:  rowhooks.tracked_table, by rowhooks.refresh_table and rowhooks.track
--- SECURITY DEFINER, of the superuser who installed it: whoever makes the table may know nothing of rowhooks.
+-- Purpose: after DDL, bring tracked tables up to date, and track new tables that a rule means; after a tracked table was
+--          dropped, mark its entry and drop its capture function: its history stays.
+-- Returns: event_trigger (of ddl_command_end and of sql_drop)
+-- Reads:   rowhooks.tracked_table, rowhooks.tracking_rule, rowhooks.installation
+-- Writes:  rowhooks.tracked_table, by rowhooks.refresh_table, rowhooks.track and rowhooks.untrack too
+-- SECURITY DEFINER, of the superuser who installed it: whoever makes the table may know nothing of rowhooks. So nothing
+-- runs here that somebody weaker could have changed: not while a role without superuser may act as the owner of schema
+-- rowhooks, nor with functions and triggers other than those that a superuser has installed. The comment on the event
+-- trigger, which a superuser alone can write, says which those are.
 create or replace function rowhooks.after_ddl() returns event_trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  weaker pg_catalog.name;
+  approved constant pg_catalog.text := (
+    select pg_catalog.obj_description(e.oid, 'pg_event_trigger')
+    from pg_catalog.pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl'
+  );
+  present pg_catalog.text;
   target record;
+  gone integer;
 begin
+  with recursive member (role) as (
+    select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'rowhooks'
+    union
+    select m.member from member join pg_catalog.pg_auth_members as m on m.roleid = member.role
+  )
+  select r.rolname into weaker
+  from member
+  join pg_catalog.pg_roles as r on r.oid = member.role
+  where not r.rolsuper
+    and (r.rolcanlogin or r.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'rowhooks'))
+  limit 1;
+  if found then
+    raise log 'rowhooks leaves DDL to the daemon: role % is no superuser and may act as the owner of schema rowhooks', weaker;
+    return;
+  end if;
+
+  select pg_catalog.concat('rowhooks ', pg_catalog.md5(pg_catalog.string_agg(o.what, e'\n' order by o.what collate "C")))
+  into present
+  from (
+    select pg_catalog.concat_ws(
+      ' ', p.oid::pg_catalog.regprocedure, p.proowner::pg_catalog.regrole, p.prosecdef, p.provolatile, p.prolang, p.proconfig,
+      p.prosrc, p.prosqlbody
+    ) as what
+    from pg_catalog.pg_proc as p
+    where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace and p.proname !~ '^capture_[0-9]+$'
+    union all
+    select pg_catalog.concat_ws(' ', t.tgenabled, pg_catalog.pg_get_triggerdef(t.oid))
+    from pg_catalog.pg_trigger as t
+    join pg_catalog.pg_class as c on c.oid = t.tgrelid
+    where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace and not c.relispartition and not t.tgisinternal
+    union all
+    select pg_catalog.concat_ws(' ', c.relname, r.rulename, r.ev_enabled)
+    from pg_catalog.pg_rewrite as r
+    join pg_catalog.pg_class as c on c.oid = r.ev_class
+    where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace
+    union all
+    select pg_catalog.concat_ws(' ', c.relname, d.adnum, pg_catalog.pg_get_expr(d.adbin, d.adrelid))
+    from pg_catalog.pg_attrdef as d
+    join pg_catalog.pg_class as c on c.oid = d.adrelid
+    where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace and not c.relispartition
+    union all
+    select pg_catalog.concat_ws(' ', c.relname, o.conname, pg_catalog.pg_get_constraintdef(o.oid))
+    from pg_catalog.pg_constraint as o
+    join pg_catalog.pg_class as c on c.oid = o.conrelid
+    where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace and not c.relispartition
+    union all
+    select pg_catalog.concat_ws(' ', c.relname, o.polname)
+    from pg_catalog.pg_policy as o
+    join pg_catalog.pg_class as c on c.oid = o.polrelid
+    where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace
+    union all
+    select pg_catalog.concat_ws(' ', i.owner_role, i.capture_role) from rowhooks.installation as i
+  ) as o;
+  if approved = 'rowhooks' then
+    -- It was made by this transaction.
+    execute pg_catalog.format('comment on event trigger rowhooks_after_ddl is %L', present);
+  elsif approved is distinct from present then
+    raise log 'rowhooks leaves DDL to the daemon: schema rowhooks is not what a superuser has installed';
+    return;
+  end if;
+
+  if tg_event = 'sql_drop' then
+    for gone in
+      select t.id
+      from pg_catalog.pg_event_trigger_dropped_objects() as d
+      join rowhooks.tracked_table as t on t.relation = d.objid and t.untracked_at is null
+      where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objsubid = 0
+    loop
+      begin
+        update rowhooks.tracked_table set untracked_at = pg_catalog.now() where id = gone;
+        -- Cascade: the table's owner may have attached the function to another table of his.
+        execute pg_catalog.format('drop function if exists rowhooks.%I() cascade', 'capture_' || gone);
+      exception when others then
+        raise log 'rowhooks could not forget tracked table %: %', gone, sqlerrm;
+      end;
+    end loop;
+    return;
+  end if;
+
   for target in
-    with altered as (
+    with recursive altered (objid) as (
       select d.objid
       from pg_catalog.pg_event_trigger_ddl_commands() as d
       where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
       union
-      -- ATTACH PARTITION names the parent alone.
-      select t.relation
-      from pg_catalog.pg_event_trigger_ddl_commands() as d
-      cross join lateral pg_catalog.pg_partition_tree(d.objid) as p
-      join rowhooks.tracked_table as t on t.relation = p.relid and t.untracked_at is null
-      where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+      -- What is done to a parent, ATTACH PARTITION too, is done to its children and does not name them.
+      select i.inhrelid
+      from altered as a
+      join pg_catalog.pg_inherits as i on i.inhparent = a.objid
+    ),
+    met as (
+      select a.objid from altered as a
       union
       select c.oid
       from pg_catalog.pg_event_trigger_ddl_commands() as d
@@ -47,7 +138,7 @@ begin
       join rowhooks.tracked_table as o on o.relation = p.relid and o.untracked_at is null
       where p.relid <> c.oid
     ) as attached
-    from altered as a
+    from met as a
     join pg_catalog.pg_class as c on c.oid = a.objid and c.relkind in ('r', 'p', 'f')
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     left join rowhooks.tracked_table as t on t.relation = c.oid and t.untracked_at is null
@@ -84,35 +175,6 @@ exception when others then
 end
 $$;
 
--- Purpose: after a tracked table was dropped, mark its entry and drop its capture function. Its history stays.
--- Returns: event_trigger
--- Writes:  rowhooks.tracked_table
-create or replace function rowhooks.after_drop() returns event_trigger
-language plpgsql security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  gone integer;
-begin
-  for gone in
-    select t.id
-    from pg_catalog.pg_event_trigger_dropped_objects() as d
-    join rowhooks.tracked_table as t on t.relation = d.objid and t.untracked_at is null
-    where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objsubid = 0
-  loop
-    begin
-      update rowhooks.tracked_table set untracked_at = pg_catalog.now() where id = gone;
-      -- Cascade: the table's owner may have attached the function to another table of his.
-      execute pg_catalog.format('drop function if exists rowhooks.%I() cascade', 'capture_' || gone);
-    exception when others then
-      raise log 'rowhooks could not forget tracked table %: %', gone, sqlerrm;
-    end;
-  end loop;
-exception when others then
-  raise log 'rowhooks could not follow a DROP: %', sqlerrm;
-end
-$$;
-
 -- The linter does not know event triggers.
 -- noqa: disable=PRS
 drop event trigger if exists rowhooks_after_ddl;
@@ -124,12 +186,20 @@ when tag in (
 execute function rowhooks.after_ddl();
 
 drop event trigger if exists rowhooks_after_drop;
-create event trigger rowhooks_after_drop on sql_drop execute function rowhooks.after_drop();
+create event trigger rowhooks_after_drop on sql_drop execute function rowhooks.after_ddl();
 
-revoke execute on function rowhooks.after_ddl(), rowhooks.after_drop() from public;
+-- That of older releases.
+drop function if exists rowhooks.after_drop();
 
--- The capture functions of tables with types of their owners' own rely on these from now on (see rowhooks.row_as_json).
-select rowhooks.build_capture(t.id)
-from rowhooks.tracked_table as t
-inner join pg_class as c on t.relation = c.oid
-where t.untracked_at is null;
+revoke execute on function rowhooks.after_ddl() from public;
+
+-- What stands in the schema now is what this superuser approves of: the next command writes that down.
+comment on event trigger rowhooks_after_ddl is 'rowhooks';
+do $$
+begin
+  execute (
+    select pg_catalog.format('alter schema rowhooks owner to %s', n.nspowner::pg_catalog.regrole)
+    from pg_catalog.pg_namespace as n where n.nspname = 'rowhooks'
+  );
+end
+$$;

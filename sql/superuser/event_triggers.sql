@@ -175,6 +175,13 @@ exception when others then
 end
 $$;
 
+-- Whoever made a function of that name before owned it still.
+do $$
+begin
+  execute pg_catalog.format('alter function rowhooks.after_ddl() owner to %I', current_user);
+end
+$$;
+
 -- The linter does not know event triggers.
 -- noqa: disable=PRS
 drop event trigger if exists rowhooks_after_ddl;

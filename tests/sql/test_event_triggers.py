@@ -160,7 +160,9 @@ def test_transactions_that_make_tables_do_not_wait_for_each_other(db: Connection
 
 
 def test_a_rule_that_breaks_something_costs_a_line_in_the_log_and_no_statement(db: Connection, rule: None) -> None:
-    db.execute("alter function rowhooks.track(regclass, boolean, interval, text[], boolean, text[]) rename to no_longer")
+    db.execute(
+        "alter function rowhooks.track(regclass, boolean, interval, text[], boolean, text[]) rename to no_longer"
+    )
     db.execute("create table app.thing (id integer primary key)")
     assert tracked(db) == []
     assert db.execute("select to_regclass('app.thing') is not null").fetchone() == (True,)

@@ -58,6 +58,8 @@ def init(
     installed = install(target(dsn, config), roles, notify=notify)
     done = "installed" if installed.created else "is up to date"
     typer.echo(f"Schema rowhooks {done} (revision {installed.revision}).")
+    for note in installed.notes:
+        typer.echo(note)
     if installed.created:
         role = installed.roles.daemon
         typer.echo(
@@ -72,6 +74,8 @@ def upgrade(dsn: Dsn = None, config: Config = None, notify: Notify = None) -> No
     """Bring schema rowhooks up to this release."""
     installed = upgrade_schema(target(dsn, config), notify=notify)
     typer.echo(f"Schema rowhooks is at revision {installed.revision}.")
+    for note in installed.notes:
+        typer.echo(note)
 
 
 def uninstall(
@@ -109,6 +113,14 @@ def track(
     future: Annotated[
         bool, typer.Option("--future", help="Track tables too that are made later and that a glob means.")
     ] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude",
+            help="Keep the values of COLUMN,COLUMN out of the log; an update of nothing else is not recorded. Empty: of"
+            " none; not given: as it is.",
+        ),
+    ] = None,
 ) -> None:
     """Attach rowhooks' triggers to tables. Repeatable."""
     globs = [pattern for pattern in tables if administration.is_glob(pattern)]
@@ -118,7 +130,12 @@ def track(
         raise UsageError(
             "--future and --identity exclude each other", hint="tables to come are tracked by their primary keys"
         )
-    columns = None if identity is None else [] if identity == "full" else [c.strip() for c in identity.split(",")]
+    columns = None if identity is None else [] if identity == "full" else _split(identity)
+    kept_out = None if exclude is None else [name for given in exclude for name in _split(given)]
+    if future and kept_out:
+        raise UsageError(
+            "--future and --exclude exclude each other", hint="track the tables that are there with --exclude"
+        )
     failed = False
     with installed_connection(target(dsn, config)) as conn:
         conn.commit()
@@ -136,7 +153,9 @@ def track(
         for table in _existing(conn, tables, optional=future):
             conn.commit()
             try:
-                administration.track(conn, table, audit_receivers=audit_receivers, identity=columns, always=always)
+                administration.track(
+                    conn, table, audit_receivers=audit_receivers, identity=columns, always=always, exclude=kept_out
+                )
             except ConnectionFailed:
                 raise
             except RowhooksError as error:
@@ -147,6 +166,10 @@ def track(
             conn.commit()
     if failed:
         raise typer.Exit(1)
+
+
+def _split(names: str) -> list[str]:
+    return [name for one in names.split(",") if (name := one.strip())]
 
 
 def _existing(conn: Connection, tables: Sequence[str], *, optional: bool) -> list[str]:
@@ -198,7 +221,7 @@ def tables(
         rows,
         ["pattern", "audit_receivers", "always", "created_at"]
         if future
-        else ["name", "identity", "key_columns", "audit_receivers", "always", "tracked_at"],
+        else ["name", "identity", "key_columns", "excluded_columns", "audit_receivers", "always", "tracked_at"],
         as_json=as_json,
         empty="There is no rule. Make one: rowhooks track 'schema.*' --future"
         if future

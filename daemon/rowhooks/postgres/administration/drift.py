@@ -19,9 +19,11 @@ _SETTING = re.compile(r"^set (\w+) = '?(.*?)'?$", re.MULTILINE)
 _PRESENT = """
 select
   p.oid::regprocedure::text, p.proname::text, p.prosrc, l.lanname::text, p.prosecdef, p.provolatile::text,
-  coalesce(p.proconfig, '{}'), p.proowner = n.nspowner, pg_get_userbyid(n.nspowner)::text
+  coalesce(p.proconfig, '{}'), p.proowner = w.owner, pg_get_userbyid(w.owner)::text
 from pg_proc as p
 join pg_namespace as n on n.oid = p.pronamespace
+left join pg_roles as c on c.rolname = (select i.capture_role from rowhooks.installation as i)
+cross join lateral (select case when p.proname ~ '^capture_[0-9]+$' then c.oid else n.nspowner end as owner) as w
 join pg_language as l on l.oid = p.prolang
 where n.nspname = 'rowhooks'
 order by 1

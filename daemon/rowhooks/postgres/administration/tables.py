@@ -66,7 +66,13 @@ def resolve_table(conn: Connection, name: str) -> str:
 
 
 def track(
-    conn: Connection, table: str, *, audit_receivers: bool, identity: Sequence[str] | None = None, always: bool = False
+    conn: Connection,
+    table: str,
+    *,
+    audit_receivers: bool,
+    identity: Sequence[str] | None = None,
+    always: bool = False,
+    exclude: Sequence[str] | None = None,
 ) -> None:
     """Track one table, in a transaction of its own.
 
@@ -76,11 +82,18 @@ def track(
         audit_receivers: record what hook receivers write.
         identity: columns that tell its rows apart; none of them: it is recorded without a key; None: the primary key.
         always: fire under session_replication_role = replica too.
+        exclude: columns whose values are kept out of the log; None: as it is.
     """
     with conn.transaction(), translated_errors():
         conn.execute(
-            "select rowhooks.track(%s::regclass, %s, identity => %s::text[], always => %s)",
-            (table, audit_receivers, None if identity is None else list(identity), always),
+            "select rowhooks.track(%s::regclass, %s, identity => %s::text[], always => %s, exclude => %s::text[])",
+            (
+                table,
+                audit_receivers,
+                None if identity is None else list(identity),
+                always,
+                None if exclude is None else list(exclude),
+            ),
         )
 
 
@@ -119,8 +132,8 @@ def list_tables(conn: Connection) -> list[Row]:
     return fetch(
         conn,
         "select concat(t.schema_name, '.', t.table_name) as name, t.identity, t.key_columns::text[],"
-        " t.audit_receivers, t.always, t.tracked_at from rowhooks.tracked_table as t where t.untracked_at is null"
-        " order by 1",
+        " t.excluded_columns::text[], t.audit_receivers, t.always, t.tracked_at"
+        " from rowhooks.tracked_table as t where t.untracked_at is null order by 1",
     )
 
 

@@ -1,0 +1,112 @@
+"""Whose code a superuser would run: who may replace rowhooks' functions, what stands among them that is not ours."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import psycopg
+
+from rowhooks.resources import sql_script
+
+_NAMES = {
+    kind: re.compile(rf"^create (?:or replace )?(?:constraint )?{kind} (?:rowhooks\.)?(\w+)", re.MULTILINE)
+    for kind in ("function", "trigger")
+}
+
+# As in rowhooks.after_ddl. A role that may grant itself a membership counts as a member.
+_WEAKER = """
+with recursive owner as (
+  select n.nspowner as role from pg_catalog.pg_namespace as n where n.nspname = 'rowhooks'
+),
+member (role) as (
+  select o.role from owner as o
+  union
+  select m.member from member join pg_catalog.pg_auth_members as m on m.roleid = member.role
+)
+select r.rolname::pg_catalog.text
+from member
+join pg_catalog.pg_roles as r on r.oid = member.role
+where not r.rolsuper and (r.rolcanlogin or r.oid <> (select o.role from owner as o))
+order by 1
+"""
+
+_PRESENT = """
+select 'function', p.proname::pg_catalog.text, p.oid::pg_catalog.regprocedure::pg_catalog.text
+from pg_catalog.pg_proc as p
+where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
+union all
+select 'trigger', t.tgname, pg_catalog.format('%I on %s', t.tgname, t.tgrelid::pg_catalog.regclass)
+from pg_catalog.pg_trigger as t
+join pg_catalog.pg_class as c on c.oid = t.tgrelid
+where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace and not t.tgisinternal
+union all
+select 'rule', null, pg_catalog.format('%I on %s', r.rulename, r.ev_class::pg_catalog.regclass)
+from pg_catalog.pg_rewrite as r
+join pg_catalog.pg_class as c on c.oid = r.ev_class
+where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace and r.rulename <> '_RETURN'
+union all
+select 'policy', null, pg_catalog.format('%I on %s', o.polname, o.polrelid::pg_catalog.regclass)
+from pg_catalog.pg_policy as o
+join pg_catalog.pg_class as c on c.oid = o.polrelid
+where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace
+union all
+select 'owner', null, pg_catalog.format(
+  '%s of function %s', p.proowner::pg_catalog.regrole, p.oid::pg_catalog.regprocedure
+)
+from pg_catalog.pg_proc as p
+join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+join pg_catalog.pg_roles as r on r.oid = p.proowner
+cross join rowhooks.installation as i
+where n.nspname = 'rowhooks' and p.proowner <> n.nspowner and not r.rolsuper
+  and not (r.rolname = i.capture_role and p.proname ~ '^capture_[0-9]+$')
+union all
+-- A trigger, a default, a check, an index or a view that calls a function which is neither PostgreSQL's own (no
+-- dependency on those is recorded) nor rowhooks'.
+select 'use', null, pg_catalog.format(
+  '%s in %s', f.oid::pg_catalog.regprocedure, pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+)
+from pg_catalog.pg_depend as d
+join pg_catalog.pg_proc as f on d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass and f.oid = d.refobjid
+where f.pronamespace <> 'rowhooks'::pg_catalog.regnamespace
+  and exists (
+    select from pg_catalog.pg_class as c
+    where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace
+      and c.oid = case d.classid
+        when 'pg_catalog.pg_trigger'::pg_catalog.regclass
+          then (select t.tgrelid from pg_catalog.pg_trigger as t where t.oid = d.objid)
+        when 'pg_catalog.pg_class'::pg_catalog.regclass then d.objid
+        when 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+          then (select a.adrelid from pg_catalog.pg_attrdef as a where a.oid = d.objid)
+        when 'pg_catalog.pg_constraint'::pg_catalog.regclass
+          then (select o.conrelid from pg_catalog.pg_constraint as o where o.oid = d.objid)
+        when 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+          then (select r.ev_class from pg_catalog.pg_rewrite as r where r.oid = d.objid)
+      end
+  )
+order by 1, 3
+"""
+
+
+def weaker_roles(conn: psycopg.Connection[Any]) -> list[str]:
+    """Return the roles without superuser that may act as the owner of schema rowhooks, and so replace its functions."""
+    return [name for (name,) in conn.execute(_WEAKER)]
+
+
+def foreign_objects(conn: psycopg.Connection[Any]) -> list[str]:
+    """Return what stands in schema rowhooks, or hangs on its tables, and was not made by this release."""
+    script = sql_script("functions", "superuser")
+    expected = {kind: Counter(names.findall(script)) for kind, names in _NAMES.items()}
+    present = conn.execute(_PRESENT).fetchall()
+    found: dict[str, Counter[str]] = {
+        kind: Counter(name for other, name, _ in present if other == kind) for kind in expected
+    }
+    return [
+        f"{kind} {description}"
+        for kind, name, description in present
+        if kind not in expected
+        or not (
+            found[kind][name] <= expected[kind][name] or (kind == "function" and re.fullmatch(r"capture_\d+", name))
+        )
+    ]

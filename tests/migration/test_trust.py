@@ -1,0 +1,199 @@
+"""A superuser runs nothing of rowhooks that somebody weaker may have changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from rowhooks.domain.errors import PermissionDenied
+from rowhooks.postgres.connect import Target
+from rowhooks.postgres.schema import Roles, install, installed_connection, upgrade
+from tests.migration.conftest import MakeDatabase, MakeRole, dbname
+
+Connection = psycopg.Connection[Any]
+
+EVIL = """
+create function mine.evil() returns trigger language plpgsql as
+$$ begin insert into mine.caught values (current_user); return new; end $$
+"""
+
+
+def event_triggers(conn: Connection) -> int:
+    """Return how many there are."""
+    row = conn.execute("select count(*) from pg_event_trigger").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.fixture
+def installer(make_role: MakeRole) -> str:
+    """A login that may make roles, and is no superuser."""
+    return make_role("installer", "createrole")
+
+
+@pytest.fixture
+def weak_database(make_database: MakeDatabase, administration: Connection, roles: Roles, installer: str) -> str:
+    """A database into which the installer has installed rowhooks, and has a schema of its own; the superuser's DSN."""
+    dsn = make_database()
+    administration.execute(sql.SQL("grant create on database {} to {}").format(dbname(dsn), sql.Identifier(installer)))
+    install(Target(make_conninfo(dsn, user=installer)), roles)
+    with psycopg.connect(make_conninfo(dsn, user=installer), autocommit=True) as conn:
+        conn.execute("create schema mine")
+        conn.execute("create table mine.caught (who text)")
+        conn.execute("create table mine.thing (id integer primary key)")
+    return dsn
+
+
+def revoke_membership(conn: Connection, role: str, member: str) -> None:
+    """Take a membership back, whoever granted it (PostgreSQL 16 and newer know several)."""
+    grants = conn.execute(
+        "select grantor::regrole::text from pg_auth_members where roleid = to_regrole(%s) and member = to_regrole(%s)"
+        " order by admin_option",
+        (sql.Identifier(role).as_string(), sql.Identifier(member).as_string()),
+    ).fetchall()
+    for (grantor,) in grants:
+        conn.execute(
+            sql.SQL("revoke {} from {} granted by {} cascade").format(
+                sql.Identifier(role), sql.Identifier(member), sql.SQL(grantor)
+            )
+        )
+
+
+def test_no_event_trigger_is_made_while_somebody_weaker_may_replace_what_it_runs(
+    weak_database: str, roles: Roles, installer: str
+) -> None:
+    with psycopg.connect(weak_database, autocommit=True) as conn:
+        notes = upgrade(Target(weak_database)).notes
+        assert event_triggers(conn) == 0
+        assert f"role {installer} is no superuser and may act as the owner of schema rowhooks" in notes[1]
+        assert notes[-1] == "Then run again: rowhooks upgrade"
+        revoke_membership(conn, roles.owner, installer)
+        assert upgrade(Target(weak_database)).notes == ()
+        assert event_triggers(conn) == 2
+        # And they work.
+        conn.execute("select rowhooks.track('mine.thing')")
+        conn.execute("alter table mine.thing rename to thing2")
+        assert conn.execute("select table_name from rowhooks.tracked_table").fetchone() == ("thing2",)
+
+
+def test_event_triggers_are_taken_away_where_a_role_has_become_a_member(
+    database: str, admin: Connection, roles: Roles, make_role: MakeRole
+) -> None:
+    install(Target(database), roles)
+    assert event_triggers(admin) == 2
+    weaker = make_role("weaker")
+    admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(roles.owner), sql.Identifier(weaker)))
+    assert weaker in upgrade(Target(database)).notes[1]
+    assert event_triggers(admin) == 0
+
+
+@pytest.mark.parametrize(("planted", "named"), [
+    (
+        "create trigger planted before update on rowhooks.tracked_table for each row execute function mine.evil()",
+        "trigger planted on rowhooks.tracked_table",
+    ),
+    # One of our own names, on another table.
+    (
+        "create trigger job_hook_checked before insert or update on rowhooks.tracked_table"
+        " for each row execute function mine.evil()",
+        "use mine.evil() in trigger job_hook_checked on table rowhooks.tracked_table",
+    ),
+    (
+        "create function rowhooks.track(regclass) returns integer language sql as 'select 1'",
+        "function rowhooks.track(regclass)",
+    ),
+    ("create function rowhooks.helper() returns integer language sql as 'select 1'", "function rowhooks.helper()"),
+    (
+        "create rule planted as on update to rowhooks.tracked_table do also insert into mine.caught values (current_user)",
+        "rule planted on rowhooks.tracked_table",
+    ),
+    ("create policy planted on rowhooks.tracked_table using (true)", "policy planted on rowhooks.tracked_table"),
+    (
+        "alter table rowhooks.tracked_table alter column tracked_at set default mine.clock()",
+        "use mine.clock() in default value for column tracked_at of table rowhooks.tracked_table",
+    ),
+    (
+        "alter table rowhooks.tracked_table add constraint planted check (mine.clock() is not null)",
+        "use mine.clock() in constraint planted on table rowhooks.tracked_table",
+    ),
+])  # fmt: skip
+def test_what_somebody_weaker_has_planted_is_named_and_keeps_the_event_triggers_away(
+    weak_database: str, roles: Roles, installer: str, planted: str, named: str
+) -> None:
+    with psycopg.connect(make_conninfo(weak_database, user=installer), autocommit=True) as weak:
+        weak.execute(EVIL)
+        weak.execute("create function mine.clock() returns timestamptz language sql volatile as 'select now()'")
+        weak.execute(sql.SQL("grant usage on schema mine to {}").format(sql.Identifier(roles.owner)))
+        weak.execute(sql.SQL("set role {}").format(sql.Identifier(roles.owner)))
+        weak.execute(planted)
+    with psycopg.connect(weak_database, autocommit=True) as conn:
+        revoke_membership(conn, roles.owner, installer)
+        notes = upgrade(Target(weak_database)).notes
+        assert f"{named} is none of rowhooks': drop it" in notes
+        assert event_triggers(conn) == 0
+
+
+@pytest.mark.parametrize("tampering", [
+    "create or replace function rowhooks.refresh_table(target_id integer) returns boolean language plpgsql as"
+    " $$ begin insert into mine.caught values (current_user); return true; end $$",
+    "create or replace function rowhooks.matches_glob(name text, pattern text) returns boolean language plpgsql as"
+    " $$ begin insert into mine.caught values (current_user); return true; end $$",
+    "alter function rowhooks.refresh_table(integer) security invoker",
+    "create trigger planted before update on rowhooks.tracked_table for each row execute function mine.evil()",
+    "create rule planted as on update to rowhooks.tracked_table do also insert into mine.caught values (current_user)",
+    "drop function rowhooks.refresh_table(integer)",
+])  # fmt: skip
+def test_what_was_changed_while_somebody_weaker_could_is_not_run_later_either(
+    database: str, admin: Connection, roles: Roles, make_role: MakeRole, tampering: str
+) -> None:
+    install(Target(database), roles)
+    admin.execute("create schema mine create table caught (who text) create table thing (id integer primary key)")
+    admin.execute("grant usage on schema mine to public")
+    admin.execute("grant insert on mine.caught to public")
+    admin.execute(EVIL)
+    admin.execute("select rowhooks.track('mine.thing')")
+    admin.execute("insert into rowhooks.tracking_rule (pattern) values ('mine.*')")
+    weaker = make_role("weaker")
+    owner, member = sql.Identifier(roles.owner), sql.Identifier(weaker)
+    admin.execute(sql.SQL("grant {} to {}").format(owner, member))
+    with psycopg.connect(make_conninfo(database, user=weaker), autocommit=True) as weak:
+        weak.execute(sql.SQL("set role {}").format(owner))
+        weak.execute(tampering)
+    # While it may, and when it may no longer.
+    admin.execute("alter table mine.thing rename to other")
+    admin.execute(sql.SQL("revoke {} from {}").format(owner, member))
+    admin.execute("alter table mine.other rename to thing")
+    admin.execute("create table mine.one_more (id integer primary key)")
+    admin.execute("drop table mine.one_more")
+    assert admin.execute("select * from mine.caught").fetchall() == []
+
+
+def test_a_function_of_the_event_triggers_that_somebody_else_made_first_becomes_the_superuser_s(
+    weak_database: str, roles: Roles, installer: str
+) -> None:
+    with psycopg.connect(make_conninfo(weak_database, user=installer), autocommit=True) as weak:
+        weak.execute(sql.SQL("set role {}").format(sql.Identifier(roles.owner)))
+        weak.execute("create function rowhooks.after_ddl() returns event_trigger language plpgsql as 'begin end'")
+    with psycopg.connect(weak_database, autocommit=True) as conn:
+        revoke_membership(conn, roles.owner, installer)
+        upgrade(Target(weak_database))
+        owner = conn.execute(
+            "select r.rolsuper from pg_proc as p join pg_roles as r on r.oid = p.proowner"
+            " where p.oid = 'rowhooks.after_ddl()'::regprocedure"
+        ).fetchone()
+        assert owner == (True,)
+
+
+def test_a_superuser_s_commands_refuse_to_run_what_somebody_weaker_may_replace(
+    weak_database: str, roles: Roles, installer: str
+) -> None:
+    with pytest.raises(PermissionDenied, match=f"{installer}, which is none, may replace") as refused:  # noqa: SIM117
+        with installed_connection(Target(weak_database)):
+            pass
+    assert f"connect as {installer}" in (refused.value.hint or "")
+    with installed_connection(Target(make_conninfo(weak_database, user=installer))) as conn:
+        assert conn.execute("select count(*) from rowhooks.feed").fetchone() == (1,)

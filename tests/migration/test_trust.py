@@ -108,7 +108,8 @@ def test_event_triggers_are_taken_away_where_a_role_has_become_a_member(
     ),
     ("create function rowhooks.helper() returns integer language sql as 'select 1'", "function rowhooks.helper()"),
     (
-        "create rule planted as on update to rowhooks.tracked_table do also insert into mine.caught values (current_user)",
+        "create rule planted as on update to rowhooks.tracked_table do also"
+        " insert into mine.caught values (current_user)",
         "rule planted on rowhooks.tracked_table",
     ),
     ("create policy planted on rowhooks.tracked_table using (true)", "policy planted on rowhooks.tracked_table"),

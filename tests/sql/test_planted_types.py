@@ -1,0 +1,238 @@
+"""pg_temp is searched first for types and relations unless a function says otherwise: nothing planted there is used.
+
+Every name of a type or a relation that occurs in a function of ours is planted, and every function that an ordinary
+login, a table's owner or the daemon's login may reach is run. A trap counts in a sequence, which no exception handler
+and no rollback can hide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+from psycopg.conninfo import make_conninfo
+
+from tests.conftest import DAEMON_LOGIN
+from tests.sql.conftest import ConnectAs, MakeRole
+from tests.sql.pressing import add_button
+from tests.sql.test_track_by_owner import allow_self_service
+
+Connection = psycopg.Connection[Any]
+
+_WORDS = """
+select distinct w.word[1]
+from pg_proc as p
+cross join lateral regexp_matches(
+  concat_ws(' ', p.prosrc, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid)), '[a-z_0-9"]+', 'g'
+) as w (word)
+where p.pronamespace = 'rowhooks'::regnamespace
+"""
+# PostgreSQL calls some of them by other names.
+_TYPES = """
+select t.typname::text, t.typtype::text
+from pg_type as t
+where t.typnamespace = 'pg_catalog'::regnamespace and t.typtype in ('b', 'p', 'r') and t.typcategory <> 'A'
+  and (
+    t.typname = any (%(words)s)
+    or t.typname in ('bool', 'int2', 'int4', 'int8', 'float8', 'timestamptz', 'timestamp', 'varchar', 'bpchar')
+  )
+  and t.typname not in ('any', 'cstring', 'internal', 'unknown')
+order by 1
+"""
+_RELATIONS = """
+select distinct c.relname::text from pg_class as c
+where c.relnamespace in ('pg_catalog'::regnamespace, 'rowhooks'::regnamespace) and c.relkind in ('r', 'v', 'p', 'S')
+  and c.relname = any (%(words)s)
+order by 1
+"""
+ROWHOOKS_CALLS = {
+    # By the daemon's login; those that the daemon's role may execute, each with arguments that make it work.
+    "arm_bell": "select rowhooks.arm_bell('1 ms')",
+    "configuration_version": "select rowhooks.configuration_version()",
+    "drop_partition": "select rowhooks.drop_partition('object_change_0', now())",
+    "empty_default_partition": "select rowhooks.empty_default_partition()",
+    "extend_object_change": "select rowhooks.extend_object_change(1000000, 5)",
+    "log_partitions": "select * from rowhooks.log_partitions()",
+    "matches_glob": "select rowhooks.matches_glob('shop.item', 'shop.*')",
+    "present_key_columns": "select * from rowhooks.present_key_columns(1)",
+    "prunable_partitions": "select * from rowhooks.prunable_partitions(now())",
+    "prune_changes": "select * from rowhooks.prune_changes(now())",
+    "prune_results": "select * from rowhooks.prune_results('0')",
+    "refresh_tables": "select rowhooks.refresh_tables()",
+    "resume_after_restore": "select rowhooks.resume_after_restore(0)",
+    "retry": "select rowhooks.retry(1)",
+    "revoke": "select rowhooks.revoke(1)",
+    "ring_bell": "select rowhooks.ring_bell()",
+    "source_of_capture": "select rowhooks.source_of_capture(1)",
+}
+PUBLIC_CALLS = {
+    "may_press": "select rowhooks.may_press(current_user, '{public}', 'rowhooks_daemon')",
+    "press": "select rowhooks.press('Reboot', 'shop.item', '42'::pg_catalog.jsonb);"
+    "select rowhooks.press('Reboot', 'shop.item', '42'::pg_catalog.text)",
+}
+
+
+@pytest.fixture
+def planted(db: Connection, item: str, make_role: MakeRole) -> Iterator[list[sql.Composed]]:
+    """What a session is to plant in its pg_temp; at the end nothing of it has been used."""
+    words = [word.strip('"') for (word,) in db.execute(_WORDS)]
+    types = db.execute(_TYPES, {"words": words}).fetchall()
+    relations = [name for (name,) in db.execute(_RELATIONS, {"words": words})]
+    # That this looks at the real thing.
+    assert {("record", "p"), ("text", "b"), ("bool", "b"), ("name", "b"), ("jsonb", "b")} <= set(types)
+    assert {"pg_class", "pg_proc", "object_change", "tracked_table"} <= set(relations)
+    db.execute("create schema trap")
+    db.execute("create sequence trap.sprung")
+    db.execute("grant usage on schema trap to public; grant usage on sequence trap.sprung to public")
+    statements = [
+        sql.SQL(
+            "create function pg_temp.sprung(pg_catalog.text) returns pg_catalog.bool language plpgsql as"
+            " $$ begin perform pg_catalog.nextval('trap.sprung'); return true; end $$"
+        ).format(),
+        # A domain that counts whenever a value becomes one of it, null too.
+        sql.SQL(
+            "create domain pg_temp.a_trap as pg_catalog.text check (pg_temp.sprung(value::pg_catalog.text))"
+        ).format(),
+    ]
+    for name, kind in types:
+        if kind == "p":
+            # As `declare target record`.
+            statements.append(sql.SQL("create type pg_temp.{} as (a pg_temp.a_trap)").format(sql.Identifier(name)))
+        else:
+            statements.append(
+                sql.SQL("create domain pg_temp.{0} as pg_catalog.{0} check (pg_temp.sprung('x'))").format(
+                    sql.Identifier(name)
+                )
+            )
+    statements += [
+        sql.SQL("create temporary table {} (id pg_catalog.int4, trap pg_temp.a_trap default '')").format(
+            sql.Identifier(name)
+        )
+        for name in relations
+    ]
+    statements.append(sql.SQL("set search_path = ''").format())
+    yield statements
+    assert db.execute("select is_called from trap.sprung").fetchone() == (False,)
+
+
+def plant(conn: Connection, statements: list[sql.Composed]) -> None:
+    for statement in statements:
+        conn.execute(statement)
+
+
+def executable_by(db: Connection, grantee: str) -> set[str]:
+    """Return the functions of ours that a role (0: everybody) was given."""
+    rows = db.execute(
+        "select p.proname from pg_proc as p cross join lateral aclexplode(p.proacl) as a"
+        " where p.pronamespace = 'rowhooks'::regnamespace and a.grantee = %s::regrole::oid and a.grantee <> p.proowner",
+        (grantee,),
+    )
+    return {name for (name,) in rows}
+
+
+def test_a_planted_type_is_noticed_where_a_function_does_not_pin_its_path(
+    db: Connection, planted: list[sql.Composed], stranger: Connection
+) -> None:
+    """The traps work: a function that pins an empty path, as ours once did, springs one."""
+    db.execute(
+        "create function trap.unpinned() returns void language plpgsql security definer set search_path = '' as"
+        " $$ declare a text := 'a'; begin end $$"
+    )
+    plant(stranger, planted)
+    stranger.execute("select trap.unpinned()")
+    assert db.execute("select is_called from trap.sprung").fetchone() == (True,)
+    db.execute("alter sequence trap.sprung restart")
+
+
+def test_nothing_planted_is_used_when_a_login_writes_and_presses(
+    db: Connection, planted: list[sql.Composed], stranger: Connection
+) -> None:
+    db.execute("insert into shop.item values (42, 'nut', 1)")
+    add_button(db, "shop.item")
+    plant(stranger, planted)
+    for name in ("user", "receiver", "request_id", "context"):
+        stranger.execute("select pg_catalog.set_config(%s, 'x', false)", (f"rowhooks.{name}",))
+    stranger.execute("insert into shop.item values (1, 'bolt', 1)")
+    stranger.execute("update shop.item set price = 2")
+    stranger.execute("delete from shop.item where id = 1")
+    assert executable_by(db, "0") == PUBLIC_CALLS.keys()
+    for statement in "; ".join(PUBLIC_CALLS.values()).split(";"):
+        stranger.execute(statement)  # type: ignore[arg-type]
+    stranger.execute("select * from rowhooks.buttons")
+    stranger.execute("truncate shop.item")
+    assert db.execute("select count(*) from rowhooks.object_change where capture_error is null").fetchone() == (6,)
+
+
+def test_nothing_planted_is_used_where_a_row_is_captured_column_by_column(
+    db: Connection, planted: list[sql.Composed], stranger: Connection
+) -> None:
+    db.execute("alter table shop.item add column body json")
+    plant(stranger, planted)
+    stranger.execute(r"""insert into shop.item values (1, 'bolt', 1, '{"x": "\u0000"}')""")
+    stranger.execute("update shop.item set price = 2")
+    assert db.execute("select count(*) from rowhooks.object_change where capture_error ~ '^body'").fetchone() == (2,)
+
+
+def test_nothing_planted_is_used_when_a_tables_owner_alters_makes_and_drops(
+    db: Connection, planted: list[sql.Composed], make_role: MakeRole, connect_as: ConnectAs
+) -> None:
+    name = make_role("owner")
+    db.execute(f"create schema depot authorization {name}")
+    db.execute("insert into rowhooks.tracking_rule (pattern) values ('depot.*')")
+    db.execute(sql.SQL("grant create on database {} to {}").format(*map(sql.Identifier, (db.info.dbname, name))))
+    allow_self_service(db, name)
+    with connect_as(name) as owner:
+        plant(owner, planted)
+        for statement in [
+            "create table depot.box (id pg_catalog.int4 primary key, name pg_catalog.text) partition by range (id)",
+            "create table depot.box_1 partition of depot.box for values from (0) to (10)",
+            "create table depot.box_2 (id pg_catalog.int4 primary key, name pg_catalog.text)",
+            "alter table depot.box attach partition depot.box_2 for values from (10) to (20)",
+            "create type depot.mood as enum ('ok')",
+            "alter table depot.box add column mood depot.mood",
+            "alter type depot.mood add value 'sad'",
+            "alter table depot.box rename column name to title",
+            "insert into depot.box values (1, 'a', 'ok'), (11, 'b', 'sad')",
+            "create table depot.other (id pg_catalog.int4 primary key)",
+            "alter schema depot rename to shed",
+            "select rowhooks.untrack('shed.box')",
+            "select rowhooks.track('shed.box', exclude => '{title}')",
+            "update shed.box set mood = 'sad'",
+            "drop table shed.box",
+        ]:
+            owner.execute(statement)  # type: ignore[arg-type]
+    tables = "select concat(schema_name, '.', table_name) from rowhooks.tracked_table where untracked_at is null"
+    assert {name for (name,) in db.execute(tables)} == {"shop.item", "shed.other"}
+    assert db.execute("select count(*) from rowhooks.changes where object_type = 'shed.box'").fetchone() == (3,)
+
+
+def test_nothing_planted_is_used_by_what_the_daemons_login_may_run(
+    db: Connection, dsn: str, planted: list[sql.Composed]
+) -> None:
+    db.execute("insert into rowhooks.job (class_path, kind, name, enabled) values ('a.B', 'hook', 'b', true)")
+    db.execute("insert into shop.item values (1, 'bolt', 1)")
+    db.execute("alter table shop.item rename column name to title")
+    with psycopg.connect(make_conninfo(dsn, user=DAEMON_LOGIN), autocommit=True) as daemon:
+        plant(daemon, planted)
+        assert executable_by(db, "rowhooks_daemon") == ROWHOOKS_CALLS.keys()
+        refused = set()
+        for name, statement in ROWHOOKS_CALLS.items():
+            try:
+                daemon.execute(statement)  # type: ignore[arg-type]
+            except (errors.ObjectNotInPrerequisiteState, errors.NoDataFound):
+                # There is no such run, and no such partition may be dropped: it has looked.
+                refused.add(name)
+        assert refused == {"drop_partition", "retry", "revoke"}
+        db.execute("update rowhooks.feed set system_identifier = 1")
+        daemon.execute("select rowhooks.resume_after_restore(0)")
+        daemon.execute(
+            "with hook as (insert into rowhooks.job_hook (name, job_id, type_create, conditions)"
+            ' values (\'h\', 1, true, \'{"attr": "title", "value": "bolt"}\') returning id)'
+            " insert into rowhooks.job_hook_table select h.id, 1 from hook as h"
+        )
+        daemon.execute("update rowhooks.job_hook set enabled = false")
+        daemon.execute("select * from rowhooks.changes")
+        daemon.execute("select * from rowhooks.results")

@@ -1,3 +1,19 @@
+-- Purpose: say whether a job hook asks for a column, in its column filter or in its conditions.
+-- Parameters: columns      rowhooks.job_hook.columns
+--             conditions   rowhooks.job_hook.conditions
+--             column_name  the column
+-- Returns: true when it does
+create or replace function rowhooks.asks_for(columns text[], conditions jsonb, column_name name) returns boolean
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select column_name = any (columns) or exists (
+    select from pg_catalog.jsonb_path_query(conditions, 'strict $.**.attr') as p (attr)
+    cross join lateral pg_catalog.regexp_replace(p.attr #>> '{}', '^(new|old)[.]', '') as q (path)
+    where column_name in (pg_catalog.split_part(p.attr #>> '{}', '.', 1), pg_catalog.split_part(q.path, '.', 1))
+  )
+$$;
+
 -- Purpose: refuse a job hook that says again what another one says (the same job, a common table and action, the same
 --          columns and conditions), and one that names a column that none of its tables has. At the end of the
 --          transaction, because the tables of a hook follow the hook.
@@ -52,6 +68,21 @@ begin
       using
         errcode = 'unique_violation',
         hint = pg_catalog.format('It is hook %s. Give one of them other columns or conditions.', other.name);
+  end if;
+
+  -- What the log does not hold could never start it.
+  select n.name, pg_catalog.format('%s.%s', t.schema_name, t.table_name)
+  into stray, its_tables
+  from rowhooks.job_hook_table as x
+  join rowhooks.tracked_table as t on t.id = x.tracked_table_id
+  cross join lateral pg_catalog.unnest(t.excluded_columns) as n (name)
+  where x.job_hook_id = hook.id and rowhooks.asks_for(hook.columns, hook.conditions, n.name)
+  limit 1;
+  if found then
+    raise exception 'job hook %: column % is kept out of the log of %', hook.name, stray, its_tables
+      using
+        errcode = 'undefined_column',
+        hint = 'Name other columns, or track the table with --exclude for fewer.';
   end if;
 
   -- A table that was dropped has no columns to compare with.

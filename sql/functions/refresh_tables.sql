@@ -43,13 +43,22 @@ begin
       coalesce(pg_catalog.array_agg(p.number order by p.place), t.key_numbers) as numbers
     from rowhooks.present_key_columns(t.id) as p
   ) as k
-  -- One that was dropped and made anew under its name is kept out again.
+  -- Once kept out, always kept out: a column that was renamed, and one that was made anew under the former name.
   cross join lateral (
-    select coalesce(pg_catalog.array_agg(coalesce(a.attname, x.name) order by x.position), '{}') as names,
-      coalesce(pg_catalog.array_agg(coalesce(a.attnum, b.attnum, x.number) order by x.position), '{}') as numbers
-    from rows from (pg_catalog.unnest(t.excluded_columns), pg_catalog.unnest(t.excluded_numbers)) with ordinality as x (name, number, position)
-    left join pg_catalog.pg_attribute as a on a.attrelid = t.relation and a.attnum = x.number and not a.attisdropped
-    left join pg_catalog.pg_attribute as b on b.attrelid = t.relation and b.attname = x.name and not b.attisdropped
+    select
+      array(
+        select x.name from pg_catalog.unnest(t.excluded_columns) as x (name)
+        union
+        select a.attname from pg_catalog.pg_attribute as a
+        where a.attrelid = t.relation and a.attnum = any (t.excluded_numbers) and not a.attisdropped
+        order by 1
+      ) as names,
+      array(
+        select a.attnum from pg_catalog.pg_attribute as a
+        where a.attrelid = t.relation and not a.attisdropped
+          and (a.attnum = any (t.excluded_numbers) or a.attname = any (t.excluded_columns))
+        order by 1
+      ) as numbers
   ) as e
   cross join lateral (
     select case

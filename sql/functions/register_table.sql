@@ -54,15 +54,7 @@ begin
   from pg_catalog.unnest(excluded_columns) as x (name)
   join rowhooks.job_hook_table as ht on ht.tracked_table_id = target_id
   join rowhooks.job_hook as h on h.id = ht.job_hook_id
-  where x.name = any (h.columns)
-    or exists (
-      select from pg_catalog.jsonb_path_query(h.conditions, '$.**.attr') as p (attr)
-      where x.name in (
-        pg_catalog.split_part(p.attr #>> '{}', '.', 1), pg_catalog.split_part(
-          pg_catalog.regexp_replace(p.attr #>> '{}', '^(new|old)[.]', ''), '.', 1
-        )
-      )
-    )
+  where rowhooks.asks_for(h.columns, h.conditions, x.name)
   limit 1;
   if found then
     raise exception 'rowhooks cannot keep column % of % out of the log: hook % asks for it', stray, target, hook_name
@@ -104,12 +96,16 @@ begin
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where c.oid = target;
-  entry.excluded_columns := coalesce(target_excluded, entry.excluded_columns, '{}');
-  select coalesce(pg_catalog.array_agg(coalesce(a.attnum, 0) order by x.position), '{}')
-  into entry.excluded_numbers
-  from pg_catalog.unnest(entry.excluded_columns) with ordinality as x (name, position)
-  left join pg_catalog.pg_attribute as a on a.attrelid = target and a.attname = x.name and a.attnum > 0;
-  perform rowhooks.check_excluded(target, entry.id, target_keys, entry.excluded_columns);
+  if target_excluded is not null then
+    perform rowhooks.check_excluded(target, entry.id, target_keys, target_excluded);
+    entry.excluded_columns := target_excluded;
+    select pg_catalog.array_agg(a.attnum)
+    into entry.excluded_numbers
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = target and a.attname = any (target_excluded);
+  end if;
+  entry.excluded_columns := coalesce(entry.excluded_columns, '{}');
+  entry.excluded_numbers := coalesce(entry.excluded_numbers, '{}');
   entry.repr_column := rowhooks.representing_column(target, entry.excluded_columns);
   entry.identity := case when not by_hand then 'key' when pg_catalog.cardinality(target_keys) > 0 then 'columns' else 'full' end;
 

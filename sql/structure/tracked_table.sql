@@ -22,8 +22,8 @@ create table rowhooks.tracked_table (
   untracked_at timestamptz,
   -- A new one with each change of this row; their sum is part of the configuration's version.
   revision bigint not null default nextval('rowhooks.tracked_table_revision_seq'),
-  -- Columns whose values are kept out of the log: by number, which a rename leaves as it is, and by name, under which one
-  -- may be made anew.
+  -- Columns whose values are kept out of the log: by every name that they have had, under which one may be made anew, and
+  -- by number, which a rename leaves as it is.
   excluded_columns name[] not null default '{}',
   excluded_numbers smallint[] not null default '{}',
   constraint tracked_table_pkey primary key (id),

@@ -30,6 +30,15 @@ def test_the_application_names_its_user_request_and_context(db: Connection, item
     assert log(db, CLAIMS) == [("ada", "r-1", "nightly import")]
 
 
+def test_a_long_claim_is_cut(db: Connection, item: str) -> None:
+    for name in ("user", "request_id", "context"):
+        db.execute("select set_config(%s, repeat('x', 30000000), false)", (f"rowhooks.{name}",))
+    db.execute("insert into shop.item values (1, repeat('y', 1000000), 1)")
+    db.execute("truncate shop.item")
+    lengths = "length(user_name), length(request_id), length(change_context), coalesce(length(object_repr), 0)"
+    assert log(db, lengths) == [(255, 255, 1000, 200), (255, 255, 1000, 0)]
+
+
 def test_a_truncate_carries_the_claims_too(db: Connection, item: str) -> None:
     with db.transaction():
         db.execute("select set_config('rowhooks.user', 'ada', true)")

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (what is replaced stands as it is)
-"""Breaks each promise of docs/guarantees.md on purpose, and sees that the named test fails without its mechanism.
+"""Breaks each promise of docs/guarantees.md and docs/security.md on purpose, and sees that the named test fails then.
 
     python -m tests.faults.sabotage [WORD..]     all of them, or those whose promise or mechanism has one of these words
 
@@ -13,31 +13,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
+from tests.faults.closed_doors import CLOSED_DOORS
+from tests.faults.mechanism import Sabotage
+
 ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Sabotage:
-    """One mechanism, and what remains when it is taken away.
-
-    Args:
-        promise: the number in docs/guarantees.md.
-        mechanism: what is taken away.
-        file: where it is.
-        old: what stands there, once.
-        new: what stands there instead.
-        test: file below tests/ and name of the test that must fail.
-    """
-
-    promise: int
-    mechanism: str
-    file: str
-    old: str
-    new: str
-    test: str
 
 
 D = "daemon/rowhooks"
@@ -171,9 +152,9 @@ SABOTAGES = [
         "faults/test_pgbouncer.py nothing_of_a_run_is_left_in_a_server_connection",
     ),
     Sabotage(
-        6, "a row that jsonb cannot hold is recorded by its key", "sql/functions/build_capture.sql",
-        "  exception when others then\n    is_marked := true;", "  exception when division_by_zero then\n    is_marked := true;",
-        "sql/test_capture_shapes.py a_row_too_large_for_jsonb_is_recorded_by_its_key",
+        6, "what jsonb cannot hold fails no write", "sql/functions/source_of_capture.sql",
+        "    exception when others then\n      is_by_columns := true;", "    exception when division_by_zero then\n      is_by_columns := true;",
+        "sql/test_capture_shapes.py a_value_too_large_for_jsonb_costs_its_column_and_not_the_row",
     ),
     Sabotage(
         7, "one daemon leads", f"{D}/postgres/leadership.py",
@@ -240,7 +221,8 @@ SABOTAGES = [
 
 def main(words: list[str]) -> int:
     """Break what is asked for; return how many mechanisms were not missed."""
-    chosen = [one for one in SABOTAGES if not words or any(word in f"{one.promise} {one.mechanism}" for word in words)]
+    everything = SABOTAGES + CLOSED_DOORS
+    chosen = [one for one in everything if not words or any(word in f"{one.promise} {one.mechanism}" for word in words)]
     unnoticed = 0
     with tempfile.TemporaryDirectory(prefix="rowhooks-sabotage-") as name:
         copy = Path(name)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.sabotage import ROOT, SABOTAGES, Sabotage
+from tests.faults.closed_doors import CLOSED_DOORS
+from tests.faults.mechanism import Sabotage
+from tests.faults.sabotage import ROOT, SABOTAGES
 
 
-@pytest.mark.parametrize("one", SABOTAGES, ids=lambda one: one.mechanism)
+@pytest.mark.parametrize("one", SABOTAGES + CLOSED_DOORS, ids=lambda one: one.mechanism)
 def test_what_is_taken_away_is_there_once_and_the_test_is_too(one: Sabotage) -> None:
     assert (ROOT / one.file).read_text("utf-8").count(one.old) == 1
     file, _, name = one.test.partition(" ")
     assert f"def test_{name}(" in (ROOT / "tests" / file).read_text("utf-8")
 
 
-def test_the_documentation_names_each_of_them() -> None:
-    text = (ROOT / "docs" / "guarantees.md").read_text("utf-8")
-    missing = [one for one in SABOTAGES if one.mechanism not in text or one.test.partition(" ")[2] not in text]
+@pytest.mark.parametrize(("page", "mechanisms"), [("guarantees.md", SABOTAGES), ("security.md", CLOSED_DOORS)])
+def test_the_documentation_names_each_of_them(page: str, mechanisms: list[Sabotage]) -> None:
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    missing = [one for one in mechanisms if one.mechanism not in text or one.test.partition(" ")[2] not in text]
     assert missing == []

@@ -180,12 +180,17 @@ async def connect(
         ConnectionFailed: none can be reached, or none is of the kind that is asked for.
     """
     opened = await _first_that_lets_in(target, patience, {} if kind is None else {"connection_class": kind})
-    _notice_silence(opened)
-    if target.keeps_session:
-        with translated():
-            await opened.execute(PINNED_SESSION)
-            if target.route == DIRECT:
-                await opened.execute(_NOTICE_SILENCE)
+    try:
+        _notice_silence(opened)
+        if target.keeps_session:
+            with translated():
+                await opened.execute(PINNED_SESSION)
+                if target.route == DIRECT:
+                    await opened.execute(_NOTICE_SILENCE)
+    except BaseException:
+        # Also where one is told to stop meanwhile.
+        opened.terminate()
+        raise
     return opened
 
 

@@ -13,9 +13,9 @@ from typing import Any
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost
 from rowhooks.domain.hook import Configuration
 from rowhooks.domain.run import RETRY, Outcome
+from rowhooks.hearing import POLL_WITHOUT_BELL, Hearing
 from rowhooks.intake import LOOK, Intake
 from rowhooks.onrecord import OnRecord
-from rowhooks.pipeline.listener import Bell, Sleep
 from rowhooks.pipeline.matcher import Matcher
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.reader import Reader
@@ -23,10 +23,10 @@ from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.runner import ExecutionFactory, Runner
 from rowhooks.pipeline.scheduler import Scheduler
 from rowhooks.postgres import leadership
-from rowhooks.postgres.bell import PostgresBellLock
 from rowhooks.postgres.configuration import PostgresConfiguration
 from rowhooks.postgres.connect import Target, connected
 from rowhooks.postgres.feed import PostgresFeed
+from rowhooks.postgres.leader_lock import LeaderLock
 from rowhooks.postgres.objects import PostgresObjects
 from rowhooks.postgres.pooling import recognised
 from rowhooks.postgres.results import PostgresResults
@@ -42,8 +42,6 @@ from rowhooks.vitals import LEADING, STANDBY, Vitals
 
 logger = logging.getLogger(__name__)
 
-POLL_WITHOUT_BELL = 0.5
-"""Seconds between looks where nobody rings (two-phase commit mode), or where it cannot be heard (behind a pooler)."""
 STANDBY_INTERVAL = 0.5
 """Seconds between a standby's attempts to take the lead."""
 PROBE_TIMEOUT = 10.0
@@ -96,7 +94,7 @@ class Lead:
         self._vitals = vitals
         self._execution = execution
         self._lease = uuid.uuid4()
-        self._bell = Bell(settings.poll_interval)
+        self._hearing = Hearing(settings, vitals)
         self._decoder = RowDecoder()
         self._lost = asyncio.Event()
         self._idle_hooks: set[str] = set()
@@ -130,7 +128,7 @@ class Lead:
             record_connection = await stack.enter_async_context(connected(self._target, patience=RECORD_PATIENCE))
             if not self._target.pooled:
                 await leadership.end_when_idle(record_connection, IDLE_RECORD)
-            await self._make_the_bell(stack, control, feed_connection)
+            await self._hearing.begin(stack, self._listen_target)
             # Standbys hear of the leader meanwhile, which may wait for locks, or go through a restored log.
             async with running([self._watch(control)]):
                 await self._set_up(stack, feed_connection, record_connection)
@@ -144,7 +142,8 @@ class Lead:
 
     async def _wait_for_lead(self, control: Any) -> bool:
         said = False
-        while not await leadership.try_to_lead(control, pooled=self._listen_target.pooled):
+        lock = LeaderLock(control, self._target, pooled=self._listen_target.pooled)
+        while not await lock.try_to_take():
             if not said:
                 logger.info("standing by: another daemon leads %s", self._target.label)
                 await leadership.call_oneself(control, f"rowhooks standby {self._name}")
@@ -162,19 +161,6 @@ class Lead:
                 return False
         self._vitals.keep(STAND_BY)
         return True
-
-    async def _make_the_bell(self, stack: contextlib.AsyncExitStack, control: Any, feed_connection: Any) -> None:
-        self._bell_lock = None
-        if not self._listen_target.pooled:
-            # Where it can be: the server's process that is woken up is then the one that reads.
-            listening = control if self._target.pooled else feed_connection
-            listening.add_termination_listener(lambda _: self._lost.set())
-            await leadership.listen(listening, self._rung)
-            connection = await stack.enter_async_context(connected(self._listen_target))
-            connection.add_termination_listener(lambda _: self._lost.set())
-            self._bell_lock = PostgresBellLock(connection, self._settings.bell_lock_timeout)
-        self._sleep = Sleep(self._bell, self._settings.bell_linger)
-        stack.callback(self._sleep.close)
 
     async def _set_up(self, stack: contextlib.AsyncExitStack, feed_connection: Any, record_connection: Any) -> None:
         settings = self._settings
@@ -219,7 +205,8 @@ class Lead:
         reader = Reader(self._feed, self._leadership.position, settings.batch_size, self._configure)
         self._intake = Intake(
             feed_connection, self._leadership, reader, self._progress, self._scheduler, self._recorder,
-            self._unfinished, self._take_up_asked_for, self._bell, self._sleep, settings.batch_size, self._vitals,
+            self._unfinished, self._take_up_asked_for, self._hearing.bell, self._hearing.sleep, settings.batch_size,
+            self._vitals,
         )  # fmt: skip
 
         disabled = await self._configurations.sync_jobs(
@@ -251,6 +238,7 @@ class Lead:
             self._scheduler.refill(),
             self._scheduler.watch_revocations(),
             self._watch(control),
+            *self._hearing.work(),
             forever(EXTEND_INTERVAL, self._upkeep.extend_log),
             forever(PRUNE_INTERVAL, self._upkeep.prune),
         ]
@@ -273,10 +261,6 @@ class Lead:
             await self._record_the_last(FLUSH_TIMEOUT)
         logger.info("stopped")
         return self.late
-
-    def _rung(self) -> None:
-        self._vitals.rings += 1
-        self._bell.ring()
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
         """Count what has come on record."""
@@ -334,10 +318,7 @@ class Lead:
 
     async def _load_configuration(self) -> None:
         self._configuration = await self._configurations.load()
-        interval = self._settings.poll_interval
-        is_heard = self._configuration.notify and self._bell_lock is not None
-        self._bell.poll_interval = interval if is_heard else min(interval, POLL_WITHOUT_BELL)
-        self._sleep.use(self._bell_lock if is_heard else None)
+        self._hearing.use(is_rung=self._configuration.notify)
         self._intake.matcher = Matcher(self._configuration, self._intake.matcher)
         self._decoder.learn(self._configuration.tables)
         self._feed.tables = self._configuration.tables
@@ -383,5 +364,4 @@ class Lead:
                 raise ConnectionFailed("the listening connection was lost")
             patience = min(PROBE_TIMEOUT, self._settings.leader_timeout)
             await leadership.probe(control, patience)
-            if self._bell_lock is not None:
-                await self._bell_lock.probe(patience)
+            await self._hearing.probe(patience)

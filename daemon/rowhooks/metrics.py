@@ -97,6 +97,11 @@ class VitalsCollector(Collector):
         yield _gauge("runs_parked", "Runs that wait for their retry.", census.unfinished.get("RETRY", 0))
         yield _gauge("log_bytes", "Size of the log with its indexes.", census.log_bytes)
         yield _gauge("log_partitions", "Partitions of the log.", census.partitions)
+        yield _gauge(
+            "notification_queue_usage_ratio",
+            "How full the server's notification queue is; half full, nobody rings any more.",
+            census.notification_queue,
+        )
 
 
 def _gauge(name: str, what: str, value: float) -> Metric:

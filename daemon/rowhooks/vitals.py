@@ -28,6 +28,7 @@ class Census:
         unfinished: runs on record that have not ended, by status.
         log_bytes: size of the log with its indexes.
         partitions: of the log.
+        notification_queue: how full the server's notification queue is, from 0 to 1.
     """
 
     backlog: int
@@ -36,6 +37,7 @@ class Census:
     unfinished: dict[str, int]
     log_bytes: int
     partitions: int
+    notification_queue: float = 0.0
 
 
 @dataclass

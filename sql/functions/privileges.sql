@@ -6,43 +6,43 @@ revoke all on all tables in schema rowhooks from public;
 do $$
 declare
   -- The functions of the event triggers belong to the superuser who made them.
-  our_function regprocedure;
+  our_function pg_catalog.regprocedure;
 begin
   for our_function in
-    select p.oid::regprocedure
-    from pg_proc as p
-    join pg_roles as r on r.oid = p.proowner
-    where p.pronamespace = 'rowhooks'::regnamespace and r.rolname = current_user
+    select p.oid::pg_catalog.regprocedure
+    from pg_catalog.pg_proc as p
+    join pg_catalog.pg_roles as r on r.oid = p.proowner
+    where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace and r.rolname = current_user
   loop
-    execute format('revoke execute on function %s from public', our_function);
+    execute pg_catalog.format('revoke execute on function %s from public', our_function);
   end loop;
 end
 $$;
 
 do $$
 declare
-  daemon_role constant text := (select format('%I', i.daemon_role) from rowhooks.installation as i);
+  daemon_role constant pg_catalog.text := (select pg_catalog.format('%I', i.daemon_role) from rowhooks.installation as i);
 begin
-  execute format('grant usage on schema rowhooks to %s', daemon_role);
+  execute pg_catalog.format('grant usage on schema rowhooks to %s', daemon_role);
   -- The log and what describes it are read, never written.
-  execute format(
+  execute pg_catalog.format(
     'grant select on rowhooks.alembic_version, rowhooks.installation, rowhooks.tracked_table, rowhooks.tracking_rule, rowhooks.object_change, rowhooks.configuration, '
     'rowhooks.object_change_id_seq, rowhooks.changes, rowhooks.results to %s', daemon_role
   );
-  execute format('grant select, insert, update, delete on rowhooks.job, rowhooks.job_hook, rowhooks.job_hook_table to %s', daemon_role);
-  execute format('grant select, insert, update, delete on rowhooks.job_button, rowhooks.job_button_table to %s', daemon_role);
-  execute format('grant select, insert, update on rowhooks.job_result to %s', daemon_role);
-  execute format('grant select, insert on rowhooks.job_log_entry to %s', daemon_role);
-  execute format('grant select, update on rowhooks.feed to %s', daemon_role);
-  execute format('grant usage on sequence rowhooks.job_result_id_seq to %s', daemon_role);
-  execute format('grant execute on function rowhooks.resume_after_restore(bigint) to %s', daemon_role);
-  execute format('grant execute on function rowhooks.extend_object_change(bigint, integer) to %s', daemon_role);
-  execute format(
+  execute pg_catalog.format('grant select, insert, update, delete on rowhooks.job, rowhooks.job_hook, rowhooks.job_hook_table to %s', daemon_role);
+  execute pg_catalog.format('grant select, insert, update, delete on rowhooks.job_button, rowhooks.job_button_table to %s', daemon_role);
+  execute pg_catalog.format('grant select, insert, update on rowhooks.job_result to %s', daemon_role);
+  execute pg_catalog.format('grant select, insert on rowhooks.job_log_entry to %s', daemon_role);
+  execute pg_catalog.format('grant select, update on rowhooks.feed to %s', daemon_role);
+  execute pg_catalog.format('grant usage on sequence rowhooks.job_result_id_seq to %s', daemon_role);
+  execute pg_catalog.format('grant execute on function rowhooks.resume_after_restore(bigint) to %s', daemon_role);
+  execute pg_catalog.format('grant execute on function rowhooks.extend_object_change(bigint, integer) to %s', daemon_role);
+  execute pg_catalog.format(
     'grant execute on function rowhooks.configuration_version(), rowhooks.matches_glob(text, text), rowhooks.log_partitions(), '
     'rowhooks.present_key_columns(integer), rowhooks.source_of_capture(integer), rowhooks.refresh_tables() to %s',
     daemon_role
   );
-  execute format(
+  execute pg_catalog.format(
     'grant execute on function rowhooks.ring_bell(), rowhooks.arm_bell(interval), rowhooks.retry(bigint), rowhooks.revoke(bigint), '
     'rowhooks.prune_results(interval, integer, bigint, boolean, boolean), '
     'rowhooks.prunable_partitions(timestamptz), rowhooks.drop_partition(name, timestamptz), '
@@ -55,14 +55,14 @@ $$;
 -- transaction or by which login a change was made.
 do $$
 declare
-  capture_role constant text := (select format('%I', i.capture_role) from rowhooks.installation as i);
+  capture_role constant pg_catalog.text := (select pg_catalog.format('%I', i.capture_role) from rowhooks.installation as i);
 begin
-  execute format('grant usage on schema rowhooks to %s', capture_role);
-  execute format(
+  execute pg_catalog.format('grant usage on schema rowhooks to %s', capture_role);
+  execute pg_catalog.format(
     'grant insert (action, tracked_table, object_id, object_repr, prechange, postchange, user_name, request_id, '
     'change_context, receiver, capture_error) on rowhooks.object_change to %s', capture_role
   );
-  execute format('grant execute on function rowhooks.is_receiver(), rowhooks.is_captured(oid, integer), rowhooks.present_key(integer, jsonb), '
+  execute pg_catalog.format('grant execute on function rowhooks.is_receiver(), rowhooks.is_captured(oid, integer), rowhooks.present_key(integer, jsonb), '
     'rowhooks.row_by_columns(integer, oid, record), rowhooks.captured_columns(integer, oid), '
     'rowhooks.column_as_json(text, name, text), rowhooks.always_quoted(name), rowhooks.largest_row() to %s', capture_role);
 end
@@ -71,11 +71,11 @@ $$;
 -- What a run needs that is put on record by a login of the receivers' own.
 do $$
 declare
-  receiver_role constant text := (select format('%I', i.receiver_role) from rowhooks.installation as i);
+  receiver_role constant pg_catalog.text := (select pg_catalog.format('%I', i.receiver_role) from rowhooks.installation as i);
 begin
-  execute format('grant usage on schema rowhooks to %s', receiver_role);
-  execute format('grant select, insert, update on rowhooks.job_result to %s', receiver_role);
-  execute format('grant insert on rowhooks.job_log_entry to %s', receiver_role);
+  execute pg_catalog.format('grant usage on schema rowhooks to %s', receiver_role);
+  execute pg_catalog.format('grant select, insert, update on rowhooks.job_result to %s', receiver_role);
+  execute pg_catalog.format('grant insert on rowhooks.job_log_entry to %s', receiver_role);
 end
 $$;
 

@@ -4,7 +4,7 @@ select
   c.id,
   c.time,
   c.action,
-  format('%s.%s', t.schema_name, t.table_name) as object_type,
+  pg_catalog.format('%s.%s', t.schema_name, t.table_name) as object_type,
   c.object_id,
   c.object_repr,
   c.prechange,
@@ -30,7 +30,7 @@ select
   r.hook_name,
   r.button_name,
   r.action,
-  format('%s.%s', t.schema_name, t.table_name) as object_type,
+  pg_catalog.format('%s.%s', t.schema_name, t.table_name) as object_type,
   r.object_id,
   r.object_repr,
   r.object_change_id,
@@ -47,16 +47,16 @@ select
   r.exception_message,
   r.traceback,
   case
-    when r.origin = 'change' then format('%s:%s:%s', i.id, r.object_change_id, r.job_hook_id)
-    else format('%s:run:%s', i.id, coalesce(r.original_id, r.id))
+    when r.origin = 'change' then pg_catalog.format('%s:%s:%s', i.id, r.object_change_id, r.job_hook_id)
+    else pg_catalog.format('%s:run:%s', i.id, coalesce(r.original_id, r.id))
   end as key,
   -- Level to number of lines; not counted where it is not asked for.
   (
-    select coalesce(jsonb_object_agg(l.level, l.lines), '{}')
+    select coalesce(pg_catalog.jsonb_object_agg(l.level, l.lines), '{}')
     from (
       select
         e.level,
-        count(*) as lines
+        pg_catalog.count(*) as lines
       from rowhooks.job_log_entry as e
       where e.job_result_id = r.id
       group by e.level

@@ -2,7 +2,7 @@
 create table rowhooks.feed (
   singleton boolean not null default true,
   -- Every change visible in this snapshot has been dealt with.
-  snapshot pg_snapshot not null default pg_current_snapshot(),
+  snapshot pg_snapshot not null default pg_catalog.pg_current_snapshot(),
   -- The batch in hand is what this snapshot sees and the former does not; null between batches.
   target pg_snapshot,
   -- Of the batch in hand, every change up to this id has been dealt with.
@@ -12,15 +12,15 @@ create table rowhooks.feed (
   -- The highest id that was dealt with; what lies above it after a restore is new.
   newest_id bigint not null default 0,
   -- Transaction ids mean nothing in another cluster.
-  system_identifier bigint not null default (pg_control_system()).system_identifier,
+  system_identifier bigint not null default (pg_catalog.pg_control_system()).system_identifier,
   -- The leadership in force: a new uuid each time a daemon takes the lead.
   lease uuid,
   leader text,
   leader_since timestamptz,
-  moved_at timestamptz not null default now(),
+  moved_at timestamptz not null default pg_catalog.now(),
   -- The advisory lock that the leader holds. Any login may take any advisory lock: where somebody else has taken this one,
   -- a daemon leads by another, which nobody could have guessed.
-  leader_key bigint not null default hashtextextended('rowhooks.leader', 0),
+  leader_key bigint not null default pg_catalog.hashtextextended('rowhooks.leader', 0),
   constraint feed_pkey primary key (singleton),
   constraint feed_is_one_row check (singleton)
 );

@@ -2,7 +2,7 @@
 create table rowhooks.installation (
   singleton boolean not null default true,
   -- Part of every run's idempotency key, so that two databases never hand the same key to an outside system.
-  id uuid not null default gen_random_uuid(),
+  id uuid not null default pg_catalog.gen_random_uuid(),
   owner_role name not null,
   daemon_role name not null,
   -- `uninstall` drops only the roles that `init` created.
@@ -10,7 +10,7 @@ create table rowhooks.installation (
   daemon_role_created boolean not null,
   -- Ring the bell by NOTIFY; false where tracked tables are written in two-phase commit.
   notify boolean not null default true,
-  installed_at timestamptz not null default now(),
+  installed_at timestamptz not null default pg_catalog.now(),
   -- Owns the capture functions, and may append to the log and ring the bell, and nothing else: code of a table's owner that
   -- slips into one of them takes nothing over.
   capture_role name not null default 'rowhooks_capture',

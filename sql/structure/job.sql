@@ -16,7 +16,7 @@ create table rowhooks.job (
   enabled_since pg_snapshot,
   -- False when the class was not found at the daemon's last start.
   installed boolean not null default true,
-  created_at timestamptz not null default now(),
+  created_at timestamptz not null default pg_catalog.now(),
   constraint job_pkey primary key (id),
   constraint job_class_path_key unique (class_path),
   constraint job_kind_check check (kind in ('hook', 'button'))

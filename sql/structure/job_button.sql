@@ -13,12 +13,12 @@ create table rowhooks.job_button (
   confirmation boolean not null default true,
   -- Members of these roles may press it (public: everybody). Empty: nobody but superusers and the daemon's role.
   roles text[] not null default '{}',
-  created_at timestamptz not null default now(),
+  created_at timestamptz not null default pg_catalog.now(),
   constraint job_button_pkey primary key (id),
   constraint job_button_name_key unique (name),
   constraint job_button_job_id_fkey foreign key (job_id) references rowhooks.job (id) on delete cascade,
   constraint job_button_has_a_name check (name <> ''),
-  constraint job_button_text_is_short check (length(text) <= 500),
+  constraint job_button_text_is_short check (pg_catalog.length(text) <= 500),
   constraint job_button_weight_is_not_negative check (weight >= 0),
   constraint job_button_class_check
     check (button_class in ('default', 'primary', 'success', 'info', 'warning', 'danger', 'link'))

@@ -15,7 +15,7 @@ create table rowhooks.job_hook (
   conditions jsonb,
   -- Declared in the receiver's code, which has the last word on everything but enabled.
   declared boolean not null default false,
-  created_at timestamptz not null default now(),
+  created_at timestamptz not null default pg_catalog.now(),
   -- Whether a change starts it for which its conditions cannot be decided.
   on_undecided text not null default 'run',
   constraint job_hook_on_undecided_check check (on_undecided in ('run', 'skip')),

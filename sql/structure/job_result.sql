@@ -32,7 +32,7 @@ create table rowhooks.job_result (
   -- The leadership under which the run was started: a run of an earlier leader cannot finish in place of a later one.
   -- Null: asked for, and not yet taken up by any leader.
   lease uuid,
-  created_at timestamptz not null default clock_timestamp(),
+  created_at timestamptz not null default pg_catalog.clock_timestamp(),
   started_at timestamptz,
   finished_at timestamptz,
   result jsonb,

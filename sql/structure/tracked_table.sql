@@ -18,10 +18,10 @@ create table rowhooks.tracked_table (
   audit_receivers boolean not null default false,
   -- The triggers fire under session_replication_role = replica too: in subscribers and data-only restores.
   always boolean not null default false,
-  tracked_at timestamptz not null default now(),
+  tracked_at timestamptz not null default pg_catalog.now(),
   untracked_at timestamptz,
   -- A new one with each change of this row; their sum is part of the configuration's version.
-  revision bigint not null default nextval('rowhooks.tracked_table_revision_seq'),
+  revision bigint not null default pg_catalog.nextval('rowhooks.tracked_table_revision_seq'),
   -- Columns whose values are kept out of the log: by every name that they have had, under which one may be made anew, and
   -- by number, which a rename leaves as it is.
   excluded_columns name[] not null default '{}',
@@ -29,8 +29,8 @@ create table rowhooks.tracked_table (
   constraint tracked_table_pkey primary key (id),
   constraint tracked_table_identity_check check (identity in ('key', 'columns', 'full')),
   -- A row can be found again only by its key.
-  constraint tracked_table_has_a_key check ((identity = 'full') = (cardinality(key_columns) = 0)),
-  constraint tracked_table_numbers_its_key check (cardinality(key_columns) = cardinality(key_numbers))
+  constraint tracked_table_has_a_key check ((identity = 'full') = (pg_catalog.cardinality(key_columns) = 0)),
+  constraint tracked_table_numbers_its_key check (pg_catalog.cardinality(key_columns) = pg_catalog.cardinality(key_numbers))
 );
 
 -- A table is tracked once.
@@ -42,6 +42,6 @@ create table rowhooks.tracking_rule (
   pattern text not null,
   audit_receivers boolean not null default false,
   always boolean not null default false,
-  created_at timestamptz not null default now(),
+  created_at timestamptz not null default pg_catalog.now(),
   constraint tracking_rule_pkey primary key (pattern)
 );

@@ -119,7 +119,8 @@ def test_the_command_that_mends_a_trigger_keeps_the_table_s_options(
     db.execute('alter table public.loose disable trigger "!rowhooks_row_1"')
     capsys.readouterr()
     assert findings(dsn, capsys) == [(
-        "loose: trigger !rowhooks_row_1 is disabled", "rowhooks track loose --identity full --audit-receivers --always"
+        "public.loose: trigger !rowhooks_row_1 is disabled",
+        "rowhooks track public.loose --identity full --audit-receivers --always",
     )]  # fmt: skip
 
 
@@ -131,7 +132,9 @@ def test_a_partition_whose_trigger_was_disabled_is_named(
     db.execute("select rowhooks.track('public.event')")
     assert findings(dsn, capsys) == []
     db.execute('alter table public.event_1 disable trigger "!rowhooks_row_1"')
-    assert findings(dsn, capsys) == [("event_1: trigger !rowhooks_row_1 is disabled", "rowhooks track event")]
+    assert findings(dsn, capsys) == [
+        ("public.event_1: trigger !rowhooks_row_1 is disabled", "rowhooks track public.event")
+    ]
 
 
 def test_a_partition_that_is_tracked_by_itself_too_is_named(
@@ -144,8 +147,9 @@ def test_a_partition_that_is_tracked_by_itself_too_is_named(
         db.execute(f"select rowhooks.track('public.{name}')")
     db.execute("alter table public.event attach partition public.late default")
     assert findings(dsn, capsys) == [(
-        "late is tracked by itself and a partition of tracked table event: its changes are recorded twice",
-        "rowhooks untrack late",
+        "public.late is tracked by itself and a partition of tracked table public.event:"
+        " its changes are recorded twice",
+        "rowhooks untrack public.late",
     )]  # fmt: skip
     assert call(["untrack", "public.late", "--dsn", dsn]) == 0
     capsys.readouterr()

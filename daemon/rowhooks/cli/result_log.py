@@ -41,15 +41,13 @@ def follow(conn: Connection, result_id: int, *, as_json: bool) -> bool:
     """Print log lines and status as they come, until the run has finished; return whether it succeeded.
 
     Args:
-        conn: an open connection; it stays outside transactions from here on, so that it holds nothing back.
+        conn: an open connection; it waits outside transactions, so that it holds nothing back.
         result_id: the run.
         as_json: print one JSON object a line, log lines and states of the run as they come.
 
     Raises:
         NotFound: the run is not on record (any more).
     """
-    conn.commit()
-    conn.autocommit = True
     printer = LogPrinter()
     shown: set[int] = set()
     last: tuple[Any, ...] = ()
@@ -57,6 +55,7 @@ def follow(conn: Connection, result_id: int, *, as_json: bool) -> bool:
         # The state first: lines that were written with the end of the run, or before it, are visible afterwards.
         state = administration.run_state(conn, result_id)
         entries = administration.log_lines(conn, result_id, shown)
+        conn.commit()
         shown.update(entry["id"] for entry in entries)
         finished = state["finished_at"] is not None
         is_news = last != (state["status"], state["attempt"])

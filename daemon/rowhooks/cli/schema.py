@@ -24,6 +24,7 @@ from rowhooks.postgres.administration import tables as administration
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.doctor import examine
 from rowhooks.postgres.administration.status import status as read_status
+from rowhooks.postgres.bystanders import QUEUE_IS_FILLING
 from rowhooks.postgres.schema import Roles, install, installed_connection
 from rowhooks.postgres.schema import uninstall as uninstall_schema
 from rowhooks.postgres.schema import upgrade as upgrade_schema
@@ -255,8 +256,12 @@ def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
     if not found["running"]:
         found["leader"] = "none: no daemon runs (start one: rowhooks run)"
         found["leader_since"] = None
+    if found["lock_held_by"]:
+        found["leader"] += f"; its lock is held by {', '.join(found['lock_held_by'])}"
     found["standbys"] = ", ".join(found["standbys"]) or "none"
     found["bell"] = "NOTIFY" if found["notify"] else "none: the daemon polls (two-phase commit)"
+    if found["notification_queue_usage"] >= QUEUE_IS_FILLING:
+        found["bell"] += f"; the server's queue is {found['notification_queue_usage']:.0%} full, see: rowhooks doctor"
     found["backlog"] = f"{found['backlog']} changes"
     found["lag"] = None if found["lag_seconds"] is None else f"{found['lag_seconds']:.1f} s"
     print_fields(

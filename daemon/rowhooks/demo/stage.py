@@ -96,7 +96,7 @@ class Stage:
     @contextlib.contextmanager
     def connect(self, user: str = SUPERUSER) -> Iterator[psycopg.Connection[Any]]:
         """Open a connection for one transaction, committed at the end."""
-        with connection(Target(self.dsn(user))) as conn:
+        with connection(Target(self.dsn(user)), pinned=False) as conn:
             yield conn
 
     @contextlib.contextmanager

@@ -20,11 +20,14 @@ from rowhooks.domain.errors import ConnectionFailed, NotFound, SchemaMismatch, U
 from rowhooks.labels import ButtonGroup, LabelRow, render_buttons
 from rowhooks.postgres.connect import Target, connection, sync_engine, translated_errors
 
-_INSTALLED = "select to_regclass('rowhooks.press') is not null"
+_INSTALLED = "select pg_catalog.to_regclass(cast('rowhooks.press' as pg_catalog.text)) is not null"
 
 # One shape for every driver; {} are its own placeholders. The key's type chooses between the two functions.
-_PRESS = "select rowhooks.press(cast({} as text), cast(cast({} as text) as regclass), {}, cast({} as text))"
-_KEY = {"json": "cast(cast({} as text) as jsonb)", "text": "cast({} as text)"}
+_PRESS = (
+    "select rowhooks.press(cast({} as pg_catalog.text), cast(cast({} as pg_catalog.text) as pg_catalog.regclass), {},"
+    " cast({} as pg_catalog.text))"
+)
+_KEY = {"json": "cast(cast({} as pg_catalog.text) as pg_catalog.jsonb)", "text": "cast({} as pg_catalog.text)"}
 
 # The root, where it is a partition; names and types as the server writes them in SQL.
 _KEY_OF_TABLE = sqlalchemy.text("""
@@ -119,7 +122,7 @@ def pressing_connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
     Raises:
         SchemaMismatch: rowhooks is not installed, or too old to have buttons.
     """
-    with connection(target) as conn:
+    with connection(target, pinned=False) as conn:
         _check_installed(bool(_id(conn.execute(_INSTALLED).fetchone())))
         yield conn
 

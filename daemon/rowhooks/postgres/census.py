@@ -28,7 +28,8 @@ select
     ) as s
   ) as unfinished,
   p.partitions,
-  p.log_bytes
+  p.log_bytes,
+  pg_notification_queue_usage() as notification_queue
 from (
   select count(*) as backlog, extract(epoch from clock_timestamp() - min(c.time))::float8 as lag
   from (select w.time from ({WAITING}) as w limit {MOST_COUNTED}) as c
@@ -52,4 +53,5 @@ async def take_census(connection: asyncpg.Connection[Any]) -> Census:
         unfinished=json.loads(row["unfinished"]),
         log_bytes=row["log_bytes"],
         partitions=row["partitions"],
+        notification_queue=row["notification_queue"],
     )

@@ -13,10 +13,9 @@ from rowhooks.domain.hook import Button, Configuration, Hook, TrackedTable
 from rowhooks.domain.job import Job, JobEntry
 from rowhooks.postgres import synchronisation
 from rowhooks.postgres.errors import translated
+from rowhooks.postgres.search_path import PINNED
 from rowhooks.postgres.synchronisation import DeclaredHook
 
-PINNED = "set local search_path = pg_catalog, pg_temp"
-"""What our own transactions begin with: no name in them means anything that somebody else has made."""
 DESCRIPTION = """\
       'name', format('%s.%s', n.nspname, r.relname),
       'quoted_name', format('%I.%I', n.nspname, r.relname),

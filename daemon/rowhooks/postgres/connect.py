@@ -28,6 +28,13 @@ from rowhooks.domain.errors import (
 from rowhooks.postgres import libpq
 from rowhooks.postgres.attempts import attempts, check_files, timeout
 from rowhooks.postgres.errors import translated
+from rowhooks.postgres.search_path import (
+    PINNED_SESSION,
+    PinnedAsyncConnection,
+    PinnedConnection,
+    TransactionPinned,
+    TypeNames,
+)
 
 LONGEST_WAIT = 24 * 3600.0
 """Seconds a run waits for a connection that others hold."""
@@ -40,11 +47,10 @@ KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 5, 3
 # The server is to notice too that we are gone, and free what our transactions have locked. A pooler looks after the
 # server's connections itself.
 _NOTICE_SILENCE = f"""
-select
-  set_config('tcp_keepalives_idle', '{KEEPALIVE_IDLE}', false),
-  set_config('tcp_keepalives_interval', '{KEEPALIVE_INTERVAL}', false),
-  set_config('tcp_keepalives_count', '{KEEPALIVE_COUNT}', false),
-  set_config('tcp_user_timeout', '{int(SILENCE * 1000)}', false)
+set tcp_keepalives_idle = '{KEEPALIVE_IDLE}';
+set tcp_keepalives_interval = '{KEEPALIVE_INTERVAL}';
+set tcp_keepalives_count = '{KEEPALIVE_COUNT}';
+set tcp_user_timeout = '{int(SILENCE * 1000)}'
 """
 
 PING_AFTER = 1.0
@@ -129,9 +135,14 @@ class Target:
         return self.route == TRANSACTION_POOLER
 
     @property
+    def keeps_session(self) -> bool:
+        """Whether what is set for a session is there in the next transaction, and left to nobody else."""
+        return self.route in (DIRECT, SESSION_POOLER)
+
+    @property
     def psycopg_arguments(self) -> dict[str, Any]:
         """What `psycopg.connect` is to be told beside the DSN."""
-        return {} if self.route in (DIRECT, SESSION_POOLER) else {"prepare_threshold": None}
+        return {} if self.keeps_session else {"prepare_threshold": None}
 
     @property
     def label(self) -> str:
@@ -150,35 +161,45 @@ class Target:
         Raises:
             SettingsError: it asks for what asyncpg cannot do, or libpq would not connect; a file cannot be read.
         """
-        unprepared = {} if self.route in (DIRECT, SESSION_POOLER) else {"statement_cache_size": 0}
-        return [{**one, **unprepared} for one in attempts(self.conninfo)]
+        kind = {} if self.keeps_session else {"statement_cache_size": 0, "connection_class": TransactionPinned}
+        return [{**one, **kind} for one in attempts(self.conninfo)]
 
 
-async def connect(target: Target, *, patience: float | None = None) -> asyncpg.Connection[Any]:
-    """Open an asyncpg connection.
+async def connect(
+    target: Target, *, patience: float | None = None, kind: type[asyncpg.Connection[Any]] | None = None
+) -> asyncpg.Connection[Any]:
+    """Open an asyncpg connection, with our search_path.
 
     Args:
         target: the database.
         patience: seconds after which a statement without an answer ends with an error; None for never.
+        kind: a class of the connection's own, where nothing that pools transactions is in between.
 
     Raises:
         LoginRefused: no server that the DSN names lets this login in.
         ConnectionFailed: none can be reached, or none is of the kind that is asked for.
     """
-    opened = await _first_that_lets_in(target, patience)
-    _notice_silence(opened)
-    if target.route == DIRECT:
-        with translated():
-            await opened.execute(_NOTICE_SILENCE)
+    opened = await _first_that_lets_in(target, patience, {} if kind is None else {"connection_class": kind})
+    try:
+        _notice_silence(opened)
+        if target.keeps_session:
+            with translated():
+                await opened.execute(PINNED_SESSION)
+                if target.route == DIRECT:
+                    await opened.execute(_NOTICE_SILENCE)
+    except BaseException:
+        # Also where one is told to stop meanwhile.
+        opened.terminate()
+        raise
     return opened
 
 
-async def _first_that_lets_in(target: Target, patience: float | None) -> asyncpg.Connection[Any]:
+async def _first_that_lets_in(target: Target, patience: float | None, given: dict[str, Any]) -> asyncpg.Connection[Any]:
     refusals: list[tuple[str, Exception]] = []
     try:
         for arguments in target.asyncpg_attempts():
             try:
-                return await asyncpg.connect(**arguments, command_timeout=patience)
+                return await asyncpg.connect(**{**arguments, **given}, command_timeout=patience)
             except ASYNCPG_ERRORS as error:
                 refusals.append((f"{arguments['host'][0]}:{arguments['port']}: ", error))
     except SettingsError as error:
@@ -229,17 +250,22 @@ def _notice_silence(connection: asyncpg.Connection[Any]) -> None:
 
 
 @contextlib.contextmanager
-def connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
+def connection(target: Target, *, pinned: bool = True) -> Iterator[psycopg.Connection[Any]]:
     """Open a psycopg connection for one command: one transaction, committed at the end.
+
+    Args:
+        target: the database.
+        pinned: with our search_path; False where the statements are somebody else's.
 
     Raises:
         ConnectionFailed: the server cannot be reached or does not let us in.
         PermissionDenied: the role lacks a privilege.
         DatabaseError: PostgreSQL refused a statement.
     """
+    kind: type[psycopg.Connection[Any]] = PinnedConnection if pinned else psycopg.Connection
     try:
         # One command on a connection of its own: prepared statements would gain nothing, and disturb poolers.
-        opened = psycopg.connect(target.conninfo, prepare_threshold=None)
+        opened = kind.connect(target.conninfo, prepare_threshold=None)
     except psycopg.OperationalError as error:
         raise ConnectionFailed(
             f"cannot connect to {target.label}: {_first_line(error)}",
@@ -295,13 +321,22 @@ def sync_engine(target: Target, size: int, overflow: int = 0) -> sqlalchemy.Engi
     return engine
 
 
-def async_engine(target: Target, size: int) -> AsyncEngine:
-    """Return an asynchronous SQLAlchemy engine over psycopg with at most `size` connections."""
+def async_engine(target: Target, size: int, *, pinned: bool = False) -> AsyncEngine:
+    """Return an asynchronous SQLAlchemy engine over psycopg with at most `size` connections.
+
+    Args:
+        target: the database.
+        size: how many connections.
+        pinned: with our search_path; receivers' sessions have their login's own.
+    """
+    kind: type[psycopg.AsyncConnection[Any]] = PinnedAsyncConnection if pinned else psycopg.AsyncConnection
     engine = create_async_engine(
         "postgresql+psycopg://",
-        async_creator=lambda: _open_asynchronously(target),
+        async_creator=lambda: _open_asynchronously(target, kind),
         **_pool(size),
     )
+    if pinned:
+        engine.dialect.ischema_names = TypeNames(engine.dialect.ischema_names)  # type: ignore[attr-defined]
     _ping_what_was_idle(engine.sync_engine)
     return engine
 
@@ -332,8 +367,10 @@ def _open(target: Target) -> psycopg.Connection[Any]:
     return opened
 
 
-async def _open_asynchronously(target: Target) -> psycopg.AsyncConnection[Any]:
-    opened = await psycopg.AsyncConnection.connect(target.conninfo, **target.psycopg_arguments)
+async def _open_asynchronously(
+    target: Target, kind: type[psycopg.AsyncConnection[Any]]
+) -> psycopg.AsyncConnection[Any]:
+    opened = await kind.connect(target.conninfo, **target.psycopg_arguments)
     if target.route == DIRECT:
         await opened.execute(_NOTICE_SILENCE)
         await opened.commit()

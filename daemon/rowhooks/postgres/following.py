@@ -8,25 +8,21 @@ from collections.abc import AsyncIterator
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.feed import Position
-from rowhooks.pipeline.listener import Bell
 from rowhooks.pipeline.reader import Reader
-from rowhooks.postgres import leadership
 from rowhooks.postgres.configuration import PostgresConfiguration
 from rowhooks.postgres.connect import Target, connect
 from rowhooks.postgres.feed import PostgresFeed
+from rowhooks.postgres.pooling import recognised
 from rowhooks.postgres.values import RowDecoder
 
 POLL_INTERVAL = 0.25
-"""Seconds between looks: the bell is rung only while the leader sleeps."""
+"""Seconds between looks. The bell is not heard: it is rung only while the leader sleeps, and by anybody."""
 
 
 async def follow(target: Target) -> AsyncIterator[ObjectChange]:
     """Yield changes from now on, for ever."""
-    connection = await connect(target)
+    connection = await connect(await recognised(target))
     try:
-        bell = Bell(POLL_INTERVAL)
-        await leadership.listen(connection, bell.ring)
-        connection.add_termination_listener(lambda _: bell.ring())
         decoder = RowDecoder()
         configuration = PostgresConfiguration(connection)
         known = 0
@@ -48,10 +44,9 @@ async def follow(target: Target) -> AsyncIterator[ObjectChange]:
         snapshot, _ = await feed.look()
         reader = Reader(feed, Position(snapshot, floor_id=newest_id, newest_id=newest_id), 500, configure)
         while True:
-            bell.answer()
             part = await reader.next_part()
             if part is None:
-                await bell.wait()
+                await asyncio.sleep(POLL_INTERVAL)
                 continue
             for change, _ in part.changes:
                 yield change

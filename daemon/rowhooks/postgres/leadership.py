@@ -1,9 +1,8 @@
-"""Leadership: an advisory lock that PostgreSQL frees when its holder's connection ends."""
+"""Leadership: what the daemon that holds the leader's lock finds, writes down and looks after."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,26 +11,10 @@ import asyncpg
 
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.postgres.errors import translated
+from rowhooks.postgres.leader_lock import LEADER_LOCK
 
-CHANNEL = "rowhooks"
 LONG_STATEMENT = 24 * 3600.0
 """Seconds that a statement which goes through the whole log may take."""
-_KEY = "hashtextextended('rowhooks.leader', 0)"
-LEADER_LOCK = f"""
-  l.locktype = 'advisory' and l.granted and l.objsubid = 1
-    and l.database = (select d.oid from pg_database as d where d.datname = current_database())
-    and (l.classid::bigint << 32) | l.objid::bigint = {_KEY}
-"""  # noqa: S608  (a constant)
-"""What is true of a row `l` of pg_locks that is the leader's lock."""
-_LOCK = f"select pg_try_advisory_lock({_KEY})"
-_LOCK_IN_TRANSACTION = f"select pg_try_advisory_xact_lock({_KEY})"
-
-# For a transaction that lasts as long as the leadership.
-_NO_TIME_LIMITS = """
-select set_config(s.name, '0', true) from pg_settings as s
-where s.name in ('idle_in_transaction_session_timeout', 'transaction_timeout')
-"""
-
 # The leader makes a round trip now and then; one that has stopped, or sits on a host that has, does not. Its other
 # connections are found by their name: they may hold locks, also on users' rows.
 _SILENT = f"""
@@ -89,27 +72,6 @@ class Leadership:
     last_recorded: int
 
 
-async def try_to_lead(connection: asyncpg.Connection[Any], *, pooled: bool) -> bool:
-    """Take the leader lock if it is free; it is held until the connection ends.
-
-    Args:
-        connection: the connection that is to hold it.
-        pooled: it goes through a transaction pooler, where a session's lock would stay in a server connection of
-            others. A transaction is begun that is never ended; it has neither a snapshot nor an id, and holds up
-            neither VACUUM nor anybody else.
-    """
-    with translated():
-        if not pooled:
-            return bool(await connection.fetchval(_LOCK))
-        transaction = connection.transaction()
-        await transaction.start()
-        await connection.execute(_NO_TIME_LIMITS)
-        if await connection.fetchval(_LOCK_IN_TRANSACTION):
-            return True
-        await transaction.rollback()
-        return False
-
-
 async def depose(connection: asyncpg.Connection[Any], silence: float) -> str | None:
     """End the connections of a leader that has not been heard of for so long (seconds).
 
@@ -143,17 +105,6 @@ async def runs_on_record(connection: asyncpg.Connection[Any], change_ids: list[i
     """Return change id and hook id of the runs of these changes that are on record, in any status."""
     with translated():
         return {(row[0], row[1]) for row in await connection.fetch(_ON_RECORD, change_ids)}
-
-
-async def listen(connection: asyncpg.Connection[Any], ring: Callable[[], None]) -> None:
-    """Hear the bell on this connection.
-
-    Args:
-        connection: stays outside transactions, so that it cannot fill the server's notification queue.
-        ring: called for each notification.
-    """
-    with translated():
-        await connection.add_listener(CHANNEL, lambda *_: ring())
 
 
 async def call_oneself(connection: asyncpg.Connection[Any], name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -17,8 +17,24 @@ from sqlalchemy.orm.exc import StaleDataError
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, ObjectGone, PermissionDenied
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.permissions import PermissionBackend
-from rowhooks.postgres.configuration import LOAD, PINNED, read_configuration
+from rowhooks.postgres.configuration import LOAD, read_configuration
 from rowhooks.postgres.connect import Target, async_engine, is_lost_connection
+from rowhooks.postgres.search_path import PINNED, USERS_OWN
+
+# Of a type of an extension, which our search_path does not find; nobody but a superuser makes an operator class.
+_EQUALS = sqlalchemy.text("""
+select a.attname::text, format('operator(%I.%s)', n.nspname, o.oprname)
+from pg_attribute as a
+join pg_type as t on t.oid = a.atttypid
+join pg_opclass as c on c.opcintype = case t.typtype when 'd' then t.typbasetype else t.oid end and c.opcdefault
+join pg_am as m on m.oid = c.opcmethod and m.amname = 'btree'
+join pg_amop as p
+  on p.amopfamily = c.opcfamily and p.amopstrategy = 3
+  and p.amoplefttype = c.opcintype and p.amoprighttype = c.opcintype
+join pg_operator as o on o.oid = p.amopopr
+join pg_namespace as n on n.oid = o.oprnamespace
+where a.attrelid = cast(:relation as oid) and a.attnum > 0 and n.nspname <> 'pg_catalog'
+""")
 
 _ALTERED = (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
 """What the server says of a query that was written before the table was altered."""
@@ -41,6 +57,7 @@ class RowObject:
 
     __rowhooks_table__: str
     __rowhooks_repr__: tuple[str, ...]
+    __rowhooks_equals__: Mapping[str, str]
     _rowhooks_workspace: SessionHolder | None = None
 
     def attach(self, workspace: SessionHolder) -> None:
@@ -115,7 +132,7 @@ class PostgresObjects:
 
     def __init__(self, target: Target, permissions: PermissionBackend) -> None:
         self._permissions = permissions
-        self._engine = async_engine(target, LOADERS)
+        self._engine = async_engine(target, LOADERS, pinned=True)
         self._classes: dict[int, tuple[TrackedTable, type[RowObject]]] = {}
 
     async def close(self) -> None:
@@ -135,6 +152,8 @@ class PostgresObjects:
         """
         try:
             async with AsyncSession(self._engine) as session:
+                # What a backend of the users' own asks is asked as a receiver would.
+                await session.execute(sqlalchemy.text(USERS_OWN))
                 return await session.run_sync(lambda session: self._permissions.resolve(session, pairs))
         except (DBAPIError, psycopg.Error) as error:
             raise _translated("users", error) from error
@@ -259,6 +278,7 @@ def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowO
         {
             "__rowhooks_table__": table.name,
             "__rowhooks_repr__": tuple(representing or (column for _, column, _ in table.key)),
+            "__rowhooks_equals__": dict(connection.execute(_EQUALS, {"relation": table.relation}).all()),
         },
     )
     registry().map_imperatively(
@@ -279,7 +299,10 @@ def _select_by_key(table: TrackedTable, cls: type[RowObject]) -> str:
         f"t.{psycopg.sql.Identifier(column.name).as_string()}" for column in sqlalchemy.inspect(cls).local_table.c
     )
     # Names and types were written by the server (quote_ident, format_type); a colon in one is no parameter.
-    condition = " and ".join(f"t.{quoted} = (k.key ->> {_literal(name)})::{type_}" for quoted, name, type_ in table.key)
+    condition = " and ".join(
+        f"t.{quoted} {cls.__rowhooks_equals__.get(name, '=')} (k.key ->> {_literal(name)})::{type_}"
+        for quoted, name, type_ in table.key
+    )
     select = f"select {columns}, k.place as rowhooks_place from KEYS join {table.quoted_name} as t on {condition}"  # noqa: S608
     keys = "jsonb_array_elements(cast(:keys as jsonb)) with ordinality as k (key, place)"
     return select.replace(":", "\\:").replace("KEYS", keys, 1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.drift import drifted_functions
 from rowhooks.postgres.administration.status import LEADS, WAITING
+from rowhooks.postgres.bystanders import hindrances, long_transactions
 
 
 @dataclass(frozen=True)
@@ -297,12 +298,14 @@ def examine(conn: Connection) -> list[Finding]:
         return [Finding("problem", what, way_out) for what, way_out in drifted]
     return [
         *(Finding("problem", what, way_out) for what, way_out in _skew(conn)),
+        *(Finding("problem", what, way_out) for what, way_out in hindrances(conn)),
         *(
             Finding(level, what, way_out)
             for level, checks in (("problem", _PROBLEMS), ("note", _NOTES))
             for check in checks
             for what, way_out in conn.execute(check)
         ),
+        *(Finding("note", what, way_out) for what, way_out in long_transactions(conn)),
     ]
 
 

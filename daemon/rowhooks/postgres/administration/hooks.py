@@ -12,7 +12,8 @@ from rowhooks.domain.hook import Configuration, Hook
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
 from rowhooks.postgres.administration.jobs import find_job
 from rowhooks.postgres.administration.tables import resolve_table
-from rowhooks.postgres.configuration import LOAD, PINNED, read_configuration
+from rowhooks.postgres.configuration import LOAD, read_configuration
+from rowhooks.postgres.search_path import PINNED
 
 _ACTIONS = ("create", "update", "delete")
 _HOOKS = """

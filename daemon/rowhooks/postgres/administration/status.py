@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rowhooks.domain.errors import RowhooksError
 from rowhooks.postgres.administration.common import Connection, Row, fetch
-from rowhooks.postgres.leadership import LEADER_LOCK
+from rowhooks.postgres.leader_lock import HOLDERS_OF_THE_LEADER_LOCK, LEADER_LOCK
 
 # By the index on transaction_id: the log may be long, and almost all of it has been dealt with.
 WAITING = """
@@ -30,6 +30,7 @@ select
   current_database() as database,
   (select v.version_num from rowhooks.alembic_version as v) as schema_revision,
   (select i.notify from rowhooks.installation as i) as notify,
+  pg_notification_queue_usage() as notification_queue_usage,
   {LEADS} as running,
   array(
     select substr(a.application_name, length('rowhooks standby ') + 1)
@@ -37,6 +38,10 @@ select
     where a.datname = current_database() and a.application_name like 'rowhooks standby %'
     order by a.backend_start, a.pid
   ) as standbys,
+  array(
+    select format('%s (%s)', h.holder, h.ending) from ({HOLDERS_OF_THE_LEADER_LOCK}) as h
+    where not h.is_ours and not h.is_gone
+  ) as lock_held_by,
   f.leader,
   f.leader_since,
   f.moved_at,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rowhooks.domain.errors import NotFound
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
 from rowhooks.postgres.connect import translated_errors
+from rowhooks.postgres.search_path import PINNED, USERS_OWN
 
 
 def find_tables(conn: Connection, patterns: Sequence[str]) -> list[str]:
@@ -52,15 +53,21 @@ def is_glob(pattern: str) -> bool:
 def resolve_table(conn: Connection, name: str) -> str:
     """Return a table's name with its schema, as the server quotes it.
 
+    A name without a schema means what it means in a session of this login.
+
     Raises:
         NotFound: there is no such table.
     """
     with conn.transaction(), translated_errors():
+        conn.execute(USERS_OWN)
+        # Nothing but the table's name is looked up in that path.
+        found = conn.execute("select pg_catalog.to_regclass(%s::pg_catalog.text)::pg_catalog.oid", (name,)).fetchone()
+        conn.execute(PINNED)
         rows = fetch(
             conn,
             "select format('%%I.%%I', n.nspname, c.relname) as quoted from pg_class as c"
-            " join pg_namespace as n on n.oid = c.relnamespace where c.oid = to_regclass(%s)",
-            (name,),
+            " join pg_namespace as n on n.oid = c.relnamespace where c.oid = %s",
+            found,
         )
     return str(only(rows, "table", name, "name it as schema.table; quote capitals: 'public.\"Device\"'")["quoted"])
 

@@ -19,10 +19,11 @@ from sqlalchemy.orm import Session
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import Conflict, NotFound, UsageError
 from rowhooks.domain.hook import TrackedTable
-from rowhooks.postgres.configuration import DESCRIPTION, PINNED, read_table
+from rowhooks.postgres.configuration import DESCRIPTION, read_table
 from rowhooks.postgres.connect import translated_errors
 from rowhooks.postgres.feed import COLUMNS, object_change
 from rowhooks.postgres.objects import load_objects, reflect
+from rowhooks.postgres.search_path import PINNED
 from rowhooks.postgres.values import RowDecoder
 
 _NOT_THEIRS = ("rowhooks.", "information_schema.", "pg_")
@@ -102,8 +103,7 @@ class Rows:
         """
         if "." not in name:
             raise UsageError(f"table {name!r} needs its schema", hint=f"for example table='public.{name}'")
-        with translated_errors(), self._driver.transaction(force_rollback=True):
-            self._driver.execute(PINNED)
+        with translated_errors(), self._asking():
             row = self._driver.execute(_DESCRIBE, (name,)).fetchone()
         if row is None:
             raise NotFound(
@@ -203,7 +203,7 @@ class Rows:
 
     def changes(self, after: int) -> list[ObjectChange]:
         """Return the changes that were logged after one, in order."""
-        with translated_errors():
+        with translated_errors(), self._asking():
             rows = self._driver.execute(_CHANGES, (after,)).fetchall()
         decoder = RowDecoder()
         decoder.learn(self._described({row[-1] for row in rows}))
@@ -216,7 +216,7 @@ class Rows:
             PermissionDenied: the role may not read the table.
             NotFound: the table no longer exists.
         """
-        with translated_errors(), self._driver.transaction():
+        with translated_errors(), self._asking():
             try:
                 cls = reflect(self._connection, table)
                 with Session(self._connection, join_transaction_mode="create_savepoint") as session:
@@ -241,7 +241,8 @@ class Rows:
     def defer_again(self) -> None:
         """Put back to deferred what is declared as initially deferred."""
         with translated_errors():
-            row = self._driver.execute(_DEFERRED).fetchone()
+            with self._asking():
+                row = self._driver.execute(_DEFERRED).fetchone()
             if row is not None and row[0] is not None:
                 self._driver.execute(sql.SQL("set constraints {} deferred").format(sql.SQL(row[0])))
 
@@ -250,14 +251,17 @@ class Rows:
         query = sql.SQL("select {}").format(
             _list(sql.SQL("coalesce(current_setting({}, true), '')").format(sql.Literal(name)) for name in VARIABLES)
         )
-        row = self._driver.execute(query).fetchone()
+        with self._asking():
+            row = self._driver.execute(query).fetchone()
         assert row is not None
         return dict(zip(VARIABLES, row, strict=True))
 
     def set_variables(self, variables: Mapping[str, str]) -> None:
         """Set session variables until the transaction ends."""
         for name, value in variables.items():
-            self._driver.execute("select set_config(%s, %s, true)", (name, value))
+            self._driver.execute(
+                "select pg_catalog.set_config(%s::pg_catalog.text, %s::pg_catalog.text, true)", (name, value)
+            )
 
     def session_user(self) -> str:
         """Return the role that is connected."""
@@ -267,7 +271,9 @@ class Rows:
 
     def is_role(self, name: str) -> bool:
         """Say whether there is a role of that name."""
-        return self._driver.execute("select from pg_roles where rolname::text = %s", (name,)).fetchone() is not None
+        with self._asking():
+            found = self._driver.execute("select true from pg_roles where rolname::text = %s", (name,)).fetchone()
+        return found is not None
 
     def _described(self, names: Iterable[str]) -> dict[int, TrackedTable]:
         described: dict[int, TrackedTable] = {}
@@ -298,6 +304,13 @@ class Rows:
         columns = _list(sql.SQL(f"{quoted} {self._types[table.id][name]}") for quoted, name, _ in table.key)
         condition = sql.SQL(" and ").join(sql.SQL(f"t.{quoted} = k.{quoted}") for quoted, _, _ in table.key)
         return sql.SQL("jsonb_to_record({}::jsonb) as k ({})").format(sql.Literal(key), columns), condition
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Ask with our search_path; what tests and receivers have set is as it was afterwards."""
+        with self._driver.transaction(force_rollback=True):
+            self._driver.execute(PINNED)
+            yield
 
     @contextlib.contextmanager
     def _writing(self, table: TrackedTable, argument: str) -> Iterator[None]:

@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from rowhooks.domain.errors import ConnectionFailed, PermissionDenied
 from rowhooks.postgres.connect import Target, translated_errors
+from rowhooks.postgres.search_path import PINNED, USERS_OWN
 from rowhooks.resources import data_directory
 
 WAYS_OUT = "check --rowhooks-dsn, rowhooks_dsn in pytest's settings, ROWHOOKS_TEST_DSN or the argument dsn"
@@ -69,8 +70,11 @@ class Transaction:
             self.driver.execute("set default_transaction_read_only = on")
             self.driver.commit()
             self.driver.execute("set transaction read write")
+            self.driver.execute(PINNED)
             self.driver.execute((data_directory("sql") / "rehearsal.sql").read_bytes())
             self.driver.execute(_REFUSE_COMMIT)
+            # What comes now is the users' own.
+            self.driver.execute(USERS_OWN)
         self.connection.begin()
         await self.async_connection.begin()
 

@@ -251,7 +251,7 @@ class Lead:
             self._scheduler.refill(),
             self._scheduler.watch_revocations(),
             self._watch(control),
-            forever(EXTEND_INTERVAL, self._upkeep.extend_log),
+            forever(EXTEND_INTERVAL, self._upkeep.make_room),
             forever(PRUNE_INTERVAL, self._upkeep.prune),
         ]
         if self._vitals.is_watched:

@@ -189,6 +189,16 @@ def test_uninstalling_calls_nothing_that_a_weaker_role_may_have_replaced(
     assert admin.execute("select is_called from public.called").fetchone() == (False,)
 
 
+def test_uninstalling_reads_no_view_in_the_place_of_our_table(database: str, admin: Connection, roles: Roles) -> None:
+    install(Target(database), roles)
+    admin.execute("create sequence public.called")
+    admin.execute("alter table rowhooks.installation rename to former")
+    admin.execute("create view rowhooks.installation as select *, nextval('public.called') from rowhooks.former")
+    with pytest.raises(Conflict, match=r"rowhooks\.installation is not the table that rowhooks made"):
+        uninstall(Target(database))
+    assert admin.execute("select is_called from public.called").fetchone() == (False,)
+
+
 def test_uninstalling_what_is_not_installed_is_refused(database: str) -> None:
     with pytest.raises(SchemaMismatch, match="there is nothing to uninstall"):
         uninstall(Target(database))

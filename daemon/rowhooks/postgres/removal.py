@@ -11,6 +11,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from rowhooks.domain.errors import Conflict
+
 # Objects of others that DROP ... CASCADE would take along, by what PostgreSQL notes of dependencies: what depends on an
 # object goes with it, and so does the whole that a part belongs to (the view of a rule).
 _DEPENDENTS = """
@@ -53,6 +55,15 @@ where coalesce(c.relnamespace, y.typnamespace, p.pronamespace, k.connamespace, r
   and not exists (select from pg_proc as x where x.oid = t.tgfoid and x.pronamespace = 'rowhooks'::regnamespace
     and x.proname ~ '^capture_[0-9]+$')
 order by 1
+"""
+
+# Of PostgreSQL's own types, whose output runs nobody's code.
+_INSTALLATION = """
+select a.attname::text
+from pg_class as c
+join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+where c.oid = to_regclass('rowhooks.installation') and c.relkind = 'r'
+  and a.attname ~ '_role(_created)?$' and a.atttypid in ('name'::regtype, 'bool'::regtype)
 """
 
 _TRIGGERS = """
@@ -114,6 +125,24 @@ class Kept:
     role: str
     reason: str
     way_out: str | None = None
+
+
+def installation(conn: psycopg.Connection[Any]) -> dict[str, Any]:
+    """Return what `init` wrote down of the roles; a table of an older release does not have all of it.
+
+    Raises:
+        Conflict: it is no plain table: reading a view would run what somebody else has put into it.
+    """
+    columns = [name for (name,) in conn.execute(_INSTALLATION)]
+    if not columns:
+        raise Conflict(
+            "rowhooks.installation is not the table that rowhooks made",
+            hint="somebody has replaced it; look what else, and drop it by hand: drop schema rowhooks cascade",
+        )
+    statement = sql.SQL("select {} from rowhooks.installation").format(sql.SQL(", ").join(map(sql.Identifier, columns)))
+    row = conn.execute(statement).fetchone()
+    assert row is not None, "rowhooks.installation is empty"
+    return dict(zip(columns, row, strict=True))
 
 
 def dependents(conn: psycopg.Connection[Any]) -> list[str]:

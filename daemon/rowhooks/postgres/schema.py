@@ -253,8 +253,7 @@ def uninstall(target: Target, *, cascade: bool = False, wait: timedelta = WAIT) 
         if current_revision(conn) is None:
             raise SchemaMismatch("rowhooks is not installed in this database", hint="there is nothing to uninstall")
         roles = _installed_roles(conn)
-        recorded = conn.execute("select to_jsonb(i.*) from rowhooks.installation as i").fetchone()
-        assert recorded is not None, "rowhooks.installation is empty"
+        recorded = removal.installation(conn)
         with _as_owner(conn, roles):
             conn.execute(_INSTALL_LOCK)
         # First, so that they do not follow what comes now.
@@ -273,7 +272,7 @@ def uninstall(target: Target, *, cascade: bool = False, wait: timedelta = WAIT) 
         # The owner's role last: what it granted to the others hangs on both.
         for kind in reversed(_KINDS):
             role = getattr(roles, kind)
-            if not recorded[0].get(f"{kind}_role_created"):
+            if not recorded.get(f"{kind}_role_created"):
                 kept.append(Kept(role, "it was there before rowhooks"))
             elif held := removal.drop_role(conn, role):
                 kept.append(held)
@@ -356,10 +355,9 @@ def _owner(conn: psycopg.Connection[Any]) -> str:
 
 
 def _installed_roles(conn: psycopg.Connection[Any]) -> Roles:
-    row = conn.execute("select to_jsonb(i.*) from rowhooks.installation as i").fetchone()
-    assert row is not None, "rowhooks.installation is empty"
+    recorded = removal.installation(conn)
     # One of an older release does not have all of them.
-    return Roles(**{kind: row[0][f"{kind}_role"] for kind in _KINDS if f"{kind}_role" in row[0]})
+    return Roles(**{kind: recorded[f"{kind}_role"] for kind in _KINDS if f"{kind}_role" in recorded})
 
 
 def _ensure_roles(conn: psycopg.Connection[Any], roles: Roles) -> list[str]:

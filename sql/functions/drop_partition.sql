@@ -1,18 +1,3 @@
--- Purpose: list the changes that a run needs which has not finished or has failed: it may be run again.
--- Parameters: lower_id, upper_id  of changes with these ids, the upper one exclusive
--- Returns: their ids
--- Reads:   rowhooks.job_result
-create or replace function rowhooks.needed_changes(lower_id bigint, upper_id bigint) returns bigint[]
-language sql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-  select coalesce(pg_catalog.array_agg(distinct r.object_change_id), '{}')
-  from rowhooks.job_result as r
-  where r.object_change_id >= needed_changes.lower_id
-    and r.object_change_id < needed_changes.upper_id
-    and r.status in ('PENDING', 'STARTED', 'RETRY', 'FAILURE')
-$$;
-
 -- Purpose: drop one partition of the log. Changes whose runs have failed or not finished stay, in a partition of the same
 --          bounds in its place.
 -- Parameters: target  the partition's name
@@ -36,6 +21,8 @@ declare
   source pg_catalog.name;
   neighbour pg_catalog.name;
   neighbour_start bigint;
+  neighbour_changes bigint;
+  target_start bigint;
   span_start bigint;
   span_end bigint;
   kept_name pg_catalog.name;
@@ -58,7 +45,16 @@ begin
     raise exception 'rowhooks cannot drop %: it holds more than history, or is no partition of the log', target
       using errcode = 'object_not_in_prerequisite_state', hint = 'See: select * from rowhooks.prunable_partitions(now())';
   end if;
-  if not is_kept and pg_catalog.cardinality(rowhooks.needed_changes(span_start, span_end)) > 0 then
+  target_start := span_start;
+  if
+    not is_kept
+    and exists (
+      select from rowhooks.job_result as r
+      where r.object_change_id >= target_start
+        and r.object_change_id < span_end
+        and r.status in ('PENDING', 'STARTED', 'RETRY', 'FAILURE')
+    )
+  then
     if not rowhooks.default_partition_is_small() then
       return false;
     end if;
@@ -66,9 +62,12 @@ begin
     into neighbour, neighbour_start
     from rowhooks.log_partitions() as p
     where p.upper_id = span_start and p.name ~ '^object_change_kept_' and rowhooks.is_history(p.name, before);
-    if found and pg_catalog.cardinality(rowhooks.needed_changes(neighbour_start, span_start)) <= largest_neighbour then
-      sources := sources || neighbour;
-      span_start := neighbour_start;
+    if found then
+      execute pg_catalog.format('select count(*) from rowhooks.%I', neighbour) into neighbour_changes;
+      if neighbour_changes <= largest_neighbour then
+        sources := sources || neighbour;
+        span_start := neighbour_start;
+      end if;
     end if;
   end if;
 
@@ -79,23 +78,28 @@ begin
       is_locked := rowhooks.stop_writers(sources);
     end if;
     needed := array(
-      select n.id
-      from pg_catalog.unnest(rowhooks.needed_changes(span_start, span_end)) as n (id)
-      where not is_kept
+      select r.object_change_id
+      from rowhooks.job_result as r
+      where r.object_change_id >= target_start
+        and r.object_change_id < span_end
+        and r.status in ('PENDING', 'STARTED', 'RETRY', 'FAILURE')
+        and not is_kept
       except
       select k.id from pg_catalog.unnest(kept) as k (id)
     );
     if pg_catalog.cardinality(needed) > 0 then
       if pg_catalog.cardinality(kept) = 0 then
         perform rowhooks.make_partition(kept_name, span_start, span_end);
+        -- As a whole: what runs need of it does not have to be looked after any more.
+        foreach source in array sources[2:] loop
+          execute pg_catalog.format('insert into rowhooks.%I select c.* from rowhooks.%I as c', kept_name, source);
+        end loop;
       end if;
-      foreach source in array sources loop
-        execute pg_catalog.format(
-          'insert into rowhooks.%I select c.* from pg_catalog.unnest($1) as n (id) join rowhooks.%I as c on c.id = n.id',
-          kept_name, source
-        )
-        using needed;
-      end loop;
+      execute pg_catalog.format(
+        'insert into rowhooks.%I select c.* from pg_catalog.unnest($1) as n (id) join rowhooks.%I as c on c.id = n.id',
+        kept_name, target
+      )
+      using needed;
       kept := kept || needed;
     end if;
     exit when is_locked;
@@ -108,6 +112,10 @@ begin
     is_locked
     and (select pg_catalog.bool_and(rowhooks.is_history(s.name, before)) from pg_catalog.unnest(sources) as s (name))
   then
+    if pg_catalog.cardinality(kept) = 0 then
+      -- Nothing was needed any more when it was to be copied: what has stayed of the partition below stays there.
+      sources := array[target];
+    end if;
     foreach source in array sources loop
       execute pg_catalog.format('alter table rowhooks.object_change detach partition rowhooks.%I', source);
       execute pg_catalog.format('drop table rowhooks.%I', source);

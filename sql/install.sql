@@ -32,6 +32,7 @@
 \ir functions/matches_glob.sql
 \ir functions/track.sql
 \ir functions/untrack.sql
+\ir functions/log_partition.sql
 \ir functions/extend_object_change.sql
 \ir functions/resume_after_restore.sql
 \ir functions/run_asked_for.sql
@@ -39,6 +40,8 @@
 \ir functions/revoke.sql
 \ir functions/prune_results.sql
 \ir functions/prune_changes.sql
+\ir functions/drop_partition.sql
+\ir functions/empty_default_partition.sql
 \ir functions/views.sql
 \ir functions/buttons.sql
 \ir functions/press.sql

@@ -215,6 +215,8 @@ CAPTURE = {
         "sql/test_retention.py partitions_whose_ids_are_all_drawn_and_dealt_with_are_history",
         "sql/test_retention.py dropping_gives_up_at_once_while_somebody_has_written_and_nobody_waits_for_it",
         "sql/test_retention.py changes_of_pending_and_failed_runs_outlive_their_partition",
+        "sql/test_retention.py nobody_waits_while_what_a_partition_keeps_is_copied",
+        "sql/test_retention.py nobody_waits_while_the_default_partition_is_emptied",
     ],
     "A double click on a button runs once where an idempotency key says so.": [
         "sql/test_press.py two_presses_at_once_with_one_key_are_one_press",
@@ -225,6 +227,7 @@ CAPTURE = {
     ],
     "Install on a busy database waits no longer than its lock_timeout and leaves nothing half done.": [
         "migration/test_schema.py installing_waits_for_nobodys_lock_on_a_table",
+        "migration/test_schema.py an_upgrade_that_does_not_get_a_lock_says_who_holds_it_and_leaves_nothing_half_done",
         "sql/test_track.py tracking_gives_up_when_it_does_not_get_the_lock",
     ],
     "A data-only restore fires no receivers unless asked to.": [

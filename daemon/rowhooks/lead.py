@@ -239,7 +239,7 @@ class Lead:
             self._scheduler.watch_revocations(),
             self._watch(control),
             *self._hearing.work(),
-            forever(EXTEND_INTERVAL, self._upkeep.extend_log),
+            forever(EXTEND_INTERVAL, self._upkeep.make_room),
             forever(PRUNE_INTERVAL, self._upkeep.prune),
         ]
         if self._vitals.is_watched:

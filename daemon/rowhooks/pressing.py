@@ -62,7 +62,8 @@ def press(
         button: the button's name.
         table: the table, as PostgreSQL reads names: `dcim.device`, `public."Device"`.
         key: the row's key: the value where it is one column, else a mapping of columns to values.
-        idempotency_key: two presses of a button with one key are one press (so a double click runs once).
+        idempotency_key: two presses of a button by one role with one key are one press (so a double click runs
+            once); 255 characters at most.
 
     Returns:
         The id of the run's job_result, or the earlier press's for an idempotency key that was used before; an

@@ -48,8 +48,6 @@ class Upkeep:
                             "%d partitions and %d single changes of more than %s days were pruned",
                             dropped, deleted, settings.change_retention,
                         )  # fmt: skip
-                if moved := await leadership.empty_default_partition(connection):
-                    logger.info("%d changes were moved out of the log's default partition", moved)
         except DatabaseError as error:
             logger.warning("the log could not be pruned: %s", error.message)
 
@@ -61,6 +59,16 @@ class Upkeep:
         except DatabaseError as error:
             # The default partition takes what has no other place, and it is tried again.
             logger.warning("the log's partitions could not be made ahead: %s", error.message)
+
+    async def make_room(self) -> None:
+        """Move what fell into the default partition out of it, and make the log's partitions ahead."""
+        try:
+            async with connected(self._target) as connection:
+                if moved := await leadership.empty_default_partition(connection):
+                    logger.info("%d changes were moved out of the log's default partition", moved)
+        except DatabaseError as error:
+            logger.warning("the log's default partition could not be emptied: %s", error.message)
+        await self.extend_log()
 
     async def count(self, vitals: Vitals, interval: float) -> None:
         """Count what waits for ever, every so many seconds or, where that takes long, less often."""

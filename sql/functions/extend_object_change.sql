@@ -3,14 +3,14 @@
 --             ahead  partitions to have beyond the one in use
 -- Returns: how many were made
 -- Reads:   the sequence of rowhooks.object_change
--- The new partition is made by itself and then attached: that takes no lock that a writer waits for, but it does wait
--- for whoever reads the default partition (pg_dump), and others would queue behind it. So it gives up after an instant
--- and says so (lock_not_available); the daemon tries again later.
+-- The new partition is made by itself and then attached. That locks and scans the default partition, which those wait for
+-- whose changes go there. So it is refused while much is in there (see rowhooks.empty_default_partition), and it gives up
+-- after an instant and says so (lock_not_available); the daemon tries again later.
 create or replace function rowhooks.extend_object_change(width bigint default 1000000, ahead integer default 2)
 returns integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
-set lock_timeout = '200ms'
+set lock_timeout = '50ms'
 as $$
 declare
   current_id bigint;
@@ -18,8 +18,14 @@ declare
   partition_name pg_catalog.text;
   made integer := 0;
 begin
-  -- One at a time: two daemons may start together.
-  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('rowhooks.extend_object_change', 0));
+  -- One at a time: two daemons may start together. ATTACH takes this lock too; no writer waits for it.
+  lock table only rowhooks.object_change in share update exclusive mode;
+  if not rowhooks.default_partition_is_small() then
+    raise exception 'rowhooks cannot make partitions of its log ahead: the default partition is full of changes'
+      using
+        errcode = 'object_not_in_prerequisite_state',
+        hint = 'Empty it: rowhooks prune, or select rowhooks.empty_default_partition()';
+  end if;
   select s.last_value into current_id from rowhooks.object_change_id_seq as s;
   for step in 0..ahead loop
     lower_id := (current_id / width + step) * width;

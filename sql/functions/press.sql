@@ -49,6 +49,9 @@ begin
   elsif new.idempotency_key = '' then
     raise exception 'rowhooks: the idempotency key is empty'
       using errcode = 'invalid_parameter_value', hint = 'Give null where every press counts.';
+  elsif pg_catalog.length(new.idempotency_key) > 255 then
+    raise exception 'rowhooks: the idempotency key is longer than 255 characters'
+      using errcode = 'invalid_parameter_value', hint = 'Give its hash, for example: encode(sha256(...), ''hex'')';
   end if;
 
   select c.* into relation from pg_catalog.pg_class as c where c.oid = target;
@@ -227,12 +230,13 @@ begin
     -- Waits for another transaction that presses with this key.
     insert into rowhooks.job_result (
       origin, status, job_button_id, button_name, job_id, class_path, tracked_table, object_id, object_repr, action,
-      db_user, user_name, idempotency_key
+      db_user, login, user_name, idempotency_key
     )
     values (
       'press', 'PENDING', wanted.id, wanted.name, its_job.id, its_job.class_path, table_id, new.object_id,
-      case when its_job.meta -> 'has_sensitive_variables' is distinct from 'true' then new.object_repr end,
-      'press', new.presser, nullif(pg_catalog.current_setting('rowhooks.user', true), ''), new.idempotency_key
+      case when its_job.meta -> 'has_sensitive_variables' is distinct from 'true' then pg_catalog.left(new.object_repr, 200) end,
+      'press', new.presser, session_user, nullif(pg_catalog.left(pg_catalog.current_setting('rowhooks.user', true), 255), ''),
+      new.idempotency_key
     )
     on conflict (job_button_id, db_user, idempotency_key) where idempotency_key is not null do nothing
     returning id into new.id;
@@ -264,7 +268,7 @@ for each row execute function rowhooks.record_press();
 -- Parameters: button           its name
 --             object_table     the table, tracked and among the button's; a partition counts as the table it belongs to
 --             object_id        key columns to values; the value alone will do for a key of one column
---             idempotency_key  two presses of a button with one key are one press
+--             idempotency_key  two presses of a button by one role with one key are one press; 255 characters at most
 -- Returns: rowhooks.job_result.id of the run; the earlier one's for a key that was used before
 -- Writes:  rowhooks.press
 create or replace function rowhooks.press(

@@ -19,6 +19,17 @@ as $$
   from rowhooks.feed as f
 $$;
 
+-- Purpose: say whether the log was restored from another cluster, and no leader has found the feed's place in it yet:
+--          until then its transaction ids mean nothing.
+-- Returns: true where it was
+-- Reads:   rowhooks.feed
+create or replace function rowhooks.is_restored() returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select f.system_identifier <> s.system_identifier from rowhooks.feed as f, pg_catalog.pg_control_system() as s
+$$;
+
 -- Purpose: list the partitions of the log, but for the default one.
 -- Returns: name, bounds (the upper one exclusive) and the planner's estimate of the rows of each
 create or replace function rowhooks.log_partitions()
@@ -35,9 +46,38 @@ as $$
   where i.inhparent = 'rowhooks.object_change'::pg_catalog.regclass and b.bounds is not null
 $$;
 
--- Purpose: list the partitions of the log that hold no more than history: every id of theirs has been drawn, their last
---          change is older than a moment, and the feed has dealt with all of them.
--- Parameters: before  the moment
+-- Purpose: say whether a partition of the log holds no more than history: its last change is older than a moment, and the
+--          feed has dealt with all of them.
+-- Parameters: partition  its name
+--             before     the moment
+-- Returns: true where it does
+-- Reads:   rowhooks.object_change, rowhooks.feed
+create or replace function rowhooks.is_history(partition name, before timestamptz) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  dealt_with constant pg_catalog.pg_snapshot := (select f.snapshot from rowhooks.feed as f);
+  is_history boolean;
+begin
+  -- By the indexes: the youngest by its id, and those of transactions that the feed's snapshot does not see.
+  execute pg_catalog.format(
+    'select coalesce((select c.time < $1 from rowhooks.%1$I as c order by c.id desc limit 1), true) '
+    'and not exists ('
+    '  select from rowhooks.%1$I as c'
+    '  where c.transaction_id >= pg_catalog.pg_snapshot_xmin($2)'
+    '    and not pg_catalog.pg_visible_in_snapshot(c.transaction_id, $2)'
+    ')', partition
+  )
+  into is_history
+  using before, dealt_with;
+  return is_history;
+end
+$$;
+
+-- Purpose: list the partitions of the log that can be dropped: every id of theirs has been drawn, and they hold no more
+--          than history. What rowhooks.drop_partition has kept of others is listed once it is empty.
+-- Parameters: before  the moment before which everything in them must be
 -- Returns: name, bounds and the planner's estimate of the rows of each, oldest first
 -- Reads:   rowhooks.object_change, rowhooks.feed
 create or replace function rowhooks.prunable_partitions(before timestamptz)
@@ -47,11 +87,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   drawn constant bigint := (select s.last_value from rowhooks.object_change_id_seq as s);
-  feed rowhooks.feed;
-  is_history boolean;
+  holds_changes boolean;
 begin
-  select f.* into strict feed from rowhooks.feed as f;
-  if feed.system_identifier <> (select s.system_identifier from pg_catalog.pg_control_system() as s) then
+  if rowhooks.is_restored() then
     return;
   end if;
   for partition, lower_id, upper_id, changes in
@@ -60,58 +98,14 @@ begin
     where p.upper_id <= drawn
     order by p.lower_id
   loop
-    -- By the indexes: the youngest by its id, and those of transactions that the feed's snapshot does not see.
-    execute pg_catalog.format(
-      'select coalesce((select c.time < $1 from rowhooks.%1$I as c order by c.id desc limit 1), true) '
-      'and not exists ('
-      '  select from rowhooks.%1$I as c'
-      '  where c.transaction_id >= pg_catalog.pg_snapshot_xmin($2)'
-      '    and not pg_catalog.pg_visible_in_snapshot(c.transaction_id, $2)'
-      ')', partition
-    )
-    into is_history
-    using before, feed.snapshot;
-    if is_history then
+    if partition ~ '^object_change_kept_' then
+      execute pg_catalog.format('select exists (select from rowhooks.%I)', partition) into holds_changes;
+      continue when holds_changes;
+    end if;
+    if rowhooks.is_history(partition, before) then
       return next;
     end if;
   end loop;
-end
-$$;
-
--- Purpose: drop one partition of the log. Changes whose runs have failed or not finished stay, in the default partition.
--- Parameters: target  the partition's name
---             before  the moment before which everything in it must be
--- Returns: true when it was dropped; false when its lock could not be had within an instant: whoever writes would queue
---          behind us for longer. To be tried again.
--- Raises:  it is not, or no longer, a partition that may go
--- Writes:  rowhooks.object_change
-create or replace function rowhooks.drop_partition(target name, before timestamptz) returns boolean
-language plpgsql security definer
-set search_path = pg_catalog, pg_temp
-set lock_timeout = '50ms'
-as $$
-begin
-  -- What is history stays history; looked up before anybody has to wait.
-  if not exists (select from rowhooks.prunable_partitions(before) as p where p.partition = target) then
-    raise exception 'rowhooks cannot drop %: it holds more than history, or is no partition of the log', target
-      using errcode = 'object_not_in_prerequisite_state', hint = 'See: select * from rowhooks.prunable_partitions(now())';
-  end if;
-  begin
-    -- Taken by DETACH and DROP in any case; first, so that nothing is done before it is had.
-    lock table only rowhooks.object_change, rowhooks.object_change_default in access exclusive mode;
-  exception when lock_not_available then
-    return false;
-  end;
-  execute pg_catalog.format('alter table rowhooks.object_change detach partition rowhooks.%I', target);
-  execute pg_catalog.format(
-    'insert into rowhooks.object_change select c.* from rowhooks.%I as c where c.id in ('
-    '  select r.object_change_id from rowhooks.job_result as r'
-    '  where r.status = any ($1) and r.object_change_id is not null'
-    ')', target
-  )
-  using array['PENDING', 'STARTED', 'RETRY', 'FAILURE'];
-  execute pg_catalog.format('drop table rowhooks.%I', target);
-  return true;
 end
 $$;
 
@@ -151,53 +145,5 @@ begin
     delete from rowhooks.object_change as c where c.id = any (chosen);
   end if;
   return next;
-end
-$$;
-
--- Purpose: move changes that fell into the default partition, because none was made ahead, into a partition of their own.
--- Parameters: width  ids a partition holds
--- Returns: how many were moved; 0 when there is nothing to move, or its lock could not be had within an instant
--- Writes:  rowhooks.object_change
--- One span of ids a call, and only one whose ids have all been drawn: nobody writes to it, so that nobody waits. Spans
--- below every partition stay: what is there was left behind by rowhooks.drop_partition.
-create or replace function rowhooks.empty_default_partition(width bigint default 1000000) returns bigint
-language plpgsql security definer
-set search_path = pg_catalog, pg_temp
-set lock_timeout = '50ms'
-as $$
-declare
-  drawn constant bigint := (select s.last_value from rowhooks.object_change_id_seq as s);
-  lowest constant bigint := (select pg_catalog.min(p.lower_id) from rowhooks.log_partitions() as p);
-  span_start bigint;
-  partition_name pg_catalog.text;
-  moved bigint;
-begin
-  select pg_catalog.min(d.id) / width * width
-  into span_start
-  from rowhooks.object_change_default as d
-  where d.id >= coalesce(lowest, 0);
-  if span_start is null or span_start + width > drawn then
-    return 0;
-  end if;
-  begin
-    lock table rowhooks.object_change_default in access exclusive mode;
-  exception when lock_not_available then
-    return 0;
-  end;
-  partition_name := pg_catalog.format('object_change_%s', span_start);
-  execute pg_catalog.format(
-    'create table rowhooks.%I (like rowhooks.object_change including defaults including constraints)', partition_name
-  );
-  execute pg_catalog.format(
-    'with moved as ('
-    '  delete from rowhooks.object_change_default as d where d.id >= %2$s and d.id < %3$s returning d.*'
-    ') insert into rowhooks.%1$I select m.* from moved as m', partition_name, span_start, span_start + width
-  );
-  get diagnostics moved = row_count;
-  execute pg_catalog.format(
-    'alter table rowhooks.object_change attach partition rowhooks.%I for values from (%s) to (%s)',
-    partition_name, span_start, span_start + width
-  );
-  return moved;
 end
 $$;

@@ -67,12 +67,12 @@ begin
     -- Waits for another transaction that retries the same run.
     insert into rowhooks.job_result (
       origin, original_id, object_change_id, job_hook_id, hook_name, job_button_id, button_name, job_id, class_path,
-      tracked_table, object_id, object_repr, action, user_name, db_user, status
+      tracked_table, object_id, object_repr, action, user_name, db_user, login, status
     )
     values (
       original.origin, first_id, original.object_change_id, hook.id, hook.name, button.id, button.name, its_job.id,
       its_job.class_path, original.tracked_table, original.object_id, original.object_repr, original.action,
-      original.user_name, original.db_user, 'PENDING'
+      original.user_name, original.db_user, original.login, 'PENDING'
     )
     on conflict (original_id) where original_id is not null and status in ('PENDING', 'STARTED', 'RETRY') do nothing
     returning id into new_id;

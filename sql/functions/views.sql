@@ -61,7 +61,8 @@ select
       where e.job_result_id = r.id
       group by e.level
     ) as l
-  ) as log_counts
+  ) as log_counts,
+  r.login
 from rowhooks.job_result as r
 cross join rowhooks.installation as i
 left join rowhooks.tracked_table as t on r.tracked_table = t.id;

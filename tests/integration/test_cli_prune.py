@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from rowhooks import lead
 from rowhooks.cli import call
@@ -83,10 +84,21 @@ async def test_a_daemon_that_is_to_keep_everything_prunes_nothing(
     db: Connection, daemon_dsn: str, history: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(lead, "PRUNE_INTERVAL", 0.01)
+    monkeypatch.setattr(lead, "EXTEND_INTERVAL", 0.02)
     db.execute("select setval('rowhooks.object_change_id_seq', 5000000)")
     async with running_daemon(daemon_dsn, change_retention=0):
         db.execute("insert into dcim.device values (16, 'far')")
         # Proof that it has been at it: what fell into the default partition is moved out whatever is kept.
-        db.execute("select setval('rowhooks.object_change_id_seq', 7000000)")
         await eventually(lambda: db.execute("select count(*) from rowhooks.object_change_default").fetchone() == (0,))
     assert len(ids(db)) == 16
+
+
+def test_prune_sees_what_others_commit_whatever_the_database_s_default(db: Connection, dsn: str, history: None) -> None:
+    with psycopg.connect(dsn) as conn:
+        db.execute(
+            sql.SQL("alter database {} set default_transaction_isolation = 'repeatable read'").format(
+                sql.Identifier(conn.info.dbname)
+            )
+        )
+    assert call(["prune", "--older-than", "90d", "--dsn", dsn]) == 0
+    assert ids(db) == [15]

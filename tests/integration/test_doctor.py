@@ -360,3 +360,20 @@ def test_clocks_that_differ_are_named(
     ((what, way_out),) = findings(daemon_dsn, capsys)
     assert what == f"the server's clock is {says} this machine's: retries are due, and history is kept, by both"
     assert "chronyc" in way_out
+
+
+def test_a_default_partition_that_is_full_is_named_and_mended(
+    dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("select setval('rowhooks.object_change_id_seq', 7000000)")
+    db.execute(
+        "insert into rowhooks.object_change (action, tracked_table)"
+        " select 'truncate', 1 from generate_series(1, 100000)"
+    )
+    begins = "the default partition of the log holds"
+    assert next(way_out for what, way_out in findings(dsn, capsys) if what.startswith(begins)).startswith(
+        "rowhooks prune"
+    )
+    assert call(["prune", "--older-than", "90d", "--dsn", dsn]) == 0
+    assert "100,000 changes moved out of the default partition." in capsys.readouterr().out
+    assert not [what for what, _ in findings(dsn, capsys) if what.startswith(begins)]

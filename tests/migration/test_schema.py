@@ -6,6 +6,9 @@ import difflib
 import os
 import re
 import subprocess
+import threading
+import time
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -14,11 +17,12 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from rowhooks.demo.embedded import find_binaries
-from rowhooks.domain.errors import Conflict, PermissionDenied, SchemaMismatch
+from rowhooks.domain.errors import Conflict, DatabaseError, PermissionDenied, SchemaMismatch
 from rowhooks.postgres import connect, schema
 from rowhooks.postgres.connect import Target
 from rowhooks.postgres.schema import Roles, explain_mismatch, head_revision, install, uninstall, upgrade
 from rowhooks.resources import data_directory, sql_script
+from tests.conftest import PATIENCE
 from tests.migration.conftest import MakeDatabase, MakeRole, dbname, role_exists, schema_exists
 
 Connection = psycopg.Connection[Any]
@@ -230,6 +234,8 @@ def test_a_role_with_createrole_installs_uses_and_removes(
         conn.execute("select rowhooks.track('mine.thing')")
         conn.execute("insert into mine.thing values (1)")
         assert conn.execute("select count(*) from rowhooks.object_change").fetchone() == (1,)
+    with psycopg.connect(target.conninfo, autocommit=True) as conn:
+        conn.execute(sql.SQL("grant select on mine.thing to {}").format(sql.Identifier(roles.daemon)))
     assert uninstall(target) == []
     assert not schema_exists(admin)
     assert admin.execute("select id from mine.thing").fetchall() == [(1,)]
@@ -271,7 +277,8 @@ def test_roles_that_an_administrator_made_are_used_by_a_login_without_createrole
     admin.execute(sql.SQL("grant create on database {} to {}").format(dbname(database), sql.Identifier(login)))
     target = Target(make_conninfo(database, user=login))
     install(target, roles)
-    assert uninstall(target) == [roles.receiver, roles.capture, roles.daemon, roles.owner]
+    kept = uninstall(target)
+    assert [role.role for role in kept] == [roles.receiver, roles.capture, roles.daemon, roles.owner]
     assert role_exists(admin, roles.owner)
 
 
@@ -310,3 +317,78 @@ def test_without_a_superuser_there_are_no_event_triggers_and_everything_else(
         install(Target(make_conninfo(dsn, user=installer)), roles)
         assert conn.execute(found).fetchone() == (0,)
         uninstall(Target(dsn))
+
+
+def test_an_upgrade_that_does_not_get_a_lock_says_who_holds_it_and_leaves_nothing_half_done(
+    database: str, admin: Connection, roles: Roles
+) -> None:
+    install(Target(database), roles)
+    before = dump(database)
+    with psycopg.connect(database, application_name="the holder") as holder:
+        holder.execute("lock table rowhooks.job_hook in access exclusive mode")
+        with pytest.raises(DatabaseError) as refused:
+            upgrade(Target(database), wait=timedelta(seconds=0.5))
+        pid, login = holder.info.backend_pid, holder.info.user
+    assert refused.value.message.startswith(
+        f"upgrade did not get the lock on rowhooks.job_hook within 0.5 s: process {pid} holds it"
+        f" (login {login}, application the holder, its transaction open for 00:00:0"
+    )
+    assert refused.value.hint == (
+        f"let it end, or end it: select pg_terminate_backend({pid}); or wait longer: rowhooks upgrade --wait 60s"
+    )
+    assert dump(database) == before
+
+
+def test_no_login_but_the_owner_can_stand_in_the_way_of_an_upgrade(
+    database: str, roles: Roles, make_role: MakeRole, admin: Connection
+) -> None:
+    install(Target(database), roles)
+    login = make_role("daemon")
+    admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(roles.daemon), sql.Identifier(login)))
+    with psycopg.connect(make_conninfo(database, user=login)) as stranger:
+        stranger.execute("select pg_advisory_lock(hashtextextended('rowhooks.install', 0))")
+        stranger.execute("select pg_advisory_lock(hashtextextended('rowhooks.extend_object_change', 0))")
+        stranger.commit()
+        upgrade(Target(database))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            stranger.execute("lock table rowhooks.installation in share row exclusive mode")
+
+
+@pytest.mark.parametrize("roles_are_there", [False, True])
+def test_of_two_first_installations_at_once_the_second_finds_it_installed(
+    database: str, admin: Connection, roles: Roles, monkeypatch: pytest.MonkeyPatch, roles_are_there: bool
+) -> None:
+    if roles_are_there:
+        for role in (roles.owner, roles.daemon, roles.capture, roles.receiver):
+            admin.execute(sql.SQL("create role {} nologin").format(sql.Identifier(role)))
+    may_go_on, is_in_the_middle = threading.Event(), threading.Event()
+    replace = schema._replace_event_triggers
+
+    def halt(conn: Connection) -> None:
+        if threading.current_thread() is first:
+            is_in_the_middle.set()
+            assert may_go_on.wait(PATIENCE)
+        replace(conn)
+
+    monkeypatch.setattr(schema, "_replace_event_triggers", halt)
+    done: dict[str, Any] = {}
+
+    def run(name: str) -> None:
+        done[name] = install(Target(database), roles, wait=timedelta(seconds=PATIENCE))
+
+    first = threading.Thread(target=run, args=("first",))
+    second = threading.Thread(target=run, args=("second",))
+    first.start()
+    assert is_in_the_middle.wait(PATIENCE)
+    second.start()
+    deadline = time.monotonic() + PATIENCE
+    while not admin.execute(
+        "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    ).fetchone():
+        assert time.monotonic() < deadline
+    may_go_on.set()
+    first.join(PATIENCE)
+    second.join(PATIENCE)
+    assert (done["first"].created, done["second"].created) == (True, False)
+    if roles_are_there:
+        uninstall(Target(database))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from rowhooks.domain.errors import DatabaseError, PermissionDenied, SchemaMismatch
+from rowhooks.domain.errors import Conflict, DatabaseError, PermissionDenied, SchemaMismatch
 from rowhooks.postgres.connect import Target
+from rowhooks.postgres.removal import Kept
 from rowhooks.postgres.schema import Roles, install, uninstall
-from tests.migration.conftest import MakeDatabase, MakeRole, role_exists, schema_exists
+from tests.migration.conftest import MakeDatabase, MakeRole, dbname, role_exists, schema_exists
 from tests.migration.test_schema import dump
 
 Connection = psycopg.Connection[Any]
@@ -89,7 +92,10 @@ def test_roles_that_another_database_still_uses_are_kept_and_reported(
     first, second = make_database(), make_database()
     install(Target(first), roles)
     install(Target(second), roles)
-    assert uninstall(Target(first)) == [roles.receiver, roles.capture, roles.daemon, roles.owner]
+    kept = uninstall(Target(first))
+    assert [role.role for role in kept] == [roles.receiver, roles.capture, roles.daemon, roles.owner]
+    name = str(conninfo_to_dict(second)["dbname"])
+    assert all(f"objects in database {name} know it" in role.reason for role in kept)
     assert role_exists(administration, roles.owner)
     with psycopg.connect(second) as conn:
         assert schema_exists(conn)
@@ -100,20 +106,97 @@ def test_roles_that_another_database_still_uses_are_kept_and_reported(
 def test_roles_that_were_there_before_are_kept_and_reported(database: str, admin: Connection, roles: Roles) -> None:
     admin.execute(sql.SQL("create role {} nologin").format(sql.Identifier(roles.owner)))
     install(Target(database), roles)
-    assert uninstall(Target(database)) == [roles.owner]
+    assert uninstall(Target(database)) == [Kept(roles.owner, "it was there before rowhooks")]
     assert role_exists(admin, roles.owner)
     assert not role_exists(admin, roles.daemon)
 
 
-def test_a_daemon_role_with_rights_on_user_s_tables_is_kept_and_reported(
-    database: str, admin: Connection, roles: Roles
-) -> None:
+def test_what_was_granted_to_a_role_of_ours_goes_with_it(database: str, admin: Connection, roles: Roles) -> None:
     admin.execute("create table public.thing (id integer primary key)")
     install(Target(database), roles)
     daemon = sql.Identifier(roles.daemon)
-    admin.execute(sql.SQL("grant select on public.thing to {}").format(daemon))
-    assert uninstall(Target(database)) == [roles.daemon]
-    admin.execute(sql.SQL("drop owned by {}").format(daemon))
+    admin.execute(sql.SQL("grant select (id), update on public.thing to {}").format(daemon))
+    admin.execute(sql.SQL("grant connect on database {} to {}").format(dbname(database), daemon))
+    admin.execute(sql.SQL("alter default privileges grant select on tables to {}").format(daemon))
+    assert uninstall(Target(database)) == []
+    assert not role_exists(admin, roles.daemon)
+    assert admin.execute("select count(*) from public.thing").fetchone() == (0,)
+
+
+def test_a_role_of_ours_that_owns_something_stays_and_what_it_owns_is_named(
+    database: str, admin: Connection, roles: Roles
+) -> None:
+    install(Target(database), roles)
+    daemon = sql.Identifier(roles.daemon)
+    admin.execute("create table public.thing (id integer primary key)")
+    admin.execute(sql.SQL("alter table public.thing owner to {}").format(daemon))
+    admin.execute("create table public.other (id integer primary key)")
+    admin.execute(sql.SQL("create policy mine on public.other to {}").format(daemon))
+    kept = uninstall(Target(database))
+    assert [role.role for role in kept] == [roles.daemon]
+    assert kept[0].reason == "it is named by policy mine on table other; it owns table thing"
+    assert f'drop owned by "{roles.daemon}"' in (kept[0].way_out or "")
+    assert admin.execute("select count(*) from public.thing").fetchone() == (0,)
+    admin.execute(sql.SQL("drop owned by {} cascade").format(daemon))
+
+
+@pytest.mark.parametrize(("statement", "named"), [
+    ("create view public.mine as select id from rowhooks.changes", "view mine"),
+    ("create view public.first as select id from rowhooks.changes; create view public.mine as table public.first",
+     "view first, view mine"),
+    ("create table public.mine (action rowhooks.object_change_action)", "column action of table mine"),
+    ("create table public.mine (id integer references rowhooks.job)", "constraint mine_id_fkey on table mine"),
+    ("create table public.mine (id integer); create trigger t after insert on public.mine"
+     " execute function rowhooks.configuration_changed()", "trigger t on table mine"),
+    ("create function public.mine(rowhooks.object_change) returns int language sql return 1",
+     "function mine(rowhooks.object_change)"),
+])  # fmt: skip
+def test_what_others_have_made_is_named_and_stays_until_it_is_told_to_go(
+    database: str, admin: Connection, roles: Roles, statement: str, named: str
+) -> None:
+    install(Target(database), roles)
+    admin.execute("create table public.thing (id integer primary key)")
+    admin.execute("select rowhooks.track('public.thing')")
+    for one in statement.split(";"):
+        admin.execute(one)  # type: ignore[arg-type]
+    with pytest.raises(Conflict, match=re.escape(f"what others have made of it: {named}")) as refused:
+        uninstall(Target(database))
+    assert str(refused.value).endswith("rowhooks uninstall --cascade)")
+    # Nothing half done.
+    admin.execute("insert into public.thing values (1)")
+    assert admin.execute("select count(*) from rowhooks.object_change").fetchone() == (1,)
+    assert uninstall(Target(database), cascade=True) == []
+    assert not schema_exists(admin)
+
+
+def test_uninstalling_calls_nothing_that_a_weaker_role_may_have_replaced(
+    database: str, admin: Connection, roles: Roles
+) -> None:
+    install(Target(database), roles)
+    admin.execute("create table public.thing (id integer primary key)")
+    admin.execute("select rowhooks.track('public.thing')")
+    admin.execute("create sequence public.called")
+    functions = admin.execute(
+        "select pg_get_functiondef(p.oid) from pg_proc as p where p.pronamespace = 'rowhooks'::regnamespace"
+        " and p.proname in ('untrack', 'forget_table', 'must_own')"
+    ).fetchall()
+    assert len(functions) == 3
+    for (definition,) in functions:
+        head = definition[: definition.index("AS $function$")].replace("STABLE", "")
+        result = "" if "RETURNS void" in head else "return null;"
+        admin.execute(f"{head} as $$ begin perform nextval('public.called'); {result} end $$")
+    uninstall(Target(database))
+    assert admin.execute("select is_called from public.called").fetchone() == (False,)
+
+
+def test_uninstalling_reads_no_view_in_the_place_of_our_table(database: str, admin: Connection, roles: Roles) -> None:
+    install(Target(database), roles)
+    admin.execute("create sequence public.called")
+    admin.execute("alter table rowhooks.installation rename to former")
+    admin.execute("create view rowhooks.installation as select *, nextval('public.called') from rowhooks.former")
+    with pytest.raises(Conflict, match=r"rowhooks\.installation is not the table that rowhooks made"):
+        uninstall(Target(database))
+    assert admin.execute("select is_called from public.called").fetchone() == (False,)
 
 
 def test_uninstalling_what_is_not_installed_is_refused(database: str) -> None:
@@ -143,7 +226,11 @@ def test_uninstalling_while_a_table_is_busy_gives_up_and_leaves_everything(
     admin.execute("select rowhooks.track('public.thing')")
     with psycopg.connect(database) as writer:
         writer.execute("insert into public.thing values (1)")
-        with pytest.raises(DatabaseError, match=r"did not get the lock on public\.thing"):
-            uninstall(Target(database))
+        with pytest.raises(DatabaseError, match=r"did not get the lock on public\.thing") as refused:
+            uninstall(Target(database), wait=timedelta(seconds=0.5))
+        assert f"process {writer.info.backend_pid} holds it (login {writer.info.user}, application" in str(
+            refused.value
+        )
+        assert f"select pg_terminate_backend({writer.info.backend_pid})" in (refused.value.hint or "")
     admin.execute("insert into public.thing values (2)")
     assert admin.execute("select count(*) from rowhooks.object_change").fetchone() == (2,)

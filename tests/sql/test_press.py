@@ -81,6 +81,40 @@ def test_a_repr_column_that_was_renamed_since_is_not_missed(db: Connection, butt
     assert presses(db, "object_repr") == ["42"]
 
 
+def test_a_press_records_the_login_beside_the_role_in_force(db: Connection, button: int, clerk: Connection) -> None:
+    with db.transaction():
+        db.execute(sql.SQL("set local role {}").format(sql.Identifier(clerk.info.user)))
+        press(db, "shop.item", "42")
+    press(clerk, "shop.item", "42")
+    assert presses(db, "db_user, login") == [(clerk.info.user, db.info.user), (clerk.info.user, clerk.info.user)]
+    assert db.execute("select login from rowhooks.results order by id").fetchall() == [
+        (db.info.user,), (clerk.info.user,),
+    ]  # fmt: skip
+
+
+def test_nobody_gives_another_login_or_role_for_his_own(db: Connection, button: int, clerk: Connection) -> None:
+    clerk.execute("select set_config('rowhooks.user', 'postgres', false)")
+    clerk.execute("insert into rowhooks.press (button, object_table, object_text, presser, id)"
+                  " values ('Reboot', 'shop.item', '42', 'postgres', 1)")  # fmt: skip
+    assert presses(db, "db_user, login") == [(clerk.info.user, clerk.info.user)]
+    with pytest.raises(errors.UndefinedColumn):
+        clerk.execute("insert into rowhooks.press (button, object_table, object_text, login)"
+                      " values ('Reboot', 'shop.item', '42', 'postgres')")  # fmt: skip
+
+
+def test_a_retry_of_a_press_names_its_login_too(db: Connection, button: int, clerk: Connection) -> None:
+    first = press(clerk, "shop.item", "42")
+    db.execute("update rowhooks.job_result set status = 'SUCCESS', finished_at = now()")
+    db.execute("select rowhooks.retry(%s)", (first,))
+    assert presses(db, "login") == [clerk.info.user] * 2
+
+
+def test_what_the_application_says_of_its_user_is_cut(db: Connection, button: int, clerk: Connection) -> None:
+    clerk.execute("select set_config('rowhooks.user', repeat('é', 1000000), false)")
+    press(clerk, "shop.item", "42")
+    assert presses(db, "user_name") == ["é" * 255]
+
+
 # Who may press
 
 
@@ -264,6 +298,37 @@ def test_a_key_that_was_used_for_another_row_is_refused(db: Connection, button: 
 def test_an_empty_idempotency_key_is_refused(db: Connection, button: int) -> None:
     with pytest.raises(errors.InvalidParameterValue, match="the idempotency key is empty"):
         press(db, "shop.item", "42", idempotency_key="")
+
+
+def test_an_idempotency_key_is_bounded(db: Connection, button: int) -> None:
+    press(db, "shop.item", "42", idempotency_key="é" * 255)
+    with pytest.raises(errors.InvalidParameterValue, match="is longer than 255 characters"):
+        press(db, "shop.item", "42", idempotency_key="k" * 256)
+    assert presses(db, "length(idempotency_key)") == [255]
+
+
+def test_nobody_uses_up_or_learns_of_another_s_key(
+    db: Connection, button: int, clerk: Connection, make_role: MakeRole, connect_as: ConnectAs
+) -> None:
+    other = connect_as(make_role("other"))
+    db.execute(f"grant usage on schema shop to {other.info.user}; grant select on shop.item to {other.info.user}")
+    db.execute("insert into shop.item values (43, 'nut', 1)")
+    squatted = press(other, "shop.item", "43", idempotency_key="k")
+    # Neither refused for the other row, nor answered with the other's press.
+    mine = press(clerk, "shop.item", "42", idempotency_key="k")
+    assert mine != squatted
+    assert presses(db, "db_user, object_id") == [(other.info.user, {"id": 43}), (clerk.info.user, {"id": 42})]
+    assert press(clerk, "shop.item", "42", idempotency_key="k") == mine
+
+
+def test_another_s_open_transaction_with_the_same_key_keeps_nobody_waiting(
+    db: Connection, dsn: str, button: int, clerk: Connection
+) -> None:
+    with psycopg.connect(dsn) as other:
+        press(other, "shop.item", "42", idempotency_key="k")
+        clerk.execute("set lock_timeout = '2s'")
+        press(clerk, "shop.item", "42", idempotency_key="k")
+    assert len(presses(db)) == 2
 
 
 @pytest.mark.parametrize("commits", [True, False])

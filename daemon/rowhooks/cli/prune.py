@@ -26,6 +26,9 @@ def prune(
     dropped = deleted = moved = 0
     with installed_connection(target(dsn, config)) as conn:
         before = administration.moment_before(conn, age)
+        if not dry_run:
+            # First: a default partition that is full would be in the way.
+            moved = administration.empty_default_partition(conn)
         partitions = administration.prunable_partitions(conn, before)
         with progress("Dropping partitions", len(partitions)) as advance:
             for partition in partitions:
@@ -37,8 +40,6 @@ def prune(
         inside = sum(partition["changes"] for partition in partitions)
         for count, _ in administration.prune_changes(conn, before, dry_run=dry_run):
             deleted += count
-        if not dry_run:
-            moved = administration.empty_default_partition(conn)
     would = "would be " if dry_run else ""
     among = " (those in the partitions among them)" if dry_run else ""
     typer.echo(f"{counted(dropped, 'partition')} {would}dropped (about {counted(inside, 'change')}).")

@@ -108,7 +108,7 @@ def show(
 def _print_result(result: dict[str, Any], *, live: bool) -> None:
     before = [
         "id", "status", "origin", "original_id", "class_path", "hook_name", "button_name", "action", "object_type",
-        "object_id", "object_repr", "object_change_id", "user_name", "db_user",
+        "object_id", "object_repr", "object_change_id", "user_name", "db_user", "login",
     ]  # fmt: skip
     # What changes while the run goes on comes as it comes.
     changing = [

@@ -17,6 +17,7 @@ from rowhooks.cli.common import (
     print_json,
     print_rows,
     settings,
+    span,
     target,
 )
 from rowhooks.domain.errors import ConnectionFailed, NotFound, RowhooksError, UsageError
@@ -36,6 +37,9 @@ Notify = Annotated[
         help="Wake the daemon up by NOTIFY, or let it poll: tracked tables can be written in two-phase commit then.",
     ),
 ]
+Wait = Annotated[
+    str, typer.Option("--wait", help="How long to wait for each lock: 3s, 1m ... Then it says who holds it.")
+]
 Tables = Annotated[list[str], typer.Argument(help="schema.table, or a glob such as 'public.*'.")]
 
 
@@ -49,6 +53,7 @@ def init(
         str | None, typer.Option(help="Role that a login of the receivers' own is a member of.")
     ] = None,
     notify: Notify = None,
+    wait: Wait = "3s",
 ) -> None:
     """Install schema rowhooks in the database, or bring it up to date; touches no table of yours."""
     chosen = settings(
@@ -56,7 +61,7 @@ def init(
         receiver_role=receiver_role,
     )  # fmt: skip
     roles = Roles(chosen.owner_role, chosen.daemon_role, chosen.capture_role, chosen.receiver_role)
-    installed = install(target(dsn, config), roles, notify=notify)
+    installed = install(target(dsn, config), roles, notify=notify, wait=span(wait))
     done = "installed" if installed.created else "is up to date"
     typer.echo(f"Schema rowhooks {done} (revision {installed.revision}).")
     for note in installed.notes:
@@ -71,9 +76,9 @@ def init(
         )
 
 
-def upgrade(dsn: Dsn = None, config: Config = None, notify: Notify = None) -> None:
+def upgrade(dsn: Dsn = None, config: Config = None, notify: Notify = None, wait: Wait = "3s") -> None:
     """Bring schema rowhooks up to this release."""
-    installed = upgrade_schema(target(dsn, config), notify=notify)
+    installed = upgrade_schema(target(dsn, config), notify=notify, wait=span(wait))
     typer.echo(f"Schema rowhooks is at revision {installed.revision}.")
     for note in installed.notes:
         typer.echo(note)
@@ -83,15 +88,23 @@ def uninstall(
     dsn: Dsn = None,
     config: Config = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    cascade: Annotated[
+        bool,
+        typer.Option("--cascade", help="Remove also what others have made that needs rowhooks: views, columns ..."),
+    ] = False,
+    wait: Wait = "3s",
 ) -> None:
     """Remove every trigger, function, table and role of rowhooks; your rows are not touched."""
     where = target(dsn, config)
+    patience = span(wait)
     if not yes:
         typer.confirm(f"Remove rowhooks, its history and its results from {where.label}?", abort=True)
-    kept = uninstall_schema(where)
+    kept = uninstall_schema(where, cascade=cascade, wait=patience)
     typer.echo("rowhooks is removed.")
     for role in kept:
-        typer.echo(f"Role {role} stays: it was there before, or another database needs it.")
+        typer.echo(f"Role {role.role} stays: {role.reason}.")
+        if role.way_out:
+            typer.echo(f"  {role.way_out}")
 
 
 def track(

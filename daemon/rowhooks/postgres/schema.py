@@ -6,6 +6,7 @@ import contextlib
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import alembic.command
@@ -16,14 +17,19 @@ import psycopg
 import sqlalchemy
 from psycopg import sql
 
-from rowhooks.domain.errors import Conflict, PermissionDenied, SchemaMismatch
-from rowhooks.postgres.connect import Target, connection, translated_errors
+from rowhooks.domain.errors import Conflict, DatabaseError, PermissionDenied, SchemaMismatch
+from rowhooks.postgres import removal
+from rowhooks.postgres.connect import Target, connection
 from rowhooks.postgres.errors import translated
+from rowhooks.postgres.lock_watch import WAIT, patient
+from rowhooks.postgres.removal import Kept
 from rowhooks.postgres.trust import foreign_objects, weaker_roles
 from rowhooks.resources import data_directory, sql_script
 
-# Serialises two administrators who install at the same time.
-_INSTALL_LOCK = "select pg_advisory_xact_lock(hashtextextended('rowhooks.install', 0))"
+# Serialises administrators; nobody but the owner of schema rowhooks can take it.
+_INSTALL_LOCK = "lock table rowhooks.installation in share row exclusive mode"
+# What two first installations at once meet: the later one finds what the earlier one has made.
+_MADE_MEANWHILE = (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject, psycopg.errors.DuplicateSchema)
 MINIMUM_SERVER_VERSION = 140000
 _KINDS = ("owner", "daemon", "capture", "receiver")
 
@@ -145,24 +151,38 @@ async def check_schema(connection: asyncpg.Connection[Any]) -> None:
         raise mismatch
 
 
-def install(target: Target, roles: Roles, *, notify: bool | None = None) -> Installed:
+def install(
+    target: Target, roles: Roles, *, notify: bool | None = None, wait: timedelta = WAIT, what: str = "init"
+) -> Installed:
     """Install the schema, or bring it up to date; one transaction, so nothing is ever half done.
 
     Args:
         target: the database, as an administrator.
-        roles: the names of the two roles; those of an installation that is there already stay.
+        roles: the names of the roles; those of an installation that is there already stay.
         notify: whether the bell is a NOTIFY; None: as it is, and to begin with it is.
+        wait: how long to wait for each lock.
+        what: the command, for messages.
 
     Raises:
+        DatabaseError: a lock was not to be had; the message says who holds it.
         PermissionDenied: the connected role may not create roles or schemas.
         SchemaMismatch: the schema in the database is newer than this code.
         Conflict: a schema rowhooks exists that is not ours.
     """
-    with connection(target) as conn:
+    try:
+        return _install(target, roles, notify, wait, what)
+    except DatabaseError as error:
+        if not isinstance(error.__cause__, _MADE_MEANWHILE):
+            raise
+    # Somebody else has installed at the same time.
+    return _install(target, roles, notify, wait, what)
+
+
+def _install(target: Target, roles: Roles, notify: bool | None, wait: timedelta, what: str) -> Installed:
+    with patient(target, what, wait) as conn:
         bind = _bind(conn)
         if conn.info.server_version < MINIMUM_SERVER_VERSION:
             raise Conflict(f"PostgreSQL {conn.info.server_version // 10000} is too old", hint="14 or newer is needed")
-        conn.execute(_INSTALL_LOCK)
         current = current_revision(conn)
         if current is not None:
             roles = _installed_roles(conn)
@@ -172,6 +192,7 @@ def install(target: Target, roles: Roles, *, notify: bool | None = None) -> Inst
                 raise mismatch
             made = _ensure_roles(conn, roles)
             with _as_owner(conn, roles):
+                conn.execute(_INSTALL_LOCK)
                 _migrate(bind)
                 _write_down(conn, roles, made)
                 _replace_functions(conn, notify)
@@ -199,52 +220,62 @@ def install(target: Target, roles: Roles, *, notify: bool | None = None) -> Inst
         return Installed(created=True, revision=head_revision(), roles=roles, notes=notes)
 
 
-def upgrade(target: Target, *, notify: bool | None = None) -> Installed:
+def upgrade(target: Target, *, notify: bool | None = None, wait: timedelta = WAIT) -> Installed:
     """Bring an installed schema up to date; see install().
 
     Raises:
+        DatabaseError: a lock was not to be had; the message says who holds it.
         SchemaMismatch: rowhooks is not installed, or the schema is newer than this code.
     """
     with connection(target) as conn:
         if current_revision(conn) is None:
             raise SchemaMismatch("rowhooks is not installed in this database", hint="run: rowhooks init")
-    return install(target, Roles(), notify=notify)
+    return install(target, Roles(), notify=notify, wait=wait, what="upgrade")
 
 
-def uninstall(target: Target) -> list[str]:
+def uninstall(target: Target, *, cascade: bool = False, wait: timedelta = WAIT) -> list[Kept]:
     """Remove every trigger, function, table and role that rowhooks made; user's rows are never touched.
 
+    Args:
+        target: the database, as an administrator.
+        cascade: remove what others have made and that needs rowhooks too: views, columns of our types, foreign keys.
+        wait: how long to wait for each lock.
+
     Returns:
-        The roles that stay, each because another database of the cluster still needs it or it was there before.
+        The roles that stay, each with the reason.
 
     Raises:
         SchemaMismatch: rowhooks is not installed.
+        Conflict: others have made what needs rowhooks; the message names it.
+        DatabaseError: a lock was not to be had; the message says who holds it.
     """
-    with connection(target) as conn:
+    with patient(target, "uninstall", wait) as conn:
         if current_revision(conn) is None:
             raise SchemaMismatch("rowhooks is not installed in this database", hint="there is nothing to uninstall")
-        conn.execute(_INSTALL_LOCK)
         roles = _installed_roles(conn)
-        recorded = conn.execute("select to_jsonb(i.*) from rowhooks.installation as i").fetchone()
-        assert recorded is not None, "rowhooks.installation is empty"
-        with translated_errors():
-            # First, so that they do not follow what comes now.
-            conn.execute("drop event trigger if exists rowhooks_after_ddl")
-            conn.execute("drop event trigger if exists rowhooks_after_drop")
-        tables = conn.execute(
-            "select t.relation::regclass::text, t.relation from rowhooks.tracked_table as t"
-            " join pg_class as c on c.oid = t.relation where t.untracked_at is null order by t.id"
-        ).fetchall()
-        for _, relation in tables:
-            conn.execute("select rowhooks.untrack(%s::regclass)", (relation,))
-        with translated_errors():
-            conn.execute("drop schema rowhooks cascade")
-        kept: list[str] = []
+        recorded = removal.installation(conn)
+        with _as_owner(conn, roles):
+            conn.execute(_INSTALL_LOCK)
+        # First, so that they do not follow what comes now.
+        conn.execute("drop event trigger if exists rowhooks_after_ddl")
+        conn.execute("drop event trigger if exists rowhooks_after_drop")
+        removal.drop_triggers(conn)
+        with _as_owner(conn, roles):
+            removal.lock_everything(conn)
+        if not cascade and (dependents := removal.dependents(conn)):
+            raise Conflict(
+                f"rowhooks cannot be removed without what others have made of it: {', '.join(dependents)}",
+                hint="drop or alter these first, or let them go too: rowhooks uninstall --cascade",
+            )
+        conn.execute("drop schema rowhooks cascade")
+        kept: list[Kept] = []
         # The owner's role last: what it granted to the others hangs on both.
         for kind in reversed(_KINDS):
             role = getattr(roles, kind)
-            if not (recorded[0][f"{kind}_role_created"] and _drop_role(conn, role)):
-                kept.append(role)
+            if not recorded.get(f"{kind}_role_created"):
+                kept.append(Kept(role, "it was there before rowhooks"))
+            elif held := removal.drop_role(conn, role):
+                kept.append(held)
         return kept
 
 
@@ -271,7 +302,12 @@ def _migrate(bind: sqlalchemy.Connection) -> None:
     config.attributes["connection"] = bind
     # Begun here, the transaction is not Alembic's to commit.
     bind.begin()
-    alembic.command.upgrade(config, "head")
+    try:
+        alembic.command.upgrade(config, "head")
+    except sqlalchemy.exc.DBAPIError as error:
+        if error.orig is None:
+            raise
+        raise error.orig from error
 
 
 def _replace_functions(conn: psycopg.Connection[Any], notify: bool | None) -> None:
@@ -319,10 +355,9 @@ def _owner(conn: psycopg.Connection[Any]) -> str:
 
 
 def _installed_roles(conn: psycopg.Connection[Any]) -> Roles:
-    row = conn.execute("select to_jsonb(i.*) from rowhooks.installation as i").fetchone()
-    assert row is not None, "rowhooks.installation is empty"
+    recorded = removal.installation(conn)
     # One of an older release does not have all of them.
-    return Roles(**{kind: row[0][f"{kind}_role"] for kind in _KINDS if f"{kind}_role" in row[0]})
+    return Roles(**{kind: recorded[f"{kind}_role"] for kind in _KINDS if f"{kind}_role" in recorded})
 
 
 def _ensure_roles(conn: psycopg.Connection[Any], roles: Roles) -> list[str]:
@@ -395,13 +430,3 @@ def _create_schema(conn: psycopg.Connection[Any], owner: str) -> None:
             f"role {conn.info.user} may not create a schema in database {conn.info.dbname}",
             hint=f"let its owner run: grant create on database {conn.info.dbname} to {conn.info.user}",
         ) from error
-
-
-def _drop_role(conn: psycopg.Connection[Any], role: str) -> bool:
-    try:
-        with conn.transaction():
-            conn.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
-    except (psycopg.errors.DependentObjectsStillExist, psycopg.errors.InsufficientPrivilege):
-        # Another database of this cluster has rowhooks too, or the role is not ours to drop.
-        return False
-    return True

@@ -272,6 +272,15 @@ _PROBLEMS = (
       select from rowhooks.log_partitions() as p where s.last_value >= p.lower_id and s.last_value < p.upper_id
     )
     """,
+    # As much as rowhooks.default_partition_is_small() allows.
+    """
+    select
+      format('the default partition of the log holds %s of changes: no partition is made ahead until it is emptied',
+        pg_size_pretty(d.size)),
+      'rowhooks prune (a daemon that runs does it within a minute, unless a transaction on the log stays open)'
+    from pg_relation_size('rowhooks.object_change_default') as d (size)
+    where d.size > 8 * 1024 * 1024
+    """,
     _CAPTURE,
     _OF_A_DEAD_LEADER,
     _UNREAD,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -38,7 +39,7 @@ def drop_partition(conn: Connection, name: str, before: datetime) -> bool:
     """
     deadline = time.monotonic() + PATIENCE
     while True:
-        with conn.transaction(), translated_errors():
+        with _one_statement(conn), translated_errors():
             row = conn.execute("select rowhooks.drop_partition(%s, %s)", (name, before)).fetchone()
         if row == (True,):
             return True
@@ -71,11 +72,21 @@ def prune_changes(
 
 def empty_default_partition(conn: Connection) -> int:
     """Move what fell into the default partition to where it belongs; return how many changes that were."""
-    moved = 0
-    while True:
-        with conn.transaction():
-            row = conn.execute("select rowhooks.empty_default_partition()").fetchone()
-        assert row is not None
-        if not row[0]:
-            return moved
-        moved += row[0]
+    with _one_statement(conn), translated_errors():
+        row = conn.execute("select rowhooks.empty_default_partition()").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@contextlib.contextmanager
+def _one_statement(conn: Connection) -> Iterator[None]:
+    """Let a statement be a transaction by itself: its lock, which writers wait for, must not wait for our COMMIT."""
+    conn.commit()
+    conn.autocommit = True
+    try:
+        # Whatever the database's default: what others commit meanwhile must be seen.
+        conn.execute("set default_transaction_isolation = 'read committed'")
+        yield
+    finally:
+        if not conn.closed:
+            conn.autocommit = False

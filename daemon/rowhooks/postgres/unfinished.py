@@ -13,8 +13,9 @@ import asyncpg
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.hook import Button, Configuration, Hook
 from rowhooks.domain.run import RETRY, Press, Run
+from rowhooks.postgres.changerows import COLUMNS
 from rowhooks.postgres.errors import translated
-from rowhooks.postgres.feed import COLUMNS, PostgresFeed
+from rowhooks.postgres.feed import PostgresFeed
 
 _TAKE_UP = """
 with taken as (

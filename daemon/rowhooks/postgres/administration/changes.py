@@ -10,7 +10,7 @@ from psycopg import sql
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import NotFound
 from rowhooks.postgres.administration.common import Connection, Row, conditions, fetch, only
-from rowhooks.postgres.feed import COLUMNS, object_change
+from rowhooks.postgres.changerows import COLUMNS, object_change
 
 BATCH = 1000
 """Changes that the server hands over at once."""

@@ -283,6 +283,18 @@ _NOTES = (
       'let a superuser run: rowhooks upgrade'
     where not exists (select from pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl' and e.evtenabled <> 'D')
     """,
+    """
+    select
+      format(
+        'change %s of %s was delivered by its key, without its rows: %s',
+        u.change ->> 'id', u.change ->> 'table', u.change ->> 'error'
+      ),
+      format('see: rowhooks changes show %s', u.change ->> 'id')
+    from rowhooks.feed as f
+    cross join jsonb_array_elements(f.unreadable) with ordinality as u (change, place)
+    where exists (select from rowhooks.object_change as c where c.id = (u.change ->> 'id')::bigint)
+    order by u.place
+    """,
 )
 
 

@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import Conflict, NotFound, UsageError
 from rowhooks.domain.hook import TrackedTable
+from rowhooks.postgres.changerows import COLUMNS, object_change
 from rowhooks.postgres.configuration import DESCRIPTION, PINNED, read_table
 from rowhooks.postgres.connect import translated_errors
-from rowhooks.postgres.feed import COLUMNS, object_change
 from rowhooks.postgres.objects import load_objects, reflect
 from rowhooks.postgres.values import RowDecoder
 

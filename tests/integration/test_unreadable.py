@@ -1,0 +1,163 @@
+"""Changes that cannot be read: each costs itself, and neither the daemon nor the changes around it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, ClassVar
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from rowhooks import JobHookReceiver, ObjectChange
+from rowhooks.postgres.administration.doctor import examine
+from rowhooks.postgres.administration.status import status
+from rowhooks.postgres.changerows import LARGEST, TOO_LARGE
+from rowhooks.postgres.connect import Target
+from rowhooks.postgres.schema import Roles, install
+from tests.conftest import DAEMON_LOGIN, add_hook, running_daemon, settled
+
+Connection = psycopg.Connection[Any]
+
+TOO_LONG_AS_TEXT = "repeat(chr(1), 200000000)"
+"""2 MB on disk, and more than 1 GB as JSON text."""
+
+
+class Witness(JobHookReceiver):
+    """Remembers the changes; looks at no row."""
+
+    seen: ClassVar[list[ObjectChange]] = []
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        self.seen.append(change)
+
+
+@pytest.fixture(autouse=True)
+def nothing_seen() -> None:
+    Witness.seen.clear()
+
+
+def log_directly(conn: Connection, key: int, name: str, count: int = 1) -> None:
+    """Put changes into the log that capture would not make (any more); `name` is SQL."""
+    conn.execute(
+        "insert into rowhooks.object_change (action, tracked_table, object_id, object_repr, postchange)"
+        f" select 'create', t.id, jsonb_build_object('id', {key} + n), 'sw', jsonb_build_object('name', {name})"
+        f" from rowhooks.tracked_table as t cross join generate_series(0, {count - 1}) as n"
+    )
+
+
+def keys() -> list[Any]:
+    return [change.changed_object_id.get("id") for change in Witness.seen]
+
+
+async def test_a_row_that_is_too_long_as_json_text_is_delivered_by_its_key_and_the_feed_goes_on(
+    db: Connection, daemon_dsn: str, device: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_hook(db, Witness, device)
+    log_directly(db, 1, "'sw'", 40)
+    log_directly(db, 41, TOO_LONG_AS_TEXT)
+    log_directly(db, 42, "'sw'", 40)
+    with caplog.at_level(logging.WARNING, "rowhooks.postgres.unreadable"):
+        async with running_daemon(daemon_dsn, Witness):
+            await settled(db)
+    assert sorted(keys()) == list(range(1, 82))
+    (unread,) = [change for change in Witness.seen if change.capture_error]
+    assert (unread.changed_object_id, unread.object_repr) == ({"id": 41}, "sw")
+    assert (unread.prechange, unread.postchange) == (None, None)
+    assert unread.capture_error is not None
+    assert unread.capture_error.startswith("the change cannot be read: ")
+    assert unread.changed("name")
+    assert [line.getMessage() for line in caplog.records] == [
+        f"change {unread.id} of dcim.device is delivered by its key, without its rows: {unread.capture_error}"
+    ]
+    assert status(db)["unreadable_changes"] == [
+        {"id": unread.id, "table": "dcim.device", "error": unread.capture_error}
+    ]
+    (finding,) = [one for one in examine(db) if "cannot be read" in one.what]
+    assert (finding.level, finding.way_out) == ("note", f"see: rowhooks changes show {unread.id}")
+    assert finding.what == (
+        f"change {unread.id} of dcim.device was delivered by its key, without its rows: {unread.capture_error}"
+    )
+
+
+async def test_rows_that_are_larger_than_a_daemon_can_hold_are_not_read(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Witness, device)
+    log_directly(db, 1, f"repeat('x', {LARGEST + 1})")
+    log_directly(db, 2, "'sw'")
+    async with running_daemon(daemon_dsn, Witness):
+        await settled(db)
+        # One by one too, as they come to a daemon that has just been woken up.
+        log_directly(db, 3, f"repeat('x', {LARGEST + 1})")
+        db.execute("notify rowhooks")
+        await settled(db)
+    unread = {change.changed_object_id["id"]: change.capture_error for change in Witness.seen if change.capture_error}
+    assert unread == {1: TOO_LARGE, 3: TOO_LARGE}
+    assert sorted(keys()) == [1, 2, 3]
+
+
+async def test_a_change_whose_key_is_too_large_comes_without_it(db: Connection, daemon_dsn: str, device: str) -> None:
+    add_hook(db, Witness, device)
+    db.execute(
+        "insert into rowhooks.object_change (action, tracked_table, object_id, object_repr)"
+        f" select 'create', t.id, jsonb_build_object('id', {TOO_LONG_AS_TEXT}), 'sw' from rowhooks.tracked_table as t"
+    )
+    async with running_daemon(daemon_dsn, Witness):
+        await settled(db)
+    (unread,) = Witness.seen
+    assert unread.changed_object_id == {}
+    assert unread.capture_error == "the key of the change is too large"
+
+
+@pytest.fixture
+def ascii_dsn(dsn: str, server: Any) -> Any:
+    """A database that knows no encoding, with rowhooks and a tracked table."""
+    with psycopg.connect(make_conninfo(dsn, dbname=server.maintenance_dbname), autocommit=True) as admin:
+        admin.execute("create database bytes encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0")
+        try:
+            own = make_conninfo(dsn, dbname="bytes")
+            install(Target(own), Roles())
+            with psycopg.connect(own, autocommit=True) as conn:
+                conn.execute("create table note (id integer primary key, name text not null)")
+                conn.execute("select rowhooks.track('note')")
+                conn.execute("grant select on note to rowhooks_daemon")
+            yield own
+        finally:
+            admin.execute("drop database bytes with (force)")
+
+
+async def test_bytes_that_are_no_text_cost_their_own_rows_alone(ascii_dsn: str) -> None:
+    with psycopg.connect(ascii_dsn, autocommit=True) as db:
+        add_hook(db, Witness, "note")
+        db.execute("set client_encoding = 'SQL_ASCII'")
+        for number in range(1, 31):
+            drink = r"e'caf\xe9'" if number == 7 else "'tea'"
+            db.execute(f"insert into note values ({number}, {drink})")
+        db.execute("set client_encoding = 'UTF8'")
+        async with running_daemon(make_conninfo(ascii_dsn, user=DAEMON_LOGIN), Witness):
+            await settled(db)
+    assert sorted(keys()) == list(range(1, 31))
+    assert [change.changed_object_id["id"] for change in Witness.seen if change.capture_error] == [7]
+
+
+async def test_time_limits_of_the_role_are_not_those_of_the_daemon(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Witness, device)
+    limits = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"]
+    if db.info.server_version >= 170000:
+        limits.append("transaction_timeout")
+    for limit in limits:
+        db.execute(
+            f"alter role {DAEMON_LOGIN} in database {conninfo_to_dict(daemon_dsn)['dbname']} set {limit} = '30ms'"
+        )
+    log_directly(db, 1, "repeat(chr(1), 20000000)")
+    async with running_daemon(daemon_dsn, Witness):
+        await settled(db)
+        names = db.execute("select count(*) from pg_stat_activity where usename = %s", (DAEMON_LOGIN,)).fetchone()
+        assert names is not None
+        assert names[0] > 2
+    (change,) = Witness.seen
+    assert change.capture_error is None
+    assert change.postchange == {"name": "\1" * 20_000_000}

@@ -9,13 +9,14 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from rowhooks import JobHookReceiver, ObjectChange
+from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
+from rowhooks.postgres.administration.changes import iterate_changes, load_change
 from rowhooks.postgres.administration.doctor import examine
 from rowhooks.postgres.administration.status import status
 from rowhooks.postgres.changerows import LARGEST, TOO_LARGE
-from rowhooks.postgres.connect import Target
+from rowhooks.postgres.connect import Target, connection
 from rowhooks.postgres.schema import Roles, install
-from tests.conftest import DAEMON_LOGIN, add_hook, running_daemon, settled
+from tests.conftest import DAEMON_LOGIN, add_button, add_hook, running_daemon, settled
 
 Connection = psycopg.Connection[Any]
 
@@ -161,3 +162,81 @@ async def test_time_limits_of_the_role_are_not_those_of_the_daemon(
     (change,) = Witness.seen
     assert change.capture_error is None
     assert change.postchange == {"name": "\1" * 20_000_000}
+
+
+async def test_what_was_asked_for_by_hand_is_taken_up_beside_what_cannot_be_read(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    hook = add_hook(db, Witness, device)
+    log_directly(db, 1, "'sw'")
+    log_directly(db, 2, f"repeat('x', {LARGEST + 1})")
+    log_directly(db, 3, "'sw'")
+    db.execute("update rowhooks.feed set snapshot = pg_current_snapshot()")
+    db.execute(
+        """
+        insert into rowhooks.job_result (origin, status, object_change_id, job_hook_id, job_id, class_path, action)
+        select 'replay', 'PENDING', c.id, h.id, j.id, j.class_path, c.action
+        from rowhooks.object_change as c
+        cross join rowhooks.job_hook as h
+        join rowhooks.job as j on j.id = h.job_id
+        where h.id = %s
+        """,
+        (hook,),
+    )
+    async with running_daemon(daemon_dsn, Witness):
+        await settled(db)
+    assert {change.changed_object_id["id"]: change.capture_error for change in Witness.seen} == {
+        1: None, 2: TOO_LARGE, 3: None,
+    }  # fmt: skip
+
+
+class Pressed(JobButtonReceiver):
+    """Does nothing."""
+
+    async def receive_job_button(self, obj: Any) -> None:
+        return None
+
+
+async def test_a_press_that_cannot_be_read_fails_by_itself(ascii_dsn: str) -> None:
+    with psycopg.connect(ascii_dsn, autocommit=True) as db:
+        add_button(db, Pressed, "note", roles=["public"])
+        db.execute("insert into note values (1, 'tea')")
+        for name in ("alice", r"caf\351"):
+            db.execute(
+                f"""
+                insert into rowhooks.job_result
+                  (origin, status, job_button_id, job_id, class_path, tracked_table, object_id, object_repr, user_name)
+                select 'press', 'PENDING', b.id, j.id, j.class_path, t.id, '{{"id": 1}}', 'tea', e'{name}'
+                from rowhooks.job_button as b
+                join rowhooks.job as j on j.id = b.job_id
+                cross join rowhooks.tracked_table as t
+                """
+            )
+        db.execute("set client_encoding = 'UTF8'")
+        async with running_daemon(make_conninfo(ascii_dsn, user=DAEMON_LOGIN), Pressed):
+            await settled(db)
+        results = db.execute("select status, exception_message from rowhooks.job_result order by id").fetchall()
+    assert [status for status, _ in results] == ["SUCCESS", "FAILURE"]
+    assert results[1][1].startswith("the press cannot be read: invalid byte sequence")
+
+
+def test_commands_read_the_changes_around_one_that_cannot_be_read(db: Connection, dsn: str, device: str) -> None:
+    log_directly(db, 1, "'sw'", 20)
+    log_directly(db, 21, f"repeat('x', {LARGEST + 1})")
+    log_directly(db, 22, "'sw'", 20)
+    with psycopg.connect(dsn) as conn:
+        found = list(iterate_changes(conn))
+    assert [change.changed_object_id["id"] for change in found] == list(range(1, 42))
+    assert [change.capture_error for change in found if change.capture_error] == [TOO_LARGE]
+    assert load_change(db, found[20].id)[0].capture_error == TOO_LARGE
+
+
+def test_commands_read_the_changes_around_one_that_is_no_text(ascii_dsn: str) -> None:
+    with psycopg.connect(ascii_dsn, autocommit=True) as db:
+        for number, drink in enumerate(("tea", r"caf\351", "tea"), 1):
+            db.execute(f"insert into note values ({number}, e'{drink}')")
+    with connection(Target(ascii_dsn)) as conn:
+        found = list(iterate_changes(conn))
+    assert [(change.changed_object_id, change.capture_error is None) for change in found] == [
+        ({"id": 1}, True), ({"id": 2}, False), ({"id": 3}, True),
+    ]  # fmt: skip

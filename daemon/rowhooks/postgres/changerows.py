@@ -28,18 +28,22 @@ LONGEST_TEXT = 1_000_000
 _HAS_LARGE_KEY = f"coalesce(pg_column_size(c.object_id) > {LARGE}, false)"
 
 
+def key_of(alias: str) -> str:
+    """Return the expression of a key as JSON text; null for one that is too large to be read."""
+    return f"case when pg_column_size({alias}.object_id) <= {LARGE} then {alias}.object_id::text end"
+
+
 def _columns(prechange: str, postchange: str, capture_error: str) -> tuple[str, ...]:
     repr_, user, request, context = (
         f"left(c.{name}, {LONGEST_TEXT})" for name in ("object_repr", "user_name", "request_id", "change_context")
     )
-    key = f"case when not {_HAS_LARGE_KEY} then c.object_id::text end"
     error = (
         f"case when {_HAS_LARGE_KEY} then concat_ws('; ', 'the key of the change is too large', {capture_error})"
         f" else {capture_error} end"
     )
     return (
-        "c.id", "c.transaction_id::text::bigint", "c.time", "c.action", "c.tracked_table", key, repr_, prechange,
-        postchange, "c.db_user::text", user, request, context, error,
+        "c.id", "c.transaction_id::text::bigint", "c.time", "c.action", "c.tracked_table", key_of("c"), repr_,
+        prechange, postchange, "c.db_user::text", user, request, context, error,
     )  # fmt: skip
 
 

@@ -123,7 +123,10 @@ class Starter:
         if not self.needs_row(run):
             return None
         key = run.cause.object_id_json
-        return (await self._loader.load(self.table(run.cause.table_id), [key])).get(key)
+        found = (await self._loader.load(self.table(run.cause.table_id), [key])).get(key)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     def submit(self, ticket: Ticket) -> None:
         """Get a ticket ready."""
@@ -224,8 +227,11 @@ class Starter:
             problem = error
         loaded_at = time.monotonic()
         for ticket in tickets:
-            ticket.changed_object = found.get(ticket.run.cause.object_id_json)
-            ticket.refused, ticket.loaded_at = problem, loaded_at
+            one = found.get(ticket.run.cause.object_id_json)
+            # One that could not be loaded is not gone.
+            is_refused = isinstance(one, Exception)
+            ticket.changed_object = None if is_refused else one
+            ticket.refused, ticket.loaded_at = one if is_refused else problem, loaded_at
 
     async def _resolve(self, tickets: list[Ticket]) -> None:
         if not tickets:
@@ -238,12 +244,14 @@ class Starter:
         except ConnectionFailed:
             raise
         except Exception as error:
-            for ticket in tickets:
-                ticket.refused = error
-            return
+            users = [error] * len(pairs)
         known = dict(zip(pairs, users, strict=True))
         for ticket in tickets:
-            ticket.user = known[ticket.run.cause.user_name, ticket.run.cause.db_user]
+            user = known[ticket.run.cause.user_name, ticket.run.cause.db_user]
+            if isinstance(user, Exception):
+                ticket.refused = user
+            else:
+                ticket.user = user
 
 
 def _on_record(ticket: Ticket) -> list[Run]:

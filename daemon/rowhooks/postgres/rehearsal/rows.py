@@ -22,7 +22,7 @@ from rowhooks.domain.hook import TrackedTable
 from rowhooks.postgres.changerows import COLUMNS, object_change
 from rowhooks.postgres.configuration import DESCRIPTION, PINNED, read_table
 from rowhooks.postgres.connect import translated_errors
-from rowhooks.postgres.objects import load_objects, reflect
+from rowhooks.postgres.rowobjects import load_objects, reflect
 from rowhooks.postgres.values import RowDecoder
 
 _NOT_THEIRS = ("rowhooks.", "information_schema.", "pg_")

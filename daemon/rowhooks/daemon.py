@@ -75,7 +75,8 @@ class Daemon:
         self._receiver_target = (
             self._target
             if settings.receiver_dsn is None
-            else Target(settings.receiver_dsn, application, password=settings.password)
+            # The password is that of the daemon's own login.
+            else Target(settings.receiver_dsn, application)
         )
         self._tracing = _load_tracing() if settings.traces else None
         for target in (self._target, self._listen_target, self._receiver_target):

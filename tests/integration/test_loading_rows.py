@@ -10,6 +10,7 @@ import sqlalchemy
 from sqlalchemy.orm import Session
 
 from rowhooks import JobHookReceiver, ObjectChange
+from rowhooks.postgres.administration.doctor import examine
 from rowhooks.postgres.configuration import LOAD, read_configuration
 from rowhooks.postgres.rowobjects import load_objects, reflect
 from tests.conftest import DAEMON_LOGIN, add_hook, running_daemon, settled
@@ -165,3 +166,12 @@ def test_a_key_is_compared_by_the_equality_of_its_own_index(db: Connection, dsn:
         session.execute(sqlalchemy.text("set local search_path = public, pg_catalog"))
         assert [found.id for found in load_objects(session, cls, table, ['{"id": 1}']).values()] == [1]
     engine.dispose()
+
+
+def test_doctor_names_the_tables_whose_policies_bind_the_daemons_login(db: Connection, note: str, device: str) -> None:
+    found = [(one.level, one.what, one.way_out) for one in examine(db) if "row security" in one.what]
+    assert found == [(
+        "note",
+        f"row security of {note} binds {DAEMON_LOGIN}: its rows are not loaded (policies: seen_by_owner)",
+        f"alter role {DAEMON_LOGIN} bypassrls; or, where the owner of the table is trusted: row_security = true",
+    )]  # fmt: skip

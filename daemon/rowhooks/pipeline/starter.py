@@ -103,6 +103,8 @@ class Starter:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self.tables: Mapping[int, TrackedTable] = {}
+        self.loaded = 0
+        """Characters of the rows that were loaded for runs that have not ended."""
 
     def needs(self, ticket: Ticket) -> bool:
         """Say whether a ticket has to be got ready; notes for whom it is where that is known."""
@@ -138,6 +140,11 @@ class Starter:
         task = asyncio.get_running_loop().create_task(self._prepare_table(table_id))
         self._tasks.add(task)
         task.add_done_callback(self._done)
+
+    def release(self, ticket: Ticket) -> None:
+        """Count the row of a ticket no more."""
+        self.loaded -= ticket.loaded
+        ticket.loaded = 0
 
     def close(self) -> None:
         """Start nothing more."""
@@ -231,6 +238,9 @@ class Starter:
             # One that could not be loaded is not gone.
             is_refused = isinstance(one, Exception)
             ticket.changed_object = None if is_refused else one
+            self.release(ticket)
+            ticket.loaded = _size_of_row(ticket.changed_object)
+            self.loaded += ticket.loaded
             ticket.refused, ticket.loaded_at = one if is_refused else problem, loaded_at
 
     async def _resolve(self, tickets: list[Ticket]) -> None:
@@ -252,6 +262,11 @@ class Starter:
                 ticket.refused = user
             else:
                 ticket.user = user
+
+
+def _size_of_row(row: Any) -> int:
+    """Return how many characters a row has; those of its JSON are counted with the change."""
+    return sum(len(value) for value in getattr(row, "__dict__", {}).values() if isinstance(value, str | bytes))
 
 
 def _on_record(ticket: Ticket) -> list[Run]:

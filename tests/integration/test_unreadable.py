@@ -10,12 +10,15 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
+from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.postgres.administration.changes import iterate_changes, load_change
 from rowhooks.postgres.administration.doctor import examine
 from rowhooks.postgres.administration.status import status
 from rowhooks.postgres.changerows import LARGEST, TOO_LARGE
-from rowhooks.postgres.connect import Target, connection
+from rowhooks.postgres.connect import Target, connected, connection
+from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.schema import Roles, install
+from rowhooks.postgres.values import RowDecoder
 from tests.conftest import DAEMON_LOGIN, add_button, add_hook, running_daemon, settled
 
 Connection = psycopg.Connection[Any]
@@ -240,3 +243,26 @@ def test_commands_read_the_changes_around_one_that_is_no_text(ascii_dsn: str) ->
     assert [(change.changed_object_id, change.capture_error is None) for change in found] == [
         ({"id": 1}, True), ({"id": 2}, False), ({"id": 3}, True),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["user_name", "request_id", "change_context", "object_repr", "capture_error"])
+async def test_every_column_counts_in_the_size_of_a_part(
+    db: Connection, daemon_dsn: str, device: str, column: str
+) -> None:
+    db.execute(
+        f"insert into rowhooks.object_change (action, tracked_table, object_id, {column})"
+        " select 'create', t.id, '{}', repeat(md5(random()::text), 100000)"
+        " from rowhooks.tracked_table as t cross join generate_series(1, 9)"
+    )
+    row = db.execute("select snapshot::text from rowhooks.feed").fetchone()
+    assert row is not None
+
+    async def nothing(*_: int) -> None:
+        pass
+
+    async with connected(Target(daemon_dsn)) as conn:
+        reader = PostgresFeed(conn, RowDecoder(), nothing)
+        _, changes, is_end = await reader.next_batch(Position(Snapshot.parse(row[0])), 1000, nothing)
+    # Each is stored in a hundredth of its size, of which a part takes account.
+    assert len(changes) < 9
+    assert not is_end

@@ -37,6 +37,9 @@ LONGEST_KEY = 200
 LOADERS = 5
 """Connections on which rows are loaded: so many tables may be locked by somebody before the others have to wait."""
 
+RESOLVERS = 2
+"""Connections on which it is asked whom runs are for."""
+
 
 class PostgresObjects:
     """Reflects tracked tables and loads their rows, and looks up whom runs are for.
@@ -58,7 +61,7 @@ class PostgresObjects:
     ) -> None:
         self._permissions = permissions
         self._row_security = row_security
-        self._engine = async_engine(target, LOADERS)
+        self._engine = async_engine(target, RESOLVERS)
         self._rows_target = rows or target
         self._rows = async_engine(self._rows_target, LOADERS)
         if not (row_security or self._rows_target.pooled):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from rowhooks.domain.errors import DatabaseError
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.pipeline.lanes import size_of
+from rowhooks.pipeline.outcomes import LONGEST_MESSAGE, LONGEST_RESULT, failed, succeeded
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import GROUP_HELD, Recorder
-from tests.unit.make import change, outcome, press, pressed, run
+from tests.unit.make import NOON, change, outcome, press, pressed, run
 
 LONG = "x" * 1000
 
@@ -47,3 +51,32 @@ async def test_large_results_are_written_in_several_statements_and_counted_until
     await recorder.flush()
     assert sink.groups == [2, 2]
     assert recorder.held == 0
+
+
+class Picky(Sink):
+    """Takes no row of this name, as a server would that cannot hold it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[tuple[int, str, str | None]] = []
+
+    async def record(self, outcomes: list[Any], lines: object, position: object) -> None:
+        if any(one.run.object_repr == "unheard of" for one in outcomes):
+            raise DatabaseError("no such text")
+        self.taken += [(one.run.id, one.status, one.exception_message) for one in outcomes]
+
+
+async def test_a_run_whose_names_the_server_does_not_take_is_a_failure_and_keeps_no_other_from_its_record() -> None:
+    sink = Picky()
+    recorder = Recorder(sink, Progress(Position(Snapshot(1, 1))))  # type: ignore[arg-type]
+    recorder.submit(outcome(run(1, cause=change(object_repr="unheard of"))), None)
+    recorder.submit(outcome(run(2)), None)
+    await recorder.flush()
+    assert sink.taken == [(1, "FAILURE", "no such text"), (2, "SUCCESS", None)]
+
+
+def test_what_a_receiver_returns_or_raises_is_kept_up_to_a_length() -> None:
+    assert succeeded(run(1), NOON, "x" * LONGEST_RESULT).result_json is None
+    assert succeeded(run(1), NOON, "x" * 10).result_json == '"xxxxxxxxxx"'
+    message = failed(run(1), NOON, ValueError("x" * (LONGEST_MESSAGE + 5))).exception_message
+    assert message == f"{'x' * LONGEST_MESSAGE}... (5 more characters)"

@@ -174,7 +174,14 @@ class Recorder:
         except DatabaseError as error:
             logger.exception("the result cannot be recorded as it is", extra=outcome.run.log_fields())
             failure = failed(outcome.run, outcome.started_at or now(), error)
-            await self._sink.record([failure], [], None)
+            try:
+                await self._sink.record([failure], [], None)
+            except (ConnectionFailed, PermissionDenied):
+                raise
+            except DatabaseError as problem:
+                # What the run is about may be what the server does not take.
+                failure = failed(_unnamed(outcome.run), outcome.started_at or now(), problem)
+                await self._sink.record([failure], [], None)
             return failure
         return None
 
@@ -185,6 +192,11 @@ class Recorder:
             raise
         except DatabaseError:
             logger.exception("%d log lines of runs cannot be recorded, and are lost", len(lines))
+
+
+def _unnamed(run: Run) -> Run:
+    """Return a run without what users have called its row and themselves."""
+    return replace(run, cause=replace(run.cause, object_id_json="{}", object_repr="", user_name=None, db_user=""))
 
 
 def _size_of(outcome: Outcome) -> int:

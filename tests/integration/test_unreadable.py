@@ -145,6 +145,22 @@ async def test_bytes_that_are_no_text_cost_their_own_rows_alone(ascii_dsn: str) 
     assert [change.changed_object_id["id"] for change in Witness.seen if change.capture_error] == [7]
 
 
+async def test_a_table_whose_name_is_no_text_keeps_no_other_from_being_followed(ascii_dsn: str) -> None:
+    with psycopg.connect(ascii_dsn, autocommit=True) as db:
+        add_hook(db, Witness, "note")
+        db.execute(r"""do $$ begin execute format('create table %I (id integer primary key)', e'caf\351'); end $$""")
+        db.execute(r"select rowhooks.track(format('%I', e'caf\351')::regclass)")
+        db.execute("insert into note values (1, 'tea')")
+        db.execute("set client_encoding = 'UTF8'")
+        async with running_daemon(make_conninfo(ascii_dsn, user=DAEMON_LOGIN), Witness):
+            await settled(db)
+            db.execute(r"""do $$ begin execute format('insert into %I values (1)', e'caf\351'); end $$""")
+            db.execute("insert into note values (2, 'tea')")
+            db.execute("notify rowhooks")
+            await settled(db)
+    assert keys() == [1, 2]
+
+
 async def test_time_limits_of_the_role_are_not_those_of_the_daemon(
     db: Connection, daemon_dsn: str, device: str
 ) -> None:

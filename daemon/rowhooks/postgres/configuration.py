@@ -14,6 +14,7 @@ from rowhooks.domain.job import Job, JobEntry
 from rowhooks.postgres import synchronisation
 from rowhooks.postgres.errors import translated
 from rowhooks.postgres.synchronisation import DeclaredHook
+from rowhooks.postgres.unreadable import RAW
 
 PINNED = "set local search_path = pg_catalog, pg_temp"
 """What our own transactions begin with: no name in them means anything that somebody else has made."""
@@ -81,6 +82,8 @@ select json_build_object(
 )
 """  # noqa: S608  (a constant)
 
+_LOAD_RAW = f"select {RAW.format(f'({LOAD})::text')}"
+
 
 class PostgresConfiguration:
     """Reads and synchronises the configuration over one connection."""
@@ -93,7 +96,9 @@ class PostgresConfiguration:
         with translated():
             async with self._connection.transaction():
                 await self._connection.execute(PINNED)
-                return read_configuration(await self._connection.fetchval(LOAD))
+                found = await self._connection.fetchval(_LOAD_RAW)
+        # A name that is no text, where the database knows no encoding, costs what bears it.
+        return read_configuration(found.decode("utf-8", "replace"))
 
     async def sync_jobs(self, jobs: Iterable[JobEntry], broken_modules: Sequence[str] = ()) -> list[str]:
         """Make rowhooks.job know the installed classes; see synchronisation.sync_jobs."""

@@ -17,7 +17,8 @@ create table pg_temp.rowhooks_change (
   db_user name not null default session_user,
   user_name text default nullif(current_setting('rowhooks.user', true), ''),
   request_id text default nullif(current_setting('rowhooks.request_id', true), ''),
-  change_context text default nullif(current_setting('rowhooks.context', true), '')
+  change_context text default nullif(current_setting('rowhooks.context', true), ''),
+  capture_error text
 );
 
 -- Purpose: make every commit of the transaction fail, whoever asks for it: a holdable cursor reads it.

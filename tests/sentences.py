@@ -275,6 +275,23 @@ FAULTS = {
     "A receiver class deleted while it has pending runs neither spins nor stalls the feed.": [
         "faults/test_leadership.py pending_runs_of_a_class_that_is_gone_fail_with_the_reason_and_stall_nothing",
     ],
+    "A change, press or row that cannot be read costs its own run; it is named in log, status and doctor, and the feed goes on.": [
+        "integration/test_unreadable.py a_row_that_is_too_long_as_json_text_is_delivered_by_its_key_and_the_feed_goes_on",
+        "integration/test_unreadable.py rows_that_are_larger_than_a_daemon_can_hold_are_not_read",
+        "integration/test_unreadable.py what_was_asked_for_by_hand_is_taken_up_beside_what_cannot_be_read",
+        "integration/test_unreadable.py time_limits_of_the_role_are_not_those_of_the_daemon",
+        "integration/test_loading_rows.py a_row_that_python_cannot_hold_costs_its_own_run_alone",
+    ],
+    "No policy of a table runs as the daemon's login, and a row that row security hides is not taken for one that is gone.": [
+        "integration/test_loading_rows.py the_policies_of_a_table_do_not_run_as_the_daemons_login",
+        "integration/test_loading_rows.py a_row_that_a_policy_may_hide_is_not_taken_for_one_that_is_gone",
+        "integration/test_loading_rows.py saving_and_refreshing_a_row_that_row_security_hides_names_the_policy",
+    ],
+    "Receivers may have a login of their own, which may record a run and touch nothing else of rowhooks.": [
+        "integration/test_receiver_login.py a_receiver_writes_and_is_recorded_once_under_its_own_login",
+        "integration/test_receiver_login.py the_receivers_login_touches_nothing_of_rowhooks_that_a_run_does_not_need",
+        "faults/test_process.py killed_in_the_middle_of_a_run_database_effects_happen_once_and_others_at_least_once",
+    ],
 }
 
 SENTENCES: dict[str, list[str]] = {**HOOKS, **CHANGES, **RUNS, **BUTTONS, **CAPTURE, **FAULTS}

@@ -8,7 +8,9 @@ alter table rowhooks.tracked_table
 add column excluded_columns name[] not null default '{}',
 add column excluded_numbers smallint[] not null default '{}';
 
-alter table rowhooks.feed add column leader_key bigint not null default pg_catalog.hashtextextended('rowhooks.leader', 0);
+alter table rowhooks.feed
+add column leader_key bigint not null default pg_catalog.hashtextextended('rowhooks.leader', 0),
+add column unreadable jsonb not null default '[]';
 
 alter table rowhooks.job_hook
 add column on_undecided text not null default 'run',

@@ -72,8 +72,14 @@ class Daemon:
             if settings.listen_dsn is None
             else Target(settings.listen_dsn, application, password=settings.password)
         )
+        self._receiver_target = (
+            self._target
+            if settings.receiver_dsn is None
+            # The password is that of the daemon's own login.
+            else Target(settings.receiver_dsn, application)
+        )
         self._tracing = _load_tracing() if settings.traces else None
-        for target in (self._target, self._listen_target):
+        for target in (self._target, self._listen_target, self._receiver_target):
             # What can never be had is said now; what can, and cannot at the moment, is tried again.
             target.asyncpg_attempts()
         # Those of the code in memory: what is on the disk may be replaced while it runs.
@@ -156,6 +162,7 @@ class Daemon:
                 self._name,
                 self._target,
                 self._listen_target,
+                self._receiver_target,
                 self._stopping,
                 self.ready,
                 self.vitals,

@@ -29,7 +29,7 @@ IDS_AHEAD = 10
 MOST_WAITING = 50_000
 """Runs kept in memory while they wait for their turn; beyond it nothing more is read."""
 MOST_HELD = 128 * 2**20
-"""Characters of rows kept in memory with the runs that wait and run; likewise."""
+"""Characters of changes, rows and results kept in memory with the runs that wait and run; likewise."""
 LONGEST_LOOK = 600.0
 """Seconds for a look at the log with its matching; its statements are given up before."""
 LONGEST_TURN = 0.02
@@ -161,7 +161,7 @@ class Intake:
         return (
             self._progress.open_changes > PARTS_AHEAD * self._batch_size
             or self._scheduler.waiting > MOST_WAITING
-            or self._scheduler.held > MOST_HELD
+            or self._scheduler.held + self._recorder.held > MOST_HELD
         )
 
     async def _submit(self, part: Part) -> None:

@@ -29,6 +29,7 @@ from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.leader_lock import LeaderLock
 from rowhooks.postgres.objects import PostgresObjects
 from rowhooks.postgres.pooling import recognised
+from rowhooks.postgres.receiverlogin import checked_receiver
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.postgres.schema import check_schema
 from rowhooks.postgres.sessions import MOST_ABANDONED, Workspaces
@@ -78,6 +79,7 @@ class Lead:
         name: str,
         target: Target,
         listen_target: Target,
+        receiver_target: Target,
         stopping: asyncio.Event,
         ready: asyncio.Event,
         vitals: Vitals,
@@ -89,6 +91,7 @@ class Lead:
         self._name = name
         self._target = target
         self._listen_target = listen_target
+        self._receiver_target = receiver_target
         self._stopping = stopping
         self._ready = ready
         self._vitals = vitals
@@ -138,6 +141,10 @@ class Lead:
         given, listen_given = self._target, self._listen_target
         self._target = await recognised(given)
         self._listen_target = self._target if listen_given == given else await recognised(listen_given)
+        if self._receiver_target == given:
+            self._receiver_target = self._target
+        else:
+            self._receiver_target = await checked_receiver(self._target, self._receiver_target)
         self._upkeep = Upkeep(self._settings, self._target)
 
     async def _wait_for_lead(self, control: Any) -> bool:
@@ -177,7 +184,7 @@ class Lead:
         threads = ThreadPoolExecutor(settings.threads + MOST_ABANDONED, thread_name_prefix="receiver")
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
         workspaces = Workspaces(
-            self._target, self._lease, threads=settings.threads, async_connections=settings.async_connections
+            self._receiver_target, self._lease, threads=settings.threads, async_connections=settings.async_connections
         )
         stack.push_async_callback(workspaces.close)
 
@@ -190,7 +197,9 @@ class Lead:
         self._recorder = Recorder(self._results, self._progress, self._count if self._vitals.is_watched else None)
         self._on_record = OnRecord(self._unfinished, self._recorder, lambda: self._configuration)
         # A pool of its own: receivers that hold all of theirs must not keep other runs from being started.
-        loader = PostgresObjects(self._target, self._catalog.permissions)
+        loader = PostgresObjects(
+            self._target, self._catalog.permissions, self._receiver_target, row_security=settings.row_security
+        )
         stack.push_async_callback(loader.close)
         self._runner = Runner(
             self._catalog, workspaces, threads, lambda run: self._scheduler.reload(run), self._clean, self._execution

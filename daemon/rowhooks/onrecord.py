@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from rowhooks.domain.errors import ReceiverError
+from rowhooks.domain.errors import DatabaseError, ReceiverError
 from rowhooks.domain.hook import Configuration
 from rowhooks.domain.run import PENDING, Run, now
 from rowhooks.pipeline.outcomes import failed
@@ -66,7 +66,9 @@ class OnRecord:
             if one.run is None:
                 continue
             job = one.run.job
-            if one.run.asked_for and not (job.enabled and job.installed):
+            if one.problem is not None:
+                self._recorder.submit(failed(one.run, now(), DatabaseError(one.problem)), None)
+            elif one.run.asked_for and not (job.enabled and job.installed):
                 problem = ReceiverError(f"job {job.class_path} is {'disabled' if job.installed else 'not installed'}")
                 self._recorder.submit(failed(one.run, now(), problem), None)
             else:

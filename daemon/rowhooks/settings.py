@@ -25,7 +25,7 @@ from rowhooks.domain.redaction import SHORTEST, Redactor, passwords_in
 DEFAULT_FILE = Path("rowhooks.toml")
 _PREFIX = "ROWHOOKS_"
 _ADDRESS = re.compile(r"(?:(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):)?\d{1,5}", re.ASCII)
-_CREDENTIALS = ("dsn", "listen_dsn", "password")
+_CREDENTIALS = ("dsn", "listen_dsn", "receiver_dsn", "password")
 """The settings that systemd hands over as credentials (LoadCredential=)."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -37,6 +37,9 @@ class Settings(BaseSettings):
 
     dsn: str = Field("", description="the database; empty for libpq's own environment", repr=False)
     listen_dsn: str | None = Field(None, description="a direct connection for LISTEN, past a pooler", repr=False)
+    receiver_dsn: str | None = Field(
+        None, description="the database for the receivers' own login, a member of receiver_role", repr=False
+    )
     password: str = Field("", description="the login's password, where the DSN has none", repr=False)
     receivers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="modules with receivers: dotted names or paths to .py files"
@@ -74,6 +77,7 @@ class Settings(BaseSettings):
         90.0, ge=0, allow_inf_nan=False, description="days that results of finished runs are kept; 0 for ever"
     )
     permission_backend: str | None = Field(None, description="class that answers for self.user; PostgreSQL when None")
+    row_security: bool = Field(default=False, description="let policies of tables decide which rows are loaded")
     secrets: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="environment variables whose values are blanked in results and logs"
     )
@@ -129,7 +133,8 @@ class Settings(BaseSettings):
                 hint="set the variable, or take its name out of the setting",
             )
         values = [os.environ.get(name, "") for name in (*self.secrets, "PGPASSWORD")]
-        return Redactor([*values, self.password, *passwords_in(self.dsn), *passwords_in(self.listen_dsn or "")])
+        dsns = (self.dsn, self.listen_dsn or "", self.receiver_dsn or "")
+        return Redactor([*values, self.password, *(word for dsn in dsns for word in passwords_in(dsn))])
 
     def short_secrets(self) -> list[str]:
         """Return the variables among `secrets` whose values are too short to be blanked."""

@@ -21,6 +21,8 @@ create table rowhooks.feed (
   -- The advisory lock that the leader holds. Any login may take any advisory lock: where somebody else has taken this one,
   -- a daemon leads by another, which nobody could have guessed.
   leader_key bigint not null default pg_catalog.hashtextextended('rowhooks.leader', 0),
+  -- The newest changes that could not be read, and were delivered by their keys: id, table and error of each.
+  unreadable jsonb not null default '[]',
   constraint feed_pkey primary key (singleton),
   constraint feed_is_one_row check (singleton)
 );

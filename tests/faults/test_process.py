@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.postgres.connect import Target
@@ -66,8 +67,8 @@ def start(tmp_path: Path, daemon_dsn: str) -> Iterator[Any]:
     (tmp_path / "effects.py").write_text(RECEIVERS)
     with contextlib.ExitStack() as stack:
 
-        def start(dsn: str = daemon_dsn) -> Process:
-            process = Process(dsn, tmp_path, "effects.py")
+        def start(dsn: str = daemon_dsn, **settings: str) -> Process:
+            process = Process(dsn, tmp_path, "effects.py", settings)
             stack.callback(process.kill)
             return process
 
@@ -119,19 +120,28 @@ def test_a_receiver_that_never_ends_does_not_keep_the_process_from_ending(
     assert process.says(f"1 receivers did not end within 2.0 s: effects.{job}")
 
 
+@pytest.mark.parametrize("own_login", [False, True])
 def test_killed_in_the_middle_of_a_run_database_effects_happen_once_and_others_at_least_once(
-    db: psycopg.Connection[Any], start: Any, tmp_path: Path
+    db: psycopg.Connection[Any], dsn: str, start: Any, tmp_path: Path, own_login: bool
 ) -> None:
     set_up(db)
+    settings = {}
+    if own_login:
+        if not db.execute("select 1 from pg_roles where rolname = 'rowhooks_test_receiver'").fetchone():
+            db.execute("create role rowhooks_test_receiver login in role rowhooks_receiver")
+        db.execute("revoke all on thing, effect from rowhooks_daemon")
+        db.execute("grant select on thing to rowhooks_receiver")
+        db.execute("grant select, insert on effect to rowhooks_receiver")
+        settings["ROWHOOKS_RECEIVER_DSN"] = make_conninfo(dsn, user="rowhooks_test_receiver")
     for deaths in range(4):
         (tmp_path / "outside.die").touch()
-        process = start()
+        process = start(**settings)
         process.wait_for("ready: ")
         db.execute(
             "insert into thing select n from generate_series(%s::int, %s::int) as n", (deaths * 50, deaths * 50 + 49)
         )
         assert process.ends() == -signal.SIGKILL
-    process = start()
+    process = start(**settings)
     wait(lambda: is_settled(db))
     changes = [row[0] for row in db.execute("select id from rowhooks.object_change order by id").fetchall()]
     assert len(changes) == 200

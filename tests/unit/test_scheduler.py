@@ -102,7 +102,7 @@ class World:
     def known(self, claimed: str | None, db_user: str) -> str | None:
         return None
 
-    async def resolve(self, pairs: Sequence[tuple[str | None, str]]) -> list[str]:
+    async def resolve(self, pairs: Sequence[tuple[str | None, str]]) -> list[str | Exception]:
         return [db_user for _, db_user in pairs] if self.users is None else self.users
 
     # ReceiverCatalog and WorkspaceFactory

@@ -275,6 +275,9 @@ def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
     found["bell"] = "NOTIFY" if found["notify"] else "none: the daemon polls (two-phase commit)"
     if found["notification_queue_usage"] >= QUEUE_IS_FILLING:
         found["bell"] += f"; the server's queue is {found['notification_queue_usage']:.0%} full, see: rowhooks doctor"
+    found["unreadable_changes"] = ", ".join(
+        f"{change['id']} of {change['table']}" for change in found["unreadable_changes"]
+    )
     found["backlog"] = f"{found['backlog']} changes"
     found["lag"] = None if found["lag_seconds"] is None else f"{found['lag_seconds']:.1f} s"
     print_fields(
@@ -282,5 +285,6 @@ def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
         [
             "database", "schema_revision", "bell", "leader", "leader_since", "standbys", "backlog", "lag",
             "unfinished_runs", "asked_for", "tables", "enabled_jobs", "enabled_hooks", "last_1000_runs",
+            "unreadable_changes",
         ],
     )  # fmt: skip

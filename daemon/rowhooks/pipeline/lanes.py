@@ -58,7 +58,7 @@ class Ticket:
     """
 
     __slots__ = (
-        "asynchronous", "changed_object", "due", "execution", "interrupted", "lane", "loaded_at", "members",
+        "asynchronous", "changed_object", "due", "execution", "interrupted", "lane", "loaded", "loaded_at", "members",
         "on_record", "options", "place", "refused", "run", "started_on_record", "step", "submitted_at", "user",
         "worker",
     )  # fmt: skip
@@ -91,6 +91,8 @@ class Ticket:
         self.changed_object: Any = None
         self.refused: Exception | None = None
         self.loaded_at: float | None = None
+        # How much of a row was loaded for it, in characters.
+        self.loaded = 0
         # What gives back the place that it takes among those that are got ready.
         self.place: Callable[[], None] | None = None
         self.execution: Execution | None = None
@@ -111,11 +113,14 @@ class Ticket:
 
 
 def size_of(run: Run) -> int:
-    """Return how much of a row a run holds, in characters."""
+    """Return how much of what users made a run holds, in characters: rows, key, names, context."""
     cause = run.cause
-    if not isinstance(cause, ObjectChange):
-        return 0
-    return len(cause.prechange_json or "") + len(cause.postchange_json or "")
+    texts = [cause.object_id_json, cause.object_repr, cause.db_user, cause.user_name]
+    if isinstance(cause, ObjectChange):
+        texts += [
+            cause.prechange_json, cause.postchange_json, cause.request_id, cause.change_context, cause.capture_error,
+        ]  # fmt: skip
+    return sum(map(len, filter(None, texts)))
 
 
 class Lanes:

@@ -14,6 +14,10 @@ from rowhooks.domain.run import FAILURE, RETRY, SUCCESS, LogEntry, Outcome, Run,
 
 logger = logging.getLogger(__name__)
 
+LONGEST_RESULT = 50_000_000
+"""Characters of a return value that is kept; a longer one might not be recorded in time, or at all."""
+LONGEST_MESSAGE = 1_000_000
+"""Characters of an exception's message, and of its traceback."""
 KEPT_OUT = "(kept out: has_sensitive_variables)"
 
 
@@ -25,6 +29,12 @@ def succeeded(run: Run, started_at: datetime, value: Any, *, entries: tuple[LogE
         result: str | None = json.dumps(value, allow_nan=False, ensure_ascii=False)
     except Exception:  # a value's own methods may raise anything
         logger.info("the receiver's return value is not kept: JSON cannot hold it", extra=run.log_fields())
+        result = None
+    if result is not None and len(result) > LONGEST_RESULT:
+        logger.warning(
+            "the receiver's return value is not kept: it has more than %d characters", LONGEST_RESULT,
+            extra=run.log_fields(),
+        )  # fmt: skip
         result = None
     return Outcome(run, SUCCESS, started_at, now(), result, entries=entries)
 
@@ -54,8 +64,8 @@ def failed(
         started_at,
         now(),
         exception_type=f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
-        exception_message=KEPT_OUT if sensitive else clean(_message(error)),
-        traceback=_frames(error) if sensitive else clean(_traceback(error)),
+        exception_message=KEPT_OUT if sensitive else _shortened(clean(_message(error))),
+        traceback=_shortened(_frames(error) if sensitive else clean(_traceback(error))),
         entries=entries,
     )
 
@@ -78,6 +88,11 @@ def log_outcome(outcome: Outcome) -> None:
 def one_line(error: BaseException) -> str:
     """Return the first line of an exception's message, or its type where it has none."""
     return (_message(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _shortened(text: str) -> str:
+    left_out = len(text) - LONGEST_MESSAGE
+    return text if left_out <= 0 else f"{text[:LONGEST_MESSAGE]}... ({left_out} more characters)"
 
 
 def _message(error: BaseException) -> str:

@@ -82,7 +82,7 @@ class ObjectLoader(Protocol):
     """Rows, loaded as objects."""
 
     async def load(self, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
-        """Return the objects that exist, by their key as JSON text; one query."""
+        """Return the objects that exist, by their key as JSON text, or the error that one's loading ended with."""
         ...
 
 
@@ -93,8 +93,8 @@ class UserResolver(Protocol):
         """Return the user for such a pair where that needs no asking."""
         ...
 
-    async def resolve(self, pairs: Sequence[tuple[str | None, str]]) -> list[str]:
-        """Return the user for each pair of claimed user (what the application says) and database user."""
+    async def resolve(self, pairs: Sequence[tuple[str | None, str]]) -> list[str | Exception]:
+        """Return the user for each pair of claimed user (what the application says) and database user, or the error."""
         ...
 
 

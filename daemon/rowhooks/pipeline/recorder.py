@@ -21,6 +21,8 @@ GROUP_INTERVAL = 0.02
 """Seconds a result waits for others to be written with."""
 GROUP_SIZE = 1000
 """Results written in one statement; when so many have come they wait no longer."""
+GROUP_HELD = 8 * 2**20
+"""Characters of results that are written in one statement, and for which none waits for others; a larger one alone."""
 POSITION_INTERVAL = 0.5
 """Seconds between writes of a position that moved without results."""
 
@@ -51,6 +53,8 @@ class Recorder:
         self._progress = progress
         self._recorded = recorded
         self._waiting: list[Entry] = []
+        self.held = 0
+        """Characters of results and lines that wait to be written."""
         self._lines: Lines = []
         self._arrived = asyncio.Event()
         self._is_large = asyncio.Event()
@@ -64,15 +68,17 @@ class Recorder:
             self.add_lines(outcome.run, outcome.entries)
             outcome = replace(outcome, entries=())
         self._waiting.append(Entry(outcome, step))
+        self.held += _size_of(outcome)
         if len(self._waiting) == 1:
             self._arrived.set()
-        elif len(self._waiting) == GROUP_SIZE:
+        if len(self._waiting) == GROUP_SIZE or self.held > GROUP_HELD:
             self._is_large.set()
 
     def add_lines(self, run: Run, entries: Sequence[LogEntry]) -> None:
         """Take lines over of a run that is on record, or whose outcome is submitted next."""
         if entries:
             self._lines += [(run.id, entry) for entry in entries]
+            self.held += sum(len(entry.message) for entry in entries)
             self._arrived.set()
 
     async def run(self) -> None:
@@ -114,13 +120,14 @@ class Recorder:
 
     async def _flush(self) -> None:
         while self._waiting or self._lines or self._progress.position_after([]) != self._stored:
-            group, self._waiting = self._waiting[:GROUP_SIZE], self._waiting[GROUP_SIZE:]
-            if len(self._waiting) < GROUP_SIZE:
+            group = self._next_group()
+            if len(self._waiting) < GROUP_SIZE and self.held <= GROUP_HELD:
                 self._is_large.clear()
             # A line's run comes with it or before it: lines wait until every outcome has been written.
             lines: Lines = []
             if not self._waiting:
                 lines, self._lines = self._lines, []
+                self.held -= sum(len(entry.message) for _, entry in lines)
                 self._arrived.clear()
             steps = [entry.step for entry in group if entry.step is not None]
             position = self._progress.position_after(steps)
@@ -130,6 +137,17 @@ class Recorder:
             if self._recorded is not None:
                 self._recorded([refused.get(entry.outcome.run.id, entry.outcome) for entry in group])
             self.room.set()
+
+    def _next_group(self) -> list[Entry]:
+        count = held = 0
+        for entry in self._waiting[:GROUP_SIZE]:
+            if count and held > GROUP_HELD:
+                break
+            held += _size_of(entry.outcome)
+            count += 1
+        group, self._waiting = self._waiting[:count], self._waiting[count:]
+        self.held -= held
+        return group
 
     async def _write(self, outcomes: list[Outcome], lines: Lines, position: Position | None) -> dict[int, Outcome]:
         """Write a group; return what is on record in the place of what the server did not take, by the runs' ids."""
@@ -156,7 +174,14 @@ class Recorder:
         except DatabaseError as error:
             logger.exception("the result cannot be recorded as it is", extra=outcome.run.log_fields())
             failure = failed(outcome.run, outcome.started_at or now(), error)
-            await self._sink.record([failure], [], None)
+            try:
+                await self._sink.record([failure], [], None)
+            except (ConnectionFailed, PermissionDenied):
+                raise
+            except DatabaseError as problem:
+                # What the run is about may be what the server does not take.
+                failure = failed(_unnamed(outcome.run), outcome.started_at or now(), problem)
+                await self._sink.record([failure], [], None)
             return failure
         return None
 
@@ -167,6 +192,17 @@ class Recorder:
             raise
         except DatabaseError:
             logger.exception("%d log lines of runs cannot be recorded, and are lost", len(lines))
+
+
+def _unnamed(run: Run) -> Run:
+    """Return a run without what users have called its row and themselves."""
+    return replace(run, cause=replace(run.cause, object_id_json="{}", object_repr="", user_name=None, db_user=""))
+
+
+def _size_of(outcome: Outcome) -> int:
+    """Return how much of a result there is, in characters."""
+    texts = (outcome.result_json, outcome.exception_message, outcome.traceback)
+    return sum(map(len, filter(None, texts)))
 
 
 def _has_ended(outcome: Outcome | None) -> bool:

@@ -102,8 +102,8 @@ class Scheduler:
 
     @property
     def held(self) -> int:
-        """How many characters of rows are in memory, of what waits and what runs."""
-        return self._held
+        """How many characters of changes and rows are in memory, of what waits and what runs."""
+        return self._held + self._starter.loaded
 
     @property
     def running(self) -> int:
@@ -384,6 +384,7 @@ class Scheduler:
             self._batches.ended(ticket)
 
     def _free_place(self, ticket: Ticket) -> None:
+        self._starter.release(ticket)
         if ticket.place is not None:
             ticket.place()
             ticket.place = None

@@ -103,6 +103,8 @@ class Starter:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self.tables: Mapping[int, TrackedTable] = {}
+        self.loaded = 0
+        """Characters of the rows that were loaded for runs that have not ended."""
 
     def needs(self, ticket: Ticket) -> bool:
         """Say whether a ticket has to be got ready; notes for whom it is where that is known."""
@@ -123,7 +125,10 @@ class Starter:
         if not self.needs_row(run):
             return None
         key = run.cause.object_id_json
-        return (await self._loader.load(self.table(run.cause.table_id), [key])).get(key)
+        found = (await self._loader.load(self.table(run.cause.table_id), [key])).get(key)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     def submit(self, ticket: Ticket) -> None:
         """Get a ticket ready."""
@@ -135,6 +140,11 @@ class Starter:
         task = asyncio.get_running_loop().create_task(self._prepare_table(table_id))
         self._tasks.add(task)
         task.add_done_callback(self._done)
+
+    def release(self, ticket: Ticket) -> None:
+        """Count the row of a ticket no more."""
+        self.loaded -= ticket.loaded
+        ticket.loaded = 0
 
     def close(self) -> None:
         """Start nothing more."""
@@ -224,8 +234,14 @@ class Starter:
             problem = error
         loaded_at = time.monotonic()
         for ticket in tickets:
-            ticket.changed_object = found.get(ticket.run.cause.object_id_json)
-            ticket.refused, ticket.loaded_at = problem, loaded_at
+            one = found.get(ticket.run.cause.object_id_json)
+            # One that could not be loaded is not gone.
+            is_refused = isinstance(one, Exception)
+            ticket.changed_object = None if is_refused else one
+            self.release(ticket)
+            ticket.loaded = _size_of_row(ticket.changed_object)
+            self.loaded += ticket.loaded
+            ticket.refused, ticket.loaded_at = one if is_refused else problem, loaded_at
 
     async def _resolve(self, tickets: list[Ticket]) -> None:
         if not tickets:
@@ -238,12 +254,19 @@ class Starter:
         except ConnectionFailed:
             raise
         except Exception as error:
-            for ticket in tickets:
-                ticket.refused = error
-            return
+            users = [error] * len(pairs)
         known = dict(zip(pairs, users, strict=True))
         for ticket in tickets:
-            ticket.user = known[ticket.run.cause.user_name, ticket.run.cause.db_user]
+            user = known[ticket.run.cause.user_name, ticket.run.cause.db_user]
+            if isinstance(user, Exception):
+                ticket.refused = user
+            else:
+                ticket.user = user
+
+
+def _size_of_row(row: Any) -> int:
+    """Return how many characters a row has; those of its JSON are counted with the change."""
+    return sum(len(value) for value in getattr(row, "__dict__", {}).values() if isinstance(value, str | bytes))
 
 
 def _on_record(ticket: Ticket) -> list[Run]:

@@ -15,6 +15,7 @@ from rowhooks.postgres import synchronisation
 from rowhooks.postgres.errors import translated
 from rowhooks.postgres.search_path import PINNED
 from rowhooks.postgres.synchronisation import DeclaredHook
+from rowhooks.postgres.unreadable import RAW
 
 DESCRIPTION = """\
       'name', format('%s.%s', n.nspname, r.relname),
@@ -80,6 +81,8 @@ select json_build_object(
 )
 """  # noqa: S608  (a constant)
 
+_LOAD_RAW = f"select {RAW.format(f'({LOAD})::text')}"
+
 
 class PostgresConfiguration:
     """Reads and synchronises the configuration over one connection."""
@@ -92,7 +95,9 @@ class PostgresConfiguration:
         with translated():
             async with self._connection.transaction():
                 await self._connection.execute(PINNED)
-                return read_configuration(await self._connection.fetchval(LOAD))
+                found = await self._connection.fetchval(_LOAD_RAW)
+        # A name that is no text, where the database knows no encoding, costs what bears it.
+        return read_configuration(found.decode("utf-8", "replace"))
 
     async def sync_jobs(self, jobs: Iterable[JobEntry], broken_modules: Sequence[str] = ()) -> list[str]:
         """Make rowhooks.job know the installed classes; see synchronisation.sync_jobs."""

@@ -53,6 +53,18 @@ set tcp_keepalives_count = '{KEEPALIVE_COUNT}';
 set tcp_user_timeout = '{int(SILENCE * 1000)}'
 """
 
+# What a database or a role sets for its sessions is not meant for ours: a limit on the time of a statement would end
+# one that reads a large row, each time anew. A transaction pooler's sessions are not ours to set.
+NO_TIME_LIMITS = """
+select pg_catalog.set_config(s.name, '0', {is_local})
+from pg_catalog.pg_settings as s
+where s.name operator(pg_catalog.=) any (array[
+  'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout',
+  'transaction_timeout'
+])
+"""
+"""What a session (or, if `is_local`, a transaction) of ours begins with; each sets afterwards what it wants itself."""
+
 PING_AFTER = 1.0
 """Seconds after which a pooled connection is tried before it is used."""
 _IDLE_SINCE = "rowhooks_idle_since"
@@ -125,9 +137,11 @@ class Target:
             "keepalives_count": KEEPALIVE_COUNT,
             "tcp_user_timeout": int(SILENCE * 1000),
         }
+        # Ours, whatever the DSN or a role says: what we read and send is UTF-8.
+        ours = {"client_encoding": "UTF8"}
         if self.password and not libpq.has_password(self.dsn):
             defaults["password"] = self.password
-        return make_conninfo(self.dsn, **{k: v for k, v in defaults.items() if k not in given})
+        return make_conninfo(self.dsn, **{k: v for k, v in defaults.items() if k not in given}, **ours)
 
     @property
     def pooled(self) -> bool:
@@ -185,6 +199,7 @@ async def connect(
         if target.keeps_session:
             with translated():
                 await opened.execute(PINNED_SESSION)
+                await opened.execute(NO_TIME_LIMITS.format(is_local="false"))
                 if target.route == DIRECT:
                     await opened.execute(_NOTICE_SILENCE)
     except BaseException:
@@ -273,6 +288,7 @@ def connection(target: Target, *, pinned: bool = True) -> Iterator[psycopg.Conne
         ) from error
     # Closed also where the commit fails (a deferred constraint), which psycopg leaves open.
     with translated_errors(), contextlib.closing(opened), opened:
+        opened.execute(NO_TIME_LIMITS.format(is_local="true"))
         yield opened
 
 
@@ -363,7 +379,9 @@ def _open(target: Target) -> psycopg.Connection[Any]:
     opened = psycopg.connect(target.conninfo, **target.psycopg_arguments)
     if target.route == DIRECT:
         opened.execute(_NOTICE_SILENCE)
-        opened.commit()
+    if not target.pooled:
+        opened.execute(NO_TIME_LIMITS.format(is_local="false"))
+    opened.commit()
     return opened
 
 
@@ -373,7 +391,9 @@ async def _open_asynchronously(
     opened = await kind.connect(target.conninfo, **target.psycopg_arguments)
     if target.route == DIRECT:
         await opened.execute(_NOTICE_SILENCE)
-        await opened.commit()
+    if not target.pooled:
+        await opened.execute(NO_TIME_LIMITS.format(is_local="false"))
+    await opened.commit()
     return opened
 
 

@@ -9,25 +9,27 @@ from typing import Any
 
 import asyncpg
 
-from rowhooks.domain.change import ObjectChange, made, no_decoder
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.errors import ConnectionFailed
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.hook import TrackedTable
+from rowhooks.postgres.changerows import (
+    IS_LARGE,
+    LARGE_BY_ID,
+    PART_SIZE,
+    SMALL_COLUMNS,
+    TOO_LARGE,
+    in_parts,
+    object_change,
+    size_of,
+)
 from rowhooks.postgres.errors import translated
+from rowhooks.postgres.unreadable import PASSING_TRIES, RAW, Unreadable, note, piecemeal, reading, without_rows
 from rowhooks.postgres.values import RowDecoder
 
 _LOOK = """
 select pg_current_snapshot()::text, rowhooks.configuration_version()
 """
-
-PART_SIZE = 8 * 2**20
-"""Bytes of rows after which a part ends."""
-COMPRESSED = 30
-"""What a compressed byte counts: how large it is without, only unpacking would tell."""
-
-COLUMNS = """\
-  c.id, c.transaction_id::text::bigint, c.time, c.action, c.tracked_table, c.object_id::text, c.object_repr,
-  c.prechange::text, c.postchange::text, c.db_user::text, c.user_name, c.request_id, c.change_context"""
-"""What `object_change` makes an object change of; `c` is rowhooks.object_change."""
 
 # The two halves have no row in common. Fresh: transactions at or above the old snapshot's xmax. That is no promise that
 # they began after it (xmax is one past the last transaction that had ended, and younger ones may have been running), so
@@ -43,10 +45,7 @@ _BATCH = """
   from (
     select
       p.*,
-      coalesce(pg_column_size(p.prechange), 0)
-      * case when pg_column_compression(p.prechange) is null then 1 else {compressed} end
-      + coalesce(pg_column_size(p.postchange), 0)
-      * case when pg_column_compression(p.postchange) is null then 1 else {compressed} end as stored
+      {size} as stored
     from (
   (
     select f.* from rowhooks.object_change as f
@@ -89,34 +88,35 @@ _SHAPES = """\
   from rowhooks.tracked_table as t
   join pg_class as r on r.oid = t.relation
   join pg_namespace as n on n.oid = r.relnamespace"""
+# As bytes: a table's name may be no text where the database knows no encoding.
+_HEADER = RAW.format(f"""json_build_array(
+    pg_current_snapshot(),
+    rowhooks.configuration_version(),
+    {_SHAPES} where t.id in (select b.tracked_table from batch as b))
+  )::text""")  # noqa: S608  (a constant)
 # One row says when this was read and what the tables look like: in a snapshot that sees a change, no table looks older
 # than the change. The others are the changes.
 _ROWS = f"""
 select
-  {", ".join(["null"] * (COLUMNS.count(",") + 2))},
-  json_build_array(
-    pg_current_snapshot(),
-    rowhooks.configuration_version(),
-    {_SHAPES} where t.id in (select b.tracked_table from batch as b))
-  )::text
+  {", ".join(["null"] * (IS_LARGE + 2))},
+  {_HEADER}
 union all
 (
-  select
-  {COLUMNS}, c.stored_before + c.stored, null
+  select {SMALL_COLUMNS}, c.stored_before + c.stored, null
   from batch as c
   where c.stored_before < {PART_SIZE}
   order by c.id
 )
 """  # noqa: S608  (a constant)
 # Everything that the statement sees belongs to the batch that begins with it.
-_BEGIN = f"with batch as materialized ({_BATCH.format(visible='true', beyond='true', compressed=COMPRESSED)}) {_ROWS}"
+_BEGIN = f"with batch as materialized ({_BATCH.format(visible='true', beyond='true', size=size_of('p'))}) {_ROWS}"
 FEW = 2
 """A batch of so many changes at the most is read by a statement that takes half the time."""
 # Where no transaction was open at the old snapshot; whatever the size of the rows.
 _BEGIN_WITH_FEW = f"""
 select
-  {COLUMNS}, 0,
-  json_build_array(h.snapshot, h.version, {_SHAPES} where t.id = c.tracked_table))::text
+  {SMALL_COLUMNS}, 0,
+  {RAW.format(f"json_build_array(h.snapshot, h.version, {_SHAPES} where t.id = c.tracked_table))::text")}
 from (select pg_current_snapshot() as snapshot, rowhooks.configuration_version() as version) as h
 left join (
   select f.* from rowhooks.object_change as f
@@ -129,10 +129,16 @@ left join (
 order by c.id
 """  # noqa: S608  (a constant)
 _visible = "pg_visible_in_snapshot(f.transaction_id, (select $6::text::pg_snapshot))"
-_FETCH = (
-    f"with batch as materialized"
-    f" ({_BATCH.format(visible=_visible, beyond='o.id > $5::bigint', compressed=COMPRESSED)}) {_ROWS}"
+_LATER = (
+    f"with batch as materialized ({_BATCH.format(visible=_visible, beyond='o.id > $5::bigint', size=size_of('p'))})"
 )
+_FETCH = f"{_LATER} {_ROWS}"
+_NEXT_ID = f"{_LATER} select min(b.id) from batch as b"  # noqa: S608  (a constant)
+
+_SIZES = f"""
+select c.id, {size_of("c")} from rowhooks.object_change as c where c.id = any ($1::bigint[]) order by c.id
+"""  # noqa: S608  (a constant)
+_BY_ID = f"select {SMALL_COLUMNS} from rowhooks.object_change as c where c.id = any ($1::bigint[])"  # noqa: S608  (a constant)
 
 
 class PostgresFeed:
@@ -151,6 +157,8 @@ class PostgresFeed:
         self._decoder = decoder
         self._reshape = reshape
         self.tables: dict[int, TrackedTable] = {}
+        # Among so many of the next changes one cannot be read.
+        self._suspects = 0
 
     async def look(self) -> tuple[Snapshot, int]:
         """Return the present snapshot and the version of the configuration in it."""
@@ -175,40 +183,122 @@ class PostgresFeed:
         self, position: Position, limit: int, configure: Callable[[int], Awaitable[None]]
     ) -> tuple[Snapshot, list[ObjectChange], bool]:
         """Begin a batch: `look` and `fetch` in one round trip."""
-        snapshot = position.snapshot
-        with translated():
-            if limit == FEW and not snapshot.xip:
-                rows = await self._connection.fetch(_BEGIN_WITH_FEW, position.floor_id, str(snapshot.xmax))
-            else:
-                rows = await self._connection.fetch(
-                    _BEGIN, limit, position.floor_id, str(snapshot.xmax), list(map(str, snapshot.xip))
-                )
-        header, rows = _taken_apart(rows)
+        try:
+            header, rows = await self._begin(position.snapshot, position.floor_id, limit)
+        except Unreadable:
+            self._suspects = limit
+            snapshot, version = await self.look()
+            await configure(version)
+            return snapshot, *(await self.fetch(position.aim(snapshot), limit))
         await configure(header[1])
         return Snapshot.parse(header[0]), *(await self._read(header, rows, limit))
+
+    async def _begin(self, snapshot: Snapshot, floor_id: int, limit: int) -> tuple[list[Any], list[asyncpg.Record]]:
+        with reading(self._connection):
+            if limit == FEW and not snapshot.xip:
+                return _taken_apart(await self._connection.fetch(_BEGIN_WITH_FEW, floor_id, str(snapshot.xmax)))
+            return _taken_apart(
+                await self._connection.fetch(_BEGIN, limit, floor_id, str(snapshot.xmax), list(map(str, snapshot.xip)))
+            )
 
     async def fetch(self, position: Position, limit: int) -> tuple[list[ObjectChange], bool]:
         """Return the next changes of the batch in hand, ordered by id, and whether the batch ends with them.
 
-        They are at most `limit`, and fewer where their rows are large.
+        They are at most `limit`, and fewer where their rows are large. One that cannot be read comes without its rows.
+
+        Raises:
+            ConnectionFailed: the connection was lost, or not even what every change has can be read.
         """
-        with translated():
-            rows = await self._connection.fetch(
-                _FETCH,
-                limit,
+        tries = 0
+        while True:
+            # After a failure among so many, half of them, until the one is found that it was.
+            size = min(limit, max(self._suspects // 2, 1)) if self._suspects else limit
+            place = (
                 max(position.after_id, position.floor_id),
                 str(position.snapshot.xmax),
                 list(map(str, position.ended_since())),
                 position.after_id,
                 str(position.target),
             )
-        return await self._read(*_taken_apart(rows), limit)
+            try:
+                with reading(self._connection):
+                    header, rows = _taken_apart(await self._connection.fetch(_FETCH, size, *place))
+            except Unreadable as error:
+                self._suspects = size
+                tries += size == 1
+                if size > 1 or (error.passing and tries < PASSING_TRIES):
+                    continue
+                self._suspects = 0
+                return await self._next_without_rows(place, error.reason)
+            self._suspects = max(self._suspects - size, 0)
+            return await self._read(header, rows, size)
+
+    async def _next_without_rows(self, place: tuple[Any, ...], reason: str) -> tuple[list[ObjectChange], bool]:
+        try:
+            with reading(self._connection):
+                id_ = await self._connection.fetchval(_NEXT_ID, 1, *place)
+        except Unreadable as error:
+            raise ConnectionFailed(f"the log cannot be read: {error.reason}") from error
+        change = None if id_ is None else await without_rows(self._connection, id_, reason, self.change)
+        return ([], True) if change is None else ([change], False)
+
+    async def changes(
+        self, ids: Sequence[int], connection: asyncpg.Connection[Any] | None = None
+    ) -> dict[int, ObjectChange]:
+        """Return changes by their ids, those that are in the log; in parts, where their rows are large.
+
+        Args:
+            ids: rowhooks.object_change.id.
+            connection: where they are read; None for the feed's.
+        """
+        on = connection or self._connection
+        found: dict[int, ObjectChange] = {}
+
+        async def read(some: list[int]) -> None:
+            with reading(on):
+                rows = await on.fetch(_BY_ID, some)
+            for change in await self._whole(rows, on):
+                found[change.id] = change
+
+        async def alone(id_: int, reason: str) -> None:
+            if (change := await without_rows(on, id_, reason, self.change)) is not None:
+                found[id_] = change
+
+        with translated():
+            sizes = await on.fetch(_SIZES, list(ids)) if ids else []
+        for part in in_parts([(row[0], row[1]) for row in sizes]):
+            await piecemeal(part, read, alone)
+        return found
 
     async def _read(self, header: list[Any], rows: list[asyncpg.Record], limit: int) -> tuple[list[ObjectChange], bool]:
         if self._is_reshaped(header[2]):
             await self._reshape()
         is_end = len(rows) < limit and (not rows or rows[-1][-2] < PART_SIZE)
-        return [self.change(row) for row in rows], is_end
+        return await self._whole(rows, self._connection), is_end
+
+    async def _whole(self, rows: list[asyncpg.Record], connection: asyncpg.Connection[Any]) -> list[ObjectChange]:
+        """Make changes of SMALL_COLUMNS, and read those by themselves that are large."""
+        return [
+            await self._large(row[0], connection) or self.change(row) if row[IS_LARGE] else self.change(row)
+            for row in rows
+        ]
+
+    async def _large(self, id_: int, connection: asyncpg.Connection[Any]) -> ObjectChange | None:
+        found: list[ObjectChange] = []
+
+        async def read(_: list[int]) -> None:
+            with reading(connection):
+                row = await connection.fetchrow(f"{LARGE_BY_ID}$1", id_)
+            found.extend([] if row is None else [self.change(row)])
+
+        async def alone(_: int, reason: str) -> None:
+            change = await without_rows(connection, id_, reason, self.change)
+            found.extend([] if change is None else [change])
+
+        await piecemeal([id_], read, alone)
+        if found and (found[0].capture_error or "").startswith(TOO_LARGE):
+            await note(connection, found[0])
+        return found[0] if found else None
 
     def _is_reshaped(self, shapes: Sequence[Any]) -> bool:
         for id_, name, columns in shapes:
@@ -229,34 +319,6 @@ def _taken_apart(rows: list[asyncpg.Record]) -> tuple[list[Any], list[asyncpg.Re
     shapes: list[Any] = []
     for row in rows:
         if row[-1] is not None:
-            snapshot, version, known = json.loads(row[-1])
+            snapshot, version, known = json.loads(row[-1].decode("utf-8", "replace"))
             shapes += known or ()
     return [snapshot, version, shapes], sorted((row for row in rows if row[0] is not None), key=itemgetter(0))
-
-
-def object_change(row: Sequence[Any], table_name: str, decoder: RowDecoder | None = None) -> ObjectChange:
-    """Make an object change of a row of the log, of either driver; the one place where that happens.
-
-    Args:
-        row: begins with COLUMNS.
-        table_name: `schema.table`.
-        decoder: gives the change its `before` and `after`.
-    """
-    return made(
-        ObjectChange,
-        id=row[0],
-        transaction_id=row[1],
-        time=row[2],
-        action=row[3],
-        table_id=row[4],
-        changed_object_type=table_name,
-        object_id_json=row[5] or "{}",
-        object_repr=row[6] or "",
-        prechange_json=row[7],
-        postchange_json=row[8],
-        db_user=row[9],
-        user_name=row[10],
-        request_id=row[11],
-        change_context=row[12],
-        decoder=no_decoder if decoder is None else decoder.decode,
-    )

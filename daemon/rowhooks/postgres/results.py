@@ -75,17 +75,39 @@ def _names(columns: Sequence[tuple[str, str]]) -> str:
     return ", ".join(name for name, _ in columns)
 
 
-def _insert_many(table: str, columns: Sequence[tuple[str, str]], parameter: str = "${}") -> str:
+def _given_many(columns: Sequence[tuple[str, str]], parameter: str = "${}") -> str:
     # jsonb travels as text: asyncpg then needs no codec for it.
     arrays = ", ".join(
         f"{parameter.format(n)}::{'text' if type_ == 'jsonb' else type_}[]"
         for n, (_, type_) in enumerate(columns, start=1)
     )
-    values = ", ".join(f"v.{name}::{type_}" for name, type_ in columns)
-    return (
-        f"insert into rowhooks.{table} ({_names(columns)}) "  # noqa: S608  (constants of this module)
-        f"select {values} from unnest({arrays}) as v ({_names(columns)})"
-    )
+    values = ", ".join(f"v.{name}::{type_} as {name}" for name, type_ in columns)
+    return f"select {values} from unnest({arrays}) as v ({_names(columns)})"  # noqa: S608  (constants of this module)
+
+
+def _insert_many(table: str, columns: Sequence[tuple[str, str]]) -> str:
+    return f"insert into rowhooks.{table} ({_names(columns)}) {_given_many(columns)}"
+
+
+# A login of the receivers' own may write these and not read them; of what is proposed it may then not even name them.
+_UNREAD = ("result", "exception_type", "exception_message", "traceback")
+
+
+def _in_a_run(given: str, target: str) -> str:
+    """Return the statement that a run's own transaction records by.
+
+    Args:
+        given: a query of what is to be recorded, by the names of _RESULT.
+        target: of _TARGETS.
+    """
+    upsert = _UPSERT.format(target=target)
+    for name in _UNREAD:
+        upsert = upsert.replace(
+            f"{name} = excluded.{name}",
+            f"{name} = (select g.{name} from given as g where g.id = job_result.id)",  # noqa: S608
+        )
+    columns = _names(_RESULT)
+    return f"with given as ({given}) insert into rowhooks.job_result ({columns}) select {columns} from given{upsert}"  # noqa: S608
 
 
 def _insert_one(table: str, columns: Sequence[tuple[str, str]]) -> str:
@@ -104,10 +126,8 @@ _RECORD_MANY = {
     asked_for: _insert_many("job_result", _RESULT) + _UPSERT.format(target=target)
     for asked_for, target in _TARGETS.items()
 }
-RECORD_ONE = {
-    asked_for: _insert_one("job_result", _RESULT) + _UPSERT.format(target=target)
-    for asked_for, target in _TARGETS.items()
-}
+_GIVEN_ONE = "select " + ", ".join(f"%s::{type_} as {name}" for name, type_ in _RESULT)
+RECORD_ONE = {asked_for: _in_a_run(_GIVEN_ONE, target) for asked_for, target in _TARGETS.items()}
 """For psycopg, in a run's own transaction, by `Run.asked_for`; returns no row where the run is on record already."""
 ON_RECORD = "rowhooks: the run is on record"
 _OR_FAIL = f"select case when count(*) = 0 then ('{ON_RECORD} ' || count(*))::boolean end from recorded"  # noqa: S608
@@ -115,10 +135,7 @@ RECORD_ONE_OR_FAIL = {
     asked_for: f"with recorded as ({statement}) {_OR_FAIL}" for asked_for, statement in RECORD_ONE.items()
 }
 """The same with an error (whose message has ON_RECORD) for no row, so that COMMIT can be sent along with it."""
-_RECORD_BATCH = {
-    asked_for: _insert_many("job_result", _RESULT, "%s") + _UPSERT.format(target=target)
-    for asked_for, target in _TARGETS.items()
-}
+_RECORD_BATCH = {asked_for: _in_a_run(_given_many(_RESULT, "%s"), target) for asked_for, target in _TARGETS.items()}
 _LINES = (
     _insert_many("job_log_entry", _ENTRY)
     + " where exists (select from rowhooks.job_result as r where r.id = v.job_result_id"

@@ -21,7 +21,6 @@ from rowhooks.domain.run import Batch, Outcome, Run
 from rowhooks.pipeline.ports import AlreadyRecorded
 from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, is_unreachable, sync_engine
 from rowhooks.postgres.grip import Grip
-from rowhooks.postgres.objects import RowObject
 from rowhooks.postgres.results import (
     ANOTHER_LEADS,
     FENCE_ONE,
@@ -35,6 +34,7 @@ from rowhooks.postgres.results import (
     result_row,
     storable,
 )
+from rowhooks.postgres.rowobjects import RowObject
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +13,10 @@ import asyncpg
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.hook import Button, Configuration, Hook
 from rowhooks.domain.run import RETRY, Press, Run
+from rowhooks.postgres.changerows import LONGEST_TEXT, key_of
 from rowhooks.postgres.errors import translated
-from rowhooks.postgres.feed import COLUMNS, PostgresFeed
+from rowhooks.postgres.feed import PostgresFeed
+from rowhooks.postgres.unreadable import RAW, piecemeal, reading
 
 _TAKE_UP = """
 with taken as (
@@ -30,22 +32,27 @@ with taken as (
   returning r.*
 )
 select
-{columns},
-  t.id as result_id, t.origin, t.original_id, t.job_hook_id, t.job_button_id,
-  t.status, t.attempt, t.retries, t.retry_at, t.tracked_table as result_table, t.object_id::text as result_object_id,
-  t.object_repr as result_object_repr, t.db_user::text as result_db_user, t.user_name as result_user_name
+  t.id as result_id, t.origin, t.original_id, t.object_change_id, t.job_hook_id, t.job_button_id, t.tracked_table,
+  t.status, t.attempt, t.retries, t.retry_at
 from taken as t
-left join rowhooks.object_change as c on c.id = t.object_change_id
 order by t.id
 """
+# By itself, as are the changes: one that cannot be read must not keep the others from being taken up.
+_PRESSES = f"""
+select
+  r.id, {key_of("r")}, left(r.object_repr, {LONGEST_TEXT}), r.db_user::text, left(r.user_name, {LONGEST_TEXT})
+from rowhooks.job_result as r
+where r.id = any ($1::bigint[])
+"""  # noqa: S608  (constants)
 _UNFINISHED = "u.status in ('PENDING', 'STARTED', 'RETRY')"
 # Waits for what is locked: a former leader may be committing one, and if that fails it is still to be run, first.
-_ADOPT = _TAKE_UP.format(columns=COLUMNS, which=f"u.id = any ($3::bigint[]) and {_UNFINISHED}", locked="")
-_CLAIM = _TAKE_UP.format(columns=COLUMNS, which="u.status = 'PENDING' and u.lease is null", locked="skip locked")
+_ADOPT = _TAKE_UP.format(which=f"u.id = any ($3::bigint[]) and {_UNFINISHED}", locked="")
+_CLAIM = _TAKE_UP.format(which="u.status = 'PENDING' and u.lease is null", locked="skip locked")
 
 _LEFT = f"""
 select
-  u.id, u.status, u.origin <> 'press', coalesce(u.job_hook_id, u.job_button_id), u.tracked_table, u.object_id::text
+  u.id, u.status, u.origin <> 'press', coalesce(u.job_hook_id, u.job_button_id), u.tracked_table,
+  {RAW.format(key_of("u"))}
 from rowhooks.job_result as u
 where {_UNFINISHED} and u.lease <> $1 and u.id > $2
 order by u.id
@@ -86,11 +93,13 @@ class TakenUp:
         result_id: job_result.id.
         run: the run; None where its hook, its button or its change is gone.
         due: when a run that waits for its retry may start.
+        problem: why the run cannot be given what it is about; None where it can.
     """
 
     result_id: int
     run: Run | None
     due: datetime | None
+    problem: str | None = None
 
 
 class Unfinished:
@@ -119,7 +128,10 @@ class Unfinished:
         """Return what earlier leaders have left unfinished, by id and beyond one."""
         with translated():
             rows = await self._connection.fetch(_LEFT, self._lease, after_id, limit)
-        return [Left(row[0], row[1], tuple(row)[2:]) for row in rows]
+        return [
+            Left(row[0], row[1], (*tuple(row)[2:5], "{}" if row[5] is None else row[5].decode("utf-8", "replace")))
+            for row in rows
+        ]
 
     async def adopt(self, result_ids: Sequence[int], configuration: Configuration) -> list[TakenUp]:
         """Take these runs over, of whichever leader they are; those that have ended are missing.
@@ -131,7 +143,7 @@ class Unfinished:
             async with self._connection.transaction():
                 await self._connection.execute("select set_config('lock_timeout', $1, true)", ADOPTION_PATIENCE)
                 rows = await self._connection.fetch(_ADOPT, self._lease, None, list(result_ids))
-        return [self._taken_up(row, configuration) for row in rows]
+        return await self._taken_up(rows, configuration)
 
     async def is_asked_for(self) -> bool:
         """Say whether anything that was asked for by hand waits; takes no lock that a writer could wait for."""
@@ -142,22 +154,59 @@ class Unfinished:
         """Take up what was asked for by hand (presses, retries, replays), the oldest first, `limit` at the most."""
         with translated():
             rows = await self._connection.fetch(_CLAIM, self._lease, limit)
-        return [self._taken_up(row, configuration) for row in rows]
+        return await self._taken_up(rows, configuration)
 
     async def revoke(self, result_ids: list[int]) -> None:
         """End runs that nothing can run any more."""
         with translated():
             await self._connection.execute(_REVOKE, result_ids)
 
-    def _taken_up(self, row: asyncpg.Record, configuration: Configuration) -> TakenUp:
+    async def _taken_up(self, rows: list[asyncpg.Record], configuration: Configuration) -> list[TakenUp]:
+        changes = await self._feed.changes(
+            [
+                row["object_change_id"]
+                for row in rows
+                if row["origin"] != "press" and row["object_change_id"] is not None
+            ],
+            self._connection,
+        )
+        presses, problems = await self._presses([row for row in rows if row["origin"] == "press"], configuration)
+        taken_up = []
+        for row in rows:
+            is_press = row["origin"] == "press"
+            one = self._one(
+                row, presses.get(row["result_id"]) if is_press else changes.get(row["object_change_id"]), configuration
+            )
+            taken_up.append(replace(one, problem=problems.get(one.result_id)))
+        return taken_up
+
+    async def _presses(
+        self, rows: list[asyncpg.Record], configuration: Configuration
+    ) -> tuple[dict[int, Press], dict[int, str]]:
+        """Return presses by the ids of their results, and why some of them cannot be read."""
+        tables = {row["result_id"]: row["tracked_table"] for row in rows}
+        found: dict[int, Press] = {}
+        problems: dict[int, str] = {}
+
+        async def read(some: list[int]) -> None:
+            with reading(self._connection):
+                texts = await self._connection.fetch(_PRESSES, some)
+            for id_, *rest in texts:
+                found[id_] = _press(tables[id_], configuration, *rest)
+
+        async def alone(id_: int, reason: str) -> None:
+            found[id_] = _press(tables[id_], configuration, None, None, "", None)
+            problems[id_] = f"the press cannot be read: {reason}"
+
+        await piecemeal(list(tables), read, alone)
+        return found, problems
+
+    def _one(self, row: asyncpg.Record, cause: ObjectChange | Press | None, configuration: Configuration) -> TakenUp:
         starter: Hook | Button | None
-        cause: ObjectChange | Press | None
         if row["origin"] == "press":
             starter = next((b for b in configuration.buttons if b.id == row["job_button_id"]), None)
-            cause = _press(row, configuration)
         else:
             starter = next((h for h in configuration.hooks if h.id == row["job_hook_id"]), None)
-            cause = None if row["id"] is None else self._feed.change(row)
         if starter is None or cause is None:
             return TakenUp(row["result_id"], None, None)
         if row["origin"] == "change" and isinstance(cause, ObjectChange) and isinstance(starter, Hook):
@@ -179,13 +228,20 @@ class Unfinished:
         return TakenUp(run.id, run.again() if row["status"] == RETRY else run, row["retry_at"])
 
 
-def _press(row: asyncpg.Record, configuration: Configuration) -> Press:
-    table = configuration.tables.get(row["result_table"])
+def _press(
+    table_id: int,
+    configuration: Configuration,
+    object_id_json: str | None,
+    object_repr: str | None,
+    db_user: str,
+    user_name: str | None,
+) -> Press:
+    table = configuration.tables.get(table_id)
     return Press(
-        table_id=row["result_table"],
-        changed_object_type=table.name if table else f"rowhooks.tracked_table:{row['result_table']}",
-        object_id_json=row["result_object_id"],
-        object_repr=row["result_object_repr"] or "",
-        db_user=row["result_db_user"],
-        user_name=row["result_user_name"],
+        table_id=table_id,
+        changed_object_type=table.name if table else f"rowhooks.tracked_table:{table_id}",
+        object_id_json=object_id_json or "{}",
+        object_repr=object_repr or "",
+        db_user=db_user,
+        user_name=user_name,
     )

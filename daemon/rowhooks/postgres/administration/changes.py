@@ -10,25 +10,12 @@ from psycopg import sql
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import NotFound
 from rowhooks.postgres.administration.common import Connection, Row, conditions, fetch, only
-from rowhooks.postgres.feed import COLUMNS, object_change
+from rowhooks.postgres.administration.reading import read_changes
+from rowhooks.postgres.changerows import in_parts, size_of
 
 BATCH = 1000
 """Changes that the server hands over at once."""
 
-# As the daemon names a table: as it is called now, where it still is.
-_OF_CHANGES = """
-  , coalesce(
-    (
-      select concat(n.nspname, '.', r.relname)
-      from pg_class as r
-      join pg_namespace as n on n.oid = r.relnamespace
-      where r.oid = t.relation
-    ),
-    concat(t.schema_name, '.', t.table_name)
-  )
-from rowhooks.object_change as c
-join rowhooks.tracked_table as t on t.id = c.tracked_table
-"""
 # What the feed leaves out too: truncates have no row, and what hook receivers wrote starts no hook.
 _WANTED = """
 where c.receiver is null
@@ -71,13 +58,11 @@ def load_change(conn: Connection, change_id: int) -> tuple[ObjectChange, str | N
     Raises:
         NotFound: there is none (any more).
     """
-    row = conn.execute(
-        f"select {COLUMNS}, c.receiver {_OF_CHANGES} where c.id = %s",
-        (change_id,),
-    ).fetchone()
-    if row is None:
+    row = conn.execute("select c.receiver from rowhooks.object_change as c where c.id = %s", (change_id,)).fetchone()
+    found = read_changes(conn, [change_id])
+    if row is None or not found:
         raise NotFound(f"there is no change {change_id}", hint="see: rowhooks changes list")
-    return object_change(row, row[-1]), row[-2]
+    return found[0], row[0]
 
 
 def iterate_changes(
@@ -98,11 +83,12 @@ def iterate_changes(
     with conn.cursor(name="rowhooks_changes") as cursor:
         cursor.itersize = BATCH
         cursor.execute(
-            f"select {COLUMNS} {_OF_CHANGES} {_WANTED} order by c.id",
+            f"select c.id, {size_of('c')} from rowhooks.object_change as c {_WANTED} order by c.id",  # noqa: S608  (constants)
             _span(since, until, tables),
         )
-        for row in cursor:
-            yield object_change(row, row[-1])
+        while sizes := cursor.fetchmany(BATCH):
+            for part in in_parts(sizes):
+                yield from read_changes(conn, part)
 
 
 def count_changes(

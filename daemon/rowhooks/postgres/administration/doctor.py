@@ -293,6 +293,44 @@ _NOTES = (
       'let a superuser run: rowhooks upgrade'
     where not exists (select from pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl' and e.evtenabled <> 'D')
     """,
+    # As check_enable_rls in PostgreSQL's source says of each login that may load rows.
+    """
+    select
+      format(
+        'row security of %s binds %s: its rows are not loaded (policies: %s)', t.relation, l.rolname, coalesce(
+          (
+            select string_agg(p.polname, ', ' order by p.polname) from pg_policy as p
+            where p.polrelid = c.oid and (0::oid = any (p.polroles) or exists (
+              select from unnest(p.polroles) as r (oid) where pg_has_role(l.oid, r.oid, 'usage')
+            ))
+          ), 'none, so that it sees no row'
+        )
+      ),
+      format('alter role %I bypassrls; or, where the owner of the table is trusted: row_security = true', l.rolname)
+    from rowhooks.installation as i
+    cross join rowhooks.tracked_table as t
+    join pg_class as c on c.oid = t.relation and c.relrowsecurity
+    join pg_roles as l on l.rolcanlogin and not l.rolsuper and not l.rolbypassrls
+    where t.untracked_at is null
+      and exists (
+        select from pg_roles as g
+        where g.rolname in (i.daemon_role, i.receiver_role) and pg_has_role(l.oid, g.oid, 'member')
+      )
+      and (c.relforcerowsecurity or not pg_has_role(l.oid, c.relowner, 'usage'))
+    order by 1
+    """,
+    """
+    select
+      format(
+        'change %s of %s was delivered by its key, without its rows: %s',
+        u.change ->> 'id', u.change ->> 'table', u.change ->> 'error'
+      ),
+      format('see: rowhooks changes show %s', u.change ->> 'id')
+    from rowhooks.feed as f
+    cross join jsonb_array_elements(f.unreadable) with ordinality as u (change, place)
+    where exists (select from rowhooks.object_change as c where c.id = (u.change ->> 'id')::bigint)
+    order by u.place
+    """,
 )
 
 

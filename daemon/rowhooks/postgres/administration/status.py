@@ -59,7 +59,13 @@ select
       from (select r.status from rowhooks.job_result as r order by r.id desc limit 1000) as l
       group by l.status
     ) as s
-  ) as last_1000_runs
+  ) as last_1000_runs,
+  (
+    select coalesce(json_agg(u.change order by u.place), '[]')
+    from jsonb_array_elements(f.unreadable) with ordinality as u (change, place)
+    -- As long as it is in the log.
+    where exists (select from rowhooks.object_change as c where c.id = (u.change ->> 'id')::bigint)
+  ) as unreadable_changes
 from rowhooks.feed as f
 """  # noqa: S608  (constants of this module)
 

@@ -19,10 +19,10 @@ from sqlalchemy.orm import Session
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import Conflict, NotFound, UsageError
 from rowhooks.domain.hook import TrackedTable
+from rowhooks.postgres.changerows import COLUMNS, object_change
 from rowhooks.postgres.configuration import DESCRIPTION, read_table
 from rowhooks.postgres.connect import translated_errors
-from rowhooks.postgres.feed import COLUMNS, object_change
-from rowhooks.postgres.objects import load_objects, reflect
+from rowhooks.postgres.rowobjects import load_objects, reflect
 from rowhooks.postgres.search_path import PINNED
 from rowhooks.postgres.values import RowDecoder
 

@@ -1,0 +1,87 @@
+"""Changes of the log, read for a command: one that cannot be read comes by its key, and costs no other one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+
+from rowhooks.domain.change import ObjectChange
+from rowhooks.postgres.administration.common import Connection
+from rowhooks.postgres.changerows import IS_LARGE, LARGE_BY_ID, SMALL_COLUMNS, object_change
+from rowhooks.postgres.connect import is_lost_connection
+from rowhooks.postgres.unreadable import FIXED, TEXTS, reason_of, row_without_rows, text_of
+
+# As the daemon names a table: as it is called now, where it still is.
+_NAME = """\
+coalesce(
+  (
+    select concat(n.nspname, '.', r.relname)
+    from pg_class as r
+    join pg_namespace as n on n.oid = r.relnamespace
+    where r.oid = t.relation
+  ),
+  concat(t.schema_name, '.', t.table_name)
+)
+from rowhooks.object_change as c
+join rowhooks.tracked_table as t on t.id = c.tracked_table
+where c.id = """
+_BY_ID = f"select {SMALL_COLUMNS}, {_NAME} any (%s::bigint[]) order by c.id"
+
+
+def read_changes(conn: Connection, ids: Sequence[int]) -> list[ObjectChange]:
+    """Return changes as receivers get them, by their ids and in their order; those that are in the log.
+
+    Args:
+        conn: in a transaction or not.
+        ids: rowhooks.object_change.id.
+    """
+    try:
+        rows = _fetch(conn, _BY_ID, list(ids))
+    except _Unreadable as error:
+        if len(ids) > 1:
+            half = len(ids) // 2
+            return read_changes(conn, ids[:half]) + read_changes(conn, ids[half:])
+        return _without_rows(conn, ids[0], str(error))
+    changes = []
+    for row in rows:
+        changes += _large(conn, row[0], row[-1]) if row[IS_LARGE] else [object_change(row, row[-1])]
+    return changes
+
+
+class _Unreadable(Exception):
+    """It cannot be read as a whole."""
+
+
+def _fetch(conn: Connection, query: str, parameter: Any) -> list[Any]:
+    try:
+        with conn.transaction():
+            return conn.execute(query, (parameter,)).fetchall()
+    except psycopg.errors.InsufficientPrivilege:
+        raise
+    except Exception as error:  # a value may be none that Python can hold
+        if is_lost_connection(error) or conn.closed:
+            raise
+        raise _Unreadable(reason_of(error)) from error
+
+
+def _large(conn: Connection, id_: int, table: str) -> list[ObjectChange]:
+    try:
+        return [object_change(row, table) for row in _fetch(conn, f"{LARGE_BY_ID}%s", id_)]
+    except _Unreadable as error:
+        return _without_rows(conn, id_, str(error))
+
+
+def _without_rows(conn: Connection, id_: int, reason: str) -> list[ObjectChange]:
+    texts: dict[str, bytes | None] = {}
+    for name in TEXTS:
+        try:
+            texts[name] = next((row[0] for row in _fetch(conn, f"{text_of(name)}%s", id_)), None)
+        except _Unreadable:
+            texts[name] = None
+    fixed = conn.execute(f"{FIXED}%s", (id_,)).fetchall()
+    names = conn.execute(f"select {_NAME}%s", (id_,)).fetchall()
+    return [
+        object_change(row_without_rows(row, texts, reason), name[0]) for row, name in zip(fixed, names, strict=False)
+    ]

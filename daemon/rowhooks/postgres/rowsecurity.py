@@ -1,0 +1,79 @@
+"""Row security: which policies stand between a login and the rows that it loads or saves, and what is said of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy
+
+from rowhooks.domain.errors import PermissionDenied
+
+OFF = "set {}row_security = off"
+"""With it off, PostgreSQL refuses a query that policies would alter, and runs none of their code."""
+
+# A receiver may have set any search_path, so that every name is qualified. row_security_active says of the present
+# role what check_enable_rls does in PostgreSQL's source.
+_BINDING = sqlalchemy.text("""
+select
+  current_user,
+  array(
+    select p.polname::pg_catalog.text
+    from pg_catalog.pg_policy as p
+    where
+      p.polrelid operator(pg_catalog.=) c.oid
+      and (
+        0::pg_catalog.oid operator(pg_catalog.=) any (p.polroles)
+        or exists (
+          select from pg_catalog.unnest(p.polroles) as r (oid) where pg_catalog.pg_has_role(r.oid, 'usage')
+        )
+      )
+    order by p.polname
+  )
+from pg_catalog.pg_class as c
+join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
+where
+  n.nspname operator(pg_catalog.=) cast(:schema as pg_catalog.text)
+  and c.relname operator(pg_catalog.=) cast(:table as pg_catalog.text)
+  and pg_catalog.row_security_active(c.oid)
+  and pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
+""")
+
+
+@dataclass(frozen=True)
+class Binding:
+    """Row security that binds a login on a table.
+
+    Args:
+        table: `schema.table`.
+        login: whom it binds.
+        policies: those that are for it; none lets it see no row.
+    """
+
+    table: str
+    login: str
+    policies: tuple[str, ...]
+
+    def error(self, what: str) -> PermissionDenied:
+        """Return the error that names all of it, after `what` happened."""
+        policies = ", ".join(self.policies) or "none, so that it sees no row"
+        return PermissionDenied(
+            f"{what}: row security of {self.table} binds {self.login} (policies: {policies})",
+            hint=f'let a superuser run: alter role "{self.login}" bypassrls; where the owner of the table is trusted, '
+            "row_security = true in the settings lets the policies decide",
+        )
+
+
+def find_binding(connection: sqlalchemy.Connection, table: str) -> Binding | None:
+    """Return what of row security binds the connection's role on a table; None where nothing does.
+
+    Args:
+        connection: any; where no transaction goes on, none does afterwards.
+        table: `schema.table`.
+    """
+    schema, _, name = table.partition(".")
+    was_in_transaction = connection.in_transaction()
+    row: Any = connection.execute(_BINDING, {"schema": schema, "table": name}).first()
+    if not was_in_transaction:
+        connection.rollback()
+    return None if row is None else Binding(table, row[0], tuple(row[1]))

@@ -1,0 +1,198 @@
+"""Changes that cannot be read: found by reading less at once, delivered by their key, and noted."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any
+
+import asyncpg
+
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.errors import ConnectionFailed
+from rowhooks.postgres.changerows import LARGE
+from rowhooks.postgres.errors import LOST_CONNECTION, translated
+
+logger = logging.getLogger(__name__)
+
+MOST_NOTED = 20
+"""So many unreadable changes are named in rowhooks.feed, the newest first."""
+PASSING_TRIES = 3
+"""How often one change is read whose reading fails by what may pass by itself."""
+LONGEST_REASON = 300
+
+_PASSING = (asyncpg.QueryCanceledError, asyncpg.OutOfMemoryError, asyncpg.ConfigurationLimitExceededError)
+"""What reading less at once mends, though elsewhere it counts as a lost connection."""
+
+RAW = "convert_to({}, case when getdatabaseencoding() = 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end)"
+"""A text as bytes; a database that knows no encoding may hold what is no UTF-8."""
+
+# Nothing here is a text that a user has made, but for the name of a login.
+FIXED = f"""
+select
+  c.id, c.transaction_id::text::bigint, least(greatest(c.time, '0001-01-02'), '9999-12-30'), c.action, c.tracked_table,
+  {RAW.format("c.db_user::text")}
+from rowhooks.object_change as c
+where c.id = """  # noqa: S608  (a constant)
+TEXTS = ("object_id", "object_repr", "user_name", "request_id", "change_context", "capture_error")
+_EXACT = ("object_id", "user_name")
+"""The texts that mean something else when they are not exactly what they were."""
+
+
+def text_of(name: str) -> str:
+    """Return the query of one of TEXTS, as bytes; the id comes behind it."""
+    is_short = f"pg_column_size(c.{name}) <= {LARGE}"
+    text = f"case when {is_short} then {RAW.format(f'c.{name}::text')} end"
+    return f"select {text} from rowhooks.object_change as c where c.id = "  # noqa: S608  (a constant)
+
+
+_NOTE = f"""
+update rowhooks.feed as f
+set unreadable = jsonb_path_query_array(jsonb_build_array($2::text::jsonb) || f.unreadable, '$[0 to {MOST_NOTED - 1}]')
+where not f.unreadable @> jsonb_build_array(jsonb_build_object('id', $1::bigint))
+"""  # noqa: S608  (a constant)
+
+
+class Unreadable(Exception):
+    """What was asked for cannot be read as a whole; the connection goes on.
+
+    Args:
+        reason: why, on one line.
+        passing: it may pass by itself.
+    """
+
+    def __init__(self, reason: str, *, passing: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.passing = passing
+
+
+@contextlib.contextmanager
+def reading(connection: asyncpg.Connection[Any]) -> Iterator[None]:
+    """Raise Unreadable for an error that reading less at once, or something else, may avoid.
+
+    Raises:
+        ConnectionFailed: the connection was lost, or the server is in no state to read anything.
+        PermissionDenied: the daemon's role may not read it.
+    """
+    try:
+        yield
+    except _PASSING as error:
+        raise Unreadable(reason_of(error), passing=True) from error
+    except (*LOST_CONNECTION, asyncpg.InsufficientPrivilegeError):
+        with translated():
+            raise
+    except Exception as error:  # asyncpg decodes what a row holds, which may raise anything
+        if connection.is_closed():
+            raise ConnectionFailed(f"the connection was lost: {reason_of(error)}") from error
+        raise Unreadable(reason_of(error)) from error
+
+
+def reason_of(error: BaseException) -> str:
+    """Return an error as one short line."""
+    said = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}..."
+
+
+async def piecemeal(
+    ids: Sequence[int],
+    read: Callable[[list[int]], Awaitable[None]],
+    alone: Callable[[int, str], Awaitable[None]],
+) -> None:
+    """Read many things by their ids: all at once, and where that fails in halves, down to one.
+
+    Args:
+        ids: of what is to be read.
+        read: reads some; raises Unreadable where it cannot.
+        alone: deals with one that cannot be read, and is told why.
+    """
+    pieces = [list(ids)] if ids else []
+    while pieces:
+        piece = pieces.pop()
+        try:
+            await read(piece)
+        except Unreadable as error:
+            if len(piece) > 1:
+                half = len(piece) // 2
+                pieces += [piece[half:], piece[:half]]
+            elif not error.passing or not await _is_read_after_all(piece, read):
+                await alone(piece[0], error.reason)
+
+
+async def _is_read_after_all(piece: list[int], read: Callable[[list[int]], Awaitable[None]]) -> bool:
+    for _ in range(PASSING_TRIES - 1):
+        try:
+            await read(piece)
+        except Unreadable:
+            continue
+        return True
+    return False
+
+
+async def without_rows(
+    connection: asyncpg.Connection[Any], id_: int, reason: str, make: Callable[[Sequence[Any]], ObjectChange]
+) -> ObjectChange | None:
+    """Return a change that cannot be read by its key alone, with `capture_error`; None where it is in the log no more.
+
+    Args:
+        connection: where it is read.
+        id_: rowhooks.object_change.id.
+        reason: why it cannot be read.
+        make: makes an object change of a row that begins with COLUMNS.
+
+    Raises:
+        ConnectionFailed: not even what every change has can be read: the log is damaged.
+    """
+    try:
+        with reading(connection):
+            fixed = await connection.fetchrow(f"{FIXED}$1", id_)
+    except Unreadable as error:
+        raise ConnectionFailed(f"change {id_} of the log cannot be read at all: {error.reason}") from error
+    if fixed is None:
+        return None
+    texts: dict[str, bytes | None] = {}
+    for name in TEXTS:
+        try:
+            with reading(connection):
+                texts[name] = await connection.fetchval(f"{text_of(name)}$1", id_)
+        except Unreadable:
+            texts[name] = None
+    change = make(row_without_rows(fixed, texts, reason))
+    await note(connection, change)
+    return change
+
+
+def row_without_rows(fixed: Sequence[Any], texts: dict[str, bytes | None], reason: str) -> list[Any]:
+    """Return what begins like COLUMNS, of what could be read by FIXED and `text_of`."""
+    known = {name: _decoded(text, exactly=name in _EXACT) for name, text in texts.items()}
+    error = f"the change cannot be read: {reason}"
+    if known["object_id"] is None:
+        error += "; nor can its key"
+    if known["capture_error"]:
+        error += f"; {known['capture_error']}"
+    return [
+        *fixed[:5], known["object_id"], known["object_repr"], None, None, _decoded(fixed[5], exactly=False),
+        known["user_name"], known["request_id"], known["change_context"], error,
+    ]  # fmt: skip
+
+
+def _decoded(text: bytes | None, *, exactly: bool) -> str | None:
+    if text is None:
+        return None
+    try:
+        return text.decode("utf-8", "strict" if exactly else "replace")
+    except UnicodeDecodeError:
+        return None
+
+
+async def note(connection: asyncpg.Connection[Any], change: ObjectChange) -> None:
+    """Name a change that cannot be read in the log, and in rowhooks.feed for `status` and `doctor`; once."""
+    logger.warning(
+        "change %d of %s is delivered by its key, without its rows: %s",
+        change.id, change.changed_object_type, change.capture_error,
+    )  # fmt: skip
+    noted = {"id": change.id, "table": change.changed_object_type, "error": change.capture_error}
+    with translated():
+        await connection.execute(_NOTE, change.id, json.dumps(noted).replace("\\u0000", "\\ufffd"))

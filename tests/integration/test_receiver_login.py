@@ -1,0 +1,194 @@
+"""receiver_dsn: receivers that run under a login of their own, which may do what a run needs and no more."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar
+
+import psycopg
+import pytest
+import sqlalchemy
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from rowhooks import JobHookReceiver, ObjectChange
+from rowhooks.daemon import Daemon
+from rowhooks.domain.errors import LeadershipLost, LoginRefused, PermissionDenied, SettingsError
+from rowhooks.postgres.connect import Target
+from rowhooks.postgres.sessions import Workspaces
+from rowhooks.settings import load_settings
+from tests.conftest import add_hook, running_daemon, settled
+from tests.unit.make import change, outcome, run
+
+Connection = psycopg.Connection[Any]
+
+LOGIN = "rowhooks_test_receiver"
+
+
+class Stamps(JobHookReceiver):
+    """Writes the row that was changed."""
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        changed_object.serial = self.session.scalar(sqlalchemy.text("select session_user::text"))
+        changed_object.save()
+        self.logger.info("stamped")
+
+
+class StampsLater(JobHookReceiver):
+    """The same in an asynchronous receiver."""
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        changed_object.serial = await self.session.scalar(sqlalchemy.text("select session_user::text"))
+        await changed_object.save()
+
+
+class StampsMany(JobHookReceiver):
+    """The same for many changes at once, the first time in vain."""
+
+    class Meta:
+        batch_size = 10
+        batch_wait = 0.05
+        max_retries = 1
+        autoretry_for = (LookupError,)
+        retry_backoff = 0.01
+
+    tried: ClassVar[list[int]] = []
+
+    def receive_job_hooks(self, changes: list[ObjectChange]) -> None:
+        self.session.execute(sqlalchemy.text("update dcim.device set serial = session_user"))
+        self.tried.append(len(changes))
+        if len(self.tried) == 1:
+            raise LookupError("again")
+
+
+class Intrudes(JobHookReceiver):
+    """Does what a receiver's login is kept from."""
+
+    statement: ClassVar[str] = ""
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        self.session.execute(sqlalchemy.text(self.statement))
+
+
+@pytest.fixture
+def receiver_dsn(db: Connection, dsn: str, device: str) -> str:
+    """The database for a login that has the receivers' role, which may write dcim.device."""
+    if not db.execute("select 1 from pg_roles where rolname = %s", (LOGIN,)).fetchone():
+        db.execute(sql.SQL("create role {} login in role rowhooks_receiver").format(sql.Identifier(LOGIN)))
+    # What loads and saves rows is this login alone.
+    db.execute("revoke all on dcim.device from rowhooks_daemon")
+    db.execute("grant usage on schema dcim to rowhooks_receiver")
+    db.execute("grant select, insert, update, delete on dcim.device to rowhooks_receiver")
+    return make_conninfo(dsn, user=LOGIN)
+
+
+def results(conn: Connection) -> list[Any]:
+    return conn.execute("select status, exception_message from rowhooks.job_result order by id").fetchall()
+
+
+@pytest.mark.parametrize("receiver", [Stamps, StampsLater])
+async def test_a_receiver_writes_and_is_recorded_once_under_its_own_login(
+    db: Connection, daemon_dsn: str, receiver_dsn: str, device: str, receiver: type
+) -> None:
+    add_hook(db, receiver, device)
+    async with running_daemon(daemon_dsn, receiver, receiver_dsn=receiver_dsn):
+        db.execute("insert into dcim.device values (1, 'sw', 'SN')")
+        await settled(db)
+        db.execute("update dcim.device set name = 'sw1'")
+        await settled(db)
+    # What it wrote started no hook.
+    assert results(db) == [("SUCCESS", None), ("SUCCESS", None)]
+    assert db.execute("select serial from dcim.device").fetchall() == [(LOGIN,)]
+    logged = db.execute("select message from rowhooks.job_log_entry").fetchall()
+    assert logged == ([("stamped",), ("stamped",)] if receiver is Stamps else [])
+
+
+async def test_a_batch_that_is_tried_again_is_recorded_once_under_its_own_login(
+    db: Connection, daemon_dsn: str, receiver_dsn: str, device: str
+) -> None:
+    add_hook(db, StampsMany, device)
+    async with running_daemon(daemon_dsn, StampsMany, receiver_dsn=receiver_dsn):
+        db.execute("insert into dcim.device select n, 'sw', 'SN' from generate_series(1, 5) as n")
+        await settled(db)
+    assert results(db) == [("SUCCESS", None)] * 5
+    assert db.execute("select distinct serial from dcim.device").fetchall() == [(LOGIN,)]
+
+
+async def test_a_receiver_of_a_former_leader_is_fenced_off_under_its_own_login(
+    db: Connection, daemon_dsn: str, receiver_dsn: str, device: str
+) -> None:
+    target = Target(receiver_dsn)
+    former = Workspaces(target, uuid.uuid4(), threads=1, async_connections=1)
+    cause = run(cause=change(table_id=1))
+    workspace = former.open(cause, "", asynchronous=False)
+    workspace.session.execute(sqlalchemy.text("insert into dcim.device values (1, 'sw', 'SN')"))
+    # STARTED is fenced by itself; a result needs the lease that is in force.
+    with pytest.raises(LeadershipLost):
+        workspace.commit(outcome(cause, "STARTED"))
+    await former.close()
+    assert results(db) == []
+    assert db.execute("select from dcim.device").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update rowhooks.feed set after_id = 0",
+        "update rowhooks.feed set lease = null",
+        "select snapshot from rowhooks.feed",
+        "update rowhooks.job set enabled = true",
+        "delete from rowhooks.job_hook",
+        "update rowhooks.job_hook set enabled = false",
+        "update rowhooks.job_button set roles = '{public}'",
+        "select from rowhooks.object_change",
+        "select postchange from rowhooks.changes",
+        "select result from rowhooks.job_result",
+        "select traceback from rowhooks.results",
+        "select message from rowhooks.job_log_entry",
+        "update rowhooks.job_result set object_id = null",
+        "delete from rowhooks.job_result",
+        "insert into rowhooks.object_change (action, tracked_table) values ('create', 1)",
+        "select rowhooks.prune_changes(now(), 1, 1, false)",
+        "select rowhooks.extend_object_change()",
+        "select rowhooks.untrack('dcim.device')",
+        "select rowhooks.retry(1)",
+    ],
+)
+async def test_the_receivers_login_touches_nothing_of_rowhooks_that_a_run_does_not_need(
+    db: Connection, daemon_dsn: str, receiver_dsn: str, device: str, statement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Intrudes, "statement", statement)
+    add_hook(db, Intrudes, device)
+    async with running_daemon(daemon_dsn, Intrudes, receiver_dsn=receiver_dsn):
+        db.execute("insert into dcim.device values (1, 'sw', 'SN')")
+        await settled(db)
+    ((status, message),) = results(db)
+    assert status == "FAILURE"
+    assert "permission denied" in message
+
+
+async def test_a_login_without_the_receivers_role_is_refused_at_the_start(
+    db: Connection, daemon_dsn: str, receiver_dsn: str
+) -> None:
+    db.execute("revoke rowhooks_receiver from rowhooks_test_receiver")
+    try:
+        with pytest.raises(PermissionDenied) as refused:
+            await Daemon(load_settings(dsn=daemon_dsn, receiver_dsn=receiver_dsn), []).run()
+    finally:
+        db.execute("grant rowhooks_receiver to rowhooks_test_receiver")
+    assert str(refused.value) == (
+        f"receiver_dsn: login {LOGIN} has not the receivers' role rowhooks_receiver"
+        f' (let an administrator run: grant rowhooks_receiver to "{LOGIN}")'
+    )
+
+
+async def test_a_receivers_login_that_is_not_let_in_is_said_at_the_start(daemon_dsn: str, receiver_dsn: str) -> None:
+    nobody = make_conninfo(receiver_dsn, user="rowhooks_nobody")
+    with pytest.raises(LoginRefused, match=r"receiver_dsn: cannot connect to .* \(see that the login exists"):
+        await Daemon(load_settings(dsn=daemon_dsn, receiver_dsn=nobody), []).run()
+
+
+async def test_a_receiver_dsn_of_another_database_is_refused(daemon_dsn: str, receiver_dsn: str) -> None:
+    elsewhere = make_conninfo(receiver_dsn, dbname="postgres")
+    with pytest.raises(SettingsError, match=r"receiver_dsn leads to postgres .* not the database of dsn"):
+        await Daemon(load_settings(dsn=daemon_dsn, receiver_dsn=elsewhere), []).run()

@@ -46,6 +46,16 @@ def test_a_change_whose_rows_could_not_be_captured_has_empty_snapshots() -> None
     }
 
 
+def test_a_column_that_does_not_stand_in_both_rows_counts_as_changed_where_a_part_could_not_be_captured() -> None:
+    one = change(before={"id": 1, "note": "a"}, after={"id": 1, "name": "sw1"}, capture_error="column photo: too large")
+    assert [one.changed(column) for column in ("id", "note", "name", "photo")] == [False, True, True, True]
+    assert one.changed_columns == ["name", "note"]
+
+
+def test_a_column_that_stands_in_no_row_has_not_changed_where_all_was_captured() -> None:
+    assert not change(before=OLD, after=NEW).changed("photo")
+
+
 @pytest.mark.parametrize(
     ("action", "data"),
     [("create", NEW), ("update", NEW), ("delete", OLD)],

@@ -168,6 +168,15 @@ def test_a_hook_whose_conditions_cannot_be_read_starts_nothing_and_is_named_once
     assert (why_not(broken, update()) or "").startswith("conditions: '(' is not a regular expression: ")
 
 
+def test_an_update_of_which_a_column_could_not_be_captured_starts_the_hook_of_that_column() -> None:
+    serials = hook(columns=frozenset({"serial"}))
+    row = {"id": 1, "name": "sw1"}
+    told = change(before=row, after=row, capture_error="column serial: too large")
+    assert starts(serials, told) is True
+    assert why_not(serials, told) is None
+    assert starts(hook(columns=frozenset({"name"})), told) is False
+
+
 def test_columns_come_before_conditions(caplog: pytest.LogCaptureFixture) -> None:
     both = with_conditions(TALL, columns=frozenset({"serial"}))
     assert Matcher(configuration(both)).match(update(name="sw2")) == []

@@ -121,6 +121,7 @@ def _as_json(change: ObjectChange) -> dict[str, Any]:
         "db_user": change.db_user,
         "request_id": change.request_id,
         "change_context": change.change_context,
+        "capture_error": change.capture_error,
     }
 
 

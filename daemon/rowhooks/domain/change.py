@@ -52,6 +52,7 @@ class ObjectChange:
         user_name: whom the application named with rowhooks.user, or None.
         request_id: what the application set as rowhooks.request_id, or None.
         change_context: what the application set as rowhooks.context, or None.
+        capture_error: why a row, or a part of it, is missing or could not be read; None where all is there.
         decoder: turns a row's JSON into Python values by its columns' types.
     """
 
@@ -69,6 +70,7 @@ class ObjectChange:
     user_name: str | None = None
     request_id: str | None = None
     change_context: str | None = None
+    capture_error: str | None = None
     decoder: Callable[[str, str | None], Row | None] = field(default=no_decoder, repr=False, compare=False)
 
     @cached_property
@@ -103,8 +105,17 @@ class ObjectChange:
         return self.decoder(self.changed_object_type, self.postchange_json)
 
     def changed(self, column: str) -> bool:
-        """Say whether a column's value differs between the two rows; any column has changed in a create or delete."""
-        return column in self.changed_columns
+        """Say whether a column's value differs between the two rows; any column has changed in a create or delete.
+
+        Where capture_error is set, a column that does not stand in both rows counts as changed: nobody knows.
+        """
+        return column in self.changed_columns or self.is_unknown(column)
+
+    def is_unknown(self, column: str) -> bool:
+        """Say whether the log does not tell what became of a column: capture_error says why."""
+        if self.capture_error is None:
+            return False
+        return not all(row is not None and column in row for row in (self.prechange, self.postchange))
 
     def get_snapshots(self) -> dict[str, Any]:
         """Return `prechange`, `postchange` and their `differences`, as Nautobot's method of this name does.
@@ -121,7 +132,10 @@ class ObjectChange:
 
     @cached_property
     def changed_columns(self) -> list[str]:
-        """The columns whose values differ between the two rows, in the rows' order; all of a create or delete."""
+        """The columns whose values differ between the two rows, in the rows' order; all of a create or delete.
+
+        Where capture_error is set, those in one row alone are among them, those in neither are not: see `changed`.
+        """
         before, after = self.prechange, self.postchange
         if before is None or after is None:
             return differing_columns(before, after)

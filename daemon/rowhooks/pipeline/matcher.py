@@ -80,7 +80,7 @@ class Rule:
         if not columns or change.action != "update":
             return True
         changed = _changed_columns(change)
-        return changed is None or not columns.isdisjoint(changed)
+        return changed is None or not columns.isdisjoint(changed) or any(map(change.is_unknown, columns))
 
 
 def _changed_columns(change: ObjectChange) -> Collection[str] | None:
@@ -160,7 +160,7 @@ class _Shelf:
     def _by_columns(self, change: ObjectChange) -> Iterator[int]:
         changed = _changed_columns(change)
         for column, numbers in self._columns.items():
-            if changed is None or column in changed:
+            if changed is None or column in changed or change.is_unknown(column):
                 yield from numbers
 
 

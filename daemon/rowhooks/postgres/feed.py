@@ -26,7 +26,8 @@ COMPRESSED = 30
 
 COLUMNS = """\
   c.id, c.transaction_id::text::bigint, c.time, c.action, c.tracked_table, c.object_id::text, c.object_repr,
-  c.prechange::text, c.postchange::text, c.db_user::text, c.user_name, c.request_id, c.change_context"""
+  c.prechange::text, c.postchange::text, c.db_user::text, c.user_name, c.request_id, c.change_context,
+  c.capture_error"""
 """What `object_change` makes an object change of; `c` is rowhooks.object_change."""
 
 # The two halves have no row in common. Fresh: transactions at or above the old snapshot's xmax. That is no promise that
@@ -258,5 +259,6 @@ def object_change(row: Sequence[Any], table_name: str, decoder: RowDecoder | Non
         user_name=row[10],
         request_id=row[11],
         change_context=row[12],
+        capture_error=row[13],
         decoder=no_decoder if decoder is None else decoder.decode,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
@@ -36,6 +37,8 @@ Notify = Annotated[
         help="Wake the daemon up by NOTIFY, or let it poll: tracked tables can be written in two-phase commit then.",
     ),
 ]
+_COLUMN = re.compile(r'\s*("(?:[^"]|"")*"(?=\s*,))?([^,]*),')
+
 Tables = Annotated[list[str], typer.Argument(help="schema.table, or a glob such as 'public.*'.")]
 
 
@@ -170,7 +173,12 @@ def track(
 
 
 def _split(names: str) -> list[str]:
-    return [name for one in names.split(",") if (name := one.strip())]
+    """Return names that are separated by commas; one with a comma in it, or called full, stands in quotation marks."""
+    found = [
+        plain.strip() if not quoted else quoted[1:-1].replace('""', '"')
+        for quoted, plain in _COLUMN.findall(names + ",")
+    ]
+    return [name for name in found if name]
 
 
 def _existing(conn: Connection, tables: Sequence[str], *, optional: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -59,6 +60,10 @@ def main() -> None:
 
 def call(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # What an encoding does not have is written as an escape, and is no traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         # Typer reports usage errors itself, with exit code 2, and ends by SystemExit.
         app(arguments, prog_name="rowhooks")

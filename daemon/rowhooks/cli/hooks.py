@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, print_json, print_rows, target
-from rowhooks.domain import exact
+from rowhooks.cli.common import Config, Dsn, Json, print_json, print_rows, say, target
+from rowhooks.domain import exact, shell
+from rowhooks.domain.display import visible
 from rowhooks.domain.errors import ConditionsError, UsageError
 from rowhooks.domain.hook import ON_UNDECIDED
 from rowhooks.pipeline.conditions import parse_json
@@ -50,7 +50,7 @@ def list_(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None
     if not as_json:
         for row in rows:
             conditions = row["conditions"]
-            row["conditions"] = None if conditions is None else json.dumps(conditions, ensure_ascii=False)
+            row["conditions"] = None if conditions is None else exact.write(conditions)
     print_rows(
         rows,
         [
@@ -66,6 +66,7 @@ def list_(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None
             "on_undecided",
         ],
         as_json=as_json,
+        whole=["conditions"],
         empty="There is no hook. Add one: rowhooks hooks add NAME --job JOB --table TABLE --on update",
     )
 
@@ -90,10 +91,13 @@ def add(
             conn, name, job=job, tables=table, actions=actions, columns=column or (), conditions=parsed,
             on_undecided=_checked(on_undecided), enabled=not disabled,
         )  # fmt: skip
-    typer.echo(f"Hook {name} added.")
+    say(f"Hook {visible(name)} added.")
     if not hook["job_enabled"]:
-        typer.secho(
-            f"It starts nothing until its job is enabled: rowhooks jobs enable {hook['job']}", err=True, fg="yellow"
+        say(
+            "It starts nothing until its job is enabled: " + shell.command("rowhooks", "jobs", "enable", hook["job"]),
+            err=True,
+            fg="yellow",
+            longest=None,
         )
 
 
@@ -127,7 +131,7 @@ def edit(
             conditions=parsed, no_conditions=no_conditions, on_undecided=_checked(on_undecided),
             new_name=rename,
         )  # fmt: skip
-    typer.echo(f"Hook {rename or name} changed.")
+    say(f"Hook {visible(rename or name)} changed.")
 
 
 @app.command()
@@ -147,7 +151,7 @@ def remove(name: Name, dsn: Dsn = None, config: Config = None) -> None:
     """Remove a hook; its results stay."""
     with installed_connection(target(dsn, config)) as conn:
         administration.remove_hook(conn, name)
-    typer.echo(f"Hook {name} removed.")
+    say(f"Hook {visible(name)} removed.")
 
 
 @app.command("test")
@@ -182,12 +186,13 @@ def check(
             }
         )
     else:
-        what = f"change {change.id} ({change.action} of {change.changed_object_type} {change.object_repr})"
-        typer.echo(f"Hook {name} {'does not start' if reasons else 'starts'} on {what}{':' if reasons else '.'}")
+        row = f"{visible(change.changed_object_type)} {visible(change.object_repr)}"
+        what = f"change {change.id} ({change.action} of {row})"
+        say(f"Hook {visible(name)} {'does not start' if reasons else 'starts'} on {what}{':' if reasons else '.'}")
         for reason in reasons:
-            typer.echo(f"  {reason}")
+            say(f"  {reason}")
         if undecided is not None:
-            typer.echo(f"  {undecided}; the hook runs because on_undecided = run")
+            say(f"  {undecided}; the hook runs because on_undecided = run")
     if reasons:
         raise typer.Exit(1)
 
@@ -223,4 +228,4 @@ def _conditions(given: str | None) -> Any:
 def _set(name: str, dsn: Dsn, config: Config, *, enabled: bool) -> None:
     with installed_connection(target(dsn, config)) as conn:
         administration.set_hook_enabled(conn, name, enabled=enabled)
-    typer.echo(f"Hook {name} is {'enabled' if enabled else 'disabled'}.")
+    say(f"Hook {visible(name)} is {'enabled' if enabled else 'disabled'}.")

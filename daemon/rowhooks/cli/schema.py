@@ -17,9 +17,11 @@ from rowhooks.cli.common import (
     print_fields,
     print_json,
     print_rows,
+    say,
     settings,
     target,
 )
+from rowhooks.domain.display import visible
 from rowhooks.domain.errors import ConnectionFailed, NotFound, RowhooksError, UsageError
 from rowhooks.postgres.administration import tables as administration
 from rowhooks.postgres.administration.common import Connection
@@ -146,8 +148,9 @@ def track(
         for pattern in globs if future else []:
             by_itself = administration.track_future(conn, pattern, audit_receivers=audit_receivers, always=always)
             conn.commit()
-            typer.echo(
-                f"Tables to come that {pattern} means are tracked " + ("as they are made." if by_itself else "by hand:")
+            say(
+                f"Tables to come that {visible(pattern)} means are tracked "
+                + ("as they are made." if by_itself else "by hand:")
             )
             if not by_itself:
                 typer.echo(
@@ -166,7 +169,7 @@ def track(
                 failed = True
                 complain(error)
             else:
-                typer.echo(f"Tracking {table}.")
+                say(f"Tracking {visible(table)}.")
             conn.commit()
     if failed:
         raise typer.Exit(1)
@@ -208,12 +211,12 @@ def untrack(
                     f"there is no rule for tables to come named {pattern!r}", hint="see: rowhooks tables --future"
                 )
             conn.commit()
-            typer.echo(f"Tables to come that {pattern} means are no longer tracked.")
+            say(f"Tables to come that {visible(pattern)} means are no longer tracked.")
         for table in [] if future else administration.find_tables(conn, tables):
             conn.commit()
             was_tracked = administration.untrack(conn, table)
             done = "No longer tracking" if was_tracked else "Was not tracking"
-            typer.echo(f"{done} {table}.")
+            say(f"{done} {visible(table)}.")
             conn.commit()
 
 
@@ -245,13 +248,14 @@ def doctor(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
     if as_json:
         print_json([asdict(finding) for finding in findings])
     for finding in [] if as_json else findings:
-        typer.secho(f"{finding.level}: {finding.what}", fg="red" if finding.level == "problem" else None)
+        say(f"{finding.level}: {finding.what}", fg="red" if finding.level == "problem" else None)
+        # As it is: its commands are quoted so that nothing in them acts on a terminal.
         typer.echo(f"  {finding.way_out}")
     problems = sum(finding.level == "problem" for finding in findings)
     if problems:
         raise typer.Exit(1)
     if not as_json:
-        typer.echo("Nothing is wrong.")
+        say("Nothing is wrong.")
 
 
 def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:

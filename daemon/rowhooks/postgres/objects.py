@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, object_session, registry
 from sqlalchemy.orm.exc import StaleDataError
 
+from rowhooks.domain import shell
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, ObjectGone, PermissionDenied
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.permissions import PermissionBackend
@@ -186,7 +187,7 @@ class PostgresObjects:
         if not table.key:
             raise NotFound(
                 f"rows of {table.name} cannot be found: it has no primary key any more",
-                hint=f"add one, or: rowhooks track {table.quoted_name} --identity ...",
+                hint=f"add one, or: {shell.command('rowhooks', 'track', table.quoted_name)} --identity ...",
             )
         cls = await self._class(table)
         async with AsyncSession(self._engine) as session:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import asyncpg
 
+from rowhooks.domain import shell
 from rowhooks.domain.job import JobEntry
 
 _COMPARE = """
@@ -276,7 +277,7 @@ def _is_tracked(table: asyncpg.Record | None) -> bool:
 def _missing(name: str, table: str, found: asyncpg.Record | None) -> str:
     if found is None:
         return f"hook {name}: table {table} does not exist"
-    return f"hook {name}: table {table} is not tracked; run: rowhooks track {found['quoted']}"
+    return f"hook {name}: table {table} is not tracked; run: {shell.command('rowhooks', 'track', found['quoted'])}"
 
 
 async def _set_tables(connection: asyncpg.Connection[Any], hook_id: int, present: list[int], wanted: list[int]) -> None:

@@ -11,7 +11,8 @@ import typer
 from rowhooks import __version__
 from rowhooks.cli import buttons, changes, hooks, jobs, prune, replay, results, run, schema, systemd
 from rowhooks.cli.common import complain
-from rowhooks.domain.errors import RowhooksError
+from rowhooks.domain.display import visible
+from rowhooks.domain.errors import RowhooksError, UsageError
 
 app = typer.Typer(
     name="rowhooks",
@@ -70,6 +71,10 @@ def call(arguments: list[str]) -> int:
     except RowhooksError as error:
         complain(error)
         return error.exit_code
+    except UnicodeEncodeError as error:
+        # PostgreSQL takes text: an argument may have been any bytes.
+        complain(UsageError(f"{visible(error.object)} is no text: {error.reason}"))
+        return UsageError.exit_code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0

@@ -17,8 +17,8 @@ from rowhooks.postgres.administration.common import Connection
 POLL_INTERVAL = 0.3
 """Seconds between two looks at a run that goes on."""
 
-CONTINUED = "    "
-"""What stands before the further lines of a log line."""
+INDENT, CONTINUED = "  ", "    "
+"""What stands before the lines of a traceback, and before the further lines of a log line."""
 
 Entry = dict[str, Any]
 
@@ -99,7 +99,7 @@ def _print_state(state: Entry, *, as_json: bool) -> None:
 def print_failure(result: Entry) -> None:
     """Print what a run raised: the traceback, or type and message where there is none."""
     if result["traceback"]:
-        console.print(Text(lines(result["traceback"]), style="red"))
+        console.print(Text(lines(result["traceback"].rstrip(), INDENT), style="red"))
     elif result["exception_type"]:
         console.print(
             Text(

@@ -293,8 +293,8 @@ def test_any_json_that_postgresql_stores_is_shown(
     try:
         db.execute("insert into dcim.document values (1, %s)", (before,))
         db.execute("update dcim.document set body = %s", (after,))
-    except psycopg.errors.DataError:
-        # A number beyond what numeric takes.
+    except (psycopg.errors.DataError, psycopg.errors.StatementTooComplex):
+        # A number beyond what numeric takes, or deeper than max_stack_depth.
         return
     (id_,) = db.execute("select max(id) from rowhooks.object_change where action = 'update'").fetchone() or (None,)
     if id_ is None:

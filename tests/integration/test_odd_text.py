@@ -82,11 +82,10 @@ async def test_a_listing_shows_what_a_terminal_would_obey_and_shortens_what_is_h
     write_evil(db)
     listed = rowhooks.people("changes", "list")
     assert "\\x1b[2J\\x9b31m" in listed.replace("\n", "").replace(" ", "")
-    assert "charactersleftout)" in listed.replace("\n", "").replace(" ", "")
     first, second = [row[0] for row in db.execute("select id from rowhooks.object_change order by id").fetchall()]
     shown = rowhooks.people("changes", "show", first)
     assert "evil\\n2026-01-01" in shown.replace("\n", "")
-    rowhooks.people("changes", "show", second)
+    assert "characters left out)" in rowhooks.people("changes", "show", second).replace("\n", " ")
     found = rowhooks.json("changes", "show", second)
     assert found["postchange"] == {"id": 2, "name": HUGE, "serial": HUGE}
     found = rowhooks.json("changes", "show", first)

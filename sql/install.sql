@@ -12,6 +12,7 @@
 \ir structure/feed.sql
 
 -- Functions and views: replaced as a whole by every `init` and `upgrade`.
+\ir functions/shell_operand.sql
 \ir functions/is_receiver.sql
 \ir functions/ring_bell.sql
 \ir functions/set_notify.sql

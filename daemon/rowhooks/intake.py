@@ -178,14 +178,16 @@ class Intake:
                 self._vitals.promise(LOOK, LONGEST_LOOK)
                 await asyncio.sleep(0)
                 began = loop.time()
-            hooks = [hook for hook in self.matcher.match(change) if (change.id, hook.id) not in on_record]
-            if hooks:
+            started = [one for one in self.matcher.match(change) if (change.id, one[0].id) not in on_record]
+            if started:
                 change.forget()
-            step = self._progress.add(position, len(hooks))
-            for hook in hooks:
+            step = self._progress.add(position, len(started))
+            for hook, undecided in started:
                 id_ = self._ids.pop() if self._ids else await self._next_id()
                 key = self._unfinished.key(change, hook)
-                self._scheduler.submit(made(Run, id=id_, key=key, cause=change, starter=hook), step)
+                self._scheduler.submit(
+                    made(Run, id=id_, key=key, cause=change, starter=hook, undecided=undecided), step
+                )
         self._progress.add(part.end, 0)
 
     async def _next_id(self) -> int:

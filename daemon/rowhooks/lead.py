@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from rowhooks.domain import shell
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost
 from rowhooks.domain.hook import Configuration
 from rowhooks.domain.run import RETRY, Outcome
@@ -336,7 +337,7 @@ class Lead:
         for name in idle.keys() - self._idle_hooks:
             job = idle[name].job
             what, way_out = (
-                ("disabled", f"rowhooks jobs enable {job.class_path}")
+                ("disabled", shell.command("rowhooks", "jobs", "enable", job.class_path))
                 if job.installed
                 else ("not installed", "add its module to rowhooks.toml, or disable the hook")
             )

@@ -8,10 +8,16 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from rowhooks.domain.display import LONG, as_json, lines, visible
+
+TRACEBACK = "rowhooks_traceback"
+"""What `extra` calls a traceback that is there as text; it stands below its line."""
+INDENT = "  "
+"""What stands before each line of a traceback."""
 FIELDS = ("run", "hook", "button", "table", "object")
 
 PRIORITIES = {
@@ -24,12 +30,56 @@ Clean = Callable[[str], str]
 """Blanks what must not be read, as Redactor.clean does."""
 
 
+_formatted = logging.Formatter()
+
+
 def as_it_is(text: str) -> str:
     """Return the text: nothing in it is secret."""
     return text
 
 
-class TextFormatter(logging.Formatter):
+class MessageFormatter(logging.Formatter):
+    """The message on one line, and a traceback, indented, on those below: nothing in them passes for another line.
+
+    Args:
+        clean: blanks secrets in the whole of what is printed, tracebacks included.
+        layout: of a line, before its fields.
+        fields: append them to it: `[field=value ...]`.
+    """
+
+    def __init__(self, clean: Clean = as_it_is, layout: str = "%(message)s", *, fields: bool = False) -> None:
+        super().__init__(layout)
+        self._clean = clean
+        self._fields = fields
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format one line, or several."""
+        # Blanked before it is shortened: half a secret is still one.
+        record.message = visible(self._clean(record.getMessage()), LONG)
+        if self.usesTime():
+            record.asctime = self.formatTime(record, self.datefmt)
+        line = self.formatMessage(record)
+        named = self._named(record) if self._fields else ""
+        below = "".join(f"\n{lines(self._clean(text), INDENT)}" for text in _below(record))
+        return self._clean(f"{line} [{named}]{below}" if named else f"{line}{below}")
+
+    def _named(self, record: logging.LogRecord) -> str:
+        return " ".join(
+            f"{name}={visible(self._clean(str(getattr(record, name))))}" for name in FIELDS if hasattr(record, name)
+        )
+
+
+def _below(record: logging.LogRecord) -> Iterator[str]:
+    """Yield what stands below a line: tracebacks, as text."""
+    if record.exc_info:
+        yield _formatted.formatException(record.exc_info)
+    if record.stack_info:
+        yield record.stack_info
+    if (text := getattr(record, TRACEBACK, None)) is not None:
+        yield text.rstrip("\n")
+
+
+class TextFormatter(MessageFormatter):
     """`time level message [field=value ...]`.
 
     Args:
@@ -38,17 +88,7 @@ class TextFormatter(logging.Formatter):
     """
 
     def __init__(self, clean: Clean = as_it_is, layout: str = "%(asctime)s %(levelname)-7s %(message)s") -> None:
-        super().__init__(layout)
-        self._clean = clean
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Format one line."""
-        line = super().format(record)
-        fields = " ".join(f"{name}={getattr(record, name)!s}" for name in FIELDS if hasattr(record, name))
-        if fields:
-            first, newline, rest = line.partition("\n")
-            line = f"{first} [{fields}]{newline}{rest}"
-        return self._clean(line)
+        super().__init__(clean, layout, fields=True)
 
 
 class JsonFormatter(logging.Formatter):
@@ -71,9 +111,10 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             **{name: getattr(record, name) for name in FIELDS if hasattr(record, name)},
         }
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps({name: self._cleaned(value) for name, value in line.items()}, ensure_ascii=False)
+        if tracebacks := list(_below(record)):
+            line["traceback"] = "\n".join(tracebacks)
+        text = json.dumps({name: self._cleaned(value) for name, value in line.items()}, ensure_ascii=False)
+        return as_json(text, getattr(sys.stderr, "encoding", None))
 
     def _cleaned(self, value: Any) -> Any:
         return value if value is None or isinstance(value, bool | int | float) else self._clean(str(value))
@@ -88,7 +129,8 @@ class _Reporting(logging.Handler):
         """Report a line that could not be written."""
         problem = traceback.format_exc()
         with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(self._clean(f"a log line ({record.pathname}, line {record.lineno}) is lost: {problem}"))
+            line = f"a log line ({record.pathname}, line {record.lineno}) is lost: {problem.rstrip()}"
+            sys.stderr.write(f"{lines(self._clean(line))}\n")
 
 
 class JournalHandler(_Reporting):
@@ -103,6 +145,7 @@ class JournalHandler(_Reporting):
         super().__init__()
         self._send = send
         self._clean = clean
+        self.setFormatter(MessageFormatter(clean))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send one entry."""
@@ -110,7 +153,7 @@ class JournalHandler(_Reporting):
             fields = {f"rowhooks_{name}": getattr(record, name) for name in FIELDS if hasattr(record, name)}
             texts = {name: self._clean(str(value)) for name, value in fields.items() if value is not None}
             self._send(
-                message=self._clean(self.format(record)),
+                message=self.format(record),
                 priority=priority(record.levelno),
                 syslog_identifier=IDENTIFIER,
                 code_file=record.pathname,

@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Mapping
 
+from rowhooks.domain.display import LONG, visible
 from rowhooks.vitals import Vitals
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Notifier:
         """Send one message, for example READY=1; a manager that cannot be reached is logged, and False returned."""
         if not self._address:
             return True
-        message = "\n".join(f"{name}={value}" for name, value in fields.items())
+        message = "\n".join(f"{name}={visible(value, LONG)}" for name, value in fields.items())
         with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)) as sender:
             # Its queue may be full for a moment.
             sender.settimeout(SEND_TIMEOUT)

@@ -44,7 +44,7 @@ begin
     raise exception 'hook % cannot be enabled: its job % is disabled', new.name, its_job.class_path
       using
         errcode = 'object_not_in_prerequisite_state',
-        hint = pg_catalog.format('Run: rowhooks jobs enable %s', its_job.class_path);
+        hint = pg_catalog.format('Run: rowhooks jobs enable %s', rowhooks.shell_operand(its_job.class_path));
   end if;
   return new;
 end

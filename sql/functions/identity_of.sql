@@ -25,7 +25,8 @@ begin
           errcode = 'object_not_in_prerequisite_state',
           hint = pg_catalog.format(
             'Add one (alter table %1$s add primary key (...)), name columns that tell its rows apart '
-            '(rowhooks track %1$s --identity column,column), or record its changes without a key (--identity full).', target
+            '(rowhooks track %2$s --identity column,column), or record its changes without a key (--identity full).',
+            target, rowhooks.shell_operand(target::pg_catalog.text)
           );
     end if;
     return keys;

@@ -208,12 +208,12 @@ begin
     raise exception 'button % is disabled', wanted.name
       using
         errcode = 'object_not_in_prerequisite_state',
-        hint = pg_catalog.format('Let an administrator run: rowhooks buttons enable %L', wanted.name);
+        hint = pg_catalog.format('Let an administrator run: rowhooks buttons enable %s', rowhooks.shell_operand(wanted.name));
   elsif its_job.kind <> 'button' then
     raise exception 'button % cannot be pressed: its job % is a % receiver', wanted.name, its_job.class_path, its_job.kind
       using
         errcode = 'object_not_in_prerequisite_state',
-        hint = pg_catalog.format('Let an administrator run: rowhooks buttons edit %L --job ...', wanted.name);
+        hint = pg_catalog.format('Let an administrator run: rowhooks buttons edit --job ... %s', rowhooks.shell_operand(wanted.name));
   elsif not its_job.installed then
     raise exception 'button % cannot be pressed: its job % is not installed', wanted.name, its_job.class_path
       using
@@ -223,7 +223,7 @@ begin
     raise exception 'button % cannot be pressed: its job % is disabled', wanted.name, its_job.class_path
       using
         errcode = 'object_not_in_prerequisite_state',
-        hint = pg_catalog.format('Let an administrator run: rowhooks jobs enable %s', its_job.class_path);
+        hint = pg_catalog.format('Let an administrator run: rowhooks jobs enable %s', rowhooks.shell_operand(its_job.class_path));
   end if;
 
   loop

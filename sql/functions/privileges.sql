@@ -101,5 +101,5 @@ grant usage on schema rowhooks to public;
 grant select on rowhooks.buttons to public;
 grant select, insert on rowhooks.press to public;
 grant execute on function
-rowhooks.press(text, regclass, jsonb, text), rowhooks.press(text, regclass, text, text), rowhooks.may_press(name, text[], name)
+rowhooks.shell_operand(text), rowhooks.press(text, regclass, jsonb, text), rowhooks.press(text, regclass, text, text), rowhooks.may_press(name, text[], name)
 to public;

@@ -59,7 +59,7 @@ begin
     raise exception 'run % cannot be run again: its job % is disabled', result_id, its_job.class_path
       using
         errcode = 'object_not_in_prerequisite_state',
-        hint = pg_catalog.format('Run: rowhooks jobs enable %s', its_job.class_path);
+        hint = pg_catalog.format('Run: rowhooks jobs enable %s', rowhooks.shell_operand(its_job.class_path));
   end if;
 
   first_id := coalesce(original.original_id, original.id);

@@ -34,7 +34,7 @@ select
   r.object_id,
   r.object_repr,
   r.object_change_id,
-  coalesce(r.user_name, r.db_user) as user_name,
+  r.user_name,
   r.db_user,
   r.attempt,
   r.retries,

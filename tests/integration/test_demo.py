@@ -81,7 +81,10 @@ def test_the_demo_shows_the_main_job_and_leaves_nothing_behind() -> None:
     assert "✓ the serial is SN-100101 again" in output
     unwrapped = " ".join(output.split())
     assert "one change is logged, the application's, with one run a hook: the reverting write started" in unwrapped
-    assert "✓ the audit line is written: inventory-api: update dcim.device ams1-acc08: status planned" in unwrapped
+    assert (
+        "✓ the audit line is written: inventory_app as inventory-api: update dcim.device ams1-acc08: status planned"
+        in unwrapped
+    )
     assert "✓ the counts are right after each step" in output
     assert "✓ their hooks asked for 700 runs: each is there once, and succeeded" in output
     assert "✓ the transaction that was rolled back left no change and started no run" in output

@@ -95,6 +95,20 @@ def test_each_command_line_in_the_docs_parses(arguments: list[str]) -> None:
     parse(arguments)
 
 
+def test_no_page_and_no_message_shows_a_password_on_a_command_line() -> None:
+    """Everybody on a machine reads the list of processes, and a shell keeps what was typed."""
+    sources = sorted((CHECKOUT / "daemon").rglob("*.py"))
+    shown = {page.name: console_lines(page.read_text(encoding="utf-8")) for page in PAGES}
+    shown |= {str(source.relative_to(CHECKOUT)): source.read_text(encoding="utf-8").splitlines() for source in sources}
+    wrong = [
+        f"{name}: {line.strip()}"
+        for name, lines in shown.items()
+        for line in lines
+        if re.search(r"--dsn[ =]\S*://[^\s/@:]*:[^\s@]*@|--dsn.*password=|-c .*\bpassword '|<<< ?'", line)
+    ]
+    assert wrong == []
+
+
 @pytest.mark.parametrize("arguments", [["hooks", "add", "h", "--tabel", "t"], ["jobs", "start", "j"], ["press", "b"]])
 def test_a_wrong_command_line_does_not_parse(arguments: list[str]) -> None:
     with pytest.raises((Exception, SystemExit), match=r"(?i)no such option|no command|missing parameter"):

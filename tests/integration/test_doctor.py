@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from typing import Any
 
@@ -57,11 +58,11 @@ def test_a_hook_on_a_table_that_was_dropped_and_made_anew_is_named(
 ) -> None:
     hook_on(db, device)
     db.execute("drop table dcim.device")
-    assert findings(dsn, capsys) == [("hook sync is on dcim.device, which was dropped", "rowhooks hooks remove 'sync'")]
+    assert findings(dsn, capsys) == [("hook sync is on dcim.device, which was dropped", "rowhooks hooks remove sync")]
     db.execute("create table dcim.device (id integer primary key, serial text)")
     assert findings(dsn, capsys) == [(
         "hook sync is on dcim.device, which was dropped and made anew",
-        "rowhooks track dcim.device && rowhooks hooks edit 'sync' --table dcim.device",
+        "rowhooks track dcim.device && rowhooks hooks edit --table dcim.device sync",
     )]  # fmt: skip
     assert call(["track", "dcim.device", "--dsn", dsn]) == 0
     assert call(["hooks", "edit", "sync", "--table", "dcim.device", "--dsn", dsn]) == 0
@@ -74,7 +75,9 @@ def test_a_table_that_was_dropped_and_made_anew_is_named_where_no_event_trigger_
 ) -> None:
     without_event_triggers(db)
     db.execute("drop table dcim.device")
-    assert findings(dsn, capsys) == [("tracked table dcim.device was dropped", "select rowhooks.refresh_tables()")]
+    assert findings(dsn, capsys) == [
+        ("tracked table dcim.device was dropped", "psql -c 'select rowhooks.refresh_tables()'")
+    ]
     db.execute("create table dcim.device (id integer primary key)")
     assert findings(dsn, capsys) == [
         ("tracked table dcim.device was dropped and made anew", "rowhooks track dcim.device")
@@ -172,7 +175,10 @@ def test_a_rename_that_no_event_trigger_has_seen_is_named(
     without_event_triggers(db)
     db.execute("alter table dcim.device rename to machine")
     assert findings(dsn, capsys) == [
-        ("rowhooks does not know yet that dcim.machine was altered or renamed", "select rowhooks.refresh_tables()")
+        (
+            "rowhooks does not know yet that dcim.machine was altered or renamed",
+            "psql -c 'select rowhooks.refresh_tables()'",
+        )
     ]
     db.execute("select rowhooks.refresh_tables()")
     assert findings(dsn, capsys) == []
@@ -199,7 +205,7 @@ def test_a_hook_whose_job_is_disabled_or_gone_is_named(
     db.execute("update rowhooks.job set enabled = true, installed = false")
     assert findings(dsn, capsys) == [(
         "hook sync starts nothing: its job jobs.Sync is not installed",
-        "add its module to rowhooks.toml, or: rowhooks hooks disable 'sync'",
+        "add its module to rowhooks.toml, or: rowhooks hooks disable sync",
     )]  # fmt: skip
 
 
@@ -286,7 +292,8 @@ def test_a_function_that_became_somebody_elses_is_named(
     db.execute("alter function rowhooks.is_receiver() owner to current_user")
     ((what, way_out),) = findings(dsn, capsys)
     assert what == "function rowhooks.is_receiver() does not belong to rowhooks_owner"
-    db.execute(way_out.encode())
+    assert shlex.split(way_out)[:2] == ["psql", "-c"]
+    db.execute(shlex.split(way_out)[2].encode())
     assert findings(dsn, capsys) == []
 
 

@@ -95,7 +95,7 @@ async def test_the_complex_button_receiver_tells_tables_and_permissions_apart(
         db.execute(sql.SQL("drop owned by {}").format(sql.Identifier(role)))
         db.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
     assert db.execute(
-        "select object_type, status, exception_message, user_name from rowhooks.results order by id"
+        "select object_type, status, exception_message, db_user from rowhooks.results order by id"
     ).fetchall() == [
         ("dcim.location", "SUCCESS", None, role),
         ("dcim.device", "FAILURE", "User does not have permission to add a Device.", role),

@@ -433,12 +433,12 @@ def test_counting_lines_costs_nothing_where_nobody_asks(db: Connection) -> None:
     assert "job_log_entry" not in plan
 
 
-def test_the_user_of_a_result_is_whom_the_application_named_or_else_the_login(db: Connection, hook_id: int) -> None:
+def test_a_result_names_the_login_and_whom_the_application_claims_apart(db: Connection, hook_id: int) -> None:
     add_result(db, hook_id, origin="replay", user_name="ada", db_user="app")
     add_result(db, hook_id, origin="replay", db_user="app")
     assert db.execute("select user_name, db_user from rowhooks.results order by id").fetchall() == [
         ("ada", "app"),
-        ("app", "app"),
+        (None, "app"),
     ]
 
 

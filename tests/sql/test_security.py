@@ -39,6 +39,7 @@ DAEMON_PRIVILEGES = {
 PUBLIC_PRIVILEGES = {("buttons", "SELECT"), ("press", "INSERT"), ("press", "SELECT")}
 PUBLIC_FUNCTIONS = {
     "may_press(name,text[],name)", "press(text,regclass,jsonb,text)", "press(text,regclass,text,text)",
+    "shell_operand(text)",
 }  # fmt: skip
 DAEMON_FUNCTIONS = {
     "arm_bell", "configuration_version", "drop_partition", "empty_default_partition", "extend_object_change",

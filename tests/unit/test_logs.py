@@ -53,7 +53,7 @@ def test_the_fields_stand_on_the_first_line_before_a_traceback() -> None:
     text = TextFormatter().format(record(exc_info=failure(), **run(7).log_fields()))
     first, _, rest = text.partition("\n")
     assert first.endswith("run 7 ended [run=7 hook=hook 1 table=dcim.device object=sw1]")
-    assert rest.startswith("Traceback")
+    assert rest.startswith("  Traceback")
     assert rest.endswith("ValueError: no good")
 
 
@@ -105,7 +105,7 @@ def test_a_text_line_is_blanked_with_its_fields_and_its_traceback() -> None:
     made = record("token %s", SECRET, exc_info=secret_failure(), button=f"Send {SECRET}")
     text = TextFormatter(blank).format(made)
     assert SECRET not in text
-    assert "WARNING token *** [button=Send ***]\nTraceback" in text
+    assert "WARNING token *** [button=Send ***]\n  Traceback" in text
     assert text.endswith("ValueError: no good: ***")
 
 
@@ -248,7 +248,7 @@ def test_an_entry_that_the_journal_does_not_take_is_reported(capsys: pytest.Capt
 
 def test_each_line_has_its_priority_where_there_are_no_fields() -> None:
     text = PriorityFormatter().format(record(exc_info=failure()))
-    assert text.startswith("<4>run 7 ended\n<4>Traceback")
+    assert text.startswith("<4>run 7 ended\n<4>  Traceback")
     assert all(line.startswith("<4>") for line in text.splitlines())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -10,7 +11,8 @@ import typer
 from rowhooks import __version__
 from rowhooks.cli import buttons, changes, hooks, jobs, prune, replay, results, run, schema, systemd
 from rowhooks.cli.common import complain
-from rowhooks.domain.errors import RowhooksError
+from rowhooks.domain.display import visible
+from rowhooks.domain.errors import RowhooksError, UsageError
 
 app = typer.Typer(
     name="rowhooks",
@@ -59,12 +61,20 @@ def main() -> None:
 
 def call(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # What an encoding does not have is written as an escape, and is no traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         # Typer reports usage errors itself, with exit code 2, and ends by SystemExit.
         app(arguments, prog_name="rowhooks")
     except RowhooksError as error:
         complain(error)
         return error.exit_code
+    except UnicodeEncodeError as error:
+        # PostgreSQL takes text: an argument may have been any bytes.
+        complain(UsageError(f"{visible(error.object)} is no text: {error.reason}"))
+        return UsageError.exit_code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, print_json, print_rows, target
+from rowhooks.cli.common import Config, Dsn, Json, print_json, print_rows, say, target
+from rowhooks.domain import shell
+from rowhooks.domain.display import visible
 from rowhooks.postgres.administration import buttons as administration
 from rowhooks.postgres.buttons import buttons_for, current_role, pressing_connection, pressing_session
 from rowhooks.postgres.permissions import PostgresPermissions
@@ -65,17 +67,22 @@ def add(
             conn, name, job=job, tables=table, text=text, group_name=group, weight=weight, button_class=button_class,
             confirmation=confirmation, roles=role or None, enabled=not disabled,
         )  # fmt: skip
-    typer.echo(f"Button {name} added.")
+    say(f"Button {visible(name)} added.")
     if not button["job_enabled"]:
-        typer.secho(
-            f"It starts nothing until its job is enabled: rowhooks jobs enable {button['job']}", err=True, fg="yellow"
-        )
-    if not button["roles"]:
-        typer.secho(
-            "Nobody but superusers and the daemon's role may press it:"
-            f" rowhooks buttons edit '{name}' --role ROLE (public: everybody)",
+        say(
+            "It starts nothing until its job is enabled: " + shell.command("rowhooks", "jobs", "enable", button["job"]),
             err=True,
             fg="yellow",
+            longest=None,
+        )
+    if not button["roles"]:
+        say(
+            "Nobody but superusers and the daemon's role may press it: "
+            + shell.command("rowhooks", "buttons", "edit", "--role", "ROLE", *shell.operand(name))
+            + " (public: everybody)",
+            err=True,
+            fg="yellow",
+            longest=None,
         )
 
 
@@ -102,7 +109,7 @@ def edit(
             conn, name, job=job, tables=table or None, text=text, group_name=group, weight=weight,
             button_class=button_class, confirmation=confirmation, roles=[] if no_role else (role or None),
         )  # fmt: skip
-    typer.echo(f"Button {name} changed.")
+    say(f"Button {visible(name)} changed.")
 
 
 @app.command()
@@ -122,7 +129,7 @@ def remove(name: Name, dsn: Dsn = None, config: Config = None) -> None:
     """Remove a button; its results stay."""
     with installed_connection(target(dsn, config)) as conn:
         administration.remove_button(conn, name)
-    typer.echo(f"Button {name} removed.")
+    say(f"Button {visible(name)} removed.")
 
 
 @app.command("for")
@@ -157,10 +164,10 @@ def press(
     if as_json:
         print_json({"id": result})
     else:
-        typer.echo(result)
+        print_json(result)
 
 
 def _set(name: str, dsn: Dsn, config: Config, *, enabled: bool) -> None:
     with installed_connection(target(dsn, config)) as conn:
         administration.set_button_enabled(conn, name, enabled=enabled)
-    typer.echo(f"Button {name} is {'enabled' if enabled else 'disabled'}.")
+    say(f"Button {visible(name)} is {'enabled' if enabled else 'disabled'}.")

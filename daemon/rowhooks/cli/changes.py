@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Annotated, Any
 
 import typer
@@ -19,10 +18,13 @@ from rowhooks.cli.common import (
     console,
     print_fields,
     print_json,
+    print_json_line,
     print_rows,
     target,
 )
+from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange, differing_columns
+from rowhooks.domain.display import LONG, SHORT, by_whom, visible
 from rowhooks.postgres.administration import changes as administration
 from rowhooks.postgres.following import follow as follow_log
 from rowhooks.postgres.schema import installed_connection
@@ -44,11 +46,9 @@ def list_(
     """List the newest changes."""
     with installed_connection(target(dsn, config)) as conn:
         rows = administration.list_changes(conn, table=table, action=action, limit=limit)
-    for row in rows:
-        row["user"] = row["user_name"] or row["db_user"]
     print_rows(
         rows,
-        ["id", "time", "action", "object_type", "object_id", "object_repr", "user"],
+        ["id", "time", "action", "object_type", "object_id", "object_repr", "db_user", "user_name"],
         as_json=as_json,
         empty="No change is recorded. See which tables are tracked: rowhooks tables",
     )
@@ -70,14 +70,22 @@ def show(
     print_fields(
         change,
         [
-            "id", "time", "action", "object_type", "object_id", "object_repr", "user_name", "db_user", "request_id",
+            "id", "time", "action", "object_type", "object_id", "object_repr", "db_user", "user_name", "request_id",
             "change_context", "receiver", "capture_error", "transaction_id",
         ],
     )  # fmt: skip
     console.print(diff(change["prechange"], change["postchange"]))
     for run in change["runs"]:
         line = Text.assemble(
-            "run ", str(run["id"]), " ", cell(run["status"]), f" {run['hook_name']} ({run['class_path']})"
+            "run ",
+            str(run["id"]),
+            " ",
+            cell(run["status"]),
+            " ",
+            cell(run["hook_name"]),
+            " (",
+            cell(run["class_path"]),
+            ")",
         )
         console.print(line)
 
@@ -96,15 +104,16 @@ async def _follow(where: Any, table: str | None, *, as_json: bool) -> None:
         if table not in (None, change.changed_object_type):
             continue
         if as_json:
-            typer.echo(json.dumps(_as_json(change), default=str, ensure_ascii=False))
+            print_json_line(_as_json(change))
         else:
             console.print(
                 Text.assemble(
                     cell(change.time), " ", Text(change.action, style=COLOURS[change.action]),
-                    f" {change.changed_object_type} {change.object_repr} by {change.user_name or change.db_user}",
+                    f" {visible(change.changed_object_type)} {visible(change.object_repr)}",
+                    f" by {by_whom(change.db_user, change.user_name)}",
                 )
             )  # fmt: skip
-            console.print(diff(change.prechange, change.postchange))
+            console.print(diff(change.exact_prechange, change.exact_postchange, SHORT))
 
 
 def _as_json(change: ObjectChange) -> dict[str, Any]:
@@ -113,10 +122,10 @@ def _as_json(change: ObjectChange) -> dict[str, Any]:
         "time": change.time.isoformat(),
         "action": change.action,
         "object_type": change.changed_object_type,
-        "object_id": change.changed_object_id,
+        "object_id": exact.read_exactly(change.object_id_json),
         "object_repr": change.object_repr,
-        "prechange": change.prechange,
-        "postchange": change.postchange,
+        "prechange": change.exact_prechange,
+        "postchange": change.exact_postchange,
         "user_name": change.user_name,
         "db_user": change.db_user,
         "request_id": change.request_id,
@@ -125,11 +134,11 @@ def _as_json(change: ObjectChange) -> dict[str, Any]:
     }
 
 
-def diff(before: dict[str, Any] | None, after: dict[str, Any] | None) -> Text:
-    """Return the columns that differ, old and new."""
+def diff(before: dict[str, Any] | None, after: dict[str, Any] | None, longest: int = LONG) -> Text:
+    """Return the columns that differ, old and new; of each value so many characters at the most."""
     lines = Text()
     for name in differing_columns(before, after):
         for sign, row, style in (("-", before, "red"), ("+", after, "green")):
             if row is not None and name in row:
-                lines.append(f"  {sign} {name}: {json.dumps(row[name], ensure_ascii=False)}\n", style=style)
+                lines.append(f"  {sign} {visible(name)}: {visible(exact.write(row[name]), longest)}\n", style=style)
     return lines

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from rowhooks.domain import display, exact
+from rowhooks.domain.display import LONG, SHORT, as_json, visible
 from rowhooks.domain.errors import RowhooksError, UsageError
 from rowhooks.postgres.connect import Target
 from rowhooks.settings import Settings, load_settings
@@ -67,9 +69,22 @@ COLOURS = {
 
 def complain(error: RowhooksError) -> None:
     """Say what went wrong, and the way out, on standard error."""
-    typer.secho(f"rowhooks: {error.message}", err=True, fg="red")
+    say(f"rowhooks: {error.message}", err=True, fg="red")
     if error.hint:
-        typer.echo(f"  {error.hint}", err=True)
+        # Whole: it may be a command, which is quoted so that nothing in it acts on a terminal.
+        say(f"  {error.hint}", err=True, longest=None)
+
+
+def say(text: str, *, err: bool = False, fg: str | None = None, longest: int | None = LONG) -> None:
+    """Print one line for people; what is not to be seen in it is made visible.
+
+    Args:
+        text: whole; names in it that may be long are shortened by `visible` before.
+        err: on standard error.
+        fg: its colour.
+        longest: how many characters are kept; None: all.
+    """
+    typer.secho(visible(text, longest), err=err, fg=fg)
 
 
 def target(dsn: str | None, config: Path | None) -> Target:
@@ -131,15 +146,22 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON, and nothing else."""
-    typer.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+    typer.echo(as_json(exact.write(value, _plain, indent=2), sys.stdout.encoding))
 
 
 def print_json_line(value: Any) -> None:
     """Print a value as JSON on one line, of a stream that has one a line."""
-    typer.echo(json.dumps(value, default=_plain, ensure_ascii=False))
+    typer.echo(as_json(exact.write(value, _plain), sys.stdout.encoding))
 
 
-def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
+def print_rows(
+    rows: Sequence[dict[str, Any]],
+    columns: Sequence[str],
+    *,
+    as_json: bool,
+    empty: str,
+    whole: Collection[str] = (),
+) -> None:
     """Print a listing.
 
     Args:
@@ -147,18 +169,19 @@ def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_jso
         columns: the keys that a table shows; JSON has them all.
         as_json: print JSON.
         empty: what to say where there is nothing, with the way to get something.
+        whole: the columns of which more is shown than of a name.
     """
     if as_json:
         print_json(rows)
         return
     if not rows:
-        typer.echo(empty, err=True)
+        say(empty, err=True)
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*(cell(row[column]) for column in columns))
+        table.add_row(*(cell(row[column], LONG if column in whole else SHORT) for column in columns))
     console.print(table)
 
 
@@ -169,12 +192,12 @@ def print_fields(row: dict[str, Any], names: Sequence[str]) -> None:
     table.add_column(overflow="fold")
     for name in names:
         if row[name] is not None and row[name] != "":
-            table.add_row(name.replace("_", " "), cell(row[name]))
+            table.add_row(name.replace("_", " "), cell(row[name], LONG))
     console.print(table)
 
 
-def cell(value: Any) -> Text:
-    """Return a value as people read it; never read as markup."""
+def cell(value: Any, longest: int = SHORT) -> Text:
+    """Return a value as people read it, in so many characters at the most; never read as markup."""
     if value is None:
         return Text("")
     if isinstance(value, bool):
@@ -182,10 +205,11 @@ def cell(value: Any) -> Text:
     if isinstance(value, datetime):
         return Text(value.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3])
     if isinstance(value, dict):
-        return Text(", ".join(f"{name}={item}" for name, item in value.items()))
+        items = (f"{display.visible(name)}={display.value(item, longest)}" for name, item in value.items())
+        return Text(display.shortened(", ".join(items), longest))
     if isinstance(value, list):
-        return Text(", ".join(map(str, value)))
-    return Text(str(value), style=COLOURS.get(str(value), ""))
+        return Text(display.shortened(", ".join(display.value(item, longest) for item in value), longest))
+    return Text(visible(value, longest), style=COLOURS.get(str(value), ""))
 
 
 def counted(number: int, what: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, print_json, print_rows, target
+from rowhooks.cli.common import Config, Dsn, Json, print_json, print_rows, say, target
+from rowhooks.domain import exact, shell
+from rowhooks.domain.display import visible
 from rowhooks.domain.errors import ConditionsError, UsageError
+from rowhooks.domain.hook import ON_UNDECIDED
 from rowhooks.pipeline.conditions import parse_json
 from rowhooks.pipeline.matcher import Rule
 from rowhooks.postgres.administration import hooks as administration
@@ -31,6 +33,14 @@ Conditions = Annotated[
     typer.Option("--conditions", help="What must hold of the two rows, as JSON, or @FILE; see docs/hooks.md."),
 ]
 
+OnUndecided = Annotated[
+    str | None,
+    typer.Option(
+        "--on-undecided",
+        help="What a change does of which the conditions cannot be decided: run (the default) or skip.",
+    ),
+]
+
 
 @app.command("list")
 def list_(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
@@ -40,11 +50,23 @@ def list_(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None
     if not as_json:
         for row in rows:
             conditions = row["conditions"]
-            row["conditions"] = None if conditions is None else json.dumps(conditions, ensure_ascii=False)
+            row["conditions"] = None if conditions is None else exact.write(conditions)
     print_rows(
         rows,
-        ["name", "job", "enabled", "job_enabled", "declared", "actions", "tables", "columns", "conditions"],
+        [
+            "name",
+            "job",
+            "enabled",
+            "job_enabled",
+            "declared",
+            "actions",
+            "tables",
+            "columns",
+            "conditions",
+            "on_undecided",
+        ],
         as_json=as_json,
+        whole=["conditions"],
         empty="There is no hook. Add one: rowhooks hooks add NAME --job JOB --table TABLE --on update",
     )
 
@@ -59,6 +81,7 @@ def add(
     config: Config = None,
     column: Column = None,
     conditions: Conditions = None,
+    on_undecided: OnUndecided = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Add it disabled.")] = False,
 ) -> None:
     """Add a hook."""
@@ -66,12 +89,15 @@ def add(
     with installed_connection(target(dsn, config)) as conn:
         hook = administration.add_hook(
             conn, name, job=job, tables=table, actions=actions, columns=column or (), conditions=parsed,
-            enabled=not disabled,
+            on_undecided=_checked(on_undecided), enabled=not disabled,
         )  # fmt: skip
-    typer.echo(f"Hook {name} added.")
+    say(f"Hook {visible(name)} added.")
     if not hook["job_enabled"]:
-        typer.secho(
-            f"It starts nothing until its job is enabled: rowhooks jobs enable {hook['job']}", err=True, fg="yellow"
+        say(
+            "It starts nothing until its job is enabled: " + shell.command("rowhooks", "jobs", "enable", hook["job"]),
+            err=True,
+            fg="yellow",
+            longest=None,
         )
 
 
@@ -87,6 +113,7 @@ def edit(
     no_columns: Annotated[bool, typer.Option("--no-columns", help="Any column counts.")] = False,
     conditions: Conditions = None,
     no_conditions: Annotated[bool, typer.Option("--no-conditions", help="Take its conditions away.")] = False,
+    on_undecided: OnUndecided = None,
     rename: Annotated[str | None, typer.Option("--rename", help="Its name from now on.")] = None,
 ) -> None:
     """Change a hook, in what is given."""
@@ -94,15 +121,17 @@ def edit(
         raise UsageError("--column and --no-columns exclude each other")
     if conditions is not None and no_conditions:
         raise UsageError("--conditions and --no-conditions exclude each other")
-    if not (job or table or on or column or no_columns or conditions is not None or no_conditions or rename):
+    given = (job, table, on, column, no_columns, conditions is not None, no_conditions, on_undecided, rename)
+    if not any(given):
         raise UsageError("nothing to change", hint="see: rowhooks hooks edit --help")
     actions, parsed = None if on is None else _actions(on), _conditions(conditions)
     with installed_connection(target(dsn, config)) as conn:
         administration.edit_hook(
             conn, name, job=job, tables=table or None, actions=actions, columns=[] if no_columns else column or None,
-            conditions=parsed, no_conditions=no_conditions, new_name=rename,
+            conditions=parsed, no_conditions=no_conditions, on_undecided=_checked(on_undecided),
+            new_name=rename,
         )  # fmt: skip
-    typer.echo(f"Hook {rename or name} changed.")
+    say(f"Hook {visible(rename or name)} changed.")
 
 
 @app.command()
@@ -122,7 +151,7 @@ def remove(name: Name, dsn: Dsn = None, config: Config = None) -> None:
     """Remove a hook; its results stay."""
     with installed_connection(target(dsn, config)) as conn:
         administration.remove_hook(conn, name)
-    typer.echo(f"Hook {name} removed.")
+    say(f"Hook {visible(name)} removed.")
 
 
 @app.command("test")
@@ -138,19 +167,32 @@ def check(
         hook = administration.load_hook(conn, name)
         change, receiver = load_change(conn, change_id)
     reasons = [] if receiver is None else [f"hook receiver {receiver} wrote it, which starts no hook"]
+    undecided = None
     try:
-        reasons += Rule(hook).reasons(change)
+        rule = Rule(hook)
+        reasons += rule.reasons(change)
+        undecided = None if reasons else rule.undecided(change)
     except ConditionsError as error:
         reasons.append(error.message)
     if as_json:
         print_json(
-            {"hook": name, "job": hook.job.class_path, "change": change.id, "starts": not reasons, "reasons": reasons}
+            {
+                "hook": name,
+                "job": hook.job.class_path,
+                "change": change.id,
+                "starts": not reasons,
+                "reasons": reasons,
+                "undecided": undecided,
+            }
         )
     else:
-        what = f"change {change.id} ({change.action} of {change.changed_object_type} {change.object_repr})"
-        typer.echo(f"Hook {name} {'does not start' if reasons else 'starts'} on {what}{':' if reasons else '.'}")
+        row = f"{visible(change.changed_object_type)} {visible(change.object_repr)}"
+        what = f"change {change.id} ({change.action} of {row})"
+        say(f"Hook {visible(name)} {'does not start' if reasons else 'starts'} on {what}{':' if reasons else '.'}")
         for reason in reasons:
-            typer.echo(f"  {reason}")
+            say(f"  {reason}")
+        if undecided is not None:
+            say(f"  {undecided}; the hook runs because on_undecided = run")
     if reasons:
         raise typer.Exit(1)
 
@@ -164,8 +206,14 @@ def _actions(on: str) -> list[str]:
     return actions
 
 
+def _checked(on_undecided: str | None) -> str | None:
+    if on_undecided not in (None, *ON_UNDECIDED):
+        raise UsageError(f"--on-undecided does not know {on_undecided}", hint=f"choose from: {', '.join(ON_UNDECIDED)}")
+    return on_undecided
+
+
 def _conditions(given: str | None) -> Any:
-    """Return conditions as json.loads does, once they have been found to be well-formed."""
+    """Return conditions as they are read from JSON, once they have been found to be well-formed."""
     if given is None:
         return None
     if given.startswith("@"):
@@ -174,10 +222,10 @@ def _conditions(given: str | None) -> Any:
         except (OSError, ValueError) as error:
             raise UsageError(f"--conditions: {given[1:]} cannot be read: {error}") from error
     parse_json(given)
-    return json.loads(given)
+    return exact.read_exactly(given)
 
 
 def _set(name: str, dsn: Dsn, config: Config, *, enabled: bool) -> None:
     with installed_connection(target(dsn, config)) as conn:
         administration.set_hook_enabled(conn, name, enabled=enabled)
-    typer.echo(f"Hook {name} is {'enabled' if enabled else 'disabled'}.")
+    say(f"Hook {visible(name)} is {'enabled' if enabled else 'disabled'}.")

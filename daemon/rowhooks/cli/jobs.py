@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, print_fields, print_json, print_rows, target
+from rowhooks.cli.common import Config, Dsn, Json, print_fields, print_json, print_rows, say, target
+from rowhooks.domain.display import visible
 from rowhooks.postgres.administration import jobs as administration
 from rowhooks.postgres.schema import installed_connection
 
@@ -65,4 +66,4 @@ def disable(name: Name, dsn: Dsn = None, config: Config = None) -> None:
 def _set(name: str, dsn: Dsn, config: Config, *, enabled: bool) -> None:
     with installed_connection(target(dsn, config)) as conn:
         job = administration.set_job_enabled(conn, name, enabled=enabled)
-    typer.echo(f"Job {job['class_path']} is {'enabled' if enabled else 'disabled'}.")
+    say(f"Job {visible(job['class_path'])} is {'enabled' if enabled else 'disabled'}.")

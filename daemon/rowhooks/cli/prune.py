@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, counted, progress, span, target
+from rowhooks.cli.common import Config, Dsn, counted, progress, say, span, target
 from rowhooks.postgres.administration import retention as administration
 from rowhooks.postgres.schema import installed_connection
 
@@ -42,13 +42,11 @@ def prune(
             deleted += count
     would = "would be " if dry_run else ""
     among = " (those in the partitions among them)" if dry_run else ""
-    typer.echo(f"{counted(dropped, 'partition')} {would}dropped (about {counted(inside, 'change')}).")
-    typer.echo(f"{counted(deleted, 'change')} {would}deleted{among}.")
+    say(f"{counted(dropped, 'partition')} {would}dropped (about {counted(inside, 'change')}).")
+    say(f"{counted(deleted, 'change')} {would}deleted{among}.")
     if moved:
-        typer.echo(f"{counted(moved, 'change')} moved out of the default partition.")
+        say(f"{counted(moved, 'change')} moved out of the default partition.")
     for name in kept:
-        typer.echo(
-            f"Partition {name} stays for now: an open transaction has written to the log (see pg_stat_activity)."
-        )
+        say(f"Partition {name} stays for now: an open transaction has written to the log (see pg_stat_activity).")
     if kept:
         raise typer.Exit(1)

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, Yes, moment, print_json, print_rows, progress, target
+from rowhooks.cli.common import Config, Dsn, Json, Yes, moment, print_json, print_rows, progress, say, target
+from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.display import visible
 from rowhooks.domain.errors import Conflict, UsageError
 from rowhooks.postgres.administration.changes import count_changes
 from rowhooks.postgres.administration.hooks import load_hook
@@ -57,7 +59,7 @@ def replay(
             _print_dry_run(hook, counted, matching, first, as_json=as_json)
             return
         if matching and not yes:
-            typer.confirm(f"Run hook {hook} for {counted}?", abort=True)
+            typer.confirm(f"Run hook {visible(hook)} for {counted}?", abort=True)
         with progress("Asking for runs", len(matching)) as advance, conn.transaction():
             if load_hook(conn, hook) != wanted:
                 raise Conflict(f"hook {hook} has been changed meanwhile", hint="repeat the command")
@@ -65,7 +67,9 @@ def replay(
     if as_json:
         print_json({"hook": hook, "runs": asked})
     else:
-        typer.echo(f"{asked:,} {'run' if asked == 1 else 'runs'} of hook {hook} asked for. See: rowhooks results list")
+        say(
+            f"{asked:,} {'run' if asked == 1 else 'runs'} of hook {visible(hook)} asked for. See: rowhooks results list"
+        )
 
 
 def _print_dry_run(
@@ -74,13 +78,16 @@ def _print_dry_run(
     if as_json:
         print_json({"hook": hook, "runs": len(matching), "first": first})
         return
-    typer.echo(f"Hook {hook} would run for {counted}.")
+    say(f"Hook {visible(hook)} would run for {counted}.")
     if first:
         print_rows(
-            first, ["id", "time", "action", "object_type", "object_id", "object_repr", "user"], as_json=False, empty=""
+            first,
+            ["id", "time", "action", "object_type", "object_id", "object_repr", "db_user", "user_name"],
+            as_json=False,
+            empty="",
         )
     if len(matching) > len(first):
-        typer.echo(f"... and {len(matching) - len(first):,} more")
+        say(f"... and {len(matching) - len(first):,} more")
 
 
 def _row(change: ObjectChange) -> dict[str, Any]:
@@ -89,7 +96,8 @@ def _row(change: ObjectChange) -> dict[str, Any]:
         "time": change.time,
         "action": change.action,
         "object_type": change.changed_object_type,
-        "object_id": change.changed_object_id,
+        "object_id": exact.read_exactly(change.object_id_json),
         "object_repr": change.object_repr,
-        "user": change.user_name or change.db_user,
+        "db_user": change.db_user,
+        "user_name": change.user_name,
     }

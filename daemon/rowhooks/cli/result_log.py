@@ -9,12 +9,16 @@ from typing import Any
 from rich.text import Text
 
 from rowhooks.cli.common import cell, console, print_json_line
+from rowhooks.domain.display import LONG, lines, visible
 from rowhooks.domain.run import FAILURE, RETRY, SUCCESS
 from rowhooks.postgres.administration import results as administration
 from rowhooks.postgres.administration.common import Connection
 
 POLL_INTERVAL = 0.3
 """Seconds between two looks at a run that goes on."""
+
+INDENT, CONTINUED = "  ", "    "
+"""What stands before the lines of a traceback, and before the further lines of a log line."""
 
 Entry = dict[str, Any]
 
@@ -30,11 +34,16 @@ class LogPrinter:
         for entry in entries:
             if entry["grouping"] != self._grouping:
                 self._grouping = entry["grouping"]
-                console.print(Text(self._grouping or "(no grouping)", style="bold"))
-            line = Text.assemble(cell(entry["time"]), " ", cell(entry["level"]), " ", entry["message"])
+                console.print(Text(visible(self._grouping) or "(no grouping)", style="bold"))
+            first, *rest = entry["message"].split("\n", 1)
+            line = Text.assemble(cell(entry["time"]), " ", cell(entry["level"]), " ", visible(first, LONG))
             if entry["object_repr"]:
-                line.append(f"  [{entry['object_type'] or 'object'} {entry['object_repr']}]", style="dim")
+                subject = f"{visible(entry['object_type'] or 'object')} {visible(entry['object_repr'])}"
+                line.append(f"  [{subject}]", style="dim")
             console.print(line)
+            for text in rest:
+                # Nothing in it passes for a line of its own.
+                console.print(Text(lines(text, CONTINUED)))
 
 
 def follow(conn: Connection, result_id: int, *, as_json: bool) -> bool:
@@ -90,6 +99,10 @@ def _print_state(state: Entry, *, as_json: bool) -> None:
 def print_failure(result: Entry) -> None:
     """Print what a run raised: the traceback, or type and message where there is none."""
     if result["traceback"]:
-        console.print(Text(result["traceback"], style="red"))
+        console.print(Text(lines(result["traceback"].rstrip(), INDENT), style="red"))
     elif result["exception_type"]:
-        console.print(Text(f"{result['exception_type']}: {result['exception_message'] or ''}", style="red"))
+        console.print(
+            Text(
+                f"{visible(result['exception_type'])}: {visible(result['exception_message'] or '', LONG)}", style="red"
+            )
+        )

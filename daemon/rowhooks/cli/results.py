@@ -24,6 +24,7 @@ from rowhooks.cli.common import (
     print_json,
     print_rows,
     progress,
+    say,
     span,
     target,
 )
@@ -69,7 +70,7 @@ def list_(
     print_rows(
         rows,
         [
-            "id", "status", "starter", "action", "object_type", "object_repr", "finished_at",
+            "id", "status", "starter", "action", "object_type", "object_repr", "db_user", "user_name", "finished_at",
             "exception_message",
         ],
         as_json=as_json,
@@ -108,7 +109,7 @@ def show(
 def _print_result(result: dict[str, Any], *, live: bool) -> None:
     before = [
         "id", "status", "origin", "original_id", "class_path", "hook_name", "button_name", "action", "object_type",
-        "object_id", "object_repr", "object_change_id", "user_name", "db_user", "login",
+        "object_id", "object_repr", "object_change_id", "db_user", "login", "user_name",
     ]  # fmt: skip
     # What changes while the run goes on comes as it comes.
     changing = [
@@ -153,7 +154,7 @@ def retry(
 
 def _retry_failed(conn: Connection, chosen: list[int], *, yes: bool) -> bool:
     if not chosen:
-        typer.echo("No failed run is left to be run again.")
+        say("No failed run is left to be run again.")
         return True
     # No transaction is left open while somebody thinks.
     conn.commit()
@@ -172,7 +173,7 @@ def _retry_failed(conn: Connection, chosen: list[int], *, yes: bool) -> bool:
             advance(1)
     for refusal in refusals:
         complain(refusal)
-    typer.echo(f"{counted(len(chosen) - len(refusals), 'failed run')} will run again.")
+    say(f"{counted(len(chosen) - len(refusals), 'failed run')} will run again.")
     return not refusals
 
 
@@ -202,7 +203,7 @@ def _for_each(conn: Connection, result_ids: list[int], do: Callable[[int], str])
         else:
             # What is said has come to pass.
             conn.commit()
-            typer.echo(said)
+            say(said)
     return all_done
 
 
@@ -226,4 +227,4 @@ def prune(
                 advance((last_id or total) - reached)
                 reached = last_id or total
     results = counted(deleted, "result")
-    typer.echo(f"{results} would be deleted." if dry_run else f"{results} deleted.")
+    say(f"{results} would be deleted." if dry_run else f"{results} deleted.")

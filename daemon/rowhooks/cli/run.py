@@ -15,7 +15,7 @@ import typer
 from rowhooks.cli.common import Config, Dsn, console, settings
 from rowhooks.daemon import Daemon, handle_signals
 from rowhooks.domain.redaction import SHORTEST
-from rowhooks.logs import configure_logging
+from rowhooks.logs import TRACEBACK, configure_logging
 from rowhooks.loop import run as run_loop
 from rowhooks.receivers.loading import load_receivers
 from rowhooks.settings import Settings
@@ -77,7 +77,10 @@ async def _serve(chosen: Settings, check: Callable[[], object]) -> None:
     classes, problems = load_receivers(chosen.receivers, chosen.directory)
     for problem in problems:
         logger.error(
-            "receivers' module %s cannot be imported: %s\n%s", problem.module, problem.message, problem.traceback
+            "receivers' module %s cannot be imported: %s",
+            problem.module,
+            problem.message,
+            extra={TRACEBACK: problem.traceback},
         )
     if not chosen.receivers:
         logger.warning("no receivers' module is named (receivers = [...] in rowhooks.toml, or --receivers)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
@@ -16,10 +17,12 @@ from rowhooks.cli.common import (
     print_fields,
     print_json,
     print_rows,
+    say,
     settings,
     span,
     target,
 )
+from rowhooks.domain.display import visible
 from rowhooks.domain.errors import ConnectionFailed, NotFound, RowhooksError, UsageError
 from rowhooks.postgres.administration import tables as administration
 from rowhooks.postgres.administration.common import Connection
@@ -40,6 +43,8 @@ Notify = Annotated[
 Wait = Annotated[
     str, typer.Option("--wait", help="How long to wait for each lock: 3s, 1m ... Then it says who holds it.")
 ]
+_COLUMN = re.compile(r'\s*("(?:[^"]|"")*"(?=\s*,))?([^,]*),')
+
 Tables = Annotated[list[str], typer.Argument(help="schema.table, or a glob such as 'public.*'.")]
 
 
@@ -156,8 +161,9 @@ def track(
         for pattern in globs if future else []:
             by_itself = administration.track_future(conn, pattern, audit_receivers=audit_receivers, always=always)
             conn.commit()
-            typer.echo(
-                f"Tables to come that {pattern} means are tracked " + ("as they are made." if by_itself else "by hand:")
+            say(
+                f"Tables to come that {visible(pattern)} means are tracked "
+                + ("as they are made." if by_itself else "by hand:")
             )
             if not by_itself:
                 typer.echo(
@@ -176,14 +182,19 @@ def track(
                 failed = True
                 complain(error)
             else:
-                typer.echo(f"Tracking {table}.")
+                say(f"Tracking {visible(table)}.")
             conn.commit()
     if failed:
         raise typer.Exit(1)
 
 
 def _split(names: str) -> list[str]:
-    return [name for one in names.split(",") if (name := one.strip())]
+    """Return names that are separated by commas; one with a comma in it, or called full, stands in quotation marks."""
+    found = [
+        plain.strip() if not quoted else quoted[1:-1].replace('""', '"')
+        for quoted, plain in _COLUMN.findall(names + ",")
+    ]
+    return [name for name in found if name]
 
 
 def _existing(conn: Connection, tables: Sequence[str], *, optional: bool) -> list[str]:
@@ -213,12 +224,12 @@ def untrack(
                     f"there is no rule for tables to come named {pattern!r}", hint="see: rowhooks tables --future"
                 )
             conn.commit()
-            typer.echo(f"Tables to come that {pattern} means are no longer tracked.")
+            say(f"Tables to come that {visible(pattern)} means are no longer tracked.")
         for table in [] if future else administration.find_tables(conn, tables):
             conn.commit()
             was_tracked = administration.untrack(conn, table)
             done = "No longer tracking" if was_tracked else "Was not tracking"
-            typer.echo(f"{done} {table}.")
+            say(f"{done} {visible(table)}.")
             conn.commit()
 
 
@@ -250,13 +261,14 @@ def doctor(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
     if as_json:
         print_json([asdict(finding) for finding in findings])
     for finding in [] if as_json else findings:
-        typer.secho(f"{finding.level}: {finding.what}", fg="red" if finding.level == "problem" else None)
+        say(f"{finding.level}: {finding.what}", fg="red" if finding.level == "problem" else None)
+        # As it is: its commands are quoted so that nothing in them acts on a terminal.
         typer.echo(f"  {finding.way_out}")
     problems = sum(finding.level == "problem" for finding in findings)
     if problems:
         raise typer.Exit(1)
     if not as_json:
-        typer.echo("Nothing is wrong.")
+        say("Nothing is wrong.")
 
 
 def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:

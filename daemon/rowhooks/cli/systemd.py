@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from rowhooks.cli.common import say
 from rowhooks.units import Units
 
 app = typer.Typer(no_args_is_help=True, help="Run the daemon as a service of systemd.")
@@ -26,13 +27,13 @@ def install(
     """Write the unit and enable it."""
     units = Units(instance=instance, user=user)
     for path in units.install():
-        typer.echo(f"{path} written")
-    typer.echo(f"{units.unit} enabled")
+        say(f"{path} written")
+    say(f"{units.unit} enabled")
     if not units.settings_file.exists():
-        typer.echo(f"write its settings into {units.settings_file}", err=True)
+        say(f"write its settings into {units.settings_file}", err=True)
     if now:
         units.start()
-        typer.echo(f"{units.unit} started")
+        say(f"{units.unit} started")
 
 
 @app.command()
@@ -40,5 +41,5 @@ def uninstall(instance: Instance = None, user: User = False) -> None:
     """Stop and disable the service, and remove its unit; settings and the user rowhooks stay."""
     units = Units(instance=instance, user=user)
     for path in units.uninstall():
-        typer.echo(f"{path} removed")
-    typer.echo(f"{units.unit} disabled")
+        say(f"{path} removed")
+    say(f"{units.unit} disabled")

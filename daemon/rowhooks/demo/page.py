@@ -17,6 +17,7 @@ from rich.text import Text
 
 from rowhooks.demo.evidence import Change, Ran
 from rowhooks.domain.change import differing_columns
+from rowhooks.domain.display import LONG, by_whom, visible
 
 _STATUS_STYLES = {"SUCCESS": "green", "FAILURE": "red"}
 _LEVEL_STYLES = {"success": "green", "warning": "yellow", "failure": "red", "error": "red", "critical": "red"}
@@ -52,7 +53,7 @@ class Page:
 
     def say(self, text: str) -> None:
         """Write a sentence."""
-        self.console.print(text, highlight=False, markup=False)
+        self.console.print(visible(text, LONG), highlight=False, markup=False)
 
     def commands(self, *commands: str) -> None:
         """Write what the reader would have typed for this, one command a line, whole, to be copied."""
@@ -76,10 +77,10 @@ class Page:
 
     def change(self, change: Change) -> None:
         """Write one row of the log and what differs between its two rows."""
-        head = Text.assemble("change ", (str(change.id), "bold"), f": {change.action} {change.table} ")
-        head.append(change.repr, style="bold")
-        by = f", by {change.user or change.login} (login {change.login}"
-        head.append(by + (f", request {change.request})" if change.request else ")"), style="dim")
+        head = Text.assemble("change ", (str(change.id), "bold"), f": {change.action} {visible(change.table)} ")
+        head.append(visible(change.repr), style="bold")
+        request = f", request {visible(change.request)}" if change.request else ""
+        head.append(f", by {by_whom(change.login, change.user)}{request}", style="dim")
         self.console.print(Padding(head, (0, 0, 0, 2), expand=False))
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
         table.add_column("column")
@@ -88,17 +89,17 @@ class Page:
                 table.add_column(name, style=style, overflow="fold")
         for column in differing_columns(change.before, change.after):
             rows = (row for row in (change.before, change.after) if row is not None)
-            table.add_row(column, *(_shown(row.get(column)) for row in rows))
+            table.add_row(visible(column), *(_shown(row.get(column)) for row in rows))
         self.console.print(Padding(table, (0, 0, 0, 4), expand=False))
 
     def run(self, run: Ran, lines: Iterable[tuple[str, str]]) -> None:
         """Write one run and what its receiver logged."""
-        head = Text.assemble("  run ", (f"{run.job:<14}", "bold"), " ")
+        head = Text.assemble("  run ", (f"{visible(run.job):<14}", "bold"), " ")
         head.append(run.status, style=_STATUS_STYLES.get(run.status, "yellow"))
         head.append(f"  began {run.waited:.1f} ms after the commit, took {run.took:.1f} ms", style="dim")
         self.console.print(head)
         for level, message in [*lines, *([("error", run.error)] if run.error else [])]:
-            line = Text.assemble((level, _LEVEL_STYLES.get(level, "blue")), f": {message}")
+            line = Text.assemble((level, _LEVEL_STYLES.get(level, "blue")), f": {visible(message, LONG)}")
             self.console.print(Padding(line, (0, 0, 0, 6), expand=False))
 
     def claim(self, text: str, true: object) -> None:
@@ -109,6 +110,7 @@ class Page:
             mark, style = self._no, "bold red"
             text = f"NOT SO: {text}"
             self.false_claims.append(text)
+        text = visible(text, LONG)
         grid = Table.grid(padding=(0, 1))
         grid.add_row(Text(f"  {mark}", style=style), Text(text, style="" if true else style))
         self.console.print(grid)
@@ -139,4 +141,4 @@ class Page:
 
 
 def _shown(value: Any) -> str:
-    return "-" if value is None else str(value)
+    return "-" if value is None else visible(value)

@@ -76,7 +76,8 @@ class AuditLine(JobHookReceiver):
         name = "Audit line"
 
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
-        who = change.user_name or change.db_user
+        # The login is what PostgreSQL knows; the other is what the application says.
+        who = change.db_user if change.user_name is None else f"{change.db_user} as {change.user_name}"
         line = f"{who}: {action} {change.changed_object_type} {change.object_repr}"
         if action == ObjectChangeActionChoices.ACTION_UPDATE:
             differences = change.get_snapshots()["differences"]

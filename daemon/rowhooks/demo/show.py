@@ -15,6 +15,7 @@ from rowhooks.demo.background import quiet
 from rowhooks.demo.page import Page
 from rowhooks.demo.stage import APPLICATION_LOGIN, Stage, own_environment
 from rowhooks.demo.story import Story
+from rowhooks.domain import shell
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -74,9 +75,9 @@ def _stay(stage: Stage, page: Page) -> None:
     psql = "psql" if shutil.which("psql") else str(stage.server.binaries / "psql")
     page.step("Your turn", "The server and the daemon stay up until Ctrl-C: change something, and see what runs.")
     page.say("As the application, which may write the inventory and nothing of rowhooks':")
-    page.commands(f"{psql} '{stage.dsn(APPLICATION_LOGIN)}'")
+    page.commands(shell.command(psql, stage.dsn(APPLICATION_LOGIN)))
     page.say("As the administrator, who sees the log and the results:")
-    page.commands(f"{psql} '{stage.dsn()}'", f"rowhooks results list --dsn '{stage.dsn()}'")
+    page.commands(shell.command(psql, stage.dsn()), shell.command("rowhooks", "results", "list", "--dsn", stage.dsn()))
     page.say("")
     page.say("Some things to try:")
     for sql in (
@@ -87,7 +88,7 @@ def _stay(stage: Stage, page: Page) -> None:
         "select name, device_count from dcim.site order by name;",
         "select line from dcim.audit_line order by id desc limit 5;",
         "-- as the administrator",
-        "select id, action, object_repr, user_name from rowhooks.changes order by id desc limit 5;",
+        "select id, action, object_repr, db_user, user_name from rowhooks.changes order by id desc limit 5;",
         "select status, hook_name, object_repr, finished_at from rowhooks.results order by id desc limit 5;",
     ):
         page.sql(sql)

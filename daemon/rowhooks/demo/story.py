@@ -131,7 +131,7 @@ class Story:
         page.claim("its three hooks started one run each, and each succeeded", _succeeded(effect, 3))
         line = stage.value("select coalesce(max(line), '') from dcim.audit_line")
         page.claim(f"the audit line is written: {line}", line == (
-            "inventory-api: update dcim.device ams1-acc08: status planned -> active"
+            f"{APPLICATION_LOGIN} as {_USER}: update dcim.device ams1-acc08: status planned -> active"
         ))  # fmt: skip
 
     def write_a_bad_serial(self) -> None:

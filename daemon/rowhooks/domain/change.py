@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from decimal import Decimal
 from functools import cached_property
 from typing import Any, TypeVar
+
+from rowhooks.domain import exact
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -76,18 +77,28 @@ class ObjectChange:
     @cached_property
     def changed_object_id(self) -> Row:
         """Key columns to values."""
-        found: Row = json.loads(self.object_id_json)
+        found: Row = exact.read(self.object_id_json)
         return found
 
     @cached_property
     def prechange(self) -> Row | None:
         """The row before the change with JSON values; None for a create."""
-        return None if self.prechange_json is None else json.loads(self.prechange_json)
+        return None if self.prechange_json is None else exact.read(self.prechange_json)
 
     @cached_property
     def postchange(self) -> Row | None:
         """The row after the change with JSON values; None for a delete."""
-        return None if self.postchange_json is None else json.loads(self.postchange_json)
+        return None if self.postchange_json is None else exact.read(self.postchange_json)
+
+    @cached_property
+    def exact_prechange(self) -> Row | None:
+        """The row before the change; of its numbers no digit is lost (int and Decimal)."""
+        return _exact(self.prechange, self.prechange_json)
+
+    @cached_property
+    def exact_postchange(self) -> Row | None:
+        """The row after the change; of its numbers no digit is lost (int and Decimal)."""
+        return _exact(self.postchange, self.postchange_json)
 
     @property
     def object_data(self) -> Row | None:
@@ -136,12 +147,10 @@ class ObjectChange:
 
         Where capture_error is set, those in one row alone are among them, those in neither are not: see `changed`.
         """
-        before, after = self.prechange, self.postchange
-        if before is None or after is None:
-            return differing_columns(before, after)
-        if _are_told_apart(before, after):
-            return differing_columns(before, after)
-        return differing_columns(_exact(self.prechange_json), _exact(self.postchange_json))
+        before, after = self.exact_prechange, self.exact_postchange
+        if before is not None and after is not None and _are_told_apart(before, after):
+            return differing_columns(before, after, operator.eq)
+        return differing_columns(before, after)
 
     def copy(self) -> ObjectChange:
         """Return an equal change that shares no decoded row with this one, so that a receiver may alter it."""
@@ -162,12 +171,14 @@ _FIELDS = len(fields(ObjectChange))
 _DECODED = {name for name, value in vars(ObjectChange).items() if isinstance(value, cached_property)}
 
 
-def differing_columns(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:
+def differing_columns(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, same: Callable[[Any, Any], bool] = exact.same
+) -> list[str]:
     """Return the columns whose values differ, in the rows' order; all of them where one row is missing."""
     if before is None or after is None:
         return list(after or before or ())
     missing = object()
-    names = [name for name, value in after.items() if before.get(name, missing) != value]
+    names = [name for name, value in after.items() if not same(before.get(name, missing), value)]
     return names + [name for name in before if name not in after]
 
 
@@ -175,10 +186,7 @@ _PLAIN = {str, int, bool, type(None)}
 
 
 def _are_told_apart(before: Row, after: Row) -> bool:
-    """Say whether Python's == surely tells two rows' values apart as PostgreSQL does.
-
-    A float makes two long numerics equal, and Python takes true for 1.
-    """
+    """Say whether Python's == surely tells two rows' values apart as PostgreSQL does: it takes true for 1."""
     kinds = {*map(type, before.values()), *map(type, after.values())}
     if not kinds <= _PLAIN:
         return False
@@ -187,12 +195,12 @@ def _are_told_apart(before: Row, after: Row) -> bool:
     )
 
 
-def _exact(data: str | None) -> Row | None:
-    return None if data is None else json.loads(data, parse_float=_number, parse_int=_number)
-
-
-def _number(text: str) -> tuple[str, Decimal]:
-    return ("number", Decimal(text))
+def _exact(row: Row | None, data: str | None) -> Row | None:
+    if row is None or data is None or all(type(value) in _PLAIN for value in row.values()):
+        return row
+    # A float makes two long numbers equal.
+    found: Row = exact.read_exactly(data)
+    return found
 
 
 def _pick(row: Mapping[str, Any] | None, names: list[str]) -> Row | None:

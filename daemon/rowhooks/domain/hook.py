@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from rowhooks.domain.feed import Snapshot
 from rowhooks.domain.job import Job
 
+ON_UNDECIDED = ("run", "skip")
+"""What a hook may do with a change of which its conditions cannot be decided; the first is the default."""
+
 
 @dataclass(frozen=True)
 class TrackedTable:
@@ -43,6 +46,7 @@ class Hook:
         enabled_since: changes visible in this snapshot came before the hook and start nothing.
         columns: an update that changes none of these starts nothing; empty: any counts.
         conditions_json: what must hold of the two rows, as JSON; None: nothing.
+        on_undecided: `run` or `skip`: whether a change starts it of which the conditions cannot be decided.
     """
 
     id: int
@@ -54,6 +58,7 @@ class Hook:
     enabled_since: Snapshot | None = None
     columns: frozenset[str] = frozenset()
     conditions_json: str | None = None
+    on_undecided: str = "run"
 
     def predates(self, transaction_id: int) -> bool:
         """Say whether a change comes from before the hook, or its job, was enabled."""

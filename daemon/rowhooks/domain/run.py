@@ -59,6 +59,7 @@ class Run:
         origin: `change`, `press` or `replay`.
         original_id: the run that this one repeats.
         sensitive: nothing of the row's values is kept in logs and results.
+        undecided: why the hook's conditions could not be decided, where it runs because of that.
     """
 
     id: int
@@ -70,6 +71,7 @@ class Run:
     origin: str = "change"
     original_id: int | None = None
     sensitive: bool = False
+    undecided: str | None = None
 
     @property
     def job(self) -> Job:
@@ -95,6 +97,12 @@ class Run:
     def lane(self) -> tuple[Any, ...]:
         """Runs of one lane (hook or button, table and row) happen one after another, in the order of the changes."""
         return (isinstance(self.starter, Hook), self.starter.id, *self.row)
+
+    def notes(self) -> tuple[LogEntry, ...]:
+        """Return what the run's log says before the receiver says anything."""
+        if self.undecided is None or self.retries:
+            return ()
+        return (LogEntry(now(), "warning", f"{self.undecided}; the hook runs because on_undecided = run"),)
 
     def again(self) -> Run:
         """Return the next attempt, after a retry of the job's own."""
@@ -126,7 +134,7 @@ class Batch(Run):
         first = runs[0]
         return cls(
             first.id, first.key, first.cause, first.starter, first.attempt, first.retries, first.origin,
-            first.original_id, first.sensitive, tuple(runs),
+            first.original_id, first.sensitive, first.undecided, tuple(runs),
         )  # fmt: skip
 
     @property
@@ -176,7 +184,10 @@ class Outcome:
     retry_at: datetime | None = None
 
     def each(self) -> list[Outcome]:
-        """Return the outcome of each run of a batch; what there is only one of, of the batch, is its first run's."""
+        """Return the outcome of each run of a batch; what there is only one of, of the batch, is its first run's.
+
+        Each other has the notes of its own (`Run.notes`), once it has been tried.
+        """
         if not isinstance(self.run, Batch):
             return [self]
         first, *others = self.run.runs
@@ -187,7 +198,7 @@ class Outcome:
                 made(
                     Outcome, run=run, status=self.status, started_at=self.started_at, finished_at=self.finished_at,
                     exception_type=self.exception_type, exception_message=message, recorded=self.recorded,
-                    retry_at=self.retry_at,
+                    retry_at=self.retry_at, entries=() if self.status in (PENDING, STARTED) else run.notes(),
                 )
                 for run in others
             ),

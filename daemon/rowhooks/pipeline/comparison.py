@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import operator
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,17 +11,34 @@ from typing import Any
 
 import regex
 
-from rowhooks.domain.change import ObjectChange
+from rowhooks.domain import exact
+from rowhooks.domain.change import ObjectChange, Row
 from rowhooks.domain.errors import ConditionFailed
+from rowhooks.domain.exact import same
 
 REGEX_TIMEOUT = 0.05
 """Seconds one search may take: the event loop waits for it."""
+LONGEST_SEARCHES = 0.2
+"""Seconds the searches of one hook may take together for one change; what is left is not searched for then."""
 
 ORDERING: dict[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le,
 }  # fmt: skip
 OPERATORS = ("eq", *ORDERING, "in", "contains", "regex", "changed")
-_ABSENT = object()
+NOTHING = object()
+"""What stands where a row, or a part of a column, does not exist: no comparison holds of it."""
+_WITHOUT = {"old": "create", "new": "delete"}
+_LEFT_OUT = "the column could not be captured"
+
+
+class Question:
+    """A change of which conditions are asked, and the time that its regular expressions may still take."""
+
+    __slots__ = ("change", "seconds")
+
+    def __init__(self, change: ObjectChange) -> None:
+        self.change = change
+        self.seconds = LONGEST_SEARCHES
 
 
 @dataclass(frozen=True)
@@ -44,47 +61,63 @@ class Comparison:
     negate: bool
     pattern: Any = field(default=None, compare=False)
 
-    def holds(self, change: ObjectChange) -> bool:
+    def holds(self, question: Question) -> bool:
         """Make the comparison.
 
         Raises:
             ConditionFailed: it cannot be made; names no value of the row.
         """
-        found = self._changed(change) if self.op == "changed" else self._compare(self.look_up(change))
+        if self.op == "changed":
+            found = self._changed(question.change)
+        else:
+            found = self._compare(self.look_up(question.change), question)
         return found is not self.negate
 
-    def explain(self, change: ObjectChange) -> str:
+    def explain(self, question: Question) -> str:
         """Return what was compared, and what stands in the row."""
         wanted = "" if self.op == "changed" else f" {_brief(self.value)}"
         negated = "not " if self.negate else ""
-        actual = "" if self.op == "changed" else f" (it is {_brief(self.look_up(change))})"
+        actual = "" if self.op == "changed" else f" (it is {_brief(self.look_up(question.change))})"
         return f"{at(self.place)}{self.attr} {negated}{self.op}{wanted} does not hold{actual}"
 
     def look_up(self, change: ObjectChange) -> Any:
-        """Return what is compared.
+        """Return what is compared; NOTHING where the change has no such row, or its column no such part.
 
         Raises:
-            ConditionFailed: it is not there.
+            ConditionFailed: the log does not tell.
         """
         side = self.row or ("old" if change.action == "delete" else "new")
-        row = change.prechange if side == "old" else change.postchange
-        if row is None:
-            raise self._failed(f"the change has no row {'before' if side == 'old' else 'after'} it")
-        found = _walk(row, self.path)
-        if found is _ABSENT:
-            raise self._failed("there is no such value in the row")
-        return found
+        if change.action == _WITHOUT[side]:
+            return NOTHING
+        row = self._row(change, side)
+        column = self.path[0]
+        if column not in row:
+            raise self._failed(_LEFT_OUT if change.capture_error else "there is no such column in the row")
+        return _walk(row, self.path)
 
-    def _compare(self, found: Any) -> bool:
+    def _row(self, change: ObjectChange, side: str) -> Row:
+        try:
+            row = change.exact_prechange if side == "old" else change.exact_postchange
+        except (RecursionError, ValueError) as error:
+            raise self._failed("the row cannot be read") from error
+        if row is None:
+            raise self._failed(f"the row {'before' if side == 'old' else 'after'} the change could not be captured")
+        return row
+
+    def _compare(self, found: Any, question: Question) -> bool:
         op, value = self.op, self.value
+        if found is NOTHING:
+            return False
         if op == "eq":
             return same(found, value)
         if op == "in":
             return any(same(found, one) for one in value)
+        if found is None:
+            return False
         if op == "contains":
             return self._contains(found)
         if op == "regex":
-            return self._search(found)
+            return self._search(found, question)
         if not ((is_number(found) and is_number(value)) or (isinstance(found, str) and isinstance(value, str))):
             raise self._failed(f"{kind_of(found)} and {kind_of(value)} cannot be put in order")
         return ORDERING[op](found, value)
@@ -96,58 +129,54 @@ class Comparison:
             return self.value in found
         raise self._failed(f"{kind_of(found)} cannot contain {kind_of(self.value)}")
 
-    def _search(self, found: Any) -> bool:
+    def _search(self, found: Any, question: Question) -> bool:
         if not isinstance(found, str):
             raise self._failed(f"a regular expression cannot be looked for in {kind_of(found)}")
+        if question.seconds <= 0:
+            raise self._failed(f"the regular expressions together took longer than {LONGEST_SEARCHES * 1000:.0f} ms")
+        began = time.perf_counter()
         try:
             return self.pattern.search(found, timeout=REGEX_TIMEOUT) is not None
         except TimeoutError as error:
             raise self._failed(f"the regular expression took longer than {REGEX_TIMEOUT * 1000:.0f} ms") from error
         except (MemoryError, regex.error) as error:
             raise self._failed("the regular expression cannot be searched for") from error
+        finally:
+            question.seconds -= time.perf_counter() - began
 
     def _changed(self, change: ObjectChange) -> bool:
         column, *rest = self.path
-        if not rest and change.changed(column):
-            return True
-        # Not the decoded rows of the change: in those, floats make two long numerics equal.
-        before, after = (
-            {} if text is None else json.loads(text, parse_float=Decimal)
-            for text in (change.prechange_json, change.postchange_json)
-        )
+        # A create has no row before it, and a delete none after it: that is no lack of the log's.
+        before = {} if change.action == "create" else self._row(change, "old")
+        after = {} if change.action == "delete" else self._row(change, "new")
+        if change.capture_error and not (
+            (change.action == "create" or column in before) and (change.action == "delete" or column in after)
+        ):
+            raise self._failed(_LEFT_OUT)
         if column not in before and column not in after:
             raise self._failed("there is no such column in either row")
+        if not rest and (column not in before or column not in after):
+            return True
         return not same(_walk(before, self.path), _walk(after, self.path))
 
     def _failed(self, why: str) -> ConditionFailed:
         return ConditionFailed(f"{at(self.place)}{self.attr} {self.op}: {why}")
 
 
-def same(a: Any, b: Any) -> bool:
-    """Say whether two JSON values are equal; unlike Python's ==, true is not 1."""
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same(value, b[key]) for key, value in a.items())
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(same, a, b))
-    return bool(a == b)
-
-
 def _walk(value: Any, path: Iterable[str]) -> Any:
     for step in path:
         if isinstance(value, dict):
-            value = value.get(step, _ABSENT)
+            value = value.get(step, NOTHING)
         elif isinstance(value, list) and step.isascii() and step.isdecimal() and len(step) < 10:
-            value = value[int(step)] if int(step) < len(value) else _ABSENT
+            value = value[int(step)] if int(step) < len(value) else NOTHING
         else:
-            return _ABSENT
+            return NOTHING
     return value
 
 
 def is_number(value: Any) -> bool:
     """Say whether a JSON value is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
 def kind_of(value: Any) -> str:
@@ -167,5 +196,7 @@ def at(place: str) -> str:
 
 
 def _brief(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    if value is NOTHING:
+        return "not there"
+    text = exact.write(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -7,8 +7,9 @@ The language is near that of NetBox's event rules:
 
 `attr` is a dotted path: a column, then keys of objects and places in arrays. It is looked up in the row after the
 change (before it, for a delete); `new.` or `old.` in front picks the row. Conditions are asked in the order in which
-they are written, and no further than the answer needs. A comparison that cannot be made (nothing there, unlike types)
-is not false: it leaves the whole undecided, whatever `not` or `negate` stands around it.
+they are written, and no further than the answer needs. A comparison that cannot be made (a column that the log does not
+have, unlike types) is not false but undecided, and so is its opposite. What the whole is in any case, it still is: an
+`and` with a false part is false, an `or` with a true one true (Kleene's logic of three values).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -24,7 +26,7 @@ import regex
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import ConditionFailed, ConditionsError
-from rowhooks.pipeline.comparison import OPERATORS, ORDERING, Comparison, at, is_number, kind_of
+from rowhooks.pipeline.comparison import OPERATORS, ORDERING, Comparison, Question, at, is_number, kind_of
 
 # What rowhooks.check_conditions (sql/functions/check_conditions.sql) refuses too; keep the two alike.
 MAX_DEPTH = 20
@@ -38,13 +40,10 @@ _EXAMPLE = 'for example {"attr": "status", "op": "eq", "value": "active"}'
 _REPEAT = regex.compile(r"\{\s*(\d*)\s*(?:,\s*(\d*)\s*)?\}")
 
 
-_UNREADABLE = "conditions: a row is nested too deep, or a number in it too long, to be read"
-
-
 class _Node(Protocol):
-    def holds(self, change: ObjectChange) -> bool: ...
+    def holds(self, question: Question) -> bool: ...
 
-    def explain(self, change: ObjectChange) -> str: ...
+    def explain(self, question: Question) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -59,10 +58,7 @@ class Condition:
         Raises:
             ConditionFailed: that cannot be decided; names the comparison, and no value of the row.
         """
-        try:
-            return self._root.holds(change)
-        except (RecursionError, ValueError) as error:
-            raise ConditionFailed(_UNREADABLE) from error
+        return self._root.holds(Question(change))
 
     def first_comparison(self) -> Comparison | None:
         """Return the comparison that is made first, if the whole can only hold where it does."""
@@ -72,13 +68,12 @@ class Condition:
         return node if isinstance(node, Comparison) else None
 
     def why_not(self, change: ObjectChange) -> str | None:
-        """Return the comparison for which the conditions do not hold, with what stands in the row; None if they do."""
-        try:
-            return None if self.holds(change) else self._root.explain(change)
-        except ConditionFailed as error:
-            return error.message
-        except (RecursionError, ValueError):
-            return _UNREADABLE
+        """Return the comparison for which the conditions do not hold, with what stands in the row; None if they do.
+
+        Raises:
+            ConditionFailed: that cannot be decided.
+        """
+        return None if self.holds(change) else self._root.explain(Question(change))
 
 
 def parse(value: Any) -> Condition:
@@ -101,7 +96,7 @@ def parse_json(text: str) -> Condition:
         ConditionsError: they are malformed, or no JSON.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_float=Decimal)
     except (ValueError, RecursionError) as error:
         raise ConditionsError(f"conditions: not valid JSON: {error}", hint=_EXAMPLE) from error
     return parse(value)
@@ -111,22 +106,22 @@ def parse_json(text: str) -> Condition:
 class _All:
     parts: Sequence[_Node]
 
-    def holds(self, change: ObjectChange) -> bool:
-        return all(part.holds(change) for part in self.parts)
+    def holds(self, question: Question) -> bool:
+        return _until(self.parts, question, answer=False)
 
-    def explain(self, change: ObjectChange) -> str:
-        return next(part.explain(change) for part in self.parts if not part.holds(change))
+    def explain(self, question: Question) -> str:
+        return next(part.explain(question) for part in self.parts if _is_false(part, question))
 
 
 @dataclass(frozen=True)
 class _Any:
     parts: Sequence[_Node]
 
-    def holds(self, change: ObjectChange) -> bool:
-        return any(part.holds(change) for part in self.parts)
+    def holds(self, question: Question) -> bool:
+        return _until(self.parts, question, answer=True)
 
-    def explain(self, change: ObjectChange) -> str:
-        return ", and ".join(part.explain(change) for part in self.parts)
+    def explain(self, question: Question) -> str:
+        return ", and ".join(part.explain(question) for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -134,11 +129,36 @@ class _Not:
     part: _Node
     place: str
 
-    def holds(self, change: ObjectChange) -> bool:
-        return not self.part.holds(change)
+    def holds(self, question: Question) -> bool:
+        return not self.part.holds(question)
 
-    def explain(self, change: ObjectChange) -> str:
+    def explain(self, question: Question) -> str:
         return f"{at(self.place)}what is under not holds"
+
+
+def _until(parts: Sequence[_Node], question: Question, *, answer: bool) -> bool:
+    """Return the answer that decides the whole if a part gives it, else its opposite.
+
+    Raises:
+        ConditionFailed: no part gives it, and one, the first of which is named, cannot be decided.
+    """
+    failed: ConditionFailed | None = None
+    for part in parts:
+        try:
+            if part.holds(question) is answer:
+                return answer
+        except ConditionFailed as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return not answer
+
+
+def _is_false(part: _Node, question: Question) -> bool:
+    try:
+        return not part.holds(question)
+    except ConditionFailed:
+        return False
 
 
 class _Parser:
@@ -187,34 +207,36 @@ def _comparison(given: dict[str, Any], place: str) -> Comparison:
         raise _wrong(place, "'changed' takes no value")
     if op != "changed" and "value" not in given:
         raise _wrong(place, f"{op!r} needs a value")
-    value = given.get("value")
-    _check_value(op, value, place)
+    value = _checked(op, given.get("value"), place)
     row, path = _split(attr, place)
     return Comparison(place, attr, row, path, op, value, negate, _compile(str(value), place) if op == "regex" else None)
 
 
-def _check_value(op: str, value: Any, place: str) -> None:
+def _checked(op: str, value: Any, place: str) -> Any:
     if op in ORDERING and not (is_number(value) or isinstance(value, str)):
         raise _wrong(place, f"{op!r} needs a number or a string, not {kind_of(value)}")
     if op == "in" and not isinstance(value, list):
         raise _wrong(place, f"'in' needs a list, not {kind_of(value)}")
     if op == "regex" and not isinstance(value, str):
         raise _wrong(place, f"'regex' needs a string, not {kind_of(value)}")
-    _check_json(value, place, MAX_DEPTH)
+    return _exactly(value, place, MAX_DEPTH)
 
 
-def _check_json(value: Any, place: str, levels: int) -> None:
+def _exactly(value: Any, place: str, levels: int) -> Any:
+    """Return a value as it is read from JSON; no digit of its numbers is lost where rows are compared with it."""
     if levels < 0:
         raise _wrong(place, f"a value nested more than {MAX_DEPTH} deep")
-    if isinstance(value, dict | list):
-        if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
             raise _wrong(place, "a key that is no string")
-        for one in value.values() if isinstance(value, dict) else value:
-            _check_json(one, place, levels - 1)
-    elif isinstance(value, float) and not math.isfinite(value):
+        return {key: _exactly(one, place, levels - 1) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_exactly(one, place, levels - 1) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
         raise _wrong(place, "a number that JSON does not have")
-    elif not (value is None or isinstance(value, str | int | float)):
+    if not (value is None or isinstance(value, str | int | float | Decimal)):
         raise _wrong(place, f"a value that JSON does not have: {type(value).__name__}")
+    return Decimal(repr(value)) if isinstance(value, float) else value
 
 
 def _split(attr: str, place: str) -> tuple[str | None, tuple[str, ...]]:

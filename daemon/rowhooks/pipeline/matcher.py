@@ -42,7 +42,7 @@ class Rule:
         """Say whether a change of one of the hook's tables, by one of its actions, starts it.
 
         Raises:
-            ConditionFailed: its conditions cannot be decided for this change.
+            ConditionFailed: its conditions cannot be decided for this change, and `on_undecided` is to be asked.
         """
         hook = self.hook
         if hook.predates(change.transaction_id) or not self._touches_columns(change):
@@ -67,9 +67,26 @@ class Rule:
             yield "the change is from before the hook or its job was enabled"
         if not self._touches_columns(change):
             yield f"the update changes none of its columns ({', '.join(sorted(hook.columns))})"
-        unmet = None if self._condition is None else self._condition.why_not(change)
+        try:
+            unmet = None if self._condition is None else self._condition.why_not(change)
+        except ConditionFailed as error:
+            unmet = None if self.runs_undecided else f"{_reason(error)}; the hook skips it, because on_undecided = skip"
         if unmet is not None:
             yield unmet
+
+    @property
+    def runs_undecided(self) -> bool:
+        """Whether a change of which the conditions cannot be decided starts the hook."""
+        return self.hook.on_undecided == "run"
+
+    def undecided(self, change: ObjectChange) -> str | None:
+        """Return why the conditions cannot be decided of a change that starts the hook; None where they can."""
+        try:
+            if self._condition is not None and self.runs_undecided:
+                self._condition.holds(change)
+        except ConditionFailed as error:
+            return _reason(error)
+        return None
 
     def why_not(self, change: ObjectChange, *, replaying: bool = False) -> str | None:
         """Return the first reason why a change does not start the hook; None if it does. As `reasons`."""
@@ -91,7 +108,19 @@ def _changed_columns(change: ObjectChange) -> Collection[str] | None:
     try:
         return change.changed_columns
     except (RecursionError, ValueError):
-        # It is nested too deep to be read.
+        # It is no JSON that can be read.
+        return None
+
+
+def _reason(error: ConditionFailed) -> str:
+    return f"the conditions could not be decided: {error.message.removeprefix('conditions: ')}"
+
+
+def undecided(hook: Hook, change: ObjectChange) -> str | None:
+    """Return why the conditions of a hook cannot be decided of a change that starts it all the same; None otherwise."""
+    try:
+        return Rule(hook).undecided(change)
+    except ConditionsError:
         return None
 
 
@@ -180,9 +209,10 @@ class _Values:
     def awaiting(self, change: ObjectChange) -> list[int]:
         try:
             found = self._comparison.look_up(change)
-        except (ConditionFailed, RecursionError, ValueError):
-            # Each says for itself that it cannot be decided.
+        except ConditionFailed:
+            # Each says for itself whether it can be decided.
             return self._all
+        # What is not there hashes as itself, and nobody waits for it.
         return [] if isinstance(found, dict | list) else self._by_value.get(_scalar(found), [])
 
 
@@ -220,21 +250,24 @@ class Matcher:
             for action in hook.actions:
                 self._shelves.setdefault((table, action), _Shelf(action)).add(rule)
 
-    def match(self, change: ObjectChange) -> list[Hook]:
-        """Return the hooks that the change starts."""
+    def match(self, change: ObjectChange) -> list[tuple[Hook, str | None]]:
+        """Return the hooks that the change starts, each with why its conditions could not be decided, if that is so."""
         shelf = self._shelves.get((change.table_id, change.action))
         if shelf is None:
             return []
-        return [rule.hook for rule in shelf.candidates(change) if self._starts(rule, change)]
-
-    def _starts(self, rule: Rule, change: ObjectChange) -> bool:
-        try:
-            return rule.starts(change)
-        except ConditionFailed as error:
-            self._say(
-                rule.hook, "hook %s does not start on such a change, its conditions count as not met: %s", error.message
-            )
-            return False
+        found: list[tuple[Hook, str | None]] = []
+        for rule in shelf.candidates(change):
+            try:
+                if rule.starts(change):
+                    found.append((rule.hook, None))
+            except ConditionFailed as error:
+                reason = _reason(error)
+                if rule.runs_undecided:
+                    self._say(rule.hook, "hook %s runs because on_undecided = run: %s", reason)
+                    found.append((rule.hook, reason))
+                else:
+                    self._say(rule.hook, "hook %s does not run because on_undecided = skip: %s", reason)
+        return found
 
     def _say(self, hook: Hook, message: str, problem: str) -> None:
         """Log a problem of a hook's conditions once, not for each change."""

@@ -94,6 +94,8 @@ class Execution:
         self._attempts = 1
         self._tries = 0
         self.log = RunLog(runner.clean)
+        for entry in run.notes():
+            self.log.add(entry)
         self.started_at = now()
         # Limits are kept by a clock that nobody sets.
         self.began = time.monotonic()

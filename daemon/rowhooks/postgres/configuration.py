@@ -70,7 +70,7 @@ select json_build_object(
         where t.job_hook_id = h.id
       ),
       'create', h.type_create, 'update', h.type_update, 'delete', h.type_delete,
-      'columns', h.columns, 'conditions', h.conditions::text
+      'columns', h.columns, 'conditions', h.conditions::text, 'on_undecided', h.on_undecided
     ) order by h.id), '[]')
     from rowhooks.job_hook as h
   ),
@@ -131,6 +131,7 @@ def read_configuration(document: str | dict[str, Any]) -> Configuration:
             enabled_since=_snapshot(h["enabled_since"]),
             columns=frozenset(h["columns"]),
             conditions_json=h["conditions"],
+            on_undecided=h["on_undecided"],
         )
         for h in loaded["hooks"]
     )

@@ -11,6 +11,7 @@ import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from rowhooks.domain import shell
 from rowhooks.domain.errors import (
     ConnectionFailed,
     DatabaseError,
@@ -133,7 +134,7 @@ class PostgresObjects:
         if not table.key:
             raise NotFound(
                 f"rows of {table.name} cannot be found: it has no primary key any more",
-                hint=f"add one, or: rowhooks track {table.quoted_name} --identity ...",
+                hint=f"add one, or: {shell.command('rowhooks', 'track', table.quoted_name)} --identity ...",
             )
         cls = await self._class(table)
         found = await self._load_in_halves(cls, table, [key for key in keys if key != NO_KEY])

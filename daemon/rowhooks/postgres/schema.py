@@ -16,7 +16,9 @@ import asyncpg
 import psycopg
 import sqlalchemy
 from psycopg import sql
+from psycopg.types.json import set_json_loads
 
+from rowhooks.domain import exact
 from rowhooks.domain.errors import Conflict, DatabaseError, PermissionDenied, SchemaMismatch
 from rowhooks.postgres import removal
 from rowhooks.postgres.connect import Target, connection
@@ -133,7 +135,13 @@ def installed_connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
                 hint=f"connect as {weaker[0]} or as the table's owner; or: revoke {_owner(conn)} from {weaker[0]},"
                 " then rowhooks upgrade",
             )
+        # Whatever PostgreSQL stores can be shown, and no digit of it is lost.
+        set_json_loads(_read_json, conn)
         yield conn
+
+
+def _read_json(data: str | bytes) -> Any:
+    return exact.read_exactly(data if isinstance(data, str) else data.decode())
 
 
 async def check_schema(connection: asyncpg.Connection[Any]) -> None:

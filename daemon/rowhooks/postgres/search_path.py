@@ -26,9 +26,9 @@ USERS_OWN = "set local search_path to default"
 class PinnedConnection(psycopg.Connection[Any]):
     """A psycopg connection each of whose transactions has our search_path; it is not for autocommit."""
 
-    def _exec_command(self, command: Any, *options: Any) -> Generator[Any, Any, Any]:
+    def _exec_command(self, command: Any, *options: Any, **named: Any) -> Generator[Any, Any, Any]:
         # Nothing that is local to a transaction can be lost, or left to others, behind a pooler.
-        done = yield from super()._exec_command(command, *options)
+        done = yield from super()._exec_command(command, *options, **named)
         if _is_begin(command):
             yield from super()._exec_command(PINNED)
         return done
@@ -37,8 +37,8 @@ class PinnedConnection(psycopg.Connection[Any]):
 class PinnedAsyncConnection(psycopg.AsyncConnection[Any]):
     """The same for psycopg's asynchronous connections."""
 
-    def _exec_command(self, command: Any, *options: Any) -> Generator[Any, Any, Any]:
-        done = yield from super()._exec_command(command, *options)
+    def _exec_command(self, command: Any, *options: Any, **named: Any) -> Generator[Any, Any, Any]:
+        done = yield from super()._exec_command(command, *options, **named)
         if _is_begin(command):
             yield from super()._exec_command(PINNED)
         return done

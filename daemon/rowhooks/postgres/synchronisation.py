@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import asyncpg
 
+from rowhooks.domain import shell
 from rowhooks.domain.job import JobEntry
 
 _COMPARE = """
@@ -104,7 +105,7 @@ _SAME_NAME = """
 select
   h.id, h.declared, j.class_path, j.installed,
   (h.type_create, h.type_update, h.type_delete) = ($2, $3, $4)
-    and h.columns = $5::text[] and h.conditions is not distinct from $6::jsonb as as_declared,
+    and h.columns = $5::text[] and h.conditions is not distinct from $6::jsonb and h.on_undecided = $7 as as_declared,
   array(
     select x.tracked_table_id from rowhooks.job_hook_table as x where x.job_hook_id = h.id order by x.tracked_table_id
   ) as tables
@@ -115,16 +116,17 @@ where h.name = $1
 
 _INSERT_HOOK = """
 insert into rowhooks.job_hook
-  (name, job_id, type_create, type_update, type_delete, columns, conditions, enabled, declared)
-select $1, j.id, $2, $3, $4, $5::text[], $6::jsonb, $8, true
+  (name, job_id, type_create, type_update, type_delete, columns, conditions, on_undecided, enabled, declared)
+select $1, j.id, $2, $3, $4, $5::text[], $6::jsonb, $7, $9, true
 from rowhooks.job as j
-where j.class_path = $7
+where j.class_path = $8
 returning id
 """
 
 _UPDATE_HOOK = """
 update rowhooks.job_hook
-set type_create = $2, type_update = $3, type_delete = $4, columns = $5::text[], conditions = $6::jsonb
+set
+  type_create = $2, type_update = $3, type_delete = $4, columns = $5::text[], conditions = $6::jsonb, on_undecided = $7
 where id = $1
 """
 
@@ -139,6 +141,7 @@ class DeclaredHook(Protocol):
     actions: tuple[str, ...]
     columns: tuple[str, ...]
     conditions_json: str | None
+    on_undecided: str
     name: str | None
     enabled: bool
 
@@ -238,6 +241,7 @@ async def _sync_hook(
         *(action in hook.actions for action in ("create", "update", "delete")),
         sorted(hook.columns),
         hook.conditions_json,
+        hook.on_undecided,
     )
     found = await connection.fetchrow(_SAME_NAME, name, *scope)
     if found is not None and found["class_path"] != class_path and found["declared"] and not found["installed"]:
@@ -273,7 +277,7 @@ def _is_tracked(table: asyncpg.Record | None) -> bool:
 def _missing(name: str, table: str, found: asyncpg.Record | None) -> str:
     if found is None:
         return f"hook {name}: table {table} does not exist"
-    return f"hook {name}: table {table} is not tracked; run: rowhooks track {found['quoted']}"
+    return f"hook {name}: table {table} is not tracked; run: {shell.command('rowhooks', 'track', found['quoted'])}"
 
 
 async def _set_tables(connection: asyncpg.Connection[Any], hook_id: int, present: list[int], wanted: list[int]) -> None:

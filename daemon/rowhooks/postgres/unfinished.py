@@ -13,6 +13,7 @@ import asyncpg
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.hook import Button, Configuration, Hook
 from rowhooks.domain.run import RETRY, Press, Run
+from rowhooks.pipeline.matcher import undecided
 from rowhooks.postgres.changerows import LONGEST_TEXT, key_of
 from rowhooks.postgres.errors import translated
 from rowhooks.postgres.feed import PostgresFeed
@@ -223,9 +224,16 @@ class Unfinished:
             retries=row["retries"],
             origin=row["origin"],
             original_id=row["original_id"],
+            undecided=_undecided(cause, starter) if row["original_id"] is None else None,
         )
         # The row of a run that waits for its retry speaks of the attempt before.
         return TakenUp(run.id, run.again() if row["status"] == RETRY else run, row["retry_at"])
+
+
+def _undecided(cause: ObjectChange | Press, starter: Hook | Button) -> str | None:
+    if not isinstance(cause, ObjectChange) or not isinstance(starter, Hook):
+        return None
+    return undecided(starter, cause)
 
 
 def _press(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rowhooks.domain.errors import ConditionsError, ReceiverError
+from rowhooks.domain.hook import ON_UNDECIDED
 from rowhooks.pipeline.conditions import parse_json
 from rowhooks.receivers.table import TableType
 
@@ -25,11 +26,13 @@ class Hook:
         actions: of `create`, `update`, `delete`.
         columns: an update that changes none of these starts nothing; empty: any counts.
         conditions: what must hold of the two rows, in the form that `rowhooks hooks add --conditions` takes.
+        on_undecided: `run` or `skip`: whether a change starts it of which its conditions cannot be decided.
         name: the hook's name, unique among all hooks; None: made of the class's name and the tables.
         enabled: whether it starts its job at once, or waits for `rowhooks hooks enable`.
 
     Raises:
-        ReceiverError: no table, an unknown action, malformed conditions; names what is wrong.
+        ReceiverError: no table, an unknown action, malformed conditions, an on_undecided that is neither; names what is
+            wrong.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Hook:
         actions: Iterable[str] = ACTIONS,
         columns: Iterable[str] = (),
         conditions: dict[str, Any] | None = None,
+        on_undecided: str = "run",
         name: str | None = None,
         enabled: bool = True,
     ) -> None:
@@ -59,6 +63,11 @@ class Hook:
             raise ReceiverError(f"{self!r}: You must select at least one type: create, update, and/or delete.")
         if name is not None and not (isinstance(name, str) and name):
             raise ReceiverError(f"{self!r}: a name is a string, and not empty")
+        if on_undecided not in ON_UNDECIDED:
+            raise ReceiverError(
+                f"{self!r}: unknown on_undecided {on_undecided!r}", hint=f"choose from: {', '.join(ON_UNDECIDED)}"
+            )
+        self.on_undecided = on_undecided
         self.conditions_json = self._conditions(conditions)
 
     def _conditions(self, conditions: Any) -> str | None:

@@ -92,6 +92,7 @@ def domain_hook(receiver: ReceiverClass, table: TrackedTable, declared: declarat
         actions=frozenset(declared.actions),
         columns=frozenset(declared.columns),
         conditions_json=declared.conditions_json,
+        on_undecided=declared.on_undecided,
     )
 
 

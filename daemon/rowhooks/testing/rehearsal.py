@@ -159,10 +159,12 @@ class Rehearsal:
             starter = domain_hook(receiver, target, hook)
             if change is None:
                 return RunReport(matched=False, why_not="the update changes nothing")
-            why_not = None if hook is None else next(Rule(starter).reasons(change), None)
+            rule = None if hook is None else Rule(starter)
+            why_not = None if rule is None else rule.why_not(change)
             if why_not is not None:
                 return RunReport(matched=False, why_not=why_not, change=change)
-            return self._run(receiver, change, starter, target, user, permissions, attempts)
+            undecided = None if rule is None else rule.undecided(change)
+            return self._run(receiver, change, starter, target, user, permissions, attempts, undecided)
         finally:
             self._put_back(former)
 
@@ -289,6 +291,7 @@ class Rehearsal:
         user: str | None,
         permissions: Collection[str] | PermissionBackend | None,
         attempts: int,
+        undecided: str | None = None,
     ) -> RunReport:
         begun = self._last_change()
         workspaces = RehearsalWorkspaces(self._transaction)
@@ -298,7 +301,13 @@ class Rehearsal:
         runner = Runner(catalog, workspaces, DaemonThreads(), lambda run: self._reload(table, run))
         origin = "change" if isinstance(cause, ObjectChange) else "press"
         run = Run(
-            1, f"rehearsal-{uuid.uuid4()}", cause, starter, origin=origin, sensitive=options.has_sensitive_variables
+            1,
+            f"rehearsal-{uuid.uuid4()}",
+            cause,
+            starter,
+            origin=origin,
+            sensitive=options.has_sensitive_variables,
+            undecided=undecided,
         )
         made: list[Attempt] = []
         logs: list[LogLine] = []

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from rowhooks.domain import shell
 from rowhooks.domain.errors import Conflict, NotFound, UsageError
 from rowhooks.labels import check_text
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
@@ -63,7 +64,10 @@ def add_button(conn: Connection, name: str, *, job: str, tables: Sequence[str], 
         UsageError: the text is no template, or another field is wrong.
     """
     if fetch(conn, "select b.id from rowhooks.job_button as b where b.name = %s", (name,)):
-        raise Conflict(f"a button named {name} exists already", hint=f"change it: rowhooks buttons edit '{name}'")
+        raise Conflict(
+            f"a button named {name} exists already",
+            hint="change it: " + shell.command("rowhooks", "buttons", "edit", *shell.operand(name)),
+        )
     if not tables:
         raise UsageError(f"button {name} is on no table", hint="name one with --table")
     columns = {"name": name, **_columns(conn, job=job, text=text, **fields)}
@@ -152,7 +156,7 @@ def _tracked(conn: Connection, tables: Sequence[str]) -> list[int]:
             (quoted,),
         )
         if not rows:
-            raise Conflict(f"table {quoted} is not tracked", hint=f"run: rowhooks track {quoted}")
+            raise Conflict(f"table {quoted} is not tracked", hint=f"run: {shell.command('rowhooks', 'track', quoted)}")
         found.add(rows[0]["id"])
     return sorted(found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from rowhooks.domain import shell
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.drift import drifted_functions
 from rowhooks.postgres.administration.status import LEADS, WAITING
@@ -18,26 +19,44 @@ class Finding:
     Args:
         level: `problem`, or `note` for what works with less than it could.
         what: the thing and what is wrong with it, one sentence.
-        way_out: what mends it.
+        way_out: what mends it; its commands are quoted for sh.
     """
 
     level: str
     what: str
     way_out: str
 
+    @classmethod
+    def of(cls, level: str, what: str, *way_out: str | list[str] | None) -> Finding:
+        """Return a finding whose way out is made of text and of the words of commands (`shell.sentence`)."""
+        return cls(level, what, shell.sentence(way_out))
 
-# Tracked tables, with the options that `rowhooks track` needs to make them what they are.
+
+# Each query below returns sentences: what is wrong; then the way out, in one column or several. Text in it stands as it
+# is, an array is the words of a command. No name is in the text, but quoted by the server in words, so that the shell
+# of whoever pastes the command sees one argument. What is SQL is an argument of psql.
+
+# Tracked tables, with the command that makes them what they are.
 _TRACKED = """
-      select t.*, r.relkind, concat(
-        case when t.identity <> 'key' then
-          ' --identity ' || coalesce(nullif(array_to_string(t.key_columns, ','), ''), 'full')
-        end,
-        case when t.audit_receivers then ' --audit-receivers' end, case when t.always then ' --always' end
-      ) as options
+      select t.*, r.relkind, array['rowhooks', 'track', t.relation::text]
+        || case when t.identity <> 'key' then
+          array['--identity', coalesce((
+            select string_agg(case
+              when k.name ~ '[,"[:space:]]' or k.name = 'full' then format('"%s"', replace(k.name, '"', '""'))
+              else k.name
+            end, ',' order by k.place)
+            from unnest(t.key_columns) with ordinality as k (name, place)
+          ), 'full')]
+        end
+        || case when t.audit_receivers then array['--audit-receivers'] end
+        || case when t.always then array['--always'] end as track
       from rowhooks.tracked_table as t
       join pg_class as r on r.oid = t.relation
       where t.untracked_at is null
 """
+
+# A name as a word of a command: no option, even where it begins as one.
+_OPERAND = "case when {0} like '-%' then array['--'] end || {0}"
 
 # How the feed stands; by the index on transaction_id.
 _UNREAD = f"""
@@ -47,7 +66,8 @@ select
       f.leader, date_trunc('second', f.moved_at))
     else ', and no daemon runs'
   end),
-  case when l.leads then 'see what that daemon logs, and: rowhooks status' else 'rowhooks run' end
+  case when l.leads then 'see what that daemon logs, and: ' end,
+  array['rowhooks', case when l.leads then 'status' else 'run' end]
 from rowhooks.feed as f
 cross join (select {LEADS} as leads) as l
 cross join (select count(*) as changes, min(w.time) as oldest from ({WAITING}) as w) as w
@@ -60,7 +80,8 @@ select
   format('%s runs of a leader that has ended have not (%s)', sum(s.runs), string_agg(
     format('%s %s', s.runs, s.status), ', ' order by s.status
   )),
-  'rowhooks run (the next leader takes them up)'
+  array['rowhooks', 'run'],
+  ' (the next leader takes them up)'
 from (
   select r.status, count(*) as runs
   from rowhooks.job_result as r
@@ -76,7 +97,7 @@ select
   format('%s: its capture function %s', t.relation, case
     when p.oid is null then 'is missing' else 'is not what rowhooks makes'
   end),
-  'rowhooks track ' || t.relation::text || t.options
+  t.track
 from ({_TRACKED}) as t
 left join pg_proc as p
   on p.pronamespace = 'rowhooks'::regnamespace and p.proname = 'capture_' || t.id and p.pronargs = 0
@@ -84,43 +105,45 @@ where p.oid is null or p.prosrc <> rowhooks.source_of_capture(t.id) or not p.pro
 order by 1
 """  # noqa: S608  (constants)
 
-# Each returns sentences: what is wrong, and the way out.
 _PROBLEMS = (
     # A hook or button on a table that was dropped or untracked.
-    """
+    f"""
     select
       format('%s %s is on %s, which %s', o.kind, o.name, t.table_name, case
         when t.exists then 'is no longer tracked' when t.namesake is null then 'was dropped'
         else 'was dropped and made anew'
       end),
-      case
-        when t.exists or t.namesake is not null then format(
-          'rowhooks track %s && rowhooks %ss edit %L --table %s', coalesce(t.namesake, t.table_name), o.kind, o.name,
-          coalesce(t.namesake, t.table_name)
-        )
-        else format('rowhooks %ss remove %L', o.kind, o.name)
-      end
+      case when t.is_there then array['rowhooks', 'track', t.present_name] end,
+      case when t.is_there then ' && ' end,
+      array['rowhooks', o.kind || 's'] || case
+        when t.is_there then array['edit', '--table', t.present_name]
+        else array['remove']
+      end || o.operand
     from (
-      select 'hook' as kind, h.name, x.tracked_table_id
+      select 'hook' as kind, h.name, {_OPERAND.format("h.name")} as operand, x.tracked_table_id
       from rowhooks.job_hook as h
       join rowhooks.job_hook_table as x on x.job_hook_id = h.id
       where h.enabled
       union all
-      select 'button', b.name, x.tracked_table_id
+      select 'button', b.name, {_OPERAND.format("b.name")}, x.tracked_table_id
       from rowhooks.job_button as b
       join rowhooks.job_button_table as x on x.job_button_id = b.id
       where b.enabled
     ) as o
     join (
       select
-        t.id, t.untracked_at, format('%I.%I', t.schema_name, t.table_name) as table_name,
-        exists (select from pg_class as c where c.oid = t.relation) as exists,
-        to_regclass(format('%I.%I', t.schema_name, t.table_name))::text as namesake
+        t.id, t.untracked_at, n.table_name, r.exists, n.namesake, r.exists or n.namesake is not null as is_there,
+        coalesce(n.namesake, n.table_name) as present_name
       from rowhooks.tracked_table as t
+      cross join lateral (select exists (select from pg_class as c where c.oid = t.relation)) as r (exists)
+      cross join lateral (
+        select
+          format('%I.%I', t.schema_name, t.table_name), to_regclass(format('%I.%I', t.schema_name, t.table_name))::text
+      ) as n (table_name, namesake)
     ) as t on t.id = o.tracked_table_id
     where t.untracked_at is not null or not t.exists
     order by 1
-    """,
+    """,  # noqa: S608  (constants)
     # Its entry is taken away by the event trigger or the daemon; where neither is there, it is named here.
     """
     select
@@ -128,8 +151,9 @@ _PROBLEMS = (
         when to_regclass(format('%I.%I', t.schema_name, t.table_name)) is not null then ' and made anew'
       end),
       case
-        when to_regclass(format('%I.%I', t.schema_name, t.table_name)) is null then 'select rowhooks.refresh_tables()'
-        else format('rowhooks track %I.%I', t.schema_name, t.table_name)
+        when to_regclass(format('%I.%I', t.schema_name, t.table_name)) is null
+          then array['psql', '-c', 'select rowhooks.refresh_tables()']
+        else array['rowhooks', 'track', format('%I.%I', t.schema_name, t.table_name)]
       end
     from rowhooks.tracked_table as t
     where t.untracked_at is null and not exists (select from pg_class as c where c.oid = t.relation)
@@ -146,7 +170,7 @@ _PROBLEMS = (
           when 'A' then 'enabled always, which nobody asked for' else 'not enabled always'
         end)
       end,
-      'rowhooks track ' || t.relation::text || t.options
+      t.track
     from ({_TRACKED}) as t
     cross join lateral (
       select t.relation as carrier
@@ -178,7 +202,7 @@ _PROBLEMS = (
         '%s is tracked by itself and a partition of tracked table %s: its changes are recorded twice',
         t.relation, r.relation
       ),
-      format('rowhooks untrack %s', t.relation)
+      array['rowhooks', 'untrack', t.relation::text]
     from rowhooks.tracked_table as t
     join pg_class as c on c.oid = t.relation and c.relispartition
     join pg_partition_ancestors(c.oid) as a on a.relid <> c.oid
@@ -189,10 +213,11 @@ _PROBLEMS = (
     """
     select
       format('%s has lost its primary key: changes are recorded without a key', t.relation),
-      format(
-        'alter table %1$s add primary key (...), then rowhooks track %1$s; or rowhooks track %1$s --identity full',
-        t.relation
-      )
+      array['psql', '-c', format('alter table %s add primary key (...)', t.relation)],
+      ' && ',
+      array['rowhooks', 'track', t.relation::text],
+      '; or: ',
+      array['rowhooks', 'track', t.relation::text, '--identity', 'full']
     from rowhooks.tracked_table as t
     join pg_class as c on c.oid = t.relation
     where t.untracked_at is null and t.identity <> 'full'
@@ -202,7 +227,7 @@ _PROBLEMS = (
     """
     select
       format('rowhooks does not know yet that %s was altered or renamed', t.relation),
-      'select rowhooks.refresh_tables()'
+      array['psql', '-c', 'select rowhooks.refresh_tables()']
     from rowhooks.tracked_table as t
     join pg_class as c on c.oid = t.relation
     join pg_namespace as n on n.oid = c.relnamespace
@@ -219,7 +244,7 @@ _PROBLEMS = (
         '%s inherits from tracked table %s and is not tracked: its rows are not recorded',
         i.inhrelid::regclass, t.relation
       ),
-      format('rowhooks track %s', i.inhrelid::regclass)
+      array['rowhooks', 'track', i.inhrelid::regclass::text]
     from rowhooks.tracked_table as t
     join pg_inherits as i on i.inhparent = t.relation
     join pg_class as c on c.oid = i.inhrelid and not c.relispartition
@@ -233,7 +258,7 @@ _PROBLEMS = (
       format('%s is meant by %L and not tracked%s', c.oid::regclass, r.pattern, case
         when not p.has_key then ': it has no primary key'
       end),
-      format('rowhooks track %s%s', c.oid::regclass, case when not p.has_key then ' --identity ...' end)
+      array['rowhooks', 'track', c.oid::regclass::text] || case when not p.has_key then array['--identity', '...'] end
     from rowhooks.tracking_rule as r
     join pg_class as c on c.relkind in ('r', 'p', 'f') and not c.relispartition and c.relpersistence <> 't'
     join pg_namespace as n on n.oid = c.relnamespace
@@ -245,28 +270,31 @@ _PROBLEMS = (
       and not exists (select from rowhooks.tracked_table as t where t.relation = c.oid)
     order by 1
     """,
-    """
+    f"""
     select
       format('%s %s starts nothing: its job %s is %s', o.kind, o.name, j.class_path, case
         when j.installed then 'disabled' else 'not installed'
       end),
+      case when not j.installed then 'add its module to rowhooks.toml, or: ' end,
       case
-        when j.installed then format('rowhooks jobs enable %s', j.class_path)
-        else format('add its module to rowhooks.toml, or: rowhooks %ss disable %L', o.kind, o.name)
+        when j.installed then array['rowhooks', 'jobs', 'enable', j.class_path]
+        else array['rowhooks', o.kind || 's', 'disable'] || o.operand
       end
     from (
-      select 'hook' as kind, h.name, h.job_id from rowhooks.job_hook as h where h.enabled
+      select 'hook' as kind, h.name, {_OPERAND.format("h.name")} as operand, h.job_id
+      from rowhooks.job_hook as h where h.enabled
       union all
-      select 'button', b.name, b.job_id from rowhooks.job_button as b where b.enabled
+      select 'button', b.name, {_OPERAND.format("b.name")}, b.job_id
+      from rowhooks.job_button as b where b.enabled
     ) as o
     join rowhooks.job as j on j.id = o.job_id
     where not (j.enabled and j.installed)
     order by 1
-    """,
+    """,  # noqa: S608  (constants)
     """
     select
       'the log has no partition for the ids in use: changes go into the default partition',
-      'rowhooks prune (or start the daemon: it makes partitions ahead)'
+      array['rowhooks', 'prune'], ' (or start the daemon: it makes partitions ahead)'
     from rowhooks.object_change_id_seq as s
     where not exists (
       select from rowhooks.log_partitions() as p where s.last_value >= p.lower_id and s.last_value < p.upper_id
@@ -290,7 +318,7 @@ _NOTES = (
     """
     select
       'no event trigger follows DDL: altered tables are noticed with their next change, new ones are not tracked',
-      'let a superuser run: rowhooks upgrade'
+      'let a superuser run: ', array['rowhooks', 'upgrade']
     where not exists (select from pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl' and e.evtenabled <> 'D')
     """,
     # As check_enable_rls in PostgreSQL's source says of each login that may load rows.
@@ -342,15 +370,15 @@ def examine(conn: Connection) -> list[Finding]:
     """Return what is wrong with the installation, problems first; nothing is changed."""
     # First, because the other checks use these functions.
     if drifted := drifted_functions(conn):
-        return [Finding("problem", what, way_out) for what, way_out in drifted]
+        return [Finding.of("problem", what, *way_out) for what, *way_out in drifted]
     return [
         *(Finding("problem", what, way_out) for what, way_out in _skew(conn)),
         *(Finding("problem", what, way_out) for what, way_out in hindrances(conn)),
         *(
-            Finding(level, what, way_out)
+            Finding.of(level, what, *way_out)
             for level, checks in (("problem", _PROBLEMS), ("note", _NOTES))
             for check in checks
-            for what, way_out in conn.execute(check)
+            for what, *way_out in conn.execute(check)
         ),
         *(Finding("note", what, way_out) for what, way_out in long_transactions(conn)),
     ]

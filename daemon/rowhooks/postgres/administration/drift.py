@@ -19,7 +19,7 @@ _SETTING = re.compile(r"^set (\w+) = '?(.*?)'?$", re.MULTILINE)
 _PRESENT = """
 select
   p.oid::regprocedure::text, p.proname::text, p.prosrc, l.lanname::text, p.prosecdef, p.provolatile::text,
-  coalesce(p.proconfig, '{}'), p.proowner = w.owner, pg_get_userbyid(w.owner)::text
+  coalesce(p.proconfig, '{}'), p.proowner = w.owner, quote_ident(pg_get_userbyid(w.owner))
 from pg_proc as p
 join pg_namespace as n on n.oid = p.pronamespace
 left join pg_roles as c on c.rolname = (select i.capture_role from rowhooks.installation as i)
@@ -67,8 +67,11 @@ def _wanted(found: re.Match[str]) -> Function:
     )
 
 
-def drifted_functions(conn: psycopg.Connection[Any]) -> list[tuple[str, str]]:
-    """Return what is wrong and the way out, for each function that is missing, altered, or somebody else's."""
+def drifted_functions(conn: psycopg.Connection[Any]) -> list[tuple[str, *tuple[str | list[str], ...]]]:
+    """Return what is wrong with each function that is missing, altered, or somebody else's, and the way out.
+
+    The way out is made of text and of the words of commands (`shell.sentence`).
+    """
     present = conn.execute(_PRESENT).fetchall()
     found = {
         Function(name, source, language, definer, volatility, frozenset(settings))
@@ -78,9 +81,10 @@ def drifted_functions(conn: psycopg.Connection[Any]) -> list[tuple[str, str]]:
     wanted = wanted_functions("functions")
     # Those of the event triggers are there where a superuser has installed.
     above = [one for one in wanted_functions("superuser") if one.name in names]
-    problems = [
-        (f"function rowhooks.{name} {what}", way_out)
-        for functions, way_out in ((wanted, "rowhooks upgrade"), (above, "let a superuser run: rowhooks upgrade"))
+    upgrade = ["rowhooks", "upgrade"]
+    problems: list[tuple[str, *tuple[str | list[str], ...]]] = [
+        (f"function rowhooks.{name} {what}", *way_out)
+        for functions, way_out in ((wanted, (upgrade,)), (above, ("let a superuser run: ", upgrade)))
         for name, what in sorted({
             one.name: "is missing" if one.name not in names else "is not what this version of rowhooks installs"
             for one in functions
@@ -92,6 +96,6 @@ def drifted_functions(conn: psycopg.Connection[Any]) -> list[tuple[str, str]]:
         if not is_owned and (name in ours or name.startswith("capture_")):
             problems.append((
                 f"function {signature} does not belong to {owner}",
-                f"alter function {signature} owner to {owner}",
+                ["psql", "-c", f"alter function {signature} owner to {owner}"],
             ))  # fmt: skip
     return problems

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from rowhooks.domain import exact, shell
 from rowhooks.domain.errors import Conflict, NotFound
-from rowhooks.domain.hook import Configuration, Hook
+from rowhooks.domain.hook import ON_UNDECIDED, Configuration, Hook
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
 from rowhooks.postgres.administration.jobs import find_job
 from rowhooks.postgres.administration.tables import resolve_table
@@ -29,7 +30,7 @@ select h.id, h.name, j.class_path as job, h.enabled, j.enabled and j.installed a
     where x.job_hook_id = h.id
     order by 1
   ) as tables,
-  h.columns, h.conditions, h.declared
+  h.columns, h.conditions, h.on_undecided, h.declared
 from rowhooks.job_hook as h
 join rowhooks.job as j on j.id = h.job_id
 """
@@ -80,6 +81,7 @@ def add_hook(
     actions: Sequence[str],
     columns: Sequence[str] = (),
     conditions: object = None,
+    on_undecided: str | None = None,
     enabled: bool = True,
 ) -> Row:
     """Make a hook; return it.
@@ -92,6 +94,7 @@ def add_hook(
         actions: of `create`, `update`, `delete`.
         columns: an update that changes none of these starts nothing; empty: any counts.
         conditions: as json.loads returns them; None: none.
+        on_undecided: `run` or `skip`, where they cannot be decided; None: the database's default, `run`.
         enabled: whether it starts its job at once.
 
     Raises:
@@ -105,9 +108,17 @@ def add_hook(
     hook_id = fetch(
         conn,
         "insert into rowhooks.job_hook"
-        " (name, job_id, enabled, type_create, type_update, type_delete, columns, conditions)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s) returning id",
-        (name, found_job["id"], enabled, *_flags(actions), list(columns), _jsonb(conditions)),
+        " (name, job_id, enabled, type_create, type_update, type_delete, columns, conditions, on_undecided)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s) returning id",
+        (
+            name,
+            found_job["id"],
+            enabled,
+            *_flags(actions),
+            list(columns),
+            _jsonb(conditions),
+            on_undecided or ON_UNDECIDED[0],
+        ),
     )[0]["id"]
     _add_tables(conn, hook_id, tracked)
     return find_hook(conn, name)
@@ -123,6 +134,7 @@ def edit_hook(
     columns: Sequence[str] | None = None,
     conditions: object = None,
     no_conditions: bool = False,
+    on_undecided: str | None = None,
     new_name: str | None = None,
 ) -> Row:
     """Change a hook, in what is not None; return it.
@@ -136,6 +148,7 @@ def edit_hook(
         columns: all it is to have.
         conditions: in place of its present ones.
         no_conditions: take its conditions away.
+        on_undecided: `run` or `skip`, where they cannot be decided.
         new_name: rename it.
 
     Raises:
@@ -153,6 +166,8 @@ def edit_hook(
         changes["columns"] = list(columns)
     if conditions is not None or no_conditions:
         changes["conditions"] = _jsonb(conditions)
+    if on_undecided is not None:
+        changes["on_undecided"] = on_undecided
     if new_name is not None and new_name != name:
         _check_name(conn, new_name)
         changes["name"] = new_name
@@ -199,14 +214,18 @@ def _find_own(conn: Connection, name: str) -> Row:
     if hook["declared"]:
         raise Conflict(
             f"hook {name} is declared in the code of {hook['job']}",
-            hint=f"change it there; or switch it off: rowhooks hooks disable '{name}'",
+            hint="change it there; or switch it off: "
+            + shell.command("rowhooks", "hooks", "disable", *shell.operand(name)),
         )
     return hook
 
 
 def _check_name(conn: Connection, name: str) -> None:
     if fetch(conn, "select h.id from rowhooks.job_hook as h where h.name = %s", (name,)):
-        raise Conflict(f"a hook named {name} exists already", hint=f"remove it first: rowhooks hooks remove '{name}'")
+        raise Conflict(
+            f"a hook named {name} exists already",
+            hint="remove it first: " + shell.command("rowhooks", "hooks", "remove", *shell.operand(name)),
+        )
 
 
 def _tracked(conn: Connection, tables: Sequence[str]) -> list[int]:
@@ -219,7 +238,7 @@ def _tracked(conn: Connection, tables: Sequence[str]) -> list[int]:
             (quoted,),
         )
         if not rows:
-            raise Conflict(f"table {quoted} is not tracked", hint=f"run: rowhooks track {quoted}")
+            raise Conflict(f"table {quoted} is not tracked", hint=f"run: {shell.command('rowhooks', 'track', quoted)}")
         tracked.add(rows[0]["id"])
     return sorted(tracked)
 
@@ -237,4 +256,4 @@ def _flags(actions: Sequence[str]) -> list[bool]:
 
 
 def _jsonb(conditions: object) -> Jsonb | None:
-    return None if conditions is None else Jsonb(conditions)
+    return None if conditions is None else Jsonb(conditions, dumps=exact.write)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 
+from rowhooks.domain import shell
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import Conflict
 from rowhooks.domain.hook import Hook
@@ -50,7 +51,7 @@ def check_replay(hook: Hook) -> None:
     if not hook.job.enabled:
         raise Conflict(
             f"hook {hook.name} cannot be replayed: its job {hook.job.class_path} is disabled",
-            hint=f"run: rowhooks jobs enable {hook.job.class_path}",
+            hint=f"run: {shell.command('rowhooks', 'jobs', 'enable', hook.job.class_path)}",
         )
 
 

@@ -37,8 +37,8 @@ def list_results(
     """
     query = sql.SQL(
         "select r.id, r.status, r.origin, r.original_id, r.class_path, r.hook_name, r.button_name, r.action,"
-        " r.object_type, r.object_repr, r.object_change_id, r.user_name, r.created_at, r.started_at, r.finished_at,"
-        " r.exception_type, r.exception_message"
+        " r.object_type, r.object_repr, r.object_change_id, r.db_user, r.user_name, r.created_at, r.started_at,"
+        " r.finished_at, r.exception_type, r.exception_message"
         " from rowhooks.results as r where {} and {} order by r.id desc limit {}"
     ).format(
         conditions(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Sequence
 
 from rowhooks.domain.errors import NotFound
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
 from rowhooks.postgres.connect import translated_errors
 from rowhooks.postgres.search_path import PINNED, USERS_OWN
+
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 def find_tables(conn: Connection, patterns: Sequence[str]) -> list[str]:
@@ -46,8 +49,8 @@ def find_tables(conn: Connection, patterns: Sequence[str]) -> list[str]:
 
 
 def is_glob(pattern: str) -> bool:
-    """Say whether a pattern means any number of tables."""
-    return any(sign in pattern for sign in "*?[")
+    """Say whether a pattern means any number of tables; in a quoted name a sign stands for itself."""
+    return any(sign in _QUOTED.sub("", pattern) for sign in "*?[")
 
 
 def resolve_table(conn: Connection, name: str) -> str:

@@ -1,0 +1,141 @@
+"""The commands that rowhooks tells people to paste: through a shell, each name reaches the program as it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from rowhooks.cli import call
+
+Connection = psycopg.Connection[Any]
+
+TABLES = (
+    "x; rm -rf ~",
+    "it's",
+    'a "quoted" name',
+    "$(touch pasted)",
+    "`touch pasted`",
+    "new\nline",
+    "\\",
+    "-x",
+    "!!",
+    "\x1b[2J\u202e",
+)
+HOOKS = ("it's", "--all", "$(touch pasted) `touch pasted`; touch pasted", "two\nlines\n", "\x1b]0;title\x07")
+
+
+@pytest.fixture
+def shell(tmp_path: Path, dsn: str) -> Any:
+    """Paste a text into a shell; return the commands that it has run, each with its arguments."""
+    ran = tmp_path / "ran"
+    for name in ("rowhooks", "psql"):
+        program = tmp_path / name
+        program.write_text(
+            f"#!{sys.executable}\nimport json, sys\n"
+            f"with open({str(ran)!r}, 'a') as file:\n    file.write(json.dumps([{name!r}, *sys.argv[1:]]) + '\\n')\n"
+        )
+        program.chmod(0o755)
+
+    def paste(text: str) -> list[list[str]]:
+        ran.write_text("")
+        environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+        subprocess.run(["sh", "-c", text], check=True, cwd=tmp_path, env=environment)
+        assert not (tmp_path / "pasted").exists()
+        return [json.loads(line) for line in ran.read_text().splitlines()]
+
+    return paste
+
+
+def ways_out(dsn: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    capsys.readouterr()
+    assert call(["doctor", "--dsn", dsn]) == 1
+    return [line.removeprefix("  ") for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+
+
+def run_for_real(text: str, dsn: str) -> None:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "ROWHOOKS_DSN": dsn}
+    subprocess.run(["sh", "-c", text], check=True, env=environment)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_command_that_mends_a_table_of_any_name_mends_it(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str], shell: Any, table: str
+) -> None:
+    name = sql.Identifier("public", table)
+    db.execute(sql.SQL("create table {} (id integer primary key)").format(name))
+    quoted = name.as_string(db)
+    db.execute("select rowhooks.track(%s::regclass)", (quoted,))
+    db.execute(sql.SQL('alter table {} disable trigger "!rowhooks_row_1"').format(name))
+    (way_out,) = ways_out(dsn, capsys)
+    assert way_out.isprintable()
+    ((*_, argument),) = shell(way_out)
+    assert db.execute("select to_regclass(%s) = %s::regclass", (argument, quoted)).fetchone() == (True,)
+    run_for_real(way_out, dsn)
+    capsys.readouterr()
+    assert call(["doctor", "--dsn", dsn]) == 0
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_sql_that_mends_a_table_of_any_name_is_one_argument_of_psql(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str], shell: Any, table: str
+) -> None:
+    name = sql.Identifier("public", table)
+    db.execute(sql.SQL("create table {} (id integer constraint it primary key)").format(name))
+    db.execute("select rowhooks.track(%s::regclass)", (name.as_string(db),))
+    db.execute(sql.SQL("alter table {} drop constraint it").format(name))
+    (way_out,) = ways_out(dsn, capsys)
+    with_psql, _, by_identity = way_out.partition("; or: ")
+    (first, track) = shell(with_psql)
+    assert first[:2] == ["psql", "-c"]
+    db.execute(first[2].replace("(...)", "(id)").encode())
+    assert track[:2] == ["rowhooks", "track"]
+    assert shell(by_identity) == [[*track, "--identity", "full"]]
+
+
+def test_the_command_that_mends_a_table_tells_its_rows_apart_by_the_same_columns(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str], shell: Any
+) -> None:
+    columns = ["full", "a,b", 'c"d', " e", "$(f)"]
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    db.execute(
+        sql.SQL(
+            "create table public.loose ({0} text not null, {1} text not null, {2} text not null,"
+            " {3} text not null, {4} text not null, unique ({5}))"
+        ).format(*map(sql.Identifier, columns), names)
+    )
+    db.execute("select rowhooks.track('public.loose', identity => %s)", (columns,))
+    db.execute('alter table public.loose disable trigger "!rowhooks_row_1"')
+    (way_out,) = ways_out(dsn, capsys)
+    assert len(shell(way_out)) == 1
+    run_for_real(way_out, dsn)
+    assert db.execute("select key_columns from rowhooks.tracked_table").fetchone() == (columns,)
+    assert call(["doctor", "--dsn", dsn]) == 0
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_command_that_mends_a_hook_of_any_name_mends_it(
+    dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str], shell: Any, hook: str
+) -> None:
+    db.execute("insert into rowhooks.job (class_path, kind, name, enabled) values ('jobs.It', 'hook', 'It', true)")
+    db.execute(
+        "with h as (insert into rowhooks.job_hook (name, job_id, type_update) select %s, id, true from rowhooks.job"
+        " returning id) insert into rowhooks.job_hook_table (job_hook_id, tracked_table_id) select id, 1 from h",
+        (hook,),
+    )
+    db.execute("update rowhooks.job set installed = false")
+    capsys.readouterr()
+    assert call(["doctor", "--dsn", dsn, "--json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    way_out = found["way_out"].removeprefix("add its module to rowhooks.toml, or: ")
+    ((*_, argument),) = shell(way_out)
+    assert argument == hook
+    run_for_real(way_out, dsn)
+    assert db.execute("select enabled from rowhooks.job_hook").fetchone() == (False,)

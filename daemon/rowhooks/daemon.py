@@ -12,7 +12,14 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, LoginRefused, SettingsError
+from rowhooks.domain.errors import (
+    ConnectionFailed,
+    DatabaseError,
+    LeadershipLost,
+    LoginRefused,
+    SchemaMismatch,
+    SettingsError,
+)
 from rowhooks.health import Health
 from rowhooks.lead import FLUSH_TIMEOUT, Lead
 from rowhooks.postgres.connect import Target
@@ -170,11 +177,17 @@ class Daemon:
             )
             try:
                 return late + await self._see_to_the_end(lead)
-            except (ConnectionFailed, LeadershipLost) as error:
+            except (DatabaseError, LeadershipLost) as error:
                 was_let_in = was_let_in or lead.was_let_in
                 if isinstance(error, LoginRefused) and not was_let_in:
                     # Not the server's state but a mistake in the settings, which waiting does not mend.
                     raise
+                is_lost = isinstance(error, ConnectionFailed | LeadershipLost)
+                if isinstance(error, SchemaMismatch) or not (is_lost or lead.was_ready):
+                    raise
+                if not is_lost:
+                    # It led, and a statement was refused: that ends this leadership, not the daemon.
+                    logger.error("a statement was refused while the daemon led: %s", error)
                 self.ready.clear()
                 self.vitals.reconnects += 1
                 self.vitals.become(WAITING, self._clean(error.message.partition("\n")[0]))

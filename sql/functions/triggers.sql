@@ -41,3 +41,10 @@ for each statement execute function rowhooks.configuration_changed();
 
 create or replace trigger job_result_asked_for after insert on rowhooks.job_result
 for each row when (new.lease is null) execute function rowhooks.run_asked_for();
+
+create or replace trigger job_result_not_asked_for_by_receivers after insert on rowhooks.job_result
+for each row when (new.lease is null or new.origin <> 'change' or new.original_id is not null)
+execute function rowhooks.check_recorder();
+
+create or replace trigger job_result_not_rewritten_by_receivers after update on rowhooks.job_result
+for each row when (old.finished_at is not null) execute function rowhooks.check_recorder();

@@ -40,12 +40,12 @@ CLOSED_DOORS = [
         "sql/test_catalogue.py everything_belongs_to_whom_it_should",
     ),
     Sabotage(
-        1, "no event trigger is made while somebody weaker may replace what it runs", "daemon/rowhooks/postgres/schema.py",
+        1, "no event trigger is made while somebody weaker may replace what it runs", "daemon/rowhooks/postgres/trust.py",
         "if not (strangers or members):", "if not strangers:",
         f"{TRUST} no_event_trigger_is_made_while_somebody_weaker_may_replace_what_it_runs",
     ),
     Sabotage(
-        1, "what is not rowhooks' own keeps the event triggers away", "daemon/rowhooks/postgres/schema.py",
+        1, "what is not rowhooks' own keeps the event triggers away", "daemon/rowhooks/postgres/trust.py",
         "if not (strangers or members):", "if not members:",
         f"{TRUST} what_somebody_weaker_has_planted_is_named_and_keeps_the_event_triggers_away",
     ),
@@ -55,8 +55,8 @@ CLOSED_DOORS = [
         f"{TRUST} what_was_changed_while_somebody_weaker_could_is_not_run_later_either",
     ),
     Sabotage(
-        1, "a superuser's commands refuse what somebody weaker may replace", "daemon/rowhooks/postgres/schema.py",
-        'if conn.info.parameter_status("is_superuser") == "on" and (weaker', "if False and (weaker",
+        1, "a superuser's commands refuse what somebody weaker may replace", "daemon/rowhooks/postgres/trust.py",
+        "if is_superuser(conn) and (weaker", "if False and (weaker",
         f"{TRUST} a_superuser_s_commands_refuse_to_run_what_somebody_weaker_may_replace",
     ),
     Sabotage(

@@ -273,6 +273,23 @@ async def test_a_login_without_the_daemons_role_is_refused_with_the_way_out(db: 
         db.execute(f"drop role {role}")
 
 
+async def test_a_statement_that_is_refused_ends_a_leadership_and_not_the_daemon(
+    db: Connection, daemon_dsn: str, device: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_hook(db, Counted, device)
+    async with running_daemon(daemon_dsn, Counted, poll_interval=0.1) as daemon:
+        db.execute("alter function rowhooks.configuration_version() rename to away")
+        await eventually(lambda: not daemon.ready.is_set())
+        db.execute("insert into dcim.device values (1, 'sw', 'SN')")
+        db.execute("alter function rowhooks.away() rename to configuration_version")
+        await settled(db)
+        assert daemon.ready.is_set()
+    assert (
+        "a statement was refused while the daemon led: function rowhooks.configuration_version() does not"
+        in caplog.text
+    )
+
+
 async def test_a_database_without_rowhooks_or_with_another_revision_is_refused(
     empty_dsn: str, db: Connection, daemon_dsn: str
 ) -> None:

@@ -152,6 +152,13 @@ async def test_a_receiver_of_a_former_leader_is_fenced_off_under_its_own_login(
         "select rowhooks.extend_object_change()",
         "select rowhooks.untrack('dcim.device')",
         "select rowhooks.retry(1)",
+        # A press in somebody else's name, a run that nobody asked for, another's result.
+        "insert into rowhooks.job_result (origin, status, job_button_id, job_id, class_path, db_user)"
+        " values ('press', 'PENDING', 1, 1, 'a.B', 'postgres')",
+        "insert into rowhooks.job_result (status, job_hook_id, job_id, class_path) values ('PENDING', 1, 1, 'a.B')",
+        "insert into rowhooks.job_result (origin, status, job_hook_id, job_id, class_path, lease)"
+        " select 'replay', 'PENDING', 1, 1, 'a.B', f.lease from rowhooks.feed as f",
+        "update rowhooks.job_result set status = 'PENDING', finished_at = null where class_path = 'ended.Run'",
     ],
 )
 async def test_the_receivers_login_touches_nothing_of_rowhooks_that_a_run_does_not_need(
@@ -159,12 +166,14 @@ async def test_the_receivers_login_touches_nothing_of_rowhooks_that_a_run_does_n
 ) -> None:
     monkeypatch.setattr(Intrudes, "statement", statement)
     add_hook(db, Intrudes, device)
+    ended = "insert into rowhooks.job_result (status, job_hook_id, job_id, class_path, finished_at)"
+    db.execute(f"{ended} values ('SUCCESS', 1, 1, 'ended.Run', now())")
     async with running_daemon(daemon_dsn, Intrudes, receiver_dsn=receiver_dsn):
         db.execute("insert into dcim.device values (1, 'sw', 'SN')")
         await settled(db)
-    ((status, message),) = results(db)
+    _, (status, message) = results(db)
     assert status == "FAILURE"
-    assert "permission denied" in message
+    assert "permission denied" in message or "and nothing else" in message
 
 
 async def test_a_login_without_the_receivers_role_is_refused_at_the_start(

@@ -23,11 +23,15 @@ select concat_ws(
   case when r.rolsuper then 'superuser' else r.rolname end,
   case when p.prosecdef then 'definer' else 'invoker' end,
   case p.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end,
-  coalesce(array_to_string(array(select c from unnest(p.proconfig) as c order by 1), '; '), 'no settings'),
+  coalesce(nullif(array_to_string(array(select c from unnest(p.proconfig) as c order by 1), '; '), ''), 'no settings'),
   coalesce(
     (
       select string_agg(
-        case when a.grantee = 0 then 'everybody' else a.grantee::regrole::text end
+        case
+          when a.grantee = 0 then 'everybody'
+          when exists (select from pg_roles as g where g.oid = a.grantee and g.rolsuper) then 'superuser'
+          else a.grantee::regrole::text
+        end
         || case when a.is_grantable then ' with grant option' else '' end,
         ', ' order by 1
       )
@@ -84,7 +88,7 @@ from (
       else 'table'
     end as kind,
     c.relname::text as name, c.relowner::regrole::text as owner, c.relowner as owner_id, c.oid as id,
-    case when c.relkind in ('i', 'I') then '{}' else coalesce(c.relacl, acldefault(
+    case when c.relkind not in ('i', 'I') then coalesce(c.relacl, acldefault(
       case when c.relkind = 'S' then 's'::"char" else 'r'::"char" end, c.relowner
     )) end as acl
   from pg_class as c

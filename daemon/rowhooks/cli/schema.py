@@ -75,7 +75,8 @@ def init(
         role = installed.roles.daemon
         typer.echo(
             "Next:\n"
-            f"  create role rowhooks login password '...' in role {role};   -- the daemon's login\n"
+            f"  create role rowhooks login in role {role};                  -- the daemon's login\n"
+            "  \\password rowhooks\n"
             f"  grant select, update on <table> to {role};                  -- what receivers may do\n"
             "  rowhooks track <schema.table>"
         )

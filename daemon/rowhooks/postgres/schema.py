@@ -25,7 +25,7 @@ from rowhooks.postgres.connect import Target, connection
 from rowhooks.postgres.errors import translated
 from rowhooks.postgres.lock_watch import WAIT, patient
 from rowhooks.postgres.removal import Kept
-from rowhooks.postgres.trust import foreign_objects, weaker_roles
+from rowhooks.postgres.trust import refuse_weaker_code, replace_event_triggers
 from rowhooks.resources import data_directory, sql_script
 
 # Serialises administrators; nobody but the owner of schema rowhooks can take it.
@@ -129,12 +129,7 @@ def installed_connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
             ) from error
         if mismatch:
             raise mismatch
-        if conn.info.parameter_status("is_superuser") == "on" and (weaker := weaker_roles(conn)):
-            raise PermissionDenied(
-                f"{conn.info.user} is a superuser, and {weaker[0]}, which is none, may replace what rowhooks runs",
-                hint=f"connect as {weaker[0]} or as the table's owner; or: revoke {_owner(conn)} from {weaker[0]},"
-                " then rowhooks upgrade",
-            )
+        refuse_weaker_code(conn)
         # Whatever PostgreSQL stores can be shown, and no digit of it is lost.
         set_json_loads(_read_json, conn)
         yield conn
@@ -204,7 +199,7 @@ def _install(target: Target, roles: Roles, notify: bool | None, wait: timedelta,
                 _migrate(bind)
                 _write_down(conn, roles, made)
                 _replace_functions(conn, notify)
-            notes = _replace_event_triggers(conn)
+            notes = replace_event_triggers(conn)
             return Installed(created=False, revision=head_revision(), roles=roles, notes=notes)
 
         if conn.execute("select 1 from pg_namespace where nspname = 'rowhooks'").fetchone():
@@ -224,7 +219,7 @@ def _install(target: Target, roles: Roles, notify: bool | None, wait: timedelta,
             _write_down(conn, roles, made)
             _replace_functions(conn, notify)
             conn.execute("select rowhooks.extend_object_change()")
-        notes = _replace_event_triggers(conn)
+        notes = replace_event_triggers(conn)
         return Installed(created=True, revision=head_revision(), roles=roles, notes=notes)
 
 
@@ -322,44 +317,6 @@ def _replace_functions(conn: psycopg.Connection[Any], notify: bool | None) -> No
     conn.execute(sql_script("functions"))
     # The generated functions follow their generator.
     conn.execute("select rowhooks.set_notify(coalesce(%s, i.notify)) from rowhooks.installation as i", (notify,))
-
-
-def _replace_event_triggers(conn: psycopg.Connection[Any]) -> tuple[str, ...]:
-    """Make the event triggers, where the connected role may: without them the daemon notices altered tables later.
-
-    They run functions of schema rowhooks with a superuser's rights: none is made, and those that are there are taken
-    away, where somebody weaker may replace such a function, or may have put one in the way.
-
-    Returns:
-        Why they were not made.
-    """
-    if conn.info.parameter_status("is_superuser") != "on":
-        return ()
-    strangers = [f"{what} is none of rowhooks': drop it" for what in foreign_objects(conn)]
-    members = [
-        f"role {role} is no superuser and may act as the owner of schema rowhooks: revoke {_owner(conn)} from {role}"
-        for role in weaker_roles(conn)
-    ]
-    if not (strangers or members):
-        conn.execute(sql_script("superuser"))
-        return ()
-    conn.execute("drop event trigger if exists rowhooks_after_ddl")
-    conn.execute("drop event trigger if exists rowhooks_after_drop")
-    return (
-        "No event trigger follows DDL: it would run this schema's functions with a superuser's rights.",
-        *strangers,
-        *members,
-        "Then run again: rowhooks upgrade",
-    )
-
-
-def _owner(conn: psycopg.Connection[Any]) -> str:
-    row = conn.execute(
-        "select n.nspowner::pg_catalog.regrole::pg_catalog.text from pg_catalog.pg_namespace as n"
-        " where n.nspname = 'rowhooks'"
-    ).fetchone()
-    assert row is not None, "there is no schema rowhooks"
-    return str(row[0])
 
 
 def _installed_roles(conn: psycopg.Connection[Any]) -> Roles:

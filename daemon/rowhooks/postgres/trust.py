@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
+from psycopg.sql import Identifier
 
+from rowhooks.domain import shell
+from rowhooks.domain.errors import PermissionDenied
 from rowhooks.resources import sql_script
 
 _NAMES = {
@@ -110,3 +114,90 @@ def foreign_objects(conn: psycopg.Connection[Any]) -> list[str]:
             found[kind][name] <= expected[kind][name] or (kind == "function" and re.fullmatch(r"capture_\d+", name))
         )
     ]
+
+
+# What the event triggers compare with what a superuser has approved of, in their own words.
+_FINGERPRINT = re.compile(r"(select pg_catalog\.concat\('rowhooks '.*?)\n  into present\n(.*?\) as o);", re.DOTALL)
+_APPROVED = """
+select pg_catalog.obj_description(e.oid, 'pg_event_trigger')
+from pg_catalog.pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl'
+"""
+
+
+def distrusted(conn: psycopg.Connection[Any]) -> Iterator[tuple[str, *tuple[str | list[str], ...]]]:
+    """Yield what keeps the event triggers from working, and what is none of rowhooks'; what it is, and the way out."""
+    by_superuser = ("let a superuser run: ", ["rowhooks", "upgrade"])
+    for what in foreign_objects(conn):
+        yield f"{what} is none of rowhooks'", "drop it, then ", *by_superuser
+    approved = conn.execute(_APPROVED).fetchone()
+    if approved is None:
+        return
+    weaker = weaker_roles(conn)
+    for role in weaker:
+        what = f"the event triggers leave DDL to the daemon: role {role}, no superuser, may act as the schema's owner"
+        yield what, ["psql", "-c", _taking_back(conn, role)], "; then ", *by_superuser
+    query = _FINGERPRINT.search(sql_script("superuser"))
+    assert query is not None, "the event triggers compare no fingerprint"
+    present = conn.execute(f"{query[1]}\n{query[2]}").fetchone()
+    if not weaker and present != approved:
+        what = "the event triggers leave DDL to the daemon: schema rowhooks is not what a superuser has installed"
+        yield what, *by_superuser
+
+
+def refuse_weaker_code(conn: psycopg.Connection[Any]) -> None:
+    """Let no superuser's command run functions that somebody weaker may replace.
+
+    Raises:
+        PermissionDenied: the login is a superuser, and they may.
+    """
+    if is_superuser(conn) and (weaker := weaker_roles(conn)):
+        raise PermissionDenied(
+            f"{conn.info.user} is a superuser, and {weaker[0]}, which is none, may replace what rowhooks runs",
+            hint=f"connect as {weaker[0]} or as the table's owner; or: "
+            + shell.command("psql", "-c", _taking_back(conn, weaker[0]))
+            + ", then rowhooks upgrade",
+        )
+
+
+def replace_event_triggers(conn: psycopg.Connection[Any]) -> tuple[str, ...]:
+    """Make the event triggers, where the connected role may: without them the daemon notices altered tables later.
+
+    They run functions of schema rowhooks with a superuser's rights: none is made, and those that are there are taken
+    away, where somebody weaker may replace such a function, or may have put one in the way.
+
+    Returns:
+        Why they were not made.
+    """
+    if not is_superuser(conn):
+        return ()
+    strangers = [f"{what} is none of rowhooks': drop it" for what in foreign_objects(conn)]
+    members = [
+        f"role {role} is no superuser and may act as the owner of schema rowhooks: "
+        + shell.command("psql", "-c", _taking_back(conn, role))
+        for role in weaker_roles(conn)
+    ]
+    if not (strangers or members):
+        conn.execute(sql_script("superuser"))
+        return ()
+    conn.execute("drop event trigger if exists rowhooks_after_ddl")
+    conn.execute("drop event trigger if exists rowhooks_after_drop")
+    return (
+        "No event trigger follows DDL: it would run this schema's functions with a superuser's rights.",
+        *strangers,
+        *members,
+        "Then run again: rowhooks upgrade",
+    )
+
+
+def is_superuser(conn: psycopg.Connection[Any]) -> bool:
+    """Say whether the connected role is a superuser."""
+    return conn.info.parameter_status("is_superuser") == "on"
+
+
+def _taking_back(conn: psycopg.Connection[Any], role: str) -> str:
+    row = conn.execute(
+        "select n.nspowner::pg_catalog.regrole::pg_catalog.text from pg_catalog.pg_namespace as n"
+        " where n.nspname = 'rowhooks'"
+    ).fetchone()
+    assert row is not None, "there is no schema rowhooks"
+    return f"revoke {row[0]} from {Identifier(role).as_string(conn)}"

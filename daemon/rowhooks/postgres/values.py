@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
@@ -13,6 +12,7 @@ import psycopg
 from psycopg import pq
 from psycopg.adapt import Transformer
 
+from rowhooks.domain import exact
 from rowhooks.domain.hook import TrackedTable
 
 _oid = psycopg.adapters.types.get_oid
@@ -52,7 +52,7 @@ class RowDecoder:
         if data is None:
             return None
         # Numbers as they are written: a numeric of any precision stays exact.
-        row: dict[str, Any] = json.loads(data, parse_float=Decimal)
+        row: dict[str, Any] = exact.read_exactly(data)
         columns = self._columns.get(table, {})
         return {name: self._value(columns.get(name, 0), value) for name, value in row.items()}
 
@@ -60,7 +60,11 @@ class RowDecoder:
         if value is None or oid in _AS_IT_IS:
             return value
         if oid in _JSON:
-            return _plain(value)
+            try:
+                return _plain(value)
+            except RecursionError:
+                # Nested too deep for that: its numbers stay exact.
+                return value
         if isinstance(value, list):
             return self._list(oid, value)
         if isinstance(value, bool | dict):

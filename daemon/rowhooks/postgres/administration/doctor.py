@@ -10,6 +10,7 @@ from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.drift import drifted_functions
 from rowhooks.postgres.administration.status import LEADS, WAITING
 from rowhooks.postgres.bystanders import hindrances, long_transactions
+from rowhooks.postgres.trust import distrusted
 
 
 @dataclass(frozen=True)
@@ -374,6 +375,7 @@ def examine(conn: Connection) -> list[Finding]:
     return [
         *(Finding("problem", what, way_out) for what, way_out in _skew(conn)),
         *(Finding("problem", what, way_out) for what, way_out in hindrances(conn)),
+        *(Finding.of("problem", what, *way_out) for what, *way_out in distrusted(conn)),
         *(
             Finding.of(level, what, *way_out)
             for level, checks in (("problem", _PROBLEMS), ("note", _NOTES))

@@ -179,6 +179,7 @@ class Lead:
             waiting = await leadership.resume_after_restore(feed_connection)
             logger.warning("this log was restored from another cluster; %d changes wait to be dealt with", waiting)
             self._leadership = await leadership.take_over(feed_connection, self._lease, self._name)
+        await leadership.refresh_moved_tables(feed_connection)
         await self._upkeep.extend_log()
 
         # The scheduler keeps to the limit; a thread that hangs for good must not take a place in it.

@@ -25,6 +25,19 @@ declare
   target record;
   gone integer;
 begin
+  -- Housekeeping of the log, which holds locks meanwhile.
+  if tg_event = 'sql_drop' then
+    if not exists (
+      select from pg_catalog.pg_event_trigger_dropped_objects() as d where d.schema_name is distinct from 'rowhooks'
+    ) then
+      return;
+    end if;
+  elsif not exists (
+    select from pg_catalog.pg_event_trigger_ddl_commands() as d where d.schema_name is distinct from 'rowhooks'
+  ) then
+    return;
+  end if;
+
   with recursive member (role) as (
     select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'rowhooks'
     union
@@ -45,10 +58,11 @@ begin
   into present
   from (
     select pg_catalog.concat_ws(
-      ' ', p.oid::pg_catalog.regprocedure, p.proowner::pg_catalog.regrole, p.prosecdef, p.provolatile, p.prolang, p.proconfig,
+      ' ', p.oid::pg_catalog.regprocedure, p.proowner::pg_catalog.regrole, p.prosecdef, p.provolatile, l.lanname, p.proconfig,
       p.prosrc, p.prosqlbody
     ) as what
     from pg_catalog.pg_proc as p
+    join pg_catalog.pg_language as l on l.oid = p.prolang
     where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace and p.proname !~ '^capture_[0-9]+$'
     union all
     select pg_catalog.concat_ws(' ', t.tgenabled, pg_catalog.pg_get_triggerdef(t.oid))
@@ -69,7 +83,8 @@ begin
     select pg_catalog.concat_ws(' ', c.relname, o.conname, pg_catalog.pg_get_constraintdef(o.oid))
     from pg_catalog.pg_constraint as o
     join pg_catalog.pg_class as c on c.oid = o.conrelid
-    where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace and not c.relispartition
+    -- PostgreSQL 18 has one for each column that is not null too.
+    where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace and not c.relispartition and o.contype <> 'n'
     union all
     select pg_catalog.concat_ws(' ', c.relname, o.polname)
     from pg_catalog.pg_policy as o

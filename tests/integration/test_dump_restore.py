@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import uuid
@@ -86,6 +87,14 @@ async def live(db: Connection, daemon_dsn: str, device: str) -> None:
     assert sorted(Seen.numbers) == [1, 2]
 
 
+def moved(db: Connection) -> list[Any]:
+    """Return the tables whose capture functions know them by an oid that is not theirs."""
+    return db.execute(
+        "select t.relation from rowhooks.tracked_table as t join pg_proc as p on p.proname = 'capture_' || t.id"
+        " where t.untracked_at is null and p.prosrc <> rowhooks.source_of_capture(t.id)"
+    ).fetchall()
+
+
 async def go_on(dsn: str) -> None:
     """Run a daemon on what was restored: nothing that was run before runs again, everything else does."""
     Seen.numbers.clear()
@@ -94,6 +103,8 @@ async def go_on(dsn: str) -> None:
         async with running_daemon(make_conninfo(dsn, user=DAEMON_LOGIN), Seen, Pressed):
             await settled(db)
             assert Seen.numbers == [3]
+            # The capture functions know their tables again.
+            assert moved(db) == []
             db.execute("insert into dcim.device values (4, 'sw4', null)")
             db.execute("insert into dcim.site values (1, 'x')")
             await settled(db)
@@ -150,7 +161,12 @@ def test_a_restore_can_be_upgraded_and_uninstalled_like_the_original(
 ) -> None:
     restore(dump(dsn), elsewhere)
     assert not install(Target(elsewhere), Roles()).created
-    assert dump(elsewhere, "--schema-only", "--restrict-key=k") == dump(dsn, "--schema-only", "--restrict-key=k")
+    original, restored = (
+        # By its oid a capture function knows its table, which has another one after a restore.
+        re.sub(r"\d+::pg_catalog\.oid", "OID", dump(where, "--schema-only", "--restrict-key=k"))
+        for where in (dsn, elsewhere)
+    )
+    assert restored == original
 
 
 @pytest.fixture
@@ -177,7 +193,9 @@ async def test_a_restore_into_another_cluster_goes_on_where_the_dump_stood(
     await live(db, daemon_dsn, device)
     with server(directory, 18) as other:
         with psycopg.connect(other.dsn(), autocommit=True) as admin:
-            admin.execute("create role rowhooks_owner; create role rowhooks_daemon")
+            for role in ("owner", "daemon", "capture", "receiver"):
+                admin.execute(f"create role rowhooks_{role}")
+            admin.execute("grant rowhooks_capture to rowhooks_owner")
             admin.execute(f"create role {DAEMON_LOGIN} login in role rowhooks_daemon")
             if db.info.user != "postgres":
                 admin.execute(sql.SQL("create role {} superuser").format(sql.Identifier(db.info.user)))

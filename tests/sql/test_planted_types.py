@@ -69,6 +69,7 @@ ROWHOOKS_CALLS = {
     "source_of_capture": "select rowhooks.source_of_capture(1)",
 }
 PUBLIC_CALLS = {
+    "shell_operand": "select rowhooks.shell_operand('a b')",
     "may_press": "select rowhooks.may_press(current_user, '{public}', 'rowhooks_daemon')",
     "press": "select rowhooks.press('Reboot', 'shop.item', '42'::pg_catalog.jsonb);"
     "select rowhooks.press('Reboot', 'shop.item', '42'::pg_catalog.text)",

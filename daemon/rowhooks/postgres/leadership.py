@@ -147,6 +147,24 @@ async def extend_log(connection: asyncpg.Connection[Any]) -> None:
         await connection.execute("select rowhooks.extend_object_change()")
 
 
+# A capture function knows its table by its oid, which is another one after a restore.
+_REFRESH_MOVED = """
+select rowhooks.refresh_tables() where exists (
+  select from rowhooks.tracked_table as t
+  join pg_catalog.pg_proc as p
+    on p.pronamespace = 'rowhooks'::pg_catalog.regnamespace and p.proname = pg_catalog.concat('capture_', t.id)
+  where t.untracked_at is null
+    and pg_catalog.strpos(p.prosrc, pg_catalog.concat(' ', t.relation::pg_catalog.oid, '::pg_catalog.oid')) = 0
+)
+"""
+
+
+async def refresh_moved_tables(connection: asyncpg.Connection[Any]) -> None:
+    """Make the capture functions anew that a restore has left with former oids: they work, slowly."""
+    with translated():
+        await connection.execute(_REFRESH_MOVED)
+
+
 async def refresh_tables(connection: asyncpg.Connection[Any]) -> None:
     """Bring the tracked tables' names and keys, and the functions made from them, up to date after DDL."""
     with translated():

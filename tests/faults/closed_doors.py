@@ -84,4 +84,59 @@ CLOSED_DOORS = [
         "and (e.attname = a.attname or a.attname = any (t.excluded_columns))", "and false",
         "sql/test_exclude.py its_value_is_in_no_history",
     ),
+    Sabotage(
+        1, "our own transactions pin their search_path too", "daemon/rowhooks/postgres/search_path.py",
+        'PINNED = f"set local search_path = {SEARCH_PATH}"', 'PINNED = "select 1"',
+        "integration/test_search_path.py a_superusers_commands_call_nothing_that_somebody_else_has_made",
+    ),
+    Sabotage(
+        1, "rows are loaded with row_security off", "daemon/rowhooks/postgres/objects.py",
+        "if not (row_security or self._rows_target.pooled):", "if False:",
+        "integration/test_loading_rows.py the_policies_of_a_table_do_not_run_as_the_daemons_login",
+    ),
+    Sabotage(
+        1, "a login of the receivers' own asks for no run in another's name", "sql/functions/run_asked_for.sql",
+        "if not pg_catalog.has_table_privilege('rowhooks.job_result', tg_op) then", "if false then",
+        "integration/test_receiver_login.py the_receivers_login_touches_nothing_of_rowhooks_that_a_run_does_not_need",
+    ),
+    Sabotage(
+        2, "a stranger who holds the leader's lock is gone round", "daemon/rowhooks/postgres/leader_lock.py",
+        "if holders and await self._go_round(key, holders):", "if False and await self._go_round(key, holders):",
+        "faults/test_bystanders.py a_stranger_who_holds_the_leaders_lock_keeps_no_daemon_from_leading_and_is_named",
+    ),
+    Sabotage(
+        2, "a lock that a stranger holds makes no leader", "daemon/rowhooks/postgres/leader_lock.py",
+        "if any(holder.is_ours for holder in holders):", "if holders:",
+        "faults/test_bystanders.py a_stranger_who_holds_the_leaders_lock_keeps_no_daemon_from_leading_and_is_named",
+    ),
+    Sabotage(
+        2, "a change that cannot be read is delivered by its key", "daemon/rowhooks/postgres/feed.py",
+        "return await self._next_without_rows(place, error.reason)", "raise ConnectionFailed(error.reason) from error",
+        "integration/test_unreadable.py a_row_that_is_too_long_as_json_text_is_delivered_by_its_key_and_the_feed_goes_on",
+    ),
+    Sabotage(
+        2, "rows are loaded one by one where one cannot be", "daemon/rowhooks/postgres/objects.py",
+        "            if len(keys) > 1:\n                half = len(keys) // 2\n                return await self._load_in_halves", "            if len(keys) > 10**9:\n                half = len(keys) // 2\n                return await self._load_in_halves",
+        "integration/test_loading_rows.py a_row_that_python_cannot_hold_costs_its_own_run_alone",
+    ),
+    Sabotage(
+        2, "a refused statement ends a leadership and not the daemon", "daemon/rowhooks/daemon.py",
+        "not (is_lost or lead.was_ready)", "not is_lost",
+        "integration/test_daemon.py a_statement_that_is_refused_ends_a_leadership_and_not_the_daemon",
+    ),
+    Sabotage(
+        3, "housekeeping copies what stays before it takes a lock", f"{SQL}/drop_partition.sql",
+        "    if attempt > 0 then\n      is_locked", "    if attempt >= 0 then\n      is_locked",
+        "sql/test_retention.py nobody_waits_while_what_a_partition_keeps_is_copied",
+    ),
+    Sabotage(
+        4, "what cannot be decided starts the hook", "daemon/rowhooks/pipeline/matcher.py",
+        'return self.hook.on_undecided == "run"', "return False",
+        "integration/test_undecided.py what_cannot_be_decided_starts_the_hook_with_the_reason_in_its_log_or_is_skipped",
+    ),
+    Sabotage(
+        4, "a press is recorded with its login", f"{SQL}/press.sql",
+        "'press', new.presser, session_user, nullif", "'press', new.presser, new.presser, nullif",
+        "sql/test_press.py a_press_records_the_login_beside_the_role_in_force",
+    ),
 ]  # fmt: skip

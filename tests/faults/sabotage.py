@@ -72,8 +72,8 @@ SABOTAGES = [
         "integration/test_bell.py it_does_not_fall_asleep_over_a_transaction_that_has_written_and_not_rung",
     ),
     Sabotage(
-        1, "a leader notices that its bell lock is gone", f"{D}/lead.py",
-        "            connection.add_termination_listener(lambda _: self._lost.set())", "            pass",
+        1, "a leader notices that its bell lock is gone", f"{D}/hearing.py",
+        "        connection.add_termination_listener(lambda _: self._lost.set())", "        pass",
         "integration/test_bell.py a_leader_that_lost_its_bell_lock_gets_it_back",
     ),
     Sabotage(
@@ -143,7 +143,7 @@ SABOTAGES = [
     ),
     Sabotage(
         5, "nobody but the daemon's role gets through that door", "sql/functions/is_receiver.sql",
-        "select pg_catalog.pg_has_role(session_user, r.oid, 'member')", "select true",
+        "where pg_catalog.pg_has_role(session_user, r.oid, 'member')", "where true",
         "sql/test_capture_session.py nobody_else_hides_a_change_behind_the_flag",
     ),
     Sabotage(
@@ -157,8 +157,8 @@ SABOTAGES = [
         "sql/test_capture_shapes.py a_value_too_large_for_jsonb_costs_its_column_and_not_the_row",
     ),
     Sabotage(
-        7, "one daemon leads", f"{D}/postgres/leadership.py",
-        "            return bool(await connection.fetchval(_LOCK))", "            return True",
+        7, "one daemon leads", f"{D}/postgres/leader_lock.py",
+        "            return bool(await self._connection.fetchval(_LOCK, key))", "            return True",
         "integration/test_daemon.py a_second_daemon_stands_by_and_takes_over",
     ),
     Sabotage(
@@ -207,7 +207,7 @@ SABOTAGES = [
         "faults/test_large.py a_hot_row_whose_runs_stand_still_keeps_no_other_from_being_dealt_with",
     ),
     Sabotage(
-        9, "a part of the feed is bounded in bytes", f"{D}/postgres/feed.py",
+        9, "a part of the feed is bounded in bytes", f"{D}/postgres/changerows.py",
         "PART_SIZE = 8 * 2**20", "PART_SIZE = 2**50",
         "faults/test_large.py rows_of_30_megabytes_are_written_delivered_and_forgotten",
     ),

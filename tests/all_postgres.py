@@ -24,7 +24,10 @@ TESTS = [
     "tests/sql", "tests/migration", "tests/integration/test_main_job.py", "tests/integration/test_feed.py",
     "tests/integration/test_daemon.py", "tests/integration/test_ddl.py", "tests/integration/test_doctor.py",
     "tests/integration/test_permissions.py", "tests/integration/test_values.py", "tests/integration/test_receivers.py",
-    "tests/faults/test_interleavings.py", "tests/faults/test_leadership.py", "tests/faults/test_one_fault.py",
+    "tests/integration/test_search_path.py", "tests/integration/test_unreadable.py",
+    "tests/integration/test_loading_rows.py", "tests/integration/test_receiver_login.py",
+    "tests/faults/test_bystanders.py", "tests/faults/test_interleavings.py", "tests/faults/test_leadership.py",
+    "tests/faults/test_one_fault.py",
 ]  # fmt: skip
 KEPT = Path(__file__).parents[1] / ".postgres"
 

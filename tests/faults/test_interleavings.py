@@ -116,7 +116,7 @@ def world(db: Connection, dsn: str, daemon_dsn: str) -> Iterator[World]:
 
     async def open_feed() -> tuple[asyncpg.Connection[Any], asyncpg.Connection[Any], PostgresFeed]:
         connection, control = await connect(Target(daemon_dsn)), await connect(Target(daemon_dsn))
-        await control.add_listener(leadership.CHANNEL, lambda *_: bell.ring())
+        await control.add_listener("rowhooks", lambda *_: bell.ring())
         decoder = RowDecoder()
 
         async def load() -> None:

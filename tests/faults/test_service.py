@@ -329,7 +329,11 @@ def test_a_leader_that_takes_long_to_take_over_is_not_silent(
     with psycopg.connect(dsn) as other:
         other.execute("select from rowhooks.feed for update")
         leader = start(ROWHOOKS_LEADER_TIMEOUT="1")
-        leads = "select 1 from pg_stat_activity where application_name like 'rowhooks leader %'"
+        # It waits for that row, with the leader's lock in hand.
+        leads = (
+            "select 1 from pg_locks as l join pg_stat_activity as a on a.pid = l.pid"
+            " where l.locktype = 'advisory' and l.granted and a.application_name like 'rowhooks %'"
+        )
         wait(lambda: db.execute(leads).fetchone())
         standby = start(ROWHOOKS_LEADER_TIMEOUT="1", ROWHOOKS_HTTP_LISTEN="0")
         standby.wait_for("standing by")

@@ -282,7 +282,7 @@ async def test_a_table_that_is_not_tracked_is_left_out_and_named_until_it_is(
     db.execute('create table dcim."Rack" (id integer primary key)')
     declared = serial(Hook("dcim.device", "dcim.Rack", "dcim.nowhere", name="One"))
     assert await configuration.sync_hooks(declared) == [
-        'hook One: table dcim.Rack is not tracked; run: rowhooks track dcim."Rack"',
+        "hook One: table dcim.Rack is not tracked; run: rowhooks track 'dcim.\"Rack\"'",
         "hook One: table dcim.nowhere does not exist",
     ]
     assert hooks(db)["One"][-1] == ["device"]

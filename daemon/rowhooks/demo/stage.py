@@ -51,6 +51,7 @@ class Stage:
     def build_inventory(self) -> None:
         """Create the database and fill it, as if it had always been there."""
         with connection(Target(self.server.dsn())) as conn:
+            conn.commit()
             conn.autocommit = True
             conn.execute(f"create database {DATABASE}")
         with self.connect() as conn:

@@ -345,10 +345,14 @@ def async_engine(target: Target, size: int, *, pinned: bool = False) -> AsyncEng
         size: how many connections.
         pinned: with our search_path; receivers' sessions have their login's own.
     """
-    kind: type[psycopg.AsyncConnection[Any]] = PinnedAsyncConnection if pinned else psycopg.AsyncConnection
+    # Behind a transaction pooler each transaction says so by itself, which takes a round trip more.
+    kind: type[psycopg.AsyncConnection[Any]] = (
+        PinnedAsyncConnection if pinned and not target.keeps_session else psycopg.AsyncConnection
+    )
+    begin = PINNED_SESSION if pinned and target.keeps_session else ""
     engine = create_async_engine(
         "postgresql+psycopg://",
-        async_creator=lambda: _open_asynchronously(target, kind),
+        async_creator=lambda: _open_asynchronously(target, kind, begin),
         **_pool(size),
     )
     if pinned:
@@ -386,9 +390,11 @@ def _open(target: Target) -> psycopg.Connection[Any]:
 
 
 async def _open_asynchronously(
-    target: Target, kind: type[psycopg.AsyncConnection[Any]]
+    target: Target, kind: type[psycopg.AsyncConnection[Any]], begin: str
 ) -> psycopg.AsyncConnection[Any]:
     opened = await kind.connect(target.conninfo, **target.psycopg_arguments)
+    if begin:
+        await opened.execute(begin)
     if target.route == DIRECT:
         await opened.execute(_NOTICE_SILENCE)
     if not target.pooled:

@@ -75,8 +75,8 @@ order by l.pid
 HOLDERS_OF_THE_LEADER_LOCK = HOLDERS.format(lock=is_advisory_lock(_KEY_IN_FORCE), is_ours=IS_OURS)
 
 _LOOK = "select f.leader_key from rowhooks.feed as f"
-# Waits for a daemon that is writing down another key, and keeps it from doing so as long as this transaction lasts.
-_LOOK_AGAIN = "select f.leader_key = $1 from rowhooks.feed as f for share"
+# Not while a daemon is writing down another key; and keeps it from doing so as long as this transaction lasts.
+_LOOK_AGAIN = "select f.leader_key = $1 from rowhooks.feed as f for share nowait"
 _RESERVE = "select f.leader_key = $1 from rowhooks.feed as f for update"
 _WRITE_DOWN = "update rowhooks.feed set leader_key = $1"
 
@@ -167,7 +167,13 @@ class LeaderLock:
     async def _is_in_force(self, key: int) -> bool:
         # Not on the connection that holds the lock, whose transaction would keep the row.
         async with connected(self._target) as desk:
-            return bool(await desk.fetchval(_LOOK_AGAIN, key))
+            while True:
+                try:
+                    return bool(await desk.fetchval(_LOOK_AGAIN, key))
+                except asyncpg.LockNotAvailableError:
+                    # Whoever holds the lock and makes no round trips counts as silent.
+                    await self._connection.execute("select 1")
+                    await asyncio.sleep(PAUSE)
 
     async def _holders(self, connection: asyncpg.Connection[Any] | None = None) -> list[Holder]:
         found = await (connection or self._connection).fetch(HOLDERS_OF_THE_LEADER_LOCK)

@@ -1,3 +1,7 @@
+-- Their columns are others now, which `create or replace view` refuses.
+drop view if exists rowhooks.results;
+drop view if exists rowhooks.changes;
+
 alter table rowhooks.installation
 add column capture_role name not null default 'rowhooks_capture',
 add column capture_role_created boolean not null default false,

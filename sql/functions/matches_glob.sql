@@ -6,6 +6,7 @@
 create or replace function rowhooks.matches_glob(name text, pattern text) returns boolean
 language sql immutable
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $$
   select name ~ pg_catalog.concat(
     '^',

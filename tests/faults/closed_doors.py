@@ -40,24 +40,24 @@ CLOSED_DOORS = [
         "sql/test_catalogue.py everything_belongs_to_whom_it_should",
     ),
     Sabotage(
-        1, "no event trigger is made while somebody weaker may replace what it runs", "daemon/rowhooks/postgres/trust.py",
-        "if not (strangers or members):", "if not strangers:",
-        f"{TRUST} no_event_trigger_is_made_while_somebody_weaker_may_replace_what_it_runs",
+        1, "a superuser's commands refuse what somebody weaker may replace", "daemon/rowhooks/postgres/trust.py",
+        "    for role in weaker_roles(conn):\n        raise PermissionDenied(", "    for role in ():\n        raise PermissionDenied(",
+        f"{TRUST} no_superuser_upgrades_while_somebody_weaker_may_replace_what_it_runs",
     ),
     Sabotage(
-        1, "what is not rowhooks' own keeps the event triggers away", "daemon/rowhooks/postgres/trust.py",
-        "if not (strangers or members):", "if not members:",
-        f"{TRUST} what_somebody_weaker_has_planted_is_named_and_keeps_the_event_triggers_away",
-    ),
-    Sabotage(
-        1, "the event triggers run only what a superuser has installed", "sql/superuser/event_triggers.sql",
-        "elsif approved is distinct from present then", "elsif false then",
+        1, "a superuser's commands run only what a superuser has installed", "daemon/rowhooks/postgres/trust.py",
+        "elif not is_approved(conn):", "elif False:",
         f"{TRUST} what_was_changed_while_somebody_weaker_could_is_not_run_later_either",
     ),
     Sabotage(
-        1, "a superuser's commands refuse what somebody weaker may replace", "daemon/rowhooks/postgres/trust.py",
-        "if is_superuser(conn) and (weaker", "if False and (weaker",
-        f"{TRUST} a_superuser_s_commands_refuse_to_run_what_somebody_weaker_may_replace",
+        1, "what is not rowhooks' own is refused though a superuser vouches for it", "daemon/rowhooks/postgres/trust.py",
+        'if not found.startswith("function ")', "if not found",
+        f"{TRUST} what_somebody_weaker_has_planted_is_named_though_a_superuser_vouches_for_the_schema",
+    ),
+    Sabotage(
+        1, "the event triggers run only what a superuser has installed", "sql/superuser/event_triggers.sql",
+        "if is_approved is not true then", "if false then",
+        f"{TRUST} what_was_changed_while_somebody_weaker_could_is_not_run_later_either",
     ),
     Sabotage(
         2, "a row that could not be read again is recorded without its largest column", f"{SQL}/row_as_json.sql",

@@ -89,8 +89,8 @@ async def test_runs_that_leave_the_database_alone_cost_no_round_trip_of_their_ow
     # A part takes its query; what is recorded together BEGIN, the fence, COPY, the position and COMMIT.
     assert done.statements <= PARTS + 6 * PARTS + BESIDE
     assert done.round_trips <= PARTS + 8 * PARTS + BESIDE
-    # Control, the key of its lock, bell, LISTEN, what looks at both, feed, recorder, and what looks after the log: none for
-    # receivers.
+    # Control, the key of its lock, bell, LISTEN, what looks at both, feed, recorder, and what looks after the log: none
+    # for receivers.
     assert done.connections <= 10
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -9,9 +10,9 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from rowhooks.domain.errors import PermissionDenied
+from rowhooks.domain.errors import Conflict, PermissionDenied
 from rowhooks.postgres.connect import Target
-from rowhooks.postgres.schema import Roles, install, installed_connection, upgrade
+from rowhooks.postgres.schema import Roles, install, installed_connection, uninstall, upgrade
 from tests.migration.conftest import MakeDatabase, MakeRole, dbname
 
 Connection = psycopg.Connection[Any]
@@ -63,32 +64,44 @@ def revoke_membership(conn: Connection, role: str, member: str) -> None:
         )
 
 
-def test_no_event_trigger_is_made_while_somebody_weaker_may_replace_what_it_runs(
+def test_no_superuser_upgrades_while_somebody_weaker_may_replace_what_it_runs(
     weak_database: str, roles: Roles, installer: str
 ) -> None:
     with psycopg.connect(weak_database, autocommit=True) as conn:
-        notes = upgrade(Target(weak_database)).notes
-        assert event_triggers(conn) == 0
-        assert f"role {installer} is no superuser and may act as the owner of schema rowhooks" in notes[1]
-        assert notes[-1] == "Then run again: rowhooks upgrade"
+        with pytest.raises(PermissionDenied, match=f"{installer}, which is none, may replace what rowhooks runs"):
+            upgrade(Target(weak_database))
         revoke_membership(conn, roles.owner, installer)
-        assert upgrade(Target(weak_database)).notes == ()
+        # Nobody knows what the installer has left in it.
+        with pytest.raises(PermissionDenied, match="is not what a superuser has installed"):
+            upgrade(Target(weak_database))
+        assert event_triggers(conn) == 0
+        upgrade(Target(weak_database), trusting=True)
         assert event_triggers(conn) == 2
-        # And they work.
+        # And they work, and nobody has to vouch for it again.
         conn.execute("select rowhooks.track('mine.thing')")
         conn.execute("alter table mine.thing rename to thing2")
         assert conn.execute("select table_name from rowhooks.tracked_table").fetchone() == ("thing2",)
+        upgrade(Target(weak_database))
 
 
-def test_event_triggers_are_taken_away_where_a_role_has_become_a_member(
-    database: str, admin: Connection, roles: Roles, make_role: MakeRole
+def test_a_superuser_does_not_even_look_into_a_schema_that_somebody_else_has_made(
+    database: str, admin: Connection, make_role: MakeRole
 ) -> None:
-    install(Target(database), roles)
-    assert event_triggers(admin) == 2
-    weaker = make_role("weaker")
-    admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(roles.owner), sql.Identifier(weaker)))
-    assert weaker in upgrade(Target(database)).notes[1]
-    assert event_triggers(admin) == 0
+    login = make_role("maker")
+    admin.execute(sql.SQL("grant create on database {} to {}").format(dbname(database), sql.Identifier(login)))
+    admin.execute("create sequence public.called; grant usage on sequence public.called to public")
+    with psycopg.connect(make_conninfo(database, user=login), autocommit=True) as maker:
+        maker.execute("create schema rowhooks")
+        maker.execute("create view rowhooks.alembic_version as select nextval('public.called')::text as version_num")
+        maker.execute("grant usage on schema rowhooks to public; grant select on rowhooks.alembic_version to public")
+    commands: list[Callable[[Target], object]] = [upgrade, lambda target: install(target, Roles()), uninstall]
+    for command in commands:
+        with pytest.raises(PermissionDenied, match=f"{login}, which is none, may replace"):
+            command(Target(database))
+    with pytest.raises(PermissionDenied, match=f"{login}, which is none, may replace"):  # noqa: SIM117
+        with installed_connection(Target(database)):
+            pass
+    assert admin.execute("select is_called from public.called").fetchone() == (False,)
 
 
 @pytest.mark.parametrize(("planted", "named"), [
@@ -100,41 +113,43 @@ def test_event_triggers_are_taken_away_where_a_role_has_become_a_member(
     (
         "create trigger job_hook_checked before insert or update on rowhooks.tracked_table"
         " for each row execute function mine.evil()",
-        "use mine.evil() in trigger job_hook_checked on table rowhooks.tracked_table",
+        "trigger job_hook_checked on rowhooks.job_hook",
     ),
-    (
-        "create function rowhooks.track(regclass) returns integer language sql as 'select 1'",
-        "function rowhooks.track(regclass)",
-    ),
-    ("create function rowhooks.helper() returns integer language sql as 'select 1'", "function rowhooks.helper()"),
     (
         "create rule planted as on update to rowhooks.tracked_table do also"
         " insert into mine.caught values (current_user)",
         "rule planted on rowhooks.tracked_table",
     ),
+    (
+        "alter table rowhooks.tracked_table add constraint planted check (id operator(mine.##) 1)",
+        "use operator mine.##(integer,integer) in constraint planted on table rowhooks.tracked_table",
+    ),
     ("create policy planted on rowhooks.tracked_table using (true)", "policy planted on rowhooks.tracked_table"),
     (
         "alter table rowhooks.tracked_table alter column tracked_at set default mine.clock()",
-        "use mine.clock() in default value for column tracked_at of table rowhooks.tracked_table",
+        "use function mine.clock() in default value for column tracked_at of table rowhooks.tracked_table",
     ),
     (
         "alter table rowhooks.tracked_table add constraint planted check (mine.clock() is not null)",
-        "use mine.clock() in constraint planted on table rowhooks.tracked_table",
+        "use function mine.clock() in constraint planted on table rowhooks.tracked_table",
     ),
 ])  # fmt: skip
-def test_what_somebody_weaker_has_planted_is_named_and_keeps_the_event_triggers_away(
+def test_what_somebody_weaker_has_planted_is_named_though_a_superuser_vouches_for_the_schema(
     weak_database: str, roles: Roles, installer: str, planted: str, named: str
 ) -> None:
     with psycopg.connect(make_conninfo(weak_database, user=installer), autocommit=True) as weak:
         weak.execute(EVIL)
         weak.execute("create function mine.clock() returns timestamptz language sql volatile as 'select now()'")
+        weak.execute("create function mine.op(int, int) returns boolean language sql as 'select true'")
+        weak.execute("create operator mine.## (leftarg = int, rightarg = int, function = mine.op)")
         weak.execute(sql.SQL("grant usage on schema mine to {}").format(sql.Identifier(roles.owner)))
         weak.execute(sql.SQL("set role {}").format(sql.Identifier(roles.owner)))
         weak.execute(planted)
     with psycopg.connect(weak_database, autocommit=True) as conn:
         revoke_membership(conn, roles.owner, installer)
-        notes = upgrade(Target(weak_database)).notes
-        assert f"{named} is none of rowhooks': drop it" in notes
+        with pytest.raises(Conflict) as refused:
+            upgrade(Target(weak_database), trusting=True)
+        assert refused.value.message == f"{named} is none of rowhooks'"
         assert event_triggers(conn) == 0
 
 
@@ -147,6 +162,15 @@ def test_what_somebody_weaker_has_planted_is_named_and_keeps_the_event_triggers_
     "create trigger planted before update on rowhooks.tracked_table for each row execute function mine.evil()",
     "create rule planted as on update to rowhooks.tracked_table do also insert into mine.caught values (current_user)",
     "drop function rowhooks.refresh_table(integer)",
+    "create index on rowhooks.tracked_table (id) where rowhooks.always_quoted('a') = '1'",
+    "create index on rowhooks.object_change_0 (id) where rowhooks.always_quoted('a') = '1'",
+    "alter table rowhooks.alembic_version rename to av; create view rowhooks.alembic_version as"
+    " select version_num from rowhooks.av",
+    "alter table rowhooks.feed add constraint c check (rowhooks.always_quoted('a') = '\"a\"')",
+    "grant trigger on rowhooks.tracking_rule to public",
+    "grant create on schema rowhooks to public",
+    "alter default privileges in schema rowhooks grant execute on functions to public",
+    "update rowhooks.installation set capture_role = 'postgres'",
 ])  # fmt: skip
 def test_what_was_changed_while_somebody_weaker_could_is_not_run_later_either(
     database: str, admin: Connection, roles: Roles, make_role: MakeRole, tampering: str
@@ -171,6 +195,15 @@ def test_what_was_changed_while_somebody_weaker_could_is_not_run_later_either(
     admin.execute("create table mine.one_more (id integer primary key)")
     admin.execute("drop table mine.one_more")
     assert admin.execute("select * from mine.caught").fetchall() == []
+    # Nor by the commands.
+    with pytest.raises(PermissionDenied, match="is not what a superuser has installed"):  # noqa: SIM117
+        with installed_connection(Target(database)):
+            pass
+    commands: list[Callable[[Target], object]] = [upgrade, uninstall]
+    for command in commands:
+        with pytest.raises(PermissionDenied, match="is not what a superuser has installed"):
+            command(Target(database))
+    assert admin.execute("select * from mine.caught").fetchall() == []
 
 
 def test_a_function_of_the_event_triggers_that_somebody_else_made_first_becomes_the_superuser_s(
@@ -181,7 +214,7 @@ def test_a_function_of_the_event_triggers_that_somebody_else_made_first_becomes_
         weak.execute("create function rowhooks.after_ddl() returns event_trigger language plpgsql as 'begin end'")
     with psycopg.connect(weak_database, autocommit=True) as conn:
         revoke_membership(conn, roles.owner, installer)
-        upgrade(Target(weak_database))
+        upgrade(Target(weak_database), trusting=True)
         owner = conn.execute(
             "select r.rolsuper from pg_proc as p join pg_roles as r on r.oid = p.proowner"
             " where p.oid = 'rowhooks.after_ddl()'::regprocedure"

@@ -69,10 +69,8 @@ def init(
     installed = install(target(dsn, config), roles, notify=notify, wait=span(wait))
     done = "installed" if installed.created else "is up to date"
     typer.echo(f"Schema rowhooks {done} (revision {installed.revision}).")
-    for note in installed.notes:
-        typer.echo(note)
     if installed.created:
-        role = installed.roles.daemon
+        role = installed.daemon_role
         typer.echo(
             "Next:\n"
             f"  create role rowhooks login in role {role};                  -- the daemon's login\n"
@@ -82,12 +80,25 @@ def init(
         )
 
 
-def upgrade(dsn: Dsn = None, config: Config = None, notify: Notify = None, wait: Wait = "3s") -> None:
+def upgrade(
+    dsn: Dsn = None,
+    config: Config = None,
+    notify: Notify = None,
+    wait: Wait = "3s",
+    trust_schema: Annotated[
+        bool,
+        typer.Option(
+            "--trust-schema",
+            help="As a superuser: take schema rowhooks as it is, though no superuser has installed it so. Its code runs"
+            " with your rights.",
+        ),
+    ] = False,
+) -> None:
     """Bring schema rowhooks up to this release."""
-    installed = upgrade_schema(target(dsn, config), notify=notify, wait=span(wait))
+    chosen = settings(dsn, config)
+    roles = Roles(chosen.owner_role, chosen.daemon_role, chosen.capture_role, chosen.receiver_role)
+    installed = upgrade_schema(target(dsn, config), roles, notify=notify, wait=span(wait), trusting=trust_schema)
     typer.echo(f"Schema rowhooks is at revision {installed.revision}.")
-    for note in installed.notes:
-        typer.echo(note)
 
 
 def uninstall(

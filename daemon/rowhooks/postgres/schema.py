@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,7 +26,7 @@ from rowhooks.postgres.connect import Target, connection
 from rowhooks.postgres.errors import translated
 from rowhooks.postgres.lock_watch import WAIT, patient
 from rowhooks.postgres.removal import Kept
-from rowhooks.postgres.trust import refuse_weaker_code, replace_event_triggers
+from rowhooks.postgres.trust import replace_event_triggers, vet
 from rowhooks.resources import data_directory, sql_script
 
 # Serialises administrators; nobody but the owner of schema rowhooks can take it.
@@ -61,13 +62,17 @@ class Installed:
         created: there was none before.
         revision: of the schema.
         roles: of the installation.
-        notes: what was not done, and what mends it.
     """
 
     created: bool
     revision: str
     roles: Roles
-    notes: tuple[str, ...] = ()
+
+    @property
+    def daemon_role(self) -> str:
+        """The daemon's role as SQL wants it written."""
+        name = self.roles.daemon
+        return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else sql.Identifier(name).as_string()
 
 
 @functools.cache
@@ -120,6 +125,7 @@ def installed_connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
         SchemaMismatch: the schema is missing, older or newer.
     """
     with connection(target) as conn:
+        vet(conn)
         try:
             mismatch = explain_mismatch(current_revision(conn))
         except psycopg.errors.InsufficientPrivilege as error:
@@ -129,7 +135,6 @@ def installed_connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
             ) from error
         if mismatch:
             raise mismatch
-        refuse_weaker_code(conn)
         # Whatever PostgreSQL stores can be shown, and no digit of it is lost.
         set_json_loads(_read_json, conn)
         yield conn
@@ -155,7 +160,13 @@ async def check_schema(connection: asyncpg.Connection[Any]) -> None:
 
 
 def install(
-    target: Target, roles: Roles, *, notify: bool | None = None, wait: timedelta = WAIT, what: str = "init"
+    target: Target,
+    roles: Roles,
+    *,
+    notify: bool | None = None,
+    wait: timedelta = WAIT,
+    what: str = "init",
+    trusting: bool = False,
 ) -> Installed:
     """Install the schema, or bring it up to date; one transaction, so nothing is ever half done.
 
@@ -165,30 +176,37 @@ def install(
         notify: whether the bell is a NOTIFY; None: as it is, and to begin with it is.
         wait: how long to wait for each lock.
         what: the command, for messages.
+        trusting: a superuser vouches for a schema that no superuser has installed.
 
     Raises:
         DatabaseError: a lock was not to be had; the message says who holds it.
-        PermissionDenied: the connected role may not create roles or schemas.
+        PermissionDenied: the connected role may not create roles or schemas, or is a superuser and would run what
+            somebody weaker may have made.
         SchemaMismatch: the schema in the database is newer than this code.
         Conflict: a schema rowhooks exists that is not ours.
     """
     try:
-        return _install(target, roles, notify, wait, what)
+        return _install(target, roles, notify, wait, what, trusting)
     except DatabaseError as error:
         if not isinstance(error.__cause__, _MADE_MEANWHILE):
             raise
     # Somebody else has installed at the same time.
-    return _install(target, roles, notify, wait, what)
+    return _install(target, roles, notify, wait, what, trusting)
 
 
-def _install(target: Target, roles: Roles, notify: bool | None, wait: timedelta, what: str) -> Installed:
+def _install(
+    target: Target, roles: Roles, notify: bool | None, wait: timedelta, what: str, trusting: bool
+) -> Installed:
     with patient(target, what, wait) as conn:
         bind = _bind(conn)
+        vet(conn, trusting=trusting)
         if conn.info.server_version < MINIMUM_SERVER_VERSION:
             raise Conflict(f"PostgreSQL {conn.info.server_version // 10000} is too old", hint="14 or newer is needed")
         current = current_revision(conn)
+        if current is None and what == "upgrade":
+            raise SchemaMismatch("rowhooks is not installed in this database", hint="run: rowhooks init")
         if current is not None:
-            roles = _installed_roles(conn)
+            roles = _installed_roles(conn, roles)
             if current not in known_revisions():
                 mismatch = explain_mismatch(current)
                 assert mismatch is not None
@@ -199,8 +217,8 @@ def _install(target: Target, roles: Roles, notify: bool | None, wait: timedelta,
                 _migrate(bind)
                 _write_down(conn, roles, made)
                 _replace_functions(conn, notify)
-            notes = replace_event_triggers(conn)
-            return Installed(created=False, revision=head_revision(), roles=roles, notes=notes)
+            replace_event_triggers(conn)
+            return Installed(created=False, revision=head_revision(), roles=roles)
 
         if conn.execute("select 1 from pg_namespace where nspname = 'rowhooks'").fetchone():
             raise Conflict(
@@ -219,21 +237,25 @@ def _install(target: Target, roles: Roles, notify: bool | None, wait: timedelta,
             _write_down(conn, roles, made)
             _replace_functions(conn, notify)
             conn.execute("select rowhooks.extend_object_change()")
-        notes = replace_event_triggers(conn)
-        return Installed(created=True, revision=head_revision(), roles=roles, notes=notes)
+        replace_event_triggers(conn)
+        return Installed(created=True, revision=head_revision(), roles=roles)
 
 
-def upgrade(target: Target, *, notify: bool | None = None, wait: timedelta = WAIT) -> Installed:
+def upgrade(
+    target: Target,
+    roles: Roles | None = None,
+    *,
+    notify: bool | None = None,
+    wait: timedelta = WAIT,
+    trusting: bool = False,
+) -> Installed:
     """Bring an installed schema up to date; see install().
 
     Raises:
         DatabaseError: a lock was not to be had; the message says who holds it.
         SchemaMismatch: rowhooks is not installed, or the schema is newer than this code.
     """
-    with connection(target) as conn:
-        if current_revision(conn) is None:
-            raise SchemaMismatch("rowhooks is not installed in this database", hint="run: rowhooks init")
-    return install(target, Roles(), notify=notify, wait=wait, what="upgrade")
+    return install(target, roles or Roles(), notify=notify, wait=wait, what="upgrade", trusting=trusting)
 
 
 def uninstall(target: Target, *, cascade: bool = False, wait: timedelta = WAIT) -> list[Kept]:
@@ -253,9 +275,10 @@ def uninstall(target: Target, *, cascade: bool = False, wait: timedelta = WAIT) 
         DatabaseError: a lock was not to be had; the message says who holds it.
     """
     with patient(target, "uninstall", wait) as conn:
+        vet(conn)
         if current_revision(conn) is None:
             raise SchemaMismatch("rowhooks is not installed in this database", hint="there is nothing to uninstall")
-        roles = _installed_roles(conn)
+        roles = _installed_roles(conn, Roles())
         recorded = removal.installation(conn)
         with _as_owner(conn, roles):
             conn.execute(_INSTALL_LOCK)
@@ -275,6 +298,9 @@ def uninstall(target: Target, *, cascade: bool = False, wait: timedelta = WAIT) 
         # The owner's role last: what it granted to the others hangs on both.
         for kind in reversed(_KINDS):
             role = getattr(roles, kind)
+            if f"{kind}_role" not in recorded:
+                # An older release did not have it.
+                continue
             if not recorded.get(f"{kind}_role_created"):
                 kept.append(Kept(role, "it was there before rowhooks"))
             elif held := removal.drop_role(conn, role):
@@ -319,10 +345,10 @@ def _replace_functions(conn: psycopg.Connection[Any], notify: bool | None) -> No
     conn.execute("select rowhooks.set_notify(coalesce(%s, i.notify)) from rowhooks.installation as i", (notify,))
 
 
-def _installed_roles(conn: psycopg.Connection[Any]) -> Roles:
+def _installed_roles(conn: psycopg.Connection[Any], others: Roles) -> Roles:
+    """Return the roles on record, and for those that an older release does not have, the others."""
     recorded = removal.installation(conn)
-    # One of an older release does not have all of them.
-    return Roles(**{kind: recorded[f"{kind}_role"] for kind in _KINDS if f"{kind}_role" in recorded})
+    return Roles(**{kind: recorded.get(f"{kind}_role") or getattr(others, kind) for kind in _KINDS})
 
 
 def _ensure_roles(conn: psycopg.Connection[Any], roles: Roles) -> list[str]:

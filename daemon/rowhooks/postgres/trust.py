@@ -11,7 +11,8 @@ import psycopg
 from psycopg.sql import Identifier
 
 from rowhooks.domain import shell
-from rowhooks.domain.errors import PermissionDenied
+from rowhooks.domain.errors import Conflict, PermissionDenied
+from rowhooks.postgres.search_path import SEARCH_PATH
 from rowhooks.resources import sql_script
 
 _NAMES = {
@@ -36,6 +37,7 @@ where not r.rolsuper and (r.rolcanlogin or r.oid <> (select o.role from owner as
 order by 1
 """
 
+_SCHEMA = "select from pg_catalog.pg_namespace as n where n.nspname = 'rowhooks'"
 _PRESENT = """
 select 'function', p.proname::pg_catalog.text, p.oid::pg_catalog.regprocedure::pg_catalog.text
 from pg_catalog.pg_proc as p
@@ -62,18 +64,21 @@ select 'owner', null, pg_catalog.format(
 from pg_catalog.pg_proc as p
 join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
 join pg_catalog.pg_roles as r on r.oid = p.proowner
-cross join rowhooks.installation as i
-where n.nspname = 'rowhooks' and p.proowner <> n.nspowner and not r.rolsuper
-  and not (r.rolname = i.capture_role and p.proname ~ '^capture_[0-9]+$')
+where n.nspname = 'rowhooks' and p.proowner <> n.nspowner and not r.rolsuper and p.proname !~ '^capture_[0-9]+$'
 union all
 -- A trigger, a default, a check, an index or a view that calls a function which is neither PostgreSQL's own (no
 -- dependency on those is recorded) nor rowhooks'.
 select 'use', null, pg_catalog.format(
-  '%s in %s', f.oid::pg_catalog.regprocedure, pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+  '%s in %s', pg_catalog.pg_describe_object(d.refclassid, d.refobjid, 0),
+  pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
 )
 from pg_catalog.pg_depend as d
-join pg_catalog.pg_proc as f on d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass and f.oid = d.refobjid
-where f.pronamespace <> 'rowhooks'::pg_catalog.regnamespace
+cross join lateral pg_catalog.pg_identify_object(d.refclassid, d.refobjid, 0) as f
+-- initdb makes nothing above that.
+where d.refobjid >= 16384
+  and d.deptype in ('n', 'a')
+  and f.schema is distinct from 'rowhooks' and not (f.type = 'schema' and f.name = 'rowhooks')
+  and coalesce(f.identity, '') !~ ' on rowhooks[.]' and coalesce(f.identity, '') !~ '^rowhooks[.]'
   and exists (
     select from pg_catalog.pg_class as c
     where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace
@@ -122,71 +127,89 @@ _APPROVED = """
 select pg_catalog.obj_description(e.oid, 'pg_event_trigger')
 from pg_catalog.pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl'
 """
+_ROLES = "select pg_catalog.concat_ws(' ', i.owner_role, i.capture_role) from rowhooks.installation as i"
+_AS_INSTALLED = """
+select pg_catalog.set_config('quote_all_identifiers', 'off', true),
+  pg_catalog.set_config('standard_conforming_strings', 'on', true), pg_catalog.set_config('search_path', %s, true),
+  pg_catalog.set_config(
+    'lock_timeout', coalesce(nullif(pg_catalog.current_setting('lock_timeout'), '0'), '3s'), true
+  )
+"""
+
+
+def is_approved(conn: psycopg.Connection[Any]) -> bool:
+    """Say whether schema rowhooks is what a superuser has installed.
+
+    The catalogue tells it. Only then is a table of the schema read, which runs what is attached to it.
+    """
+    query = _FINGERPRINT.search(sql_script("superuser"))
+    assert query is not None, "the event triggers compare no fingerprint"
+    with conn.transaction():
+        conn.execute(_AS_INSTALLED, (SEARCH_PATH,))
+        approved, present = conn.execute(_APPROVED).fetchone(), conn.execute(f"{query[1]}\n{query[2]}").fetchone()
+        if approved is None or present is None or not str(approved[0]).startswith(f"{present[0]} "):
+            return False
+        roles = conn.execute(_ROLES).fetchone()
+    return roles is not None and approved[0] == f"{present[0]} {roles[0]}"
+
+
+def vet(conn: psycopg.Connection[Any], *, trusting: bool = False) -> None:
+    """Let no superuser's command run code of schema rowhooks that somebody weaker may have made.
+
+    To be called before anything of the schema is read.
+
+    Args:
+        conn: any login; only a superuser has something to lose.
+        trusting: the superuser vouches for the schema as it is.
+
+    Raises:
+        PermissionDenied: somebody weaker may replace that code, or the schema is not what a superuser has installed.
+        Conflict: something stands in it that is none of rowhooks'.
+    """
+    if not is_superuser(conn) or conn.execute(_SCHEMA).fetchone() is None:
+        return
+    for role in weaker_roles(conn):
+        raise PermissionDenied(
+            f"{conn.info.user} is a superuser, and {role}, which is none, may replace what rowhooks runs",
+            hint=f"connect as {role} or as the table's owner; or: {shell.command('psql', '-c', _taking_back(conn, role))},"
+            " then rowhooks upgrade",
+        )
+    if trusting:
+        # A function that nothing calls does no harm: an older release has left some.
+        for what in (found for found in foreign_objects(conn) if not found.startswith("function ")):
+            raise Conflict(f"{what} is none of rowhooks'", hint="drop it, if nobody needs it")
+    elif not is_approved(conn):
+        raise PermissionDenied(
+            f"{conn.info.user} is a superuser, and schema rowhooks is not what a superuser has installed: its code would"
+            " run with all rights",
+            hint="if nobody but superusers could ever act as its owner: rowhooks upgrade --trust-schema; else uninstall"
+            " it as whoever installed it, and init anew",
+        )
 
 
 def distrusted(conn: psycopg.Connection[Any]) -> Iterator[tuple[str, *tuple[str | list[str], ...]]]:
     """Yield what keeps the event triggers from working, and what is none of rowhooks'; what it is, and the way out."""
-    by_superuser = ("let a superuser run: ", ["rowhooks", "upgrade"])
+    upgrade = ["rowhooks", "upgrade", "--trust-schema"]
     for what in foreign_objects(conn):
-        yield f"{what} is none of rowhooks'", "drop it, then ", *by_superuser
-    approved = conn.execute(_APPROVED).fetchone()
-    if approved is None:
+        yield f"{what} is none of rowhooks'", "drop it, if nobody needs it"
+    if conn.execute(_APPROVED).fetchone() is None:
         return
     weaker = weaker_roles(conn)
     for role in weaker:
         what = f"the event triggers leave DDL to the daemon: role {role}, no superuser, may act as the schema's owner"
-        yield what, ["psql", "-c", _taking_back(conn, role)], "; then ", *by_superuser
-    query = _FINGERPRINT.search(sql_script("superuser"))
-    assert query is not None, "the event triggers compare no fingerprint"
-    present = conn.execute(f"{query[1]}\n{query[2]}").fetchone()
-    if not weaker and present != approved:
+        yield what, ["psql", "-c", _taking_back(conn, role)]
+    if not weaker and not is_approved(conn):
         what = "the event triggers leave DDL to the daemon: schema rowhooks is not what a superuser has installed"
-        yield what, *by_superuser
+        yield what, "if you know why, let a superuser run: ", upgrade
 
 
-def refuse_weaker_code(conn: psycopg.Connection[Any]) -> None:
-    """Let no superuser's command run functions that somebody weaker may replace.
-
-    Raises:
-        PermissionDenied: the login is a superuser, and they may.
-    """
-    if is_superuser(conn) and (weaker := weaker_roles(conn)):
-        raise PermissionDenied(
-            f"{conn.info.user} is a superuser, and {weaker[0]}, which is none, may replace what rowhooks runs",
-            hint=f"connect as {weaker[0]} or as the table's owner; or: "
-            + shell.command("psql", "-c", _taking_back(conn, weaker[0]))
-            + ", then rowhooks upgrade",
-        )
-
-
-def replace_event_triggers(conn: psycopg.Connection[Any]) -> tuple[str, ...]:
+def replace_event_triggers(conn: psycopg.Connection[Any]) -> None:
     """Make the event triggers, where the connected role may: without them the daemon notices altered tables later.
 
-    They run functions of schema rowhooks with a superuser's rights: none is made, and those that are there are taken
-    away, where somebody weaker may replace such a function, or may have put one in the way.
-
-    Returns:
-        Why they were not made.
+    What stands in the schema is from now on what a superuser has installed.
     """
-    if not is_superuser(conn):
-        return ()
-    strangers = [f"{what} is none of rowhooks': drop it" for what in foreign_objects(conn)]
-    members = [
-        f"role {role} is no superuser and may act as the owner of schema rowhooks: "
-        + shell.command("psql", "-c", _taking_back(conn, role))
-        for role in weaker_roles(conn)
-    ]
-    if not (strangers or members):
+    if is_superuser(conn):
         conn.execute(sql_script("superuser"))
-        return ()
-    conn.execute("drop event trigger if exists rowhooks_after_ddl")
-    conn.execute("drop event trigger if exists rowhooks_after_drop")
-    return (
-        "No event trigger follows DDL: it would run this schema's functions with a superuser's rights.",
-        *strangers,
-        *members,
-        "Then run again: rowhooks upgrade",
-    )
 
 
 def is_superuser(conn: psycopg.Connection[Any]) -> bool:
@@ -200,4 +223,4 @@ def _taking_back(conn: psycopg.Connection[Any], role: str) -> str:
         " where n.nspname = 'rowhooks'"
     ).fetchone()
     assert row is not None, "there is no schema rowhooks"
-    return f"revoke {row[0]} from {Identifier(role).as_string(conn)}"
+    return f"revoke {row[0]} from {Identifier(role).as_string(conn)} cascade"

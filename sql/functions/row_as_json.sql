@@ -186,6 +186,25 @@ as $$
       'pg_catalog.has_column_privilege(%s::pg_catalog.oid, %s::pg_catalog.int2, ''select'') is null',
       target::pg_catalog.oid, (select k.relnatts + 1 from pg_catalog.pg_class as k where k.oid = target)
     ),
+    -- Two columns may have exchanged their names: one that is kept out is so by its number.
+    (
+      select pg_catalog.format(
+        '(select pg_catalog.count(*) from pg_catalog.pg_attribute as a where %s) operator(pg_catalog.=) %s',
+        pg_catalog.string_agg(
+          pg_catalog.format(
+            'a.attrelid operator(pg_catalog.=) %s::pg_catalog.oid and a.attnum operator(pg_catalog.=) %s::pg_catalog.int2'
+            ' and a.attname operator(pg_catalog.=) %L::pg_catalog.name',
+            target::pg_catalog.oid, x.attnum, x.attname
+          ),
+          ' or '
+        ),
+        pg_catalog.count(*)
+      )
+      from rowhooks.tracked_table as t
+      join pg_catalog.pg_attribute as x on x.attrelid = target and x.attnum = any (t.excluded_numbers) and not x.attisdropped
+      where t.id = target_id
+      having pg_catalog.count(*) > 0
+    ),
     pg_catalog.string_agg(
       pg_catalog.format(
         'pg_catalog.pg_typeof(%s.%s) operator(pg_catalog.=) %s::pg_catalog.oid',
@@ -195,4 +214,68 @@ as $$
     ) filter (where c.form = 'plain')
   )
   from rowhooks.captured_columns(target_id, target) as c
+$$;
+
+-- Purpose: say which settings of a session change how a value of a type is written as JSON or text.
+-- Parameters: type_id  the type
+-- Returns: names of settings; none for most types. Of a type that is not known all of them.
+create or replace function rowhooks.settings_of_type(type_id oid) returns text[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  found_type pg_catalog.pg_type;
+  subtype oid;
+  everything constant pg_catalog.text[] := array['TimeZone', 'DateStyle', 'IntervalStyle', 'bytea_output', 'extra_float_digits'];
+begin
+  select t.* into strict found_type from pg_catalog.pg_type as t where t.oid = type_id;
+  if found_type.typtype = 'd' then
+    return rowhooks.settings_of_type(found_type.typbasetype);
+  elsif found_type.typcategory = 'A' and found_type.typelem <> 0 then
+    return rowhooks.settings_of_type(found_type.typelem);
+  elsif found_type.typtype = 'e' then
+    return '{}';
+  elsif found_type.typtype in ('r', 'm') then
+    select coalesce(r.rngsubtype, 0) into subtype
+    from pg_catalog.pg_range as r where r.rngtypid = type_id or pg_catalog.to_jsonb(r) ->> 'rngmultitypid' = type_id::pg_catalog.text;
+    -- A range is written as text, its bounds as their type's text.
+    return case
+      when subtype in (20, 23, 1700) then '{}'::pg_catalog.text[] else everything
+    end;
+  elsif found_type.oid >= 16384 or found_type.typtype not in ('b', 'p') then
+    return everything;
+  elsif found_type.typname in ('float4', 'float8', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle') then
+    return array['extra_float_digits'];
+  elsif found_type.typname = 'timestamptz' then
+    return array['TimeZone'];
+  elsif found_type.typname = 'interval' then
+    return array['IntervalStyle'];
+  elsif found_type.typname = 'bytea' then
+    return array['bytea_output'];
+  end if;
+  return '{}';
+end
+$$;
+
+-- Purpose: list the settings that change how a table's rows are written, each with the value by which they are recorded.
+-- Parameters: target_id  rowhooks.tracked_table.id
+--             target     the table
+-- Returns: name, value, and the condition under which a session's value writes the same
+create or replace function rowhooks.settings_of_rows(target_id integer, target regclass)
+returns table (name text, value text, is_same text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select s.name, s.value, pg_catalog.format('pg_catalog.current_setting(%L) %s', s.name, s.comparison)
+  from (
+    values
+    ('TimeZone', 'UTC', 'operator(pg_catalog.=) ''UTC'''),
+    ('DateStyle', 'ISO', 'operator(pg_catalog.~) ''^ISO'''),
+    ('IntervalStyle', 'postgres', 'operator(pg_catalog.=) ''postgres'''),
+    ('bytea_output', 'hex', 'operator(pg_catalog.=) ''hex'''),
+    ('extra_float_digits', '1', 'operator(pg_catalog.~) ''^[1-9]''')
+  ) as s (name, value, comparison)
+  where exists (
+    select from rowhooks.captured_columns(target_id, target) as c where s.name = any (rowhooks.settings_of_type(c.type))
+  )
 $$;

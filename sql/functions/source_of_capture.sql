@@ -25,6 +25,8 @@ declare
   identify pg_catalog.text;
   draw_transaction_id pg_catalog.text := '';
   skip_what_is_kept_out pg_catalog.text := '';
+  set_settings pg_catalog.text := '';
+  reset_settings pg_catalog.text := '';
 begin
   select t.* into strict tracked from rowhooks.tracked_table as t where t.id = target_id;
   select c.relkind into kind from pg_catalog.pg_class as c where c.oid = tracked.relation;
@@ -78,12 +80,48 @@ begin
     draw_transaction_id := 'perform pg_catalog.pg_current_xact_id();';
   end if;
   if pg_catalog.cardinality(tracked.excluded_numbers) > 0 then
-    skip_what_is_kept_out := $skip$
-  if problem is null and before_data::pg_catalog.text operator(pg_catalog.=) row_data::pg_catalog.text then
-    return null;
+    -- Compared as bytes, as the trigger compares whole rows.
+    select pg_catalog.format(
+      $skip$
+  if not is_by_columns and tg_op operator(pg_catalog.=) 'UPDATE' then
+    if pg_catalog.record_image_eq(row(%s), row(%s)) then
+      return null;
+    end if;
   end if;
-    $skip$;
+      $skip$,
+      pg_catalog.string_agg('old.' || rowhooks.always_quoted(c.name), ', '),
+      pg_catalog.string_agg('new.' || rowhooks.always_quoted(c.name), ', ')
+    )
+    into skip_what_is_kept_out
+    from rowhooks.captured_columns(tracked.id, tracked.relation) as c;
   end if;
+  -- The log does not say the same value in two ways because two sessions have other settings.
+  select
+    pg_catalog.format(
+      $settings$
+  if not (%s) then
+    former := array[%s];
+    perform %s;
+  end if;
+      $settings$,
+      pg_catalog.string_agg(s.is_same, ' and '),
+      pg_catalog.string_agg(pg_catalog.format('pg_catalog.current_setting(%L)', s.name), ', ' order by s.name),
+      pg_catalog.string_agg(pg_catalog.format('pg_catalog.set_config(%L, %L, true)', s.name, s.value), ', ' order by s.name)
+    ),
+    pg_catalog.format(
+      $settings$
+  if former is not null then
+    perform %s;
+  end if;
+      $settings$,
+      pg_catalog.string_agg(pg_catalog.format('pg_catalog.set_config(%L, former[%s], true)', s.name, s.place), ', ' order by s.name)
+    )
+  into set_settings, reset_settings
+  from (
+    select r.*, pg_catalog.row_number() over (order by r.name) as place
+    from rowhooks.settings_of_rows(tracked.id, tracked.relation) as r
+  ) as s
+  having pg_catalog.count(*) > 0;
 
   return pg_catalog.format(
     $body$
@@ -101,7 +139,14 @@ declare
   other_problem pg_catalog.text;
   is_marked pg_catalog.bool := false;
   is_by_columns pg_catalog.bool := false;
+  former pg_catalog.text[];
 begin
+  -- Nothing but the triggers that rowhooks.track makes records anything.
+  if tg_when operator(pg_catalog.<>) 'AFTER' then
+    return case when tg_op operator(pg_catalog.=) 'DELETE' then old else new end;
+  elsif tg_level operator(pg_catalog.<>) 'ROW' and tg_op operator(pg_catalog.<>) 'TRUNCATE' then
+    return null;
+  end if;
   if %12$s then
     if not rowhooks.is_captured(tg_relid, %2$s) then
       return null;
@@ -144,6 +189,7 @@ begin
     return null;
   end if;
 
+  %15$s
   if not is_by_columns then
     begin
       if tg_op operator(pg_catalog.=) 'UPDATE' then
@@ -179,6 +225,7 @@ begin
       end if;
     end if;
   end if;
+  %16$s
   %13$s
   -- An INSERT is set up anew for each row, column by column: those that are empty are left out.
   if is_marked or %10$s then
@@ -227,7 +274,7 @@ $body$,
       end,
       tracked.relation::pg_catalog.oid
     ),
-    skip_what_is_kept_out, rowhooks.largest_row()
+    coalesce(skip_what_is_kept_out, ''), rowhooks.largest_row(), coalesce(set_settings, ''), coalesce(reset_settings, '')
   );
 end
 $source$;

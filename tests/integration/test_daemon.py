@@ -18,7 +18,7 @@ from rowhooks.domain.errors import LeadershipLost, PermissionDenied, SchemaMisma
 from rowhooks.postgres.connect import Target, connect
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.settings import load_settings
-from tests.conftest import add_hook, eventually, is_read, running_daemon, settled
+from tests.conftest import DAEMON_LOGIN, add_hook, eventually, is_read, running_daemon, settled
 
 Connection = psycopg.Connection[Any]
 
@@ -271,6 +271,34 @@ async def test_a_login_without_the_daemons_role_is_refused_with_the_way_out(db: 
             await daemon.run()
     finally:
         db.execute(f"drop role {role}")
+
+
+async def test_a_tracked_table_that_has_lost_its_last_column_keeps_no_daemon_from_starting(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    db.execute("create table public.gone (id integer primary key)")
+    db.execute("select rowhooks.track('public.gone')")
+    db.execute("alter table public.gone drop column id")
+    add_hook(db, Counted, device)
+    async with running_daemon(daemon_dsn, Counted):
+        insert(db, 1)
+        db.execute("insert into public.gone default values")
+        await settled(db)
+    assert statuses(db) == [(1, "SUCCESS")]
+
+
+async def test_a_role_that_is_read_only_by_default_leads_all_the_same(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Counted, device)
+    db.execute(f"alter role {DAEMON_LOGIN} in database {db.info.dbname} set default_transaction_read_only = on")
+    db.execute(
+        f"alter role {DAEMON_LOGIN} in database {db.info.dbname} set default_transaction_isolation = serializable"
+    )
+    async with running_daemon(daemon_dsn, Counted):
+        insert(db, 1)
+        await settled(db)
+    assert statuses(db) == [(1, "SUCCESS")]
 
 
 async def test_a_statement_that_is_refused_ends_a_leadership_and_not_the_daemon(

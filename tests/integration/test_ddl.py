@@ -41,8 +41,8 @@ class LookLater(Look):
 def noticed_by(request: pytest.FixtureRequest, db: Connection) -> str:
     """Who follows the DDL: the event triggers, or the daemon alone."""
     if request.param == "no event trigger":
-        db.execute("drop event trigger rowhooks_after_ddl")
-        db.execute("drop event trigger rowhooks_after_drop")
+        db.execute("alter event trigger rowhooks_after_ddl disable")
+        db.execute("alter event trigger rowhooks_after_drop disable")
     return str(request.param)
 
 

@@ -40,8 +40,8 @@ def findings(dsn: str, capsys: pytest.CaptureFixture[str], level: str = "problem
 
 
 def without_event_triggers(db: Connection) -> None:
-    db.execute("drop event trigger rowhooks_after_ddl")
-    db.execute("drop event trigger rowhooks_after_drop")
+    db.execute("alter event trigger rowhooks_after_ddl disable")
+    db.execute("alter event trigger rowhooks_after_drop disable")
 
 
 def test_a_healthy_installation_has_nothing_wrong(
@@ -261,8 +261,12 @@ def test_a_function_that_drifted_is_named(
     dsn: str, daemon_dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str], altered: str, what: str
 ) -> None:
     db.execute(altered)
-    assert findings(daemon_dsn, capsys) == [(what, "rowhooks upgrade")]
-    assert call(["upgrade", "--dsn", dsn]) == 0
+    # A superuser's command would run it, and refuses.
+    assert call(["doctor", "--dsn", dsn]) == 1
+    assert "is not what a superuser has installed" in capsys.readouterr().err
+    assert findings(daemon_dsn, capsys) == [(what, "rowhooks upgrade --trust-schema")]
+    assert call(["upgrade", "--dsn", dsn]) == 1
+    assert call(["upgrade", "--trust-schema", "--dsn", dsn]) == 0
     capsys.readouterr()
     assert findings(daemon_dsn, capsys) == []
 
@@ -287,14 +291,14 @@ def test_an_event_triggers_function_that_drifted_is_named(
 
 
 def test_a_function_that_became_somebody_elses_is_named(
-    dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str]
+    daemon_dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     db.execute("alter function rowhooks.is_receiver() owner to current_user")
-    ((what, way_out),) = findings(dsn, capsys)
+    ((what, way_out),) = findings(daemon_dsn, capsys)
     assert what == "function rowhooks.is_receiver() does not belong to rowhooks_owner"
     assert shlex.split(way_out)[:2] == ["psql", "-c"]
     db.execute(shlex.split(way_out)[2].encode())
-    assert findings(dsn, capsys) == []
+    assert findings(daemon_dsn, capsys) == []
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_a_standing_glob_may_mean_nothing_yet(dsn: str, db: Connection, capsys: 
 def test_without_the_event_trigger_a_standing_glob_says_so_and_doctor_names_what_came(
     dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    db.execute("drop event trigger rowhooks_after_ddl")
+    db.execute("alter event trigger rowhooks_after_ddl disable")
     assert call(["track", "public.*", "--future", "--dsn", dsn]) == 0
     assert "`rowhooks doctor` names them" in capsys.readouterr().out
     db.execute("create table public.thing (id integer primary key)")

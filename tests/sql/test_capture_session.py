@@ -204,3 +204,73 @@ def test_an_audited_table_records_a_stranger_s_flag_as_nothing(
     conn.execute("set rowhooks.receiver = 'run:1'")
     conn.execute("insert into shop.item values (1, 'bolt', 1)")
     assert log(db, "action, change_context, receiver") == [("create", None, None)]
+
+
+SETTINGS = [
+    "extra_float_digits = -15", "timezone = 'Asia/Tokyo'", "datestyle = 'SQL, DMY'", "intervalstyle = 'iso_8601'",
+    "bytea_output = 'escape'",
+]  # fmt: skip
+
+
+@pytest.fixture
+def reading(db: Connection) -> str:
+    """A tracked table whose values are written differently by sessions with other settings."""
+    db.execute(
+        "create table public.reading (k float8 primary key, f float8, t timestamptz, i interval, b bytea, r tstzrange,"
+        " fs float4[], p point, secret text)"
+    )
+    db.execute("select rowhooks.track('public.reading', exclude => '{secret}')")
+    db.execute("set timezone = 'UTC'")
+    return "public.reading"
+
+
+ROW = (
+    "(123456, 149999, '2026-01-01 00:00+00', '1 day 2 hours', '\\x616263', '[2026-02-01 00:00+00,2026-02-02 00:00+00)',"
+    " '{1.5}', '(1.5,2.25)', 's')"
+)
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_session_s_settings_change_nothing_of_what_is_recorded_and_are_left_as_they_were(
+    db: Connection, reading: str, setting: str
+) -> None:
+    db.execute(f"insert into public.reading values {ROW}")  # type: ignore[arg-type]
+    db.execute("delete from public.reading")
+    name = setting.split(" ")[0]
+    db.execute(f"set {setting}")  # type: ignore[arg-type]
+    theirs = db.execute(f"show {name}").fetchone()  # type: ignore[arg-type]
+    with db.transaction():
+        db.execute(f"insert into public.reading values {ROW}")  # type: ignore[arg-type]
+        assert db.execute(f"show {name}").fetchone() == theirs  # type: ignore[arg-type]
+    assert db.execute(f"show {name}").fetchone() == theirs  # type: ignore[arg-type]
+    first, _, second = log(db, "object_id::text, object_repr, postchange::text, capture_error")
+    assert first == second
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_no_setting_hides_that_a_value_has_changed(db: Connection, reading: str, setting: str) -> None:
+    db.execute(f"insert into public.reading values {ROW}")  # type: ignore[arg-type]
+    db.execute(f"set {setting}")  # type: ignore[arg-type]
+    db.execute("update public.reading set f = 149998, b = '\\x616264', t = t + interval '1 hour', i = '1 day 3 hours'")
+    before, after = log(db, "prechange, postchange")[1]
+    assert {name for name in after if after[name] != before[name]} == {"f", "b", "t", "i"}
+
+
+@pytest.mark.parametrize("trigger", [
+    "before insert or update or delete on public.own for each row", "after insert on public.own for each statement",
+    "before truncate on public.own for each statement",
+])  # fmt: skip
+def test_the_owner_records_nothing_by_other_triggers_that_call_the_capture_function(
+    db: Connection, trigger: str
+) -> None:
+    db.execute("create table public.own (id integer primary key, n integer)")
+    db.execute("select rowhooks.track('public.own')")
+    ((function,),) = db.execute("select proname from pg_proc where proname ~ '^capture_' order by oid desc limit 1")
+    db.execute(f"create trigger zz {trigger} execute function rowhooks.{function}()")
+    db.execute("insert into public.own values (1, 1)")
+    db.execute("update public.own set n = 2")
+    db.execute("delete from public.own")
+    db.execute("truncate public.own")
+    assert log(db, "action, object_id") == [
+        ("create", {"id": 1}), ("update", {"id": 1}), ("delete", {"id": 1}), ("truncate", None),
+    ]  # fmt: skip

@@ -75,7 +75,7 @@ def test_a_press_for_a_job_with_sensitive_variables_does_not_name_the_row(
 
 
 def test_a_repr_column_that_was_renamed_since_is_not_missed(db: Connection, button: int) -> None:
-    db.execute("drop event trigger rowhooks_after_ddl")
+    db.execute("alter event trigger rowhooks_after_ddl disable")
     db.execute("alter table shop.item rename column name to title")
     press(db, "shop.item", "42")
     assert presses(db, "object_repr") == ["42"]

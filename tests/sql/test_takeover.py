@@ -164,7 +164,7 @@ def test_a_type_that_turns_evil_later_runs_nothing(
 ) -> None:
     made, turned, value = SHAPES[shape]
     if not followed:
-        db.execute("drop event trigger rowhooks_after_ddl")
+        db.execute("alter event trigger rowhooks_after_ddl disable")
     evil.execute(made)  # type: ignore[arg-type]
     db.execute("select rowhooks.track('hostile.person')")
     evil.execute(turned)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ DESCRIPTION = """\
       'quoted_name', format('%I.%I', n.nspname, r.relname),
       'relation', r.oid::bigint,
       'columns', (
-        select json_agg(json_build_array(a.attname, a.atttypid::bigint) order by a.attnum)
+        select coalesce(json_agg(json_build_array(a.attname, a.atttypid::bigint) order by a.attnum), '[]')
         from pg_attribute as a
         where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
       )"""

@@ -62,6 +62,12 @@ where s.name operator(pg_catalog.=) any (array[
   'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout',
   'transaction_timeout'
 ])
+union all
+select pg_catalog.set_config(s.name, s.value, {is_local})
+from (values
+  ('default_transaction_read_only', 'off'), ('default_transaction_isolation', 'read committed'),
+  ('default_transaction_deferrable', 'off')
+) as s (name, value)
 """
 """What a session (or, if `is_local`, a transaction) of ours begins with; each sets afterwards what it wants itself."""
 

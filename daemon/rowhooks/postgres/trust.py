@@ -171,8 +171,9 @@ def vet(conn: psycopg.Connection[Any], *, trusting: bool = False) -> None:
     for role in weaker_roles(conn):
         raise PermissionDenied(
             f"{conn.info.user} is a superuser, and {role}, which is none, may replace what rowhooks runs",
-            hint=f"connect as {role} or as the table's owner; or: {shell.command('psql', '-c', _taking_back(conn, role))},"
-            " then rowhooks upgrade",
+            hint=f"connect as {role} or as the table's owner; or: "
+            + shell.command("psql", "-c", _taking_back(conn, role))
+            + ", then rowhooks upgrade --trust-schema",
         )
     if trusting:
         # A function that nothing calls does no harm: an older release has left some.
@@ -180,8 +181,8 @@ def vet(conn: psycopg.Connection[Any], *, trusting: bool = False) -> None:
             raise Conflict(f"{what} is none of rowhooks'", hint="drop it, if nobody needs it")
     elif not is_approved(conn):
         raise PermissionDenied(
-            f"{conn.info.user} is a superuser, and schema rowhooks is not what a superuser has installed: its code would"
-            " run with all rights",
+            f"{conn.info.user} is a superuser, and schema rowhooks is not what a superuser has installed: its code"
+            " would run with all rights",
             hint="if nobody but superusers could ever act as its owner: rowhooks upgrade --trust-schema; else uninstall"
             " it as whoever installed it, and init anew",
         )

@@ -81,10 +81,10 @@ def drifted_functions(conn: psycopg.Connection[Any]) -> list[tuple[str, *tuple[s
     wanted = wanted_functions("functions")
     # Those of the event triggers are there where a superuser has installed.
     above = [one for one in wanted_functions("superuser") if one.name in names]
-    upgrade = ["rowhooks", "upgrade"]
+    upgrade = ["rowhooks", "upgrade", "--trust-schema"]
     problems: list[tuple[str, *tuple[str | list[str], ...]]] = [
         (f"function rowhooks.{name} {what}", *way_out)
-        for functions, way_out in ((wanted, (upgrade,)), (above, ("let a superuser run: ", upgrade)))
+        for functions, way_out in ((wanted, (upgrade,)), (above, ("let a superuser run: ", ["rowhooks", "upgrade"])))
         for name, what in sorted({
             one.name: "is missing" if one.name not in names else "is not what this version of rowhooks installs"
             for one in functions

@@ -16,9 +16,48 @@ select
   null::pg_catalog.text as object_repr
 where false;
 
+-- Purpose: say whether making a value of a type runs what its owner has written: the check of a domain inside of it.
+-- Parameters: type_id  the type, which is no domain itself: see rowhooks.base_type
+-- Returns: true for an array, a composite type or a range with a domain somewhere in it that belongs to no superuser, or
+--          where that cannot be told
+create or replace function rowhooks.is_checked_inside(type_id oid) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with recursive part (id) as (
+    select type_id
+    union
+    select n.id
+    from part as p
+    join pg_catalog.pg_type as t on t.oid = p.id
+    cross join lateral (
+      select t.typbasetype
+      union all
+      select t.typelem
+      union all
+      select a.atttypid
+      from pg_catalog.pg_attribute as a
+      where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
+      union all
+      select r.rngsubtype from pg_catalog.pg_range as r where t.oid in (r.rngtypid, r.rngmultitypid)
+    ) as n (id)
+    where n.id <> 0
+  )
+  select exists (
+    select
+    from part as p
+    join pg_catalog.pg_type as t on t.oid = p.id
+    left join pg_catalog.pg_class as c on c.oid = t.typrelid
+    where not exists (select from pg_catalog.pg_roles as r where r.oid = t.typowner and r.rolsuper)
+      -- Or it has an attribute more than the transaction's snapshot shows.
+      and (t.typtype = 'd' or pg_catalog.has_column_privilege(c.oid, (c.relnatts + 1)::smallint, 'select') is not null)
+  )
+$$;
+
 -- Purpose: find the row that a button is pressed on, with the presser's own rights: his privileges and row security
---          decide whether there is such a row, and what a table's owner has attached to reading it (policies, casts)
---          runs as the presser.
+--          decide whether there is such a row. The presser may be a superuser, and the table somebody else's: so no cast
+--          of a type's owner is called, and no check of a domain. What PostgreSQL itself runs for whoever reads a table
+--          runs as the presser, as when he selects from it: row security's policies, above all.
 -- Returns: the press with the table's root, the key and the name as they stand in the row, and who presses
 --          (INSTEAD OF INSERT row-level trigger function of rowhooks.press, the first of two)
 -- Reads:   the table, rowhooks.buttons
@@ -29,12 +68,18 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   target constant pg_catalog.regclass := coalesce(pg_catalog.pg_partition_root(new.object_table), new.object_table);
+  target_name constant pg_catalog.text := target::pg_catalog.text;
   relation pg_catalog.pg_class;
   key_names pg_catalog.text[];
   definitions pg_catalog.text;
   comparisons pg_catalog.text;
   key_of_row pg_catalog.text;
+  types_of_key pg_catalog.oid[];
+  typeof_key pg_catalog.text;
   repr_of_row pg_catalog.text;
+  type_of_repr pg_catalog.oid;
+  typeof_repr pg_catalog.text;
+  types_found pg_catalog.oid[];
   key pg_catalog.jsonb := new.object_id;
 begin
   new.presser := current_user;
@@ -66,25 +111,57 @@ begin
         errcode = 'insufficient_privilege',
         hint = pg_catalog.format('Let its owner run: grant select on %s to %I', target, current_user);
   end if;
+  if relation.relkind not in ('r', 'p', 'f') then
+    raise exception 'rowhooks: % is no table', target
+      using errcode = 'wrong_object_type', hint = 'Press on a row of the table itself.';
+  end if;
 
-  -- Compared by the equality of the primary key's own index, whichever schema it is in.
+  -- Compared by the equality of the primary key's own index, whichever schema it is in, and as the type that a domain is
+  -- over: nothing becomes a value of the domain, and its check is not asked. That a domain is made its base type, and a
+  -- value its text, is no cast that anybody could make.
   select
     pg_catalog.array_agg(a.attname::pg_catalog.text order by k.position),
-    -- Without its modifier: a varchar(3) would cut a longer key off, and find another row.
     pg_catalog.string_agg(
-      pg_catalog.format('%I %s', a.attname, pg_catalog.format_type(a.atttypid, -1)), ', ' order by k.position
+      pg_catalog.format(
+        '%I %s',
+        a.attname,
+        case
+          when not b.is_by_text then b.name
+          when b.is_array then 'pg_catalog.text[]'
+          else 'pg_catalog.text'
+        end
+      ),
+      ', ' order by k.position
     ),
     pg_catalog.string_agg(
       pg_catalog.format(
-        't.%1$I operator(%2$I.%3$s) k.%1$I', a.attname, coalesce(n.nspname, 'pg_catalog'), coalesce(o.oprname, '=')
+        case
+          when not b.is_by_text then '(t.%1$I)::%4$s operator(%2$I.%3$s) k.%1$I'
+          when b.is_array then 'pg_catalog.concat(t.%1$I)::pg_catalog.text[] operator(pg_catalog.=) k.%1$I'
+          else 'pg_catalog.concat(t.%1$I) operator(pg_catalog.=) k.%1$I'
+        end,
+        a.attname, coalesce(n.nspname, 'pg_catalog'), coalesce(o.oprname, '='), b.name
       ),
       ' and ' order by k.position
     ),
-    pg_catalog.string_agg(pg_catalog.format('%1$L, t.%1$I', a.attname), ', ' order by k.position)
-  into key_names, definitions, comparisons, key_of_row
+    pg_catalog.string_agg(
+      rowhooks.column_as_json('t', a.attname, rowhooks.json_form(a.atttypid)), ', ' order by k.position
+    ),
+    pg_catalog.array_agg(a.atttypid order by k.position),
+    pg_catalog.string_agg(pg_catalog.format('pg_catalog.pg_typeof(t.%I)', a.attname), ', ' order by k.position)
+  into key_names, definitions, comparisons, key_of_row, types_of_key, typeof_key
   from pg_catalog.pg_index as i
   cross join lateral pg_catalog.unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
   join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
+  cross join lateral (
+    select
+      -- Without its modifier: a varchar(3) would cut a longer key off, and find another row.
+      pg_catalog.format_type(y.oid, -1) as name,
+      y.typcategory = 'A' and y.typelem <> 0 as is_array,
+      rowhooks.is_checked_inside(y.oid) as is_by_text
+    from pg_catalog.pg_type as y
+    where y.oid = rowhooks.base_type(a.atttypid)
+  ) as b
   left join pg_catalog.pg_opclass as c
     on c.oid = i.indclass[k.position - 1]
     and c.opcmethod = (select m.oid from pg_catalog.pg_am as m where m.amname = 'btree')
@@ -98,6 +175,33 @@ begin
       using
         errcode = 'object_not_in_prerequisite_state',
         hint = pg_catalog.format('Let its owner run: alter table %s add primary key (...)', target);
+  end if;
+
+  select
+    pg_catalog.format(
+      '(select pg_catalog.to_jsonb(v.*) from (select %s) as v) operator(pg_catalog.->>) %L',
+      rowhooks.column_as_json('t', a.attname, rowhooks.json_form(a.atttypid)), a.attname
+    ),
+    a.atttypid,
+    pg_catalog.format('pg_catalog.pg_typeof(t.%I)', a.attname)
+  into repr_of_row, type_of_repr, typeof_repr
+  from rowhooks.buttons as b
+  join pg_catalog.pg_attribute as a on a.attrelid = b.relation and a.attname = b.repr_column and not a.attisdropped
+  where b.relation = target
+  limit 1;
+  -- Holds the table as it is until the transaction ends. It may have become another since it was looked at, in a
+  -- transaction with an older snapshot above all.
+  execute pg_catalog.format(
+    'select array[%s]::pg_catalog.oid[] from (select) as one left join %s as t on false',
+    pg_catalog.concat_ws(', ', typeof_key, typeof_repr), target_name
+  )
+  into types_found;
+  if
+    types_found is distinct from pg_catalog.array_remove(types_of_key || type_of_repr, null)
+    or pg_catalog.to_regclass(target_name) is distinct from target
+  then
+    raise exception 'rowhooks: % is being altered', target
+      using errcode = 'serialization_failure', hint = 'Press again, in a new transaction.';
   end if;
 
   begin
@@ -131,16 +235,11 @@ begin
         hint = pg_catalog.format('Its key is (%s).', definitions);
   end;
 
-  select pg_catalog.format('pg_catalog.to_jsonb(t.%I) operator(pg_catalog.#>>) ''{}''', a.attname)
-  into repr_of_row
-  from rowhooks.buttons as b
-  join pg_catalog.pg_attribute as a on a.attrelid = b.relation and a.attname = b.repr_column and not a.attisdropped
-  where b.relation = target
-  limit 1;
-
+  -- Made into JSON as in the log, so that a row is called the same there and here.
   execute pg_catalog.format(
-    'select pg_catalog.jsonb_build_object(%s), %s from %s as t join pg_catalog.jsonb_to_record($1) as k (%s) on %s limit 1',
-    key_of_row, coalesce(repr_of_row, 'null::pg_catalog.text'), target, definitions, comparisons
+    'select (select pg_catalog.to_jsonb(v.*) from (select %s) as v), %s '
+    'from %s as t join pg_catalog.jsonb_to_record($1) as k (%s) on %s limit 1',
+    key_of_row, coalesce(repr_of_row, 'null::pg_catalog.text'), target_name, definitions, comparisons
   )
   into new.object_id, new.object_repr
   using key;

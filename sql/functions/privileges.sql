@@ -96,10 +96,12 @@ $$;
 
 -- Everybody may knock at the door for presses and see the buttons of the tables that he may read. That is safe: a button
 -- may be pressed by members of the roles it names and names none to begin with, the row is looked up with the presser's
--- own rights, and rowhooks.may_press reads nothing but the roles of the cluster.
+-- own rights, and what that calls reads nothing but the catalogue and the roles of the cluster, with the caller's rights.
 grant usage on schema rowhooks to public;
 grant select on rowhooks.buttons to public;
 grant select, insert on rowhooks.press to public;
 grant execute on function
-rowhooks.shell_operand(text), rowhooks.press(text, regclass, jsonb, text), rowhooks.press(text, regclass, text, text), rowhooks.may_press(name, text[], name)
+rowhooks.shell_operand(text), rowhooks.press(text, regclass, jsonb, text), rowhooks.press(text, regclass, text, text), rowhooks.may_press(name, text[], name),
+rowhooks.json_form(oid), rowhooks.base_type(oid), rowhooks.is_checked_inside(oid),
+rowhooks.column_as_json(text, name, text), rowhooks.always_quoted(name)
 to public;

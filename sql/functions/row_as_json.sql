@@ -36,6 +36,21 @@ begin
 end
 $$;
 
+-- Purpose: find what a domain is made of.
+-- Parameters: type_id  the type
+-- Returns: the type that a domain is over, and is no domain; any other type as it is
+create or replace function rowhooks.base_type(type_id oid) returns oid
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with recursive step (id, base) as (
+    select t.oid, t.typbasetype from pg_catalog.pg_type as t where t.oid = type_id
+    union all
+    select t.oid, t.typbasetype from step as s join pg_catalog.pg_type as t on t.oid = s.base
+  )
+  select s.id from step as s where s.base = 0
+$$;
+
 -- Purpose: quote a column's name. %I leaves words bare that are PL/pgSQL's and not SQL's: new.if is no column to it.
 -- Parameters: column_name  the name as it is stored
 -- Returns: the name in double quotes

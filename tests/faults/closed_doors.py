@@ -7,6 +7,7 @@ from tests.faults.mechanism import Sabotage
 
 SQL = "sql/functions"
 TAKEOVER, TRUST = "sql/test_takeover.py", "migration/test_trust.py"
+DOOR = "sql/test_press_door.py"
 
 CLOSED_DOORS = [
     Sabotage(
@@ -58,6 +59,21 @@ CLOSED_DOORS = [
         1, "the event triggers run only what a superuser has installed", "sql/superuser/event_triggers.sql",
         "if is_approved is not true then", "if false then",
         f"{TRUST} what_was_changed_while_somebody_weaker_could_is_not_run_later_either",
+    ),
+    Sabotage(
+        1, "a press makes a row into JSON as the capture does, by no cast of a type's owner", f"{SQL}/press.sql",
+        "rowhooks.json_form(a.atttypid)), ', ' order by", "'plain'), ', ' order by",
+        f"{DOOR} no_cast_of_a_tables_owner_and_no_check_of_a_domain_runs_as_the_presser",
+    ),
+    Sabotage(
+        1, "a press compares a key with a domain inside of it by its text", f"{SQL}/press.sql",
+        "rowhooks.is_checked_inside(y.oid) as is_by_text", "false as is_by_text",
+        f"{DOOR} no_cast_of_a_tables_owner_and_no_check_of_a_domain_runs_as_the_presser",
+    ),
+    Sabotage(
+        1, "a press notices a column of another type", f"{SQL}/press.sql",
+        "types_found is distinct from pg_catalog.array_remove", "false and types_found is distinct from pg_catalog.array_remove",
+        f"{DOOR} a_table_that_was_altered_since_the_pressers_transaction_began_is_not_read_as_it_was",
     ),
     Sabotage(
         2, "a row that could not be read again is recorded without its largest column", f"{SQL}/row_as_json.sql",
@@ -133,6 +149,16 @@ CLOSED_DOORS = [
         4, "what cannot be decided starts the hook", "daemon/rowhooks/pipeline/matcher.py",
         'return self.hook.on_undecided == "run"', "return False",
         "integration/test_undecided.py what_cannot_be_decided_starts_the_hook_with_the_reason_in_its_log_or_is_skipped",
+    ),
+    Sabotage(
+        4, "timestamps with an offset are compared as moments", "daemon/rowhooks/pipeline/instants.py",
+        "return awaited is not None and awaited == instant_of(a)", "return False",
+        "integration/test_undecided.py a_writer_s_time_zone_dodges_no_hook",
+    ),
+    Sabotage(
+        4, "a hook that waits for a moment is not looked up by its text", "daemon/rowhooks/pipeline/matcher.py",
+        "isinstance(value, dict | list) or instant_of(value) is not None for", "isinstance(value, dict | list) for",
+        "integration/test_undecided.py a_writer_s_time_zone_dodges_no_hook",
     ),
     Sabotage(
         4, "a press is recorded with its login", f"{SQL}/press.sql",

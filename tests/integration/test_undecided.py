@@ -104,6 +104,45 @@ async def test_an_odd_value_is_read_and_decided(
     assert lines(db) == []
 
 
+DUE = "2026-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        {"attr": "due", "op": "eq", "value": DUE},
+        {"attr": "due", "op": "in", "value": ["2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"]},
+        {"and": [{"attr": "due", "op": "gte", "value": DUE}, {"attr": "due", "op": "lte", "value": DUE}]},
+        {"attr": "config.due", "op": "eq", "value": DUE},
+    ],
+    ids=["eq", "in", "order", "inside of a document"],
+)
+async def test_a_writer_s_time_zone_dodges_no_hook(
+    db: Connection, daemon_dsn: str, payment: str, conditions: Any
+) -> None:
+    db.execute("alter table dcim.payment add column due timestamptz")
+    conditional(db, Policy, payment, conditions, "skip")
+    # The last has an offset with seconds.
+    zones = ["'UTC'", "'Asia/Tokyo'", "'America/St_Johns'", "'Asia/Kathmandu'", "interval '09:18:59'"]
+    for number, zone in enumerate(zones, 1):
+        db.execute(f"set time zone {zone}")  # type: ignore[arg-type]
+        db.execute(
+            "insert into dcim.payment (id, due, config) values (%s, %s, jsonb_build_object('due', %s::timestamptz))",
+            (number, DUE, DUE),
+        )
+    for number, step in ((11, 1), (12, -1)):
+        db.execute(
+            "insert into dcim.payment (id, due, config) select %s, d, jsonb_build_object('due', d)"
+            " from (select %s::timestamptz + %s * interval '1 microsecond') as t (d)",
+            (number, DUE, step),
+        )
+    async with running_daemon(daemon_dsn, Policy):
+        await settled(db)
+    assert started(db) == [1, 2, 3, 4, 5]
+    written = db.execute("select count(distinct postchange ->> 'due') from rowhooks.object_change").fetchone()
+    assert written == (7,)
+
+
 @pytest.mark.parametrize("on_undecided", ["run", "skip"])
 async def test_what_cannot_be_decided_starts_the_hook_with_the_reason_in_its_log_or_is_skipped(
     db: Connection, daemon_dsn: str, payment: str, on_undecided: str, caplog: pytest.LogCaptureFixture

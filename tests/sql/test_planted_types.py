@@ -69,6 +69,11 @@ ROWHOOKS_CALLS = {
     "source_of_capture": "select rowhooks.source_of_capture(1)",
 }
 PUBLIC_CALLS = {
+    "always_quoted": "select rowhooks.always_quoted('a')",
+    "base_type": "select rowhooks.base_type('information_schema.sql_identifier'::pg_catalog.regtype)",
+    "column_as_json": "select rowhooks.column_as_json('t', 'a', 'texts')",
+    "is_checked_inside": "select rowhooks.is_checked_inside('pg_catalog.pg_class'::pg_catalog.regtype)",
+    "json_form": "select rowhooks.json_form('pg_catalog.pg_class'::pg_catalog.regtype)",
     "shell_operand": "select rowhooks.shell_operand('a b')",
     "may_press": "select rowhooks.may_press(current_user, '{public}', 'rowhooks_daemon')",
     "press": "select rowhooks.press('Reboot', 'shop.item', '42'::pg_catalog.jsonb);"

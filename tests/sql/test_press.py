@@ -240,11 +240,17 @@ def test_a_row_that_does_not_exist_is_refused(db: Connection, button: int) -> No
     assert presses(db) == []
 
 
-@pytest.mark.parametrize("relation", ["shop.names", "shop.keyless"])
-def test_what_has_no_primary_key_is_refused(db: Connection, button: int, relation: str) -> None:
-    db.execute("create view shop.names as select * from shop.item")
+def test_what_has_no_primary_key_is_refused(db: Connection, button: int) -> None:
     db.execute("create table shop.keyless (id integer)")
-    with pytest.raises(errors.ObjectNotInPrerequisiteState, match=f"{relation} has no primary key"):
+    with pytest.raises(errors.ObjectNotInPrerequisiteState, match=r"shop\.keyless has no primary key"):
+        press(db, "shop.keyless", "42")
+
+
+@pytest.mark.parametrize("relation", ["shop.names", "shop.copies", "shop.item_pkey"])
+def test_what_is_no_table_is_refused(db: Connection, button: int, relation: str) -> None:
+    db.execute("create view shop.names as select * from shop.item")
+    db.execute("create materialized view shop.copies as select * from shop.item")
+    with pytest.raises(errors.WrongObjectType, match=f"rowhooks: {relation} is no table"):
         press(db, relation, "42")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import psycopg
@@ -106,24 +107,124 @@ def test_a_hostile_search_path_changes_nothing(db: Connection, button: int, stra
 def test_what_a_tables_owner_attaches_to_reading_it_runs_as_the_presser(
     db: Connection, stranger: Connection, make_role: MakeRole, connect_as: ConnectAs
 ) -> None:
-    stranger.execute("create type hostile.mood as enum ('sad', 'ok')")
-    stranger.execute("create table hostile.seen (by text)")
-    stranger.execute("grant insert on hostile.seen to public; grant usage on schema hostile to public")
-    for name, returns in (("json", "json"), ("policy", "boolean")):
-        stranger.execute(
-            f"create function hostile.as_{name}(hostile.mood) returns {returns} language plpgsql as $$"  # type: ignore[arg-type]
-            " begin insert into hostile.seen values (current_user);"
-            f" return {'pg_catalog.to_json(0)' if name == 'json' else 'true'}; end $$"
-        )
-    stranger.execute("create cast (hostile.mood as json) with function hostile.as_json(hostile.mood)")
-    stranger.execute("create table hostile.person (id hostile.mood primary key, name hostile.mood)")
-    stranger.execute("insert into hostile.person values ('ok', 'ok')")
+    watch(stranger)
+    stranger.execute("create table hostile.person (id integer primary key, name text)")
+    stranger.execute("insert into hostile.person values (1, 'ok')")
     stranger.execute("alter table hostile.person enable row level security")
-    stranger.execute("create policy p on hostile.person using (hostile.as_policy(id))")
+    stranger.execute("create policy p on hostile.person using (hostile.seen('policy'))")
     stranger.execute("grant select on hostile.person to public")
     db.execute("select rowhooks.track('hostile.person')")
     add_button(db, "hostile.person")
     clerk = connect_as(make_role("clerk"))
-    press(clerk, "hostile.person", "ok")
-    assert db.execute("select distinct by from hostile.seen").fetchall() == [(clerk.info.user,)]
+    press(clerk, "hostile.person", "1")
+    assert db.execute("select distinct what, by from hostile.sight").fetchall() == [("policy", clerk.info.user)]
     assert presses(db, "db_user") == [clerk.info.user]
+
+
+def watch(stranger: Connection) -> None:
+    """Let what a stranger has made say that it ran, and as whom."""
+    stranger.execute("create table hostile.sight (what text, by text)")
+    stranger.execute("grant insert on hostile.sight to public; grant usage on schema hostile to public")
+    stranger.execute(
+        "create function hostile.seen(what text) returns boolean language plpgsql as"
+        " $$ begin insert into hostile.sight values (what, current_user); return true; end $$"
+    )
+
+
+EVIL_TYPES = """
+create type hostile.mood as enum ('sad', 'ok');
+create domain hostile.sure_mood as hostile.mood check (hostile.seen('sure_mood'));
+create domain hostile.number as integer check (hostile.seen('number'));
+create domain hostile.sure_number as hostile.number check (hostile.seen('sure_number'));
+create type hostile.pair as (number hostile.number, mood hostile.mood);
+create type hostile.plain_pair as (a integer, b integer);
+create type hostile.span as range (subtype = hostile.number);
+"""
+OF_EVIL_TYPES = [
+    ("hostile.mood", "ok"),
+    ("hostile.sure_mood", "ok"),
+    ("hostile.number", "7"),
+    ("hostile.sure_number", "7"),
+    ("hostile.number[]", "[7, 8]"),
+    ("hostile.number[]", '"{7,8}"'),
+    ("hostile.mood[]", '["ok"]'),
+    ("hostile.sure_mood[]", '["ok"]'),
+    ("hostile.pair", "(7,ok)"),
+    ("hostile.pair[]", '{"(7,ok)"}'),
+    ("hostile.plain_pair", "(1,2)"),
+    ("hostile.span", "[7,9)"),
+]
+
+
+@pytest.mark.parametrize(("type_", "key"), OF_EVIL_TYPES)
+def test_no_cast_of_a_tables_owner_and_no_check_of_a_domain_runs_as_the_presser(
+    db: Connection, stranger: Connection, type_: str, key: str
+) -> None:
+    watch(stranger)
+    stranger.execute(EVIL_TYPES)
+    for number, (source, target, context) in enumerate(
+        [(type_, "json", ""), (type_, "text", "as assignment"), (type_, "text[]", "as assignment"),
+         ("text", type_, "as assignment"), (type_, "integer[]", "as assignment"), ("jsonb", type_, "as assignment")]
+    ):  # fmt: skip
+        stranger.execute(
+            f"create function hostile.cast_{number}({source}) returns {target} language plpgsql as"  # type: ignore[arg-type]
+            " $$ begin perform hostile.seen('cast'); return null; end $$"
+        )
+        # One of a domain is made with a warning, and never called.
+        stranger.execute(f"create cast ({source} as {target}) with function hostile.cast_{number}({source}) {context}")  # type: ignore[arg-type]
+    stranger.execute(f"create table hostile.person (id {type_} primary key, name {type_})")  # type: ignore[arg-type]
+    value = key.strip('"') if not key.startswith("[") or type_ == "hostile.span" else "{" + key.strip("[]") + "}"
+    stranger.execute("insert into hostile.person values (%s, %s)", (value, value))
+    db.execute("select rowhooks.track('hostile.person')")
+    add_button(db, "hostile.person")
+    db.execute("delete from hostile.sight")
+    db.execute(
+        "insert into rowhooks.press (button, object_table, object_id) values ('Reboot', 'hostile.person',"
+        " jsonb_build_object('id', %s::jsonb))",
+        (key if key.startswith(("[7, ", '["', '"')) else json.dumps(key),),
+    )
+    assert db.execute("select * from hostile.sight").fetchall() == []
+    assert len(presses(db)) == 1
+
+
+def test_a_table_that_was_altered_since_the_pressers_transaction_began_is_not_read_as_it_was(
+    db: Connection, stranger: Connection
+) -> None:
+    watch(stranger)
+    stranger.execute(EVIL_TYPES)
+    stranger.execute(
+        "create function hostile.mood_json(hostile.mood) returns json language plpgsql as"
+        " $$ begin perform hostile.seen('cast'); return 'null'; end $$;"
+        " create cast (hostile.mood as json) with function hostile.mood_json(hostile.mood)"
+    )
+    stranger.execute("create table hostile.person (id integer primary key, name text, mood hostile.mood)")
+    stranger.execute("insert into hostile.person values (1, 'bolt', 'ok')")
+    db.execute("select rowhooks.track('hostile.person')")
+    add_button(db, "hostile.person")
+    db.execute("drop event trigger rowhooks_after_ddl")
+    db.execute("set default_transaction_isolation = 'repeatable read'")
+    with db.transaction():
+        db.execute("select 1")
+        stranger.execute("alter table hostile.person rename column name to old_name")
+        stranger.execute("alter table hostile.person rename column mood to name")
+        with pytest.raises(errors.SerializationFailure, match=r"hostile\.person is being altered"), db.transaction():
+            press(db, "hostile.person", "1")
+    assert db.execute("select * from hostile.sight").fetchall() == []
+
+
+def test_a_type_that_was_altered_since_the_pressers_transaction_began_runs_no_check(
+    db: Connection, stranger: Connection
+) -> None:
+    watch(stranger)
+    stranger.execute(EVIL_TYPES)
+    stranger.execute("create table hostile.person (id hostile.plain_pair primary key)")
+    stranger.execute("insert into hostile.person values (row(1, 2))")
+    db.execute("select rowhooks.track('hostile.person')")
+    add_button(db, "hostile.person")
+    db.execute("set default_transaction_isolation = 'repeatable read'")
+    with db.transaction():
+        db.execute("select 1")
+        stranger.execute("alter type hostile.plain_pair add attribute number hostile.number")
+        press(db, "hostile.person", "(1,2,)")
+    assert db.execute("select * from hostile.sight").fetchall() == []
+    assert presses(db, "object_id") == [{"id": "(1,2,)"}]

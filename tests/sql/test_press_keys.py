@@ -9,7 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import errors
+from psycopg.types.json import Jsonb
 
+from tests.sql.conftest import MakeRole
 from tests.sql.pressing import add_button, press, presses
 
 Connection = psycopg.Connection[Any]
@@ -125,3 +127,68 @@ def test_a_partition_counts_as_the_table_it_belongs_to(db: Connection) -> None:
         press(db, table, "42")
     root = db.execute("select id from rowhooks.tracked_table where relation = 'public.part'::regclass").fetchone()
     assert presses(db, "tracked_table, object_id, object_repr") == [(*root, {"id": 42}, "bolt")] * 3  # type: ignore[misc]
+
+
+TYPES = """
+create type public.mood as enum ('sad', 'ok');
+create domain public.sure_mood as public.mood check (value >= 'sad');
+create domain public.number as integer check (value > 0);
+create domain public.sure_number as public.number;
+create domain public.numbers as public.number[];
+create type public.pair as (mood public.mood, number public.number);
+create type public.plain_pair as (a integer, b integer);
+create type public.span as range (subtype = public.number);
+"""
+
+
+@pytest.mark.parametrize("is_trusted", [True, False], ids=["types of a superuser's", "types of a role's"])
+@pytest.mark.parametrize(
+    ("types", "values"),
+    [
+        (["public.mood"], "'ok'"),
+        (["public.sure_mood"], "'ok'"),
+        (["public.number"], "7"),
+        (["public.sure_number"], "7"),
+        (["public.mood[]"], "'{ok,sad}'"),
+        (["public.number[]"], "'{7,8}'"),
+        (["public.numbers"], "'{{7,8},{9,10}}'"),
+        (["public.pair"], "row('ok', 7)"),
+        (["public.plain_pair"], "row(1, 2)"),
+        (["public.span"], "'[7,9)'"),
+        (["integer", "public.sure_mood", "public.sure_number", "text"], "1, 'ok', 7, 'a, b'"),
+        (["public.pair", "numeric(6, 2)", "public.mood[]"], "row('ok', 7), 1.5, '{sad}'"),
+    ],
+)
+def test_a_row_is_called_the_same_by_a_press_and_by_its_changes(
+    db: Connection, make_role: MakeRole, is_trusted: bool, types: list[str], values: str
+) -> None:
+    db.execute(TYPES)
+    if not is_trusted:
+        role = make_role("typist")
+        for name in ("mood", "sure_mood", "number", "sure_number", "numbers", "pair", "plain_pair", "span"):
+            db.execute(f"alter type public.{name} owner to {role}")  # type: ignore[arg-type]
+    names = [f"c{number}" for number in range(len(types))]
+    columns = ", ".join(f"{name} {type_}" for name, type_ in zip(names, types, strict=True))
+    db.execute(f"create table public.thing ({columns}, name {types[0]}, primary key ({', '.join(names)}))")  # type: ignore[arg-type]
+    db.execute("select rowhooks.track('public.thing')")
+    db.execute(f"insert into public.thing ({', '.join(names)}) values ({values})")  # type: ignore[arg-type]
+    db.execute("update public.thing set name = c0")
+    add_button(db, "public.thing")
+    key, repr_ = db.execute(
+        "select object_id, object_repr from rowhooks.object_change where action = 'update'"
+    ).fetchall()[0]
+    press(db, "public.thing", Jsonb(key))
+    assert presses(db, "object_id, object_repr") == [(key, repr_)]
+
+
+def test_a_key_is_looked_up_in_the_index_of_a_domain_s_column(db: Connection) -> None:
+    db.execute(TYPES)
+    db.execute("create table public.thing (id public.sure_number primary key)")
+    db.execute("insert into public.thing select n from generate_series(1, 5000) as n")
+    db.execute("analyze public.thing")
+    db.execute("select rowhooks.track('public.thing')")
+    add_button(db, "public.thing")
+    with db.transaction():
+        press(db, "public.thing", "4999")
+        scans = db.execute("select pg_stat_get_xact_numscans('public.thing_pkey'::regclass)").fetchone()
+    assert scans == (1,)

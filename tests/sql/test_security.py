@@ -38,8 +38,9 @@ DAEMON_PRIVILEGES = {
 # What everybody may do: knock at the door for presses, and see the buttons of the tables that he may read.
 PUBLIC_PRIVILEGES = {("buttons", "SELECT"), ("press", "INSERT"), ("press", "SELECT")}
 PUBLIC_FUNCTIONS = {
-    "may_press(name,text[],name)", "press(text,regclass,jsonb,text)", "press(text,regclass,text,text)",
-    "shell_operand(text)",
+    "always_quoted(name)", "base_type(oid)", "column_as_json(text,name,text)", "is_checked_inside(oid)",
+    "json_form(oid)", "may_press(name,text[],name)", "press(text,regclass,jsonb,text)",
+    "press(text,regclass,text,text)", "shell_operand(text)",
 }  # fmt: skip
 DAEMON_FUNCTIONS = {
     "arm_bell", "configuration_version", "drop_partition", "empty_default_partition", "extend_object_change",

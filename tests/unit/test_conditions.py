@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -84,6 +85,71 @@ def test_true_is_not_one(attr: str, value: Any) -> None:
     one = update(height=1)
     assert compare(attr, "eq", value, of=one) is False
     assert compare(attr, "in", [value], of=one) is False
+
+
+NEW_YEAR = "2026-01-01T00:00:00+00:00"
+LATER = "2026-01-01T00:00:00.000001+00:00"
+
+
+@pytest.mark.parametrize(
+    ("found", "op", "value", "expected"),
+    [
+        ("2026-01-01T09:00:00+09:00", "eq", NEW_YEAR, True),
+        ("2026-01-01T00:00:00Z", "eq", NEW_YEAR, True),
+        ("2025-12-31T14:30:00-09:30", "eq", "2026-01-01T00:00:00Z", True),
+        ("2026-01-01T09:18:59+09:18:59", "eq", NEW_YEAR, True),
+        ("2026-01-01T00:00:00.5+00:00", "eq", "2026-01-01T00:00:00.500Z", True),
+        ("0001-01-01T00:00:00+09:00", "eq", "0001-01-01T00:00:00+09:00", True),
+        ("0001-01-01T00:00:00+09:00", "lt", "0001-01-01T00:00:00Z", True),
+        ("9999-12-31T23:59:59-09:00", "gt", "9999-12-31T23:59:59Z", True),
+        ("2026-01-01T09:00:00+09:00", "in", ["2025-01-01T00:00:00Z", NEW_YEAR], True),
+        ("2026-01-01T09:00:00.000001+09:00", "eq", NEW_YEAR, False),
+        ("2026-01-01T09:00:00.000001+09:00", "gt", NEW_YEAR, True),
+        ("2026-01-01T09:00:00+09:00", "lt", LATER, True),
+        ("2026-01-01T09:00:00+09:00", "gte", NEW_YEAR, True),
+        ("2026-01-01T09:00:00+09:00", "lte", NEW_YEAR, True),
+        ("2026-01-01T09:00:00+09:00", "gt", NEW_YEAR, False),
+        ("2026-01-01T08:59:59+09:00", "gte", NEW_YEAR, False),
+        (["2026-01-01T09:00:00+09:00", None], "eq", [NEW_YEAR, None], True),
+        ({"at": "2026-01-01T09:00:00+09:00"}, "eq", {"at": NEW_YEAR}, True),
+        (["2026-01-01T09:00:00+09:00"], "contains", NEW_YEAR, True),
+        # By their text, as any other strings.
+        ("2026-01-01T09:00:00", "eq", NEW_YEAR, False),
+        ("2026-01-01 09:00:00+09:00", "eq", NEW_YEAR, False),
+        ("2026-01-01T09:00:00+09:00", "eq", "2026-01-01T00:00:00", False),
+        ("2026-13-01T09:00:00+09:00", "eq", "2026-13-01T00:00:00+00:00", False),
+        ("2026-01-01T09:00:00+24:00", "gt", NEW_YEAR, True),
+        ("infinity", "gt", NEW_YEAR, True),
+        ("-infinity", "lt", NEW_YEAR, True),
+        ("0044-03-15T00:00:00+00:00 BC", "lt", NEW_YEAR, True),
+        ("12026-01-01T00:00:00+00:00", "eq", "12026-01-01T00:00:00+00:00", True),
+        ("2026-01-01T09:00:00+09:00", "contains", "T00", False),
+    ],
+)
+def test_timestamps_with_an_offset_are_compared_as_moments(found: Any, op: str, value: Any, expected: bool) -> None:
+    assert compare("name", op, value, of=update(name=found)) is expected
+
+
+def test_a_timestamp_that_is_only_written_otherwise_has_not_changed() -> None:
+    def changed(before: Any, after: Any) -> bool:
+        return compare("due", "changed", of=change(before={"due": before}, after={"due": after}))
+
+    assert changed(NEW_YEAR, "2026-01-01T09:00:00+09:00") is False
+    assert changed([NEW_YEAR], ["2026-01-01T00:00:00Z"]) is False
+    assert changed(NEW_YEAR, LATER) is True
+    assert changed(NEW_YEAR, "2026-01-01T00:00:00") is True
+
+
+MOMENTS = st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=st.timezones())  # noqa: DTZ001
+
+
+@given(MOMENTS, MOMENTS)
+def test_any_two_timestamps_compare_as_they_do_in_python(a: datetime, b: datetime) -> None:
+    of = update(name=a.isoformat())
+    first, second = a.astimezone(UTC), b.astimezone(UTC)
+    assert compare("name", "eq", b.isoformat(), of=of) is (first == second)
+    assert compare("name", "gt", b.isoformat(), of=of) is (first > second)
+    assert compare("name", "eq", first.isoformat(), of=of) is True
 
 
 def test_true_is_not_one_inside_of_objects_either() -> None:

@@ -250,7 +250,8 @@ def test_a_replay_does_not_ask_whether_and_since_when_the_hook_is_enabled() -> N
 
 # Many hooks
 
-VALUES = st.sampled_from([None, True, False, 0, 1, 1.0, "1", "A1", [1], {"a": 1}])
+NEW_YEAR, IN_TOKYO = "2026-01-01T00:00:00+00:00", "2026-01-01T09:00:00+09:00"
+VALUES = st.sampled_from([None, True, False, 0, 1, 1.0, "1", "A1", [1], {"a": 1}, NEW_YEAR, IN_TOKYO])
 ROWS = st.fixed_dictionaries({"id": st.just(1)}, optional={"name": VALUES, "serial": VALUES})
 COMPARISONS = st.one_of(
     st.builds(
@@ -298,6 +299,13 @@ def test_a_change_starts_the_same_hooks_together_as_each_alone(
     assert Matcher(configuration(*hooks)).match(one) == [
         (each, undecided(each, one)) for each in hooks if why_not(each, one) is None
     ]
+
+
+@pytest.mark.parametrize("awaited", [{"value": NEW_YEAR}, {"op": "in", "value": ["A1", NEW_YEAR]}], ids=["eq", "in"])
+def test_a_moment_that_is_written_otherwise_is_not_missed(awaited: Any) -> None:
+    waits = with_conditions({"attr": "serial", **awaited})
+    assert starts(waits, update(serial=IN_TOKYO)) is True
+    assert starts(waits, update(serial="2026-01-01T09:00:01+09:00")) is False
 
 
 def test_of_a_thousand_hooks_only_those_that_may_start_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:

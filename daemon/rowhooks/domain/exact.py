@@ -7,6 +7,7 @@ numbers equal. Here it does what it can, and the rest is done without recursion.
 from __future__ import annotations
 
 import json
+import operator
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -87,8 +88,14 @@ def write(value: Any, default: Callable[[Any], Any] = str, indent: int | None = 
     return "".join(parts)
 
 
-def same(a: Any, b: Any) -> bool:
-    """Say whether two JSON values are equal; unlike Python's ==, true is not 1."""
+def same(a: Any, b: Any, equal: Callable[[Any, Any], bool] = operator.eq) -> bool:
+    """Say whether two JSON values are equal; unlike Python's ==, true is not 1.
+
+    Args:
+        a: one.
+        b: the other.
+        equal: says it of two that are neither booleans nor both objects or both arrays.
+    """
     todo = [(a, b)]
     while todo:
         a, b = todo.pop()
@@ -103,7 +110,7 @@ def same(a: Any, b: Any) -> bool:
             if len(a) != len(b):
                 return False
             todo += zip(a, b, strict=True)
-        elif a != b:
+        elif not equal(a, b):
             return False
     return True
 

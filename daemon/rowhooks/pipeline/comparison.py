@@ -14,7 +14,7 @@ import regex
 from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange, Row
 from rowhooks.domain.errors import ConditionFailed
-from rowhooks.domain.exact import same
+from rowhooks.pipeline.instants import instant_of, same
 
 REGEX_TIMEOUT = 0.05
 """Seconds one search may take: the event loop waits for it."""
@@ -120,6 +120,8 @@ class Comparison:
             return self._search(found, question)
         if not ((is_number(found) and is_number(value)) or (isinstance(found, str) and isinstance(value, str))):
             raise self._failed(f"{kind_of(found)} and {kind_of(value)} cannot be put in order")
+        if (awaited := instant_of(value)) is not None and (instant := instant_of(found)) is not None:
+            return ORDERING[op](instant, awaited)
         return ORDERING[op](found, value)
 
     def _contains(self, found: Any) -> bool:

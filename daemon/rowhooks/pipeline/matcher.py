@@ -15,6 +15,7 @@ from rowhooks.domain.errors import ConditionFailed, ConditionsError
 from rowhooks.domain.hook import Configuration, Hook
 from rowhooks.pipeline.comparison import Comparison
 from rowhooks.pipeline.conditions import Condition, parse_json
+from rowhooks.pipeline.instants import instant_of
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,9 @@ class Rule:
         if first is None or first.negate or first.op not in ("eq", "in"):
             return None
         values = first.value if first.op == "in" else [first.value]
-        return None if any(isinstance(value, dict | list) for value in values) else (first, values)
+        # One moment is written in many ways: such a value is not looked up by its text.
+        is_filed = not any(isinstance(value, dict | list) or instant_of(value) is not None for value in values)
+        return (first, values) if is_filed else None
 
     def starts(self, change: ObjectChange) -> bool:
         """Say whether a change of one of the hook's tables, by one of its actions, starts it.

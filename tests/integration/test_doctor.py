@@ -271,6 +271,26 @@ def test_a_function_that_drifted_is_named(
     assert findings(daemon_dsn, capsys) == []
 
 
+@pytest.mark.parametrize(("name", "altered"), [
+    ("row", "after insert or delete on dcim.device for each row when (pg_trigger_depth() > 99)"),
+    ("row", "after insert on dcim.device for each row"),
+    ("update", "after update on dcim.device for each row when (false)"),
+    ("update", "after update of name on dcim.device for each row when (old.* *<> new.*)"),
+])  # fmt: skip
+def test_a_trigger_that_its_tables_owner_has_muted_is_named(
+    dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str], name: str, altered: str
+) -> None:
+    db.execute(
+        f'create or replace trigger "!rowhooks_{name}_1" {altered} execute function rowhooks.capture_1()'  # type: ignore[arg-type]
+    )
+    ((what, way_out),) = findings(dsn, capsys)
+    assert what == f"dcim.device: trigger !rowhooks_{name}_1 is not what rowhooks makes"
+    assert way_out == "rowhooks track dcim.device"
+    assert call(["track", device, "--dsn", dsn]) == 0
+    capsys.readouterr()
+    assert findings(dsn, capsys) == []
+
+
 def test_a_silent_bell_is_no_drift(dsn: str, daemon_dsn: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["upgrade", "--no-notify", "--dsn", dsn]) == 0
     capsys.readouterr()

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.errors import ConnectionFailed
+from rowhooks.domain.errors import ConnectionFailed, DatabaseError
 from rowhooks.postgres.changerows import LARGE
 from rowhooks.postgres.errors import LOST_CONNECTION, translated
 
@@ -193,6 +193,17 @@ async def note(connection: asyncpg.Connection[Any], change: ObjectChange) -> Non
         "change %d of %s is delivered by its key, without its rows: %s",
         change.id, change.changed_object_type, change.capture_error,
     )  # fmt: skip
-    noted = {"id": change.id, "table": change.changed_object_type, "error": change.capture_error}
-    with translated():
-        await connection.execute(_NOTE, change.id, json.dumps(noted).replace("\\u0000", "\\ufffd"))
+    # ASCII alone, and no escapes of JSON's: a database of another encoding may hold neither.
+    table, error = (_ascii(text or "") for text in (change.changed_object_type, change.capture_error))
+    try:
+        with translated():
+            await connection.execute(_NOTE, change.id, json.dumps({"id": change.id, "table": table, "error": error}))
+    except ConnectionFailed:
+        raise
+    except DatabaseError as refused:
+        # It stands in the log.
+        logger.warning("status and doctor do not name change %d: %s", change.id, refused)
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode().replace("\0", "?")

@@ -166,6 +166,8 @@ _PROBLEMS = (
         when g.oid is null then format('%s: trigger %s is missing', c.carrier, w.name)
         when g.tgfoid is distinct from to_regproc('rowhooks.capture_' || t.id)
           then format('%s: trigger %s does not call rowhooks', c.carrier, w.name)
+        when g.tgenabled = case when t.always then 'A' else 'O' end
+          then format('%s: trigger %s is not what rowhooks makes', c.carrier, w.name)
         else format('%s: trigger %s is %s', c.carrier, w.name, case g.tgenabled
           when 'D' then 'disabled' when 'R' then 'enabled for replicas alone'
           when 'A' then 'enabled always, which nobody asked for' else 'not enabled always'
@@ -176,7 +178,15 @@ _PROBLEMS = (
     cross join lateral (
       select t.relation as carrier
       union
-      select p.relid from pg_partition_tree(t.relation) as p where t.relkind = 'p'
+      select p.child from (
+        -- Not pg_partition_tree(), which waits for whoever has locked a partition.
+        with recursive part (child) as (
+          select i.inhrelid from pg_inherits as i where i.inhparent = t.relation and t.relkind = 'p'
+          union
+          select i.inhrelid from part as x join pg_inherits as i on i.inhparent = x.child
+        )
+        select x.child from part as x
+      ) as p
     ) as c
     join pg_class as r on r.oid = c.carrier
     cross join lateral (
@@ -194,6 +204,10 @@ _PROBLEMS = (
         g.oid is null
         or g.tgfoid is distinct from to_regproc('rowhooks.capture_' || t.id)
         or g.tgenabled <> case when t.always then 'A' else 'O' end
+        or g.tgtype <> case w.kind when 'row' then 13 when 'update' then 17 else 32 end
+        or (g.tgqual is null) <> (w.kind <> 'update')
+        or w.kind = 'update' and c.carrier = t.relation and pg_get_triggerdef(g.oid) not like '%WHEN ((old.* *<> new.*))%'
+        or cardinality(g.tgattr::smallint[]) > 0
       )
     order by 1
     """,  # noqa: S608  (constants)

@@ -228,7 +228,8 @@ async def test_a_result_of_a_former_leader_is_none_under_its_own_login(
     db.execute("update rowhooks.feed set lease = gen_random_uuid()")
     former = Workspaces(Target(receiver_dsn), uuid.uuid4(), threads=1, async_connections=1)
     cause = run(cause=change(table_id=1))
-    plain, later = (former.open(cause, "", asynchronous=asynchronous) for asynchronous in (False, True))
+    plain: Any = former.open(cause, "", asynchronous=False)
+    later: Any = former.open(cause, "", asynchronous=True)
     insert = sqlalchemy.text("insert into dcim.device values (1, 'sw', 'SN')")
     plain.session.execute(insert)
     with pytest.raises(LeadershipLost):

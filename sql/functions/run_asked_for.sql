@@ -13,17 +13,30 @@ begin
 end
 $$;
 
--- Purpose: refuse that a login of the receivers' own asks for a run in somebody's name, or changes what came of one that
---          has ended. It may put on record what came of a run, for which it has rights on columns and not on the table.
--- Returns: null (AFTER row-level trigger function of rowhooks.job_result, for the rows that this may be about)
--- It runs with the rights of whoever writes: a press is written by the owner.
+-- Purpose: refuse that a login of the receivers' own does more than put on record what came of a run of the leadership in
+--          force: that it asks for a run, in whosever name, or leaves one to leaders to come; that it changes what came of
+--          one that has ended, or that another leadership has.
+-- Returns: null (AFTER row-level trigger function of rowhooks.job_result, for whoever has rights on its columns and not on
+--          the table: the trigger's WHEN passes the daemon's role and the owner over)
+-- Reads:   rowhooks.feed (lease)
+-- It runs with the rights of whoever writes.
 create or replace function rowhooks.check_recorder() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  is_allowed boolean :=
+    new.status in ('STARTED', 'RETRY', 'SUCCESS', 'FAILURE')
+    and exists (select from rowhooks.feed as f where f.lease = new.lease);
 begin
-  if not pg_catalog.has_table_privilege('rowhooks.job_result', tg_op) then
-    raise exception 'role % may put on record what came of a run, and nothing else', current_user
+  if tg_op = 'INSERT' then
+    -- What was asked for by hand has its row already.
+    is_allowed := is_allowed and new.origin = 'change' and new.original_id is null;
+  else
+    is_allowed := is_allowed and new.lease = old.lease and old.finished_at is null;
+  end if;
+  if is_allowed is not true then
+    raise exception 'role % may put on record what came of a run of the present leader, and nothing else', current_user
       using
         errcode = 'insufficient_privilege',
         hint = 'Press a button by rowhooks.press; run one again as a member of the daemon''s role.';

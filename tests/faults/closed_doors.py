@@ -112,8 +112,28 @@ CLOSED_DOORS = [
     ),
     Sabotage(
         1, "a login of the receivers' own asks for no run in another's name", "sql/functions/run_asked_for.sql",
-        "if not pg_catalog.has_table_privilege('rowhooks.job_result', tg_op) then", "if false then",
+        "if is_allowed is not true then", "if false then",
         "integration/test_receiver_login.py the_receivers_login_touches_nothing_of_rowhooks_that_a_run_does_not_need",
+    ),
+    Sabotage(
+        1, "a login of the receivers' own records nothing but under the leadership in force", "sql/functions/run_asked_for.sql",
+        "where f.lease = new.lease);", "where f.lease = new.lease or true);",
+        "integration/test_receiver_login.py the_receivers_login_leaves_no_run_to_leaders_to_come_and_ends_no_other_leaders",
+    ),
+    Sabotage(
+        1, "a key is read by no code of a type's owner", "daemon/rowhooks/postgres/rowobjects.py",
+        "where t.typtype operator(pg_catalog.=) 'd'", "where false",
+        "integration/test_loading_keys.py no_check_of_a_domain_runs_as_the_daemons_login",
+    ),
+    Sabotage(
+        1, "a view that has taken a table's name is not read", "daemon/rowhooks/postgres/objects.py",
+        'cursor.execute(NO_VIEWS.format(is_local="false"))', "pass",
+        "integration/test_loading_keys.py a_view_that_has_taken_a_tables_name_is_not_read",
+    ),
+    Sabotage(
+        1, "a new connection is asked by qualified names alone", "daemon/rowhooks/postgres/connect.py",
+        '"use_native_hstore": False,', "",
+        "integration/test_search_path.py opening_a_receivers_session_calls_nothing_that_somebody_else_has_made",
     ),
     Sabotage(
         2, "a stranger who holds the leader's lock is gone round", "daemon/rowhooks/postgres/leader_lock.py",

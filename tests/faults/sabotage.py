@@ -83,12 +83,12 @@ SABOTAGES = [
     ),
     Sabotage(
         3, "the result is inserted in the receiver's transaction", f"{D}/postgres/sessions.py",
-        "        driver: Any = connection.connection.driver_connection\n        if isinstance", "        super().commit()\n        connection = self.connection()\n        driver: Any = connection.connection.driver_connection\n        if isinstance",
+        "        driver: Any = connection.connection.driver_connection\n        refused", "        super().commit()\n        connection = self.connection()\n        driver: Any = connection.connection.driver_connection\n        refused",
         "integration/test_daemon.py a_run_that_another_leader_has_recorded_is_rolled_back",
     ),
     Sabotage(
         3, "a run that is on record as ended, or another leader's, is not recorded again", f"{D}/postgres/results.py",
-        "where job_result.lease = excluded.lease and job_result.finished_at is null", "where true",
+        "where job_result.lease operator(pg_catalog.=) excluded.lease and job_result.finished_at is null", "where true",
         "integration/test_daemon.py a_run_that_another_leader_has_recorded_is_rolled_back",
     ),
     Sabotage(

@@ -176,6 +176,72 @@ async def test_the_receivers_login_touches_nothing_of_rowhooks_that_a_run_does_n
     assert "permission denied" in message or "and nothing else" in message
 
 
+RECORDED = (
+    "insert into rowhooks.job_result (id, object_change_id, job_hook_id, job_id, class_path, status, lease,"
+    " finished_at, exception_type) values"
+)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"{RECORDED} (1001, 1, 1, 1, 'a.B', 'PENDING', gen_random_uuid(), null, null)",
+        f"{RECORDED} (1001, 1, 1, 1, 'a.B', 'STARTED', gen_random_uuid(), null, null)",
+        f"{RECORDED} (1001, 99, 1, 1, 'a.B', 'SUCCESS', gen_random_uuid(), now(), null)",
+        f"{RECORDED} (1001, 99, 1, 1, 'a.B', 'SUCCESS', null, now(), null)",
+        f"{RECORDED} (1001, 1, 1, 1, 'a.B', 'PENDING', (select f.lease from rowhooks.feed as f), null, null)",
+        f"{RECORDED} (1001, 1, 1, 1, 'a.B', 'REVOKED', (select f.lease from rowhooks.feed as f), now(), null)",
+        "update rowhooks.job_result set status = 'SUCCESS', finished_at = now() where id = 11",
+        "update rowhooks.job_result set status = 'SUCCESS', finished_at = now() where id = 12",
+        "update rowhooks.job_result set status = 'PENDING' where id = 13",
+    ],
+)
+def test_the_receivers_login_leaves_no_run_to_leaders_to_come_and_ends_no_other_leaders(
+    db: Connection, receiver_dsn: str, statement: str
+) -> None:
+    db.execute("update rowhooks.feed set lease = gen_random_uuid()")
+    db.execute(
+        "insert into rowhooks.job_result (id, status, job_hook_id, job_id, class_path, lease)"
+        " values (11, 'STARTED', 1, 1, 'another.Leaders', gen_random_uuid()), (12, 'PENDING', 1, 1, 'asked.For', null),"
+        " (13, 'STARTED', 1, 1, 'present.Leaders', (select f.lease from rowhooks.feed as f))"
+    )
+    with (
+        psycopg.connect(receiver_dsn) as login,
+        pytest.raises(psycopg.errors.InsufficientPrivilege, match="of the present leader, and nothing else"),
+    ):
+        login.execute(statement)
+
+
+def test_it_records_what_came_of_a_run_of_the_present_leader(db: Connection, receiver_dsn: str) -> None:
+    db.execute("update rowhooks.feed set lease = gen_random_uuid()")
+    with psycopg.connect(receiver_dsn) as login:
+        login.execute(
+            f"{RECORDED} (1, 1, 1, 1, 'a.B', 'STARTED', (select f.lease from rowhooks.feed as f), null, null)"
+        )
+        login.execute("update rowhooks.job_result set status = 'SUCCESS', finished_at = now() where id = 1")
+    assert results(db) == [("SUCCESS", None)]
+
+
+async def test_a_result_of_a_former_leader_is_none_under_its_own_login(
+    db: Connection, receiver_dsn: str, device: str
+) -> None:
+    db.execute("update rowhooks.feed set lease = gen_random_uuid()")
+    former = Workspaces(Target(receiver_dsn), uuid.uuid4(), threads=1, async_connections=1)
+    cause = run(cause=change(table_id=1))
+    plain: Any = former.open(cause, "", asynchronous=False)
+    later: Any = former.open(cause, "", asynchronous=True)
+    insert = sqlalchemy.text("insert into dcim.device values (1, 'sw', 'SN')")
+    plain.session.execute(insert)
+    with pytest.raises(LeadershipLost):
+        plain.commit(outcome(cause))
+    await later.session.execute(insert)
+    with pytest.raises(LeadershipLost):
+        await later.commit(outcome(cause))
+    await former.close()
+    assert results(db) == []
+    assert db.execute("select from dcim.device").fetchall() == []
+
+
 async def test_a_login_without_the_receivers_role_is_refused_at_the_start(
     db: Connection, daemon_dsn: str, receiver_dsn: str
 ) -> None:

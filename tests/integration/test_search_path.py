@@ -168,6 +168,45 @@ async def test_a_daemon_calls_nothing_that_somebody_else_has_made(
         assert not sprung(db), caplog.text
 
 
+class Opens(JobHookReceiver):
+    """Opens its session."""
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        self.session.connection()
+
+
+class OpensLater(JobHookReceiver):
+    """The same in an asynchronous receiver."""
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        await self.session.connection()
+
+
+def plant_better_fitting(conn: Connection, schema: str, left: str, right: str) -> None:
+    """Make an operator = of two types for which PostgreSQL has none, and would take that of others."""
+    conn.execute(
+        f"create function {schema}.never({left}, {right}) returns boolean language plpgsql as"
+        " $$ begin perform pg_catalog.nextval('trap.sprung'); return false; end $$"
+    )
+    conn.execute(f"create operator {schema}.= (leftarg = {left}, rightarg = {right}, function = {schema}.never)")
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_opening_a_receivers_session_calls_nothing_that_somebody_else_has_made(
+    db: Connection, daemon_dsn: str, device: str, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for receiver in (Opens, OpensLater):
+        add_hook(db, receiver, device, name=receiver.__name__)
+    set_traps(db, path)
+    # As psycopg looks for a type.
+    plant_better_fitting(db, path.partition(",")[0], "oid", "regtype")
+    async with running_daemon(daemon_dsn, Opens, OpensLater):
+        db.execute("insert into dcim.device values (1, 'sw', null)")
+        await eventually(lambda: is_settled(db))
+    assert db.execute("select status from rowhooks.job_result").fetchall() == [("SUCCESS",)] * 2, caplog.text
+    assert not sprung(db), caplog.text
+
+
 @pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not installed (Debian's package pgbouncer)")
 @pytest.mark.parametrize("path", PATHS)
 async def test_behind_a_transaction_pooler_it_does_not_either_and_leaves_its_search_path_to_nobody(
@@ -278,4 +317,17 @@ def test_a_rehearsal_calls_nothing_that_fits_better_than_what_postgresql_has(own
         assert (run.status, [write.pk for write in run.writes]) == ("SUCCESS", [1])
         # The path of its own statements ends with them.
         assert kit.execute("select current_setting('search_path') as path") == [{"path": "public"}]
+    assert not sprung(own)
+
+
+def test_a_rehearsal_finds_its_rows_by_the_operators_of_their_keys(own: Connection, empty_dsn: str) -> None:
+    own.execute("create table dcim.label (code varchar(20) primary key, name text)")
+    set_traps(own, "public")
+    plant_better_fitting(own, "public", "varchar", "varchar")
+    plant_better_fitting(own, "public", "oid", "regtype")
+    with Rehearsal(empty_dsn) as kit:
+        for receiver in (Opens, OpensLater):
+            before = {"code": receiver.__name__, "name": "a"}
+            assert kit.run_hook(receiver, table="dcim.label", before=before, after={"name": "b"}).status == "SUCCESS"
+            assert kit.run_hook(receiver, table="dcim.label", before={"code": receiver.__name__}).status == "SUCCESS"
     assert not sprung(own)

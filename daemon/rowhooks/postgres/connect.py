@@ -34,6 +34,7 @@ from rowhooks.postgres.search_path import (
     PinnedConnection,
     TransactionPinned,
     TypeNames,
+    ask_qualified,
 )
 
 LONGEST_WAIT = 24 * 3600.0
@@ -337,8 +338,9 @@ def sync_engine(target: Target, size: int, overflow: int = 0) -> sqlalchemy.Engi
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
         creator=lambda: _open(target),
-        **_pool(size, overflow),
+        **_options(size, overflow),
     )
+    ask_qualified(engine.dialect)
     _ping_what_was_idle(engine)
     return engine
 
@@ -359,8 +361,9 @@ def async_engine(target: Target, size: int, *, pinned: bool = False) -> AsyncEng
     engine = create_async_engine(
         "postgresql+psycopg://",
         async_creator=lambda: _open_asynchronously(target, kind, begin),
-        **_pool(size),
+        **_options(size),
     )
+    ask_qualified(engine.dialect)
     if pinned:
         engine.dialect.ischema_names = TypeNames(engine.dialect.ischema_names)  # type: ignore[attr-defined]
     _ping_what_was_idle(engine.sync_engine)
@@ -409,11 +412,13 @@ async def _open_asynchronously(
     return opened
 
 
-def _pool(size: int, overflow: int = 0) -> dict[str, Any]:
+def _options(size: int, overflow: int = 0) -> dict[str, Any]:
     return {
         "pool_size": size,
         "max_overflow": overflow,
         "pool_reset_on_return": "rollback",
+        # It would look for the type by operators that whoever may create in the search_path can have made.
+        "use_native_hstore": False,
         # A run waits for its turn; that others hold the connections is no failure of its own.
         "pool_timeout": LONGEST_WAIT,
     }

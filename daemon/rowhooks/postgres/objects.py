@@ -25,10 +25,17 @@ from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.postgres.configuration import LOAD, read_configuration
 from rowhooks.postgres.connect import Target, async_engine, is_lost_connection
 from rowhooks.postgres.rowobjects import RowObject, check_key, load_objects, reflect
-from rowhooks.postgres.rowsecurity import OFF, Binding, find_binding
+from rowhooks.postgres.rowsecurity import NO_VIEWS, OFF, Binding, find_binding
 from rowhooks.postgres.search_path import PINNED, USERS_OWN
 
-_ALTERED = (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
+_IS_A_VIEW = psycopg.errors.ObjectNotInPrerequisiteState
+_ALTERED = (
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.InvalidSchemaName,
+    # The table was renamed, and a view has its name.
+    _IS_A_VIEW,
+)
 """What the server says of a query that was written before the table was altered."""
 
 
@@ -67,7 +74,7 @@ class PostgresObjects:
         self._rows_target = rows or target
         self._rows = async_engine(self._rows_target, LOADERS, pinned=True)
         if not (row_security or self._rows_target.pooled):
-            sqlalchemy.event.listen(self._rows.sync_engine, "connect", _without_policies)
+            sqlalchemy.event.listen(self._rows.sync_engine, "connect", _without_code_of_others)
         self._classes: dict[int, tuple[TrackedTable, type[RowObject]]] = {}
 
     async def close(self) -> None:
@@ -169,7 +176,7 @@ class PostgresObjects:
         """Say whether a key is one by the types of its columns; asked of it alone, without the table."""
         try:
             async with self._rows_session() as session:
-                await session.run_sync(check_key, table, key)
+                await session.run_sync(check_key, cls, table, key)
         except DBAPIError as error:
             if not isinstance(error.orig, psycopg.DataError):
                 raise
@@ -181,6 +188,7 @@ class PostgresObjects:
         async with AsyncSession(self._rows) as session:
             if self._rows_target.pooled and not self._row_security:
                 await session.execute(sqlalchemy.text(OFF.format("local ")))
+                await session.execute(sqlalchemy.text(NO_VIEWS.format(is_local="true")))
             yield session
 
     async def _binding(self, table: TrackedTable) -> Binding | None:
@@ -204,9 +212,10 @@ class PostgresObjects:
         return known[1]
 
 
-def _without_policies(connection: Any, _record: Any) -> None:
+def _without_code_of_others(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute(OFF.format(""))
+    cursor.execute(NO_VIEWS.format(is_local="false"))
     cursor.close()
     connection.commit()
 
@@ -236,4 +245,8 @@ def _translated(what: str, error: Exception, quoted_name: str | None = None) -> 
         return PermissionDenied(f"the daemon may not read {what}: {message}", hint=hint)
     if is_lost_connection(cause):
         return ConnectionFailed(f"the connection was lost: {message}")
+    if isinstance(cause, _IS_A_VIEW) and quoted_name:
+        return DatabaseError(
+            f"{what} are not loaded: something else has the table's name: {message}", hint="run: rowhooks doctor"
+        )
     return DatabaseError(f"loading {what}: {message or type(cause).__name__}")

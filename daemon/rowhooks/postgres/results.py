@@ -61,12 +61,12 @@ on conflict {target} do update set
   started_at = excluded.started_at, finished_at = excluded.finished_at, result = excluded.result,
   exception_type = excluded.exception_type, exception_message = excluded.exception_message,
   traceback = excluded.traceback
-where job_result.lease = excluded.lease and job_result.finished_at is null
+where job_result.lease operator(pg_catalog.=) excluded.lease and job_result.finished_at is null
 returning id
 """
 # A change starts a hook once, whoever reads it; what was asked for by hand has its row already.
 _TARGETS = {
-    False: "(object_change_id, job_hook_id) where origin = 'change' and original_id is null",
+    False: "(object_change_id, job_hook_id) where origin operator(pg_catalog.=) 'change' and original_id is null",
     True: "(id)",
 }
 
@@ -104,7 +104,7 @@ def _in_a_run(given: str, target: str) -> str:
     for name in _UNREAD:
         upsert = upsert.replace(
             f"{name} = excluded.{name}",
-            f"{name} = (select g.{name} from given as g where g.id = job_result.id)",  # noqa: S608
+            f"{name} = (select g.{name} from given as g where g.id operator(pg_catalog.=) job_result.id)",  # noqa: S608
         )
     columns = _names(_RESULT)
     return f"with given as ({given}) insert into rowhooks.job_result ({columns}) select {columns} from given{upsert}"  # noqa: S608
@@ -130,7 +130,12 @@ _GIVEN_ONE = "select " + ", ".join(f"%s::{type_} as {name}" for name, type_ in _
 RECORD_ONE = {asked_for: _in_a_run(_GIVEN_ONE, target) for asked_for, target in _TARGETS.items()}
 """For psycopg, in a run's own transaction, by `Run.asked_for`; returns no row where the run is on record already."""
 ON_RECORD = "rowhooks: the run is on record"
-_OR_FAIL = f"select case when count(*) = 0 then ('{ON_RECORD} ' || count(*))::boolean end from recorded"  # noqa: S608
+_OR_FAIL = f"""
+select case
+  when pg_catalog.count(*) operator(pg_catalog.=) 0 then pg_catalog.concat('{ON_RECORD} ', pg_catalog.count(*))::boolean
+end
+from recorded
+"""  # noqa: S608
 RECORD_ONE_OR_FAIL = {
     asked_for: f"with recorded as ({statement}) {_OR_FAIL}" for asked_for, statement in RECORD_ONE.items()
 }
@@ -152,7 +157,7 @@ returning r.id
 """
 _REVOKED = "select r.id from rowhooks.job_result as r where r.id = any ($1::bigint[]) and r.status = 'REVOKED'"
 
-LEADS = "select true from rowhooks.feed where lease = %s"
+LEADS = "select true from rowhooks.feed where lease operator(pg_catalog.=) %s::pg_catalog.uuid"
 FENCE_ONE = f"{LEADS} for share"
 """For psycopg, in a run's own transaction."""
 _FENCE = "select true from rowhooks.feed where lease = $1 for share"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import psycopg
 import sqlalchemy
@@ -16,6 +16,22 @@ from sqlalchemy.orm.exc import StaleDataError
 from rowhooks.domain.errors import NotFound, ObjectGone, RowhooksError
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.postgres.rowsecurity import find_binding
+
+
+class KeyColumn(NamedTuple):
+    """A column of a key, as it is compared.
+
+    Args:
+        name: of the column.
+        equal: the operator of its index, qualified.
+        type: what a value of the log is read as, qualified: below all domains, whose checks are their owner's code.
+        by_text: it is compared by its text, for reading a value of its own type would run such checks too.
+    """
+
+    name: str
+    equal: str
+    type: str
+    by_text: bool
 
 
 class SessionHolder(Protocol):
@@ -35,7 +51,7 @@ class RowObject:
 
     __rowhooks_table__: str
     __rowhooks_repr__: tuple[str, ...]
-    __rowhooks_equal__: dict[str, str]
+    __rowhooks_key__: tuple[KeyColumn, ...]
     _rowhooks_workspace: SessionHolder | None = None
 
     def attach(self, workspace: SessionHolder) -> None:
@@ -110,21 +126,18 @@ def load_objects(session: Session, cls: type[RowObject], table: TrackedTable, ke
     """Return the objects that exist, by their key as JSON text; they belong to no session."""
     names = [name for _, name, _ in table.key]
     asked = ",".join(_with_present_names(key, names) for key in keys)
-    statement = sqlalchemy.text(_select_by_key(table, cls)).bindparams(keys=f"[{asked}]")
+    statement = sqlalchemy.text(_select_by_key(cls, table)).bindparams(keys=f"[{asked}]")
     query: Any = sqlalchemy.select(cls, sqlalchemy.column("rowhooks_place"))
     rows = session.execute(query.from_statement(statement)).all()
     session.expunge_all()
     return {keys[place - 1]: instance for instance, place in rows}
 
 
-def check_key(session: Session, table: TrackedTable, key: str) -> None:
+def check_key(session: Session, cls: type[RowObject], table: TrackedTable, key: str) -> None:
     """Raise DBAPIError where a key is none by the types of its columns."""
     names = [name for _, name, _ in table.key]
-    values = ", ".join(_key_value(name, type_) for _, name, type_ in table.key)
-    statement = f"select {values} from (select cast(KEY as pg_catalog.jsonb) as key) as k".replace(":", "\\:")  # noqa: S608
-    session.execute(
-        sqlalchemy.text(statement.replace("KEY", ":key", 1)).bindparams(key=_with_present_names(key, names))
-    ).all()
+    statement = "select from KEYS".replace("KEYS", _keys(cls.__rowhooks_key__))
+    session.execute(sqlalchemy.text(statement).bindparams(keys=f"[{_with_present_names(key, names)}]")).all()
 
 
 def _with_present_names(key: str, names: list[str]) -> str:
@@ -167,7 +180,7 @@ def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowO
         (RowObject,),
         {
             "__rowhooks_table__": table.name,
-            "__rowhooks_equal__": _equalities(connection, table),
+            "__rowhooks_key__": key_columns(connection, table),
             "__rowhooks_repr__": tuple(representing or (column for _, column, _ in table.key)),
         },
     )
@@ -184,51 +197,108 @@ def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowO
 
 
 # Compared by the equality of the key's own index, whichever schema it is in; its primary key's before another's.
-_EQUALITIES = sqlalchemy.text("""
-select distinct on (a.attname)
-  a.attname::pg_catalog.text, pg_catalog.format('operator(%I.%s)', n.nspname, o.oprname)
-from pg_catalog.pg_index as i
-cross join lateral pg_catalog.unnest(i.indkey::pg_catalog.int2[]) with ordinality as k (attnum, position)
-join pg_catalog.pg_attribute as a
-  on a.attrelid operator(pg_catalog.=) i.indrelid and a.attnum operator(pg_catalog.=) k.attnum
-join pg_catalog.pg_opclass as c on c.oid operator(pg_catalog.=) i.indclass[k.position operator(pg_catalog.-) 1]
-join pg_catalog.pg_am as m on m.oid operator(pg_catalog.=) c.opcmethod and m.amname operator(pg_catalog.=) 'btree'
-join pg_catalog.pg_amop as e
-  on e.amopfamily operator(pg_catalog.=) c.opcfamily
-  and e.amopstrategy operator(pg_catalog.=) 3
-  and e.amoplefttype operator(pg_catalog.=) c.opcintype
-  and e.amoprighttype operator(pg_catalog.=) c.opcintype
-join pg_catalog.pg_operator as o on o.oid operator(pg_catalog.=) e.amopopr
-join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) o.oprnamespace
-where i.indrelid operator(pg_catalog.=) cast(:relation as pg_catalog.oid)
-  and k.position operator(pg_catalog.<=) i.indnkeyatts
-order by a.attname, i.indisprimary desc, i.indisunique desc, i.indexrelid
+# A value is read as a type that runs a superuser's code: a base type, an enum, an array of such, or a superuser's own.
+_KEY_COLUMNS = sqlalchemy.text("""
+select
+  a.attname::pg_catalog.text,
+  coalesce(e.equal, 'operator(pg_catalog.=)'),
+  case
+    when b.by_text and b.is_array then 'pg_catalog._text'
+    when b.by_text then 'pg_catalog.text'
+    else pg_catalog.format('%I.%I', n.nspname, b.typname)
+  end,
+  b.by_text
+from pg_catalog.pg_attribute as a
+cross join lateral (
+  with recursive beneath (type) as (
+    select a.atttypid
+    union all
+    select t.typbasetype
+    from beneath as d
+    join pg_catalog.pg_type as t on t.oid operator(pg_catalog.=) d.type
+    where t.typtype operator(pg_catalog.=) 'd'
+  )
+  select
+    t.typname, t.typnamespace,
+    t.typcategory operator(pg_catalog.=) 'A' and t.typelem operator(pg_catalog.<>) 0 as is_array,
+    not (
+      r.rolsuper
+      or coalesce(m.typtype, t.typtype) operator(pg_catalog.=) any ('{b,e}'::pg_catalog."char"[])
+    ) as by_text
+  from beneath as d
+  join pg_catalog.pg_type as t on t.oid operator(pg_catalog.=) d.type
+  join pg_catalog.pg_roles as r on r.oid operator(pg_catalog.=) t.typowner
+  left join pg_catalog.pg_type as m
+    on m.oid operator(pg_catalog.=) t.typelem and t.typcategory operator(pg_catalog.=) 'A'
+  where t.typtype operator(pg_catalog.<>) 'd'
+) as b
+join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) b.typnamespace
+left join lateral (
+  select pg_catalog.format('operator(%I.%s)', n.nspname, o.oprname) as equal
+  from pg_catalog.pg_index as i
+  cross join lateral pg_catalog.unnest(i.indkey::pg_catalog.int2[]) with ordinality as k (attnum, position)
+  join pg_catalog.pg_opclass as c on c.oid operator(pg_catalog.=) i.indclass[k.position operator(pg_catalog.-) 1]
+  join pg_catalog.pg_am as m on m.oid operator(pg_catalog.=) c.opcmethod and m.amname operator(pg_catalog.=) 'btree'
+  join pg_catalog.pg_amop as e
+    on e.amopfamily operator(pg_catalog.=) c.opcfamily
+    and e.amopstrategy operator(pg_catalog.=) 3
+    and e.amoplefttype operator(pg_catalog.=) c.opcintype
+    and e.amoprighttype operator(pg_catalog.=) c.opcintype
+  join pg_catalog.pg_operator as o on o.oid operator(pg_catalog.=) e.amopopr
+  join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) o.oprnamespace
+  where
+    i.indrelid operator(pg_catalog.=) a.attrelid
+    and k.attnum operator(pg_catalog.=) a.attnum
+    and k.position operator(pg_catalog.<=) i.indnkeyatts
+  order by i.indisprimary desc, i.indisunique desc, i.indexrelid
+  limit 1
+) as e on true
+where a.attrelid operator(pg_catalog.=) cast(:relation as pg_catalog.oid) and a.attnum operator(pg_catalog.>) 0
 """)
 
 
-def _equalities(connection: sqlalchemy.Connection, table: TrackedTable) -> dict[str, str]:
-    return {row[0]: row[1] for row in connection.execute(_EQUALITIES, {"relation": table.relation})}
+def key_columns(connection: sqlalchemy.Connection, table: TrackedTable) -> tuple[KeyColumn, ...]:
+    """Return how the columns of a table's key are compared, in the key's order.
+
+    Raises:
+        NotFound: one of them is gone.
+    """
+    found = {row[0]: KeyColumn(*row) for row in connection.execute(_KEY_COLUMNS, {"relation": table.relation})}
+    missing = [name for _, name, _ in table.key if name not in found]
+    if missing:
+        raise NotFound(f"column {missing[0]!r} of {table.name} no longer exists", hint="run: rowhooks doctor")
+    return tuple(found[name] for _, name, _ in table.key)
 
 
-def _select_by_key(table: TrackedTable, cls: type[RowObject]) -> str:
+def _select_by_key(cls: type[RowObject], table: TrackedTable) -> str:
     # Column by column, in the mapper's order: rows are matched by place, and a column may have been added since.
-    columns = ", ".join(
-        f"t.{psycopg.sql.Identifier(column.name).as_string()}" for column in sqlalchemy.inspect(cls).local_table.c
-    )
-    # Names and types were written by the server (quote_ident, format_type); a colon in one is no parameter.
-    equal = cls.__rowhooks_equal__
-    condition = " and ".join(
-        f"t.{quoted} {equal.get(name, 'operator(pg_catalog.=)')} {_key_value(name, type_)}"
-        for quoted, name, type_ in table.key
-    )
+    columns = ", ".join(f"t.{_identifier(column.name)}" for column in sqlalchemy.inspect(cls).local_table.c)
+    key = cls.__rowhooks_key__
+    condition = " and ".join(_comparison(column, f"k.k{place}") for place, column in enumerate(key, start=1))
+    # The table's name was written by the server; a colon in a name is no parameter.
     select = f"select {columns}, k.place as rowhooks_place from KEYS join {table.quoted_name} as t on {condition}"  # noqa: S608
-    keys = "pg_catalog.jsonb_array_elements(cast(:keys as pg_catalog.jsonb)) with ordinality as k (key, place)"
-    return select.replace(":", "\\:").replace("KEYS", keys, 1)
+    return select.replace(":", "\\:").replace("KEYS", _keys(key), 1)
 
 
-def _key_value(name: str, type_: str) -> str:
-    return f"(k.key operator(pg_catalog.->>) {_literal(name)})::{type_}"
+def _comparison(column: KeyColumn, given: str) -> str:
+    own = f"t.{_identifier(column.name)}"
+    if column.by_text:
+        # Not a cast to text, which the type's owner may have made.
+        return f"pg_catalog.format('%s', {own}) operator(pg_catalog.=) pg_catalog.format('%s', {given})"
+    # From a domain to what is beneath it, which is no step for the index and finds the operator.
+    return f"{own}::{column.type} {column.equal} {given}"
 
 
-def _literal(text: str) -> str:
-    return psycopg.sql.Literal(text).as_string()
+def _keys(key: Iterable[KeyColumn]) -> str:
+    """Return the FROM item `k` of the keys in the parameter `keys`: k1, k2 ... and place.
+
+    The input functions of the types read them. A cast from text may have been made by the owner of a type.
+    """
+    columns = ", ".join(f"{_identifier(column.name)} {column.type}" for column in key).replace(":", "\\:")
+    names = ", ".join(f"k{place}" for place, _ in enumerate(key, start=1))
+    values = f"pg_catalog.jsonb_to_recordset(cast(:keys as pg_catalog.jsonb)) as ({columns})"
+    return f"rows from ({values}) with ordinality as k ({names}, place)"
+
+
+def _identifier(name: str) -> str:
+    return psycopg.sql.Identifier(name).as_string()

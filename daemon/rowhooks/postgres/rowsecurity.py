@@ -11,6 +11,13 @@ from rowhooks.domain.errors import PermissionDenied
 
 OFF = "set {}row_security = off"
 """With it off, PostgreSQL refuses a query that policies would alter, and runs none of their code."""
+NO_VIEWS = """
+select pg_catalog.set_config(s.name, 'view', {is_local})
+from pg_catalog.pg_settings as s
+where s.name operator(pg_catalog.=) 'restrict_nonsystem_relation_kind'
+"""
+"""PostgreSQL then refuses a query of a view, which may have taken a table's name: a view's code is its owner's. Servers
+before 14.13, 15.8 and 16.4 do not know it."""
 
 # A receiver may have set any search_path, so that every name is qualified. row_security_active says of the present
 # role what check_enable_rls does in PostgreSQL's source.

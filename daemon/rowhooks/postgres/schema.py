@@ -26,6 +26,7 @@ from rowhooks.postgres.connect import Target, connection
 from rowhooks.postgres.errors import translated
 from rowhooks.postgres.lock_watch import WAIT, patient
 from rowhooks.postgres.removal import Kept
+from rowhooks.postgres.search_path import ask_qualified
 from rowhooks.postgres.trust import replace_event_triggers, vet
 from rowhooks.resources import data_directory, sql_script
 
@@ -321,8 +322,13 @@ def _bind(conn: psycopg.Connection[Any]) -> sqlalchemy.Connection:
     To be called before the transaction begins: SQLAlchemy asks the server its version first, and rolls back.
     """
     engine = sqlalchemy.create_engine(
-        "postgresql+psycopg://", creator=lambda: conn, poolclass=sqlalchemy.StaticPool, pool_reset_on_return=None
+        "postgresql+psycopg://",
+        creator=lambda: conn,
+        poolclass=sqlalchemy.StaticPool,
+        pool_reset_on_return=None,
+        use_native_hstore=False,
     )
+    ask_qualified(engine.dialect)
     return engine.connect()
 
 

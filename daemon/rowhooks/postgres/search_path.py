@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 import psycopg
+import sqlalchemy
 from sqlalchemy.dialects.postgresql import CITEXT, HSTORE
 
 SEARCH_PATH = "pg_catalog, pg_temp"
@@ -76,6 +77,18 @@ class TransactionPinned(asyncpg.Connection):  # type: ignore[misc]
             return await super()._executemany(query, *args, **options)
         async with self.transaction():
             return await super()._executemany(query, *args, **options)
+
+
+def ask_qualified(dialect: sqlalchemy.Dialect) -> None:
+    """Let SQLAlchemy ask a new connection, whatever its search_path, by qualified names alone.
+
+    The dialect is to be made with `use_native_hstore=False`: looking for the type is not done so.
+    """
+    vars(dialect)["_get_default_schema_name"] = _default_schema
+
+
+def _default_schema(connection: sqlalchemy.Connection) -> Any:
+    return connection.exec_driver_sql("select pg_catalog.current_schema()").scalar()
 
 
 class TypeNames(dict[str, Any]):

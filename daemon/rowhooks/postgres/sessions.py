@@ -117,15 +117,24 @@ class ReceiverSession(Session):
             self.end()
             raise LeadershipLost(ANOTHER_LEADS)
         driver: Any = connection.connection.driver_connection
-        if isinstance(driver, psycopg.Connection) and psycopg.Pipeline.is_supported() and not is_batch:
-            is_recorded = _record_and_commit(driver, outcome, lease)
-        else:
-            is_recorded = _record(connection, outcome, lease)
+        refused: Exception | None = None
+        try:
+            if isinstance(driver, psycopg.Connection) and psycopg.Pipeline.is_supported() and not is_batch:
+                is_recorded = _record_and_commit(driver, outcome, lease)
+            else:
+                is_recorded = _record(connection, outcome, lease)
+        except (DBAPIError, psycopg.errors.InsufficientPrivilege) as error:
+            # A login of the receivers' own may record nothing under a leadership that is over.
+            if not isinstance(getattr(error, "orig", error), psycopg.errors.InsufficientPrivilege):
+                raise
+            is_recorded, refused = False, error
         if not is_recorded:
             self.rollback()
             # Where another leader has the run, the later ones of its lane are that leader's too.
             is_ours = self.connection().exec_driver_sql(LEADS, (lease,)).first() is not None
             self.end()
+            if refused is not None and is_ours:
+                raise refused
             raise AlreadyRecorded if is_ours else LeadershipLost(ANOTHER_LEADS)
         super().commit()
         self.end()

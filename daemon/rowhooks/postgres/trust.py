@@ -37,7 +37,12 @@ where not r.rolsuper and (r.rolcanlogin or r.oid <> (select o.role from owner as
 order by 1
 """
 
-_SCHEMA = "select from pg_catalog.pg_namespace as n where n.nspname = 'rowhooks'"
+# Where this is not there, nothing of the schema is read.
+_INSTALLED = """
+select from pg_catalog.pg_class as c
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+where n.nspname = 'rowhooks' and c.relname = 'alembic_version'
+"""
 _PRESENT = """
 select 'function', p.proname::pg_catalog.text, p.oid::pg_catalog.regprocedure::pg_catalog.text
 from pg_catalog.pg_proc as p
@@ -166,7 +171,7 @@ def vet(conn: psycopg.Connection[Any], *, trusting: bool = False) -> None:
         PermissionDenied: somebody weaker may replace that code, or the schema is not what a superuser has installed.
         Conflict: something stands in it that is none of rowhooks'.
     """
-    if not is_superuser(conn) or conn.execute(_SCHEMA).fetchone() is None:
+    if not is_superuser(conn) or conn.execute(_INSTALLED).fetchone() is None:
         return
     for role in weaker_roles(conn):
         raise PermissionDenied(

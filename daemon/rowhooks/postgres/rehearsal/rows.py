@@ -22,7 +22,7 @@ from rowhooks.domain.hook import TrackedTable
 from rowhooks.postgres.changerows import COLUMNS, object_change
 from rowhooks.postgres.configuration import DESCRIPTION, read_table
 from rowhooks.postgres.connect import translated_errors
-from rowhooks.postgres.rowobjects import load_objects, reflect
+from rowhooks.postgres.rowobjects import key_columns, load_objects, reflect
 from rowhooks.postgres.search_path import PINNED
 from rowhooks.postgres.values import RowDecoder
 
@@ -302,7 +302,11 @@ class Rows:
 
     def _by_key(self, table: TrackedTable, key: str) -> tuple[sql.Composable, sql.Composable]:
         columns = _list(sql.SQL(f"{quoted} {self._types[table.id][name]}") for quoted, name, _ in table.key)
-        condition = sql.SQL(" and ").join(sql.SQL(f"t.{quoted} = k.{quoted}") for quoted, _, _ in table.key)
+        with translated_errors(), self._asking():
+            equal = {column.name: column.equal for column in key_columns(self._connection, table)}
+        condition = sql.SQL(" and ").join(
+            sql.SQL(f"t.{quoted} {equal[name]} k.{quoted}") for quoted, name, _ in table.key
+        )
         return sql.SQL("jsonb_to_record({}::jsonb) as k ({})").format(sql.Literal(key), columns), condition
 
     @contextlib.contextmanager

@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from rowhooks.domain.errors import ConnectionFailed, PermissionDenied
 from rowhooks.postgres.connect import Target, translated_errors
-from rowhooks.postgres.search_path import PINNED, USERS_OWN
+from rowhooks.postgres.search_path import PINNED, USERS_OWN, ask_qualified
 from rowhooks.resources import data_directory
 
 WAYS_OUT = "check --rowhooks-dsn, rowhooks_dsn in pytest's settings, ROWHOOKS_TEST_DSN or the argument dsn"
@@ -62,10 +62,14 @@ class Transaction:
         async def take_twin() -> psycopg.AsyncConnection[Any]:
             return twin
 
-        url = "postgresql+psycopg://"
+        url, options = "postgresql+psycopg://", {"poolclass": NullPool, "use_native_hstore": False}
+        engine = sqlalchemy.create_engine(url, creator=lambda: self.driver, **options)
+        async_engine = create_async_engine(url, async_creator=take_twin, **options)
+        for dialect in (engine.dialect, async_engine.dialect):
+            ask_qualified(dialect)
         # Now, because SQLAlchemy rolls back what it asks of a new connection.
-        self.connection = sqlalchemy.create_engine(url, creator=lambda: self.driver, poolclass=NullPool).connect()
-        self.async_connection = await create_async_engine(url, async_creator=take_twin, poolclass=NullPool).connect()
+        self.connection = engine.connect()
+        self.async_connection = await async_engine.connect()
         with translated_errors(), self._may_begin():
             self.driver.execute("set default_transaction_read_only = on")
             self.driver.commit()

@@ -178,7 +178,6 @@ CAPTURE = {
     "A role without rights on rowhooks writes as before; a hostile search_path changes nothing.": [
         "sql/test_security.py a_role_without_rights_on_rowhooks_writes_as_before",
         "sql/test_hostile_session.py a_hostile_search_path_changes_nothing_of_what_is_captured",
-        "integration/test_search_path.py a_superusers_commands_call_nothing_that_somebody_else_has_made",
         "integration/test_search_path.py a_daemon_calls_nothing_that_somebody_else_has_made",
         "sql/test_security.py a_cast_to_json_of_the_table_s_owner_does_not_run_with_rowhooks_rights",
     ],

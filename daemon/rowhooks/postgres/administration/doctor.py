@@ -206,7 +206,8 @@ _PROBLEMS = (
         or g.tgenabled <> case when t.always then 'A' else 'O' end
         or g.tgtype <> case w.kind when 'row' then 13 when 'update' then 17 else 32 end
         or (g.tgqual is null) <> (w.kind <> 'update')
-        or w.kind = 'update' and c.carrier = t.relation and pg_get_triggerdef(g.oid) not like '%WHEN ((old.* *<> new.*))%'
+        or w.kind = 'update' and c.carrier = t.relation
+          and pg_get_triggerdef(g.oid) not like '%WHEN ((old.* *<> new.*))%'
         or cardinality(g.tgattr::smallint[]) > 0
       )
     order by 1

@@ -9,7 +9,7 @@ import sqlalchemy
 
 from rowhooks.domain.errors import PermissionDenied
 
-OFF = "set {}row_security = off"
+OFF = {"row_security": "off"}
 """With it off, PostgreSQL refuses a query that policies would alter, and runs none of their code."""
 
 # A receiver may have set any search_path, so that every name is qualified. row_security_active says of the present

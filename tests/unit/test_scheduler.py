@@ -209,7 +209,7 @@ async def test_many_runs_of_a_locked_table_leave_their_places_to_others(world: W
     assert world.called == [301]
     # One look at a time; no more of them are STARTED than were to be loaded when it was found out.
     assert world.loads < 10
-    assert len(world.begun) <= FIRST
+    assert len(set(world.begun) - {301}) <= FIRST
     again = asyncio.create_task(world.scheduler.reload(world.run(1)))
     await eventually(lambda: world.scheduler.waiting == 300)
     world.locked.clear()

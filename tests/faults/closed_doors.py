@@ -107,7 +107,7 @@ CLOSED_DOORS = [
     ),
     Sabotage(
         1, "rows are loaded with row_security off", "daemon/rowhooks/postgres/objects.py",
-        "if not (row_security or self._rows_target.pooled):", "if False:",
+        "({} if row_security else OFF)", "{}",
         "integration/test_loading_rows.py the_policies_of_a_table_do_not_run_as_the_daemons_login",
     ),
     Sabotage(
@@ -154,6 +154,31 @@ CLOSED_DOORS = [
         2, "rows are loaded one by one where one cannot be", "daemon/rowhooks/postgres/objects.py",
         "            if len(keys) > 1:\n                half = len(keys) // 2\n                return await self._load_in_halves", "            if len(keys) > 10**9:\n                half = len(keys) // 2\n                return await self._load_in_halves",
         "integration/test_loading_rows.py a_row_that_python_cannot_hold_costs_its_own_run_alone",
+    ),
+    Sabotage(
+        2, "a table that is locked keeps no connection that loads rows", "daemon/rowhooks/postgres/objects.py",
+        'limits = {"lock_timeout": LOCK_TIMEOUT} |', "limits = {} |",
+        "integration/test_loading_rows.py tables_that_somebody_has_locked_hold_up_their_own_runs_alone",
+    ),
+    Sabotage(
+        2, "runs of a locked table keep no place among what is got ready", "daemon/rowhooks/pipeline/starter.py",
+        "                self._put_aside(ticket)\n", "",
+        "unit/test_scheduler.py many_runs_of_a_locked_table_leave_their_places_to_others",
+    ),
+    Sabotage(
+        2, "a part of the feed is bounded by what its rows have as text", "daemon/rowhooks/postgres/changerows.py",
+        'where=f"where c.text_before < {PART_SIZE}",', 'where="",',
+        "integration/test_unreadable.py what_a_row_has_as_text_counts_in_the_size_of_a_part",
+    ),
+    Sabotage(
+        2, "rows that prove large are loaded few at once", "daemon/rowhooks/pipeline/loads.py",
+        "self.size = min(largest, GROWTH * self.size, MOST)", "self.size = MOST",
+        "integration/test_loading_rows.py of_a_table_whose_rows_are_large_few_are_loaded_at_once",
+    ),
+    Sabotage(
+        2, "documents are loaded whatever numbers and depth they have", "daemon/rowhooks/postgres/connect.py",
+        "return exact.read(document if", 'return __import__("json").loads(document if',
+        "integration/test_loading_rows.py documents_are_loaded_with_numbers_of_any_length_and_however_deep_they_are",
     ),
     Sabotage(
         2, "a refused statement ends a leadership and not the daemon", "daemon/rowhooks/daemon.py",

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from rowhooks.cli import call
+from rowhooks.postgres import bystanders
 from rowhooks.postgres.administration import doctor
 
 Connection = psycopg.Connection[Any]
@@ -51,6 +52,24 @@ def test_a_healthy_installation_has_nothing_wrong(
     assert findings(daemon_dsn, capsys) == []
     assert call(["doctor", "--dsn", dsn]) == 0
     assert capsys.readouterr().out == "Nothing is wrong.\n"
+
+
+def test_a_session_that_keeps_a_tracked_table_locked_is_named(
+    dsn: str, daemon_dsn: str, device: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(dsn, application_name="locker") as locker:
+        locker.execute("lock table dcim.device in access exclusive mode")
+        pid = locker.info.backend_pid
+        holder = f"login {locker.info.user} (pid {pid}, application 'locker')"
+        assert findings(dsn, capsys) == []
+        # A login that may not know since when names it at once.
+        what = f"{holder} keeps dcim.device locked: runs that need a row of it wait"
+        assert findings(daemon_dsn, capsys) == [(what, f"select pg_terminate_backend({pid})")]
+        monkeypatch.setattr(bystanders, "_LOCKED", bystanders._LOCKED.replace("'5 s'", "'0 s'"))
+        ((what, way_out),) = findings(dsn, capsys)
+    assert what.startswith(f"{holder} keeps dcim.device locked, in a transaction that has been open since 2")
+    assert what.endswith(": runs that need a row of it wait")
+    assert way_out == f"select pg_terminate_backend({pid})"
 
 
 def test_a_hook_on_a_table_that_was_dropped_and_made_anew_is_named(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import psycopg
@@ -10,10 +11,14 @@ import sqlalchemy
 from sqlalchemy.orm import Session
 
 from rowhooks import JobHookReceiver, ObjectChange
+from rowhooks.pipeline import loads as loads_module
 from rowhooks.postgres.administration.doctor import examine
+from rowhooks.postgres.administration.results import revoke
 from rowhooks.postgres.configuration import LOAD, read_configuration
+from rowhooks.postgres.connect import Target, connection
+from rowhooks.postgres.objects import PostgresObjects
 from rowhooks.postgres.rowobjects import load_objects, reflect
-from tests.conftest import DAEMON_LOGIN, add_hook, running_daemon, settled
+from tests.conftest import DAEMON_LOGIN, add_hook, eventually, running_daemon, settled
 
 Connection = psycopg.Connection[Any]
 
@@ -25,6 +30,35 @@ class Loads(JobHookReceiver):
 
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         self.seen.append(None if changed_object is None else changed_object.id)
+
+
+seen_documents: list[Any] = []
+
+
+class Documents(JobHookReceiver):
+    """Remembers the documents of a row, as loaded and as its session reads them."""
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        seen_documents.append((changed_object.config, changed_object.body, changed_object.many))
+        seen_documents.append((await self.session.execute(READ)).one())
+
+
+class PlainDocuments(JobHookReceiver):
+    """The same, with a session of the other kind."""
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        seen_documents.append((changed_object.config, changed_object.body, changed_object.many))
+        seen_documents.append(self.session.execute(READ).one())
+
+
+READ = sqlalchemy.text("select config, body, many from doc")
+
+
+def depth(document: Any) -> int:
+    found = 0
+    while isinstance(document, list):
+        found, document = found + 1, document[0] if document else None
+    return found
 
 
 class Saves(JobHookReceiver):
@@ -41,6 +75,7 @@ class Saves(JobHookReceiver):
 @pytest.fixture(autouse=True)
 def nothing_seen() -> None:
     Loads.seen.clear()
+    seen_documents.clear()
 
 
 @pytest.fixture
@@ -67,19 +102,120 @@ def outcomes(conn: Connection) -> list[Any]:
 
 
 async def test_a_row_that_python_cannot_hold_costs_its_own_run_alone(db: Connection, daemon_dsn: str) -> None:
-    db.execute("create table doc (id integer primary key, body json)")
+    db.execute("create table doc (id integer primary key, day date)")
     db.execute("select rowhooks.track('doc')")
     db.execute("grant select on doc to rowhooks_daemon")
     add_hook(db, Loads, "doc")
-    db.execute("insert into doc select n, '{}' from generate_series(1, 300) as n where n <> 77")
-    db.execute("insert into doc values (77, (repeat('[', 5000) || repeat(']', 5000))::json)")
+    db.execute("insert into doc select n, '2026-11-29' from generate_series(1, 300) as n where n <> 77")
+    db.execute("insert into doc values (77, '20000-01-01')")
     async with running_daemon(daemon_dsn, Loads):
         await settled(db)
     assert sorted(Loads.seen) == [n for n in range(1, 301) if n != 77]
     (failure,) = [row for row in outcomes(db) if row[1] != "SUCCESS"]
     assert failure[:2] == ("77", "FAILURE")
     assert failure[2].startswith('loading row {"id": 77} of public.doc: ')
-    assert "recursion" in failure[2]
+    assert "date too large" in failure[2]
+
+
+@pytest.mark.parametrize("receiver", [Documents, PlainDocuments])
+async def test_documents_are_loaded_with_numbers_of_any_length_and_however_deep_they_are(
+    db: Connection, daemon_dsn: str, receiver: type[Documents | PlainDocuments]
+) -> None:
+    db.execute("create table doc (id integer primary key, config jsonb, body json, many jsonb[])")
+    db.execute("select rowhooks.track('doc')")
+    db.execute("grant select on doc to rowhooks_daemon")
+    add_hook(db, receiver, "doc")
+    deep = "repeat('[', 3000) || repeat(']', 3000)"
+    db.execute(f"insert into doc values (1, '[1e5000]', ({deep})::json, array['[1e5000]', ({deep}), '5']::jsonb[])")
+    async with running_daemon(daemon_dsn, receiver):
+        await settled(db)
+    assert [row[:2] for row in outcomes(db)] == [("1", "SUCCESS")]
+    number = Decimal(10) ** 5000
+    for config, body, many in seen_documents:
+        assert config == [number]
+        assert many[0] == [number]
+        assert [depth(body), depth(many[1])] == [3000, 3000]
+    # As it was loaded, and as the receiver's own session reads it.
+    assert len(seen_documents) == 2
+
+
+async def test_tables_that_somebody_has_locked_hold_up_their_own_runs_alone(
+    db: Connection, dsn: str, daemon_dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    tables = [f"t{n}" for n in range(7)]
+    for table in tables:
+        db.execute(f"create table {table} (id integer primary key)")
+        db.execute(f"select rowhooks.track('{table}')")
+        db.execute(f"grant select on {table} to rowhooks_daemon")
+        add_hook(db, Loads, table, name=table)
+    with caplog.at_level("INFO", "rowhooks.pipeline.loads"), psycopg.connect(dsn) as locker:
+        for n, table in enumerate(tables):
+            db.execute(f"insert into {table} values ({n})")
+        locker.execute(f"lock table {', '.join(tables[:6])} in access exclusive mode")
+        async with running_daemon(daemon_dsn, Loads):
+            await eventually(lambda: Loads.seen == [6])
+            # What comes later waits too, and is put on record meanwhile.
+            await eventually(lambda: len(caplog.records) == 6)
+            await eventually(lambda: len(outcomes(db)) == 7)
+            assert {status for _, status, _ in outcomes(db)} == {"PENDING", "SUCCESS"}
+            locker.rollback()
+            await settled(db)
+    assert sorted(Loads.seen) == [0, 1, 2, 3, 4, 5, 6]
+    assert {status for _, status, _ in outcomes(db)} == {"SUCCESS"}
+    lines = [record.getMessage() for record in caplog.records]
+    for table in tables[:6]:
+        assert [line for line in lines if f".{table}" in line] == [
+            f"loading rows of public.{table}: another session has locked the table (see: rowhooks doctor); the runs of"
+            f" public.{table} that need a row wait for it",
+            f"rows of public.{table} can be loaded again: its runs go on",
+        ]
+
+
+async def test_a_run_that_waits_for_a_locked_table_can_be_revoked(
+    db: Connection, dsn: str, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Loads, device)
+    db.execute("insert into dcim.device values (1, 'sw'), (2, 'sw')")
+    with psycopg.connect(dsn) as locker:
+        locker.execute("lock table dcim.device in access exclusive mode")
+        async with running_daemon(daemon_dsn, Loads):
+            await eventually(lambda: len(outcomes(db)) == 2)
+            with connection(Target(dsn)) as conn:
+                revoke(conn, min(row[0] for row in conn.execute("select id from rowhooks.job_result")))
+            locker.rollback()
+            await settled(db)
+    assert Loads.seen == [2]
+    assert [status for _, status, _ in outcomes(db)] == ["REVOKED", "SUCCESS"]
+
+
+async def test_of_a_table_whose_rows_are_large_few_are_loaded_at_once(
+    db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[int] = []
+    load = PostgresObjects.load
+
+    async def noted(self: PostgresObjects, table: Any, keys: Any) -> Any:
+        loads.append(len(keys))
+        return await load(self, table, keys)
+
+    monkeypatch.setattr(PostgresObjects, "load", noted)
+    monkeypatch.setattr(loads_module, "PORTION", 100_000)
+    wide = "insert into dcim.device select n, 'sw', null, repeat('x', 10000)"
+    db.execute("alter table dcim.device add column wide text")
+    add_hook(db, Loads, device)
+    async with running_daemon(daemon_dsn, Loads):
+        db.execute("insert into dcim.device select n, 'sw', null, 'x' from generate_series(1, 1000) as n")
+        await settled(db)
+        # One query for what is known to be small, and few to know it.
+        assert len(loads) <= 5
+        loads.clear()
+        db.execute(f"{wide} from generate_series(2001, 2050) as n")
+        await settled(db)
+        loads.clear()
+        db.execute(f"{wide} from generate_series(3001, 3500) as n")
+        await settled(db)
+    assert max(loads) <= 10
+    assert len(Loads.seen) == 1550
 
 
 async def test_the_policies_of_a_table_do_not_run_as_the_daemons_login(

@@ -16,7 +16,7 @@ from rowhooks.postgres.administration.doctor import examine
 from rowhooks.postgres.administration.status import status
 from rowhooks.postgres.changerows import LARGEST, TOO_LARGE
 from rowhooks.postgres.connect import Target, connected, connection
-from rowhooks.postgres.feed import PostgresFeed
+from rowhooks.postgres.feed import FEW, PostgresFeed
 from rowhooks.postgres.schema import Roles, install
 from rowhooks.postgres.values import RowDecoder
 from tests.conftest import DAEMON_LOGIN, add_button, add_hook, running_daemon, settled
@@ -282,3 +282,65 @@ async def test_every_column_counts_in_the_size_of_a_part(
     # Each is stored in a hundredth of its size, of which a part takes account.
     assert len(changes) < 9
     assert not is_end
+
+
+def log_long_numbers(db: Connection, count: int, numbers: int) -> None:
+    """Put changes into the log of which little is stored, and whose rows are very long as text."""
+    db.execute(
+        "insert into rowhooks.object_change (action, tracked_table, object_id, postchange)"
+        " select 'create', t.id, '{}', (select jsonb_build_object('n', jsonb_agg(1e131071::numeric))"
+        f" from generate_series(1, {numbers})) from rowhooks.tracked_table as t cross join generate_series(1, {count})"
+    )
+
+
+class CountingFeed(PostgresFeed):
+    """Remembers how many rows a statement returned at the most."""
+
+    most = 0
+
+    async def _whole(self, rows: list[Any], connection: Any) -> list[ObjectChange]:
+        self.most = max(self.most, len(rows))
+        return await super()._whole(rows, connection)
+
+
+@pytest.mark.parametrize(("numbers", "most"), [(1, 64), (8, 8), (100, 1)])
+@pytest.mark.parametrize("limit", [2, 1000])
+async def test_what_a_row_has_as_text_counts_in_the_size_of_a_part(
+    db: Connection, daemon_dsn: str, device: str, numbers: int, most: int, limit: int
+) -> None:
+    log_long_numbers(db, 80, numbers)
+    row = db.execute("select snapshot::text from rowhooks.feed").fetchone()
+    assert row is not None
+
+    async def nothing(*_: int) -> None:
+        pass
+
+    async with connected(Target(daemon_dsn)) as conn:
+        reader = CountingFeed(conn, RowDecoder(), nothing)
+        position = Position(Snapshot.parse(row[0]))
+        snapshot, changes, is_end = await reader.next_batch(position, limit, nothing)
+        assert len(changes) == min(most, limit)
+        assert not is_end
+        assert all(change.postchange_json for change in changes)
+        # The others come later, each of them once; by their ids all of them come.
+        position, ids = position.aim(snapshot).past(changes[-1].id), [change.id for change in changes]
+        while not is_end and len(ids) < 3 * most:
+            changes, is_end = await reader.fetch(position, limit)
+            assert len(changes) <= most
+            for change in changes:
+                position = position.past(change.id)
+                ids.append(change.id)
+        assert ids == list(range(ids[0], ids[0] + len(ids)))
+        assert list(await reader.changes(ids[:20])) == ids[:20]
+        assert reader.most <= max(most, FEW)
+
+
+async def test_a_row_of_few_bytes_that_is_too_large_as_text_comes_by_its_key(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Witness, device)
+    log_long_numbers(db, 1, 1100)
+    log_directly(db, 2, "'sw'")
+    async with running_daemon(daemon_dsn, Witness):
+        await settled(db)
+    assert [change.capture_error for change in Witness.seen] == [TOO_LARGE, None]

@@ -324,7 +324,7 @@ def test_for_libpq_only_what_is_missing_is_added() -> None:
         "client_encoding": "UTF8",
         **SILENCE_IS_NOTICED,
     }
-    given = "host=db application_name=mine connect_timeout=3 client_encoding=LATIN1 " + " ".join(
+    given = "host=db application_name=mine connect_timeout=3 client_encoding=UTF8 " + " ".join(
         f"{k}=7" for k in SILENCE_IS_NOTICED
     )
     assert conninfo_to_dict(Target(given).conninfo) == conninfo_to_dict(given)

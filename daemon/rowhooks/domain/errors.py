@@ -10,6 +10,7 @@ RowhooksError
 │   ├── ConnectionFailed
 │   │   └── LoginRefused     no server lets this login in: a wrong password, no entry in pg_hba.conf
 │   ├── PermissionDenied
+│   ├── TableLocked          another session keeps a table locked for longer than is waited for
 │   └── SchemaMismatch       rowhooks' schema is missing, older or newer than the code
 ├── NotFound                 a table, job, hook, change or result of that name does not exist
 ├── Conflict                 the thing exists already, or its state forbids the request
@@ -81,6 +82,10 @@ class LoginRefused(ConnectionFailed):
 
 class PermissionDenied(DatabaseError):
     """The connected role lacks a privilege."""
+
+
+class TableLocked(DatabaseError):
+    """Another session keeps a table locked for longer than is waited for."""
 
 
 class SchemaMismatch(DatabaseError):

@@ -77,7 +77,10 @@ class Scheduler:
             False: ThreadWorkers(threads, runner.threads, self._run_in_thread, self._ended),
         }
         self._windows = {True: Window(tasks), False: Window(threads)}
-        self._starter = Starter(recorder, loader, users, receivers, self._start, self._leave, self._fail)
+        self._starter = Starter(
+            recorder, loader, users, receivers,
+            self._start, self._leave, self._free_place, self._make_ready, self._fail,
+        )  # fmt: skip
         self._ready: dict[bool, deque[Ticket]] = {True: deque(), False: deque()}
         self._are_short = asyncio.Event()
         self._lanes = Lanes(self._make_ready, self._are_short.set)

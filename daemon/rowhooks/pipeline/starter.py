@@ -9,10 +9,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rowhooks.domain.errors import ConnectionFailed, NotFound, ReceiverError
+from rowhooks.domain.errors import ConnectionFailed, NotFound, ReceiverError, TableLocked
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.run import Run
 from rowhooks.pipeline.lanes import Ticket
+from rowhooks.pipeline.loads import Locked, Locks, Portion, size_of_row
 from rowhooks.pipeline.ports import ObjectLoader, ReceiverCatalog, UserResolver
 from rowhooks.pipeline.recorder import Recorder
 
@@ -72,6 +73,9 @@ class Window:
 class Starter:
     """Gets runs ready, each table in a task of its own: one that somebody has locked holds up its own runs alone.
 
+    Those of a locked table are put aside, without a place among what is got ready, until it can be read again. Where
+    rows are large, few are loaded at once, and no more while a table's rows that were loaded wait for their runs.
+
     Args:
         recorder: marks runs that stand on record as STARTED.
         loader: loads the rows of all runs that start together, one query a table.
@@ -79,6 +83,8 @@ class Starter:
         receivers: says which of them look at the row.
         start: called with each ticket that is ready.
         leave: called with each that is not to be run any more.
+        put_aside: called with each that gives back its place, and its row, until it is submitted again.
+        submit_again: called with each that was put aside, once its table can be read.
         fail: called with what ends the leadership.
     """
 
@@ -90,6 +96,8 @@ class Starter:
         receivers: ReceiverCatalog,
         start: Callable[[Ticket], None],
         leave: Callable[[Ticket], None],
+        put_aside: Callable[[Ticket], None],
+        submit_again: Callable[[Ticket], None],
         fail: Callable[[BaseException], None],
     ) -> None:
         self._recorder = recorder
@@ -98,9 +106,13 @@ class Starter:
         self._receivers = receivers
         self._start = start
         self._leave = leave
+        self._put_aside = put_aside
+        self._submit_again = submit_again
         self._fail = fail
         self._queues: dict[int, deque[Ticket]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._locks = Locks(self._can_be_read, self._goes_on, fail)
+        self._portions: dict[int, Portion] = {}
         self._closed = False
         self.tables: Mapping[int, TrackedTable] = {}
         self.loaded = 0
@@ -124,14 +136,22 @@ class Starter:
         """Load the row of one run; None when it is gone, or when the receiver does not look at it."""
         if not self.needs_row(run):
             return None
-        key = run.cause.object_id_json
-        found = (await self._loader.load(self.table(run.cause.table_id), [key])).get(key)
-        if isinstance(found, Exception):
-            raise found
-        return found
+        table_id, key = run.cause.table_id, run.cause.object_id_json
+        while True:
+            try:
+                found = (await self._loader.load(self.table(table_id), [key])).get(key)
+            except TableLocked as error:
+                await self._lock(table_id, key, error).is_free.wait()
+                continue
+            if isinstance(found, Exception):
+                raise found
+            return found
 
     def submit(self, ticket: Ticket) -> None:
         """Get a ticket ready."""
+        # What was loaded for it before is of no use any more, and must not keep its table's rows from being loaded.
+        ticket.changed_object = None
+        self.release(ticket)
         table_id = ticket.run.cause.table_id
         if table_id in self._queues:
             self._queues[table_id].append(ticket)
@@ -143,12 +163,24 @@ class Starter:
 
     def release(self, ticket: Ticket) -> None:
         """Count the row of a ticket no more."""
-        self.loaded -= ticket.loaded
-        ticket.loaded = 0
+        if ticket.loaded:
+            self._count(ticket, 0)
+
+    def _count(self, ticket: Ticket, size: int) -> None:
+        more = size - ticket.loaded
+        ticket.loaded = size
+        self.loaded += more
+        self._portion(ticket.run.cause.table_id).hold(more)
+
+    def _portion(self, table_id: int) -> Portion:
+        return self._portions.setdefault(table_id, Portion())
 
     def close(self) -> None:
         """Start nothing more."""
         self._closed = True
+        self._locks.close()
+        for portion in self._portions.values():
+            portion.room.set()
 
     def table(self, table_id: int) -> TrackedTable:
         """Return a tracked table.
@@ -168,7 +200,7 @@ class Starter:
             self._fail(problem)
 
     async def _prepare_table(self, table_id: int) -> None:
-        queue = self._queues[table_id]
+        queue, portion = self._queues[table_id], self._portion(table_id)
         try:
             # What became ready in this round of the event loop is got ready together.
             await asyncio.sleep(0)
@@ -176,9 +208,16 @@ class Starter:
                 # Two hooks on one row must not share an object, so each round loads a row once.
                 rounds: dict[tuple[int, str], Ticket] = {}
                 rest: deque[Ticket] = deque()
+                places = portion.places
                 for ticket in queue:
-                    if rounds.setdefault(ticket.run.row, ticket) is not ticket:
+                    needs_row = self.needs_row(ticket.run)
+                    if (needs_row and not places) or rounds.setdefault(ticket.run.row, ticket) is not ticket:
                         rest.append(ticket)
+                    else:
+                        places -= needs_row
+                if not rounds:
+                    await portion.room.wait()
+                    continue
                 queue.clear()
                 queue.extend(rest)
                 await self._prepare(table_id, list(rounds.values()))
@@ -186,11 +225,19 @@ class Starter:
             del self._queues[table_id]
 
     async def _prepare(self, table_id: int, tickets: list[Ticket]) -> None:
+        if (lock := self._locks.get(table_id)) is not None:
+            # Before they are put on record as STARTED.
+            tickets = self._without_locked(lock, tickets)
         # Asked now: while the rows are loaded, others may be put on record by the sweep.
         on_record = {ticket: _on_record(ticket) for ticket in tickets if ticket.on_record}
         asked = [run for runs in on_record.values() for run in runs]
         begun = await self._recorder.begin(asked) if asked else set()
-        await self._load(table_id, [ticket for ticket in tickets if self.needs_row(ticket.run)])
+        needing = [ticket for ticket in tickets if self.needs_row(ticket.run)]
+        try:
+            await self._load(table_id, needing)
+        except TableLocked as error:
+            key = needing[0].run.cause.object_id_json
+            tickets = self._without_locked(self._lock(table_id, key, error), tickets)
         await self._resolve([ticket for ticket in tickets if ticket.user is None])
         if self._closed:
             return
@@ -201,6 +248,38 @@ class Starter:
                 self._leave(ticket)
                 continue
             self._start(ticket)
+
+    def _lock(self, table_id: int, key: str, error: TableLocked) -> Locked:
+        # It may be tracked no more by now.
+        table = self.tables.get(table_id)
+        return self._locks.of(table_id, f"tracked table {table_id}" if table is None else table.name, key, error)
+
+    def _without_locked(self, lock: Locked, tickets: list[Ticket]) -> list[Ticket]:
+        """Put those aside that need a row of a locked table; return the others."""
+        others = []
+        for ticket in tickets:
+            if self.needs_row(ticket.run):
+                lock.tickets.append(ticket)
+                self._put_aside(ticket)
+            else:
+                others.append(ticket)
+        return others
+
+    async def _can_be_read(self, table_id: int, key: str) -> bool:
+        try:
+            await self._loader.load(self.table(table_id), [key])
+        except TableLocked:
+            return False
+        except ConnectionFailed:
+            raise
+        except Exception:
+            # It is not the lock: each run's own loading says what it is.
+            return True
+        return True
+
+    def _goes_on(self, lock: Locked) -> None:
+        for ticket in lock.tickets:
+            self._submit_again(ticket)
 
     def _is_left(self, ticket: Ticket, revoked: list[Run]) -> bool:
         """Say whether anything of a ticket is still to be run, of which these were revoked."""
@@ -227,7 +306,7 @@ class Starter:
             found = await self._loader.load(
                 self.table(table_id), [ticket.run.cause.object_id_json for ticket in tickets]
             )
-        except ConnectionFailed:
+        except (ConnectionFailed, TableLocked):
             raise
         except Exception as error:
             # A missing privilege or a dropped table costs the runs of this table, and only them.
@@ -238,10 +317,10 @@ class Starter:
             # One that could not be loaded is not gone.
             is_refused = isinstance(one, Exception)
             ticket.changed_object = None if is_refused else one
-            self.release(ticket)
-            ticket.loaded = _size_of_row(ticket.changed_object)
-            self.loaded += ticket.loaded
+            self._count(ticket, size_of_row(ticket.changed_object))
             ticket.refused, ticket.loaded_at = one if is_refused else problem, loaded_at
+        if problem is None:
+            self._portion(table_id).learn(len(tickets), sum(ticket.loaded for ticket in tickets))
 
     async def _resolve(self, tickets: list[Ticket]) -> None:
         if not tickets:
@@ -262,11 +341,6 @@ class Starter:
                 ticket.refused = user
             else:
                 ticket.user = user
-
-
-def _size_of_row(row: Any) -> int:
-    """Return how many characters a row has; those of its JSON are counted with the change."""
-    return sum(len(value) for value in getattr(row, "__dict__", {}).values() if isinstance(value, str | bytes))
 
 
 def _on_record(ticket: Ticket) -> list[Run]:

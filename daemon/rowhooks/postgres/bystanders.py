@@ -13,6 +13,8 @@ from rowhooks.postgres.leader_lock import HOLDERS, HOLDERS_OF_THE_LEADER_LOCK, I
 
 LONG = 30.0
 """Seconds: a transaction that has held the bell's lock for so long is worth naming."""
+LONG_LOCK = 5.0
+"""Seconds: likewise one that lets nobody read a tracked table."""
 QUEUE_IS_FILLING = 0.4
 """Of the server's notification queue; those who write stop ringing when half of it is full."""
 
@@ -50,6 +52,26 @@ select
 from ({HOLDERS_OF_THE_BELL}) as h
 where not h.is_ours and h.mode = 'ShareLock' and h.virtualtransaction not like '%/0'
   and coalesce(h.xact_start, h.prepared) < clock_timestamp() - interval '{LONG:.0f} s'
+"""  # noqa: S608  (constants)
+
+# When it took the lock is not known; it goes by the transaction, if this login may know when that began.
+_LOCKED_TABLES = HOLDERS.format(
+    lock="""
+  l.locktype = 'relation' and l.granted and l.mode = 'AccessExclusiveLock'
+    and l.pid is distinct from pg_backend_pid()
+    and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+    and l.relation in (select t.relation from rowhooks.tracked_table as t where t.untracked_at is null)
+""",
+    is_ours=IS_OURS,
+)
+_LOCKED = f"""
+select
+  format('%s keeps %s locked%s: runs that need a row of it wait', h.holder, h.relation::regclass,
+    ', in a transaction that has been open since ' || date_trunc('second', coalesce(h.xact_start, h.prepared))),
+  h.ending
+from ({_LOCKED_TABLES}) as h
+where not h.is_gone
+  and coalesce(coalesce(h.xact_start, h.prepared) < clock_timestamp() - interval '{LONG_LOCK:.0f} s', true)
 """  # noqa: S608  (constants)
 
 # Nobody but a session itself is told on which channels it listens.
@@ -116,6 +138,11 @@ async def queue_usage(connection: asyncpg.Connection[Any]) -> float:
 def hindrances(conn: psycopg.Connection[Any]) -> list[tuple[str, str]]:
     """Return what bystanders keep from working, as sentences: what is wrong, and the way out."""
     return [row for query in (_LEADER_LOCK, _BELL, _QUEUE) for row in conn.execute(query)]
+
+
+def locked_tables(conn: psycopg.Connection[Any]) -> list[tuple[str, str]]:
+    """Return who keeps tracked tables from being read, likewise."""
+    return list(conn.execute(_LOCKED))
 
 
 def long_transactions(conn: psycopg.Connection[Any]) -> list[tuple[str, str]]:

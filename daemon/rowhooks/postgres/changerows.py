@@ -62,6 +62,54 @@ SMALL_COLUMNS = ", ".join(_SMALL)
 """The same, without large rows; whether they are is the last one."""
 IS_LARGE = len(_SMALL) - 1
 
+# Made once: a number of a few bytes (1e131071) may have a hundred thousand characters, which only its text tells.
+WITH_TEXTS = f"""
+select
+  c.*,
+  case when not {_IS_LARGE} then c.prechange::text end as prechange_text,
+  case when not {_IS_LARGE} then c.postchange::text end as postchange_text
+from {{source}} as c
+{{where}}
+offset 0
+"""  # noqa: S608  (constants)
+"""Changes of a source, with the texts of those whose rows are not stored as large."""
+TEXT_SIZE = "coalesce(octet_length(c.prechange_text), 0) + coalesce(octet_length(c.postchange_text), 0)"
+"""Bytes of the texts."""
+_IS_LARGE_AS_TEXT = f"({_IS_LARGE} or {TEXT_SIZE} > {PART_SIZE})"
+TEXT_COLUMNS = ", ".join(
+    (
+        *_columns(
+            f"case when not {_IS_LARGE_AS_TEXT} then c.prechange_text end",
+            f"case when not {_IS_LARGE_AS_TEXT} then c.postchange_text end",
+            "c.capture_error",
+        ),
+        _IS_LARGE_AS_TEXT,
+    )
+)
+"""SMALL_COLUMNS of WITH_TEXTS, without those too that are large as text."""
+_SO_FAR = "rowhooks.part_text"
+# The sum is kept beside the rows and not by a window, for which the texts of all of them would have to be made. No
+# level is merged with another (offset 0), so that a row goes through all of them before the next one does.
+_WITH_TEXTS_SO_FAR = WITH_TEXTS.format(
+    source=f"""(
+  select o.*, current_setting('{_SO_FAR}')::bigint as text_before
+  from (
+    select r.* from {{source}} as r
+    where {{where}} and (select set_config('{_SO_FAR}', '0', true)) is not null
+    order by r.id
+    offset 0
+  ) as o
+  offset 0
+)""",  # noqa: S608  (constants)
+    where=f"where c.text_before < {PART_SIZE}",
+)
+IN_PART = f"""
+select c.*, set_config('{_SO_FAR}', (c.text_before + {TEXT_SIZE})::text, true)::bigint as text_size
+from ({_WITH_TEXTS_SO_FAR}) as c
+offset 0
+"""  # noqa: S608  (constants)
+"""WITH_TEXTS of changes `r` of a source, until there are PART_SIZE bytes of texts; text_size says how many are made."""
+
 # Each is done once. Merged with nothing, a jsonb is as large as it is without compression.
 _LARGE_COLUMNS = ", ".join(
     _columns(

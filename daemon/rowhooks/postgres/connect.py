@@ -14,8 +14,10 @@ import asyncpg
 import psycopg
 import sqlalchemy
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.json import set_json_loads
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from rowhooks.domain import exact
 from rowhooks.domain.errors import (
     ConnectionFailed,
     DatabaseError,
@@ -370,6 +372,11 @@ def async_engine(target: Target, size: int, *, pinned: bool = False) -> AsyncEng
     return engine
 
 
+def read_json(document: str | bytes) -> Any:
+    """Return the value of a JSON document as a driver has it: numbers of any length, nested as deep as it may be."""
+    return exact.read(document if isinstance(document, str) else document.decode())
+
+
 def _ping_what_was_idle(engine: sqlalchemy.Engine) -> None:
     """Replace a connection that died while nobody used it (a restart of the server) before it is handed out."""
 
@@ -390,6 +397,7 @@ def _ping_what_was_idle(engine: sqlalchemy.Engine) -> None:
 
 def _open(target: Target) -> psycopg.Connection[Any]:
     opened = psycopg.connect(target.conninfo, **target.psycopg_arguments)
+    set_json_loads(read_json, opened)
     if target.route == DIRECT:
         opened.execute(_NOTICE_SILENCE)
     if not target.pooled:
@@ -402,6 +410,7 @@ async def _open_asynchronously(
     target: Target, kind: type[psycopg.AsyncConnection[Any]], begin: str
 ) -> psycopg.AsyncConnection[Any]:
     opened = await kind.connect(target.conninfo, **target.psycopg_arguments)
+    set_json_loads(read_json, opened)
     if begin:
         await opened.execute(begin)
     if target.route == DIRECT:

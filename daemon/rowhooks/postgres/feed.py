@@ -14,11 +14,13 @@ from rowhooks.domain.errors import ConnectionFailed
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.postgres.changerows import (
+    IN_PART,
     IS_LARGE,
     LARGE_BY_ID,
     PART_SIZE,
-    SMALL_COLUMNS,
+    TEXT_COLUMNS,
     TOO_LARGE,
+    WITH_TEXTS,
     in_parts,
     object_change,
     size_of,
@@ -37,7 +39,7 @@ select pg_current_snapshot()::text, rowhooks.configuration_version()
 # that were open at the old snapshot and have ended since, found by their transaction id.
 # Texts are read in subqueries, which makes it happen once and not for each row.
 # What hook receivers wrote (on tables that audit them) starts no hook.
-# Rows are counted by what is stored of them, without unpacking it; there is always one.
+# Rows are counted by what is stored of them, without unpacking it, and then by their texts; there is always one.
 _BATCH = """
   select
     b.*,
@@ -101,31 +103,28 @@ select
   {", ".join(["null"] * (IS_LARGE + 2))},
   {_HEADER}
 union all
-(
-  select {SMALL_COLUMNS}, c.stored_before + c.stored, null
-  from batch as c
-  where c.stored_before < {PART_SIZE}
-  order by c.id
-)
+select {TEXT_COLUMNS}, greatest(c.stored_before + c.stored, c.text_size), null
+from ({IN_PART.format(source="batch", where=f"r.stored_before < {PART_SIZE}")}) as c
 """  # noqa: S608  (a constant)
 # Everything that the statement sees belongs to the batch that begins with it.
 _BEGIN = f"with batch as materialized ({_BATCH.format(visible='true', beyond='true', size=size_of('p'))}) {_ROWS}"
 FEW = 2
 """A batch of so many changes at the most is read by a statement that takes half the time."""
-# Where no transaction was open at the old snapshot; whatever the size of the rows.
-_BEGIN_WITH_FEW = f"""
-select
-  {SMALL_COLUMNS}, 0,
-  {RAW.format(f"json_build_array(h.snapshot, h.version, {_SHAPES} where t.id = c.tracked_table))::text")}
-from (select pg_current_snapshot() as snapshot, rowhooks.configuration_version() as version) as h
-left join (
+_FEW_ROWS = f"""(
   select f.* from rowhooks.object_change as f
   where f.id > $1::bigint
     and f.transaction_id >= (select $2::text::xid8)
     and f.receiver is null and f.action <> 'truncate'
   order by f.id
   limit {FEW}
-) as c on true
+)"""  # noqa: S608  (constants)
+# Where no transaction was open at the old snapshot; whatever the size of the rows.
+_BEGIN_WITH_FEW = f"""
+select
+  {TEXT_COLUMNS}, 0,
+  {RAW.format(f"json_build_array(h.snapshot, h.version, {_SHAPES} where t.id = c.tracked_table))::text")}
+from (select pg_current_snapshot() as snapshot, rowhooks.configuration_version() as version) as h
+left join ({WITH_TEXTS.format(source=_FEW_ROWS, where="")}) as c on true
 order by c.id
 """  # noqa: S608  (a constant)
 _visible = "pg_visible_in_snapshot(f.transaction_id, (select $6::text::pg_snapshot))"
@@ -138,7 +137,10 @@ _NEXT_ID = f"{_LATER} select min(b.id) from batch as b"  # noqa: S608  (a consta
 _SIZES = f"""
 select c.id, {size_of("c")} from rowhooks.object_change as c where c.id = any ($1::bigint[]) order by c.id
 """  # noqa: S608  (a constant)
-_BY_ID = f"select {SMALL_COLUMNS} from rowhooks.object_change as c where c.id = any ($1::bigint[])"  # noqa: S608  (a constant)
+_BY_ID = f"""
+select {TEXT_COLUMNS}
+from ({IN_PART.format(source="rowhooks.object_change", where="r.id = any ($1::bigint[])")}) as c
+"""  # noqa: S608  (constants)
 
 
 class PostgresFeed:
@@ -255,10 +257,14 @@ class PostgresFeed:
         found: dict[int, ObjectChange] = {}
 
         async def read(some: list[int]) -> None:
-            with reading(on):
-                rows = await on.fetch(_BY_ID, some)
-            for change in await self._whole(rows, on):
-                found[change.id] = change
+            left = some
+            while left:
+                with reading(on):
+                    rows = await on.fetch(_BY_ID, left)
+                changes = await self._whole(sorted(rows, key=itemgetter(0)), on)
+                found.update((change.id, change) for change in changes)
+                # Fewer than there are, where they are large as text.
+                left = [id_ for id_ in left if id_ > changes[-1].id] if changes else []
 
         async def alone(id_: int, reason: str) -> None:
             if (change := await without_rows(on, id_, reason, self.change)) is not None:
@@ -273,15 +279,21 @@ class PostgresFeed:
     async def _read(self, header: list[Any], rows: list[asyncpg.Record], limit: int) -> tuple[list[ObjectChange], bool]:
         if self._is_reshaped(header[2]):
             await self._reshape()
-        is_end = len(rows) < limit and (not rows or rows[-1][-2] < PART_SIZE)
-        return await self._whole(rows, self._connection), is_end
+        changes = await self._whole(rows, self._connection)
+        is_end = len(changes) == len(rows) < limit and (not rows or rows[-1][-2] < PART_SIZE)
+        return changes, is_end
 
     async def _whole(self, rows: list[asyncpg.Record], connection: asyncpg.Connection[Any]) -> list[ObjectChange]:
-        """Make changes of SMALL_COLUMNS, and read those by themselves that are large."""
-        return [
-            await self._large(row[0], connection) or self.change(row) if row[IS_LARGE] else self.change(row)
-            for row in rows
-        ]
+        """Make changes of TEXT_COLUMNS, and read those by themselves that are large; the first ones, as a part has."""
+        changes: list[ObjectChange] = []
+        room = PART_SIZE
+        for row in rows:
+            change = await self._large(row[0], connection) if row[IS_LARGE] else None
+            changes.append(change or self.change(row))
+            room -= len(changes[-1].prechange_json or "") + len(changes[-1].postchange_json or "")
+            if room <= 0:
+                break
+        return changes
 
     async def _large(self, id_: int, connection: asyncpg.Connection[Any]) -> ObjectChange | None:
         found: list[ObjectChange] = []

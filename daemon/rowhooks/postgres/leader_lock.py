@@ -62,7 +62,7 @@ select
     else format('select pg_terminate_backend(%s)', l.pid)
   end as ending,
   coalesce(a.usename, p.owner) as login,
-  l.pid, l.mode, l.virtualtransaction, a.xact_start, p.prepared
+  l.pid, l.mode, l.relation, l.virtualtransaction, a.xact_start, p.prepared
 from pg_locks as l
 left join pg_stat_activity as a on a.pid = l.pid
 left join pg_locks as x

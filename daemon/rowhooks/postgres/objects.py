@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from rowhooks.domain import shell
 from rowhooks.domain.errors import (
@@ -19,6 +19,7 @@ from rowhooks.domain.errors import (
     PermissionDenied,
     ReceiverError,
     RowhooksError,
+    TableLocked,
 )
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.permissions import PermissionBackend
@@ -37,14 +38,17 @@ _ALTERED = (
     _IS_A_VIEW,
 )
 """What the server says of a query that was written before the table was altered."""
-
+_OF_THE_TABLE = (*_ALTERED, psycopg.errors.LockNotAvailable)
+"""What it says of a table and not of one of its rows."""
 
 NO_KEY = "{}"
 """The key of a change whose key cannot be read."""
 LONGEST_KEY = 200
 """Characters of a key that an error repeats."""
 LOADERS = 5
-"""Connections on which rows are loaded: so many tables may be locked by somebody before the others have to wait."""
+"""Connections on which rows are loaded."""
+LOCK_TIMEOUT = "200ms"
+"""For so long a connection waits for a table that another session has locked, before it is there for other tables."""
 
 RESOLVERS = 2
 """Connections on which it is asked whom runs are for."""
@@ -73,8 +77,13 @@ class PostgresObjects:
         self._engine = async_engine(target, RESOLVERS, pinned=True)
         self._rows_target = rows or target
         self._rows = async_engine(self._rows_target, LOADERS, pinned=True)
-        if not (row_security or self._rows_target.pooled):
-            sqlalchemy.event.listen(self._rows.sync_engine, "connect", _without_code_of_others)
+        limits = {"lock_timeout": LOCK_TIMEOUT} | ({} if row_security else OFF)
+        # Behind a transaction pooler each transaction says so by itself.
+        is_local = self._rows_target.pooled
+        begin = [_set(limits, is_local=is_local), *([] if row_security else [NO_VIEWS.format(is_local=is_local)])]
+        self._limits: list[sqlalchemy.TextClause] = [sqlalchemy.text(one) for one in begin] if is_local else []
+        if not is_local:
+            sqlalchemy.event.listen(self._rows.sync_engine, "connect", lambda connection, _: _begin(connection, begin))
         self._classes: dict[int, tuple[TrackedTable, type[RowObject]]] = {}
 
     async def close(self) -> None:
@@ -116,6 +125,7 @@ class PostgresObjects:
         Raises:
             ConnectionFailed: the server cannot be reached.
             PermissionDenied: the daemon's role may not read the table, or row security binds it.
+            TableLocked: another session has locked it, for longer than LOCK_TIMEOUT.
             DatabaseError: the table cannot be read.
             NotFound: it is gone, or has no key any more.
         """
@@ -160,7 +170,7 @@ class PostgresObjects:
             async with self._rows_session() as session:
                 return await session.run_sync(load_objects, cls, table, keys)
         except Exception as error:  # a value of a row may be none that Python can hold
-            if _is_lost(error) or _is_refused(error) or isinstance(getattr(error, "orig", error), _ALTERED):
+            if _is_lost(error) or _is_refused(error) or isinstance(getattr(error, "orig", error), _OF_THE_TABLE):
                 raise
             if len(keys) > 1:
                 half = len(keys) // 2
@@ -186,13 +196,19 @@ class PostgresObjects:
     @contextlib.asynccontextmanager
     async def _rows_session(self) -> AsyncIterator[AsyncSession]:
         async with AsyncSession(self._rows) as session:
-            if self._rows_target.pooled and not self._row_security:
-                await session.execute(sqlalchemy.text(OFF.format("local ")))
-                await session.execute(sqlalchemy.text(NO_VIEWS.format(is_local="true")))
+            for limit in self._limits:
+                await session.execute(limit)
             yield session
 
-    async def _binding(self, table: TrackedTable) -> Binding | None:
+    @contextlib.asynccontextmanager
+    async def _rows_connection(self) -> AsyncIterator[AsyncConnection]:
         async with self._rows.connect() as connection:
+            if self._limits is not None:
+                await connection.execute(self._limits)
+            yield connection
+
+    async def _binding(self, table: TrackedTable) -> Binding | None:
+        async with self._rows_connection() as connection:
             return await connection.run_sync(find_binding, table.name)
 
     async def _present(self, table: TrackedTable) -> TrackedTable | None:
@@ -206,16 +222,22 @@ class PostgresObjects:
         known = self._classes.get(table.id)
         # An altered or renamed table is an unequal description: it is reflected again.
         if known is None or known[0] != table:
-            async with self._rows.connect() as connection:
+            async with self._rows_connection() as connection:
                 known = (table, await connection.run_sync(reflect, table))
             self._classes[table.id] = known
         return known[1]
 
 
-def _without_code_of_others(connection: Any, _record: Any) -> None:
+def _set(settings: Mapping[str, str], *, is_local: bool) -> str:
+    # One query, which a driver sends in one round trip; the values are ours.
+    calls = (f"pg_catalog.set_config('{name}', '{value}', {is_local})" for name, value in settings.items())
+    return f"select {', '.join(calls)}"
+
+
+def _begin(connection: Any, statements: Sequence[str]) -> None:
     cursor = connection.cursor()
-    cursor.execute(OFF.format(""))
-    cursor.execute(NO_VIEWS.format(is_local="false"))
+    for statement in statements:
+        cursor.execute(statement)
     cursor.close()
     connection.commit()
 
@@ -249,4 +271,6 @@ def _translated(what: str, error: Exception, quoted_name: str | None = None) -> 
         return DatabaseError(
             f"{what} are not loaded: something else has the table's name: {message}", hint="run: rowhooks doctor"
         )
+    if isinstance(cause, psycopg.errors.LockNotAvailable):
+        return TableLocked(f"loading {what}: another session has locked the table", hint="see: rowhooks doctor")
     return DatabaseError(f"loading {what}: {message or type(cause).__name__}")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import psycopg
 import sqlalchemy
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session, object_session, registry
 from sqlalchemy.orm.exc import StaleDataError
@@ -119,6 +120,16 @@ class RowObject:
         return f"<{self.__rowhooks_table__} {self}>"
 
 
+class JsonArray(sqlalchemy.TypeDecorator[Any]):
+    """An array of JSON documents, as psycopg has read it: SQLAlchemy would take their lists for more of its own."""
+
+    impl = ARRAY
+    cache_ok = True
+
+    def result_processor(self, dialect: Any, coltype: Any) -> None:
+        """Leave a value as it is."""
+
+
 _TAKEN = set(dir(RowObject)) | {"metadata", "registry"}
 
 
@@ -173,6 +184,9 @@ def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowO
         for column in constraint.columns:
             column.foreign_keys.clear()
     reflected.foreign_keys.clear()
+    for column in reflected.c:
+        if isinstance(column.type, ARRAY) and isinstance(column.type.item_type, sqlalchemy.JSON):
+            column.type = JsonArray(column.type.item_type, dimensions=column.type.dimensions)
     key = [reflected.c[column] for _, column, _ in table.key]
     representing = [column.name for column in reflected.c if column.name == table.repr_column]
     cls = type(

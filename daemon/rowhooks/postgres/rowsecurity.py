@@ -9,7 +9,7 @@ import sqlalchemy
 
 from rowhooks.domain.errors import PermissionDenied
 
-OFF = "set {}row_security = off"
+OFF = {"row_security": "off"}
 """With it off, PostgreSQL refuses a query that policies would alter, and runs none of their code."""
 NO_VIEWS = """
 select pg_catalog.set_config(s.name, 'view', {is_local})

@@ -9,7 +9,7 @@ from rowhooks.domain import shell
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.drift import drifted_functions
 from rowhooks.postgres.administration.status import LEADS, WAITING
-from rowhooks.postgres.bystanders import hindrances, long_transactions
+from rowhooks.postgres.bystanders import hindrances, locked_tables, long_transactions
 from rowhooks.postgres.trust import distrusted
 
 
@@ -390,6 +390,7 @@ def examine(conn: Connection) -> list[Finding]:
     return [
         *(Finding("problem", what, way_out) for what, way_out in _skew(conn)),
         *(Finding("problem", what, way_out) for what, way_out in hindrances(conn)),
+        *(Finding("problem", what, way_out) for what, way_out in locked_tables(conn)),
         *(Finding.of("problem", what, *way_out) for what, *way_out in distrusted(conn)),
         *(
             Finding.of(level, what, *way_out)

@@ -8,12 +8,13 @@ from typing import Any
 
 import psycopg
 import sqlalchemy
+from psycopg.types.json import set_json_loads
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from rowhooks.domain.errors import ConnectionFailed, PermissionDenied
-from rowhooks.postgres.connect import Target, translated_errors
+from rowhooks.postgres.connect import Target, read_json, translated_errors
 from rowhooks.postgres.search_path import PINNED, USERS_OWN, ask_qualified
 from rowhooks.resources import data_directory
 
@@ -58,6 +59,8 @@ class Transaction:
         # psycopg keeps a transaction's state in libpq's connection, so both wrappers are in the same one.
         twin = psycopg.AsyncConnection(self.driver.pgconn)
         twin.prepare_threshold = None
+        for driver in (self.driver, twin):
+            set_json_loads(read_json, driver)
 
         async def take_twin() -> psycopg.AsyncConnection[Any]:
             return twin

@@ -127,7 +127,7 @@ CLOSED_DOORS = [
     ),
     Sabotage(
         1, "a view that has taken a table's name is not read", "daemon/rowhooks/postgres/objects.py",
-        'cursor.execute(NO_VIEWS.format(is_local="false"))', "pass",
+        "*([] if row_security else [NO_VIEWS.format(is_local=is_local)])", "*[]",
         "integration/test_loading_keys.py a_view_that_has_taken_a_tables_name_is_not_read",
     ),
     Sabotage(

@@ -203,8 +203,8 @@ class PostgresObjects:
     @contextlib.asynccontextmanager
     async def _rows_connection(self) -> AsyncIterator[AsyncConnection]:
         async with self._rows.connect() as connection:
-            if self._limits is not None:
-                await connection.execute(self._limits)
+            for limit in self._limits:
+                await connection.execute(limit)
             yield connection
 
     async def _binding(self, table: TrackedTable) -> Binding | None:

@@ -1,4 +1,4 @@
-"""A database of the first revision, as an older release has left it (0001.sql: pg_dump of one), is brought up to date."""
+"""A database of the first revision, as an older release left it (0001.sql: its pg_dump), is brought up to date."""
 
 from __future__ import annotations
 

@@ -294,6 +294,7 @@ def test_a_function_that_drifted_is_named(
     ("row", "after insert or delete on dcim.device for each row when (pg_trigger_depth() > 99)"),
     ("row", "after insert on dcim.device for each row"),
     ("update", "after update on dcim.device for each row when (false)"),
+    ("update", "after update on dcim.device for each row when (old.* *<> old.*)"),
     ("update", "after update of name on dcim.device for each row when (old.* *<> new.*)"),
 ])  # fmt: skip
 def test_a_trigger_that_its_tables_owner_has_muted_is_named(

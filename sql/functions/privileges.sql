@@ -63,7 +63,7 @@ begin
     'change_context, receiver, capture_error) on rowhooks.object_change to %s', capture_role
   );
   execute pg_catalog.format('grant execute on function rowhooks.is_receiver(), rowhooks.is_captured(oid, integer), rowhooks.present_key(integer, jsonb), '
-    'rowhooks.row_by_columns(integer, oid, record), rowhooks.captured_columns(integer, oid), '
+    'rowhooks.row_by_columns(integer, oid, record), rowhooks.json_as_recorded(record), rowhooks.captured_columns(integer, oid), '
     'rowhooks.column_as_json(text, name, text), rowhooks.always_quoted(name), rowhooks.largest_row() to %s', capture_role);
 end
 $$;

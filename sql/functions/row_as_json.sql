@@ -126,6 +126,11 @@ create or replace function rowhooks.row_by_columns(
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set datestyle = 'ISO'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = '1'
 as $$
 declare
   part record;
@@ -157,6 +162,23 @@ exception when others then
 end
 $$;
 
+-- Purpose: turn a row into JSON as the log has it, whatever the settings of the session that writes.
+-- Parameters: row_data  the row, of types that are all trusted
+-- Returns: the row
+create or replace function rowhooks.json_as_recorded(row_data record) returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set datestyle = 'ISO'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = '1'
+as $$
+begin
+  return pg_catalog.to_jsonb(row_data);
+end
+$$;
+
 -- Purpose: write the expression that turns the rows NEW or OLD of a table into JSON.
 -- Parameters: target_id  rowhooks.tracked_table.id
 --             target     the table
@@ -172,7 +194,7 @@ as $$
       select pg_catalog.count(*) from pg_catalog.pg_attribute as a
       where a.attrelid = target and a.attnum > 0 and not a.attisdropped
     )
-      then pg_catalog.format('pg_catalog.to_jsonb(%s)', row_name)
+      then pg_catalog.format('case when is_foreign then rowhooks.json_as_recorded(%1$s) else pg_catalog.to_jsonb(%1$s) end', row_name)
     when pg_catalog.count(*) = 0 then '''{}''::pg_catalog.jsonb'
     else pg_catalog.format(
       '(select pg_catalog.to_jsonb(listed.*) from (select %s) as listed)',

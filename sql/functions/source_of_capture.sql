@@ -25,8 +25,7 @@ declare
   identify pg_catalog.text;
   draw_transaction_id pg_catalog.text := '';
   skip_what_is_kept_out pg_catalog.text := '';
-  set_settings pg_catalog.text := '';
-  reset_settings pg_catalog.text := '';
+  see_settings pg_catalog.text;
 begin
   select t.* into strict tracked from rowhooks.tracked_table as t where t.id = target_id;
   select c.relkind into kind from pg_catalog.pg_class as c where c.oid = tracked.relation;
@@ -96,31 +95,13 @@ begin
     from rowhooks.captured_columns(tracked.id, tracked.relation) as c;
   end if;
   -- The log does not say the same value in two ways because two sessions have other settings.
-  select
-    pg_catalog.format(
-      $settings$
-  if not (%s) then
-    former := array[%s];
-    perform %s;
-  end if;
-      $settings$,
-      pg_catalog.string_agg(s.is_same, ' and '),
-      pg_catalog.string_agg(pg_catalog.format('pg_catalog.current_setting(%L)', s.name), ', ' order by s.name),
-      pg_catalog.string_agg(pg_catalog.format('pg_catalog.set_config(%L, %L, true)', s.name, s.value), ', ' order by s.name)
-    ),
-    pg_catalog.format(
-      $settings$
-  if former is not null then
-    perform %s;
-  end if;
-      $settings$,
-      pg_catalog.string_agg(pg_catalog.format('pg_catalog.set_config(%L, former[%s], true)', s.name, s.place), ', ' order by s.name)
-    )
-  into set_settings, reset_settings
-  from (
-    select r.*, pg_catalog.row_number() over (order by r.name) as place
-    from rowhooks.settings_of_rows(tracked.id, tracked.relation) as r
-  ) as s
+  select pg_catalog.concat(
+    'is_foreign := not (', pg_catalog.string_agg(r.is_same, ' and '), ');',
+    case when rowhooks.row_as_json(tracked.id, tracked.relation, 'new') like '%listed.*%'
+      then ' is_by_columns := is_by_columns or is_foreign;' end
+  )
+  into see_settings
+  from rowhooks.settings_of_rows(tracked.id, tracked.relation) as r
   having pg_catalog.count(*) > 0;
 
   return pg_catalog.format(
@@ -139,7 +120,7 @@ declare
   other_problem pg_catalog.text;
   is_marked pg_catalog.bool := false;
   is_by_columns pg_catalog.bool := false;
-  former pg_catalog.text[];
+  is_foreign pg_catalog.bool := false;
 begin
   -- Nothing but the triggers that rowhooks.track makes records anything.
   if tg_when operator(pg_catalog.<>) 'AFTER' then
@@ -225,7 +206,6 @@ begin
       end if;
     end if;
   end if;
-  %16$s
   %13$s
   -- An INSERT is set up anew for each row, column by column: those that are empty are left out.
   if is_marked or %10$s then
@@ -274,7 +254,7 @@ $body$,
       end,
       tracked.relation::pg_catalog.oid
     ),
-    coalesce(skip_what_is_kept_out, ''), rowhooks.largest_row(), coalesce(set_settings, ''), coalesce(reset_settings, '')
+    coalesce(skip_what_is_kept_out, ''), rowhooks.largest_row(), coalesce(see_settings, '')
   );
 end
 $source$;

@@ -213,26 +213,6 @@ def test_the_writers_settings_do_not_change_what_a_receiver_sees(values: Values)
     assert columns(values.after) == columns(expected)
 
 
-@pytest.mark.parametrize(
-    ("setting", "type_", "value"),
-    [
-        ("intervalstyle = 'iso_8601'", "interval", "1 day 02:00"),
-        ("intervalstyle = 'postgres_verbose'", "interval", "1 day 02:00"),
-        ("intervalstyle = 'sql_standard'", "interval", "1 year 2 mons"),
-        ("datestyle = 'German'", "daterange", "[2024-01-01,2024-02-01)"),
-        ("datestyle = 'German'", "tstzrange", "[2024-01-01 00:00:00+00,)"),
-    ],
-)
-def test_a_text_form_that_cannot_be_read_is_kept_and_fails_nothing(
-    values: Values, setting: str, type_: str, value: str
-) -> None:
-    values.make(type_, "integer")
-    values.db.execute(f"set {setting}")
-    values.insert(value, "1")
-    assert values.after["c1"] == 1
-    assert isinstance(values.after["c0"], str)
-
-
 def test_every_column_may_be_null(values: Values) -> None:
     values.make(*SAME)
     values.insert(*[None] * len(SAME))

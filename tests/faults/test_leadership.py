@@ -236,7 +236,7 @@ def through(proxy: Proxy, dsn: str) -> str:
     return make_conninfo(dsn, host="127.0.0.1", port=proxy.port)
 
 
-@pytest.mark.parametrize("statement", [b"copy rowhooks", b"pg_current_snapshot"])
+@pytest.mark.parametrize("statement", [b"lease = $1 for share", b"pg_current_snapshot"])
 async def test_a_connection_that_has_died_silently_is_noticed_and_nothing_is_lost(
     db: Connection, daemon_dsn: str, device: str, proxy: Proxy, statement: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:

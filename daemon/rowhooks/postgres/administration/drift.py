@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,7 @@ class Function:
     Args:
         definer: it is SECURITY DEFINER.
         volatility: as pg_proc.provolatile.
-        settings: as in pg_proc.proconfig.
+        settings: as in pg_proc.proconfig, with their names in small letters.
     """
 
     name: str
@@ -63,8 +64,14 @@ def _wanted(found: re.Match[str]) -> Function:
         words[words.index("language") + 1],
         "security definer" in head,
         next((letter for word, letter in _VOLATILITY.items() if word in words), "v"),
-        frozenset(f"{name}={value}" for name, value in _SETTING.findall(head)),
+        _settings(f"{name}={value}" for name, value in _SETTING.findall(head)),
     )
+
+
+def _settings(assignments: Iterable[str]) -> frozenset[str]:
+    """Return them with their names in small letters: the server writes TimeZone whatever the script says."""
+    parts = (assignment.partition("=") for assignment in assignments)
+    return frozenset(f"{name.lower()}={value}" for name, _, value in parts)
 
 
 def drifted_functions(conn: psycopg.Connection[Any]) -> list[tuple[str, *tuple[str | list[str], ...]]]:
@@ -74,7 +81,7 @@ def drifted_functions(conn: psycopg.Connection[Any]) -> list[tuple[str, *tuple[s
     """
     present = conn.execute(_PRESENT).fetchall()
     found = {
-        Function(name, source, language, definer, volatility, frozenset(settings))
+        Function(name, source, language, definer, volatility, _settings(settings))
         for _, name, source, language, definer, volatility, settings, _, _ in present
     }
     names = {one[1] for one in present}

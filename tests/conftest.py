@@ -86,7 +86,18 @@ postgresql = factories.postgresql("postgresql_noproc")
 
 
 @pytest.fixture
-def dsn(postgresql: psycopg.Connection[Any]) -> str:
+def no_roles_left(server: SimpleNamespace, postgresql_noproc: Any) -> Iterator[None]:
+    """Drop the roles that a test has made, after its databases are gone: roles are the whole server's."""
+    dsn = make_conninfo("", host=server.host, port=server.port, user=server.user, password=server.password)
+    with psycopg.connect(make_conninfo(dsn, dbname=server.maintenance_dbname), autocommit=True) as admin:
+        before = admin.execute("select array_agg(rolname) from pg_roles").fetchone()
+        yield
+        for (name,) in admin.execute("select rolname from pg_roles where rolname <> all (%s)", before).fetchall():
+            admin.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def dsn(no_roles_left: None, postgresql: psycopg.Connection[Any]) -> str:
     """The administrator's DSN of this test's database, with rowhooks installed and no table in it."""
     info = postgresql.info
     return make_conninfo("", host=info.host, port=info.port, user=info.user, password=info.password, dbname=info.dbname)
@@ -106,7 +117,7 @@ def db(dsn: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 @pytest.fixture
-def empty_dsn(server: SimpleNamespace) -> Iterator[str]:
+def empty_dsn(server: SimpleNamespace, no_roles_left: None) -> Iterator[str]:
     """A database without rowhooks."""
     name = f"empty_{uuid.uuid4().hex[:12]}"
     base = make_conninfo("", host=server.host, port=server.port, user=server.user, password=server.password)

@@ -203,6 +203,7 @@ class Lead:
             self._target, self._catalog.permissions, self._receiver_target, row_security=settings.row_security
         )
         stack.push_async_callback(loader.close)
+        await leadership.write_down_login(feed_connection, await loader.login(), by_policy=settings.row_security)
         self._runner = Runner(
             self._catalog, workspaces, threads, lambda run: self._scheduler.reload(run), self._clean, self._execution
         )

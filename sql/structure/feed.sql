@@ -23,6 +23,9 @@ create table rowhooks.feed (
   leader_key bigint not null default pg_catalog.hashtextextended('rowhooks.leader', 0),
   -- The newest changes that could not be read, and were delivered by their keys: id, table and error of each.
   unreadable jsonb not null default '[]',
+  -- The login under which the leader loads rows and calls receivers, and whether it lets policies of row security decide.
+  rows_login name,
+  rows_by_policy boolean not null default false,
   constraint feed_pkey primary key (singleton),
   constraint feed_is_one_row check (singleton)
 );

@@ -79,6 +79,7 @@ def test_a_hook_on_a_table_that_was_dropped_and_made_anew_is_named(
     db.execute("drop table dcim.device")
     assert findings(dsn, capsys) == [("hook sync is on dcim.device, which was dropped", "rowhooks hooks remove sync")]
     db.execute("create table dcim.device (id integer primary key, serial text)")
+    db.execute("grant select on dcim.device to rowhooks_daemon")
     assert findings(dsn, capsys) == [(
         "hook sync is on dcim.device, which was dropped and made anew",
         "rowhooks track dcim.device && rowhooks hooks edit --table dcim.device sync",

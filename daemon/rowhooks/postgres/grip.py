@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 import psycopg
+from sqlalchemy.exc import DBAPIError
 
 from rowhooks.domain.errors import TimeLimitExceeded
 
@@ -25,6 +26,8 @@ class Grip:
         self._request: threading.Thread | None = None
         self.touched = False
         self.aborted = False
+        self.refused: DBAPIError | None = None
+        """The last statement that was refused on it for want of a privilege."""
 
     def hold(self, connection: Any) -> None:
         """Note the driver's connection that the run now uses.
@@ -42,6 +45,11 @@ class Grip:
         with self._lock:
             self._connection = None
             return not self.touched
+
+    def take_refused(self) -> DBAPIError | None:
+        """Return the last statement that was refused, once."""
+        refused, self.refused = self.refused, None
+        return refused
 
     def cancel(self) -> None:
         """Ask the server to give up the statement that runs on the connection."""

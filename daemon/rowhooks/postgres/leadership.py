@@ -44,6 +44,8 @@ returning
   (select i.id from rowhooks.installation as i)
 """
 
+_WRITE_DOWN_LOGIN = "update rowhooks.feed set rows_login = $1, rows_by_policy = $2"
+
 # A statement of its own: taking over waits for what the former leader is recording, and would not see it.
 _LAST_RECORDED = """
 select max(r.object_change_id) from rowhooks.job_result as r where r.origin = 'change' and r.original_id is null
@@ -99,6 +101,18 @@ async def take_over(connection: asyncpg.Connection[Any], lease: uuid.UUID, name:
         Snapshot.parse(snapshot), None if target is None else Snapshot.parse(target), after_id, floor_id, newest_id
     )
     return Leadership(installation, position, same_cluster, last_recorded or 0)
+
+
+async def write_down_login(connection: asyncpg.Connection[Any], login: str, *, by_policy: bool) -> None:
+    """Write down whose privileges count: doctor names what that login lacks.
+
+    Args:
+        connection: the leader's.
+        login: it loads rows and calls receivers.
+        by_policy: it lets policies of row security decide which rows there are.
+    """
+    with translated():
+        await connection.execute(_WRITE_DOWN_LOGIN, login, by_policy)
 
 
 async def runs_on_record(connection: asyncpg.Connection[Any], change_ids: list[int]) -> set[tuple[int, int]]:

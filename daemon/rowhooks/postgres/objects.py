@@ -25,6 +25,7 @@ from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.postgres.configuration import LOAD, read_configuration
 from rowhooks.postgres.connect import Target, async_engine, is_lost_connection
+from rowhooks.postgres.privileges import Refusal, find_refusal, is_refused
 from rowhooks.postgres.rowobjects import RowObject, check_key, load_objects, reflect
 from rowhooks.postgres.rowsecurity import NO_VIEWS, OFF, Binding, find_binding
 from rowhooks.postgres.search_path import PINNED, USERS_OWN
@@ -49,6 +50,8 @@ LOADERS = 5
 """Connections on which rows are loaded."""
 LOCK_TIMEOUT = "200ms"
 """For so long a connection waits for a table that another session has locked, before it is there for other tables."""
+
+_LOGIN = sqlalchemy.text("select session_user::pg_catalog.text")
 
 RESOLVERS = 2
 """Connections on which it is asked whom runs are for."""
@@ -90,6 +93,19 @@ class PostgresObjects:
         """Close the connections."""
         await self._engine.dispose()
         await self._rows.dispose()
+
+    async def login(self) -> str:
+        """Return the login that loads rows.
+
+        Raises:
+            ConnectionFailed: the server cannot be reached.
+            DatabaseError: it does not answer.
+        """
+        try:
+            async with self._rows_connection() as connection:
+                return str((await connection.execute(_LOGIN)).scalar_one())
+        except (DBAPIError, psycopg.Error) as error:
+            raise _translated("the login", error) from error
 
     def known(self, claimed: str | None, db_user: str) -> str | None:
         """Return the user for such a pair where that needs no asking."""
@@ -140,8 +156,12 @@ class PostgresObjects:
                     raise
                 return await self._load(present, keys)
         except (DBAPIError, psycopg.Error) as error:
-            if _is_refused(error) and (binding := await self._binding(table)) is not None:
-                raise binding.error(f"rows of {table.name} are not loaded") from error
+            if is_refused(error):
+                refusal = await self._binding(table) or await self._refusal(table, error)
+                if refusal is not None:
+                    raise PermissionDenied(
+                        f"rows of {table.name} are not loaded: {refusal.what}", hint=refusal.way_out
+                    ) from error
             raise _translated(f"rows of {table.name}", error, table.quoted_name) from error
 
     async def _load(self, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
@@ -170,7 +190,7 @@ class PostgresObjects:
             async with self._rows_session() as session:
                 return await session.run_sync(load_objects, cls, table, keys)
         except Exception as error:  # a value of a row may be none that Python can hold
-            if _is_lost(error) or _is_refused(error) or isinstance(getattr(error, "orig", error), _OF_THE_TABLE):
+            if _is_lost(error) or is_refused(error) or isinstance(getattr(error, "orig", error), _OF_THE_TABLE):
                 raise
             if len(keys) > 1:
                 half = len(keys) // 2
@@ -211,6 +231,12 @@ class PostgresObjects:
         async with self._rows_connection() as connection:
             return await connection.run_sync(find_binding, table.name)
 
+    async def _refusal(self, table: TrackedTable, error: BaseException) -> Refusal | Binding | None:
+        async with self._rows_connection() as connection:
+            # For its words alone, and not run.
+            statement = f"select * from {table.name}"  # noqa: S608
+            return await connection.run_sync(find_refusal, error, statement)
+
     async def _present(self, table: TrackedTable) -> TrackedTable | None:
         """Return what the table is now: it may have been altered since the configuration was read."""
         async with self._engine.connect() as connection:
@@ -248,11 +274,6 @@ def _is_lost(error: BaseException) -> bool:
     return is_lost_connection(error)
 
 
-def _is_refused(error: BaseException) -> bool:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    return isinstance(cause, psycopg.errors.InsufficientPrivilege)
-
-
 def _brief(key: str) -> str:
     return key if len(key) <= LONGEST_KEY else f"{key[:LONGEST_KEY]}..."
 
@@ -263,8 +284,7 @@ def _translated(what: str, error: Exception, quoted_name: str | None = None) -> 
     cause = error.orig if isinstance(error, DBAPIError) else error
     message = str(cause).strip()
     if isinstance(cause, psycopg.errors.InsufficientPrivilege):
-        hint = quoted_name and f"grant select on {quoted_name} to rowhooks_daemon"
-        return PermissionDenied(f"the daemon may not read {what}: {message}", hint=hint)
+        return PermissionDenied(f"the daemon may not read {what}: {message}", hint="see: rowhooks doctor")
     if is_lost_connection(cause):
         return ConnectionFailed(f"the connection was lost: {message}")
     if isinstance(cause, _IS_A_VIEW) and quoted_name:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 import sqlalchemy
 
+from rowhooks.domain import shell
 from rowhooks.domain.errors import PermissionDenied
 
 OFF = {"row_security": "off"}
@@ -61,14 +63,24 @@ class Binding:
     login: str
     policies: tuple[str, ...]
 
+    @property
+    def what(self) -> str:
+        """Whom which policies of which table bind."""
+        policies = ", ".join(self.policies) or "none, so that it sees no row"
+        return f"row security of {self.table} binds {self.login} (policies: {policies})"
+
+    @property
+    def way_out(self) -> str:
+        """What lets it see and write the rows."""
+        bypass = f"alter role {psycopg.sql.Identifier(self.login).as_string()} bypassrls"
+        return (
+            f"let a superuser run: {shell.command('psql', '-c', bypass)}; where the owner of the table is trusted, "
+            "row_security = true in the settings lets the policies decide"
+        )
+
     def error(self, what: str) -> PermissionDenied:
         """Return the error that names all of it, after `what` happened."""
-        policies = ", ".join(self.policies) or "none, so that it sees no row"
-        return PermissionDenied(
-            f"{what}: row security of {self.table} binds {self.login} (policies: {policies})",
-            hint=f'let a superuser run: alter role "{self.login}" bypassrls; where the owner of the table is trusted, '
-            "row_security = true in the settings lets the policies decide",
-        )
+        return PermissionDenied(f"{what}: {self.what}", hint=self.way_out)
 
 
 def find_binding(connection: sqlalchemy.Connection, table: str) -> Binding | None:

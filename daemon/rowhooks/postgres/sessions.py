@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from rowhooks.domain.run import Batch, Outcome, Run
 from rowhooks.pipeline.ports import AlreadyRecorded
 from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, is_unreachable, sync_engine
 from rowhooks.postgres.grip import Grip
+from rowhooks.postgres.privileges import explain, is_refused
 from rowhooks.postgres.results import (
     ANOTHER_LEADS,
     FENCE_ONE,
@@ -177,6 +179,14 @@ def _begun(session: ReceiverSession, transaction: Any, connection: sqlalchemy.Co
     session.mark(connection)
 
 
+def _note_refusal(context: sqlalchemy.ExceptionContext) -> None:
+    error, connection = context.sqlalchemy_exception, context.connection
+    if isinstance(error, DBAPIError) and is_refused(error) and connection is not None:
+        grip = connection.info.get(_GRIP)
+        if grip is not None:
+            grip.refused = error
+
+
 def _quoted(variable: str) -> str:
     # `user` is a word of SQL's own.
     return psycopg.sql.Identifier(*variable.split(".")).as_string()
@@ -241,6 +251,9 @@ class SyncWorkspace:
             # The connection is lost, and with it the transaction.
             logger.warning("rolling back: %s", error)
             session.invalidate()
+        if (refused := self._grip.take_refused()) is not None and isinstance(self._engine, sqlalchemy.Engine):
+            with explaining(refused), self._engine.connect() as connection:
+                explain(connection, refused)
 
 
 class AsyncWorkspace:
@@ -313,6 +326,19 @@ class AsyncWorkspace:
             # The connection is lost, and with it the transaction.
             logger.warning("rolling back: %s", error)
             await session.invalidate()
+        if (refused := self._grip.take_refused()) is not None and isinstance(self._engine, AsyncEngine):
+            with explaining(refused):
+                async with self._engine.connect() as connection:
+                    await connection.run_sync(explain, refused)
+
+
+@contextlib.contextmanager
+def explaining(refused: DBAPIError) -> Iterator[None]:
+    """Let a refused statement's message stand as it is where nobody can be asked what was missing."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        logger.warning("what a refused statement lacks cannot be found out (%s): %s", error, refused.orig)
 
 
 class Workspaces:
@@ -334,6 +360,7 @@ class Workspaces:
         self._async_engine = async_engine(target, async_connections)
         for engine in (self._engine, self._async_engine.sync_engine):
             sqlalchemy.event.listen(engine, "checkin", self._returned)
+            sqlalchemy.event.listen(engine, "handle_error", _note_refusal)
 
     def _returned(self, connection: Any, record: Any) -> None:
         grip = record.info.pop(_GRIP, None)

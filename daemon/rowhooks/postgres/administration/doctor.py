@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rowhooks.domain import shell
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.drift import drifted_functions
+from rowhooks.postgres.administration.grants import lacking_grants
 from rowhooks.postgres.administration.status import LEADS, WAITING
 from rowhooks.postgres.bystanders import hindrances, locked_tables, long_transactions
 from rowhooks.postgres.trust import distrusted
@@ -340,32 +341,6 @@ _NOTES = (
       'let a superuser run: ', array['rowhooks', 'upgrade']
     where not exists (select from pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl' and e.evtenabled <> 'D')
     """,
-    # As check_enable_rls in PostgreSQL's source says of each login that may load rows.
-    """
-    select
-      format(
-        'row security of %s binds %s: its rows are not loaded (policies: %s)', t.relation, l.rolname, coalesce(
-          (
-            select string_agg(p.polname, ', ' order by p.polname) from pg_policy as p
-            where p.polrelid = c.oid and (0::oid = any (p.polroles) or exists (
-              select from unnest(p.polroles) as r (oid) where pg_has_role(l.oid, r.oid, 'usage')
-            ))
-          ), 'none, so that it sees no row'
-        )
-      ),
-      format('alter role %I bypassrls; or, where the owner of the table is trusted: row_security = true', l.rolname)
-    from rowhooks.installation as i
-    cross join rowhooks.tracked_table as t
-    join pg_class as c on c.oid = t.relation and c.relrowsecurity
-    join pg_roles as l on l.rolcanlogin and not l.rolsuper and not l.rolbypassrls
-    where t.untracked_at is null
-      and exists (
-        select from pg_roles as g
-        where g.rolname in (i.daemon_role, i.receiver_role) and pg_has_role(l.oid, g.oid, 'member')
-      )
-      and (c.relforcerowsecurity or not pg_has_role(l.oid, c.relowner, 'usage'))
-    order by 1
-    """,
     """
     select
       format(
@@ -390,17 +365,20 @@ def examine(conn: Connection) -> list[Finding]:
     # First, because the other checks use these functions.
     if drifted := drifted_functions(conn):
         return [Finding.of("problem", what, *way_out) for what, *way_out in drifted]
+    others = [Finding.of(level, what, *way_out) for level, what, *way_out in lacking_grants(conn)]
     return [
         *(Finding("problem", what, way_out) for what, way_out in _skew(conn)),
         *(Finding("problem", what, way_out) for what, way_out in hindrances(conn)),
         *(Finding("problem", what, way_out) for what, way_out in locked_tables(conn)),
         *(Finding.of("problem", what, *way_out) for what, *way_out in distrusted(conn)),
+        *(finding for finding in others if finding.level == "problem"),
         *(
             Finding.of(level, what, *way_out)
             for level, checks in (("problem", _PROBLEMS), ("note", _NOTES))
             for check in checks
             for what, *way_out in conn.execute(check)
         ),
+        *(finding for finding in others if finding.level == "note"),
         *(Finding("note", what, way_out) for what, way_out in long_transactions(conn)),
     ]
 

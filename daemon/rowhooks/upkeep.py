@@ -69,6 +69,15 @@ class Upkeep:
         except DatabaseError as error:
             logger.warning("the log's default partition could not be emptied: %s", error.message)
         await self.extend_log()
+        await self.follow_owners()
+
+    async def follow_owners(self) -> None:
+        """Bring up to date what no event trigger has: the owner of a tracked table may be another one."""
+        try:
+            async with connected(self._target) as connection:
+                await leadership.refresh_moved_tables(connection)
+        except DatabaseError as error:
+            logger.warning("a change of a table's owner could not be followed: %s", error.message)
 
     async def count(self, vitals: Vitals, interval: float) -> None:
         """Count what waits for ever, every so many seconds or, where that takes long, less often."""

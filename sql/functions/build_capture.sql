@@ -27,7 +27,9 @@ begin
       and p.prosecdef
       and p.proconfig is null
       and pg_catalog.obj_description(p.oid, 'pg_proc') = description
-      and pg_catalog.has_function_privilege(c.relowner, p.oid, 'execute')
+      -- The right is the present owner's and nobody else's: a former one could not be dropped while he has it.
+      and array(select distinct a.grantee from pg_catalog.aclexplode(p.proacl) as a where a.grantee <> p.proowner)
+        = pg_catalog.array_remove(array[c.relowner], p.proowner)
   ) then
     return function_name;
   end if;

@@ -216,9 +216,12 @@ def test_a_command_of_a_login_without_rights_says_so(database: str, roles: Roles
     install(Target(database), roles)
     login = make_role("stranger")
     target = Target(make_conninfo(database, user=login))
-    with pytest.raises(PermissionDenied, match=f"role {login} may not use schema rowhooks"):  # noqa: SIM117
-        with schema.installed_connection(target):
-            pass
+    with (
+        pytest.raises(PermissionDenied, match=f"role {login} may not use schema rowhooks") as refused,
+        schema.installed_connection(target),
+    ):
+        pass
+    assert f"grant {sql.Identifier(roles.daemon).as_string()} to " in str(refused.value)
 
 
 def test_a_role_with_createrole_installs_uses_and_removes(

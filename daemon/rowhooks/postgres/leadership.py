@@ -161,20 +161,27 @@ async def extend_log(connection: asyncpg.Connection[Any]) -> None:
         await connection.execute("select rowhooks.extend_object_change()")
 
 
-# A capture function knows its table by its oid, which is another one after a restore.
+# A capture function knows its table by its oid, which is another one after a restore; and it is lent to the table's
+# owner, who may be another one where no event trigger has seen it.
 _REFRESH_MOVED = """
 select rowhooks.refresh_tables() where exists (
   select from rowhooks.tracked_table as t
   join pg_catalog.pg_proc as p
     on p.pronamespace = 'rowhooks'::pg_catalog.regnamespace and p.proname = pg_catalog.concat('capture_', t.id)
   where t.untracked_at is null
-    and pg_catalog.strpos(p.prosrc, pg_catalog.concat(' ', t.relation::pg_catalog.oid, '::pg_catalog.oid')) = 0
+    and (
+      pg_catalog.strpos(p.prosrc, pg_catalog.concat(' ', t.relation::pg_catalog.oid, '::pg_catalog.oid')) = 0
+      or array(select distinct a.grantee from pg_catalog.aclexplode(p.proacl) as a where a.grantee <> p.proowner) <> (
+        select pg_catalog.array_remove(array[c.relowner], p.proowner)
+        from pg_catalog.pg_class as c where c.oid = t.relation
+      )
+    )
 )
 """
 
 
 async def refresh_moved_tables(connection: asyncpg.Connection[Any]) -> None:
-    """Make the capture functions anew that a restore has left with former oids: they work, slowly."""
+    """Make the capture functions anew that a restore has left with former oids, or a change of owner with a former one."""
     with translated():
         await connection.execute(_REFRESH_MOVED)
 

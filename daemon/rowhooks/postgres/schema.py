@@ -35,6 +35,14 @@ _INSTALL_LOCK = "lock table rowhooks.installation in share row exclusive mode"
 # What two first installations at once meet: the later one finds what the earlier one has made.
 _MADE_MEANWHILE = (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject, psycopg.errors.DuplicateSchema)
 MINIMUM_SERVER_VERSION = 140000
+# By what it alone may read beside the owner; whoever asks may read nothing but the catalogue.
+_DAEMON_ROLE = """
+select a.grantee::pg_catalog.regrole::pg_catalog.text
+from pg_catalog.pg_class as c
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+cross join lateral pg_catalog.aclexplode(c.relacl) as a
+where n.nspname = 'rowhooks' and c.relname = 'installation' and a.grantee not in (0, c.relowner)
+"""
 _KINDS = ("owner", "daemon", "capture", "receiver")
 
 
@@ -130,9 +138,12 @@ def installed_connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
         try:
             mismatch = explain_mismatch(current_revision(conn))
         except psycopg.errors.InsufficientPrivilege as error:
+            conn.rollback()
+            login = sql.Identifier(conn.info.user).as_string(conn)
+            grant = " or ".join(f"grant {role} to {login}" for (role,) in conn.execute(_DAEMON_ROLE))
             raise PermissionDenied(
                 f"role {conn.info.user} may not use schema rowhooks",
-                hint="connect as an administrator, or: grant rowhooks_daemon to ...",
+                hint=f"connect as an administrator, or let one run: {grant}",
             ) from error
         if mismatch:
             raise mismatch

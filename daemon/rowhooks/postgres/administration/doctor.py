@@ -9,6 +9,7 @@ from rowhooks.domain import shell
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.drift import drifted_functions
 from rowhooks.postgres.administration.grants import lacking_grants
+from rowhooks.postgres.administration.ownership import former_owners
 from rowhooks.postgres.administration.status import LEADS, WAITING
 from rowhooks.postgres.bystanders import hindrances, locked_tables, long_transactions
 from rowhooks.postgres.trust import distrusted
@@ -365,7 +366,11 @@ def examine(conn: Connection) -> list[Finding]:
     # First, because the other checks use these functions.
     if drifted := drifted_functions(conn):
         return [Finding.of("problem", what, *way_out) for what, *way_out in drifted]
-    others = [Finding.of(level, what, *way_out) for level, what, *way_out in lacking_grants(conn)]
+    others = [
+        Finding.of(level, what, *way_out)
+        for found in (lacking_grants(conn), former_owners(conn))
+        for level, what, *way_out in found
+    ]
     return [
         *(Finding("problem", what, way_out) for what, way_out in _skew(conn)),
         *(Finding("problem", what, way_out) for what, way_out in hindrances(conn)),

@@ -44,10 +44,10 @@ class Settings(BaseSettings):
     receivers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="modules with receivers: dotted names or paths to .py files"
     )
-    owner_role: str = Field("rowhooks_owner", min_length=1, max_length=63)
-    daemon_role: str = Field("rowhooks_daemon", min_length=1, max_length=63)
-    capture_role: str = Field("rowhooks_capture", min_length=1, max_length=63)
-    receiver_role: str = Field("rowhooks_receiver", min_length=1, max_length=63)
+    owner_role: str | None = Field(None, min_length=1, max_length=63)
+    daemon_role: str | None = Field(None, min_length=1, max_length=63)
+    capture_role: str | None = Field(None, min_length=1, max_length=63)
+    receiver_role: str | None = Field(None, min_length=1, max_length=63)
     tasks: int = Field(100, ge=1, description="asynchronous receivers that run at once")
     async_connections: int = Field(10, ge=1, description="connections that asynchronous receivers share")
     threads: int = Field(10, ge=1, description="plain receivers that run at once, each with a connection")

@@ -44,7 +44,7 @@ def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
     settings = load_settings()
     assert settings == Settings(directory=tmp_path)
     assert (settings.dsn, settings.receivers, settings.log_level, settings.log_format) == ("", (), "info", "auto")
-    assert (settings.owner_role, settings.daemon_role) == ("rowhooks_owner", "rowhooks_daemon")
+    assert (settings.owner_role, settings.daemon_role) == (None, None)
 
 
 def test_the_file_comes_before_the_defaults() -> None:

@@ -29,9 +29,10 @@ from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.doctor import examine
 from rowhooks.postgres.administration.status import status as read_status
 from rowhooks.postgres.bystanders import QUEUE_IS_FILLING
-from rowhooks.postgres.schema import Roles, install, installed_connection
+from rowhooks.postgres.schema import ROLE_KINDS, install, installed_connection
 from rowhooks.postgres.schema import uninstall as uninstall_schema
 from rowhooks.postgres.schema import upgrade as upgrade_schema
+from rowhooks.settings import Settings
 
 Notify = Annotated[
     bool | None,
@@ -65,8 +66,7 @@ def init(
         dsn, config, owner_role=owner_role, daemon_role=daemon_role, capture_role=capture_role,
         receiver_role=receiver_role,
     )  # fmt: skip
-    roles = Roles(chosen.owner_role, chosen.daemon_role, chosen.capture_role, chosen.receiver_role)
-    installed = install(target(dsn, config), roles, notify=notify, wait=span(wait))
+    installed = install(target(dsn, config), _named(chosen), notify=notify, wait=span(wait))
     done = "installed" if installed.created else "is up to date"
     typer.echo(f"Schema rowhooks {done} (revision {installed.revision}).")
     if installed.created:
@@ -96,9 +96,16 @@ def upgrade(
 ) -> None:
     """Bring schema rowhooks up to this release."""
     chosen = settings(dsn, config)
-    roles = Roles(chosen.owner_role, chosen.daemon_role, chosen.capture_role, chosen.receiver_role)
-    installed = upgrade_schema(target(dsn, config), roles, notify=notify, wait=span(wait), trusting=trust_schema)
+    installed = upgrade_schema(
+        target(dsn, config), _named(chosen), notify=notify, wait=span(wait), trusting=trust_schema
+    )
     typer.echo(f"Schema rowhooks is at revision {installed.revision}.")
+
+
+def _named(chosen: Settings) -> dict[str, str]:
+    """Return the roles that the settings name, by kind."""
+    named = {kind: getattr(chosen, f"{kind}_role") for kind in ROLE_KINDS}
+    return {kind: role for kind, role in named.items() if role is not None}
 
 
 def uninstall(

@@ -181,7 +181,7 @@ select rowhooks.refresh_tables() where exists (
 
 
 async def refresh_moved_tables(connection: asyncpg.Connection[Any]) -> None:
-    """Make the capture functions anew that a restore has left with former oids, or a change of owner with a former one."""
+    """Make the capture functions anew that have a former oid, after a restore, or are lent to a former owner."""
     with translated():
         await connection.execute(_REFRESH_MOVED)
 

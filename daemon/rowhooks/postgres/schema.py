@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -27,7 +27,7 @@ from rowhooks.postgres.errors import translated
 from rowhooks.postgres.lock_watch import WAIT, patient
 from rowhooks.postgres.removal import Kept
 from rowhooks.postgres.search_path import ask_qualified
-from rowhooks.postgres.trust import replace_event_triggers, vet
+from rowhooks.postgres.trust import is_superuser, replace_event_triggers, vet
 from rowhooks.resources import data_directory, sql_script
 
 # Serialises administrators; nobody but the owner of schema rowhooks can take it.
@@ -43,7 +43,10 @@ join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 cross join lateral pg_catalog.aclexplode(c.relacl) as a
 where n.nspname = 'rowhooks' and c.relname = 'installation' and a.grantee not in (0, c.relowner)
 """
-_KINDS = ("owner", "daemon", "capture", "receiver")
+ROLE_KINDS = ("owner", "daemon", "capture", "receiver")
+"""The roles of an installation."""
+LONGEST_NAME = 63
+"""Bytes."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ async def check_schema(connection: asyncpg.Connection[Any]) -> None:
 
 def install(
     target: Target,
-    roles: Roles,
+    roles: Roles | Mapping[str, str],
     *,
     notify: bool | None = None,
     wait: timedelta = WAIT,
@@ -184,7 +187,8 @@ def install(
 
     Args:
         target: the database, as an administrator.
-        roles: the names of the roles; those of an installation that is there already stay.
+        roles: the names of the roles, or of those kinds of them that are not to have the usual ones (see `_usual`);
+            those of an installation that is there already stay.
         notify: whether the bell is a NOTIFY; None: as it is, and to begin with it is.
         wait: how long to wait for each lock.
         what: the command, for messages.
@@ -207,7 +211,7 @@ def install(
 
 
 def _install(
-    target: Target, roles: Roles, notify: bool | None, wait: timedelta, what: str, trusting: bool
+    target: Target, given: Roles | Mapping[str, str], notify: bool | None, wait: timedelta, what: str, trusting: bool
 ) -> Installed:
     with patient(target, what, wait) as conn:
         bind = _bind(conn)
@@ -218,7 +222,7 @@ def _install(
         if current is None and what == "upgrade":
             raise SchemaMismatch("rowhooks is not installed in this database", hint="run: rowhooks init")
         if current is not None:
-            roles = _installed_roles(conn, roles)
+            roles = _installed_roles(conn, given)
             if current not in known_revisions():
                 mismatch = explain_mismatch(current)
                 assert mismatch is not None
@@ -237,6 +241,7 @@ def _install(
                 "a schema rowhooks exists already that rowhooks did not make",
                 hint="rename or drop it: alter schema rowhooks rename to ...",
             )
+        roles = _chosen(given, _usual(conn))
         made = _ensure_roles(conn, roles)
         _create_schema(conn, roles.owner)
         with _as_owner(conn, roles):
@@ -255,7 +260,7 @@ def _install(
 
 def upgrade(
     target: Target,
-    roles: Roles | None = None,
+    roles: Roles | Mapping[str, str] | None = None,
     *,
     notify: bool | None = None,
     wait: timedelta = WAIT,
@@ -267,7 +272,7 @@ def upgrade(
         DatabaseError: a lock was not to be had; the message says who holds it.
         SchemaMismatch: rowhooks is not installed, or the schema is newer than this code.
     """
-    return install(target, roles or Roles(), notify=notify, wait=wait, what="upgrade", trusting=trusting)
+    return install(target, roles or {}, notify=notify, wait=wait, what="upgrade", trusting=trusting)
 
 
 def uninstall(target: Target, *, cascade: bool = False, wait: timedelta = WAIT) -> list[Kept]:
@@ -308,7 +313,7 @@ def uninstall(target: Target, *, cascade: bool = False, wait: timedelta = WAIT) 
         conn.execute("drop schema rowhooks cascade")
         kept: list[Kept] = []
         # The owner's role last: what it granted to the others hangs on both.
-        for kind in reversed(_KINDS):
+        for kind in reversed(ROLE_KINDS):
             role = getattr(roles, kind)
             if f"{kind}_role" not in recorded:
                 # An older release did not have it.
@@ -362,15 +367,38 @@ def _replace_functions(conn: psycopg.Connection[Any], notify: bool | None) -> No
     conn.execute("select rowhooks.set_notify(coalesce(%s, i.notify)) from rowhooks.installation as i", (notify,))
 
 
-def _installed_roles(conn: psycopg.Connection[Any], others: Roles) -> Roles:
-    """Return the roles on record, and for those that an older release does not have, the others."""
+def _usual(conn: psycopg.Connection[Any]) -> Roles:
+    """Return the names that the roles of a new installation have where none are given.
+
+    A superuser's installation shares them with those in other databases of the cluster. A login that is none has to be a
+    member of the owner's role: were that another database's too, it could read and replace what rowhooks has there.
+    """
+    if is_superuser(conn):
+        return Roles()
+    database, oid = conn.execute(
+        "select d.datname::text, d.oid from pg_database as d where d.datname = current_database()"
+    ).fetchone() or ("", 0)
+    names = {kind: f"rowhooks_{kind}_{database}" for kind in ROLE_KINDS}
+    is_too_long = any(len(name.encode()) > LONGEST_NAME for name in names.values())
+    return Roles(**{kind: f"rowhooks_{kind}_{oid}" for kind in ROLE_KINDS} if is_too_long else names)
+
+
+def _chosen(given: Roles | Mapping[str, str], others: Roles) -> Roles:
+    return given if isinstance(given, Roles) else replace(others, **given)
+
+
+def _installed_roles(conn: psycopg.Connection[Any], given: Roles | Mapping[str, str]) -> Roles:
+    """Return the roles on record; for those that an older release does not have, the names given or the usual ones."""
     recorded = removal.installation(conn)
-    return Roles(**{kind: recorded.get(f"{kind}_role") or getattr(others, kind) for kind in _KINDS})
+    # What an older release has made for every database is not given another's name beside it.
+    usual = Roles() if recorded["owner_role"] == Roles().owner else _usual(conn)
+    others = _chosen(given, usual)
+    return Roles(**{kind: recorded.get(f"{kind}_role") or getattr(others, kind) for kind in ROLE_KINDS})
 
 
 def _ensure_roles(conn: psycopg.Connection[Any], roles: Roles) -> list[str]:
     """Make the roles that are not there; return which kinds those were."""
-    made = [kind for kind in _KINDS if _ensure_role(conn, getattr(roles, kind))]
+    made = [kind for kind in ROLE_KINDS if _ensure_role(conn, getattr(roles, kind))]
     _ensure_membership(conn, roles.owner)
     # It makes the capture functions, and hands them over.
     _ensure_membership(conn, roles.capture, roles.owner)

@@ -9,7 +9,7 @@ from rowhooks.domain import shell
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.drift import drifted_functions
 from rowhooks.postgres.administration.grants import lacking_grants
-from rowhooks.postgres.administration.ownership import former_owners
+from rowhooks.postgres.administration.ownership import former_owners, members_of_the_owner, shared_roles
 from rowhooks.postgres.administration.status import LEADS, WAITING
 from rowhooks.postgres.bystanders import hindrances, locked_tables, long_transactions
 from rowhooks.postgres.trust import distrusted
@@ -368,7 +368,12 @@ def examine(conn: Connection) -> list[Finding]:
         return [Finding.of("problem", what, *way_out) for what, *way_out in drifted]
     others = [
         Finding.of(level, what, *way_out)
-        for found in (lacking_grants(conn), former_owners(conn))
+        for found in (
+            lacking_grants(conn),
+            former_owners(conn),
+            members_of_the_owner(conn),
+            shared_roles(conn),
+        )  # fmt: skip
         for level, what, *way_out in found
     ]
     return [

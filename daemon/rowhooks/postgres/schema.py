@@ -24,6 +24,7 @@ from rowhooks.domain.errors import Conflict, DatabaseError, PermissionDenied, Sc
 from rowhooks.postgres import removal
 from rowhooks.postgres.connect import Target, connection
 from rowhooks.postgres.errors import translated
+from rowhooks.postgres.leftovers import refuse_leftovers
 from rowhooks.postgres.lock_watch import WAIT, patient
 from rowhooks.postgres.removal import Kept
 from rowhooks.postgres.search_path import ask_qualified
@@ -134,9 +135,10 @@ def installed_connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
     """Open a connection for one command to a database whose schema fits this code.
 
     Raises:
-        SchemaMismatch: the schema is missing, older or newer.
+        SchemaMismatch: the schema is missing, older or newer, or what a dump has left of it is there.
     """
     with connection(target) as conn:
+        refuse_leftovers(conn)
         vet(conn)
         try:
             mismatch = explain_mismatch(current_revision(conn))
@@ -198,7 +200,7 @@ def install(
         DatabaseError: a lock was not to be had; the message says who holds it.
         PermissionDenied: the connected role may not create roles or schemas, or is a superuser and would run what
             somebody weaker may have made.
-        SchemaMismatch: the schema in the database is newer than this code.
+        SchemaMismatch: the schema in the database is newer than this code, or what a dump has left of it is there.
         Conflict: a schema rowhooks exists that is not ours.
     """
     try:
@@ -215,6 +217,7 @@ def _install(
 ) -> Installed:
     with patient(target, what, wait) as conn:
         bind = _bind(conn)
+        refuse_leftovers(conn)
         vet(conn, trusting=trusting)
         if conn.info.server_version < MINIMUM_SERVER_VERSION:
             raise Conflict(f"PostgreSQL {conn.info.server_version // 10000} is too old", hint="14 or newer is needed")
@@ -292,6 +295,7 @@ def uninstall(target: Target, *, cascade: bool = False, wait: timedelta = WAIT) 
         DatabaseError: a lock was not to be had; the message says who holds it.
     """
     with patient(target, "uninstall", wait) as conn:
+        refuse_leftovers(conn)
         vet(conn)
         if current_revision(conn) is None:
             raise SchemaMismatch("rowhooks is not installed in this database", hint="there is nothing to uninstall")
@@ -370,8 +374,8 @@ def _replace_functions(conn: psycopg.Connection[Any], notify: bool | None) -> No
 def _usual(conn: psycopg.Connection[Any]) -> Roles:
     """Return the names that the roles of a new installation have where none are given.
 
-    A superuser's installation shares them with those in other databases of the cluster. A login that is none has to be a
-    member of the owner's role: were that another database's too, it could read and replace what rowhooks has there.
+    A superuser's installation shares them with those in other databases of the cluster. A login that is none has to be
+    a member of the owner's role: were that another database's too, it could read and replace what rowhooks has there.
     """
     if is_superuser(conn):
         return Roles()

@@ -10,6 +10,7 @@ from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.drift import drifted_functions
 from rowhooks.postgres.administration.grants import lacking_grants
 from rowhooks.postgres.administration.ownership import former_owners, members_of_the_owner, shared_roles
+from rowhooks.postgres.administration.restores import stray_triggers
 from rowhooks.postgres.administration.status import LEADS, WAITING
 from rowhooks.postgres.bystanders import hindrances, locked_tables, long_transactions
 from rowhooks.postgres.trust import distrusted
@@ -366,16 +367,8 @@ def examine(conn: Connection) -> list[Finding]:
     # First, because the other checks use these functions.
     if drifted := drifted_functions(conn):
         return [Finding.of("problem", what, *way_out) for what, *way_out in drifted]
-    others = [
-        Finding.of(level, what, *way_out)
-        for found in (
-            lacking_grants(conn),
-            former_owners(conn),
-            members_of_the_owner(conn),
-            shared_roles(conn),
-        )  # fmt: skip
-        for level, what, *way_out in found
-    ]
+    apart = (lacking_grants, former_owners, members_of_the_owner, shared_roles, stray_triggers)
+    others = [Finding.of(level, what, *way_out) for found in apart for level, what, *way_out in found(conn)]
     return [
         *(Finding("problem", what, way_out) for what, way_out in _skew(conn)),
         *(Finding("problem", what, way_out) for what, way_out in hindrances(conn)),

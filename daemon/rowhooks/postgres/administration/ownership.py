@@ -61,7 +61,8 @@ order by 2
 
 _SHARED = f"""
 select
-  string_agg(distinct quote_ident(g.rolname), ', ') as roles, string_agg(distinct quote_ident(l.rolname), ', ') as logins,
+  string_agg(distinct quote_ident(g.rolname), ', ') as roles,
+  string_agg(distinct quote_ident(l.rolname), ', ') as logins,
   string_agg(distinct d.name, ', ') as databases
 from rowhooks.installation as i
 join pg_roles as g on g.rolname in (i.daemon_role, i.receiver_role)

@@ -23,22 +23,34 @@ $$;
 -- again; else the one that has the name that was given; or the last name of its own; else one that was tracked later under
 -- one of these and has been renamed since. No function of ours is in it: others look through it who may call none.
 create or replace view rowhooks.table_meant as
-select x.kind, x.owner_id, x.tracked_table_id as named_id, m.id, m.is_present
+select
+  x.kind,
+  x.owner_id,
+  x.tracked_table_id as named_id,
+  m.id,
+  m.is_present
 from (
   select
-    'hook'::pg_catalog.text as kind, h.job_hook_id as owner_id, h.tracked_table_id,
+    'hook'::pg_catalog.text as kind,
+    h.job_hook_id as owner_id,
+    h.tracked_table_id,
     pg_catalog.format('%I.%I', h.schema_name, h.table_name) as given_name
   from rowhooks.job_hook_table as h
   union all
   select
-    'button'::pg_catalog.text as kind, b.job_button_id as owner_id, b.tracked_table_id,
+    'button'::pg_catalog.text as kind,
+    b.job_button_id as owner_id,
+    b.tracked_table_id,
     pg_catalog.format('%I.%I', b.schema_name, b.table_name) as given_name
   from rowhooks.job_button_table as b
 ) as x
 inner join rowhooks.tracked_table as k on x.tracked_table_id = k.id
 cross join lateral (
   select
-    k.untracked_at is null and exists (select from pg_catalog.pg_class as c where c.oid = k.relation) as is_live,
+    k.untracked_at is null and exists (
+      select from pg_catalog.pg_class as c
+      where c.oid = k.relation
+    ) as is_live,
     pg_catalog.format('%I.%I', k.schema_name, k.table_name) as last_name
 ) as named
 cross join lateral (
@@ -47,7 +59,8 @@ cross join lateral (
     r.is_live and pg_catalog.row_number() over (order by r.is_live desc, r.rank asc, r.id desc) = 1 as is_present
   from (
     select
-      t.id, l.is_live,
+      t.id,
+      l.is_live,
       case
         when t.id = k.id then 1
         when t.relation = k.relation then 2

@@ -135,8 +135,7 @@ _TAKEN = set(dir(RowObject)) | {"metadata", "registry"}
 
 def load_objects(session: Session, cls: type[RowObject], table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
     """Return the objects that exist, by their key as JSON text; they belong to no session."""
-    names = [name for _, name, _ in table.key]
-    asked = ",".join(_with_present_names(key, names) for key in keys)
+    asked = ",".join(_with_present_names(key, table) for key in keys)
     statement = sqlalchemy.text(_select_by_key(cls, table)).bindparams(keys=f"[{asked}]")
     query: Any = sqlalchemy.select(cls, sqlalchemy.column("rowhooks_place"))
     rows = session.execute(query.from_statement(statement)).all()
@@ -146,22 +145,29 @@ def load_objects(session: Session, cls: type[RowObject], table: TrackedTable, ke
 
 def check_key(session: Session, cls: type[RowObject], table: TrackedTable, key: str) -> None:
     """Raise DBAPIError where a key is none by the types of its columns."""
-    names = [name for _, name, _ in table.key]
     statement = "select from KEYS".replace("KEYS", _keys(cls.__rowhooks_key__))
-    session.execute(sqlalchemy.text(statement).bindparams(keys=f"[{_with_present_names(key, names)}]")).all()
+    session.execute(sqlalchemy.text(statement).bindparams(keys=f"[{_with_present_names(key, table)}]")).all()
 
 
-def _with_present_names(key: str, names: list[str]) -> str:
+def _with_present_names(key: str, table: TrackedTable) -> str:
     """Return a key of the log, as JSON text, under the names that its columns have now.
 
-    It tells which is which where one column was renamed; where several were, the row is not found.
+    Raises:
+        NotFound: it has other columns than the table's key; which of them is which is not known.
     """
+    names = [name for _, name, _ in table.key]
     if all(f"{json.dumps(name, ensure_ascii=False)}: " in key for name in names):
         return key
     values: dict[str, Any] = json.loads(key, parse_float=Decimal)
-    former, present = values.keys() - set(names), set(names) - values.keys()
-    if len(former) == len(present) == 1:
-        values[present.pop()] = values.pop(former.pop())
+    for former, present in table.former_key:
+        if former in values and former not in names and present not in values:
+            values[present] = values.pop(former)
+    if not values.keys() >= set(names):
+        raise NotFound(
+            f"a row of {table.name} cannot be found by its key in the log ({', '.join(sorted(values))}): its key is"
+            f" ({', '.join(names)}) now",
+            hint="the table was given another key since; load the row by what change.object_data holds",
+        )
     return json.dumps(values, ensure_ascii=False, default=str)
 
 

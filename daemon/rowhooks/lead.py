@@ -105,7 +105,7 @@ class Lead:
         self._decoder = RowDecoder()
         self._lost = asyncio.Event()
         self._idle_hooks: set[str] = set()
-        self._faults: dict[str, bool] = {}
+        self._faults: set[str] = set()
         self._is_outdated = False
         self.was_let_in = False
         self.was_ready = False
@@ -303,7 +303,7 @@ class Lead:
         if version == self._configuration.version:
             return
         with self._keeping_the_last_good_one():
-            if self._undeclared or any(self._faults.values()):
+            if self._undeclared or await self._tables_declared() != self._declared_on:
                 # A table may have been tracked for which a declared hook waits.
                 await self._declare_hooks()
             await self._load_configuration()
@@ -332,10 +332,11 @@ class Lead:
 
     def _tell_of(self, faults: Sequence[Fault]) -> None:
         """Say what is broken, once each."""
-        present = {str(fault): fault.declared for fault in faults}
-        for said in present.keys() - self._faults.keys():
-            logger.warning("%s", said)
-        self._faults = present
+        present = dict.fromkeys(map(str, faults))
+        for said in present:
+            if said not in self._faults:
+                logger.warning("%s", said)
+        self._faults = set(present)
 
     @contextlib.contextmanager
     def _keeping_the_last_good_one(self) -> Iterator[None]:
@@ -384,6 +385,12 @@ class Lead:
             if problem not in self._undeclared:
                 logger.warning("%s", problem)
         self._undeclared = problems
+        self._declared_on = await self._tables_declared()
+
+    async def _tables_declared(self) -> frozenset[tuple[str, int]]:
+        """Return the tracked tables that have a name which a receiver declares a hook for."""
+        names = {table for job in self._catalog for hook in job.meta.hooks for table in hook.tables}
+        return await self._configurations.tables_named(names) if names else frozenset()
 
     async def _take_up_asked_for(self) -> bool:
         """Take up what was asked for by hand; say whether more may wait."""

@@ -174,13 +174,11 @@ class Fault:
         level: `problem`, or `note` for what works all the same.
         what: one sentence.
         way_out: parts of a sentence: text, and the words of commands (`shell.sentence`).
-        declared: it is about a hook that is declared in code.
     """
 
     level: str
     what: str
     way_out: tuple[str | list[str], ...]
-    declared: bool = False
 
     def __str__(self) -> str:
         """Return it as a line of a log."""
@@ -258,7 +256,7 @@ def _of_owner(owner: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _fault(owner: dict[str, Any], what: str, *way_out: str | list[str], level: str = "problem") -> Fault:
-    return Fault(level, f"{owner['kind']} {owner['name']} {what}", way_out, owner["declared"])
+    return Fault(level, f"{owner['kind']} {owner['name']} {what}", way_out)
 
 
 def _edit(owner: dict[str, Any], *words: str) -> list[str]:
@@ -358,10 +356,10 @@ def _of_columns(owner: dict[str, Any]) -> Iterator[Fault]:
     for column in sorted(asked):
         states = [_state(link, column) for link in links]
         tables = ", ".join(link["table"]["name"] for link in links)
-        if not any(state is True or isinstance(state, str) for state in states):
-            gone[column] = f"{column}, which {tables} {'have' if len(links) > 1 else 'has'} not"
-        elif dropped := [link["table"]["name"] for link, state in zip(links, states, strict=True) if state is None]:
-            gone[column] = f"{column}, which {', '.join(dropped)} has no more"
+        if dropped := [link["table"]["name"] for link, state in zip(links, states, strict=True) if state is None]:
+            gone[column] = f"{column}, which {', '.join(dropped)} {'have' if len(dropped) > 1 else 'has'} no more"
+        elif not any(states):
+            gone[column] = f"{column}, which {tables} {'do' if len(links) > 1 else 'does'} not have"
         for link, state in zip(links, states, strict=True):
             if isinstance(state, str) and owner["declared"]:
                 what = f"asks for column {column} of {link['table']['name']}, which is called {state} now"

@@ -49,7 +49,7 @@ select json_build_object(
         join pg_attribute as a on a.attrelid = r.oid and a.attnum = k.number
       ),
       'former_key', (
-        select coalesce(json_object_agg(f.name, k.name), '{{}}')
+        select coalesce(json_agg(json_build_array(f.name, k.name)), '[]')
         from (
           select o.name, o.number::smallint from jsonb_each_text(t.former_keys) as o (name, number)
           union
@@ -131,6 +131,11 @@ class PostgresConfiguration:
             async with self._connection.transaction():
                 return await synchronisation.sync_jobs(self._connection, jobs, broken_modules)
 
+    async def tables_named(self, names: Iterable[str]) -> frozenset[tuple[str, int]]:
+        """Return which of some names, `schema.table`, are those of tracked tables now, with their entries."""
+        with translated():
+            return await synchronisation.tables_named(self._connection, names)
+
     async def sync_hooks(self, declared: Iterable[tuple[str, DeclaredHook]]) -> list[str]:
         """Make rowhooks.job_hook follow the hooks declared in code; see synchronisation.sync_hooks."""
         with translated():
@@ -177,7 +182,7 @@ def read_table(t: dict[str, Any]) -> TrackedTable:
         key=tuple((quoted, name, type_) for quoted, name, type_ in t["key"]),
         repr_column=t["repr_column"],
         identity=t.get("identity", "key"),
-        former_key=tuple(sorted(t.get("former_key", {}).items())),
+        former_key=tuple(sorted((former, present) for former, present in t.get("former_key", ()))),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -130,6 +131,8 @@ class JsonArray(sqlalchemy.TypeDecorator[Any]):
         """Leave a value as it is."""
 
 
+MOST_TRIED = 1000
+"""Ways to read the names in a key from before columns of it were renamed."""
 _TAKEN = set(dir(RowObject)) | {"metadata", "registry"}
 
 
@@ -159,16 +162,17 @@ def _with_present_names(key: str, table: TrackedTable) -> str:
     if all(f"{json.dumps(name, ensure_ascii=False)}: " in key for name in names):
         return key
     values: dict[str, Any] = json.loads(key, parse_float=Decimal)
-    for former, present in table.former_key:
-        if former in values and former not in names and present not in values:
-            values[present] = values.pop(former)
-    if not values.keys() >= set(names):
+    meant = [{present for former, present in table.former_key if former == name} | {name} for name in values]
+    # A name may be one column's former one and another's present one.
+    fitting = [found for found in itertools.islice(itertools.product(*meant), MOST_TRIED) if set(found) == set(names)]
+    if len(fitting) != 1:
         raise NotFound(
             f"a row of {table.name} cannot be found by its key in the log ({', '.join(sorted(values))}): its key is"
             f" ({', '.join(names)}) now",
             hint="the table was given another key since; load the row by what change.object_data holds",
         )
-    return json.dumps(values, ensure_ascii=False, default=str)
+    present = dict(zip(fitting[0], values.values(), strict=True))
+    return json.dumps(present, ensure_ascii=False, default=str)
 
 
 def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowObject]:

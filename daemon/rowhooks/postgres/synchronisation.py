@@ -223,6 +223,12 @@ async def sync_hooks(connection: asyncpg.Connection[Any], declared: Iterable[tup
     return problems
 
 
+async def tables_named(connection: asyncpg.Connection[Any], names: Iterable[str]) -> frozenset[tuple[str, int]]:
+    """Return which of some names, `schema.table`, are those of tracked tables now, with their entries."""
+    found = await connection.fetch(_TRACKED, sorted(names))
+    return frozenset((row["name"], row["id"]) for row in found if _is_tracked(row))
+
+
 def _named(declared: Iterable[tuple[str, DeclaredHook]]) -> list[tuple[str, str, DeclaredHook]]:
     named: list[tuple[str, str, DeclaredHook]] = []
     taken: set[tuple[str, str]] = set()

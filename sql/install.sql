@@ -18,6 +18,7 @@
 \ir functions/set_notify.sql
 \ir functions/configuration_changed.sql
 \ir functions/hook_enabled_since.sql
+\ir functions/bindings.sql
 \ir functions/check_conditions.sql
 \ir functions/check_hook.sql
 \ir functions/check_hook_scope.sql

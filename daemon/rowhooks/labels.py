@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 import jinja2
+from jinja2 import nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
@@ -60,20 +61,26 @@ class LabelRow:
     Args:
         values: columns to values.
         name: what people call the row.
+        renamed: what columns were called when the template was written, to what they are called now.
     """
 
-    def __init__(self, values: Mapping[str, Any], name: str) -> None:
+    def __init__(self, values: Mapping[str, Any], name: str, renamed: Mapping[str, str] | None = None) -> None:
         self._values = values
         self._name = name
+        self._renamed = renamed or {}
+
+    def under(self, renamed: Mapping[str, str]) -> LabelRow:
+        """Return the row for a template that knows columns by other names."""
+        return LabelRow(self._values, self._name, renamed)
 
     def __getattr__(self, column: str) -> Any:
         # Python's own protocols (`__html__` would pass as escaped) are not to be found in a column.
-        if column.startswith("_") or column not in self._values:
+        if column.startswith("_") or self._renamed.get(column, column) not in self._values:
             raise AttributeError(f"the row has no column {column}")
-        return self._values[column]
+        return self[column]
 
     def __getitem__(self, column: str) -> Any:
-        return self._values[column]
+        return self._values[self._renamed.get(column, column)]
 
     def __str__(self) -> str:
         return self._name
@@ -101,12 +108,27 @@ def check_text(text: str) -> None:
         ) from error
 
 
+def columns_in(text: str) -> set[str]:
+    """Return the columns of the row that a template names; none where it is no template."""
+    try:
+        parsed = _ENVIRONMENT.parse(text)
+    except jinja2.TemplateSyntaxError:
+        return set()
+    named = {node.attr for node in parsed.find_all(nodes.Getattr) if _is_row(node.node)}
+    items = [node.arg for node in parsed.find_all(nodes.Getitem) if _is_row(node.node)]
+    return named | {item.value for item in items if isinstance(item, nodes.Const) and isinstance(item.value, str)}
+
+
+def _is_row(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Name) and node.name == "obj"
+
+
 def render_buttons(buttons: Iterable[Mapping[str, Any]], obj: Any, user: Any) -> list[ButtonGroup]:
     """Render the buttons of one row for one user, as Nautobot shows its job buttons.
 
     Args:
         buttons: rows of the view rowhooks.buttons.
-        obj: the row, in templates.
+        obj: the row, in templates; a LabelRow follows columns that were renamed since a text was written.
         user: who looks at it, in templates.
 
     Returns:
@@ -119,6 +141,8 @@ def render_buttons(buttons: Iterable[Mapping[str, Any]], obj: Any, user: Any) ->
 
 
 def _render(button: Mapping[str, Any], obj: Any, user: Any) -> RenderedButton | None:
+    if isinstance(obj, LabelRow):
+        obj = obj.under(button.get("renamed_columns") or {})
     try:
         label = Markup(_template(button["text"]).render(obj=obj, user=user).strip())  # noqa: S704  (rendered escaped)
         problem = ""

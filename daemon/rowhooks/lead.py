@@ -24,6 +24,7 @@ from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.runner import ExecutionFactory, Runner
 from rowhooks.pipeline.scheduler import Scheduler
 from rowhooks.postgres import leadership
+from rowhooks.postgres.bindings import Fault, PostgresBindings
 from rowhooks.postgres.configuration import PostgresConfiguration
 from rowhooks.postgres.connect import Target, connected
 from rowhooks.postgres.feed import PostgresFeed
@@ -56,6 +57,8 @@ FLUSH_TIMEOUT = 15.0
 ABANDON_AFTER = 5.0
 """Seconds that running receivers get when the connection was lost; what they do then is fenced off."""
 EXTEND_INTERVAL = 60.0
+BINDINGS_INTERVAL = 60.0
+"""Seconds between looks at what hooks and buttons are bound to."""
 CENSUS_INTERVAL = 5.0
 """Seconds between looks at what waits, where somebody asks how the daemon is."""
 LONGEST_START, LONGEST_STANDBY = 600.0, 120.0
@@ -102,6 +105,7 @@ class Lead:
         self._decoder = RowDecoder()
         self._lost = asyncio.Event()
         self._idle_hooks: set[str] = set()
+        self._faults: set[str] = set()
         self._is_outdated = False
         self.was_let_in = False
         self.was_ready = False
@@ -253,6 +257,7 @@ class Lead:
             *self._hearing.work(),
             forever(EXTEND_INTERVAL, self._upkeep.make_room),
             forever(PRUNE_INTERVAL, self._upkeep.prune),
+            forever(BINDINGS_INTERVAL, self._look_again),
         ]
         if self._vitals.is_watched:
             work.append(self._upkeep.count(self._vitals, CENSUS_INTERVAL))
@@ -299,16 +304,40 @@ class Lead:
         if version == self._configuration.version:
             return
         with self._keeping_the_last_good_one():
-            if self._undeclared:
+            if self._undeclared or await self._tables_declared() != self._declared_on:
                 # A table may have been tracked for which a declared hook waits.
                 await self._declare_hooks()
             await self._load_configuration()
+            await self._look_at_bindings()
 
     async def _reshape(self) -> None:
         """Follow DDL on a tracked table that no event trigger has reported."""
         with self._keeping_the_last_good_one():
             await leadership.refresh_tables(self._feed_connection)
             await self._load_configuration()
+            await self._look_at_bindings()
+
+    async def _look_again(self) -> None:
+        """Notice what DDL has done to hooks and buttons, of which no change and no event trigger tells."""
+        try:
+            async with connected(self._target) as connection:
+                bindings = PostgresBindings(connection)
+                await bindings.note_partitions()
+                self._tell_of(await bindings.find_faults())
+        except DatabaseError as error:
+            logger.warning("it could not be seen what hooks and buttons are on: %s", error.message)
+
+    async def _look_at_bindings(self) -> None:
+        bindings = PostgresBindings(self._feed_connection)
+        self._tell_of(await bindings.find_faults())
+
+    def _tell_of(self, faults: Sequence[Fault]) -> None:
+        """Say what is broken, once each."""
+        present = dict.fromkeys(map(str, faults))
+        for said in present:
+            if said not in self._faults:
+                logger.warning("%s", said)
+        self._faults = set(present)
 
     @contextlib.contextmanager
     def _keeping_the_last_good_one(self) -> Iterator[None]:
@@ -329,6 +358,8 @@ class Lead:
             self._is_outdated = False
 
     async def _load_configuration(self) -> None:
+        for said in await PostgresBindings(self._feed_connection).relink():
+            logger.info("%s", said)
         self._configuration = await self._configurations.load()
         self._hearing.use(is_rung=self._configuration.notify)
         self._intake.matcher = Matcher(self._configuration, self._intake.matcher)
@@ -355,6 +386,12 @@ class Lead:
             if problem not in self._undeclared:
                 logger.warning("%s", problem)
         self._undeclared = problems
+        self._declared_on = await self._tables_declared()
+
+    async def _tables_declared(self) -> frozenset[tuple[str, int]]:
+        """Return the tracked tables that have a name which a receiver declares a hook for."""
+        names = {table for job in self._catalog for hook in job.meta.hooks for table in hook.tables}
+        return await self._configurations.tables_named(names) if names else frozenset()
 
     async def _take_up_asked_for(self) -> bool:
         """Take up what was asked for by hand; say whether more may wait."""

@@ -17,11 +17,24 @@ select
   j.enabled and j.installed and j.kind = 'button' as job_enabled,
   -- In a view, unlike in a SECURITY DEFINER function, current_user is who asks.
   rowhooks.may_press(current_user, b.roles, i.daemon_role) as may_press,
-  t.repr_column
+  t.repr_column,
+  -- What columns were called when the text was written, to what they are called now.
+  coalesce(
+    (
+      select pg_catalog.jsonb_object_agg(k.name, a.attname)
+      from pg_catalog.jsonb_each_text(x.numbers) as k (name, number)
+      inner join pg_catalog.pg_attribute as a
+        on t.relation = a.attrelid and a.attnum = k.number::smallint and not a.attisdropped
+      where m.id = x.tracked_table_id and k.name <> a.attname
+    ),
+    '{}'
+  ) as renamed_columns
 from rowhooks.job_button as b
 cross join rowhooks.installation as i
 inner join rowhooks.job as j on b.job_id = j.id
 inner join rowhooks.job_button_table as x on b.id = x.job_button_id
-inner join rowhooks.tracked_table as t on x.tracked_table_id = t.id and t.untracked_at is null
+inner join rowhooks.table_meant as m
+  on m.kind = 'button' and b.id = m.owner_id and x.tracked_table_id = m.named_id and m.is_present
+inner join rowhooks.tracked_table as t on m.id = t.id
 inner join pg_catalog.pg_class as c on t.relation = c.oid
 where pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE') and pg_catalog.has_table_privilege(c.oid, 'SELECT');

@@ -50,9 +50,10 @@ begin
     (select j.class_path from rowhooks.job as j where j.id = hook.job_id) as class_path
   into other
   from rowhooks.job_hook as o
-  join rowhooks.job_hook_table as theirs on theirs.job_hook_id = o.id
-  join rowhooks.job_hook_table as ours on ours.job_hook_id = hook.id and ours.tracked_table_id = theirs.tracked_table_id
-  join rowhooks.tracked_table as t on t.id = theirs.tracked_table_id
+  join rowhooks.table_meant as theirs on theirs.kind = 'hook' and theirs.owner_id = o.id and theirs.is_present
+  join rowhooks.table_meant as ours
+    on ours.kind = 'hook' and ours.owner_id = hook.id and ours.is_present and ours.id = theirs.id
+  join rowhooks.tracked_table as t on t.id = theirs.id
   where o.id <> hook.id
     and o.job_id = hook.job_id
     and (
@@ -73,10 +74,10 @@ begin
   -- What the log does not hold could never start it.
   select n.name, pg_catalog.format('%s.%s', t.schema_name, t.table_name)
   into stray, its_tables
-  from rowhooks.job_hook_table as x
-  join rowhooks.tracked_table as t on t.id = x.tracked_table_id
+  from rowhooks.table_meant as x
+  join rowhooks.tracked_table as t on t.id = x.id
   cross join lateral pg_catalog.unnest(t.excluded_columns) as n (name)
-  where x.job_hook_id = hook.id and rowhooks.asks_for(hook.columns, hook.conditions, n.name)
+  where x.kind = 'hook' and x.owner_id = hook.id and x.is_present and rowhooks.asks_for(hook.columns, hook.conditions, n.name)
   limit 1;
   if found then
     raise exception 'job hook %: column % is kept out of the log of %', hook.name, stray, its_tables
@@ -88,18 +89,22 @@ begin
   -- A table that was dropped has no columns to compare with.
   select pg_catalog.string_agg(pg_catalog.format('%s.%s', t.schema_name, t.table_name), ', ' order by t.id)
   into its_tables
-  from rowhooks.job_hook_table as x
-  join rowhooks.tracked_table as t on t.id = x.tracked_table_id
+  from rowhooks.table_meant as x
+  join rowhooks.tracked_table as t on t.id = x.id
   join pg_catalog.pg_class as c on c.oid = t.relation
-  where x.job_hook_id = hook.id;
+  where x.kind = 'hook' and x.owner_id = hook.id and x.is_present;
   select n.name into stray
   from pg_catalog.unnest(hook.columns) as n (name)
   where its_tables is not null
     and not exists (
       select from rowhooks.job_hook_table as x
-      join rowhooks.tracked_table as t on t.id = x.tracked_table_id
+      join rowhooks.table_meant as m
+        on m.kind = 'hook' and m.owner_id = hook.id and m.named_id = x.tracked_table_id and m.is_present
+      join rowhooks.tracked_table as t on t.id = m.id
       join pg_catalog.pg_attribute as a on a.attrelid = t.relation
-      where x.job_hook_id = hook.id and a.attname = n.name and a.attnum > 0 and not a.attisdropped
+      where x.job_hook_id = hook.id
+        -- Or it was called so when the hook asked for it.
+        and (a.attname = n.name or m.id = x.tracked_table_id and a.attnum = (x.numbers ->> n.name)::smallint) and a.attnum > 0 and not a.attisdropped
     )
   limit 1;
   if found then

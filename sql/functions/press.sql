@@ -296,7 +296,8 @@ begin
         hint = pg_catalog.format('Let its owner run: select rowhooks.track(%L)', new.object_table::pg_catalog.text);
   end if;
   if not exists (
-    select from rowhooks.job_button_table as x where x.job_button_id = wanted.id and x.tracked_table_id = table_id
+    select from rowhooks.table_meant as x
+    where x.kind = 'button' and x.owner_id = wanted.id and x.id = table_id and x.is_present
   ) then
     raise exception 'button % is not on table %', wanted.name, new.object_table
       using errcode = 'object_not_in_prerequisite_state', hint = 'See: select name, object_type from rowhooks.buttons';

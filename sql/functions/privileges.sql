@@ -27,7 +27,7 @@ begin
   -- The log and what describes it are read, never written.
   execute pg_catalog.format(
     'grant select on rowhooks.alembic_version, rowhooks.installation, rowhooks.tracked_table, rowhooks.tracking_rule, rowhooks.object_change, rowhooks.configuration, '
-    'rowhooks.object_change_id_seq, rowhooks.changes, rowhooks.results to %s', daemon_role
+    'rowhooks.object_change_id_seq, rowhooks.changes, rowhooks.results, rowhooks.table_meant to %s', daemon_role
   );
   execute pg_catalog.format('grant select, insert, update, delete on rowhooks.job, rowhooks.job_hook, rowhooks.job_hook_table to %s', daemon_role);
   execute pg_catalog.format('grant select, insert, update, delete on rowhooks.job_button, rowhooks.job_button_table to %s', daemon_role);
@@ -39,7 +39,8 @@ begin
   execute pg_catalog.format('grant execute on function rowhooks.extend_object_change(bigint, integer) to %s', daemon_role);
   execute pg_catalog.format(
     'grant execute on function rowhooks.configuration_version(), rowhooks.matches_glob(text, text), rowhooks.log_partitions(), '
-    'rowhooks.present_key_columns(integer), rowhooks.source_of_capture(integer), rowhooks.refresh_tables() to %s',
+    'rowhooks.present_key_columns(integer), rowhooks.source_of_capture(integer), rowhooks.refresh_tables(), '
+    'rowhooks.note_partitions() to %s',
     daemon_role
   );
   execute pg_catalog.format(

@@ -16,6 +16,28 @@ as $$
   limit 1
 $$;
 
+-- Purpose: find the column that stands for a tracked table's row: the one that it was, by its number, whatever it is called
+--          now; else the one that is chosen.
+-- Parameters: entry  the table's entry
+-- Returns: its name and number; nulls where the key has to do
+create or replace function rowhooks.present_repr_column(entry rowhooks.tracked_table, excluded_columns name[])
+returns table (name name, number smallint)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select a.attname, a.attnum
+  from (select) as one
+  left join pg_catalog.pg_attribute as a on a.attrelid = (entry).relation and not a.attisdropped and a.attname = coalesce(
+    (
+      select p.attname from pg_catalog.pg_attribute as p
+      where p.attrelid = (entry).relation and not p.attisdropped and case
+        when (entry).repr_number is null then p.attname = (entry).repr_column else p.attnum = (entry).repr_number
+      end
+    ),
+    rowhooks.representing_column((entry).relation, excluded_columns)
+  )
+$$;
+
 -- Purpose: bring what rowhooks knows of a tracked table up to date after DDL: its name, its key's columns, the column that
 --          stands for a row; and its capture function with them.
 -- Parameters: target_id  rowhooks.tracked_table.id
@@ -29,12 +51,16 @@ as $$
 declare
   entry rowhooks.tracked_table;
   was_stale boolean;
-  stale_repr constant pg_catalog.name := (select t.repr_column from rowhooks.tracked_table as t where t.id = target_id);
 begin
-  select t.id, n.nspname, c.relname, k.names, k.numbers, r.repr_column, e.names, e.numbers
+  select t.id, n.nspname, c.relname, k.names, k.numbers, r.name, r.number, e.names, e.numbers,
+    case
+      when (t.schema_name, t.table_name) = (n.nspname, c.relname) then t.former_names
+      else pg_catalog.array_remove(t.former_names, f.name) || f.name
+    end,
+    case when t.key_columns = k.names then t.former_keys else t.former_keys || coalesce(g.numbers, '{}') end
   into
     entry.id, entry.schema_name, entry.table_name, entry.key_columns, entry.key_numbers, entry.repr_column,
-    entry.excluded_columns, entry.excluded_numbers
+    entry.repr_number, entry.excluded_columns, entry.excluded_numbers, entry.former_names, entry.former_keys
   from rowhooks.tracked_table as t
   join pg_catalog.pg_class as c on c.oid = t.relation
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -60,15 +86,13 @@ begin
         order by 1
       ) as numbers
   ) as e
+  cross join lateral rowhooks.present_repr_column(t, e.names) as r
+  cross join lateral pg_catalog.format('%I.%I', t.schema_name, t.table_name) as f (name)
+  -- The log holds keys under these names still.
   cross join lateral (
-    select case
-      when exists (
-        select from pg_catalog.pg_attribute as a
-        where a.attrelid = t.relation and a.attname = stale_repr and not a.attisdropped
-      ) then stale_repr
-      else rowhooks.representing_column(t.relation, e.names)
-    end as repr_column
-  ) as r
+    select pg_catalog.jsonb_object_agg(u.name, u.number) as numbers
+    from rows from (pg_catalog.unnest(t.key_columns), pg_catalog.unnest(t.key_numbers)) as u (name, number)
+  ) as g
   where t.id = target_id and t.untracked_at is null;
 
   update rowhooks.tracked_table as t
@@ -78,14 +102,18 @@ begin
     key_columns = entry.key_columns,
     key_numbers = entry.key_numbers,
     repr_column = entry.repr_column,
+    repr_number = entry.repr_number,
     excluded_columns = entry.excluded_columns,
-    excluded_numbers = entry.excluded_numbers
+    excluded_numbers = entry.excluded_numbers,
+    former_names = entry.former_names,
+    former_keys = entry.former_keys
   where t.id = entry.id
     and (
-      t.schema_name, t.table_name, t.key_columns, t.key_numbers, t.repr_column, t.excluded_columns, t.excluded_numbers
+      t.schema_name, t.table_name, t.key_columns, t.key_numbers, t.repr_column, t.repr_number, t.excluded_columns,
+      t.excluded_numbers
     ) is distinct from (
       entry.schema_name, entry.table_name, entry.key_columns, entry.key_numbers, entry.repr_column,
-      entry.excluded_columns, entry.excluded_numbers
+      entry.repr_number, entry.excluded_columns, entry.excluded_numbers
     );
   was_stale := found;
   if entry.id is not null then
@@ -130,6 +158,7 @@ begin
       raise log 'rowhooks could not refresh tracked table % now: it is locked', target;
     end;
   end loop;
+  perform rowhooks.note_partitions();
   return stale;
 end
 $$;

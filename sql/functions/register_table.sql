@@ -52,7 +52,11 @@ begin
   end if;
   select x.name, h.name into stray, hook_name
   from pg_catalog.unnest(excluded_columns) as x (name)
-  join rowhooks.job_hook_table as ht on ht.tracked_table_id = target_id
+  join rowhooks.job_hook_table as ht on exists (
+    select from rowhooks.table_meant as m
+    where m.kind = 'hook' and m.owner_id = ht.job_hook_id and m.named_id = ht.tracked_table_id
+      and m.id = target_id and m.is_present
+  )
   join rowhooks.job_hook as h on h.id = ht.job_hook_id
   where rowhooks.asks_for(h.columns, h.conditions, x.name)
   limit 1;
@@ -83,6 +87,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   entry rowhooks.tracked_table;
+  gone integer;
 begin
   perform rowhooks.must_own(target);
   select t.* into entry from rowhooks.tracked_table as t where t.relation = target and t.untracked_at is null;
@@ -107,18 +112,33 @@ begin
   entry.excluded_columns := coalesce(entry.excluded_columns, '{}');
   entry.excluded_numbers := coalesce(entry.excluded_numbers, '{}');
   entry.repr_column := rowhooks.representing_column(target, entry.excluded_columns);
+  select a.attnum into entry.repr_number
+  from pg_catalog.pg_attribute as a
+  where a.attrelid = target and a.attname = entry.repr_column;
   entry.identity := case when not by_hand then 'key' when pg_catalog.cardinality(target_keys) > 0 then 'columns' else 'full' end;
 
   if entry.id is null then
     insert into rowhooks.tracked_table (
-      relation, schema_name, table_name, identity, key_columns, key_numbers, repr_column, audit_receivers, always,
-      excluded_columns, excluded_numbers
+      relation, schema_name, table_name, identity, key_columns, key_numbers, repr_column, repr_number, audit_receivers,
+      always, excluded_columns, excluded_numbers
     )
     values (
       target, entry.schema_name, entry.table_name, entry.identity, entry.key_columns, entry.key_numbers,
-      entry.repr_column, target_audit, target_always, entry.excluded_columns, entry.excluded_numbers
+      entry.repr_column, entry.repr_number, target_audit, target_always, entry.excluded_columns, entry.excluded_numbers
     )
     returning id into entry.id;
+    -- It takes the place of one that was dropped, of which no event trigger has told.
+    for gone in
+      update rowhooks.tracked_table as t
+      set untracked_at = pg_catalog.now()
+      where t.untracked_at is null
+        and (t.schema_name, t.table_name) = (entry.schema_name, entry.table_name)
+        and not exists (select from pg_catalog.pg_class as c where c.oid = t.relation)
+      returning t.id
+    loop
+      -- Cascade: the table's owner may have attached the function to another table of his.
+      execute pg_catalog.format('drop function if exists rowhooks.%I() cascade', 'capture_' || gone);
+    end loop;
   else
     update rowhooks.tracked_table
     set
@@ -128,12 +148,16 @@ begin
       key_columns = entry.key_columns,
       key_numbers = entry.key_numbers,
       repr_column = entry.repr_column,
+      repr_number = entry.repr_number,
+      -- Those that were detached are known by now.
+      partitions = '{}',
       audit_receivers = target_audit,
       always = target_always,
       excluded_columns = entry.excluded_columns,
       excluded_numbers = entry.excluded_numbers
     where id = entry.id;
   end if;
+  perform rowhooks.note_partitions();
   return entry.id;
 end
 $$;

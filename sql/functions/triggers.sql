@@ -50,3 +50,15 @@ execute function rowhooks.check_recorder();
 create or replace trigger job_result_not_rewritten_by_receivers after update on rowhooks.job_result
 for each row when (not pg_catalog.has_table_privilege('rowhooks.job_result'::pg_catalog.regclass, 'UPDATE'))
 execute function rowhooks.check_recorder();
+
+create or replace trigger job_hook_table_named before insert or update on rowhooks.job_hook_table
+for each row execute function rowhooks.name_table();
+
+create or replace trigger job_button_table_named before insert or update on rowhooks.job_button_table
+for each row execute function rowhooks.name_table();
+
+create or replace trigger job_hook_columns_named after update of columns, conditions on rowhooks.job_hook
+for each row execute function rowhooks.name_columns();
+
+create or replace trigger job_button_columns_named after update of text on rowhooks.job_button
+for each row execute function rowhooks.name_columns();

@@ -29,6 +29,11 @@ create index job_button_job_id_idx on rowhooks.job_button (job_id);
 create table rowhooks.job_button_table (
   job_button_id integer not null,
   tracked_table_id integer not null,
+  -- The table's name when the button was put on it. A table that is tracked again under that name is meant too.
+  schema_name name not null,
+  table_name name not null,
+  -- The table's columns by name, when the button's text was written: a rename leaves their numbers as they are.
+  numbers jsonb not null default '{}',
   constraint job_button_table_pkey primary key (job_button_id, tracked_table_id),
   constraint job_button_table_job_button_id_fkey foreign key (job_button_id)
     references rowhooks.job_button (id) on delete cascade,

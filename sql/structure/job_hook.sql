@@ -18,6 +18,8 @@ create table rowhooks.job_hook (
   created_at timestamptz not null default pg_catalog.now(),
   -- Whether a change starts it for which its conditions cannot be decided.
   on_undecided text not null default 'run',
+  -- Tables that its declaration names and that have never been tracked, as schema.table.
+  waits_for text[] not null default '{}',
   constraint job_hook_on_undecided_check check (on_undecided in ('run', 'skip')),
   constraint job_hook_pkey primary key (id),
   constraint job_hook_name_key unique (name),
@@ -32,6 +34,11 @@ create index job_hook_job_id_idx on rowhooks.job_hook (job_id);
 create table rowhooks.job_hook_table (
   job_hook_id integer not null,
   tracked_table_id integer not null,
+  -- The table's name when the hook was put on it. A table that is tracked again under that name is meant too.
+  schema_name name not null,
+  table_name name not null,
+  -- The table's columns by name, when the hook last named columns: a rename leaves their numbers as they are.
+  numbers jsonb not null default '{}',
   constraint job_hook_table_pkey primary key (job_hook_id, tracked_table_id),
   constraint job_hook_table_job_hook_id_fkey foreign key (job_hook_id)
     references rowhooks.job_hook (id) on delete cascade,

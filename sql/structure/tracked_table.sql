@@ -26,6 +26,14 @@ create table rowhooks.tracked_table (
   -- by number, which a rename leaves as it is.
   excluded_columns name[] not null default '{}',
   excluded_numbers smallint[] not null default '{}',
+  -- The representing column by number, which a rename leaves as it is.
+  repr_number smallint,
+  -- The names that the table has had while it was tracked, quoted: what names it by one of them means it.
+  former_names text[] not null default '{}',
+  -- The names that columns of its key have had, with their numbers: the log's rows bear them.
+  former_keys jsonb not null default '{}',
+  -- The partitions that it was seen with: one that is detached leaves capture in silence.
+  partitions oid[] not null default '{}',
   constraint tracked_table_pkey primary key (id),
   constraint tracked_table_identity_check check (identity in ('key', 'columns', 'full')),
   -- A row can be found again only by its key.

@@ -128,6 +128,7 @@ def test_a_button_is_added_with_nautobots_defaults(run: Rowhooks, button: str) -
         "name": "Reboot", "job": "jobs.Reboot", "enabled": True, "job_enabled": True, "text": "Reboot {{ obj.name }}",
         "group_name": "", "weight": 100, "button_class": "default", "confirmation": True, "roles": ["public"],
         "tables": ["dcim.device"],
+        "waits_for": [],
     }  # fmt: skip
 
 
@@ -145,6 +146,7 @@ def test_every_field_can_be_given(db: Connection, run: Rowhooks, job: str, devic
         "name": "Off", "job": "jobs.Reboot", "enabled": False, "job_enabled": True, "text": "Off",
         "group_name": "Power", "weight": 5, "button_class": "danger", "confirmation": False, "roles": [clerk, "public"],
         "tables": ["dcim.device", "dcim.location"],
+        "waits_for": [],
     }  # fmt: skip
 
 

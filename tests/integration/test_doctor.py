@@ -77,15 +77,15 @@ def test_a_hook_on_a_table_that_was_dropped_and_made_anew_is_named(
 ) -> None:
     hook_on(db, device)
     db.execute("drop table dcim.device")
-    assert findings(dsn, capsys) == [("hook sync is on dcim.device, which was dropped", "rowhooks hooks remove sync")]
+    assert findings(dsn, capsys) == [(
+        "hook sync waits for dcim.device, which was dropped", "rowhooks hooks remove sync"
+    )]  # fmt: skip
     db.execute("create table dcim.device (id integer primary key, serial text)")
     db.execute("grant select on dcim.device to rowhooks_daemon")
     assert findings(dsn, capsys) == [(
-        "hook sync is on dcim.device, which was dropped and made anew",
-        "rowhooks track dcim.device && rowhooks hooks edit --table dcim.device sync",
+        "hook sync waits for dcim.device, which was dropped and made anew", "rowhooks track dcim.device",
     )]  # fmt: skip
     assert call(["track", "dcim.device", "--dsn", dsn]) == 0
-    assert call(["hooks", "edit", "sync", "--table", "dcim.device", "--dsn", dsn]) == 0
     capsys.readouterr()
     assert findings(dsn, capsys) == []
 
@@ -103,7 +103,6 @@ def test_a_table_that_was_dropped_and_made_anew_is_named_where_no_event_trigger_
         ("tracked table dcim.device was dropped and made anew", "rowhooks track dcim.device")
     ]
     assert call(["track", "dcim.device", "--dsn", dsn]) == 0
-    db.execute("select rowhooks.refresh_tables()")
     capsys.readouterr()
     assert findings(dsn, capsys) == []
 

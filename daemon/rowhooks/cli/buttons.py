@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, print_json, print_rows, say, target
+from rowhooks.cli.common import AddTable, Config, Dsn, Json, RemoveTable, print_json, print_rows, say, target
 from rowhooks.domain import shell
 from rowhooks.domain.display import visible
+from rowhooks.domain.errors import UsageError
 from rowhooks.postgres.administration import buttons as administration
 from rowhooks.postgres.buttons import buttons_for, current_role, pressing_connection, pressing_session
 from rowhooks.postgres.permissions import PostgresPermissions
@@ -37,7 +38,7 @@ def list_(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None
         rows = administration.list_buttons(conn)
     print_rows(
         rows,
-        ["name", "group_name", "weight", "text", "job", "enabled", "job_enabled", "tables", "roles"],
+        ["name", "group_name", "weight", "text", "job", "enabled", "job_enabled", "tables", "waits_for", "roles"],
         as_json=as_json,
         empty="There is no button. Add one: rowhooks buttons add NAME --job JOB --table TABLE --text TEXT --role ROLE",
     )
@@ -91,6 +92,8 @@ def edit(
     name: Name,
     job: Annotated[str | None, typer.Option("--job", help="The job it starts.")] = None,
     table: Annotated[list[str] | None, typer.Option("--table", help="Its tables; all that it is to have.")] = None,
+    add_table: AddTable = None,
+    remove_table: RemoveTable = None,
     text: Annotated[str | None, typer.Option("--text", help="The label.")] = None,
     group: Group = None,
     weight: Weight = None,
@@ -104,10 +107,13 @@ def edit(
     """Change what is given of a button, and leave the rest."""
     if role and no_role:
         raise typer.BadParameter("--role and --no-role exclude each other")
+    if table and (add_table or remove_table):
+        raise UsageError("--table names all of its tables: --add-table and --remove-table exclude it")
     with installed_connection(target(dsn, config)) as conn:
         administration.edit_button(
-            conn, name, job=job, tables=table or None, text=text, group_name=group, weight=weight,
-            button_class=button_class, confirmation=confirmation, roles=[] if no_role else (role or None),
+            conn, name, job=job, tables=table or None, more_tables=add_table or (), no_tables=remove_table or (),
+            text=text, group_name=group, weight=weight, button_class=button_class, confirmation=confirmation,
+            roles=[] if no_role else (role or None),
         )  # fmt: skip
     say(f"Button {visible(name)} changed.")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, print_json, print_rows, say, target
+from rowhooks.cli.common import AddTable, Config, Dsn, Json, RemoveTable, print_json, print_rows, say, target
 from rowhooks.domain import exact, shell
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import ConditionsError, UsageError
@@ -61,6 +61,7 @@ def list_(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None
             "declared",
             "actions",
             "tables",
+            "waits_for",
             "columns",
             "conditions",
             "on_undecided",
@@ -107,7 +108,11 @@ def edit(
     dsn: Dsn = None,
     config: Config = None,
     job: Annotated[str | None, typer.Option("--job", help="The job it is to start.")] = None,
-    table: Annotated[list[str] | None, typer.Option("--table", help="Its tables from now on.")] = None,
+    table: Annotated[
+        list[str] | None, typer.Option("--table", help="All of its tables from now on; may be given several times.")
+    ] = None,
+    add_table: AddTable = None,
+    remove_table: RemoveTable = None,
     on: Annotated[str | None, typer.Option("--on", help="Its actions from now on.")] = None,
     column: Column = None,
     no_columns: Annotated[bool, typer.Option("--no-columns", help="Any column counts.")] = False,
@@ -119,15 +124,30 @@ def edit(
     """Change a hook, in what is given."""
     if column and no_columns:
         raise UsageError("--column and --no-columns exclude each other")
+    if table and (add_table or remove_table):
+        raise UsageError("--table names all of its tables: --add-table and --remove-table exclude it")
     if conditions is not None and no_conditions:
         raise UsageError("--conditions and --no-conditions exclude each other")
-    given = (job, table, on, column, no_columns, conditions is not None, no_conditions, on_undecided, rename)
+    given = (
+        job,
+        table,
+        add_table,
+        remove_table,
+        on,
+        column,
+        no_columns,
+        conditions is not None,
+        no_conditions,
+        on_undecided,
+        rename,
+    )
     if not any(given):
         raise UsageError("nothing to change", hint="see: rowhooks hooks edit --help")
     actions, parsed = None if on is None else _actions(on), _conditions(conditions)
     with installed_connection(target(dsn, config)) as conn:
         administration.edit_hook(
-            conn, name, job=job, tables=table or None, actions=actions, columns=[] if no_columns else column or None,
+            conn, name, job=job, tables=table or None, more_tables=add_table or (), no_tables=remove_table or (),
+            actions=actions, columns=[] if no_columns else column or None,
             conditions=parsed, no_conditions=no_conditions, on_undecided=_checked(on_undecided),
             new_name=rename,
         )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rowhooks.domain.feed import Snapshot
 from rowhooks.domain.job import Job
@@ -24,6 +25,7 @@ class TrackedTable:
         repr_column: the column that stands for a row; None: its key does.
         identity: `key`, the primary key; `columns`, named by hand; `full`, nothing tells its rows apart.
         key: quoted name, JSON name and type of each key column; names and types as the server writes them in SQL.
+        former_key: names that columns of the key have had, each with its present one: the log's keys may bear them.
     """
 
     id: int
@@ -34,6 +36,7 @@ class TrackedTable:
     key: tuple[tuple[str, str, str], ...]
     repr_column: str | None = None
     identity: str = "key"
+    former_key: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Hook:
         columns: an update that changes none of these starts nothing; empty: any counts.
         conditions_json: what must hold of the two rows, as JSON; None: nothing.
         on_undecided: `run` or `skip`: whether a change starts it of which the conditions cannot be decided.
+        names: by table, what columns that were renamed were called when the hook asked for columns, with what they are
+            called now.
     """
 
     id: int
@@ -59,6 +64,7 @@ class Hook:
     columns: frozenset[str] = frozenset()
     conditions_json: str | None = None
     on_undecided: str = "run"
+    names: Mapping[int, Mapping[str, str]] = field(default_factory=dict, hash=False)
 
     def predates(self, transaction_id: int) -> bool:
         """Say whether a change comes from before the hook, or its job, was enabled."""

@@ -6,13 +6,17 @@ in a row: a change is compared with the hooks that it may start, and not with al
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import ConditionFailed, ConditionsError
 from rowhooks.domain.hook import Configuration, Hook
+from rowhooks.domain.renaming import columns_in, names_of, with_columns
 from rowhooks.pipeline.comparison import Comparison
 from rowhooks.pipeline.conditions import Condition, parse_json
 from rowhooks.pipeline.instants import instant_of
@@ -20,8 +24,42 @@ from rowhooks.pipeline.instants import instant_of
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What a hook asks of a change: columns of which one must have changed, and conditions, compiled."""
+
+    columns: frozenset[str]
+    condition: Condition | None
+    conditions_json: str | None
+
+    @classmethod
+    def of(cls, columns: frozenset[str], conditions_json: str | None) -> Terms:
+        """Compile them.
+
+        Raises:
+            ConditionsError: the conditions are malformed.
+        """
+        return cls(columns, None if conditions_json is None else parse_json(conditions_json), conditions_json)
+
+    def under(self, names: Mapping[str, str]) -> Terms:
+        """Return the same of columns by other names."""
+        text = self.conditions_json
+        if text is not None:
+            text = exact.write(with_columns(exact.read_exactly(text), lambda column: names.get(column, column)))
+        return Terms.of(frozenset(names.get(column, column) for column in self.columns), text)
+
+    def are_touched(self, change: ObjectChange) -> bool:
+        """Say whether a change is no update, or changes one of the columns; or whether nobody knows."""
+        if not self.columns or change.action != "update":
+            return True
+        changed = _changed_columns(change)
+        return changed is None or not self.columns.isdisjoint(changed) or any(map(change.is_unknown, self.columns))
+
+
 class Rule:
     """One hook, with its conditions compiled: what a change must be to start it.
+
+    A column that was renamed is looked for under its present name, and under its former ones in rows from before.
 
     Raises:
         ConditionsError: the hook's conditions are malformed.
@@ -29,11 +67,41 @@ class Rule:
 
     def __init__(self, hook: Hook) -> None:
         self.hook = hook
-        self._condition: Condition | None = None if hook.conditions_json is None else parse_json(hook.conditions_json)
+        self._terms = Terms.of(hook.columns, hook.conditions_json)
+        # By the names that its renamed columns have in a row.
+        self._renamed: dict[tuple[tuple[str, str], ...], Terms] = {}
+
+    def asks_for_renamed(self, table: int) -> bool:
+        """Say whether one of the columns that it asks for is, or was, called otherwise in a table."""
+        return bool(self._names(table))
+
+    def _names(self, table: int) -> dict[str, tuple[str, ...]]:
+        names = self.hook.names.get(table)
+        if not names:
+            return {}
+        text = self.hook.conditions_json
+        asked = self.hook.columns | set(() if text is None else columns_in(json.loads(text)))
+        return {column: found for column in asked if len(found := names_of(column, names)) > 1}
+
+    def _terms_for(self, change: ObjectChange) -> Terms:
+        """Return what it asks for under the names that the columns have in a change's rows."""
+        if not self.hook.names or not (names := self._names(change.table_id)):
+            return self._terms
+        try:
+            rows = {**(change.prechange or {}), **(change.postchange or {})}
+        except (RecursionError, ValueError):
+            # It is no JSON that can be read.
+            rows = {}
+        found = {column: next((name for name in known if name in rows), known[0]) for column, known in names.items()}
+        key = tuple(sorted(found.items()))
+        if key not in self._renamed:
+            self._renamed[key] = self._terms.under(found)
+        return self._renamed[key]
 
     def awaited_values(self) -> tuple[Comparison, list[Any]] | None:
         """Return the first comparison, and of what its value must be one for the rule to start; None if of anything."""
-        first = None if self._condition is None else self._condition.first_comparison()
+        condition = self._terms.condition
+        first = None if condition is None else condition.first_comparison()
         if first is None or first.negate or first.op not in ("eq", "in"):
             return None
         values = first.value if first.op == "in" else [first.value]
@@ -47,10 +115,10 @@ class Rule:
         Raises:
             ConditionFailed: its conditions cannot be decided for this change, and `on_undecided` is to be asked.
         """
-        hook = self.hook
-        if hook.predates(change.transaction_id) or not self._touches_columns(change):
+        if self.hook.predates(change.transaction_id):
             return False
-        return self._condition is None or self._condition.holds(change)
+        terms = self._terms_for(change)
+        return terms.are_touched(change) and (terms.condition is None or terms.condition.holds(change))
 
     def reasons(self, change: ObjectChange, *, replaying: bool = False) -> Iterator[str]:
         """Yield why a change does not start the hook, in the order in which it is checked; nothing if it does.
@@ -68,10 +136,11 @@ class Rule:
             yield f"it does not start on {change.action}, only on {', '.join(sorted(hook.actions))}"
         if not replaying and hook.predates(change.transaction_id):
             yield "the change is from before the hook or its job was enabled"
-        if not self._touches_columns(change):
-            yield f"the update changes none of its columns ({', '.join(sorted(hook.columns))})"
+        terms = self._terms_for(change)
+        if not terms.are_touched(change):
+            yield f"the update changes none of its columns ({', '.join(sorted(terms.columns))})"
         try:
-            unmet = None if self._condition is None else self._condition.why_not(change)
+            unmet = None if terms.condition is None else terms.condition.why_not(change)
         except ConditionFailed as error:
             unmet = None if self.runs_undecided else f"{_reason(error)}; the hook skips it, because on_undecided = skip"
         if unmet is not None:
@@ -85,8 +154,9 @@ class Rule:
     def undecided(self, change: ObjectChange) -> str | None:
         """Return why the conditions cannot be decided of a change that starts the hook; None where they can."""
         try:
-            if self._condition is not None and self.runs_undecided:
-                self._condition.holds(change)
+            condition = self._terms_for(change).condition
+            if condition is not None and self.runs_undecided:
+                condition.holds(change)
         except ConditionFailed as error:
             return _reason(error)
         return None
@@ -94,13 +164,6 @@ class Rule:
     def why_not(self, change: ObjectChange, *, replaying: bool = False) -> str | None:
         """Return the first reason why a change does not start the hook; None if it does. As `reasons`."""
         return next(self.reasons(change, replaying=replaying), None)
-
-    def _touches_columns(self, change: ObjectChange) -> bool:
-        columns = self.hook.columns
-        if not columns or change.action != "update":
-            return True
-        changed = _changed_columns(change)
-        return changed is None or not columns.isdisjoint(changed) or any(map(change.is_unknown, columns))
 
 
 def _changed_columns(change: ObjectChange) -> Collection[str] | None:
@@ -167,11 +230,13 @@ class _Shelf:
         self._columns: dict[str, list[int]] = {}
         self._values: dict[tuple[str | None, tuple[str, ...]], _Values] = {}
 
-    def add(self, rule: Rule) -> None:
-        """Add a rule behind the others."""
+    def add(self, rule: Rule, *, is_renamed: bool = False) -> None:
+        """Add a rule behind the others; one whose columns have several names is asked of each change."""
         number = len(self._rules)
         self._rules.append(rule)
-        if self._action == "update" and rule.hook.columns:
+        if is_renamed:
+            self._any.append(number)
+        elif self._action == "update" and rule.hook.columns:
             for column in rule.hook.columns:
                 self._columns.setdefault(column, []).append(number)
         elif (awaited := rule.awaited_values()) is not None:
@@ -251,7 +316,8 @@ class Matcher:
             return
         for table in hook.tables:
             for action in hook.actions:
-                self._shelves.setdefault((table, action), _Shelf(action)).add(rule)
+                shelf = self._shelves.setdefault((table, action), _Shelf(action))
+                shelf.add(rule, is_renamed=rule.asks_for_renamed(table))
 
     def match(self, change: ObjectChange) -> list[tuple[Hook, str | None]]:
         """Return the hooks that the change starts, each with why its conditions could not be decided, if that is so."""

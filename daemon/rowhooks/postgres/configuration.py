@@ -47,12 +47,23 @@ select json_build_object(
         ), '[]')
         from rowhooks.present_key_columns(t.id) as k
         join pg_attribute as a on a.attrelid = r.oid and a.attnum = k.number
+      ),
+      'former_key', (
+        select coalesce(json_agg(json_build_array(f.name, k.name)), '[]')
+        from (
+          select o.name, o.number::smallint from jsonb_each_text(t.former_keys) as o (name, number)
+          union
+          select o.name, o.number
+          from rows from (unnest(t.key_columns), unnest(t.key_numbers)) as o (name, number)
+        ) as f
+        join rowhooks.present_key_columns(t.id) as k on k.number = f.number and k.name <> f.name
       )
     )), '[]')
     from rowhooks.tracked_table as t
     join pg_class as r on r.oid = t.relation
     join pg_namespace as n on n.oid = r.relnamespace
-    where t.untracked_at is null
+    -- Of one that was untracked, and tracked again, the log may still hold changes that start something.
+    where t.untracked_at is null or t.id in (select m.id from rowhooks.table_meant as m)
   ),
   'jobs', (
     select coalesce(json_agg(json_build_object(
@@ -65,9 +76,24 @@ select json_build_object(
     select coalesce(json_agg(json_build_object(
       'id', h.id, 'name', h.name, 'job', h.job_id, 'enabled', h.enabled, 'enabled_since', h.enabled_since::text,
       'tables', (
-        select coalesce(json_agg(t.tracked_table_id), '[]')
-        from rowhooks.job_hook_table as t
-        where t.job_hook_id = h.id
+        select coalesce(json_agg(distinct m.id), '[]')
+        from rowhooks.table_meant as m
+        where m.kind = 'hook' and m.owner_id = h.id
+      ),
+      'names', (
+        select coalesce(json_object_agg(n.id, n.names), '{{}}')
+        from (
+          select m.id, json_object_agg(k.name, a.attname) as names
+          from rowhooks.job_hook_table as x
+          join rowhooks.tracked_table as t on t.id = x.tracked_table_id
+          join rowhooks.table_meant as m on m.kind = 'hook' and m.owner_id = h.id and m.named_id = t.id
+          join rowhooks.tracked_table as o on o.id = m.id and o.relation = t.relation
+          cross join jsonb_each_text(x.numbers) as k (name, number)
+          join pg_attribute as a
+            on a.attrelid = t.relation and a.attnum = k.number::smallint and not a.attisdropped and a.attname <> k.name
+          where x.job_hook_id = h.id
+          group by m.id
+        ) as n
       ),
       'create', h.type_create, 'update', h.type_update, 'delete', h.type_delete,
       'columns', h.columns, 'conditions', h.conditions::text, 'on_undecided', h.on_undecided
@@ -105,6 +131,11 @@ class PostgresConfiguration:
             async with self._connection.transaction():
                 return await synchronisation.sync_jobs(self._connection, jobs, broken_modules)
 
+    async def tables_named(self, names: Iterable[str]) -> frozenset[tuple[str, int]]:
+        """Return which of some names, `schema.table`, are those of tracked tables now, with their entries."""
+        with translated():
+            return await synchronisation.tables_named(self._connection, names)
+
     async def sync_hooks(self, declared: Iterable[tuple[str, DeclaredHook]]) -> list[str]:
         """Make rowhooks.job_hook follow the hooks declared in code; see synchronisation.sync_hooks."""
         with translated():
@@ -132,6 +163,7 @@ def read_configuration(document: str | dict[str, Any]) -> Configuration:
             columns=frozenset(h["columns"]),
             conditions_json=h["conditions"],
             on_undecided=h["on_undecided"],
+            names={int(table): names for table, names in h["names"].items()},
         )
         for h in loaded["hooks"]
     )
@@ -150,6 +182,7 @@ def read_table(t: dict[str, Any]) -> TrackedTable:
         key=tuple((quoted, name, type_) for quoted, name, type_ in t["key"]),
         repr_column=t["repr_column"],
         identity=t.get("identity", "key"),
+        former_key=tuple(sorted((former, present) for former, present in t.get("former_key", ()))),
     )
 
 

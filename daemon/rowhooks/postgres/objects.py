@@ -147,7 +147,13 @@ class PostgresObjects:
         """
         try:
             try:
-                return await self._load(table, keys)
+                found = await self._load(table, keys)
+                unknown = [key for key, value in found.items() if isinstance(value, NotFound)]
+                if unknown and (present := await self._present(table)) not in (None, table):
+                    # Its key was renamed since.
+                    assert present is not None
+                    found |= await self._load(present, unknown)
+                return found
             except (DBAPIError, NotFound) as error:
                 if isinstance(error, DBAPIError) and not isinstance(error.orig, _ALTERED):
                     raise
@@ -192,6 +198,8 @@ class PostgresObjects:
         except Exception as error:  # a value of a row may be none that Python can hold
             if _is_lost(error) or is_refused(error) or isinstance(getattr(error, "orig", error), _OF_THE_TABLE):
                 raise
+            if len(keys) == 1 and isinstance(error, NotFound):
+                return {keys[0]: error}
             if len(keys) > 1:
                 half = len(keys) // 2
                 return await self._load_in_halves(cls, table, keys[:half]) | await self._load_in_halves(

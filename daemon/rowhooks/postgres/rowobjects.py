@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -130,13 +131,14 @@ class JsonArray(sqlalchemy.TypeDecorator[Any]):
         """Leave a value as it is."""
 
 
+MOST_TRIED = 1000
+"""Ways to read the names in a key from before columns of it were renamed."""
 _TAKEN = set(dir(RowObject)) | {"metadata", "registry"}
 
 
 def load_objects(session: Session, cls: type[RowObject], table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
     """Return the objects that exist, by their key as JSON text; they belong to no session."""
-    names = [name for _, name, _ in table.key]
-    asked = ",".join(_with_present_names(key, names) for key in keys)
+    asked = ",".join(_with_present_names(key, table) for key in keys)
     statement = sqlalchemy.text(_select_by_key(cls, table)).bindparams(keys=f"[{asked}]")
     query: Any = sqlalchemy.select(cls, sqlalchemy.column("rowhooks_place"))
     rows = session.execute(query.from_statement(statement)).all()
@@ -146,23 +148,31 @@ def load_objects(session: Session, cls: type[RowObject], table: TrackedTable, ke
 
 def check_key(session: Session, cls: type[RowObject], table: TrackedTable, key: str) -> None:
     """Raise DBAPIError where a key is none by the types of its columns."""
-    names = [name for _, name, _ in table.key]
     statement = "select from KEYS".replace("KEYS", _keys(cls.__rowhooks_key__))
-    session.execute(sqlalchemy.text(statement).bindparams(keys=f"[{_with_present_names(key, names)}]")).all()
+    session.execute(sqlalchemy.text(statement).bindparams(keys=f"[{_with_present_names(key, table)}]")).all()
 
 
-def _with_present_names(key: str, names: list[str]) -> str:
+def _with_present_names(key: str, table: TrackedTable) -> str:
     """Return a key of the log, as JSON text, under the names that its columns have now.
 
-    It tells which is which where one column was renamed; where several were, the row is not found.
+    Raises:
+        NotFound: it has other columns than the table's key; which of them is which is not known.
     """
+    names = [name for _, name, _ in table.key]
     if all(f"{json.dumps(name, ensure_ascii=False)}: " in key for name in names):
         return key
     values: dict[str, Any] = json.loads(key, parse_float=Decimal)
-    former, present = values.keys() - set(names), set(names) - values.keys()
-    if len(former) == len(present) == 1:
-        values[present.pop()] = values.pop(former.pop())
-    return json.dumps(values, ensure_ascii=False, default=str)
+    meant = [{present for former, present in table.former_key if former == name} | {name} for name in values]
+    # A name may be one column's former one and another's present one.
+    fitting = [found for found in itertools.islice(itertools.product(*meant), MOST_TRIED) if set(found) == set(names)]
+    if len(fitting) != 1:
+        raise NotFound(
+            f"a row of {table.name} cannot be found by its key in the log ({', '.join(sorted(values))}): its key is"
+            f" ({', '.join(names)}) now",
+            hint="the table was given another key since; load the row by what change.object_data holds",
+        )
+    present = dict(zip(fitting[0], values.values(), strict=True))
+    return json.dumps(present, ensure_ascii=False, default=str)
 
 
 def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowObject]:

@@ -106,9 +106,16 @@ select
   h.id, h.declared, j.class_path, j.installed,
   (h.type_create, h.type_update, h.type_delete) = ($2, $3, $4)
     and h.columns = $5::text[] and h.conditions is not distinct from $6::jsonb and h.on_undecided = $7 as as_declared,
-  array(
-    select x.tracked_table_id from rowhooks.job_hook_table as x where x.job_hook_id = h.id order by x.tracked_table_id
-  ) as tables
+  h.waits_for,
+  (
+    select coalesce(json_agg(json_build_object(
+      'id', x.tracked_table_id, 'present', m.id, 'given', format('%s.%s', x.schema_name, x.table_name)
+    )), '[]')
+    from rowhooks.job_hook_table as x
+    left join rowhooks.table_meant as m
+      on m.kind = 'hook' and m.owner_id = h.id and m.named_id = x.tracked_table_id and m.is_present
+    where x.job_hook_id = h.id
+  )::text as links
 from rowhooks.job_hook as h
 join rowhooks.job as j on j.id = h.job_id
 where h.name = $1
@@ -129,6 +136,8 @@ set
   type_create = $2, type_update = $3, type_delete = $4, columns = $5::text[], conditions = $6::jsonb, on_undecided = $7
 where id = $1
 """
+
+_WAIT_FOR = "update rowhooks.job_hook set waits_for = $2::text[] where id = $1"
 
 _REFUSED = (asyncpg.IntegrityConstraintViolationError, asyncpg.UndefinedColumnError, asyncpg.DataError)
 """What the database says of a hook that it does not take."""
@@ -214,6 +223,12 @@ async def sync_hooks(connection: asyncpg.Connection[Any], declared: Iterable[tup
     return problems
 
 
+async def tables_named(connection: asyncpg.Connection[Any], names: Iterable[str]) -> frozenset[tuple[str, int]]:
+    """Return which of some names, `schema.table`, are those of tracked tables now, with their entries."""
+    found = await connection.fetch(_TRACKED, sorted(names))
+    return frozenset((row["name"], row["id"]) for row in found if _is_tracked(row))
+
+
 def _named(declared: Iterable[tuple[str, DeclaredHook]]) -> list[tuple[str, str, DeclaredHook]]:
     named: list[tuple[str, str, DeclaredHook]] = []
     taken: set[tuple[str, str]] = set()
@@ -254,20 +269,28 @@ async def _sync_hook(
             f"hook {name}: declared by {class_path}, but a hook of that name exists already, made by {whose}; "
             "give it a name of its own: Hook(..., name=...)"
         ]
-    tracked = sorted({tables[table]["id"] for table in hook.tables if table in tables and tables[table]["id"]})
+    tracked = {table: tables[table]["id"] for table in hook.tables if _is_tracked(tables.get(table))}
+    links = [] if found is None else json.loads(found["links"])
+    # A table that was renamed, untracked or dropped, while no other is tracked under its name: the hook stays with it.
+    kept = [link for link in links if link["given"] in hook.tables and link["given"] not in tracked]
+    waits_for = [
+        table for table in hook.tables if table not in tracked and table not in {link["given"] for link in kept}
+    ]
     if found is None:
         hook_id = await connection.fetchval(_INSERT_HOOK, name, *scope, class_path, hook.enabled)
         if hook_id is None:
             return [f"hook {name}: there is no job {class_path}"]
-        await _set_tables(connection, hook_id, [], tracked)
     else:
+        hook_id = found["id"]
         if not found["as_declared"]:
-            await connection.execute(_UPDATE_HOOK, found["id"], *scope)
-        await _set_tables(connection, found["id"], found["tables"], tracked)
+            await connection.execute(_UPDATE_HOOK, hook_id, *scope)
+    await _set_tables(connection, hook_id, [link for link in links if link not in kept], set(tracked.values()))
+    if waits_for != ([] if found is None else found["waits_for"]):
+        await connection.execute(_WAIT_FOR, hook_id, waits_for)
     # Now, inside the savepoint, and not when everything is committed.
     await connection.execute("set constraints rowhooks.job_hook_scope, rowhooks.job_hook_table_scope immediate")
     await connection.execute("set constraints rowhooks.job_hook_scope, rowhooks.job_hook_table_scope deferred")
-    return [_missing(name, table, tables.get(table)) for table in hook.tables if not _is_tracked(tables.get(table))]
+    return [_missing(name, table, tables.get(table)) for table in waits_for]
 
 
 def _is_tracked(table: asyncpg.Record | None) -> bool:
@@ -280,14 +303,16 @@ def _missing(name: str, table: str, found: asyncpg.Record | None) -> str:
     return f"hook {name}: table {table} is not tracked; run: {shell.command('rowhooks', 'track', found['quoted'])}"
 
 
-async def _set_tables(connection: asyncpg.Connection[Any], hook_id: int, present: list[int], wanted: list[int]) -> None:
-    if too_many := sorted(set(present) - set(wanted)):
+async def _set_tables(
+    connection: asyncpg.Connection[Any], hook_id: int, links: list[dict[str, Any]], wanted: set[int]
+) -> None:
+    if too_many := sorted(link["id"] for link in links if link["present"] not in wanted):
         await connection.execute(
             "delete from rowhooks.job_hook_table where job_hook_id = $1 and tracked_table_id = any ($2)",
             hook_id,
             too_many,
         )
-    if missing := sorted(set(wanted) - set(present)):
+    if missing := sorted(wanted - {link["present"] for link in links}):
         await connection.execute(
             "insert into rowhooks.job_hook_table (job_hook_id, tracked_table_id) select $1, unnest($2::integer[])",
             hook_id,

@@ -13,24 +13,18 @@ from rowhooks.domain.errors import Conflict, NotFound, UsageError
 from rowhooks.labels import check_text
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
 from rowhooks.postgres.administration.jobs import find_job
-from rowhooks.postgres.administration.tables import resolve_table
+from rowhooks.postgres.administration.tables import add_tables, linked_tables, remove_tables, tracked_ids
 from rowhooks.postgres.connect import translated_errors
 
 BUTTON_CLASSES = ("default", "primary", "success", "info", "warning", "danger", "link")
 
-_BUTTONS = """
+_BUTTONS = f"""
 select b.id, b.name, j.class_path as job, b.enabled, j.enabled and j.installed as job_enabled, b.text, b.group_name,
   b.weight, b.button_class, b.confirmation, b.roles,
-  array(
-    select concat(t.schema_name, '.', t.table_name)
-    from rowhooks.job_button_table as x
-    join rowhooks.tracked_table as t on t.id = x.tracked_table_id
-    where x.job_button_id = b.id
-    order by 1
-  ) as tables
+  {linked_tables("button", "b")}
 from rowhooks.job_button as b
 join rowhooks.job as j on j.id = b.job_id
-"""
+"""  # noqa: S608  (constants)
 
 
 def list_buttons(conn: Connection) -> list[Row]:
@@ -74,31 +68,43 @@ def add_button(conn: Connection, name: str, *, job: str, tables: Sequence[str], 
     statement = sql.SQL("insert into rowhooks.job_button ({}) values ({}) returning id").format(
         sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(", ").join(map(sql.Placeholder, columns))
     )
-    tracked = _tracked(conn, tables)
+    tracked = tracked_ids(conn, tables)
     with translated_errors():
         row = conn.execute(statement, columns).fetchone()
     assert row is not None
-    _set_tables(conn, row[0], tracked)
+    add_tables(conn, "button", {"id": row[0]}, tracked)
     return find_button(conn, name)
 
 
-def edit_button(conn: Connection, name: str, *, tables: Sequence[str] | None = None, **fields: Any) -> Row:
+def edit_button(
+    conn: Connection,
+    name: str,
+    *,
+    tables: Sequence[str] | None = None,
+    more_tables: Sequence[str] = (),
+    no_tables: Sequence[str] = (),
+    **fields: Any,
+) -> Row:
     """Change what is given of a button, and leave the rest; return it.
 
     Args:
         conn: a connection of somebody who may configure rowhooks.
         name: which button.
         tables: all of its tables from now on.
+        more_tables: what it is to be on beside its others; one that it is on is known by its present name from now on.
+        no_tables: what it is to be on no more; may be gone.
         fields: as in `add_button`.
 
     Raises:
-        NotFound: the button, the job, a table or a role does not exist.
+        NotFound: the button, the job, a table or a role does not exist, or it is not on a table that it is to be on no
+            more.
         Conflict: a table is not tracked, or the job is no button receiver.
         UsageError: the text is no template, or another field is wrong.
     """
     button = find_button(conn, name)
     columns = _columns(conn, **fields)
-    tracked = None if tables is None else _tracked(conn, tables)
+    tracked = None if tables is None else tracked_ids(conn, tables)
+    added = tracked_ids(conn, more_tables)
     if columns:
         assignments = [sql.SQL("{} = {}").format(sql.Identifier(column), sql.Placeholder(column)) for column in columns]
         statement = sql.SQL("update rowhooks.job_button set {} where id = {}").format(
@@ -108,7 +114,9 @@ def edit_button(conn: Connection, name: str, *, tables: Sequence[str] | None = N
             conn.execute(statement, columns)
     if tracked is not None:
         conn.execute("delete from rowhooks.job_button_table where job_button_id = %s", (button["id"],))
-        _set_tables(conn, button["id"], tracked)
+        add_tables(conn, "button", button, tracked)
+    remove_tables(conn, "button", button, no_tables)
+    add_tables(conn, "button", button, added)
     return find_button(conn, name)
 
 
@@ -144,25 +152,3 @@ def _columns(conn: Connection, **given: Any) -> dict[str, Any]:
         if role != "public" and not fetch(conn, "select 1 from pg_roles where rolname::text = %s", (role,)):
             raise NotFound(f"there is no role {role}", hint="public means everybody; see: select rolname from pg_roles")
     return columns
-
-
-def _tracked(conn: Connection, tables: Sequence[str]) -> list[int]:
-    found: set[int] = set()
-    for table in tables:
-        quoted = resolve_table(conn, table)
-        rows = fetch(
-            conn,
-            "select t.id from rowhooks.tracked_table as t where t.relation = %s::regclass and t.untracked_at is null",
-            (quoted,),
-        )
-        if not rows:
-            raise Conflict(f"table {quoted} is not tracked", hint=f"run: {shell.command('rowhooks', 'track', quoted)}")
-        found.add(rows[0]["id"])
-    return sorted(found)
-
-
-def _set_tables(conn: Connection, button_id: int, tracked: Sequence[int]) -> None:
-    conn.execute(
-        "insert into rowhooks.job_button_table (job_button_id, tracked_table_id) select %s, unnest(%s::integer[])",
-        (button_id, list(tracked)),
-    )

@@ -12,6 +12,7 @@ from rowhooks.postgres.administration.grants import lacking_grants
 from rowhooks.postgres.administration.ownership import former_owners, members_of_the_owner, shared_roles
 from rowhooks.postgres.administration.restores import stray_triggers
 from rowhooks.postgres.administration.status import LEADS, WAITING
+from rowhooks.postgres.bindings import OPTIONS, excluding, find_faults
 from rowhooks.postgres.bystanders import hindrances, locked_tables, long_transactions
 from rowhooks.postgres.trust import distrusted
 
@@ -41,23 +42,12 @@ class Finding:
 # of whoever pastes the command sees one argument. What is SQL is an argument of psql.
 
 # Tracked tables, with the command that makes them what they are.
-_TRACKED = """
-      select t.*, r.relkind, array['rowhooks', 'track', t.relation::text]
-        || case when t.identity <> 'key' then
-          array['--identity', coalesce((
-            select string_agg(case
-              when k.name ~ '[,"[:space:]]' or k.name = 'full' then format('"%s"', replace(k.name, '"', '""'))
-              else k.name
-            end, ',' order by k.place)
-            from unnest(t.key_columns) with ordinality as k (name, place)
-          ), 'full')]
-        end
-        || case when t.audit_receivers then array['--audit-receivers'] end
-        || case when t.always then array['--always'] end as track
+_TRACKED = f"""
+      select t.*, r.relkind, array['rowhooks', 'track', t.relation::text] || {OPTIONS} as track
       from rowhooks.tracked_table as t
       join pg_class as r on r.oid = t.relation
       where t.untracked_at is null
-"""
+"""  # noqa: S608  (constants)
 
 # A name as a word of a command: no option, even where it begins as one.
 _OPERAND = "case when {0} like '-%' then array['--'] end || {0}"
@@ -110,46 +100,9 @@ order by 1
 """  # noqa: S608  (constants)
 
 _PROBLEMS = (
-    # A hook or button on a table that was dropped or untracked.
+    # Its entry is taken away by the event trigger or the daemon; where neither is there, it is named here, unless a
+    # hook or button waits for it.
     f"""
-    select
-      format('%s %s is on %s, which %s', o.kind, o.name, t.table_name, case
-        when t.exists then 'is no longer tracked' when t.namesake is null then 'was dropped'
-        else 'was dropped and made anew'
-      end),
-      case when t.is_there then array['rowhooks', 'track', t.present_name] end,
-      case when t.is_there then ' && ' end,
-      array['rowhooks', o.kind || 's'] || case
-        when t.is_there then array['edit', '--table', t.present_name]
-        else array['remove']
-      end || o.operand
-    from (
-      select 'hook' as kind, h.name, {_OPERAND.format("h.name")} as operand, x.tracked_table_id
-      from rowhooks.job_hook as h
-      join rowhooks.job_hook_table as x on x.job_hook_id = h.id
-      where h.enabled
-      union all
-      select 'button', b.name, {_OPERAND.format("b.name")}, x.tracked_table_id
-      from rowhooks.job_button as b
-      join rowhooks.job_button_table as x on x.job_button_id = b.id
-      where b.enabled
-    ) as o
-    join (
-      select
-        t.id, t.untracked_at, n.table_name, r.exists, n.namesake, r.exists or n.namesake is not null as is_there,
-        coalesce(n.namesake, n.table_name) as present_name
-      from rowhooks.tracked_table as t
-      cross join lateral (select exists (select from pg_class as c where c.oid = t.relation)) as r (exists)
-      cross join lateral (
-        select
-          format('%I.%I', t.schema_name, t.table_name), to_regclass(format('%I.%I', t.schema_name, t.table_name))::text
-      ) as n (table_name, namesake)
-    ) as t on t.id = o.tracked_table_id
-    where t.untracked_at is not null or not t.exists
-    order by 1
-    """,  # noqa: S608  (constants)
-    # Its entry is taken away by the event trigger or the daemon; where neither is there, it is named here.
-    """
     select
       format('tracked table %I.%I was dropped%s', t.schema_name, t.table_name, case
         when to_regclass(format('%I.%I', t.schema_name, t.table_name)) is not null then ' and made anew'
@@ -158,11 +111,22 @@ _PROBLEMS = (
         when to_regclass(format('%I.%I', t.schema_name, t.table_name)) is null
           then array['psql', '-c', 'select rowhooks.refresh_tables()']
         else array['rowhooks', 'track', format('%I.%I', t.schema_name, t.table_name)]
+          || {OPTIONS} || {excluding("s.namesake")}
       end
     from rowhooks.tracked_table as t
+    cross join lateral (select to_regclass(format('%I.%I', t.schema_name, t.table_name))) as s (namesake)
     where t.untracked_at is null and not exists (select from pg_class as c where c.oid = t.relation)
+      and not (s.namesake is not null and (
+        exists (
+          select from rowhooks.job_hook as h join rowhooks.job_hook_table as x on x.job_hook_id = h.id
+          where h.enabled and x.tracked_table_id = t.id
+        ) or exists (
+          select from rowhooks.job_button as b join rowhooks.job_button_table as x on x.job_button_id = b.id
+          where b.enabled and x.tracked_table_id = t.id
+        )
+      ))
     order by 1
-    """,
+    """,  # noqa: S608  (constants)
     f"""
     select
       case
@@ -369,6 +333,7 @@ def examine(conn: Connection) -> list[Finding]:
         return [Finding.of("problem", what, *way_out) for what, *way_out in drifted]
     apart = (lacking_grants, former_owners, members_of_the_owner, shared_roles, stray_triggers)
     others = [Finding.of(level, what, *way_out) for found in apart for level, what, *way_out in found(conn)]
+    others += [Finding.of(fault.level, fault.what, *fault.way_out) for fault in find_faults(conn)]
     return [
         *(Finding("problem", what, way_out) for what, way_out in _skew(conn)),
         *(Finding("problem", what, way_out) for what, way_out in hindrances(conn)),

@@ -10,30 +10,25 @@ from psycopg.types.json import Jsonb
 from rowhooks.domain import exact, shell
 from rowhooks.domain.errors import Conflict, NotFound
 from rowhooks.domain.hook import ON_UNDECIDED, Configuration, Hook
+from rowhooks.domain.renaming import with_columns
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
 from rowhooks.postgres.administration.jobs import find_job
-from rowhooks.postgres.administration.tables import resolve_table
+from rowhooks.postgres.administration.tables import add_tables, linked_tables, remove_tables, tracked_ids
 from rowhooks.postgres.configuration import LOAD, read_configuration
 from rowhooks.postgres.search_path import PINNED
 
 _ACTIONS = ("create", "update", "delete")
-_HOOKS = """
+_HOOKS = f"""
 select h.id, h.name, j.class_path as job, h.enabled, j.enabled and j.installed as job_enabled,
   array_remove(array[
     case when h.type_create then 'create' end, case when h.type_update then 'update' end,
     case when h.type_delete then 'delete' end
   ], null) as actions,
-  array(
-    select concat(t.schema_name, '.', t.table_name)
-    from rowhooks.job_hook_table as x
-    join rowhooks.tracked_table as t on t.id = x.tracked_table_id
-    where x.job_hook_id = h.id
-    order by 1
-  ) as tables,
+  {linked_tables("hook", "h", " union select w.name from unnest(h.waits_for) as w (name)")},
   h.columns, h.conditions, h.on_undecided, h.declared
 from rowhooks.job_hook as h
 join rowhooks.job as j on j.id = h.job_id
-"""
+"""  # noqa: S608  (constants)
 
 
 def list_hooks(conn: Connection) -> list[Row]:
@@ -104,7 +99,7 @@ def add_hook(
     """
     found_job = find_job(conn, job)
     _check_name(conn, name)
-    tracked = _tracked(conn, tables)
+    tracked = tracked_ids(conn, tables)
     hook_id = fetch(
         conn,
         "insert into rowhooks.job_hook"
@@ -120,7 +115,7 @@ def add_hook(
             on_undecided or ON_UNDECIDED[0],
         ),
     )[0]["id"]
-    _add_tables(conn, hook_id, tracked)
+    add_tables(conn, "hook", {"id": hook_id}, tracked)
     return find_hook(conn, name)
 
 
@@ -130,6 +125,8 @@ def edit_hook(
     *,
     job: str | None = None,
     tables: Sequence[str] | None = None,
+    more_tables: Sequence[str] = (),
+    no_tables: Sequence[str] = (),
     actions: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
     conditions: object = None,
@@ -144,6 +141,8 @@ def edit_hook(
         name: its present name.
         job: as `find_job` understands it.
         tables: all it is to have.
+        more_tables: what it is to have beside its others; one that it has is known by its present name from now on.
+        no_tables: what it is to have no more; may be gone.
         actions: all it is to have.
         columns: all it is to have.
         conditions: in place of its present ones.
@@ -152,12 +151,12 @@ def edit_hook(
         new_name: rename it.
 
     Raises:
-        NotFound: the hook, the job or a table does not exist.
+        NotFound: the hook, the job or a table does not exist, or the hook is not on a table that it is to have no more.
         Conflict: it is declared in code, the new name is taken, or a table is not tracked.
         DatabaseError: the database refuses it; some of that only when the transaction commits.
     """
     hook = _find_own(conn, name)
-    changes: dict[str, object] = {}
+    changes = _present_columns(conn, hook)
     if job is not None:
         changes["job_id"] = find_job(conn, job)["id"]
     if actions is not None:
@@ -178,12 +177,15 @@ def edit_hook(
             [*changes.values(), hook["id"]],
         )
     if tables is not None:
-        tracked = _tracked(conn, tables)
+        tracked = tracked_ids(conn, tables)
         conn.execute(
             "delete from rowhooks.job_hook_table where job_hook_id = %s and tracked_table_id <> all (%s)",
             (hook["id"], tracked),
         )
-        _add_tables(conn, hook["id"], tracked)
+        add_tables(conn, "hook", hook, tracked)
+    added = tracked_ids(conn, more_tables)
+    remove_tables(conn, "hook", hook, no_tables)
+    add_tables(conn, "hook", hook, added)
     return find_hook(conn, new_name or name)
 
 
@@ -228,27 +230,36 @@ def _check_name(conn: Connection, name: str) -> None:
         )
 
 
-def _tracked(conn: Connection, tables: Sequence[str]) -> list[int]:
-    tracked: set[int] = set()
-    for table in tables:
-        quoted = resolve_table(conn, table)
-        rows = fetch(
-            conn,
-            "select t.id from rowhooks.tracked_table as t where t.relation = %s::regclass and t.untracked_at is null",
-            (quoted,),
-        )
-        if not rows:
-            raise Conflict(f"table {quoted} is not tracked", hint=f"run: {shell.command('rowhooks', 'track', quoted)}")
-        tracked.add(rows[0]["id"])
-    return sorted(tracked)
+def _present_columns(conn: Connection, hook: Row) -> dict[str, object]:
+    """Return what a hook asks for under the names that columns have now, where that is to be changed.
+
+    Whoever edits a hook has these names in mind. Where two of its tables call a column differently it stays as it is.
+    """
+    names: dict[str, set[str]] = {}
+    for table in load_hook(conn, hook["name"]).names.values():
+        for former, now in table.items():
+            names.setdefault(former, set()).add(now)
+    held = {row["name"] for row in fetch(conn, _HELD, (hook["id"],))}
+    present = {name: found.pop() for name, found in names.items() if len(found) == 1 and name not in held}
+    columns = [present.get(column, column) for column in hook["columns"]]
+    conditions = with_columns(hook["conditions"], lambda column: present.get(column, column))
+    changes: dict[str, object] = {}
+    if columns != hook["columns"]:
+        changes["columns"] = columns
+    if conditions != hook["conditions"]:
+        changes["conditions"] = _jsonb(conditions)
+    return changes
 
 
-def _add_tables(conn: Connection, hook_id: int, tracked: list[int]) -> None:
-    conn.execute(
-        "insert into rowhooks.job_hook_table (job_hook_id, tracked_table_id) select %s, unnest(%s::integer[])"
-        " on conflict do nothing",
-        (hook_id, tracked),
-    )
+# Names by which one of a hook's tables calls a column that was called so when the hook asked for it.
+_HELD = """
+select a.attname::text as name
+from rowhooks.job_hook_table as x
+join rowhooks.tracked_table as t on t.id = x.tracked_table_id
+join pg_attribute as a
+  on a.attrelid = t.relation and a.attnum = (x.numbers ->> a.attname)::smallint and not a.attisdropped
+where x.job_hook_id = %s
+"""
 
 
 def _flags(actions: Sequence[str]) -> list[bool]:

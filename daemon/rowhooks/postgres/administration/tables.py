@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import re
 from collections.abc import Sequence
 
-from rowhooks.domain.errors import NotFound
+from rowhooks.domain import shell
+from rowhooks.domain.errors import Conflict, DatabaseError, NotFound
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
 from rowhooks.postgres.connect import translated_errors
 from rowhooks.postgres.search_path import PINNED, USERS_OWN
@@ -73,6 +75,147 @@ def resolve_table(conn: Connection, name: str) -> str:
             found,
         )
     return str(only(rows, "table", name, "name it as schema.table; quote capitals: 'public.\"Device\"'")["quoted"])
+
+
+def linked_tables(kind: str, alias: str, more: str = "") -> str:
+    """Return the columns `tables` and `waits_for` of a query of hooks or buttons, of which `alias` is one."""
+    return f"""
+  array(
+    select concat(coalesce(t.schema_name, x.schema_name), '.', coalesce(t.table_name, x.table_name))
+    from rowhooks.job_{kind}_table as x
+    left join rowhooks.table_meant as m
+      on m.kind = '{kind}' and m.owner_id = x.job_{kind}_id and m.named_id = x.tracked_table_id and m.is_present
+    left join rowhooks.tracked_table as t on t.id = m.id
+    where x.job_{kind}_id = {alias}.id
+    order by 1
+  ) as tables,
+  array(
+    select concat(x.schema_name, '.', x.table_name)
+    from rowhooks.job_{kind}_table as x
+    where x.job_{kind}_id = {alias}.id and not exists (
+      select from rowhooks.table_meant as m
+      where m.kind = '{kind}' and m.owner_id = {alias}.id and m.named_id = x.tracked_table_id and m.is_present
+    ){more}
+    order by 1
+  ) as waits_for"""  # noqa: S608  (constants of ours)
+
+
+def tracked_ids(conn: Connection, tables: Sequence[str]) -> list[int]:
+    """Return the entries of tracked tables, by their names as PostgreSQL reads them.
+
+    Raises:
+        NotFound: there is no such table.
+        Conflict: it is not tracked.
+    """
+    tracked: set[int] = set()
+    for table in tables:
+        quoted = resolve_table(conn, table)
+        rows = fetch(
+            conn,
+            "select t.id from rowhooks.tracked_table as t where t.relation = %s::regclass and t.untracked_at is null",
+            (quoted,),
+        )
+        if not rows:
+            raise Conflict(f"table {quoted} is not tracked", hint=f"run: {shell.command('rowhooks', 'track', quoted)}")
+        tracked.add(rows[0]["id"])
+    return sorted(tracked)
+
+
+# By what a table is called now, else by what it was called: it may be gone.
+_LINKED = """
+select
+  x.tracked_table_id, x.schema_name, x.table_name, m.relation,
+  t.schema_name as last_schema, t.table_name as last_table
+from rowhooks.job_{kind}_table as x
+join rowhooks.tracked_table as t on t.id = x.tracked_table_id
+left join lateral (
+  select p.relation::oid::bigint as relation
+  from rowhooks.table_meant as m
+  join rowhooks.tracked_table as p on p.id = m.id
+  where m.kind = '{kind}' and m.owner_id = x.job_{kind}_id and m.named_id = x.tracked_table_id and m.is_present
+) as m on true
+where x.job_{kind}_id = %(owner)s
+"""
+
+
+def remove_tables(conn: Connection, kind: str, owner: Row, tables: Sequence[str]) -> None:
+    """Take tables from a hook or button, also such as are gone.
+
+    Args:
+        conn: a connection of somebody who may configure rowhooks.
+        kind: `hook` or `button`.
+        owner: it, with its id and name.
+        tables: as PostgreSQL reads names, or as `hooks list` writes them.
+
+    Raises:
+        NotFound: it is not on such a table.
+    """
+    linked = fetch(conn, _LINKED.format(kind=kind), {"owner": owner["id"]})
+    for table in tables:
+        found = _linked_by(conn, linked, table)
+        if not found:
+            raise NotFound(
+                f"{kind} {owner['name']} is not on table {table}",
+                hint=f"it is on: {', '.join(owner['tables']) or 'none'}",
+            )
+        conn.execute(
+            f"delete from rowhooks.job_{kind}_table where job_{kind}_id = %s and tracked_table_id = any (%s)",  # noqa: S608
+            (owner["id"], found),
+        )
+
+
+def _linked_by(conn: Connection, linked: Sequence[Row], table: str) -> list[int]:
+    """Return the entries by which a name is linked."""
+    row = None
+    with contextlib.suppress(NotFound, DatabaseError):
+        row = conn.execute("select %s::regclass::oid::bigint", (resolve_table(conn, table),)).fetchone()
+    if row and (found := [link["tracked_table_id"] for link in linked if link["relation"] == row[0]]):
+        return found
+    named = fetch(
+        conn,
+        "select x.place from unnest(%(schemas)s::name[], %(tables)s::name[]) with ordinality as x (schema, name, place)"
+        " where %(wanted)s in (format('%%I.%%I', x.schema, x.name), format('%%s.%%s', x.schema, x.name)) order by 1",
+        {
+            "schemas": [name for link in linked for name in (link["schema_name"], link["last_schema"])],
+            "tables": [name for link in linked for name in (link["table_name"], link["last_table"])],
+            "wanted": table,
+        },
+    )
+    # What is there under another name is taken by that name.
+    places = sorted({(row["place"] - 1) // 2 for row in named})
+    gone = [linked[place]["tracked_table_id"] for place in places if linked[place]["relation"] is None]
+    return gone or [linked[place]["tracked_table_id"] for place in places]
+
+
+# A link that means the table by name gives way to one that means its present entry.
+_SUPERSEDED = """
+delete from rowhooks.job_{kind}_table as x
+using rowhooks.table_meant as m
+where m.kind = '{kind}' and m.owner_id = x.job_{kind}_id and m.named_id = x.tracked_table_id and m.is_present
+  and x.job_{kind}_id = %(owner)s and m.id = any (%(tracked)s) and m.id <> m.named_id
+"""
+_LINK = """
+insert into rowhooks.job_{kind}_table (job_{kind}_id, tracked_table_id)
+select %(owner)s, unnest(%(tracked)s::integer[])
+on conflict (job_{kind}_id, tracked_table_id) do update
+set schema_name = excluded.schema_name, table_name = excluded.table_name
+"""
+
+
+def add_tables(conn: Connection, kind: str, owner: Row, tracked: Sequence[int]) -> None:
+    """Put a hook or button on tracked tables; those that it is on already are known by what they are called now.
+
+    Args:
+        conn: a connection of somebody who may configure rowhooks.
+        kind: `hook` or `button`.
+        owner: it, with its id.
+        tracked: rowhooks.tracked_table.id of each.
+    """
+    if not tracked:
+        return
+    with translated_errors():
+        for statement in (_SUPERSEDED, _LINK):
+            conn.execute(statement.format(kind=kind), {"owner": owner["id"], "tracked": list(tracked)})
 
 
 def track(

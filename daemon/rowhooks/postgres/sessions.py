@@ -19,6 +19,7 @@ from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.hook import Hook
 from rowhooks.domain.run import Batch, Outcome, Run
 from rowhooks.pipeline.ports import AlreadyRecorded
+from rowhooks.postgres.awaited import Calls, ReceiverAsyncSession
 from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, is_unreachable, sync_engine
 from rowhooks.postgres.grip import Grip
 from rowhooks.postgres.results import (
@@ -35,6 +36,7 @@ from rowhooks.postgres.results import (
     storable,
 )
 from rowhooks.postgres.rowobjects import RowObject
+from rowhooks.postgres.suppression import watch_writes
 
 logger = logging.getLogger(__name__)
 
@@ -207,6 +209,7 @@ class SyncWorkspace:
     @property
     def session(self) -> ReceiverSession:
         """The run's session, opened when it is first used."""
+        self._grip.check()
         if self._session is None:
             self._session = self._session_class(self._engine, variables=self._variables(), grip=self._grip)
         return self._session
@@ -216,9 +219,16 @@ class SyncWorkspace:
         if isinstance(changed_object, RowObject):
             changed_object.attach(self)
 
-    def with_session(self, work: Any) -> Any:
+    def with_session(self, work: Any, call: Callable[[], str] | None = None) -> Any:
         """Call `work` with the session and return what it returns."""
         return work(self.session)
+
+    def unawaited(self) -> None:
+        """Say that nothing has to be awaited."""
+
+    def close(self) -> None:
+        """Let nothing more be done: the run has ended."""
+        self._grip.close()
 
     def commit(self, outcome: Outcome) -> None:
         """Write the result beside the receiver's writes and commit both."""
@@ -256,6 +266,7 @@ class AsyncWorkspace:
         self._lease = lease
         self._session: AsyncSession | None = None
         self._grip = Grip()
+        self._calls = Calls()
 
     @property
     def used(self) -> bool:
@@ -265,10 +276,12 @@ class AsyncWorkspace:
     @property
     def session(self) -> AsyncSession:
         """The run's session, opened when it is first used."""
+        self._grip.check()
         if self._session is None:
-            self._session = AsyncSession(
-                self._engine, sync_session_class=self._session_class, variables=self._variables(), grip=self._grip
-            )
+            self._session = ReceiverAsyncSession(
+                self._engine, sync_session_class=self._session_class, variables=self._variables(), grip=self._grip,
+                calls=self._calls,
+            )  # fmt: skip
         return self._session
 
     def attach(self, changed_object: Any) -> None:
@@ -276,9 +289,21 @@ class AsyncWorkspace:
         if isinstance(changed_object, RowObject):
             changed_object.attach(self)
 
-    def with_session(self, work: Any) -> Awaitable[Any]:
-        """Call `work` with the synchronous session and return what it returns."""
-        return self.session.run_sync(work)
+    def with_session(self, work: Any, call: Callable[[], str] = lambda: "a call") -> Awaitable[Any]:
+        """Call `work` with the synchronous session and return what it returns; noted as `call` until it was awaited."""
+
+        async def begin() -> Any:
+            return await AsyncSession.run_sync(self.session, work)
+
+        return self._calls.make(begin, call)
+
+    def unawaited(self) -> str | None:
+        """Say which calls the receiver has not awaited, or not to their end."""
+        return self._calls.take()
+
+    def close(self) -> None:
+        """Let nothing more be done: the run has ended."""
+        self._grip.close()
 
     def cancel(self) -> None:
         """Ask the server to give up the statement that runs."""
@@ -306,6 +331,8 @@ class AsyncWorkspace:
 
     async def rollback(self) -> None:
         """Undo what the receiver wrote and give the connection back."""
+        if not await self._calls.stop():
+            self._grip.abort()
         session, self._session = self.session, None
         try:
             await session.run_sync(lambda session: session.end())  # type: ignore[attr-defined]
@@ -334,6 +361,7 @@ class Workspaces:
         self._async_engine = async_engine(target, async_connections)
         for engine in (self._engine, self._async_engine.sync_engine):
             sqlalchemy.event.listen(engine, "checkin", self._returned)
+            watch_writes(engine)
 
     def _returned(self, connection: Any, record: Any) -> None:
         grip = record.info.pop(_GRIP, None)

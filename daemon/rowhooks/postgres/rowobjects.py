@@ -10,13 +10,13 @@ from typing import Any, NamedTuple, Protocol
 
 import psycopg
 import sqlalchemy
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import InstrumentedAttribute, Session, object_session, registry
 from sqlalchemy.orm.exc import StaleDataError
 
 from rowhooks.domain.errors import NotFound, ObjectGone, RowhooksError
 from rowhooks.domain.hook import TrackedTable
+from rowhooks.postgres import inplace
 from rowhooks.postgres.rowsecurity import find_binding
 from rowhooks.postgres.suppression import Writes
 
@@ -62,7 +62,7 @@ class RowObject:
         self._rowhooks_workspace = workspace
 
     def save(self) -> Any:
-        """Write the attributes that were assigned since the row was loaded.
+        """Write the attributes that were assigned, or altered in place, since the row was loaded.
 
         Raises:
             ObjectGone: the row no longer exists.
@@ -92,7 +92,12 @@ class RowObject:
             ObjectGone: the row no longer exists.
             PermissionDenied: it is not there, or row security hides it.
         """
-        return self._work("refresh_from_db", lambda session: session.refresh(self))
+
+        def work(session: Session) -> None:
+            inplace.forget(self)
+            session.refresh(self)
+
+        return self._work("refresh_from_db", work)
 
     def __setattr__(self, name: str, value: Any) -> None:
         # What is no column would be written nowhere.
@@ -113,6 +118,7 @@ class RowObject:
         def with_object(session: Session) -> None:
             if object_session(self) is None:
                 session.add(self)
+            inplace.attached(session, self)
             # Asked for before: a flush that fails leaves a session that answers no more, and an object without values.
             name, connection = repr(self), session.connection()
             mapper = sqlalchemy.inspect(type(self))
@@ -145,16 +151,6 @@ class RowObject:
 
     def __repr__(self) -> str:
         return f"<{self.__rowhooks_table__} {self}>"
-
-
-class JsonArray(sqlalchemy.TypeDecorator[Any]):
-    """An array of JSON documents, as psycopg has read it: SQLAlchemy would take their lists for more of its own."""
-
-    impl = ARRAY
-    cache_ok = True
-
-    def result_processor(self, dialect: Any, coltype: Any) -> None:
-        """Leave a value as it is."""
 
 
 _TAKEN = set(dir(RowObject)) | {"metadata", "registry"}
@@ -212,8 +208,7 @@ def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowO
             column.foreign_keys.clear()
     reflected.foreign_keys.clear()
     for column in reflected.c:
-        if isinstance(column.type, ARRAY) and isinstance(column.type.item_type, sqlalchemy.JSON):
-            column.type = JsonArray(column.type.item_type, dimensions=column.type.dimensions)
+        column.type = inplace.as_document(column.type)
     key = [reflected.c[column] for _, column, _ in table.key]
     representing = [column.name for column in reflected.c if column.name == table.repr_column]
     cls = type(
@@ -234,6 +229,7 @@ def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowO
         properties={f"{column.name}_": column for column in reflected.c if column.name in _TAKEN},
         confirm_deleted_rows=False,
     )
+    inplace.watch(cls)
     return cls
 
 

@@ -19,6 +19,7 @@ from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.hook import Hook
 from rowhooks.domain.run import Batch, Outcome, Run
 from rowhooks.pipeline.ports import AlreadyRecorded
+from rowhooks.postgres import inplace
 from rowhooks.postgres.awaited import Calls, ReceiverAsyncSession
 from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, is_unreachable, sync_engine
 from rowhooks.postgres.grip import Grip
@@ -81,6 +82,12 @@ class ReceiverSession(Session):
                 raise psycopg.errors.error_from_result(answer, driver.info.encoding)
         else:
             connection.exec_driver_sql("; ".join(self._variables))
+
+    def flush(self, objects: Any = None) -> None:
+        """Write what was assigned, added and deleted, and what was altered in place."""
+        held = inplace.mark(self)
+        super().flush(objects)
+        inplace.written(held)
 
     def commit(self) -> None:
         """Flush only: the run commits, together with its result."""

@@ -8,13 +8,12 @@ from typing import Any
 
 import psycopg
 import sqlalchemy
-from psycopg.types.json import set_json_loads
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from rowhooks.domain.errors import ConnectionFailed, PermissionDenied
-from rowhooks.postgres.connect import Target, read_json, translated_errors
+from rowhooks.postgres.connect import Target, set_json, translated_errors
 from rowhooks.postgres.search_path import PINNED, USERS_OWN, ask_qualified
 from rowhooks.postgres.suppression import watch_writes
 from rowhooks.resources import data_directory
@@ -61,7 +60,7 @@ class Transaction:
         twin = psycopg.AsyncConnection(self.driver.pgconn)
         twin.prepare_threshold = None
         for driver in (self.driver, twin):
-            set_json_loads(read_json, driver)
+            set_json(driver)
 
         async def take_twin() -> psycopg.AsyncConnection[Any]:
             return twin

@@ -43,6 +43,12 @@ class FakeWorkspace:
         self.used = True
         return "the session"
 
+    def unawaited(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
     def attach(self, changed_object: Any) -> None:
         self.attached = changed_object
 

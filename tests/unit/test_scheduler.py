@@ -42,6 +42,12 @@ class Call:
 class Workspace:
     used = False
 
+    def unawaited(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
     def attach(self, changed_object: Any) -> None:
         pass
 

@@ -21,6 +21,7 @@ RowhooksError
 ├── JobFailed                a receiver has called fail()
 ├── RunRevoked               a run was revoked while it went on
 ├── ObjectGone               a row that a receiver wants to save or refresh no longer exists
+├── WriteSuppressed          a trigger or a rule let the server write nothing, for a row that is there
 └── LeadershipLost           the connection that held the leader lock has ended
 """
 
@@ -135,6 +136,10 @@ class RunRevoked(RowhooksError):
 
 class ObjectGone(RowhooksError):
     """The row no longer exists."""
+
+
+class WriteSuppressed(RowhooksError):
+    """A trigger or a rule of the table let PostgreSQL write nothing; the row is there."""
 
 
 class LeadershipLost(RowhooksError):

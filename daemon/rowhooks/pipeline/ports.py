@@ -122,6 +122,14 @@ class Workspace(Protocol):
         """Call `work` with the (synchronous) session and return what it returns."""
         ...
 
+    def unawaited(self) -> str | None:
+        """Say once which calls the receiver has not awaited, or not to their end; None: all. Never an awaitable."""
+        ...
+
+    def close(self) -> None:
+        """Refuse whatever the receiver still does with its session: the run has ended. Never an awaitable."""
+        ...
+
     def commit(self, outcome: Outcome) -> Any:
         """Write the result beside the receiver's writes and commit both.
 

@@ -187,6 +187,7 @@ class Execution:
                 yield from _life_cycle(call, done, "before_start")
             if call.failure is None:
                 value = yield Theirs(call.run)
+                _check_awaited(workspace)
             if call.defines:
                 if call.failure is None:
                     yield from _life_cycle(call, done, "on_success", value)
@@ -194,6 +195,7 @@ class Execution:
                     yield from _life_cycle(call, done, "on_failure", call.failure)
                 status = SUCCESS if call.failure is None else FAILURE
                 yield from _life_cycle(call, done, "after_return", status, value, call.failure)
+            _check_awaited(workspace)
             outcome = self.failed(call.failure) if call.failure is not None else self._succeeded(value)
             if not workspace.used:
                 return outcome
@@ -221,6 +223,8 @@ class Execution:
                 )  # fmt: skip
                 return None
             return (yield from self._unsuccessful(workspace, call, done, error))
+        finally:
+            workspace.close()
 
     def _prepared(self, run: Run, workspace: Workspace, changed_object: Any) -> Call:
         try:
@@ -244,6 +248,7 @@ class Execution:
             try:
                 # In a transaction of its own, which is committed with the result.
                 yield from _life_cycle(call, done, name, *arguments)
+                _check_awaited(workspace)
             except (asyncio.CancelledError, GeneratorExit):
                 yield from self._roll_back(workspace)
                 raise
@@ -287,12 +292,20 @@ class Execution:
         return replace(outcome, recorded=True, entries=())
 
     def _roll_back(self, workspace: Workspace) -> Generator[Callable[[], Any], Any, None]:
+        # What was called before the exception is not what is missing.
+        workspace.unawaited()
         if not workspace.used:
             return
         try:
             yield workspace.rollback
         except Exception as error:  # its transaction ends with its connection; what the receiver raised is what counts
             logger.warning("the run could not be rolled back: %s", self._line(error), extra=self._run.log_fields())
+
+
+def _check_awaited(workspace: Workspace) -> None:
+    unawaited = workspace.unawaited()
+    if unawaited is not None:
+        raise ReceiverError(unawaited, hint="await it before the receiver returns")
 
 
 ExecutionFactory = Callable[[Runner, Run, str], Execution]

@@ -14,7 +14,7 @@ import asyncpg
 import psycopg
 import sqlalchemy
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.types.json import set_json_loads
+from psycopg.types.json import set_json_dumps, set_json_loads
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from rowhooks.domain import exact
@@ -30,6 +30,7 @@ from rowhooks.domain.errors import (
 from rowhooks.postgres import libpq
 from rowhooks.postgres.attempts import attempts, check_files, timeout
 from rowhooks.postgres.errors import translated
+from rowhooks.postgres.inplace import write_json
 from rowhooks.postgres.search_path import (
     PINNED_SESSION,
     PinnedAsyncConnection,
@@ -377,6 +378,12 @@ def read_json(document: str | bytes) -> Any:
     return exact.read(document if isinstance(document, str) else document.decode())
 
 
+def set_json(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
+    """Let a connection read and write JSON with numbers of any length, nested as deep as it may be."""
+    set_json_loads(read_json, connection)
+    set_json_dumps(write_json, connection)
+
+
 def _ping_what_was_idle(engine: sqlalchemy.Engine) -> None:
     """Replace a connection that died while nobody used it (a restart of the server) before it is handed out."""
 
@@ -397,7 +404,7 @@ def _ping_what_was_idle(engine: sqlalchemy.Engine) -> None:
 
 def _open(target: Target) -> psycopg.Connection[Any]:
     opened = psycopg.connect(target.conninfo, **target.psycopg_arguments)
-    set_json_loads(read_json, opened)
+    set_json(opened)
     if target.route == DIRECT:
         opened.execute(_NOTICE_SILENCE)
     if not target.pooled:
@@ -410,7 +417,7 @@ async def _open_asynchronously(
     target: Target, kind: type[psycopg.AsyncConnection[Any]], begin: str
 ) -> psycopg.AsyncConnection[Any]:
     opened = await kind.connect(target.conninfo, **target.psycopg_arguments)
-    set_json_loads(read_json, opened)
+    set_json(opened)
     if begin:
         await opened.execute(begin)
     if target.route == DIRECT:

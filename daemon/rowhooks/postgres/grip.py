@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
-from rowhooks.domain.errors import TimeLimitExceeded
+from rowhooks.domain.errors import ReceiverError, TimeLimitExceeded
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +28,34 @@ class Grip:
         self.aborted = False
         self.refused: DBAPIError | None = None
         """The last statement that was refused on it for want of a privilege."""
+        self._has_ended = False
+
+    def check(self) -> None:
+        """See that the run still goes on.
+
+        Raises:
+            ReceiverError: it does not.
+        """
+        if self._has_ended:
+            # In a thread or a task that the receiver has left behind, where nobody may see the exception.
+            logger.error("a receiver uses its session after its run has ended, which is refused", stack_info=True)
+            raise ReceiverError(
+                "the run has ended, and with it its session: nothing is written any more",
+                hint="wait for threads and tasks before the receiver returns",
+            )
+
+    def close(self) -> None:
+        """Note that the run has ended."""
+        self._has_ended = True
 
     def hold(self, connection: Any) -> None:
         """Note the driver's connection that the run now uses.
 
         Raises:
             TimeLimitExceeded: the run has been ended from outside.
+            ReceiverError: it has ended.
         """
+        self.check()
         with self._lock:
             if self.aborted:
                 raise TimeLimitExceeded("the run was ended; its session cannot be used any more")

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
 import psycopg
 import sqlalchemy
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.orm import Session, object_session, registry
+from sqlalchemy.orm import InstrumentedAttribute, Session, object_session, registry
 from sqlalchemy.orm.exc import StaleDataError
 
 from rowhooks.domain.errors import NotFound, ObjectGone, RowhooksError
 from rowhooks.domain.hook import TrackedTable
+from rowhooks.postgres import inplace
 from rowhooks.postgres.rowsecurity import find_binding
+from rowhooks.postgres.suppression import Writes
 
 
 class KeyColumn(NamedTuple):
@@ -39,8 +41,8 @@ class KeyColumn(NamedTuple):
 class SessionHolder(Protocol):
     """A run's workspace, as far as objects need it."""
 
-    def with_session(self, work: Any) -> Any:
-        """Do some work on the run's session; an awaitable in `async def` receivers."""
+    def with_session(self, work: Any, call: Callable[[], str]) -> Any:
+        """Do some work on the run's session; an awaitable in `async def` receivers, which is `call` in messages."""
         ...
 
 
@@ -61,22 +63,28 @@ class RowObject:
         self._rowhooks_workspace = workspace
 
     def save(self) -> Any:
-        """Write the attributes that were assigned since the row was loaded.
+        """Write the attributes that were assigned, or altered in place, since the row was loaded.
 
         Raises:
             ObjectGone: the row no longer exists.
+            WriteSuppressed: it is there, and a trigger or a rule lets nothing be written.
             PermissionDenied: it is not there, or row security hides it.
         """
-        return self._work(lambda session: session.flush())
+        return self._work("save", lambda session: session.flush())
 
     def delete(self) -> Any:
-        """Delete the row; one that no longer exists is no error."""
+        """Delete the row; one that no longer exists is no error.
+
+        Raises:
+            WriteSuppressed: it is there, and a trigger or a rule lets it not be deleted.
+            PermissionDenied: it is not there, or row security hides it.
+        """
 
         def work(session: Session) -> None:
             session.delete(self)
             session.flush()
 
-        return self._work(work)
+        return self._work("delete", work)
 
     def refresh_from_db(self) -> Any:
         """Read the row again, giving up what was assigned and not saved.
@@ -85,27 +93,52 @@ class RowObject:
             ObjectGone: the row no longer exists.
             PermissionDenied: it is not there, or row security hides it.
         """
-        return self._work(lambda session: session.refresh(self))
 
-    def _work(self, work: Any) -> Any:
+        def work(session: Session) -> None:
+            inplace.forget(self)
+            session.refresh(self)
+
+        return self._work("refresh_from_db", work)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # What is no column would be written nowhere.
+        if not name.startswith("_") and not isinstance(getattr(type(self), name, None), InstrumentedAttribute):
+            raise self._no_column(name)
+        super().__setattr__(name, value)
+
+    def _no_column(self, name: str) -> AttributeError:
+        columns = [attribute.key for attribute in sqlalchemy.inspect(type(self)).column_attrs]
+        nearest = [f"{name}_"] if f"{name}_" in columns else difflib.get_close_matches(name, columns, cutoff=0.5)
+        named = f"nearest: {', '.join(nearest)}" if nearest else f"columns: {', '.join(columns)}"
+        return AttributeError(f"{self.__rowhooks_table__} has no column {name!r}, which could be saved ({named})")
+
+    def _work(self, call: str, work: Callable[[Session], None]) -> Any:
         if self._rowhooks_workspace is None:
             raise RuntimeError(f"{self!r} belongs to no run")
 
         def with_object(session: Session) -> None:
             if object_session(self) is None:
                 session.add(self)
+            inplace.attached(session, self)
             # Asked for before: a flush that fails leaves a session that answers no more, and an object without values.
             name, connection = repr(self), session.connection()
+            mapper = sqlalchemy.inspect(type(self))
+            identity = sqlalchemy.inspect(self).identity or ()
+            writes = Writes(mapper.local_table, list(zip(mapper.primary_key, identity, strict=False)), name)
             try:
-                work(session)
+                with writes.watched(connection):
+                    work(session)
             except StaleDataError as error:
-                raise self._not_there(name, connection) from error
+                raise (writes.problem or self._not_there(name, connection)) from error
             except InvalidRequestError as error:
                 if "Could not refresh" not in str(error):
                     raise
                 raise self._not_there(name, connection) from error
+            # SQLAlchemy says nothing of a row that was not deleted.
+            if writes.problem is not None and not isinstance(writes.problem, ObjectGone):
+                raise writes.problem
 
-        return self._rowhooks_workspace.with_session(with_object)
+        return self._rowhooks_workspace.with_session(with_object, lambda: f"{call}() of {self!r}")
 
     def _not_there(self, name: str, connection: sqlalchemy.Connection) -> RowhooksError:
         binding = find_binding(connection, self.__rowhooks_table__)
@@ -119,16 +152,6 @@ class RowObject:
 
     def __repr__(self) -> str:
         return f"<{self.__rowhooks_table__} {self}>"
-
-
-class JsonArray(sqlalchemy.TypeDecorator[Any]):
-    """An array of JSON documents, as psycopg has read it: SQLAlchemy would take their lists for more of its own."""
-
-    impl = ARRAY
-    cache_ok = True
-
-    def result_processor(self, dialect: Any, coltype: Any) -> None:
-        """Leave a value as it is."""
 
 
 MOST_TRIED = 1000
@@ -195,8 +218,7 @@ def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowO
             column.foreign_keys.clear()
     reflected.foreign_keys.clear()
     for column in reflected.c:
-        if isinstance(column.type, ARRAY) and isinstance(column.type.item_type, sqlalchemy.JSON):
-            column.type = JsonArray(column.type.item_type, dimensions=column.type.dimensions)
+        column.type = inplace.as_document(column.type)
     key = [reflected.c[column] for _, column, _ in table.key]
     representing = [column.name for column in reflected.c if column.name == table.repr_column]
     cls = type(
@@ -217,6 +239,7 @@ def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowO
         properties={f"{column.name}_": column for column in reflected.c if column.name in _TAKEN},
         confirm_deleted_rows=False,
     )
+    inplace.watch(cls)
     return cls
 
 

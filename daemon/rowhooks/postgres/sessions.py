@@ -20,6 +20,8 @@ from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.hook import Hook
 from rowhooks.domain.run import Batch, Outcome, Run
 from rowhooks.pipeline.ports import AlreadyRecorded
+from rowhooks.postgres import inplace
+from rowhooks.postgres.awaited import Calls, ReceiverAsyncSession
 from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, is_unreachable, sync_engine
 from rowhooks.postgres.grip import Grip
 from rowhooks.postgres.privileges import explain, is_refused
@@ -37,6 +39,7 @@ from rowhooks.postgres.results import (
     storable,
 )
 from rowhooks.postgres.rowobjects import RowObject
+from rowhooks.postgres.suppression import watch_writes
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +84,12 @@ class ReceiverSession(Session):
                 raise psycopg.errors.error_from_result(answer, driver.info.encoding)
         else:
             connection.exec_driver_sql("; ".join(self._variables))
+
+    def flush(self, objects: Any = None) -> None:
+        """Write what was assigned, added and deleted, and what was altered in place."""
+        held = inplace.mark(self)
+        super().flush(objects)
+        inplace.written(held)
 
     def commit(self) -> None:
         """Flush only: the run commits, together with its result."""
@@ -217,6 +226,7 @@ class SyncWorkspace:
     @property
     def session(self) -> ReceiverSession:
         """The run's session, opened when it is first used."""
+        self._grip.check()
         if self._session is None:
             self._session = self._session_class(self._engine, variables=self._variables(), grip=self._grip)
         return self._session
@@ -226,9 +236,16 @@ class SyncWorkspace:
         if isinstance(changed_object, RowObject):
             changed_object.attach(self)
 
-    def with_session(self, work: Any) -> Any:
+    def with_session(self, work: Any, call: Callable[[], str] | None = None) -> Any:
         """Call `work` with the session and return what it returns."""
         return work(self.session)
+
+    def unawaited(self) -> None:
+        """Say that nothing has to be awaited."""
+
+    def close(self) -> None:
+        """Let nothing more be done: the run has ended."""
+        self._grip.close()
 
     def commit(self, outcome: Outcome) -> None:
         """Write the result beside the receiver's writes and commit both."""
@@ -269,6 +286,7 @@ class AsyncWorkspace:
         self._lease = lease
         self._session: AsyncSession | None = None
         self._grip = Grip()
+        self._calls = Calls()
 
     @property
     def used(self) -> bool:
@@ -278,10 +296,12 @@ class AsyncWorkspace:
     @property
     def session(self) -> AsyncSession:
         """The run's session, opened when it is first used."""
+        self._grip.check()
         if self._session is None:
-            self._session = AsyncSession(
-                self._engine, sync_session_class=self._session_class, variables=self._variables(), grip=self._grip
-            )
+            self._session = ReceiverAsyncSession(
+                self._engine, sync_session_class=self._session_class, variables=self._variables(), grip=self._grip,
+                calls=self._calls,
+            )  # fmt: skip
         return self._session
 
     def attach(self, changed_object: Any) -> None:
@@ -289,9 +309,21 @@ class AsyncWorkspace:
         if isinstance(changed_object, RowObject):
             changed_object.attach(self)
 
-    def with_session(self, work: Any) -> Awaitable[Any]:
-        """Call `work` with the synchronous session and return what it returns."""
-        return self.session.run_sync(work)
+    def with_session(self, work: Any, call: Callable[[], str] = lambda: "a call") -> Awaitable[Any]:
+        """Call `work` with the synchronous session and return what it returns; noted as `call` until it was awaited."""
+
+        async def begin() -> Any:
+            return await AsyncSession.run_sync(self.session, work)
+
+        return self._calls.make(begin, call)
+
+    def unawaited(self) -> str | None:
+        """Say which calls the receiver has not awaited, or not to their end."""
+        return self._calls.take()
+
+    def close(self) -> None:
+        """Let nothing more be done: the run has ended."""
+        self._grip.close()
 
     def cancel(self) -> None:
         """Ask the server to give up the statement that runs."""
@@ -319,6 +351,8 @@ class AsyncWorkspace:
 
     async def rollback(self) -> None:
         """Undo what the receiver wrote and give the connection back."""
+        if not await self._calls.stop():
+            self._grip.abort()
         session, self._session = self.session, None
         try:
             await session.run_sync(lambda session: session.end())  # type: ignore[attr-defined]
@@ -361,6 +395,7 @@ class Workspaces:
         for engine in (self._engine, self._async_engine.sync_engine):
             sqlalchemy.event.listen(engine, "checkin", self._returned)
             sqlalchemy.event.listen(engine, "handle_error", _note_refusal)
+            watch_writes(engine)
 
     def _returned(self, connection: Any, record: Any) -> None:
         grip = record.info.pop(_GRIP, None)

@@ -8,14 +8,14 @@ from typing import Any
 
 import psycopg
 import sqlalchemy
-from psycopg.types.json import set_json_loads
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from rowhooks.domain.errors import ConnectionFailed, PermissionDenied
-from rowhooks.postgres.connect import Target, read_json, translated_errors
+from rowhooks.postgres.connect import Target, set_json, translated_errors
 from rowhooks.postgres.search_path import PINNED, USERS_OWN, ask_qualified
+from rowhooks.postgres.suppression import watch_writes
 from rowhooks.resources import data_directory
 
 WAYS_OUT = "check --rowhooks-dsn, rowhooks_dsn in pytest's settings, ROWHOOKS_TEST_DSN or the argument dsn"
@@ -60,7 +60,7 @@ class Transaction:
         twin = psycopg.AsyncConnection(self.driver.pgconn)
         twin.prepare_threshold = None
         for driver in (self.driver, twin):
-            set_json_loads(read_json, driver)
+            set_json(driver)
 
         async def take_twin() -> psycopg.AsyncConnection[Any]:
             return twin
@@ -68,8 +68,9 @@ class Transaction:
         url, options = "postgresql+psycopg://", {"poolclass": NullPool, "use_native_hstore": False}
         engine = sqlalchemy.create_engine(url, creator=lambda: self.driver, **options)
         async_engine = create_async_engine(url, async_creator=take_twin, **options)
-        for dialect in (engine.dialect, async_engine.dialect):
-            ask_qualified(dialect)
+        for one in (engine, async_engine.sync_engine):
+            ask_qualified(one.dialect)
+            watch_writes(one)
         # Now, because SQLAlchemy rolls back what it asks of a new connection.
         self.connection = engine.connect()
         self.async_connection = await async_engine.connect()

@@ -1,0 +1,200 @@
+"""Values that can be altered in place (documents, arrays, hstore): what a receiver has altered is saved.
+
+SQLAlchemy notices what is assigned. The rest is compared with what it was when the receiver first looked at it, so that
+rows nobody looks at cost nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ranges
+from sqlalchemy.orm import InstrumentedAttribute, Session, object_session
+from sqlalchemy.orm.attributes import flag_modified
+
+from rowhooks.domain import exact
+
+_SCALARS = (
+    sqlalchemy.Boolean, sqlalchemy.Date, sqlalchemy.DateTime, sqlalchemy.Enum, sqlalchemy.Integer, sqlalchemy.Interval,
+    sqlalchemy.LargeBinary, sqlalchemy.Numeric, sqlalchemy.String, sqlalchemy.Time, sqlalchemy.Uuid, postgresql.BIT,
+    postgresql.CIDR, postgresql.INET, postgresql.INTERVAL, postgresql.MACADDR, postgresql.MACADDR8, postgresql.OID,
+    postgresql.TSVECTOR, ranges.AbstractSingleRange,
+)  # fmt: skip
+"""Types whose values cannot be altered, by their classes; any other column is watched."""
+_LOOKED_AT = "rowhooks_looked_at"
+
+
+def tokens(value: Any) -> list[Any]:
+    """Return what a value consists of, in a form that is altered by nothing and compares true, 1 and 1.0 as unlike.
+
+    Raises:
+        ValueError: it contains itself.
+    """
+    found: list[Any] = []
+    # Without recursion: documents may be nested deeper than Python goes.
+    todo: list[Iterator[Any]] = [iter((value,))]
+    path: dict[int, None] = {}
+    while todo:
+        for one in todo[-1]:
+            if isinstance(one, dict | list | tuple):
+                if id(one) in path:
+                    raise ValueError("a value that contains itself cannot be saved")
+                found.append((type(one), len(one)))
+                path[id(one)] = None
+                todo.append(_parts(one))
+                break
+            found.append((type(one), str(one) if isinstance(one, Decimal | float) else one))
+        else:
+            todo.pop()
+            if path:
+                path.popitem()
+    return found
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    if not isinstance(value, dict):
+        yield from value
+        return
+    for name, inner in value.items():
+        yield name
+        yield inner
+
+
+def write_json(value: Any) -> str:
+    """Return a value as JSON for a driver: numbers of any length, nested as deep as it may be.
+
+    Raises:
+        TypeError: JSON has no such value.
+        ValueError: it contains itself.
+    """
+    try:
+        return json.dumps(value)
+    except (RecursionError, TypeError):
+        tokens(value)
+        return exact.write(value, default=_refuse)
+
+
+def _refuse(value: Any) -> Any:
+    raise TypeError(f"a {type(value).__name__} cannot be part of a JSON document")
+
+
+class _Document:
+    """None is SQL's NULL, and `sqlalchemy.JSON.NULL` the null of JSON."""
+
+    def compare_values(self, x: Any, y: Any) -> bool:
+        """Say whether assigning `x` in the place of `y` changes nothing."""
+        # Both nulls are loaded as None.
+        return x is not None and tokens(x) == tokens(y)
+
+
+class _Json(_Document, postgresql.JSON):
+    pass
+
+
+class _Jsonb(_Document, postgresql.JSONB):
+    pass
+
+
+class JsonArray(sqlalchemy.TypeDecorator[Any]):
+    """An array of JSON documents, as psycopg has read it: SQLAlchemy would take their lists for more of its own."""
+
+    impl = postgresql.ARRAY
+    cache_ok = True
+
+    def result_processor(self, dialect: Any, coltype: Any) -> None:
+        """Leave a value as it is."""
+
+    def compare_values(self, x: Any, y: Any) -> bool:
+        """Say whether two values are equal, however deep they are."""
+        return tokens(x) == tokens(y)
+
+
+def as_document(type_: Any) -> Any:
+    """Return the type of a column in whose place ours is to be used; the same for all that hold no documents."""
+    if isinstance(type_, postgresql.DOMAIN) and isinstance(type_.data_type, sqlalchemy.JSON | postgresql.ARRAY):
+        return as_document(type_.data_type)
+    if isinstance(type_, postgresql.JSONB):
+        return _Jsonb(none_as_null=True)
+    if isinstance(type_, sqlalchemy.JSON):
+        return _Json(none_as_null=True)
+    if isinstance(type_, postgresql.ARRAY) and isinstance(type_.item_type, sqlalchemy.JSON):
+        return JsonArray(as_document(type_.item_type), dimensions=type_.dimensions)
+    return type_
+
+
+class _Watched(InstrumentedAttribute[Any]):
+    """An attribute that notes what it has handed out."""
+
+    __slots__ = ()
+    inherit_cache = True
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        value = super().__get__(instance, owner)
+        if isinstance(value, dict | list):
+            _note(instance, self.key, value)
+        return value
+
+
+def watch(cls: type) -> None:
+    """Let a mapped class notice which values of its instances were handed out that can be altered in place."""
+    mapper: Any = sqlalchemy.inspect(cls)
+    for attribute in mapper.column_attrs:
+        if not isinstance(attribute.columns[0].type, _SCALARS):
+            # The mapper's own, with one method more.
+            getattr(cls, attribute.key).__class__ = _Watched
+
+
+def _note(instance: Any, key: str, value: Any) -> None:
+    seen: dict[str, tuple[Any, list[Any]]] = instance.__dict__.setdefault("_rowhooks_seen", {})
+    known = seen.get(key)
+    # One that was assigned is compared with what it takes the place of. One that was loaded again is another.
+    is_assigned = key in sqlalchemy.inspect(instance).committed_state
+    if known is None and is_assigned:
+        return
+    if known is None or (known[0] is not value and not is_assigned):
+        seen[key] = value, tokens(value)
+    session = object_session(instance)
+    if session is not None:
+        attached(session, instance)
+
+
+def attached(session: Session, instance: Any) -> None:
+    """Let a session look, whenever it writes, for what was altered in place."""
+    session.info.setdefault(_LOOKED_AT, {})[id(instance)] = instance
+
+
+def forget(instance: Any) -> None:
+    """Forget what was handed out of a row that is loaded again."""
+    instance.__dict__.pop("_rowhooks_seen", None)
+
+
+def mark(session: Session) -> list[tuple[Any, set[str]]]:
+    """Let a session write what was altered in place.
+
+    Returns:
+        For `written`: the rows, with the attributes whose values the receiver has.
+    """
+    held = []
+    for instance in session.info.get(_LOOKED_AT, {}).values():
+        assigned = set(sqlalchemy.inspect(instance).committed_state)
+        seen: dict[str, tuple[Any, list[Any]]] = instance.__dict__.get("_rowhooks_seen", {})
+        for key, (value, was) in seen.items():
+            present = instance.__dict__.get(key)
+            if (present is value or key in assigned) and tokens(present) != was:
+                flag_modified(instance, key)
+        held.append((instance, assigned | set(seen)))
+    return held
+
+
+def written(held: list[tuple[Any, set[str]]]) -> None:
+    """Note what the values are that a receiver has, once they were written: it may alter them again."""
+    for instance, keys in held:
+        values = {key: instance.__dict__.get(key) for key in keys}
+        instance.__dict__["_rowhooks_seen"] = {
+            key: (value, tokens(value)) for key, value in values.items() if isinstance(value, dict | list)
+        }

@@ -15,14 +15,14 @@ from rowhooks.domain.errors import SchemaMismatch
 MOST_NAMES = 5
 """Tables that a sentence names."""
 
-# A table that ever had a row has a page.
+# A table that ever had a row has a page; what is no table is for `vet` to judge.
 _STATE = """
 select
   n.oid is not null as is_there, c.oid is not null as is_ours,
-  c.oid is not null and pg_catalog.pg_relation_size(c.oid) = 0 as is_hollow
+  c.relkind is not distinct from 'r' and pg_catalog.pg_relation_size(c.oid) = 0 as is_hollow
 from (select 1) as one
 left join pg_catalog.pg_namespace as n on n.nspname = 'rowhooks'
-left join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = 'alembic_version' and c.relkind = 'r'
+left join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = 'alembic_version'
 """
 
 # By their names: what they call may be anywhere.

@@ -11,6 +11,7 @@ from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rowhooks.cli import call
+from rowhooks.domain.errors import PermissionDenied
 from rowhooks.postgres.administration.doctor import Finding, examine
 from rowhooks.postgres.connect import Target
 from rowhooks.postgres.schema import Roles, install
@@ -84,6 +85,36 @@ def test_a_long_name_of_a_database_gives_way_to_its_oid(
         )
     finally:
         administration.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def hint_of_init(dsn: str) -> str | None:
+    """Install; return what is asked for where it is refused."""
+    try:
+        install(Target(dsn), {})
+    except PermissionDenied as error:
+        return error.hint
+    return None
+
+
+def test_what_init_asks_of_an_administrator_is_enough_as_it_is_written(
+    administration: Connection, make_role: MakeRole, empty_dsn: str
+) -> None:
+    me, name = make_role("me"), f"odd-{name_of(empty_dsn)}"
+    administration.execute(sql.SQL("alter database {} rename to {}").format(dbname(empty_dsn), sql.Identifier(name)))
+    dsn = make_conninfo(empty_dsn, dbname=name, user=me)
+    asked: list[str] = []
+    try:
+        while (hint := hint_of_init(dsn)) is not None:
+            (statement,) = re.findall(r"run: ((?:create role|grant) .*?)(?:;|$)", hint)
+            assert statement not in asked
+            asked.append(statement)
+            administration.execute(statement.encode())
+        assert f'create role "rowhooks_owner_{name}" nologin' in asked
+        assert may_read_results(dsn)
+    finally:
+        administration.execute(
+            sql.SQL("alter database {} rename to {}").format(sql.Identifier(name), dbname(empty_dsn))
+        )
 
 
 def test_the_recipe_without_a_superuser_is_one_databases(

@@ -84,8 +84,12 @@ class Installed:
     @property
     def daemon_role(self) -> str:
         """The daemon's role as SQL wants it written."""
-        name = self.roles.daemon
-        return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else sql.Identifier(name).as_string()
+        return _written(self.roles.daemon)
+
+
+def _written(name: str) -> str:
+    """Return a name as SQL wants it written, without quotation marks where it needs none."""
+    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else sql.Identifier(name).as_string()
 
 
 @functools.cache
@@ -144,8 +148,7 @@ def installed_connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
             mismatch = explain_mismatch(current_revision(conn))
         except psycopg.errors.InsufficientPrivilege as error:
             conn.rollback()
-            login = sql.Identifier(conn.info.user).as_string(conn)
-            grant = " or ".join(f"grant {role} to {login}" for (role,) in conn.execute(_DAEMON_ROLE))
+            grant = " or ".join(f"grant {role} to {_written(conn.info.user)}" for (role,) in conn.execute(_DAEMON_ROLE))
             raise PermissionDenied(
                 f"role {conn.info.user} may not use schema rowhooks",
                 hint=f"connect as an administrator, or let one run: {grant}",
@@ -426,7 +429,7 @@ def _as_owner(conn: psycopg.Connection[Any], roles: Roles) -> Iterator[None]:
     except psycopg.errors.InsufficientPrivilege as error:
         raise PermissionDenied(
             f"role {conn.info.user} may not act as {roles.owner}, which owns schema rowhooks",
-            hint=f"connect as a superuser, or: grant {roles.owner} to {conn.info.user}",
+            hint=f"connect as a superuser, or: grant {_written(roles.owner)} to {_written(conn.info.user)}",
         ) from error
     yield
     conn.execute("reset role")
@@ -440,8 +443,8 @@ def _ensure_role(conn: psycopg.Connection[Any], role: str) -> bool:
     except psycopg.errors.InsufficientPrivilege as error:
         raise PermissionDenied(
             f"role {conn.info.user} may not create the role {role}",
-            hint=f"let an administrator run: create role {role} nologin; then repeat; or name existing roles with"
-            " --owner-role, --daemon-role, --capture-role and --receiver-role",
+            hint=f"let an administrator run: create role {_written(role)} nologin; then repeat; or name existing roles"
+            " with --owner-role, --daemon-role, --capture-role and --receiver-role",
         ) from error
     return True
 
@@ -458,7 +461,7 @@ def _ensure_membership(conn: psycopg.Connection[Any], role: str, member: str | N
     except psycopg.errors.InsufficientPrivilege as error:
         raise PermissionDenied(
             f"role {member} may not act as {role}",
-            hint=f"let an administrator run: grant {role} to {member}",
+            hint=f"let an administrator run: grant {_written(role)} to {_written(member)}",
         ) from error
 
 
@@ -468,5 +471,6 @@ def _create_schema(conn: psycopg.Connection[Any], owner: str) -> None:
     except psycopg.errors.InsufficientPrivilege as error:
         raise PermissionDenied(
             f"role {conn.info.user} may not create a schema in database {conn.info.dbname}",
-            hint=f"let its owner run: grant create on database {conn.info.dbname} to {conn.info.user}",
+            hint=f"let its owner run: grant create on database {_written(conn.info.dbname)}"
+            f" to {_written(conn.info.user)}",
         ) from error

@@ -136,7 +136,7 @@ BUTTONS = {
         "integration/test_buttons_cli.py a_role_without_rights_on_the_row_is_refused_by_the_database",
     ],
     "The run gets the live row and the presser; isinstance tells tables apart; has_perm is PostgreSQL's answer.": [
-        "integration/test_spec_examples.py the_complex_button_receiver_tells_tables_and_permissions_apart",
+        "integration/test_nautobot_calls.py a_button_receiver_tells_tables_and_permissions_apart",
     ],
     "Pressed and rolled back is not pressed.": [
         "sql/test_press.py what_is_pressed_and_rolled_back_is_not_pressed",

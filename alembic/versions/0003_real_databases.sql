@@ -59,3 +59,6 @@ alter table rowhooks.job_hook_table alter column schema_name set not null, alter
 alter table rowhooks.job_button_table alter column schema_name set not null, alter column table_name set not null;
 alter table rowhooks.job_hook_table enable trigger user;
 alter table rowhooks.job_button_table enable trigger user;
+
+-- Listings are by time: the ids of changes' runs and of presses come from different blocks.
+create index job_result_created_at_idx on rowhooks.job_result (created_at, id);

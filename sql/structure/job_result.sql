@@ -73,6 +73,9 @@ where original_id is not null and status in ('PENDING', 'STARTED', 'RETRY');
 -- What became of a run when it was run again.
 create index job_result_original_id_idx on rowhooks.job_result (original_id) where original_id is not null;
 
+-- Listings: the newest come first, and their ids do not tell which those are.
+create index job_result_created_at_idx on rowhooks.job_result (created_at, id);
+
 -- Whose changes outlive the log's retention.
 create index job_result_needs_its_change_idx on rowhooks.job_result (object_change_id)
 where status in ('PENDING', 'STARTED', 'RETRY', 'FAILURE');

@@ -97,13 +97,13 @@ SABOTAGES = [
         "integration/test_job_options.py after_a_failure_on_failure_and_after_return_write_and_the_receivers_own_writes_are_gone",
     ),
     Sabotage(
-        3, "deadlocks and serialization failures are tried again", f"{D}/postgres/sessions.py",
-        "return isinstance(cause, _SERIALIZATION_OR_DEADLOCK) or", "return",
+        3, "deadlocks and serialization failures are tried again", f"{D}/domain/sqlstates.py",
+        '_both("40", ', '_neither("40", ',
         "integration/test_receivers.py a_serialization_failure_is_retried_by_itself_and_takes_effect_once",
     ),
     Sabotage(
         3, "a run whose connection is lost is tried again", f"{D}/postgres/sessions.py",
-        "    if isinstance(error, DBAPIError) and error.connection_invalidated:\n        return True", "    if isinstance(error, DBAPIError) and error.connection_invalidated:\n        return False",
+        "        return found.run\n    return (", "        return found.code == '40'\n    return False and (",
         "integration/test_daemon.py a_run_whose_connection_is_cut_is_run_again_and_takes_effect_once",
     ),
     Sabotage(

@@ -57,7 +57,40 @@ def test_results_are_filtered_by_button_origin_and_time(run: Rowhooks, db: Conne
     assert listed("--button", "Reboot") == [press]
     assert listed("--origin", "replay") == [replay]
     assert listed("--since", "1h") == [change]
-    assert listed("--since", "2019-12-31") == [press, replay, change]
+    assert listed("--since", "2019-12-31") == [change, press, replay]
+
+
+def test_runs_are_listed_by_when_they_were_put_on_record_and_not_by_their_ids(
+    run: Rowhooks, db: Connection, hook_id: int
+) -> None:
+    minutes = {}
+    for minute in (3, 1, 4, 2):
+        result = add_result(
+            db, hook_id, object_change_id=1, origin="replay", created_at=f"2026-01-01 00:0{minute}:00+00"
+        )
+        minutes[result] = minute
+    change = run("changes", "show", "1", "--json").json
+    assert [minutes[row["id"]] for row in run("results", "list", "--json").json] == [4, 3, 2, 1]
+    assert [minutes[row["id"]] for row in run("results", "list", "--limit", "2", "--json").json] == [4, 3]
+    assert [minutes[row["id"]] for row in change["runs"]] == [1, 2, 3, 4]
+
+
+def test_the_newest_of_many_results_are_found_by_an_index(db: Connection, hook_id: int) -> None:
+    db.execute(
+        "insert into rowhooks.job_result (object_change_id, job_hook_id, job_id, class_path, hook_name, status,"
+        " finished_at, created_at)"
+        " select n, 1, 1, 'a.B', 'h', 'SUCCESS', now(), now() - n * interval '1 second'"
+        " from generate_series(1, 20000) as n"
+    )
+    db.execute("analyze rowhooks.job_result")
+    plan = "\n".join(
+        line
+        for (line,) in db.execute(
+            "explain select r.id, r.status from rowhooks.results as r order by r.created_at desc, r.id desc limit 20"
+        )
+    )
+    assert "Index Scan Backward using job_result_created_at_idx" in plan
+    assert "Sort" not in plan
 
 
 def test_a_status_or_an_origin_that_there_is_not_is_refused(run: Rowhooks) -> None:

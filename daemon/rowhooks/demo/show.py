@@ -89,7 +89,7 @@ def _stay(stage: Stage, page: Page) -> None:
         "select line from dcim.audit_line order by id desc limit 5;",
         "-- as the administrator",
         "select id, action, object_repr, db_user, user_name from rowhooks.changes order by id desc limit 5;",
-        "select status, hook_name, object_repr, finished_at from rowhooks.results order by id desc limit 5;",
+        "select status, hook_name, object_repr, finished_at from rowhooks.results order by created_at desc limit 5;",
     ):
         page.sql(sql)
     page.say("")

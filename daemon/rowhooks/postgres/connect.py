@@ -27,6 +27,7 @@ from rowhooks.domain.errors import (
     PermissionDenied,
     SettingsError,
 )
+from rowhooks.domain.sqlstates import CACHED_PLAN, Verdict, verdict
 from rowhooks.postgres import libpq
 from rowhooks.postgres.attempts import attempts, check_files, timeout
 from rowhooks.postgres.errors import translated
@@ -75,6 +76,8 @@ from (values
 """
 """What a session (or, if `is_local`, a transaction) of ours begins with; each sets afterwards what it wants itself."""
 
+_OF_THE_CONNECTION = (CACHED_PLAN, "25006", "26", "42P05")
+"""What the same connection would answer again (see rowhooks.domain.sqlstates)."""
 PING_AFTER = 1.0
 """Seconds after which a pooled connection is tried before it is used."""
 _IDLE_SINCE = "rowhooks_idle_since"
@@ -327,6 +330,13 @@ def is_lost_connection(error: BaseException | None) -> bool:
     )
 
 
+def verdict_of(error: BaseException) -> Verdict | None:
+    """Return what is done for an error of psycopg's; None where no server has said what is wrong."""
+    if not isinstance(error, psycopg.Error) or error.sqlstate is None:
+        return None
+    return verdict(error.sqlstate, error.diag.source_function)
+
+
 def is_unreachable(error: BaseException | None) -> bool:
     """Say whether an error of psycopg's means that no connection could be opened: server away, or no place left."""
     return isinstance(error, psycopg.OperationalError) and error.pgconn is not None
@@ -345,6 +355,7 @@ def sync_engine(target: Target, size: int, overflow: int = 0) -> sqlalchemy.Engi
     )
     ask_qualified(engine.dialect)
     _ping_what_was_idle(engine)
+    _forget_what_was_planned(engine)
     return engine
 
 
@@ -370,6 +381,7 @@ def async_engine(target: Target, size: int, *, pinned: bool = False) -> AsyncEng
     if pinned:
         engine.dialect.ischema_names = TypeNames(engine.dialect.ischema_names)  # type: ignore[attr-defined]
     _ping_what_was_idle(engine.sync_engine)
+    _forget_what_was_planned(engine.sync_engine)
     return engine
 
 
@@ -382,6 +394,17 @@ def set_json(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any])
     """Let a connection read and write JSON with numbers of any length, nested as deep as it may be."""
     set_json_loads(read_json, connection)
     set_json_dumps(write_json, connection)
+
+
+def _forget_what_was_planned(engine: sqlalchemy.Engine) -> None:
+    """Replace the connections that may hold a plan for a table that was altered, or lead to a server that is none."""
+
+    @sqlalchemy.event.listens_for(engine, "handle_error")
+    def replace(context: sqlalchemy.engine.ExceptionContext) -> None:
+        found = verdict_of(context.original_exception)
+        # All that are older than this error: each would say the same, once.
+        if found is not None and found.code in _OF_THE_CONNECTION:
+            context.is_disconnect = True
 
 
 def _ping_what_was_idle(engine: sqlalchemy.Engine) -> None:

@@ -8,26 +8,22 @@ from collections.abc import Iterator
 import asyncpg
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, PermissionDenied
+from rowhooks.domain.sqlstates import verdict
 
-LOST_CONNECTION = (
-    asyncpg.PostgresConnectionError,
+_NO_ANSWER = (
     asyncpg.InterfaceError,
     # What asyncpg says when it is used after the server's farewell has arrived.
     asyncpg.InternalClientError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    # A full disk, too many connections: the server may recover, and nothing is lost by waiting for it.
-    asyncpg.InsufficientResourcesError,
-    # A server that was not promoted yet, or that gave up for its own reasons: another try may go through.
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.QueryCanceledError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
     OSError,
     TimeoutError,
 )
+
+
+def passes(error: BaseException) -> bool:
+    """Say whether another try, on a new connection, may go through: it was lost, or the server says what passes."""
+    if isinstance(error, asyncpg.PostgresError):
+        return verdict(error.sqlstate, getattr(error, "server_source_function", None)).daemon
+    return isinstance(error, _NO_ANSWER)
 
 
 @contextlib.contextmanager
@@ -37,9 +33,9 @@ def translated() -> Iterator[None]:
         yield
     except asyncpg.exceptions._base.DataError as error:  # noqa: SLF001  (the one that is raised before sending)
         raise DatabaseError(f"a value cannot be sent: {error}") from error
-    except LOST_CONNECTION as error:
-        raise ConnectionFailed(f"the connection was lost: {str(error) or type(error).__name__}") from error
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise PermissionDenied(str(error), hint="grant the daemon's role to the daemon's login") from error
-    except asyncpg.PostgresError as error:
+    except (*_NO_ANSWER, asyncpg.PostgresError) as error:
+        if passes(error):
+            raise ConnectionFailed(f"the connection was lost: {str(error) or type(error).__name__}") from error
+        if isinstance(error, asyncpg.InsufficientPrivilegeError):
+            raise PermissionDenied(str(error), hint="grant the daemon's role to the daemon's login") from error
         raise DatabaseError(str(error)) from error

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import psycopg
 import sqlalchemy
@@ -24,11 +27,15 @@ from rowhooks.domain.errors import (
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.postgres.configuration import LOAD, read_configuration
-from rowhooks.postgres.connect import Target, async_engine, is_lost_connection
+from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, verdict_of
 from rowhooks.postgres.privileges import Refusal, find_refusal, is_refused
 from rowhooks.postgres.rowobjects import RowObject, check_key, load_objects, reflect
 from rowhooks.postgres.rowsecurity import NO_VIEWS, OFF, Binding, find_binding
 from rowhooks.postgres.search_path import PINNED, USERS_OWN
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 _IS_A_VIEW = psycopg.errors.ObjectNotInPrerequisiteState
 _ALTERED = (
@@ -41,6 +48,12 @@ _ALTERED = (
 """What the server says of a query that was written before the table was altered."""
 _OF_THE_TABLE = (*_ALTERED, psycopg.errors.LockNotAvailable)
 """What it says of a table and not of one of its rows."""
+
+_LESS_AT_ONCE = ("53200", "53400", "55P03")
+"""What loading fewer rows may avoid (memory, a limit), and a locked table, which is waited for elsewhere."""
+
+TRIES, PAUSE = 5, 0.05
+"""How often rows are loaded while the server says what passes, and the seconds before the second time, then doubled."""
 
 NO_KEY = "{}"
 """The key of a change whose key cannot be read."""
@@ -118,10 +131,7 @@ class PostgresObjects:
             ConnectionFailed: the server cannot be reached.
         """
         try:
-            async with AsyncSession(self._engine) as session:
-                # What a backend of the users' own asks is asked as a receiver would.
-                await session.execute(sqlalchemy.text(USERS_OWN))
-                users = await session.run_sync(lambda session: self._permissions.resolve(session, pairs))
+            users = await _again(lambda: self._resolve(pairs))
             if len(users) != len(pairs):
                 raise ReceiverError(f"the permission backend answered {len(users)} users for {len(pairs)} runs")
         except Exception as error:
@@ -132,6 +142,12 @@ class PostgresObjects:
                 return await self.resolve(pairs[:half]) + await self.resolve(pairs[half:])
             return [_translated("users", error) if isinstance(error, DBAPIError | psycopg.Error) else error]
         return list(users)
+
+    async def _resolve(self, pairs: Sequence[tuple[str | None, str]]) -> Sequence[str | Exception]:
+        async with AsyncSession(self._engine) as session:
+            # What a backend of the users' own asks is asked as a receiver would.
+            await session.execute(sqlalchemy.text(USERS_OWN))
+            return await session.run_sync(lambda session: self._permissions.resolve(session, pairs))
 
     async def load(self, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
         """Return the objects that exist, by their key as JSON text, or the error that one's loading ended with.
@@ -146,21 +162,7 @@ class PostgresObjects:
             NotFound: it is gone, or has no key any more.
         """
         try:
-            try:
-                found = await self._load(table, keys)
-                unknown = [key for key, value in found.items() if isinstance(value, NotFound)]
-                if unknown and (present := await self._present(table)) not in (None, table):
-                    # Its key was renamed since.
-                    assert present is not None
-                    found |= await self._load(present, unknown)
-                return found
-            except (DBAPIError, NotFound) as error:
-                if isinstance(error, DBAPIError) and not isinstance(error.orig, _ALTERED):
-                    raise
-                present = await self._present(table)
-                if present is None or present == table:
-                    raise
-                return await self._load(present, keys)
+            return await self._load_present(table, keys)
         except (DBAPIError, psycopg.Error) as error:
             if is_refused(error):
                 refusal = await self._binding(table) or await self._refusal(table, error)
@@ -169,6 +171,24 @@ class PostgresObjects:
                         f"rows of {table.name} are not loaded: {refusal.what}", hint=refusal.way_out
                     ) from error
             raise _translated(f"rows of {table.name}", error, table.quoted_name) from error
+
+    async def _load_present(self, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
+        """Load from the table as it is now, also where it is altered meanwhile, or the server says what passes."""
+        try:
+            found = await _again(lambda: self._load(table, keys))
+            unknown = [key for key, value in found.items() if isinstance(value, NotFound)]
+            if unknown and (present := await self._present(table)) not in (None, table):
+                # Its key was renamed since.
+                assert present is not None
+                found |= await self._load(present, unknown)
+            return found
+        except (DBAPIError, NotFound) as error:
+            if isinstance(error, DBAPIError) and not isinstance(error.orig, _ALTERED):
+                raise
+            present = await self._present(table)
+            if present is None or present == table:
+                raise
+            return await _again(lambda: self._load(present, keys))
 
     async def _load(self, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
         if table.identity == "full":
@@ -196,7 +216,12 @@ class PostgresObjects:
             async with self._rows_session() as session:
                 return await session.run_sync(load_objects, cls, table, keys)
         except Exception as error:  # a value of a row may be none that Python can hold
-            if _is_lost(error) or is_refused(error) or isinstance(getattr(error, "orig", error), _OF_THE_TABLE):
+            if (
+                _is_lost(error)
+                or is_refused(error)
+                or _passes(error)
+                or isinstance(getattr(error, "orig", error), _OF_THE_TABLE)
+            ):
                 raise
             if len(keys) == 1 and isinstance(error, NotFound):
                 return {keys[0]: error}
@@ -280,6 +305,26 @@ def _is_lost(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or is_lost_connection(error.orig)
     return is_lost_connection(error)
+
+
+async def _again(work: Callable[[], Awaitable[_T]]) -> _T:
+    """Do some work again while the server says what passes by itself, for TRIES times."""
+    for tries in range(TRIES):
+        try:
+            return await work()
+        except DBAPIError as error:
+            if not _passes(error) or tries == TRIES - 1:
+                raise
+            logger.info("asked again: %s", str(error.orig).strip())
+        await asyncio.sleep(PAUSE * 2**tries * random.uniform(0.5, 1.5))
+    raise AssertionError("the last try returns or raises")
+
+
+def _passes(error: BaseException) -> bool:
+    """Say whether a query may go through when all of it is asked again: the server has said so."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    found = None if cause is None or is_lost_connection(cause) else verdict_of(cause)
+    return found is not None and found.daemon and found.code not in _LESS_AT_ONCE
 
 
 def _brief(key: str) -> str:

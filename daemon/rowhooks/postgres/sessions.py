@@ -22,7 +22,7 @@ from rowhooks.domain.run import Batch, Outcome, Run
 from rowhooks.pipeline.ports import AlreadyRecorded
 from rowhooks.postgres import inplace
 from rowhooks.postgres.awaited import Calls, ReceiverAsyncSession
-from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, is_unreachable, sync_engine
+from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, is_unreachable, sync_engine, verdict_of
 from rowhooks.postgres.grip import Grip
 from rowhooks.postgres.privileges import explain, is_refused
 from rowhooks.postgres.results import (
@@ -49,7 +49,6 @@ SURRENDER_AFTER = 0.1
 """Seconds after which an asynchronous receiver that was abandoned and has not ended loses its session."""
 
 _GRIP = "rowhooks_grip"
-_SERIALIZATION_OR_DEADLOCK = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 
 
 class ReceiverSession(Session):
@@ -428,11 +427,12 @@ class Workspaces:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Say whether an error may pass by itself: serialization failure, deadlock, lost connection."""
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return True
+    """Say whether an error may pass by itself (see rowhooks.domain.sqlstates), or the connection was lost."""
     cause: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
-    return isinstance(cause, _SERIALIZATION_OR_DEADLOCK) or is_lost_connection(cause)
+    found = None if cause is None else verdict_of(cause)
+    if found is not None:
+        return found.run
+    return (isinstance(error, DBAPIError) and error.connection_invalidated) or is_lost_connection(cause)
 
 
 def session_variables(run: Run, user: str) -> dict[str, str]:

@@ -68,11 +68,13 @@ class Writes:
     @contextlib.contextmanager
     def watched(self, connection: sqlalchemy.Connection) -> Iterator[None]:
         """Look at what is written while the block runs: afterwards, when it has failed, the transaction is gone."""
-        connection.info[_WATCH] = self
+        # Of a connection that is lost meanwhile it cannot be asked for any more.
+        info = connection.info
+        info[_WATCH] = self
         try:
             yield
         finally:
-            connection.info.pop(_WATCH, None)
+            info.pop(_WATCH, None)
 
     def note(self, connection: sqlalchemy.Connection, cursor: Any, parameters: Any, context: Any) -> None:
         """Look whether a statement has written what it was to write."""

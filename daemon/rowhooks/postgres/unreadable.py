@@ -13,7 +13,7 @@ import asyncpg
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
 from rowhooks.postgres.changerows import LARGE
-from rowhooks.postgres.errors import LOST_CONNECTION, translated
+from rowhooks.postgres.errors import passes, translated
 
 logger = logging.getLogger(__name__)
 
@@ -81,10 +81,10 @@ def reading(connection: asyncpg.Connection[Any]) -> Iterator[None]:
         yield
     except _PASSING as error:
         raise Unreadable(reason_of(error), passing=True) from error
-    except (*LOST_CONNECTION, asyncpg.InsufficientPrivilegeError):
-        with translated():
-            raise
     except Exception as error:  # asyncpg decodes what a row holds, which may raise anything
+        if passes(error) or isinstance(error, asyncpg.InsufficientPrivilegeError):
+            with translated():
+                raise
         if connection.is_closed():
             raise ConnectionFailed(f"the connection was lost: {reason_of(error)}") from error
         raise Unreadable(reason_of(error)) from error

@@ -27,7 +27,7 @@ where c.receiver is null
 
 
 def list_changes(conn: Connection, *, table: str | None, action: str | None, limit: int) -> list[Row]:
-    """Return the newest changes, newest first."""
+    """Return the newest changes, newest first: their ids are drawn one by one, in the order of their times."""
     query = sql.SQL(
         "select c.id, c.time, c.action, c.object_type, c.object_id, c.object_repr, c.user_name, c.db_user,"
         " c.request_id, c.change_context, c.receiver from rowhooks.changes as c where {} order by c.id desc limit {}"
@@ -46,7 +46,7 @@ def show_change(conn: Connection, change_id: int) -> Row:
     change["runs"] = fetch(
         conn,
         "select r.id, r.status, r.hook_name, r.class_path from rowhooks.results as r"
-        " where r.object_change_id = %s order by r.id",
+        " where r.object_change_id = %s order by r.created_at, r.id",
         (change_id,),
     )
     return change

@@ -23,7 +23,7 @@ def list_results(
     since: datetime | None = None,
     limit: int,
 ) -> list[Row]:
-    """Return the newest results, newest first.
+    """Return the newest results, newest first: by when they were put on record, for ids come from different blocks.
 
     Args:
         conn: an open connection.
@@ -39,7 +39,7 @@ def list_results(
         "select r.id, r.status, r.origin, r.original_id, r.class_path, r.hook_name, r.button_name, r.action,"
         " r.object_type, r.object_repr, r.object_change_id, r.db_user, r.user_name, r.created_at, r.started_at,"
         " r.finished_at, r.exception_type, r.exception_message"
-        " from rowhooks.results as r where {} and {} order by r.id desc limit {}"
+        " from rowhooks.results as r where {} and {} order by r.created_at desc, r.id desc limit {}"
     ).format(
         conditions(
             status=("r.status", status),
@@ -66,7 +66,8 @@ def show_result(conn: Connection, result_id: int) -> Row:
     result["history"] = fetch(
         conn,
         "select r.id, r.status, r.created_at from rowhooks.job_result as r"
-        " where (r.id = %(first)s or r.original_id = %(first)s) and r.id <> %(id)s order by r.id",
+        " where (r.id = %(first)s or r.original_id = %(first)s) and r.id <> %(id)s"
+        " order by r.created_at, r.id",
         {"first": first, "id": result_id},
     )
     result["log"] = log_lines(conn, result_id)
@@ -147,7 +148,7 @@ def failed_runs(conn: Connection, *, hook: str | None = None, since: datetime | 
     query = sql.SQL(
         "select r.id from rowhooks.job_result as r where r.status = 'FAILURE' and not exists ("
         "select from rowhooks.job_result as n where n.original_id = coalesce(r.original_id, r.id) and n.id > r.id"
-        ") and {} and {} order by r.id"
+        ") and {} and {} order by r.created_at, r.id"
     ).format(conditions(hook=("r.hook_name", hook)), _since(since))
     return [row["id"] for row in fetch(conn, query.as_string(conn))]
 

@@ -56,7 +56,9 @@ select
     select coalesce(json_object_agg(s.status, s.runs), '{{}}')
     from (
       select l.status, count(*) as runs
-      from (select r.status from rowhooks.job_result as r order by r.id desc limit 1000) as l
+      from (
+        select r.status from rowhooks.job_result as r order by r.created_at desc, r.id desc limit 1000
+      ) as l
       group by l.status
     ) as s
   ) as last_1000_runs,

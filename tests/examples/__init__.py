@@ -1,1 +1,0 @@
-"""The three receivers of Nautobot's documentation of job extensions, with only their import lines changed."""

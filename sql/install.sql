@@ -13,6 +13,7 @@
 
 -- Functions and views: replaced as a whole by every `init` and `upgrade`.
 \ir functions/shell_operand.sql
+\ir functions/qualified_name.sql
 \ir functions/is_receiver.sql
 \ir functions/ring_bell.sql
 \ir functions/set_notify.sql

@@ -224,9 +224,12 @@ def is_read(conn: psycopg.Connection[Any]) -> bool:
 
 def is_settled(conn: psycopg.Connection[Any]) -> bool:
     """Say whether every committed change has been dealt with and every run has ended."""
-    return (
-        is_read(conn) and conn.execute("select 1 from rowhooks.job_result where finished_at is null").fetchone() is None
-    )
+    # Before too: what a press has written is a change from when its run has ended.
+    return _all_ended(conn) and is_read(conn) and _all_ended(conn)
+
+
+def _all_ended(conn: psycopg.Connection[Any]) -> bool:
+    return conn.execute("select 1 from rowhooks.job_result where finished_at is null").fetchone() is None
 
 
 async def settled(conn: psycopg.Connection[Any]) -> None:

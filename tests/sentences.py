@@ -286,7 +286,7 @@ FAULTS = {
         "integration/test_unreadable.py rows_that_are_larger_than_a_daemon_can_hold_are_not_read",
         "integration/test_unreadable.py what_was_asked_for_by_hand_is_taken_up_beside_what_cannot_be_read",
         "integration/test_unreadable.py time_limits_of_the_role_are_not_those_of_the_daemon",
-        "integration/test_loading_rows.py a_row_that_python_cannot_hold_costs_its_own_run_alone",
+        "integration/test_loading_rows.py a_row_that_cannot_be_loaded_costs_its_own_run_alone",
     ],
     "No policy of a table runs as the daemon's login, and a row that row security hides is not taken for one that is gone.": [
         "integration/test_loading_rows.py the_policies_of_a_table_do_not_run_as_the_daemons_login",

@@ -209,6 +209,8 @@ def configure_logging(level: str, log_format: str, clean: Clean = as_it_is) -> N
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     logging.getLogger("rowhooks").setLevel(level.upper())
+    # What a library warns of (SQLAlchemy of a type that a receiver reflects) is a line like others.
+    logging.captureWarnings(capture=True)
 
 
 def _fitting(environment: Mapping[str, str]) -> str:

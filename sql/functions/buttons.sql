@@ -4,7 +4,7 @@ create or replace view rowhooks.buttons with (security_barrier) as
 select
   b.id,
   b.name,
-  pg_catalog.format('%s.%s', t.schema_name, t.table_name) as object_type,
+  rowhooks.qualified_name(t.schema_name, t.table_name) as object_type,
   t.relation,
   b.text,
   b.group_name,

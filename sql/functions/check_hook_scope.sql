@@ -46,7 +46,7 @@ begin
       when o.type_update and hook.type_update then 'update'
       else 'delete'
     end as action,
-    pg_catalog.format('%s.%s', t.schema_name, t.table_name) as table_name,
+    rowhooks.qualified_name(t.schema_name, t.table_name) as table_name,
     (select j.class_path from rowhooks.job as j where j.id = hook.job_id) as class_path
   into other
   from rowhooks.job_hook as o
@@ -72,7 +72,7 @@ begin
   end if;
 
   -- What the log does not hold could never start it.
-  select n.name, pg_catalog.format('%s.%s', t.schema_name, t.table_name)
+  select n.name, rowhooks.qualified_name(t.schema_name, t.table_name)
   into stray, its_tables
   from rowhooks.table_meant as x
   join rowhooks.tracked_table as t on t.id = x.id
@@ -87,7 +87,7 @@ begin
   end if;
 
   -- A table that was dropped has no columns to compare with.
-  select pg_catalog.string_agg(pg_catalog.format('%s.%s', t.schema_name, t.table_name), ', ' order by t.id)
+  select pg_catalog.string_agg(rowhooks.qualified_name(t.schema_name, t.table_name), ', ' order by t.id)
   into its_tables
   from rowhooks.table_meant as x
   join rowhooks.tracked_table as t on t.id = x.id

@@ -102,7 +102,7 @@ grant usage on schema rowhooks to public;
 grant select on rowhooks.buttons to public;
 grant select, insert on rowhooks.press to public;
 grant execute on function
-rowhooks.shell_operand(text), rowhooks.press(text, regclass, jsonb, text), rowhooks.press(text, regclass, text, text), rowhooks.may_press(name, text[], name),
+rowhooks.shell_operand(text), rowhooks.qualified_name(name, name), rowhooks.press(text, regclass, jsonb, text), rowhooks.press(text, regclass, text, text), rowhooks.may_press(name, text[], name),
 rowhooks.json_form(oid), rowhooks.base_type(oid), rowhooks.is_checked_inside(oid),
 rowhooks.column_as_json(text, name, text), rowhooks.always_quoted(name)
 to public;

@@ -153,7 +153,7 @@ CLOSED_DOORS = [
     Sabotage(
         2, "rows are loaded one by one where one cannot be", "daemon/rowhooks/postgres/objects.py",
         "            if len(keys) > 1:\n                half = len(keys) // 2\n                return await self._load_in_halves", "            if len(keys) > 10**9:\n                half = len(keys) // 2\n                return await self._load_in_halves",
-        "integration/test_loading_rows.py a_row_that_python_cannot_hold_costs_its_own_run_alone",
+        "integration/test_loading_rows.py a_row_that_cannot_be_loaded_costs_its_own_run_alone",
     ),
     Sabotage(
         2, "a table that is locked keeps no connection that loads rows", "daemon/rowhooks/postgres/objects.py",
@@ -176,7 +176,7 @@ CLOSED_DOORS = [
         "integration/test_loading_rows.py of_a_table_whose_rows_are_large_few_are_loaded_at_once",
     ),
     Sabotage(
-        2, "documents are loaded whatever numbers and depth they have", "daemon/rowhooks/postgres/connect.py",
+        2, "documents are loaded whatever numbers and depth they have", "daemon/rowhooks/postgres/loaders.py",
         "return exact.read(document if", 'return __import__("json").loads(document if',
         "integration/test_loading_rows.py documents_are_loaded_with_numbers_of_any_length_and_however_deep_they_are",
     ),

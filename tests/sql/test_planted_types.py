@@ -74,6 +74,7 @@ PUBLIC_CALLS = {
     "column_as_json": "select rowhooks.column_as_json('t', 'a', 'texts')",
     "is_checked_inside": "select rowhooks.is_checked_inside('pg_catalog.pg_class'::pg_catalog.regtype)",
     "json_form": "select rowhooks.json_form('pg_catalog.pg_class'::pg_catalog.regtype)",
+    "qualified_name": "select rowhooks.qualified_name('acme.com', 'user')",
     "shell_operand": "select rowhooks.shell_operand('a b')",
     "may_press": "select rowhooks.may_press(current_user, '{public}', 'rowhooks_daemon')",
     "press": "select rowhooks.press('Reboot', 'shop.item', '42'::pg_catalog.jsonb);"

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -128,6 +129,7 @@ def root() -> Iterator[logging.Logger]:
     for one, handlers, level in before:
         one.handlers[:] = handlers
         one.setLevel(level)
+    logging.captureWarnings(capture=False)
 
 
 @pytest.mark.usefixtures("root")
@@ -163,6 +165,17 @@ def test_debug_does_not_turn_on_the_drivers_chatter(capsys: pytest.CaptureFixtur
     configure_logging("debug", "text")
     logging.getLogger("asyncio").debug("not shown")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("root")
+def test_what_a_library_warns_of_is_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        configure_logging("info", "json")
+        for _ in range(2):
+            warnings.warn("Did not recognize type 'al.odd'", stacklevel=1)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "UserWarning: Did not recognize type 'al.odd'" in json.loads(line)["message"]
 
 
 def test_configuring_twice_does_not_print_twice(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:

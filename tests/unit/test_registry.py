@@ -235,7 +235,8 @@ def test_isinstance_tells_rows_by_their_table() -> None:
 def test_a_table_says_what_it_is() -> None:
     assert repr(table("dcim.device")) == "table('dcim.device')"
     assert table("dcim.device").table_name == "dcim.device"
-    assert table("Odd schema.odd.table").table_name == "Odd schema.odd.table"
+    assert table('Odd schema."odd.table"').table_name == 'Odd schema."odd.table"'
+    assert table('"acme.com"."user"').table_name == '"acme.com".user'
 
 
 @pytest.mark.parametrize("name", ["device", "", ".device", "dcim.", "."])

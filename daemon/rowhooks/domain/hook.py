@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rowhooks.domain.feed import Snapshot
 from rowhooks.domain.job import Job
+from rowhooks.domain.names import split_name
 
 ON_UNDECIDED = ("run", "skip")
 """What a hook may do with a change of which its conditions cannot be decided; the first is the default."""
@@ -18,7 +19,7 @@ class TrackedTable:
 
     Args:
         id: rowhooks.tracked_table.id.
-        name: `schema.table`.
+        name: `schema.table`; in double quotes what holds a dot.
         quoted_name: the same, quoted by the server for use in SQL.
         relation: its oid.
         columns: name, type oid, of every column, in order.
@@ -37,6 +38,22 @@ class TrackedTable:
     repr_column: str | None = None
     identity: str = "key"
     former_key: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def schema_name(self) -> str:
+        """The schema's name, as PostgreSQL stores it."""
+        return self._parts[0]
+
+    @property
+    def table_name(self) -> str:
+        """The table's name, as PostgreSQL stores it."""
+        return self._parts[1]
+
+    @property
+    def _parts(self) -> tuple[str, str]:
+        parts = split_name(self.name)
+        assert parts is not None, self.name
+        return parts
 
 
 @dataclass(frozen=True)

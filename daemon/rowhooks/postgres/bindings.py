@@ -72,7 +72,7 @@ select coalesce(json_agg(json_build_object(
   'waits_for', (
     select coalesce(json_agg(json_build_object('name', w.name, 'quoted', (
       select format('%I.%I', n.nspname, c.relname) from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-      where format('%s.%s', n.nspname, c.relname) = w.name and c.relkind in ('r', 'p', 'f')
+      where rowhooks.qualified_name(n.nspname, c.relname) = w.name and c.relkind in ('r', 'p', 'f')
       limit 1
     )) order by w.name), '[]')
     from unnest(o.waits_for) as w (name)
@@ -80,7 +80,7 @@ select coalesce(json_agg(json_build_object(
   'links', (
     select coalesce(json_agg(json_build_object(
       'given', format('%I.%I', x.schema_name, x.table_name),
-      'plain', format('%s.%s', x.schema_name, x.table_name),
+      'plain', rowhooks.qualified_name(x.schema_name, x.table_name),
       'last', format('%I.%I', t.schema_name, t.table_name),
       'options', {OPTIONS} || {excluding("coalesce(s.oid, c.oid)")},
       'table', case when c.oid is not null then {_TABLE} end,
@@ -161,7 +161,7 @@ where m.kind = '{kind}' and m.is_present and m.id <> m.named_id
     where other.kind = m.kind and other.owner_id = m.owner_id and other.id = m.id and other.is_present
       and (other.named_id = m.id or other.named_id < m.named_id)
   )
-returning '{kind}', o.name, format('%s.%s', t.schema_name, t.table_name)
+returning '{kind}', o.name, rowhooks.qualified_name(t.schema_name, t.table_name)
 """
 _ANY_TO_RELINK = "select exists (select from rowhooks.table_meant as m where m.is_present and m.id <> m.named_id)"
 

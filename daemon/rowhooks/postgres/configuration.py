@@ -11,6 +11,7 @@ import asyncpg
 from rowhooks.domain.feed import Snapshot
 from rowhooks.domain.hook import Button, Configuration, Hook, TrackedTable
 from rowhooks.domain.job import Job, JobEntry
+from rowhooks.domain.names import join_name
 from rowhooks.postgres import synchronisation
 from rowhooks.postgres.errors import translated
 from rowhooks.postgres.search_path import PINNED
@@ -18,7 +19,8 @@ from rowhooks.postgres.synchronisation import DeclaredHook
 from rowhooks.postgres.unreadable import RAW
 
 DESCRIPTION = """\
-      'name', format('%s.%s', n.nspname, r.relname),
+      'schema', n.nspname,
+      'table', r.relname,
       'quoted_name', format('%I.%I', n.nspname, r.relname),
       'relation', r.oid::bigint,
       'columns', (
@@ -175,7 +177,7 @@ def read_table(t: dict[str, Any]) -> TrackedTable:
     """Return a table of which the server has given id, repr_column, key and DESCRIPTION, decoded."""
     return TrackedTable(
         id=t["id"],
-        name=t["name"],
+        name=join_name(t["schema"], t["table"]),
         quoted_name=t["quoted_name"],
         relation=t["relation"],
         columns=tuple((name, oid) for name, oid in t["columns"]),

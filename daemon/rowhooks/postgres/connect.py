@@ -14,10 +14,8 @@ import asyncpg
 import psycopg
 import sqlalchemy
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.types.json import set_json_dumps, set_json_loads
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from rowhooks.domain import exact
 from rowhooks.domain.errors import (
     ConnectionFailed,
     DatabaseError,
@@ -31,13 +29,12 @@ from rowhooks.domain.sqlstates import CACHED_PLAN, Verdict, verdict
 from rowhooks.postgres import libpq
 from rowhooks.postgres.attempts import attempts, check_files, timeout
 from rowhooks.postgres.errors import translated
-from rowhooks.postgres.inplace import write_json
+from rowhooks.postgres.loaders import adapt
 from rowhooks.postgres.search_path import (
     PINNED_SESSION,
     PinnedAsyncConnection,
     PinnedConnection,
     TransactionPinned,
-    TypeNames,
     ask_qualified,
 )
 
@@ -378,22 +375,9 @@ def async_engine(target: Target, size: int, *, pinned: bool = False) -> AsyncEng
         **_options(size),
     )
     ask_qualified(engine.dialect)
-    if pinned:
-        engine.dialect.ischema_names = TypeNames(engine.dialect.ischema_names)  # type: ignore[attr-defined]
     _ping_what_was_idle(engine.sync_engine)
     _forget_what_was_planned(engine.sync_engine)
     return engine
-
-
-def read_json(document: str | bytes) -> Any:
-    """Return the value of a JSON document as a driver has it: numbers of any length, nested as deep as it may be."""
-    return exact.read(document if isinstance(document, str) else document.decode())
-
-
-def set_json(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
-    """Let a connection read and write JSON with numbers of any length, nested as deep as it may be."""
-    set_json_loads(read_json, connection)
-    set_json_dumps(write_json, connection)
 
 
 def _forget_what_was_planned(engine: sqlalchemy.Engine) -> None:
@@ -427,7 +411,7 @@ def _ping_what_was_idle(engine: sqlalchemy.Engine) -> None:
 
 def _open(target: Target) -> psycopg.Connection[Any]:
     opened = psycopg.connect(target.conninfo, **target.psycopg_arguments)
-    set_json(opened)
+    adapt(opened)
     if target.route == DIRECT:
         opened.execute(_NOTICE_SILENCE)
     if not target.pooled:
@@ -440,7 +424,7 @@ async def _open_asynchronously(
     target: Target, kind: type[psycopg.AsyncConnection[Any]], begin: str
 ) -> psycopg.AsyncConnection[Any]:
     opened = await kind.connect(target.conninfo, **target.psycopg_arguments)
-    set_json(opened)
+    adapt(opened)
     if begin:
         await opened.execute(begin)
     if target.route == DIRECT:

@@ -81,7 +81,7 @@ _BATCH = """
 _SHAPES = """\
 (
   select json_agg(json_build_array(
-    t.id, concat(n.nspname, '.', r.relname),
+    t.id, rowhooks.qualified_name(n.nspname, r.relname),
     (
       select json_agg(json_build_array(a.attname, a.atttypid::bigint) order by a.attnum) from pg_attribute as a
       where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped

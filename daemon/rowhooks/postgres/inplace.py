@@ -19,13 +19,6 @@ from sqlalchemy.orm.attributes import flag_modified
 
 from rowhooks.domain import exact
 
-_SCALARS = (
-    sqlalchemy.Boolean, sqlalchemy.Date, sqlalchemy.DateTime, sqlalchemy.Enum, sqlalchemy.Integer, sqlalchemy.Interval,
-    sqlalchemy.LargeBinary, sqlalchemy.Numeric, sqlalchemy.String, sqlalchemy.Time, sqlalchemy.Uuid, postgresql.BIT,
-    postgresql.CIDR, postgresql.INET, postgresql.INTERVAL, postgresql.MACADDR, postgresql.MACADDR8, postgresql.OID,
-    postgresql.TSVECTOR, ranges.AbstractSingleRange,
-)  # fmt: skip
-"""Types whose values cannot be altered, by their classes; any other column is watched."""
 _LOOKED_AT = "rowhooks_looked_at"
 
 
@@ -100,31 +93,15 @@ class _Jsonb(_Document, postgresql.JSONB):
     pass
 
 
-class JsonArray(sqlalchemy.TypeDecorator[Any]):
-    """An array of JSON documents, as psycopg has read it: SQLAlchemy would take their lists for more of its own."""
-
-    impl = postgresql.ARRAY
-    cache_ok = True
-
-    def result_processor(self, dialect: Any, coltype: Any) -> None:
-        """Leave a value as it is."""
-
-    def compare_values(self, x: Any, y: Any) -> bool:
-        """Say whether two values are equal, however deep they are."""
-        return tokens(x) == tokens(y)
+def as_document(type_: sqlalchemy.JSON) -> sqlalchemy.JSON:
+    """Return the type of a column in whose place ours is to be used."""
+    return _Jsonb(none_as_null=True) if isinstance(type_, postgresql.JSONB) else _Json(none_as_null=True)
 
 
-def as_document(type_: Any) -> Any:
-    """Return the type of a column in whose place ours is to be used; the same for all that hold no documents."""
-    if isinstance(type_, postgresql.DOMAIN) and isinstance(type_.data_type, sqlalchemy.JSON | postgresql.ARRAY):
-        return as_document(type_.data_type)
-    if isinstance(type_, postgresql.JSONB):
-        return _Jsonb(none_as_null=True)
-    if isinstance(type_, sqlalchemy.JSON):
-        return _Json(none_as_null=True)
-    if isinstance(type_, postgresql.ARRAY) and isinstance(type_.item_type, sqlalchemy.JSON):
-        return JsonArray(as_document(type_.item_type), dimensions=type_.dimensions)
-    return type_
+def is_alterable(type_: Any) -> bool:
+    """Say whether a type's values can be altered in place; a type of ours says it itself."""
+    theirs = isinstance(type_, sqlalchemy.JSON | postgresql.HSTORE | ranges.AbstractMultiRange)
+    return bool(getattr(type_, "alterable", theirs))
 
 
 class _Watched(InstrumentedAttribute[Any]):
@@ -144,7 +121,7 @@ def watch(cls: type) -> None:
     """Let a mapped class notice which values of its instances were handed out that can be altered in place."""
     mapper: Any = sqlalchemy.inspect(cls)
     for attribute in mapper.column_attrs:
-        if not isinstance(attribute.columns[0].type, _SCALARS):
+        if is_alterable(attribute.columns[0].type):
             # The mapper's own, with one method more.
             getattr(cls, attribute.key).__class__ = _Watched
 

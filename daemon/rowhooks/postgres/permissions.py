@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import sqlalchemy
 from sqlalchemy.orm import Session
 
 from rowhooks.domain.errors import ReceiverError
+from rowhooks.domain.names import join_name
 from rowhooks.domain.permissions import PermissionBackend
 
 _PRIVILEGES = {"view": "SELECT", "add": "INSERT", "change": "UPDATE", "delete": "DELETE"}
@@ -80,6 +82,9 @@ order by g.rolname
 """)
 
 
+_QUOTED_SCHEMA = re.compile(r'"((?:[^"]|"")+)"\.')
+
+
 class Permission(NamedTuple):
     """A permission, taken apart.
 
@@ -95,14 +100,19 @@ class Permission(NamedTuple):
 
 
 def parse_permission(permission: Any) -> Permission:
-    """Take `schema.<view|add|change|delete>_<table>` apart; the names are as PostgreSQL stores them, without quotes.
+    """Take `schema.<view|add|change|delete>_<table>` apart; the names are as PostgreSQL stores them.
 
-    The schema ends at the first dot, the action at the first underscore behind it.
+    The schema ends at the first dot, the action at the first underscore behind it. A schema that holds a dot stands in
+    double quotes: `"acme.com".view_user`.
 
     Raises:
         ReceiverError: it has another form.
     """
-    schema, _, rest = permission.partition(".") if isinstance(permission, str) else ("", "", "")
+    quoted = _QUOTED_SCHEMA.match(permission) if isinstance(permission, str) else None
+    if quoted is not None:
+        schema, rest = quoted[1].replace('""', '"'), permission[quoted.end() :]
+    else:
+        schema, _, rest = permission.partition(".") if isinstance(permission, str) else ("", "", "")
     action, _, table = rest.partition("_")
     if not (schema and action in _PRIVILEGES and table):
         raise ReceiverError(
@@ -150,7 +160,7 @@ class PostgresPermissions(PermissionBackend):
         """
         schema, privilege, table = parse_permission(permission)
         of = getattr(type(obj), "__rowhooks_table__", None)
-        if of not in (None, f"{schema}.{table}"):
+        if of not in (None, join_name(schema, table)):
             raise ReceiverError(f"permission {permission!r} was asked for a row of {of}", hint="ask for its own table")
         if "\0" in permission:
             return False

@@ -11,6 +11,7 @@ import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 
 from rowhooks.domain import shell
+from rowhooks.domain.names import join_name
 from rowhooks.postgres.rowsecurity import Binding, find_binding
 from rowhooks.postgres.search_path import PINNED
 
@@ -91,7 +92,7 @@ lacking as (
   ) as w on o.kind = 'table'
 )
 select
-  quote_ident(current_user), l.kind, l.name, l.privileges, concat(l.schema, '.', l.short),
+  quote_ident(current_user), l.kind, l.name, l.privileges, l.schema, l.short,
   coalesce(
     (
       -- Beside its owner it is the daemon's role that may read this table.
@@ -176,9 +177,9 @@ def find_refusal(connection: sqlalchemy.Connection, error: BaseException, statem
     connection.rollback()
     if row is None:
         return None
-    login, kind, name, privileges, plain_name, grantee = row
+    login, kind, name, privileges, schema, short, grantee = row
     if privileges is None:
-        return find_binding(connection, plain_name)
+        return find_binding(connection, join_name(schema, short))
     return Refusal(login, privileges, kind, name, grantee)
 
 

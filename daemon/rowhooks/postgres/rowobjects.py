@@ -18,6 +18,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from rowhooks.domain.errors import NotFound, ObjectGone, RowhooksError
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.postgres import inplace
+from rowhooks.postgres.columns import read_columns
 from rowhooks.postgres.rowsecurity import find_binding
 from rowhooks.postgres.suppression import Writes
 
@@ -50,17 +51,34 @@ class RowObject:
     """A row of a tracked table, an attribute per column.
 
     `save`, `delete` and `refresh_from_db` work in the run's transaction; in `async def` receivers they are awaited.
-    A column whose name is already taken by one of them (or by Python's `metadata`) is found under its name and `_`.
+    A column whose name is already taken by one of them (or by SQLAlchemy's `metadata`) is found under its name and `_`,
+    and each column, whatever its name, as an item: `obj["save"]`.
     """
 
     __rowhooks_table__: str
     __rowhooks_repr__: tuple[str, ...]
+    __rowhooks_attributes__: dict[str, str]
     __rowhooks_key__: tuple[KeyColumn, ...]
     _rowhooks_workspace: SessionHolder | None = None
 
     def attach(self, workspace: SessionHolder) -> None:
         """Bind the object to a run's workspace."""
         self._rowhooks_workspace = workspace
+
+    __iter__ = None
+
+    def __getitem__(self, column: str) -> Any:
+        return getattr(self, self._attribute_of(column))
+
+    def __setitem__(self, column: str, value: Any) -> None:
+        setattr(self, self._attribute_of(column), value)
+
+    def _attribute_of(self, column: str) -> str:
+        try:
+            return self.__rowhooks_attributes__[column]
+        except KeyError:
+            names = ", ".join(self.__rowhooks_attributes__)
+            raise KeyError(f"{self.__rowhooks_table__} has no column {column!r}; it has {names}") from None
 
     def save(self) -> Any:
         """Write the attributes that were assigned, or altered in place, since the row was loaded.
@@ -157,13 +175,25 @@ class RowObject:
 MOST_TRIED = 1000
 """Ways to read the names in a key from before columns of it were renamed."""
 _TAKEN = set(dir(RowObject)) | {"metadata", "registry"}
+_RESERVED = ("__", "_sa_", "_rowhooks_")
+
+
+def attribute_names(columns: Iterable[str]) -> dict[str, str]:
+    """Return the attribute for each column: its name, and `_` behind it for as long as that is taken."""
+    found = {name: name for name in columns}
+    for name in found:
+        attribute = name
+        while attribute in _TAKEN or attribute.startswith(_RESERVED) or (attribute != name and attribute in found):
+            attribute = f"c{attribute}" if attribute.startswith(_RESERVED) else f"{attribute}_"
+        found[name] = attribute
+    return found
 
 
 def load_objects(session: Session, cls: type[RowObject], table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
     """Return the objects that exist, by their key as JSON text; they belong to no session."""
     asked = ",".join(_with_present_names(key, table) for key in keys)
     statement = sqlalchemy.text(_select_by_key(cls, table)).bindparams(keys=f"[{asked}]")
-    query: Any = sqlalchemy.select(cls, sqlalchemy.column("rowhooks_place"))
+    query: Any = sqlalchemy.select(cls, sqlalchemy.column(_place(cls)))
     rows = session.execute(query.from_statement(statement)).all()
     session.expunge_all()
     return {keys[place - 1]: instance for instance, place in rows}
@@ -204,39 +234,31 @@ def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowO
     Raises:
         NotFound: the table no longer exists.
     """
-    schema, _, name = table.name.partition(".")
-    try:
-        reflected = sqlalchemy.Table(
-            name, sqlalchemy.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False
-        )
-    except sqlalchemy.exc.NoSuchTableError as error:
-        raise NotFound(f"table {table.name} no longer exists", hint="run: rowhooks doctor") from error
-    # The tables it refers to are not reflected; a flush would look for them.
-    for constraint in list(reflected.foreign_key_constraints):
-        reflected.constraints.discard(constraint)
-        for column in constraint.columns:
-            column.foreign_keys.clear()
-    reflected.foreign_keys.clear()
-    for column in reflected.c:
-        column.type = inplace.as_document(column.type)
-    key = [reflected.c[column] for _, column, _ in table.key]
+    names = [name for _, name, _ in table.key]
+    columns = read_columns(connection, table.relation, names)
+    if not columns:
+        raise NotFound(f"table {table.name} no longer exists", hint="run: rowhooks doctor")
+    keys = key_columns(connection, table)
+    reflected = sqlalchemy.Table(table.table_name, sqlalchemy.MetaData(), *columns, schema=table.schema_name)
+    attributes = attribute_names(column.name for column in reflected.c)
     representing = [column.name for column in reflected.c if column.name == table.repr_column]
     cls = type(
-        name,
+        table.table_name,
         (RowObject,),
         {
             "__rowhooks_table__": table.name,
-            "__rowhooks_key__": key_columns(connection, table),
-            "__rowhooks_repr__": tuple(representing or (column for _, column, _ in table.key)),
+            "__rowhooks_key__": keys,
+            "__rowhooks_attributes__": attributes,
+            "__rowhooks_repr__": tuple(attributes[name] for name in representing or names),
         },
     )
     registry().map_imperatively(
         cls,
         reflected,
-        primary_key=key,
+        primary_key=[reflected.c[name] for name in names],
         # RETURNING brings generated columns and defaults back: an asynchronous object cannot load them later.
         eager_defaults=True,
-        properties={f"{column.name}_": column for column in reflected.c if column.name in _TAKEN},
+        properties={attributes[column.name]: column for column in reflected.c},
         confirm_deleted_rows=False,
     )
     inplace.watch(cls)
@@ -323,8 +345,17 @@ def _select_by_key(cls: type[RowObject], table: TrackedTable) -> str:
     key = cls.__rowhooks_key__
     condition = " and ".join(_comparison(column, f"k.k{place}") for place, column in enumerate(key, start=1))
     # The table's name was written by the server; a colon in a name is no parameter.
-    select = f"select {columns}, k.place as rowhooks_place from KEYS join {table.quoted_name} as t on {condition}"  # noqa: S608
+    place = _identifier(_place(cls))
+    select = f"select {columns}, k.place as {place} from KEYS join {table.quoted_name} as t on {condition}"  # noqa: S608
     return select.replace(":", "\\:").replace("KEYS", _keys(key), 1)
+
+
+def _place(cls: type[RowObject]) -> str:
+    """Return what the place of a row's key is called beside the columns: none of them has the name."""
+    name = "rowhooks_place"
+    while name in cls.__rowhooks_attributes__:
+        name += "_"
+    return name
 
 
 def _comparison(column: KeyColumn, given: str) -> str:

@@ -10,6 +10,7 @@ import sqlalchemy
 
 from rowhooks.domain import shell
 from rowhooks.domain.errors import PermissionDenied
+from rowhooks.domain.names import split_name
 
 OFF = {"row_security": "off"}
 """With it off, PostgreSQL refuses a query that policies would alter, and runs none of their code."""
@@ -90,7 +91,9 @@ def find_binding(connection: sqlalchemy.Connection, table: str) -> Binding | Non
         connection: any; where no transaction goes on, none does afterwards.
         table: `schema.table`.
     """
-    schema, _, name = table.partition(".")
+    parts = split_name(table)
+    assert parts is not None, table
+    schema, name = parts
     was_in_transaction = connection.in_transaction()
     row: Any = connection.execute(_BINDING, {"schema": schema, "table": name}).first()
     if not was_in_transaction:

@@ -12,7 +12,6 @@ from typing import Any
 import asyncpg
 import psycopg
 import sqlalchemy
-from sqlalchemy.dialects.postgresql import CITEXT, HSTORE
 
 SEARCH_PATH = "pg_catalog, pg_temp"
 """Without pg_temp in the last place it would be searched first, for relations and types."""
@@ -89,21 +88,3 @@ def ask_qualified(dialect: sqlalchemy.Dialect) -> None:
 
 def _default_schema(connection: sqlalchemy.Connection) -> Any:
     return connection.exec_driver_sql("select pg_catalog.current_schema()").scalar()
-
-
-class TypeNames(dict[str, Any]):
-    """SQLAlchemy's types by their names, also where the server names them with their schema.
-
-    In our search_path it does so for the types of extensions. What PostgreSQL itself has is never named so: another
-    type that has its name is another type.
-    """
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return the type of a name."""
-        schema, _, bare = name.rpartition(".")
-        found = super().get(bare, default)
-        is_built_in = found is not default and found.__module__.startswith("sqlalchemy.") and found not in _EXTENSIONS
-        return default if schema and is_built_in else found
-
-
-_EXTENSIONS = (CITEXT, HSTORE)

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy
 
 from rowhooks.domain.errors import ObjectGone, RowhooksError, WriteSuppressed
+from rowhooks.domain.names import join_name
 from rowhooks.postgres.rowsecurity import find_binding
 
 _BITS = {"UPDATE": 16, "DELETE": 8}
@@ -84,8 +85,7 @@ class Writes:
             self.problem = self._find(connection, "UPDATE" if context.isupdate else "DELETE")
 
     def _find(self, connection: sqlalchemy.Connection, action: str) -> RowhooksError:
-        table = f"{self._table.schema}.{self._table.name}"
-        binding = find_binding(connection, table)
+        binding = find_binding(connection, join_name(str(self._table.schema), self._table.name))
         if binding is not None:
             return binding.error(f"{self._name} is not found or may not be written")
         if not self._is_there(connection):

@@ -84,11 +84,11 @@ where j.class_path = f.class_path and f.class_path = any ($2::text[])
 """
 
 _TRACKED = """
-select format('%s.%s', n.nspname, c.relname) as name, format('%I.%I', n.nspname, c.relname) as quoted, t.id
+select rowhooks.qualified_name(n.nspname, c.relname) as name, format('%I.%I', n.nspname, c.relname) as quoted, t.id
 from pg_class as c
 join pg_namespace as n on n.oid = c.relnamespace
 left join rowhooks.tracked_table as t on t.relation = c.oid and t.untracked_at is null
-where format('%s.%s', n.nspname, c.relname) = any ($1::text[])
+where rowhooks.qualified_name(n.nspname, c.relname) = any ($1::text[])
 """
 
 _SUPERFLUOUS = """
@@ -109,7 +109,7 @@ select
   h.waits_for,
   (
     select coalesce(json_agg(json_build_object(
-      'id', x.tracked_table_id, 'present', m.id, 'given', format('%s.%s', x.schema_name, x.table_name)
+      'id', x.tracked_table_id, 'present', m.id, 'given', rowhooks.qualified_name(x.schema_name, x.table_name)
     )), '[]')
     from rowhooks.job_hook_table as x
     left join rowhooks.table_meant as m

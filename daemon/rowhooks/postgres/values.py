@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -14,22 +13,26 @@ from psycopg.adapt import Transformer
 
 from rowhooks.domain import exact
 from rowhooks.domain.hook import TrackedTable
+from rowhooks.postgres.loaders import adapted
 
 _oid = psycopg.adapters.types.get_oid
+
+
+def _time(text: str) -> time:
+    if text.startswith("24"):
+        raise ValueError("Python's days end before 24:00")
+    return time.fromisoformat(text)
+
+
 # to_jsonb writes these in ISO 8601, whatever the server's DateStyle; psycopg's own loaders read the DateStyle.
 _ISO = {
     _oid("timestamptz"): datetime.fromisoformat,
     _oid("timestamp"): datetime.fromisoformat,
     _oid("date"): date.fromisoformat,
-    _oid("time"): time.fromisoformat,
+    _oid("time"): _time,
 }
 _JSON = {_oid("json"), _oid("jsonb")}
 _AS_IT_IS = {_oid("text"), _oid("varchar"), _oid("bool")}
-_INTERVAL = _oid("interval")
-# The default IntervalStyle. psycopg's loader takes the text of the other ones, which a writer may have set, for zero.
-_POSTGRES_INTERVAL = re.compile(
-    r"(?=.)([+-]?\d+ years? ?)?([+-]?\d+ mons? ?)?([+-]?\d+ days? ?)?([+-]?\d+:\d\d:\d\d(\.\d+)?)?"
-)
 
 
 class RowDecoder:
@@ -37,7 +40,7 @@ class RowDecoder:
 
     def __init__(self) -> None:
         self._columns: dict[str, dict[str, int]] = {}
-        self._transformer = Transformer()
+        self._transformer = Transformer(adapted())
 
     def learn(self, tables: Mapping[int, TrackedTable]) -> None:
         """Take over the tables' columns."""
@@ -81,11 +84,9 @@ class RowDecoder:
         return [self._list(oid, item) if isinstance(item, list) else self._value(item_oid, item) for item in value]
 
     def _load(self, oid: int, value: str | int | Decimal) -> Any:
-        text = str(value)
-        known = oid != 0 and psycopg.adapters.get_loader(oid, pq.Format.TEXT) is not None
-        if not known or (oid == _INTERVAL and not _POSTGRES_INTERVAL.fullmatch(text)):
+        if oid == 0 or psycopg.adapters.get_loader(oid, pq.Format.TEXT) is None:
             return value
-        return self._transformer.get_loader(oid, pq.Format.TEXT).load(text.encode())
+        return self._transformer.get_loader(oid, pq.Format.TEXT).load(str(value).encode())
 
 
 def _plain(value: Any) -> Any:

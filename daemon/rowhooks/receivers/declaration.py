@@ -8,6 +8,7 @@ from typing import Any
 
 from rowhooks.domain.errors import ConditionsError, ReceiverError
 from rowhooks.domain.hook import ON_UNDECIDED
+from rowhooks.domain.names import join_name, quoting_hint, split_name
 from rowhooks.pipeline.conditions import parse_json
 from rowhooks.receivers.table import TableType
 
@@ -22,7 +23,7 @@ class Hook:
     is changed here.
 
     Args:
-        tables: `schema.table`, unquoted, as PostgreSQL stores it; or what `table()` returns.
+        tables: `schema.table` as PostgreSQL stores it, in double quotes what holds a dot; or what `table()` returns.
         actions: of `create`, `update`, `delete`.
         columns: an update that changes none of these starts nothing; empty: any counts.
         conditions: what must hold of the two rows, in the form that `rowhooks hooks add --conditions` takes.
@@ -45,17 +46,13 @@ class Hook:
         name: str | None = None,
         enabled: bool = True,
     ) -> None:
-        named = [one.table_name if isinstance(one, TableType) else one for one in tables]
+        named = [one.table_name if isinstance(one, TableType) else _table_name(one) for one in tables]
         self.actions = _names("actions", actions)
         self.columns = _names("columns", columns)
         self.name = name
         self.enabled = bool(enabled)
         if not named:
             raise ReceiverError("Hook() names no table", hint=_EXAMPLE)
-        for table in named:
-            schema, _, bare = table.partition(".") if isinstance(table, str) else ("", "", "")
-            if not (schema and bare):
-                raise ReceiverError(f"Hook({table!r}): a table is named with its schema", hint=_EXAMPLE)
         self.tables = tuple(dict.fromkeys(named))
         if unknown := [action for action in self.actions if action not in ACTIONS]:
             raise ReceiverError(f"{self!r}: unknown action {unknown[0]!r}", hint=f"choose from: {', '.join(ACTIONS)}")
@@ -84,6 +81,13 @@ class Hook:
 
     def __repr__(self) -> str:
         return f"Hook({', '.join(map(repr, self.tables))})"
+
+
+def _table_name(table: Any) -> str:
+    parts = split_name(table) if isinstance(table, str) else None
+    if parts is None:
+        raise ReceiverError(f"Hook({table!r}): a table is named with its schema", hint=quoting_hint(table) or _EXAMPLE)
+    return join_name(*parts)
 
 
 def _names(what: str, value: Iterable[str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rowhooks.domain.errors import ReceiverError
+from rowhooks.domain.names import join_name, quoting_hint, split_name
 
 
 class TableType(type):
@@ -23,14 +24,16 @@ def table(name: str) -> TableType:
     """Return a class that stands for the rows of a table.
 
     Args:
-        name: `schema.table`, unquoted, as PostgreSQL stores it.
+        name: `schema.table` as PostgreSQL stores it; in double quotes what holds a dot: `"acme.com".device`.
 
     Raises:
-        ReceiverError: the schema is missing.
+        ReceiverError: the schema is missing, or a dot too many.
     """
-    schema, dot, bare = name.partition(".")
-    if not (dot and schema and bare):
+    parts = split_name(name)
+    if parts is None:
+        bare = name.strip(".") or name
         raise ReceiverError(
-            f"table({name!r}) needs schema and table", hint=f"for example table('public.{bare or name}')"
+            f"table({name!r}) needs schema and table",
+            hint=quoting_hint(name) or f"for example table('public.{bare}')",
         )
-    return TableType(bare, (), {"table_name": name})
+    return TableType(parts[1], (), {"table_name": join_name(*parts)})

@@ -8,6 +8,7 @@ from typing import Any, Required, TypedDict
 from rowhooks.domain.errors import UsageError
 from rowhooks.domain.hook import Hook, TrackedTable
 from rowhooks.domain.job import Job
+from rowhooks.domain.names import join_name, split_name
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.postgres.permissions import PostgresPermissions
 from rowhooks.receivers import declaration
@@ -71,7 +72,10 @@ def backend_of(permissions: Collection[str] | PermissionBackend | None) -> Permi
 
 def table_name(table: str | TableType) -> str:
     """Return a table's name, however it was given."""
-    return table.table_name if isinstance(table, TableType) else str(table)
+    if isinstance(table, TableType):
+        return table.table_name
+    parts = split_name(str(table))
+    return str(table) if parts is None else join_name(*parts)
 
 
 def job_of(receiver: ReceiverClass) -> Job:

@@ -17,12 +17,12 @@ from rowhooks.postgres.unreadable import FIXED, TEXTS, reason_of, row_without_ro
 _NAME = """\
 coalesce(
   (
-    select concat(n.nspname, '.', r.relname)
+    select rowhooks.qualified_name(n.nspname, r.relname)
     from pg_class as r
     join pg_namespace as n on n.oid = r.relnamespace
     where r.oid = t.relation
   ),
-  concat(t.schema_name, '.', t.table_name)
+  rowhooks.qualified_name(t.schema_name, t.table_name)
 )
 from rowhooks.object_change as c
 join rowhooks.tracked_table as t on t.id = c.tracked_table

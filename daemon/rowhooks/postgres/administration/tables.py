@@ -81,7 +81,7 @@ def linked_tables(kind: str, alias: str, more: str = "") -> str:
     """Return the columns `tables` and `waits_for` of a query of hooks or buttons, of which `alias` is one."""
     return f"""
   array(
-    select concat(coalesce(t.schema_name, x.schema_name), '.', coalesce(t.table_name, x.table_name))
+    select rowhooks.qualified_name(coalesce(t.schema_name, x.schema_name), coalesce(t.table_name, x.table_name))
     from rowhooks.job_{kind}_table as x
     left join rowhooks.table_meant as m
       on m.kind = '{kind}' and m.owner_id = x.job_{kind}_id and m.named_id = x.tracked_table_id and m.is_present
@@ -90,7 +90,7 @@ def linked_tables(kind: str, alias: str, more: str = "") -> str:
     order by 1
   ) as tables,
   array(
-    select concat(x.schema_name, '.', x.table_name)
+    select rowhooks.qualified_name(x.schema_name, x.table_name)
     from rowhooks.job_{kind}_table as x
     where x.job_{kind}_id = {alias}.id and not exists (
       select from rowhooks.table_meant as m
@@ -284,7 +284,7 @@ def list_tables(conn: Connection) -> list[Row]:
     """Return the tracked tables."""
     return fetch(
         conn,
-        "select concat(t.schema_name, '.', t.table_name) as name, t.identity, t.key_columns::text[],"
+        "select rowhooks.qualified_name(t.schema_name, t.table_name) as name, t.identity, t.key_columns::text[],"
         " t.excluded_columns::text[], t.audit_receivers, t.always, t.tracked_at"
         " from rowhooks.tracked_table as t where t.untracked_at is null order by 1",
     )

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import Conflict, NotFound, UsageError
 from rowhooks.domain.hook import TrackedTable
+from rowhooks.domain.names import join_name, quoting_hint, split_name
 from rowhooks.postgres.changerows import COLUMNS, object_change
 from rowhooks.postgres.configuration import DESCRIPTION, read_table
 from rowhooks.postgres.connect import translated_errors
@@ -36,7 +37,7 @@ select json_build_object(
   'kind', r.relkind,
   'persistence', r.relpersistence,
   'root', (
-    select format('%s.%s', rn.nspname, rc.relname)
+    select json_build_array(rn.nspname, rc.relname)
     from pg_class as rc
     join pg_namespace as rn on rn.oid = rc.relnamespace
     where r.relispartition and rc.oid = pg_partition_root(r.oid)
@@ -59,13 +60,13 @@ select json_build_object(
 )
 from pg_class as r
 join pg_namespace as n on n.oid = r.relnamespace
-where format('%s.%s', n.nspname, r.relname) = PLACE
+where n.nspname = PLACE and r.relname = PLACE
   and r.relkind in ('r', 'p', 'v', 'm', 'f')
 """.replace("%", "%%").replace("PLACE", "%s")  # noqa: S608  (a constant)
 
 # As the daemon names a table: as it is called now.
 _CHANGES = f"""
-select {COLUMNS}, coalesce(concat(n.nspname, '.', r.relname), 'a dropped table')
+select {COLUMNS}, n.nspname::text, r.relname::text
 from pg_temp.rowhooks_change as c
 left join pg_class as r on r.oid = c.tracked_table::oid
 left join pg_namespace as n on n.oid = r.relnamespace
@@ -101,18 +102,23 @@ class Rows:
             NotFound: there is none of that name.
             UsageError: rowhooks could not track it.
         """
-        if "." not in name:
-            raise UsageError(f"table {name!r} needs its schema", hint=f"for example table='public.{name}'")
+        parts = split_name(name)
+        if parts is None:
+            raise UsageError(
+                f"table {name!r} needs its schema", hint=quoting_hint(name) or f"for example table='public.{name}'"
+            )
         with translated_errors(), self._asking():
-            row = self._driver.execute(_DESCRIBE, (name,)).fetchone()
+            row = self._driver.execute(_DESCRIBE, parts).fetchone()
         if row is None:
             raise NotFound(
                 f"there is no table {name} in this database",
-                hint="named schema.table, unquoted, as PostgreSQL stores it; may the test's database lack a migration?",
+                hint="named schema.table, as PostgreSQL stores it; may the test's database lack a migration?",
             )
         (found,) = row
         if found["root"] is not None:
-            raise UsageError(f"{name} is a partition", hint=f"name the table it belongs to: table={found['root']!r}")
+            raise UsageError(
+                f"{name} is a partition", hint=f"name the table it belongs to: table={join_name(*found['root'])!r}"
+            )
         if found["kind"] not in ("r", "p") or found["persistence"] == "t" or name.startswith(_NOT_THEIRS):
             raise UsageError(f"rowhooks cannot track {name}", hint="name an ordinary, permanent table of your own")
         table = read_table(found)
@@ -206,8 +212,9 @@ class Rows:
         with translated_errors(), self._asking():
             rows = self._driver.execute(_CHANGES, (after,)).fetchall()
         decoder = RowDecoder()
-        decoder.learn(self._described({row[-1] for row in rows}))
-        return [object_change(row, row[-1], decoder) for row in rows]
+        names = ["a dropped table" if row[-1] is None else join_name(*row[-2:]) for row in rows]
+        decoder.learn(self._described(set(names)))
+        return [object_change(row, name, decoder) for row, name in zip(rows, names, strict=True)]
 
     def load(self, table: TrackedTable, key: str) -> Any:
         """Return the row that has a key as an object that belongs to no session; None if it is gone.
@@ -349,7 +356,7 @@ def _named(table: TrackedTable, argument: str) -> Iterator[None]:
 
 def _is_of(error: psycopg.Error, table: TrackedTable) -> bool:
     # Not of another table, to which a trigger of the user's has written.
-    return f"{error.diag.schema_name}.{error.diag.table_name}" == table.name
+    return (error.diag.schema_name, error.diag.table_name) == (table.schema_name, table.table_name)
 
 
 def _list(parts: Iterable[sql.Composable]) -> sql.Composed:

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from rowhooks.domain.errors import ConnectionFailed, PermissionDenied
-from rowhooks.postgres.connect import Target, set_json, translated_errors
+from rowhooks.postgres.connect import Target, translated_errors
+from rowhooks.postgres.loaders import adapt
 from rowhooks.postgres.search_path import PINNED, USERS_OWN, ask_qualified
 from rowhooks.postgres.suppression import watch_writes
 from rowhooks.resources import data_directory
@@ -60,7 +61,7 @@ class Transaction:
         twin = psycopg.AsyncConnection(self.driver.pgconn)
         twin.prepare_threshold = None
         for driver in (self.driver, twin):
-            set_json(driver)
+            adapt(driver)
 
         async def take_twin() -> psycopg.AsyncConnection[Any]:
             return twin

@@ -82,7 +82,7 @@ class PostgresObjects:
         self._rows = async_engine(self._rows_target, LOADERS, pinned=True)
         limits = {"lock_timeout": LOCK_TIMEOUT} | ({} if row_security else OFF)
         # Behind a transaction pooler each transaction says so by itself.
-        is_local = self._rows_target.pooled
+        is_local = not self._rows_target.keeps_session
         begin = [_set(limits, is_local=is_local), *([] if row_security else [NO_VIEWS.format(is_local=is_local)])]
         self._limits: list[sqlalchemy.TextClause] = [sqlalchemy.text(one) for one in begin] if is_local else []
         if not is_local:

@@ -39,6 +39,7 @@ from rowhooks.postgres.results import (
     storable,
 )
 from rowhooks.postgres.rowobjects import RowObject
+from rowhooks.postgres.settled import SettledConnection
 from rowhooks.postgres.suppression import watch_writes
 
 logger = logging.getLogger(__name__)
@@ -77,7 +78,9 @@ class ReceiverSession(Session):
         connection.info[_GRIP] = self._grip
         if isinstance(driver, psycopg.Connection) and driver.isolation_level is None:
             # As psycopg begins a transaction itself, but in one round trip.
-            answer = driver.pgconn.exec_("; ".join(["begin", *self._variables]).encode(driver.info.encoding))
+            settings = driver.settling() if isinstance(driver, SettledConnection) else []
+            begin = "; ".join(["begin", *settings, *self._variables])
+            answer = driver.pgconn.exec_(begin.encode(driver.info.encoding))
             if driver.pgconn.status != psycopg.pq.ConnStatus.OK:
                 raise psycopg.OperationalError(driver.pgconn.get_error_message())
             if answer.status != psycopg.pq.ExecStatus.COMMAND_OK:

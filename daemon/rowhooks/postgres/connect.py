@@ -57,6 +57,8 @@ _NOTICE_SILENCE = (
     f"set tcp_user_timeout = '{int(SILENCE * 1000)}'",
 )
 
+NO_UTF8 = "PostgreSQL has no conversion between UTF-8 and the database's encoding: rowhooks cannot be used in it"
+
 PING_AFTER = 1.0
 """Seconds after which a pooled connection is tried before it is used."""
 _IDLE_SINCE = "rowhooks_idle_since"
@@ -277,7 +279,8 @@ def connection(target: Target, *, pinned: bool = True) -> Iterator[SettledConnec
     except psycopg.OperationalError as error:
         raise ConnectionFailed(
             f"cannot connect to {target.label}: {_first_line(error)}",
-            hint="check --dsn, ROWHOOKS_DSN or dsn in rowhooks.toml",
+            # In all languages of the server's messages.
+            hint=NO_UTF8 if "MULE_INTERNAL" in str(error) else "check --dsn, ROWHOOKS_DSN or dsn in rowhooks.toml",
         ) from error
     opened.pinned, opened.for_receivers = pinned, not pinned
     # Closed also where the commit fails (a deferred constraint), which psycopg leaves open.

@@ -174,7 +174,7 @@ def load_misspelt(session: Session, cls: type[RowObject], table: TrackedTable, k
 
     That is where the database's encoding is SQL_ASCII, which takes any bytes. A column that nobody assigns keeps them.
     """
-    given = {"keys": f"[{_with_present_names(key, [name for _, name, _ in table.key])}]"}
+    given = {"keys": f"[{_with_present_names(key, table)}]"}
     names = [column.name for column in sqlalchemy.inspect(cls).local_table.c]
     own = [_own(name) for name in names]
     raw = [

@@ -191,7 +191,14 @@ class Recorder:
         except (ConnectionFailed, PermissionDenied):
             raise
         except DatabaseError:
-            logger.exception("%d log lines of runs cannot be recorded, and are lost", len(lines))
+            if len(lines) > 1:
+                # One line that the server does not take must not cost the others.
+                half = len(lines) // 2
+                await self._write_lines(lines[:half])
+                await self._write_lines(lines[half:])
+            elif lines:
+                run_id, entry = lines[0]
+                logger.exception("a log line of run %d cannot be recorded, and is lost: %.1000s", run_id, entry.message)
 
 
 def _unnamed(run: Run) -> Run:

@@ -112,7 +112,7 @@ def _as_text(value: object) -> str | None:
 
 def _as_json(value: Mapping[str, object]) -> str:
     # json knows no mapping but dict.
-    return json.dumps(dict(value), default=_as_text)
+    return json.dumps(dict(value), default=_as_text, ensure_ascii=False)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,10 +14,13 @@ from rowhooks.domain.hook import Button, Configuration, Hook, TrackedTable
 from rowhooks.domain.job import Job, JobEntry
 from rowhooks.domain.names import join_name
 from rowhooks.postgres import synchronisation
+from rowhooks.postgres.encodings import of_connection
 from rowhooks.postgres.errors import translated
 from rowhooks.postgres.search_path import PINNED
 from rowhooks.postgres.synchronisation import DeclaredHook
 from rowhooks.postgres.unreadable import RAW
+
+logger = logging.getLogger(__name__)
 
 DESCRIPTION = """\
       'schema', n.nspname,
@@ -129,6 +133,7 @@ class PostgresConfiguration:
 
     async def sync_jobs(self, jobs: Iterable[JobEntry], broken_modules: Sequence[str] = ()) -> list[str]:
         """Make rowhooks.job know the installed classes; see synchronisation.sync_jobs."""
+        jobs = [job for job in jobs if self._can_know(job)]
         with translated():
             async with self._connection.transaction():
                 return await synchronisation.sync_jobs(self._connection, jobs, broken_modules)
@@ -138,8 +143,22 @@ class PostgresConfiguration:
         with translated():
             return await synchronisation.tables_named(self._connection, names)
 
+    def _can_know(self, job: JobEntry) -> bool:
+        can = self._holds(job.class_path)
+        if not can:
+            logger.error(
+                "job %s cannot run here: the database's encoding does not have all characters of its module and class;"
+                " rename them", job.class_path,
+            )  # fmt: skip
+        return can
+
+    def _holds(self, class_path: str) -> bool:
+        # By it the class is found again: nothing can stand in its place.
+        return of_connection(self._connection).fitted(class_path) == class_path
+
     async def sync_hooks(self, declared: Iterable[tuple[str, DeclaredHook]]) -> list[str]:
         """Make rowhooks.job_hook follow the hooks declared in code; see synchronisation.sync_hooks."""
+        declared = [(path, hook) for path, hook in declared if self._holds(path)]
         with translated():
             async with self._connection.transaction():
                 return await synchronisation.sync_hooks(self._connection, declared)

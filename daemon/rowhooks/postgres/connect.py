@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,12 +30,13 @@ from rowhooks.postgres import libpq
 from rowhooks.postgres.attempts import attempts, check_files, timeout
 from rowhooks.postgres.errors import translated
 from rowhooks.postgres.loaders import adapt
-from rowhooks.postgres.search_path import (
-    PINNED_SESSION,
-    PinnedAsyncConnection,
-    PinnedConnection,
-    TransactionPinned,
-    ask_qualified,
+from rowhooks.postgres.search_path import PINNED_SESSION, ask_qualified
+from rowhooks.postgres.session_settings import of_session
+from rowhooks.postgres.settled import (
+    SettledAsyncConnection,
+    SettledConnection,
+    TransactionSettled,
+    server_version,
 )
 
 LONGEST_WAIT = 24 * 3600.0
@@ -48,30 +49,14 @@ KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 5, 3
 """When a peer that has nothing to say is asked whether it is there: after, every (seconds), how often."""
 # The server is to notice too that we are gone, and free what our transactions have locked. A pooler looks after the
 # server's connections itself.
-_NOTICE_SILENCE = f"""
-set tcp_keepalives_idle = '{KEEPALIVE_IDLE}';
-set tcp_keepalives_interval = '{KEEPALIVE_INTERVAL}';
-set tcp_keepalives_count = '{KEEPALIVE_COUNT}';
-set tcp_user_timeout = '{int(SILENCE * 1000)}'
-"""
+_NOTICE_SILENCE = (
+    f"set tcp_keepalives_idle = '{KEEPALIVE_IDLE}'",
+    f"set tcp_keepalives_interval = '{KEEPALIVE_INTERVAL}'",
+    f"set tcp_keepalives_count = '{KEEPALIVE_COUNT}'",
+    f"set tcp_user_timeout = '{int(SILENCE * 1000)}'",
+)
 
-# What a database or a role sets for its sessions is not meant for ours: a limit on the time of a statement would end
-# one that reads a large row, each time anew. A transaction pooler's sessions are not ours to set.
-NO_TIME_LIMITS = """
-select pg_catalog.set_config(s.name, '0', {is_local})
-from pg_catalog.pg_settings as s
-where s.name operator(pg_catalog.=) any (array[
-  'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout',
-  'transaction_timeout'
-])
-union all
-select pg_catalog.set_config(s.name, s.value, {is_local})
-from (values
-  ('default_transaction_read_only', 'off'), ('default_transaction_isolation', 'read committed'),
-  ('default_transaction_deferrable', 'off')
-) as s (name, value)
-"""
-"""What a session (or, if `is_local`, a transaction) of ours begins with; each sets afterwards what it wants itself."""
+NO_UTF8 = "PostgreSQL has no conversion between UTF-8 and the database's encoding: rowhooks cannot be used in it"
 
 _OF_THE_CONNECTION = (CACHED_PLAN, "25006", "26", "42P05")
 """What the same connection would answer again (see rowhooks.domain.sqlstates)."""
@@ -185,14 +170,14 @@ class Target:
         Raises:
             SettingsError: it asks for what asyncpg cannot do, or libpq would not connect; a file cannot be read.
         """
-        kind = {} if self.keeps_session else {"statement_cache_size": 0, "connection_class": TransactionPinned}
+        kind = {} if self.keeps_session else {"statement_cache_size": 0, "connection_class": TransactionSettled}
         return [{**one, **kind} for one in attempts(self.conninfo)]
 
 
 async def connect(
     target: Target, *, patience: float | None = None, kind: type[asyncpg.Connection[Any]] | None = None
 ) -> asyncpg.Connection[Any]:
-    """Open an asyncpg connection, with our search_path.
+    """Open an asyncpg connection, with our settings.
 
     Args:
         target: the database.
@@ -208,10 +193,8 @@ async def connect(
         _notice_silence(opened)
         if target.keeps_session:
             with translated():
-                await opened.execute(PINNED_SESSION)
-                await opened.execute(NO_TIME_LIMITS.format(is_local="false"))
-                if target.route == DIRECT:
-                    await opened.execute(_NOTICE_SILENCE)
+                settings = of_session(server_version(opened), for_receivers=False)
+                await opened.execute("; ".join([*settings, PINNED_SESSION, *_noticing(target)]))
     except BaseException:
         # Also where one is told to stop meanwhile.
         opened.terminate()
@@ -236,6 +219,10 @@ async def _first_that_lets_in(target: Target, patience: float | None, given: dic
     is_login = all(isinstance(error, asyncpg.InvalidAuthorizationSpecificationError) for _, error in refusals)
     kind = LoginRefused if is_login else ConnectionFailed
     raise kind(f"cannot connect to {target.label}: {said}") from refusals[-1][1]
+
+
+def _noticing(target: Target) -> Sequence[str]:
+    return _NOTICE_SILENCE if target.route == DIRECT else ()
 
 
 @contextlib.asynccontextmanager
@@ -275,30 +262,30 @@ def _notice_silence(connection: asyncpg.Connection[Any]) -> None:
 
 
 @contextlib.contextmanager
-def connection(target: Target, *, pinned: bool = True) -> Iterator[psycopg.Connection[Any]]:
-    """Open a psycopg connection for one command: one transaction, committed at the end.
+def connection(target: Target, *, pinned: bool = True) -> Iterator[SettledConnection]:
+    """Open a psycopg connection for one command, whose transactions have our settings; it is committed at the end.
 
     Args:
         target: the database.
-        pinned: with our search_path; False where the statements are somebody else's.
+        pinned: with our search_path; False where the statements are somebody else's, as receivers' are.
 
     Raises:
         ConnectionFailed: the server cannot be reached or does not let us in.
         PermissionDenied: the role lacks a privilege.
         DatabaseError: PostgreSQL refused a statement.
     """
-    kind: type[psycopg.Connection[Any]] = PinnedConnection if pinned else psycopg.Connection
     try:
         # One command on a connection of its own: prepared statements would gain nothing, and disturb poolers.
-        opened = kind.connect(target.conninfo, prepare_threshold=None)
+        opened = SettledConnection.connect(target.conninfo, prepare_threshold=None)
     except psycopg.OperationalError as error:
         raise ConnectionFailed(
             f"cannot connect to {target.label}: {_first_line(error)}",
-            hint="check --dsn, ROWHOOKS_DSN or dsn in rowhooks.toml",
+            # In all languages of the server's messages.
+            hint=NO_UTF8 if "MULE_INTERNAL" in str(error) else "check --dsn, ROWHOOKS_DSN or dsn in rowhooks.toml",
         ) from error
+    opened.pinned, opened.for_receivers = pinned, not pinned
     # Closed also where the commit fails (a deferred constraint), which psycopg leaves open.
     with translated_errors(), contextlib.closing(opened), opened:
-        opened.execute(NO_TIME_LIMITS.format(is_local="true"))
         yield opened
 
 
@@ -364,14 +351,9 @@ def async_engine(target: Target, size: int, *, pinned: bool = False) -> AsyncEng
         size: how many connections.
         pinned: with our search_path; receivers' sessions have their login's own.
     """
-    # Behind a transaction pooler each transaction says so by itself, which takes a round trip more.
-    kind: type[psycopg.AsyncConnection[Any]] = (
-        PinnedAsyncConnection if pinned and not target.keeps_session else psycopg.AsyncConnection
-    )
-    begin = PINNED_SESSION if pinned and target.keeps_session else ""
     engine = create_async_engine(
         "postgresql+psycopg://",
-        async_creator=lambda: _open_asynchronously(target, kind, begin),
+        async_creator=lambda: _open_asynchronously(target, pinned=pinned),
         **_options(size),
     )
     ask_qualified(engine.dialect)
@@ -410,29 +392,38 @@ def _ping_what_was_idle(engine: sqlalchemy.Engine) -> None:
 
 
 def _open(target: Target) -> psycopg.Connection[Any]:
-    opened = psycopg.connect(target.conninfo, **target.psycopg_arguments)
+    if not target.keeps_session:
+        settled = SettledConnection.connect(target.conninfo, **target.psycopg_arguments)
+        settled.for_receivers = True
+        adapt(settled)
+        return settled
+    # No transaction before they are set: one would have the limits and modes of the login.
+    opened = psycopg.connect(target.conninfo, autocommit=True)
     adapt(opened)
-    if target.route == DIRECT:
-        opened.execute(_NOTICE_SILENCE)
-    if not target.pooled:
-        opened.execute(NO_TIME_LIMITS.format(is_local="false"))
-    opened.commit()
+    opened.execute(_of_receivers_session(opened, target, pinned=False))
+    opened.autocommit = False
     return opened
 
 
-async def _open_asynchronously(
-    target: Target, kind: type[psycopg.AsyncConnection[Any]], begin: str
-) -> psycopg.AsyncConnection[Any]:
-    opened = await kind.connect(target.conninfo, **target.psycopg_arguments)
+async def _open_asynchronously(target: Target, *, pinned: bool) -> psycopg.AsyncConnection[Any]:
+    if not target.keeps_session:
+        # Each transaction says so by itself, which takes a round trip more.
+        settled = await SettledAsyncConnection.connect(target.conninfo, **target.psycopg_arguments)
+        settled.pinned, settled.for_receivers = pinned, True
+        adapt(settled)
+        return settled
+    opened = await psycopg.AsyncConnection.connect(target.conninfo, autocommit=True)
     adapt(opened)
-    if begin:
-        await opened.execute(begin)
-    if target.route == DIRECT:
-        await opened.execute(_NOTICE_SILENCE)
-    if not target.pooled:
-        await opened.execute(NO_TIME_LIMITS.format(is_local="false"))
-    await opened.commit()
+    await opened.execute(_of_receivers_session(opened, target, pinned=pinned))
+    await opened.set_autocommit(False)
     return opened
+
+
+def _of_receivers_session(
+    opened: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], target: Target, *, pinned: bool
+) -> bytes:
+    settings = of_session(opened.pgconn.server_version, for_receivers=True)
+    return "; ".join([*settings, *([PINNED_SESSION] if pinned else []), *_noticing(target)]).encode()
 
 
 def _options(size: int, overflow: int = 0) -> dict[str, Any]:

@@ -83,11 +83,6 @@ _WRITE_DOWN = "update rowhooks.feed set leader_key = $1"
 _LOCK = "select pg_try_advisory_lock($1)"
 _LOCK_IN_TRANSACTION = "select pg_try_advisory_xact_lock($1)"
 _UNLOCK = "select pg_advisory_unlock($1)"
-# For a transaction that lasts as long as the leadership.
-_NO_TIME_LIMITS = """
-select set_config(s.name, '0', true) from pg_settings as s
-where s.name in ('idle_in_transaction_session_timeout', 'transaction_timeout')
-"""
 
 
 @dataclass(frozen=True)
@@ -187,7 +182,6 @@ class LeaderLock:
             return bool(await self._connection.fetchval(_LOCK, key))
         self._transaction = self._connection.transaction()
         await self._transaction.start()
-        await self._connection.execute(_NO_TIME_LIMITS)
         if await self._connection.fetchval(_LOCK_IN_TRANSACTION, key):
             return True
         await self._transaction.rollback()

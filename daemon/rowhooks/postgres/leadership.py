@@ -151,10 +151,6 @@ async def probe(connection: asyncpg.Connection[Any], patience: float | None) -> 
         await connection.execute("select 1", timeout=patience)
 
 
-# Whatever the database's default. Not by BEGIN: a lock that writers wait for would be held until the loop commits.
-_SEE_WHAT_OTHERS_COMMIT = "set default_transaction_isolation = 'read committed'"
-
-
 async def extend_log(connection: asyncpg.Connection[Any]) -> None:
     """Make the log's partitions ahead."""
     with translated():
@@ -212,7 +208,6 @@ async def prune_log(connection: asyncpg.Connection[Any], older_than: timedelta, 
     """
     dropped = deleted = 0
     with translated():
-        await connection.execute(_SEE_WHAT_OTHERS_COMMIT)
         before = await connection.fetchval("select now() - $1::interval", older_than)
         for (name,) in await connection.fetch("select p.partition from rowhooks.prunable_partitions($1) as p", before):
             # One whose lock is not to be had at once is for the next time.
@@ -229,7 +224,6 @@ async def prune_log(connection: asyncpg.Connection[Any], older_than: timedelta, 
 async def empty_default_partition(connection: asyncpg.Connection[Any]) -> int:
     """Move what fell into the log's default partition to where it belongs; return how many changes that were."""
     with translated():
-        await connection.execute(_SEE_WHAT_OTHERS_COMMIT)
         return int(await connection.fetchval("select rowhooks.empty_default_partition()"))
 
 

@@ -50,8 +50,8 @@ def patient(target: Target, what: str, wait: timedelta) -> Iterator[psycopg.Conn
     watch: _Watch | None = None
     try:
         with connection(target) as conn, _Watch(target, conn.info.backend_pid, wait) as watch:
-            # A lock_timeout of 0 would wait for ever. In the transaction: nothing is left behind for a pooler's next.
-            _limit(conn, wait)
+            # A lock_timeout of 0 would wait for ever.
+            conn.lock_timeout = f"{max(1, int(wait.total_seconds() * 1000))}ms"
             yield conn
     except DatabaseError as error:
         if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable) or watch is None:
@@ -69,12 +69,6 @@ def patient(target: Target, what: str, wait: timedelta) -> Iterator[psycopg.Conn
             f" application {application}, its transaction open for {age or 'an unknown time'}); nothing was done",
             hint=f"let it end, or end it: select pg_terminate_backend({pid}); {longer}",
         ) from error
-
-
-def _limit(conn: psycopg.Connection[Any], wait: timedelta) -> None:
-    # For the session and not the transaction: SQLAlchemy, which joins in, rolls back before it begins.
-    conn.execute("select set_config('lock_timeout', %s, false)", (str(max(1, int(wait.total_seconds() * 1000))),))
-    conn.commit()
 
 
 class _Watch:

@@ -29,7 +29,7 @@ from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.postgres.configuration import LOAD, read_configuration
 from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, verdict_of
 from rowhooks.postgres.privileges import Refusal, find_refusal, is_refused
-from rowhooks.postgres.rowobjects import RowObject, check_key, load_objects, reflect
+from rowhooks.postgres.rowobjects import RowObject, check_key, load_misspelt, load_objects, reflect
 from rowhooks.postgres.rowsecurity import NO_VIEWS, OFF, Binding, find_binding
 from rowhooks.postgres.search_path import PINNED, USERS_OWN
 
@@ -95,7 +95,7 @@ class PostgresObjects:
         self._rows = async_engine(self._rows_target, LOADERS, pinned=True)
         limits = {"lock_timeout": LOCK_TIMEOUT} | ({} if row_security else OFF)
         # Behind a transaction pooler each transaction says so by itself.
-        is_local = self._rows_target.pooled
+        is_local = not self._rows_target.keeps_session
         begin = [_set(limits, is_local=is_local), *([] if row_security else [NO_VIEWS.format(is_local=is_local)])]
         self._limits: list[sqlalchemy.TextClause] = [sqlalchemy.text(one) for one in begin] if is_local else []
         if not is_local:
@@ -230,10 +230,20 @@ class PostgresObjects:
                 return await self._load_in_halves(cls, table, keys[:half]) | await self._load_in_halves(
                     cls, table, keys[half:]
                 )
+            if isinstance(getattr(error, "orig", error), psycopg.errors.CharacterNotInRepertoire):
+                return await self._load_misspelt(cls, table, keys[0])
             if not await self._is_key(cls, table, keys[0]):
                 # From before its column's type was changed: it is no value of the present type, and no row has it.
                 return {}
             return {keys[0]: _translated(f"row {_brief(keys[0])} of {table.name}", error)}
+
+    async def _load_misspelt(self, cls: type[RowObject], table: TrackedTable, key: str) -> dict[str, Any]:
+        """Load a row that holds bytes that are no text."""
+        try:
+            async with self._rows_session() as session:
+                return await session.run_sync(load_misspelt, cls, table, key)
+        except DBAPIError as error:
+            return {key: _translated(f"row {_brief(key)} of {table.name}", error)}
 
     async def _is_key(self, cls: type[RowObject], table: TrackedTable, key: str) -> bool:
         """Say whether a key is one by the types of its columns; asked of it alone, without the table."""

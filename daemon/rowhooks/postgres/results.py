@@ -13,6 +13,7 @@ from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.feed import Position
 from rowhooks.domain.hook import Hook
 from rowhooks.domain.run import LogEntry, Outcome, Run
+from rowhooks.postgres.encodings import Repertoire, of_connection
 from rowhooks.postgres.errors import translated
 
 _RESULT = (
@@ -176,7 +177,7 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _fresh_row(outcome: Outcome, lease: uuid.UUID) -> tuple[Any, ...]:
+def _fresh_row(outcome: Outcome, lease: uuid.UUID, held: Repertoire) -> tuple[Any, ...]:
     """Return the values of `_FRESH` for an outcome."""
     run, started_at = outcome.run, outcome.started_at
     cause, hook = run.cause, run.starter
@@ -184,25 +185,25 @@ def _fresh_row(outcome: Outcome, lease: uuid.UUID) -> tuple[Any, ...]:
     assert isinstance(cause, ObjectChange), "only a change starts a run that is not on record"
     row = (
         run.id, cause.id, hook.id, job.id, job.class_path, hook.name, cause.table_id, cause.object_id_json,
-        storable(run.object_repr), cause.action, cause.user_name, cause.db_user, outcome.status, outcome.retry_at,
+        held.text(run.object_repr), cause.action, cause.user_name, cause.db_user, outcome.status, outcome.retry_at,
         lease, started_at, outcome.finished_at,
     )  # fmt: skip
     if outcome.result_json is None and outcome.exception_type is None:
         return (*row, None, None, None, None)
-    return (*row, *_what_came_of_it(outcome))
+    return (*row, *_what_came_of_it(outcome, held))
 
 
-def _what_came_of_it(outcome: Outcome) -> tuple[str | None, ...]:
+def _what_came_of_it(outcome: Outcome, held: Repertoire) -> tuple[str | None, ...]:
     return (
-        storable(outcome.result_json and outcome.result_json.replace("\\u0000", "\\ufffd")),
-        storable(outcome.exception_type),
-        storable(outcome.exception_message),
-        storable(outcome.traceback),
+        held.json(outcome.result_json),
+        held.text(outcome.exception_type),
+        held.text(outcome.exception_message),
+        held.text(outcome.traceback),
     )
 
 
-def result_row(outcome: Outcome, lease: uuid.UUID) -> tuple[Any, ...]:
-    """Return the values of `_RESULT` for an outcome."""
+def result_row(outcome: Outcome, lease: uuid.UUID, held: Repertoire) -> tuple[Any, ...]:
+    """Return the values of `_RESULT` for an outcome, for a database that can hold such text."""
     run = outcome.run
     change_id = run.cause.id if isinstance(run.cause, ObjectChange) else None
     by_hook = isinstance(run.starter, Hook)
@@ -219,7 +220,7 @@ def result_row(outcome: Outcome, lease: uuid.UUID) -> tuple[Any, ...]:
         None if by_hook else run.starter.name,
         run.cause.table_id,
         run.cause.object_id_json,
-        storable(run.object_repr),
+        held.text(run.object_repr),
         run.cause.action,
         run.cause.user_name,
         run.cause.db_user,
@@ -230,39 +231,32 @@ def result_row(outcome: Outcome, lease: uuid.UUID) -> tuple[Any, ...]:
         lease,
         outcome.started_at,
         outcome.finished_at,
-        *_what_came_of_it(outcome),
+        *_what_came_of_it(outcome, held),
     )
 
 
-def batch_statements(outcome: Outcome, lease: uuid.UUID) -> list[tuple[str, tuple[list[Any], ...]]]:
+def batch_statements(outcome: Outcome, lease: uuid.UUID, held: Repertoire) -> list[tuple[str, tuple[list[Any], ...]]]:
     """Return the statements that record the runs of a batch, for psycopg; each returns a row a run."""
     each = outcome.each()
     statements = []
     for asked_for, statement in _RECORD_BATCH.items():
-        rows = [result_row(one, lease) for one in each if one.run.asked_for == asked_for]
+        rows = [result_row(one, lease, held) for one in each if one.run.asked_for == asked_for]
         if rows:
             statements.append((statement, tuple(_columns(rows))))
     return statements
 
 
-def entry_row(result_id: int, entry: LogEntry) -> tuple[Any, ...]:
-    """Return the values of `_ENTRY` for a log line."""
+def entry_row(result_id: int, entry: LogEntry, held: Repertoire) -> tuple[Any, ...]:
+    """Return the values of `_ENTRY` for a log line, for a database that can hold such text."""
     return (
         result_id,
         entry.time,
         entry.level,
-        storable(entry.grouping),
-        storable(entry.message),
-        storable(entry.object_type),
-        storable(entry.object_repr),
+        held.text(entry.grouping),
+        held.text(entry.message),
+        held.text(entry.object_type),
+        held.text(entry.object_repr),
     )
-
-
-def storable(text: str | None) -> str | None:
-    """Return text that PostgreSQL can hold: without NUL and lone surrogates."""
-    if text is None or (text.isascii() and "\x00" not in text):
-        return text
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 class PostgresResults:
@@ -271,6 +265,7 @@ class PostgresResults:
     def __init__(self, connection: asyncpg.Connection[Any], lease: uuid.UUID) -> None:
         self._connection = connection
         self._lease = lease
+        self._held = of_connection(connection)
         # Runs that this leader has put on record, or found there, and that have not ended.
         self._unfinished: set[int] = set()
 
@@ -316,14 +311,14 @@ class PostgresResults:
                     "job_result",
                     schema_name="rowhooks",
                     columns=_FRESH,
-                    records=[_fresh_row(outcome, self._lease) for outcome in fresh],
+                    records=[_fresh_row(outcome, self._lease, self._held) for outcome in fresh],
                 )
             for asked_for in _TARGETS:
-                rows = [result_row(o, self._lease) for o in known if o.run.asked_for == asked_for]
+                rows = [result_row(o, self._lease, self._held) for o in known if o.run.asked_for == asked_for]
                 if rows:
                     await self._connection.execute(_RECORD_MANY[asked_for], *_columns(rows))
             if lines:
-                entries = [entry_row(result_id, entry) for result_id, entry in lines]
+                entries = [entry_row(result_id, entry, self._held) for result_id, entry in lines]
                 await self._connection.execute(_LINES, *_columns(entries), self._lease)
             if position is not None:
                 await self._move(position)

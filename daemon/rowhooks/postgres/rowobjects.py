@@ -199,6 +199,46 @@ def load_objects(session: Session, cls: type[RowObject], table: TrackedTable, ke
     return {keys[place - 1]: instance for instance, place in rows}
 
 
+def load_misspelt(session: Session, cls: type[RowObject], table: TrackedTable, key: str) -> dict[str, Any]:
+    """Return the object of a key, if it exists, whose row holds bytes that are no text, with U+FFFD in their place.
+
+    That is where the database's encoding is SQL_ASCII, which takes any bytes. A column that nobody assigns keeps them.
+    """
+    given = {"keys": f"[{_with_present_names(key, table)}]"}
+    names = [column.name for column in sqlalchemy.inspect(cls).local_table.c]
+    own = [_own(name) for name in names]
+    raw = [
+        f"pg_catalog.convert_to(pg_catalog.format('%s', {one}), 'SQL_ASCII'),"
+        f" cast(pg_catalog.pg_typeof({one}) as pg_catalog.oid)"
+        for one in own
+    ]
+    found = session.execute(sqlalchemy.text(_select_by_key(cls, table, raw)).bindparams(**given)).first()
+    if found is None:
+        return {}
+    for place, (content, type_) in enumerate(zip(found[:-1:2], found[1::2], strict=True)):
+        try:
+            content.decode()
+        except UnicodeDecodeError:
+            given[f"text_{place}"] = content.decode("utf-8", "replace")
+            named = _identifier(names[place]).replace(":", "\\:")
+            own[place] = f"cast(:text_{place} as {_textual(type_)}) as {named}"
+    statement = sqlalchemy.text(_select_by_key(cls, table, own)).bindparams(**given)
+    query: Any = sqlalchemy.select(cls).from_statement(statement)
+    instance = session.scalars(query).one_or_none()
+    session.expunge_all()
+    return {} if instance is None else {key: instance}
+
+
+_TEXTUAL = ("varchar", "bpchar", "name", "json", "jsonb")
+
+
+def _textual(type_: int) -> str:
+    """Return what a text that stands for a value of a type is read as: that type, or where it is no text's, text."""
+    info = psycopg.adapters.types.get(type_)
+    name = info.name if info is not None and info.name in _TEXTUAL else "text"
+    return f"pg_catalog.{name}{'[]' if info is not None and info.array_oid == type_ else ''}"
+
+
 def check_key(session: Session, cls: type[RowObject], table: TrackedTable, key: str) -> None:
     """Raise DBAPIError where a key is none by the types of its columns."""
     statement = "select from KEYS".replace("KEYS", _keys(cls.__rowhooks_key__))
@@ -339,15 +379,19 @@ def key_columns(connection: sqlalchemy.Connection, table: TrackedTable) -> tuple
     return tuple(found[name] for _, name, _ in table.key)
 
 
-def _select_by_key(cls: type[RowObject], table: TrackedTable) -> str:
+def _select_by_key(cls: type[RowObject], table: TrackedTable, columns: Sequence[str] | None = None) -> str:
     # Column by column, in the mapper's order: rows are matched by place, and a column may have been added since.
-    columns = ", ".join(f"t.{_identifier(column.name)}" for column in sqlalchemy.inspect(cls).local_table.c)
+    columns = columns or [_own(column.name) for column in sqlalchemy.inspect(cls).local_table.c]
     key = cls.__rowhooks_key__
     condition = " and ".join(_comparison(column, f"k.k{place}") for place, column in enumerate(key, start=1))
     # The table's name was written by the server; a colon in a name is no parameter.
     place = _identifier(_place(cls))
-    select = f"select {columns}, k.place as {place} from KEYS join {table.quoted_name} as t on {condition}"  # noqa: S608
-    return select.replace(":", "\\:").replace("KEYS", _keys(key), 1)
+    source = f"KEYS join {table.quoted_name} as t on {condition}".replace(":", "\\:").replace("KEYS", _keys(key), 1)
+    return f"select {', '.join(columns)}, k.place as {place} from {source}"  # noqa: S608
+
+
+def _own(column: str) -> str:
+    return f"t.{_identifier(column)}".replace(":", "\\:")
 
 
 def _place(cls: type[RowObject]) -> str:

@@ -23,6 +23,7 @@ from rowhooks.pipeline.ports import AlreadyRecorded
 from rowhooks.postgres import inplace
 from rowhooks.postgres.awaited import Calls, ReceiverAsyncSession
 from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, is_unreachable, sync_engine, verdict_of
+from rowhooks.postgres.encodings import Repertoire, of_connection
 from rowhooks.postgres.grip import Grip
 from rowhooks.postgres.privileges import explain, is_refused
 from rowhooks.postgres.results import (
@@ -36,9 +37,9 @@ from rowhooks.postgres.results import (
     batch_statements,
     entry_row,
     result_row,
-    storable,
 )
 from rowhooks.postgres.rowobjects import RowObject
+from rowhooks.postgres.settled import SettledConnection
 from rowhooks.postgres.suppression import watch_writes
 
 logger = logging.getLogger(__name__)
@@ -62,11 +63,7 @@ class ReceiverSession(Session):
     def __init__(self, *args: Any, variables: Mapping[str, str], grip: Grip, **kwargs: Any) -> None:
         super().__init__(*args, expire_on_commit=False, **kwargs)
         self._grip = grip
-        # Local to the transaction, so that they cannot leak through a pool, here or in a pooler. Not by set_config():
-        # after a query the receiver could not choose its isolation level any more.
-        self._variables = [
-            f"set local {_quoted(name)} = {psycopg.sql.Literal(value).as_string()}" for name, value in variables.items()
-        ]
+        self._variables = variables
 
     def mark(self, connection: sqlalchemy.Connection) -> None:
         """Mark a transaction that has begun as the run's."""
@@ -74,15 +71,18 @@ class ReceiverSession(Session):
         # Until the pool has it back, see Workspaces.
         self._grip.hold(driver)
         connection.info[_GRIP] = self._grip
+        variables = _set_local(self._variables, of_connection(driver))
         if isinstance(driver, psycopg.Connection) and driver.isolation_level is None:
             # As psycopg begins a transaction itself, but in one round trip.
-            answer = driver.pgconn.exec_("; ".join(["begin", *self._variables]).encode(driver.info.encoding))
+            settings = driver.settling() if isinstance(driver, SettledConnection) else []
+            begin = "; ".join(["begin", *settings, *variables])
+            answer = driver.pgconn.exec_(begin.encode(driver.info.encoding))
             if driver.pgconn.status != psycopg.pq.ConnStatus.OK:
                 raise psycopg.OperationalError(driver.pgconn.get_error_message())
             if answer.status != psycopg.pq.ExecStatus.COMMAND_OK:
                 raise psycopg.errors.error_from_result(answer, driver.info.encoding)
         else:
-            connection.exec_driver_sql("; ".join(self._variables))
+            connection.exec_driver_sql("; ".join(variables))
 
     def flush(self, objects: Any = None) -> None:
         """Write what was assigned, added and deleted, and what was altered in place."""
@@ -152,24 +152,26 @@ class ReceiverSession(Session):
 
 def _record(connection: sqlalchemy.Connection, outcome: Outcome, lease: uuid.UUID) -> bool:
     """Write a result and its lines; False where the run is on record already."""
+    held = of_connection(connection.connection.driver_connection)
     statements = (
-        batch_statements(outcome, lease)
+        batch_statements(outcome, lease, held)
         if isinstance(outcome.run, Batch)
-        else [(RECORD_ONE[outcome.run.asked_for], result_row(outcome, lease))]
+        else [(RECORD_ONE[outcome.run.asked_for], result_row(outcome, lease, held))]
     )
     recorded = [row for one, values in statements for row in connection.exec_driver_sql(one, values)]
     if recorded and outcome.entries:
-        connection.exec_driver_sql(RECORD_ENTRY, _entry_rows(outcome))
+        connection.exec_driver_sql(RECORD_ENTRY, _entry_rows(outcome, held))
     return bool(recorded)
 
 
 def _record_and_commit(connection: psycopg.Connection[Any], outcome: Outcome, lease: uuid.UUID) -> bool:
     """Do the same in one round trip with COMMIT, which fails where the run is on record already."""
+    held = of_connection(connection)
     try:
         with connection.pipeline():
-            connection.execute(RECORD_ONE_OR_FAIL[outcome.run.asked_for], result_row(outcome, lease))
+            connection.execute(RECORD_ONE_OR_FAIL[outcome.run.asked_for], result_row(outcome, lease, held))
             if outcome.entries:
-                connection.cursor().executemany(RECORD_ENTRY, _entry_rows(outcome))
+                connection.cursor().executemany(RECORD_ENTRY, _entry_rows(outcome, held))
             connection.commit()
     except psycopg.errors.InvalidTextRepresentation as error:
         if ON_RECORD in str(error):
@@ -178,8 +180,17 @@ def _record_and_commit(connection: psycopg.Connection[Any], outcome: Outcome, le
     return True
 
 
-def _entry_rows(outcome: Outcome) -> list[tuple[Any, ...]]:
-    return [entry_row(outcome.run.id, entry) for entry in outcome.entries]
+def _entry_rows(outcome: Outcome, held: Repertoire) -> list[tuple[Any, ...]]:
+    return [entry_row(outcome.run.id, entry, held) for entry in outcome.entries]
+
+
+def _set_local(variables: Mapping[str, str], held: Repertoire) -> list[str]:
+    # Local to the transaction, so that they cannot leak through a pool, here or in a pooler. Not by set_config(): after
+    # a query the receiver could not choose its isolation level any more.
+    return [
+        f"set local {_quoted(name)} = {psycopg.sql.Literal(held.fitted(value)).as_string()}"
+        for name, value in variables.items()
+    ]
 
 
 @sqlalchemy.event.listens_for(ReceiverSession, "after_begin")
@@ -441,7 +452,7 @@ def session_variables(run: Run, user: str) -> dict[str, str]:
     A hook receiver's session says so, and what it writes starts no hook. A button receiver's session says for whom it
     writes: its changes are ordinary ones, of the presser.
     """
-    variables = {"rowhooks.user": storable(user) or "", "rowhooks.request_id": run.key}
+    variables = {"rowhooks.user": user or "", "rowhooks.request_id": run.key}
     if isinstance(run.starter, Hook):
         return {"rowhooks.receiver": run.key, **variables}
     return {**variables, "rowhooks.context": "job-button"}

@@ -15,6 +15,7 @@ import asyncpg
 
 from rowhooks.domain import shell
 from rowhooks.domain.job import JobEntry
+from rowhooks.postgres.encodings import Repertoire, of_connection
 
 _COMPARE = """
 with found as (
@@ -169,7 +170,7 @@ async def sync_jobs(
     Returns:
         What was disabled, as `hook NAME` and `button NAME`.
     """
-    found = json.dumps([asdict(job) for job in jobs])
+    found = of_connection(connection).fitted_json(json.dumps([asdict(job) for job in jobs], ensure_ascii=False))
     compared = await connection.fetchrow(_COMPARE, found, list(broken_modules))
     if compared["hooks"]:
         await connection.execute("update rowhooks.job_hook set enabled = false where id = any ($1)", compared["hooks"])
@@ -196,7 +197,8 @@ async def sync_hooks(connection: asyncpg.Connection[Any], declared: Iterable[tup
     Returns:
         What stands in the way, one sentence each; everything else was done.
     """
-    wanted = _named(declared)
+    held = of_connection(connection)
+    wanted = _named(declared, held)
     superfluous = [
         row["id"]
         for row in await connection.fetch(
@@ -205,7 +207,8 @@ async def sync_hooks(connection: asyncpg.Connection[Any], declared: Iterable[tup
     ]
     if superfluous:
         await connection.execute("delete from rowhooks.job_hook where id = any ($1)", superfluous)
-    names = {table for _, _, hook in wanted for table in hook.tables}
+    # A name that the database cannot hold is none of its tables'.
+    names = {table for _, _, hook in wanted for table in hook.tables if held.fitted(table) == table}
     tables = {row["name"]: row for row in await connection.fetch(_TRACKED, sorted(names))} if names else {}
     problems: list[str] = []
     done: set[str] = set()
@@ -225,17 +228,19 @@ async def sync_hooks(connection: asyncpg.Connection[Any], declared: Iterable[tup
 
 async def tables_named(connection: asyncpg.Connection[Any], names: Iterable[str]) -> frozenset[tuple[str, int]]:
     """Return which of some names, `schema.table`, are those of tracked tables now, with their entries."""
-    found = await connection.fetch(_TRACKED, sorted(names))
+    held = of_connection(connection)
+    # A name that the database cannot hold is none of its tables'.
+    found = await connection.fetch(_TRACKED, sorted(name for name in names if held.fitted(name) == name))
     return frozenset((row["name"], row["id"]) for row in found if _is_tracked(row))
 
 
-def _named(declared: Iterable[tuple[str, DeclaredHook]]) -> list[tuple[str, str, DeclaredHook]]:
+def _named(declared: Iterable[tuple[str, DeclaredHook]], held: Repertoire) -> list[tuple[str, str, DeclaredHook]]:
     named: list[tuple[str, str, DeclaredHook]] = []
     taken: set[tuple[str, str]] = set()
     for class_path, hook in declared:
-        name = hook.name
+        name = hook.name and held.fitted(hook.name)
         if name is None:
-            default = f"{class_path.rpartition('.')[2]}: {', '.join(hook.tables)}"
+            default = held.fitted(f"{class_path.rpartition('.')[2]}: {', '.join(hook.tables)}")
             name, number = default, 1
             while (class_path, name) in taken:
                 number += 1

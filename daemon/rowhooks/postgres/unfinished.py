@@ -41,7 +41,8 @@ order by t.id
 # By itself, as are the changes: one that cannot be read must not keep the others from being taken up.
 _PRESSES = f"""
 select
-  r.id, {key_of("r")}, left(r.object_repr, {LONGEST_TEXT}), r.db_user::text, left(r.user_name, {LONGEST_TEXT})
+  r.id, {key_of("r")}, {RAW.format(f"left(r.object_repr, {LONGEST_TEXT})")}, r.db_user::text,
+  left(r.user_name, {LONGEST_TEXT})
 from rowhooks.job_result as r
 where r.id = any ($1::bigint[])
 """  # noqa: S608  (constants)
@@ -240,7 +241,7 @@ def _press(
     table_id: int,
     configuration: Configuration,
     object_id_json: str | None,
-    object_repr: str | None,
+    object_repr: bytes | None,
     db_user: str,
     user_name: str | None,
 ) -> Press:
@@ -249,7 +250,8 @@ def _press(
         table_id=table_id,
         changed_object_type=table.name if table else f"rowhooks.tracked_table:{table_id}",
         object_id_json=object_id_json or "{}",
-        object_repr=object_repr or "",
+        # For people: it need not be exact.
+        object_repr=(object_repr or b"").decode("utf-8", "replace"),
         db_user=db_user,
         user_name=user_name,
     )

@@ -10,9 +10,10 @@ from typing import Any
 
 import asyncpg
 
+from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
-from rowhooks.postgres.changerows import LARGE
+from rowhooks.postgres.changerows import LARGE, PART_SIZE
 from rowhooks.postgres.errors import passes, translated
 
 logger = logging.getLogger(__name__)
@@ -36,16 +37,18 @@ select
   {RAW.format("c.db_user::text")}
 from rowhooks.object_change as c
 where c.id = """  # noqa: S608  (a constant)
-TEXTS = ("object_id", "object_repr", "user_name", "request_id", "change_context", "capture_error")
+
+ROWS = ("prechange", "postchange")
+TEXTS = ("object_id", "object_repr", "user_name", "request_id", "change_context", "capture_error", *ROWS)
 _EXACT = ("object_id", "user_name")
 """The texts that mean something else when they are not exactly what they were."""
 
 
 def text_of(name: str) -> str:
-    """Return the query of one of TEXTS, as bytes; the id comes behind it."""
-    is_short = f"pg_column_size(c.{name}) <= {LARGE}"
+    """Return the query of one of TEXTS as bytes, and whether there is one; the id comes behind it."""
+    is_short = f"pg_column_size(c.{name}) <= {LARGE} and octet_length(c.{name}::text) <= {PART_SIZE}"
     text = f"case when {is_short} then {RAW.format(f'c.{name}::text')} end"
-    return f"select {text} from rowhooks.object_change as c where c.id = "  # noqa: S608  (a constant)
+    return f"select {text}, c.{name} is not null from rowhooks.object_change as c where c.id = "  # noqa: S608
 
 
 _NOTE = f"""
@@ -134,7 +137,9 @@ async def _is_read_after_all(piece: list[int], read: Callable[[list[int]], Await
 async def without_rows(
     connection: asyncpg.Connection[Any], id_: int, reason: str, make: Callable[[Sequence[Any]], ObjectChange]
 ) -> ObjectChange | None:
-    """Return a change that cannot be read by its key alone, with `capture_error`; None where it is in the log no more.
+    """Return a change that cannot be read as others are, with `capture_error`; None where it is in the log no more.
+
+    It comes by its key alone, or with its rows where the bytes in them that are no text could be replaced.
 
     Args:
         connection: where it is read.
@@ -152,30 +157,53 @@ async def without_rows(
         raise ConnectionFailed(f"change {id_} of the log cannot be read at all: {error.reason}") from error
     if fixed is None:
         return None
-    texts: dict[str, bytes | None] = {}
+    texts: dict[str, Text] = {}
     for name in TEXTS:
         try:
             with reading(connection):
-                texts[name] = await connection.fetchval(f"{text_of(name)}$1", id_)
+                texts[name] = tuple(await connection.fetchrow(f"{text_of(name)}$1", id_) or (None, False))
         except Unreadable:
-            texts[name] = None
-    change = make(row_without_rows(fixed, texts, reason))
-    await note(connection, change)
+            texts[name] = (None, True)
+    change = make(row_of_texts(fixed, texts, reason))
+    if not (change.capture_error or "").startswith(REPLACED):
+        await note(connection, change)
     return change
 
 
-def row_without_rows(fixed: Sequence[Any], texts: dict[str, bytes | None], reason: str) -> list[Any]:
-    """Return what begins like COLUMNS, of what could be read by FIXED and `text_of`."""
-    known = {name: _decoded(text, exactly=name in _EXACT) for name, text in texts.items()}
-    error = f"the change cannot be read: {reason}"
+Text = tuple[bytes | None, bool]
+"""A text as bytes, None where it cannot be read or is too large; and whether there is one."""
+REPLACED = "bytes that are no text are replaced"
+
+
+def row_of_texts(fixed: Sequence[Any], texts: dict[str, Text], reason: str) -> list[Any]:
+    """Return what begins like COLUMNS, of what could be read by FIXED and `text_of`.
+
+    The rows are there where all that is wrong with them is that they hold bytes that are no text.
+    """
+    known = {name: _decoded(text, exactly=name in _EXACT) for name, (text, _) in texts.items()}
+    is_whole = any(text is not None and _decoded(text, exactly=True) is None for text, _ in texts.values()) and all(
+        not there_is or _is_json(known[name]) for name, (_, there_is) in texts.items() if name in ROWS
+    )
+    rows = [known[name] if is_whole else None for name in ROWS]
+    error = f"{REPLACED}: {reason}" if is_whole else f"the change cannot be read: {reason}"
     if known["object_id"] is None:
         error += "; nor can its key"
     if known["capture_error"]:
         error += f"; {known['capture_error']}"
     return [
-        *fixed[:5], known["object_id"], known["object_repr"], None, None, _decoded(fixed[5], exactly=False),
+        *fixed[:5], known["object_id"], known["object_repr"], *rows, _decoded(fixed[5], exactly=False),
         known["user_name"], known["request_id"], known["change_context"], error,
     ]  # fmt: skip
+
+
+def _is_json(text: str | None) -> bool:
+    if text is None:
+        return False
+    try:
+        exact.read_exactly(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _decoded(text: bytes | None, *, exactly: bool) -> str | None:

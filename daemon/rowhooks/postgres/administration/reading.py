@@ -11,7 +11,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.changerows import IS_LARGE, LARGE_BY_ID, SMALL_COLUMNS, object_change
 from rowhooks.postgres.connect import is_lost_connection
-from rowhooks.postgres.unreadable import FIXED, TEXTS, reason_of, row_without_rows, text_of
+from rowhooks.postgres.unreadable import FIXED, TEXTS, Text, reason_of, row_of_texts, text_of
 
 # As the daemon names a table: as it is called now, where it still is.
 _NAME = """\
@@ -74,14 +74,12 @@ def _large(conn: Connection, id_: int, table: str) -> list[ObjectChange]:
 
 
 def _without_rows(conn: Connection, id_: int, reason: str) -> list[ObjectChange]:
-    texts: dict[str, bytes | None] = {}
+    texts: dict[str, Text] = {}
     for name in TEXTS:
         try:
-            texts[name] = next((row[0] for row in _fetch(conn, f"{text_of(name)}%s", id_)), None)
+            texts[name] = next((tuple(row) for row in _fetch(conn, f"{text_of(name)}%s", id_)), (None, False))
         except _Unreadable:
-            texts[name] = None
+            texts[name] = (None, True)
     fixed = conn.execute(f"{FIXED}%s", (id_,)).fetchall()
     names = conn.execute(f"select {_NAME}%s", (id_,)).fetchall()
-    return [
-        object_change(row_without_rows(row, texts, reason), name[0]) for row, name in zip(fixed, names, strict=False)
-    ]
+    return [object_change(row_of_texts(row, texts, reason), name[0]) for row, name in zip(fixed, names, strict=False)]

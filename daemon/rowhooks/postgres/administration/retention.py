@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
 
 from rowhooks.postgres.administration.common import Connection, Row, fetch
 from rowhooks.postgres.connect import translated_errors
@@ -39,9 +42,7 @@ def drop_partition(conn: Connection, name: str, before: datetime) -> bool:
     """
     deadline = time.monotonic() + PATIENCE
     while True:
-        with _one_statement(conn), translated_errors():
-            row = conn.execute("select rowhooks.drop_partition(%s, %s)", (name, before)).fetchone()
-        if row == (True,):
+        if _at_once(conn, "select rowhooks.drop_partition(%s, %s)", (name, before)) is True:
             return True
         if time.monotonic() > deadline:
             return False
@@ -72,21 +73,19 @@ def prune_changes(
 
 def empty_default_partition(conn: Connection) -> int:
     """Move what fell into the default partition to where it belongs; return how many changes that were."""
-    with _one_statement(conn), translated_errors():
-        row = conn.execute("select rowhooks.empty_default_partition()").fetchone()
-    assert row is not None
-    return int(row[0])
+    return int(_at_once(conn, "select rowhooks.empty_default_partition()"))
 
 
-@contextlib.contextmanager
-def _one_statement(conn: Connection) -> Iterator[None]:
-    """Let a statement be a transaction by itself: its lock, which writers wait for, must not wait for our COMMIT."""
+def _at_once(conn: Connection, statement: str, parameters: Sequence[Any] = ()) -> Any:
+    """Return the value of a statement that is a transaction by itself.
+
+    COMMIT is sent along with it: its lock, which writers wait for, must not wait for ours.
+    """
     conn.commit()
-    conn.autocommit = True
-    try:
-        # Whatever the database's default: what others commit meanwhile must be seen.
-        conn.execute("set default_transaction_isolation = 'read committed'")
-        yield
-    finally:
-        if not conn.closed:
-            conn.autocommit = False
+    with translated_errors():
+        with conn.pipeline() if psycopg.Pipeline.is_supported() else contextlib.nullcontext():
+            cursor = conn.execute(statement, parameters)
+            conn.commit()
+        row = cursor.fetchone()
+    assert row is not None
+    return row[0]

@@ -16,6 +16,7 @@ from rowhooks.domain.errors import ConnectionFailed, PermissionDenied
 from rowhooks.postgres.connect import Target, translated_errors
 from rowhooks.postgres.loaders import adapt
 from rowhooks.postgres.search_path import PINNED, USERS_OWN, ask_qualified
+from rowhooks.postgres.session_settings import modes, of_transaction
 from rowhooks.postgres.suppression import watch_writes
 from rowhooks.resources import data_directory
 
@@ -78,8 +79,8 @@ class Transaction:
         with translated_errors(), self._may_begin():
             self.driver.execute("set default_transaction_read_only = on")
             self.driver.commit()
-            self.driver.execute("set transaction read write")
-            self.driver.execute(PINNED)
+            settings = of_transaction(self.driver.info.server_version, for_receivers=True)
+            self.driver.execute("; ".join([*modes(in_recovery=False), *settings, PINNED]).encode())
             self.driver.execute((data_directory("sql") / "rehearsal.sql").read_bytes())
             self.driver.execute(_REFUSE_COMMIT)
             # What comes now is the users' own.

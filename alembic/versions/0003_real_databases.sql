@@ -59,3 +59,13 @@ alter table rowhooks.job_hook_table alter column schema_name set not null, alter
 alter table rowhooks.job_button_table alter column schema_name set not null, alter column table_name set not null;
 alter table rowhooks.job_hook_table enable trigger user;
 alter table rowhooks.job_button_table enable trigger user;
+-- Order where the key of a row changes: a run follows those of the new key and of the former one.
+alter table rowhooks.job_result add column former_object_id jsonb;
+create table rowhooks.key_change (
+  id bigint not null,
+  tracked_table integer not null,
+  object_id jsonb not null,
+  former_object_id jsonb not null,
+  created_at timestamptz not null default pg_catalog.clock_timestamp(),
+  constraint key_change_pkey primary key (id)
+);

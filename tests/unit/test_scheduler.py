@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -288,6 +289,29 @@ async def test_what_comes_behind_a_long_lane_waits_on_record_and_runs_in_order(w
     assert world.called[2:] == [*range(2, count - 1), count]
     assert max(map(len, world.fetched)) <= LONGEST_LANE
     assert world.scheduler.waiting == 0
+
+
+async def test_what_is_on_record_of_a_long_lane_is_never_there_before_what_stands_before_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A leader that dies then leaves a lane without gaps: its successor begins with what is on record."""
+    monkeypatch.setattr(module, "STARTED_AFTER", 3600.0)
+    go_on = asyncio.Event()
+    world.receive = lambda run: go_on.wait()
+    world.submit(1, row=1)
+    world.submit(2, row=1)
+    # A row that came from the lane of the first: what is behind it is behind the first too.
+    moved = replace(world.run(3, row=2), former_key='{"id": 1}')
+    world.scheduler.submit(moved, world.progress.add(START.past(3), 1))
+    last = LONGEST_LANE + 4
+    await eventually(lambda: world.called == [1])
+    for number in range(4, last + 1):
+        world.submit(number, row=2)
+    await eventually(lambda: (last, PENDING) in world.written)
+    assert world.written == [(1, STARTED), *((number, PENDING) for number in range(2, last + 1))]
+    go_on.set()
+    await eventually(lambda: (last, SUCCESS) in world.written)
+    assert world.called == list(range(1, last + 1))
 
 
 async def test_a_lane_that_was_long_takes_new_runs_in_their_order(world: World) -> None:

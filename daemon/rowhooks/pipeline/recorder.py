@@ -196,7 +196,9 @@ class Recorder:
 
 def _unnamed(run: Run) -> Run:
     """Return a run without what users have called its row and themselves."""
-    return replace(run, cause=replace(run.cause, object_id_json="{}", object_repr="", user_name=None, db_user=""))
+    return replace(
+        run, former_key=None, cause=replace(run.cause, object_id_json="{}", object_repr="", user_name=None, db_user="")
+    )
 
 
 def _size_of(outcome: Outcome) -> int:

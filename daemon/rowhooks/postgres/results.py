@@ -28,6 +28,7 @@ _RESULT = (
     ("button_name", "text"),
     ("tracked_table", "integer"),
     ("object_id", "jsonb"),
+    ("former_object_id", "jsonb"),
     ("object_repr", "text"),
     ("action", "text"),
     ("user_name", "text"),
@@ -118,8 +119,8 @@ def _insert_one(table: str, columns: Sequence[tuple[str, str]]) -> str:
 # What a change starts and nobody has put on record yet, for COPY; the rest is as the columns' defaults say.
 _FRESH = (
     "id", "object_change_id", "job_hook_id", "job_id", "class_path", "hook_name", "tracked_table", "object_id",
-    "object_repr", "action", "user_name", "db_user", "status", "retry_at", "lease", "started_at", "finished_at",
-    "result", "exception_type", "exception_message", "traceback",
+    "former_object_id", "object_repr", "action", "user_name", "db_user", "status", "retry_at", "lease", "started_at",
+    "finished_at", "result", "exception_type", "exception_message", "traceback",
 )  # fmt: skip
 
 _RECORD_MANY = {
@@ -184,8 +185,8 @@ def _fresh_row(outcome: Outcome, lease: uuid.UUID) -> tuple[Any, ...]:
     assert isinstance(cause, ObjectChange), "only a change starts a run that is not on record"
     row = (
         run.id, cause.id, hook.id, job.id, job.class_path, hook.name, cause.table_id, cause.object_id_json,
-        storable(run.object_repr), cause.action, cause.user_name, cause.db_user, outcome.status, outcome.retry_at,
-        lease, started_at, outcome.finished_at,
+        run.former_key, storable(run.object_repr), cause.action, cause.user_name, cause.db_user, outcome.status,
+        outcome.retry_at, lease, started_at, outcome.finished_at,
     )  # fmt: skip
     if outcome.result_json is None and outcome.exception_type is None:
         return (*row, None, None, None, None)
@@ -219,6 +220,7 @@ def result_row(outcome: Outcome, lease: uuid.UUID) -> tuple[Any, ...]:
         None if by_hook else run.starter.name,
         run.cause.table_id,
         run.cause.object_id_json,
+        run.former_key,
         storable(run.object_repr),
         run.cause.action,
         run.cause.user_name,

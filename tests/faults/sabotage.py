@@ -112,7 +112,7 @@ SABOTAGES = [
         "faults/test_leadership.py a_run_that_finds_no_connection_waits_for_one_however_long_it_takes",
     ),
     Sabotage(
-        4, "runs of one row stand in a lane", f"{D}/pipeline/lanes.py",
+        4, "runs of one row stand in a lane", f"{D}/pipeline/tickets.py",
         "run.lane if options.ordered or members is not None else (run.id,)", "(run.id,)",
         "faults/test_large.py a_receiver_that_takes_an_hour_holds_back_its_own_row_and_nothing_else",
     ),

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import now
 from rowhooks.pipeline import lanes as module
-from rowhooks.pipeline.lanes import LONGEST_LANE, REFILL_BELOW, Lane, Lanes, Ticket
+from rowhooks.pipeline.lanes import LONGEST_LANE, REFILL_BELOW, Lanes
+from rowhooks.pipeline.tickets import Lane, Ticket
 from tests.unit.make import change, hook, job, run
 
 UNORDERED = JobOptions(ordered=False)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from rowhooks.domain.errors import TableLocked
-from rowhooks.pipeline.lanes import Ticket
+from rowhooks.pipeline.tickets import Ticket
 
 logger = logging.getLogger(__name__)
 

@@ -18,13 +18,14 @@ from rowhooks.domain.job import JobOptions
 from rowhooks.domain.keys import lane_key
 from rowhooks.domain.run import PENDING, RETRY, STARTED, Batch, Outcome, Run, lane_of
 from rowhooks.pipeline.batches import Batches, put_off, put_on_record
-from rowhooks.pipeline.lanes import Lane, Lanes, Member, Ticket, size_of
+from rowhooks.pipeline.lanes import Lanes
 from rowhooks.pipeline.outcomes import log_outcome
 from rowhooks.pipeline.ports import ObjectLoader, ReceiverCatalog, UserResolver
 from rowhooks.pipeline.progress import Step
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.runner import Execution, Runner
 from rowhooks.pipeline.starter import FRESH, Starter, Window
+from rowhooks.pipeline.tickets import Lane, Member, Ticket, size_of
 from rowhooks.pipeline.workers import TaskWorkers, ThreadWorkers
 from rowhooks.tasks import first_of
 

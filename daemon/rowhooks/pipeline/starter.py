@@ -12,10 +12,10 @@ from typing import Any
 from rowhooks.domain.errors import ConnectionFailed, NotFound, ReceiverError, TableLocked
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.run import Run
-from rowhooks.pipeline.lanes import Ticket
 from rowhooks.pipeline.loads import Locked, Locks, Portion, size_of_row
 from rowhooks.pipeline.ports import ObjectLoader, ReceiverCatalog, UserResolver
 from rowhooks.pipeline.recorder import Recorder
+from rowhooks.pipeline.tickets import Ticket
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from typing import Any
 
-from rowhooks.pipeline.lanes import Ticket
+from rowhooks.pipeline.tickets import Ticket
 
 logger = logging.getLogger(__name__)
 

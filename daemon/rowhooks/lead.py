@@ -215,7 +215,7 @@ class Lead:
         fetch = OnRecord(unfinished, self._recorder, lambda: self._configuration).fetch
         self._scheduler = Scheduler(
             self._runner, self._recorder, loader, loader, self._catalog, fetch,
-            tasks=settings.tasks, threads=settings.threads,
+            tasks=settings.tasks, threads=settings.threads, count_error=self._vitals.count_error,
         )  # fmt: skip
         self._vitals.in_memory = lambda: (self._scheduler.waiting, self._scheduler.running)
         reader = Reader(self._feed, self._leadership.position, settings.batch_size, self._configure)

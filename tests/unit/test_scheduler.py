@@ -17,6 +17,7 @@ from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, PENDING, STARTED, SUCCESS, LogEntry, Outcome, Run
+from rowhooks.pipeline import runner, workers
 from rowhooks.pipeline import scheduler as module
 from rowhooks.pipeline.lanes import LONGEST_LANE
 from rowhooks.pipeline.loads import FIRST
@@ -24,6 +25,7 @@ from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.runner import Runner
 from rowhooks.pipeline.scheduler import Scheduler
+from rowhooks.tasks import first_of
 from tests.conftest import eventually
 from tests.unit.make import change, run
 
@@ -72,12 +74,26 @@ class World:
         self.locked: set[int] = set()
         self.loads = 0
         self.job_options = JobOptions()
+        self.asynchronous = True
+        self.unreachable = 0
+        self.known_problem: Exception | None = None
+        self.errors = 0
         self.receive: Callable[[Run], Any] = lambda run: asyncio.sleep(0)
         self.progress = Progress(START)
         self.recorder = Recorder(self, self.progress)
         threads = ThreadPoolExecutor(1)
         self.runner = Runner(self, self, threads, self.reload)
-        self.scheduler = Scheduler(self.runner, self.recorder, self, self, self, self.fetch, tasks=100, threads=10)
+        self.scheduler = Scheduler(
+            self.runner,
+            self.recorder,
+            self,
+            self,
+            self,
+            self.fetch,
+            tasks=100,
+            threads=10,
+            count_error=self.count_error,
+        )
         self.scheduler.learn(
             {
                 n: TrackedTable(n, f"dcim.t{n}", f"dcim.t{n}", n, (("id", 23),), (("id", "id", "integer"),))
@@ -114,6 +130,8 @@ class World:
         return dict.fromkeys(keys, "row")
 
     def known(self, claimed: str | None, db_user: str) -> str | None:
+        if self.known_problem is not None:
+            raise self.known_problem
         return None
 
     async def resolve(self, pairs: Sequence[tuple[str | None, str]]) -> list[str | Exception]:
@@ -121,7 +139,7 @@ class World:
 
     # ReceiverCatalog and WorkspaceFactory
     def is_asynchronous(self, class_path: str) -> bool:
-        return True
+        return self.asynchronous
 
     def reads_object(self, class_path: str) -> bool:
         return True
@@ -137,7 +155,11 @@ class World:
         return Workspace()
 
     def is_unreachable(self, error: BaseException) -> bool:
-        return False
+        self.unreachable -= 1
+        return self.unreachable >= 0
+
+    def count_error(self) -> None:
+        self.errors += 1
 
     def is_transient(self, error: BaseException) -> bool:
         return False
@@ -326,3 +348,85 @@ async def test_a_lane_that_was_long_takes_new_runs_in_their_order(world: World) 
     last = LONGEST_LANE + 299
     await eventually(lambda: (last, SUCCESS) in world.written)
     assert world.called == list(range(1, last + 1))
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+async def test_a_run_without_a_connection_is_tried_for_as_long_as_that_takes(
+    world: World, monkeypatch: pytest.MonkeyPatch, asynchronous: bool
+) -> None:
+    monkeypatch.setattr(runner, "LONGEST_PAUSE", 0.0)
+    world.asynchronous, world.unreachable = asynchronous, 1100
+
+    async def waits() -> None:
+        fails()
+
+    def fails() -> None:
+        if world.unreachable > 0:
+            raise OSError("no connection")
+
+    world.receive = lambda run: waits() if asynchronous else fails()
+    world.submit(1)
+    world.submit(2)
+    await eventually(lambda: (2, SUCCESS) in world.written)
+    assert world.called == [1] * 1101 + [2]
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+async def test_what_a_worker_raises_ends_its_run_is_seen_and_lets_the_next_in(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, asynchronous: bool
+) -> None:
+    async def broken(execution: runner.Execution) -> None:
+        raise OverflowError("int too large")
+
+    monkeypatch.setattr(runner.Execution, "pause", broken)
+    world.asynchronous, world.unreachable = asynchronous, 1
+    world.receive = lambda run: _raise(OSError("no connection")) if run.id == 1 else None
+    world.submit(1)
+    world.submit(2)
+    await eventually(lambda: (2, SUCCESS) in world.written)
+    assert (1, FAILURE) in world.written
+    assert world.errors == 1
+    assert "the run ended by an error of rowhooks" in caplog.text
+
+
+async def test_what_goes_wrong_before_a_run_begins_ends_this_one_and_not_the_one_before_it(world: World) -> None:
+    go_on = asyncio.Event()
+    world.receive = lambda run: go_on.wait()
+    world.submit(1)
+    world.submit(2)
+    await eventually(lambda: world.called == [1])
+    world.known_problem = ValueError("the backend is wrong")
+    go_on.set()
+    await eventually(lambda: (2, FAILURE) in world.written)
+    assert (1, SUCCESS) in world.written
+    world.known_problem = None
+    world.submit(3)
+    await eventually(lambda: (3, SUCCESS) in world.written)
+
+
+async def test_a_thread_that_cannot_be_started_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(workers, "NEXT_THREAD", 0.01)
+    world.asynchronous = False
+    world.receive = lambda run: None
+    submit, refusals = world.runner.threads.submit, iter(range(3))
+
+    def refuse(*args: Any) -> Any:
+        if next(refusals, None) is not None:
+            raise RuntimeError("can't start new thread")
+        return submit(*args)
+
+    monkeypatch.setattr(world.runner.threads, "submit", refuse)
+    world.submit(1)
+    await eventually(lambda: (1, SUCCESS) in world.written)
+    assert "plain receivers wait for a thread: can't start new thread" in caplog.text
+
+
+async def test_the_first_of_several_to_raise_is_heard() -> None:
+    with pytest.raises(ValueError, match="heard"):
+        await first_of(asyncio.sleep(3600), asyncio.to_thread(_raise, ValueError("heard")))
+
+
+def _raise(error: Exception) -> None:
+    raise error

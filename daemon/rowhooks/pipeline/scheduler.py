@@ -16,10 +16,10 @@ from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, RunRevoked,
 from rowhooks.domain.hook import Button, Hook, TrackedTable
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.keys import lane_key
-from rowhooks.domain.run import PENDING, RETRY, STARTED, Batch, Outcome, Run, lane_of
+from rowhooks.domain.run import PENDING, RETRY, STARTED, Batch, Outcome, Run, lane_of, now
 from rowhooks.pipeline.batches import Batches, put_off, put_on_record
 from rowhooks.pipeline.lanes import Lanes
-from rowhooks.pipeline.outcomes import log_outcome
+from rowhooks.pipeline.outcomes import failed, log_outcome
 from rowhooks.pipeline.ports import ObjectLoader, ReceiverCatalog, UserResolver
 from rowhooks.pipeline.progress import Step
 from rowhooks.pipeline.recorder import Recorder
@@ -56,6 +56,7 @@ class Scheduler:
             that are not to be run any more are missing.
         tasks: how many asynchronous receivers run at once.
         threads: how many plain receivers run at once.
+        count_error: called for each run that an error of rowhooks' own has ended.
     """
 
     def __init__(
@@ -69,11 +70,13 @@ class Scheduler:
         *,
         tasks: int,
         threads: int,
+        count_error: Callable[[], None] = lambda: None,
     ) -> None:
         self._runner = runner
         self._recorder = recorder
         self._receivers = receivers
         self._fetch = fetch
+        self._count_error = count_error
         self._workers: dict[bool, TaskWorkers | ThreadWorkers] = {
             True: TaskWorkers(tasks, self._run, self._ended),
             False: ThreadWorkers(threads, runner.threads, self._run_in_thread, self._ended),
@@ -299,7 +302,12 @@ class Scheduler:
     # From submission to the start.
 
     def _make_ready(self, ticket: Ticket) -> None:
-        if self._starter.needs(ticket):
+        try:
+            needs = self._starter.needs(ticket)
+        except Exception as error:
+            # Here it would come up in the run that has made way for this one.
+            ticket.refused, needs = error, False
+        if needs:
             self._ready[ticket.asynchronous].append(ticket)
             self._wake.set()
         else:
@@ -343,15 +351,15 @@ class Scheduler:
     async def _try_again(self, ticket: Ticket) -> None:
         """Let a plain receiver have another attempt after a while, when it is its turn among the threads."""
         assert ticket.execution is not None
+        again = problem = None
         try:
             again = await ticket.execution.pause()
-        except (ConnectionFailed, LeadershipLost) as error:
-            self._fail(error)
-            return
+        except Exception as error:
+            problem = error
         if ticket not in self._running:
             return
-        if isinstance(again, Outcome):
-            self._ended(ticket, again, None)
+        if problem is not None or isinstance(again, Outcome):
+            self._ended(ticket, again, problem)
         else:
             ticket.changed_object = again
             self._workers[False].submit(ticket, first=True)
@@ -392,10 +400,20 @@ class Scheduler:
         self._leave(ticket)
 
     def _ended(self, ticket: Ticket, outcome: Outcome | None, problem: BaseException | None) -> None:
-        if problem is not None and ticket.execution is not None and not isinstance(problem, _ENDS_THE_LEADERSHIP):
+        """Take what a worker has of a run; see `Ended`."""
+        try:
+            self._end(ticket, outcome, problem)
+        except Exception as error:
+            # Nobody would see it in the worker. What is in memory may be wrong now: the next leadership makes it anew.
+            self._fail(error)
+
+    def _end(self, ticket: Ticket, outcome: Outcome | None, problem: BaseException | None) -> None:
+        if problem is not None and not isinstance(problem, _ENDS_THE_LEADERSHIP):
             # Ours, not the receiver's; it must not take the daemon down, and come again at each start.
             logger.error("the run ended by an error of rowhooks", exc_info=problem, extra=ticket.run.log_fields())
-            outcome = ticket.execution.failed(problem)
+            self._count_error()
+            execution = ticket.execution
+            outcome = failed(ticket.run, now(), problem) if execution is None else execution.failed(problem)
         if outcome is not None:
             self._running.pop(ticket, None)
             log_outcome(outcome)

@@ -238,6 +238,12 @@ class Starter:
         except TableLocked as error:
             key = needing[0].run.cause.object_id_json
             tickets = self._without_locked(self._lock(table_id, key, error), tickets)
+        except ConnectionFailed:
+            raise
+        except Exception as error:
+            # It costs the runs of this table that are loaded now, and not the leadership.
+            for ticket in needing:
+                ticket.refused = error
         await self._resolve([ticket for ticket in tickets if ticket.user is None])
         if self._closed:
             return

@@ -213,7 +213,7 @@ SABOTAGES = [
     ),
     Sabotage(
         8, "a run that goes on is on record, and holds the position back no longer", f"{D}/pipeline/scheduler.py",
-        "        if _is_late(ticket, moment):\n            self._put_started(ticket)\n", "",
+        "        if ticket.on_record or _is_late(ticket, moment):\n", "        if False:\n",
         "integration/test_daemon.py a_receiver_that_hangs_holds_back_its_own_row_and_nothing_else",
     ),
     Sabotage(

@@ -314,7 +314,7 @@ class Scheduler:
             self._start(ticket)
 
     def _start(self, ticket: Ticket) -> None:
-        self._workers[ticket.asynchronous].submit(ticket, first=ticket.started_on_record)
+        self._workers[ticket.asynchronous].submit(ticket)
 
     def _fail(self, problem: BaseException) -> None:
         self._problem = self._problem or problem
@@ -324,8 +324,7 @@ class Scheduler:
 
     def _begin(self, ticket: Ticket) -> bool:
         """Note that a worker takes a ticket, in its thread; False where its row must be loaded again."""
-        is_ahead = ticket.loaded_at is not None and not ticket.started_on_record
-        if is_ahead and time.monotonic() - (ticket.loaded_at or 0.0) > FRESH:
+        if ticket.loaded_at is not None and time.monotonic() - ticket.loaded_at > FRESH:
             return False
         ticket.execution = self._runner.prepare(ticket.run, ticket.user or "")
         self._running[ticket] = None
@@ -367,7 +366,8 @@ class Scheduler:
     def _look_after(self, ticket: Ticket, moment: float) -> None:
         execution, options = ticket.execution, ticket.options
         assert execution is not None
-        if _is_late(ticket, moment):
+        # What stands there as PENDING says so no longer than it must.
+        if ticket.on_record or _is_late(ticket, moment):
             self._put_started(ticket)
         if ticket.started_on_record:
             self._recorder.add_lines(ticket.run, execution.log.take())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.feed import Position
 from rowhooks.domain.hook import Hook
-from rowhooks.domain.run import LogEntry, Outcome, Run
+from rowhooks.domain.run import LogEntry, Outcome
 from rowhooks.postgres.errors import translated
 
 _RESULT = (
@@ -149,12 +150,11 @@ _LINES = (
 )
 RECORD_ENTRY = _insert_one("job_log_entry", _ENTRY)
 
-_BEGIN = """
-update rowhooks.job_result as r
-set status = 'STARTED', attempt = b.attempt, retries = b.retries, retry_at = null, started_at = clock_timestamp()
-from unnest($2::bigint[], $3::integer[], $4::integer[]) as b (id, attempt, retries)
-where r.id = b.id and r.lease = $1 and r.finished_at is null
-returning r.id
+# Those that are not there are on their way. Another leader's are not ours to begin.
+_ENDED = """
+select r.id
+from rowhooks.job_result as r
+where r.id = any ($2::bigint[]) and (r.finished_at is not null or r.lease is distinct from $1)
 """
 _REVOKED = "select r.id from rowhooks.job_result as r where r.id = any ($1::bigint[]) and r.status = 'REVOKED'"
 
@@ -268,10 +268,23 @@ def storable(text: str | None) -> str | None:
 
 
 class PostgresResults:
-    """Writes results over one connection, under one leadership."""
+    """Writes results, under one leadership.
 
-    def __init__(self, connection: asyncpg.Connection[Any], lease: uuid.UUID) -> None:
+    Args:
+        connection: asyncpg, not used by another task meanwhile.
+        lease: the leadership.
+        looking: another one, for what must not wait for what is being written; None: the same.
+    """
+
+    def __init__(
+        self,
+        connection: asyncpg.Connection[Any],
+        lease: uuid.UUID,
+        looking: asyncpg.Connection[Any] | None = None,
+    ) -> None:
         self._connection = connection
+        self._looking = looking or connection
+        self._look = asyncio.Lock()
         self._lease = lease
         # Runs that this leader has put on record, or found there, and that have not ended.
         self._unfinished: set[int] = set()
@@ -330,13 +343,13 @@ class PostgresResults:
             if position is not None:
                 await self._move(position)
 
-    async def begin(self, runs: Sequence[Run]) -> set[int]:
-        """Mark runs that are on record as STARTED; return the ids of those that were not revoked meanwhile."""
-        columns = [[run.id for run in runs], [run.attempt for run in runs], [run.retries for run in runs]]
-        with translated():
-            begun = {row[0] for row in await self._connection.fetch(_BEGIN, self._lease, *columns)}
-        self._unfinished |= begun
-        return begun
+    async def ended(self, run_ids: Collection[int]) -> set[int]:
+        """Return which of these runs, that are on record or on their way there, are not to begin."""
+        async with self._look:
+            with translated():
+                ended = {row[0] for row in await self._looking.fetch(_ENDED, self._lease, list(run_ids))}
+        self._unfinished.update(id_ for id_ in run_ids if id_ not in ended)
+        return ended
 
     async def revoked(self, run_ids: Collection[int]) -> set[int]:
         """Return which of these runs have been revoked."""

@@ -17,7 +17,7 @@ from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, PENDING, STARTED, SUCCESS, LogEntry, Outcome, Run
-from rowhooks.pipeline import runner, workers
+from rowhooks.pipeline import loads, runner, workers
 from rowhooks.pipeline import scheduler as module
 from rowhooks.pipeline.lanes import LONGEST_LANE
 from rowhooks.pipeline.progress import Progress
@@ -65,6 +65,7 @@ class World:
     def __init__(self) -> None:
         self.written: list[tuple[int, str]] = []
         self.asked: list[int] = []
+        self.submitted: dict[int, Run] = {}
         self.called: list[int] = []
         self.fetched: list[list[int]] = []
         self.revoked_ids: set[int] = set()
@@ -117,7 +118,7 @@ class World:
         # What is fetched is on record by then.
         assert set(result_ids) <= {id_ for id_, _ in self.written}
         self.fetched.append(list(result_ids))
-        return [(self.run(id_), None) for id_ in result_ids if id_ not in self.revoked_ids]
+        return [(self.submitted[id_], None) for id_ in result_ids if id_ not in self.revoked_ids]
 
     # ObjectLoader and UserResolver
     async def load(self, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
@@ -171,7 +172,8 @@ class World:
         return run(id_, cause=change(id_, table_id=table, object_id_json=f'{{"id": {row}}}'))
 
     def submit(self, id_: int, row: int = 1, table: int = 1) -> None:
-        self.scheduler.submit(self.run(id_, row, table), self.progress.add(START.past(id_), 1))
+        self.submitted[id_] = self.run(id_, row, table)
+        self.scheduler.submit(self.submitted[id_], self.progress.add(START.past(id_), 1))
 
 
 @pytest.fixture
@@ -244,6 +246,29 @@ async def test_many_runs_of_a_locked_table_leave_their_places_to_others(world: W
     await eventually(lambda: len([1 for _, status in world.written if status == SUCCESS]) == 301)
     assert await again == "row"
     assert sorted(world.called) == list(range(1, 302))
+
+
+async def test_most_of_what_waits_for_a_locked_table_is_not_in_memory_and_runs_in_order_when_it_is_free(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loads, "KEPT", 10)
+    monkeypatch.setattr(module, "FETCHED_AT_ONCE", 50)
+    world.locked.add(1)
+    for number in range(1, 301):
+        world.submit(number, row=number, table=1)
+    await eventually(lambda: world.scheduler.waiting == 10)
+    # Of rows whose first runs are in the table.
+    for number in range(301, 601):
+        world.submit(number, row=number - 300, table=1)
+    world.revoked_ids = {200, 450}
+    await eventually(lambda: len(world.written) == 600)
+    assert world.scheduler.waiting <= 20
+    world.locked.clear()
+    await eventually(lambda: len([1 for _, status in world.written if status == SUCCESS]) == 598)
+    assert sorted(world.called) == [n for n in range(1, 601) if n not in world.revoked_ids]
+    place = {id_: place for place, id_ in enumerate(world.called)}
+    assert all(place[n] < place[n + 300] for n in range(1, 301) if n not in (200, 150))
+    assert world.scheduler.waiting == 0
 
 
 async def test_what_is_revoked_while_its_table_is_locked_is_not_started(world: World) -> None:

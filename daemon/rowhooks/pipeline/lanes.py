@@ -139,6 +139,24 @@ class Lanes:
                 self._idle.add(lane)
             self._ask_for_more(lane)
 
+    def put_back(self, ticket: Ticket) -> bool:
+        """Leave a head that is on record to the table, by its id, until `wake`; False where that cannot be.
+
+        What comes to its lane meanwhile goes on the shelf behind it.
+        """
+        lane = ticket.lane
+        if ticket.former_lane is not None or lane in self._shelves or self._taken.get(lane) is not ticket:
+            return False
+        del self._heads[ticket]
+        self._taken[lane] = deque()
+        self._shelves[lane] = deque((ticket.run.id,))
+        self._idle.add(lane)
+        return True
+
+    def wake(self, lane: Lane) -> None:
+        """Let what was put back be fetched again."""
+        self._ask_for_more(lane)
+
     def unshelve(self, limit: int) -> dict[Lane, list[int]]:
         """Return what is next on the shelves of lanes that are to be refilled, about `limit` ids; see `refill`."""
         taken: dict[Lane, list[int]] = {}

@@ -82,9 +82,11 @@ class Scheduler:
             False: ThreadWorkers(threads, runner.threads, self._run_in_thread, self._ended),
         }
         self._windows = {True: Window(tasks), False: Window(threads)}
+        # Lanes of which the first was left to the table, while its own was locked.
+        self._asleep: deque[Lane] = deque()
         self._starter = Starter(
             recorder, loader, users, receivers,
-            self._start, self._leave, self._free_place, self._make_ready, self._fail,
+            self._start, self._leave, self._free_place, self._make_ready, self._asleep.extend, self._fail,
         )  # fmt: skip
         self._ready: dict[bool, deque[Ticket]] = {True: deque(), False: deque()}
         self._are_short = asyncio.Event()
@@ -250,6 +252,22 @@ class Scheduler:
             for member in self._batches:
                 if _is_late(member, moment):
                     put_off(self._recorder, member)
+            self._starter.put_back(self._put_back)
+            if len(self._lanes) < FETCHED_AT_ONCE:
+                for _ in range(min(FETCHED_AT_ONCE, len(self._asleep))):
+                    self._lanes.wake(self._asleep.popleft())
+
+    def _put_back(self, ticket: Ticket) -> bool:
+        """Leave a run to the table for as long as its own is locked; the feed goes on for others meanwhile."""
+        is_alone = (
+            ticket.members is None and ticket.on_record and ticket.step is None and not ticket.options.is_singleton
+        )
+        if not is_alone or not self._lanes.put_back(ticket):
+            return False
+        self._held -= ticket.size
+        # Whoever reads the feed may wait for it.
+        self._recorder.room.set()
+        return True
 
     async def watch_revocations(self) -> None:
         """End runs that somebody has revoked while they go on or wait for their retry, for ever."""

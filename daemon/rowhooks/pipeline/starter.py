@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rowhooks.domain.errors import ConnectionFailed, NotFound, ReceiverError, TableLocked
@@ -15,7 +15,7 @@ from rowhooks.domain.run import Run
 from rowhooks.pipeline.loads import Locked, Locks, Portion, size_of_row
 from rowhooks.pipeline.ports import ObjectLoader, ReceiverCatalog, UserResolver
 from rowhooks.pipeline.recorder import Recorder
-from rowhooks.pipeline.tickets import Ticket
+from rowhooks.pipeline.tickets import Lane, Ticket
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class Starter:
         leave: called with each that is not to be run any more.
         put_aside: called with each that gives back its place, and its row, until it is submitted again.
         submit_again: called with each that was put aside, once its table can be read.
+        wake: called with the lanes of those that were left to the table meanwhile, see `put_back`.
         fail: called with what ends the leadership.
     """
 
@@ -89,6 +90,7 @@ class Starter:
         leave: Callable[[Ticket], None],
         put_aside: Callable[[Ticket], None],
         submit_again: Callable[[Ticket], None],
+        wake: Callable[[Iterable[Lane]], None],
         fail: Callable[[BaseException], None],
     ) -> None:
         self._recorder = recorder
@@ -99,6 +101,7 @@ class Starter:
         self._leave = leave
         self._put_aside = put_aside
         self._submit_again = submit_again
+        self._wake = wake
         self._fail = fail
         self._queues: dict[int, deque[Ticket]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -156,6 +159,10 @@ class Starter:
         """Count the row of a ticket no more."""
         if ticket.loaded:
             self._count(ticket, 0)
+
+    def put_back(self, work: Callable[[Ticket], bool]) -> None:
+        """Take out of memory most of what waits for a locked table, see `Locks.put_back`."""
+        self._locks.put_back(work)
 
     def _count(self, ticket: Ticket, size: int) -> None:
         more = size - ticket.loaded
@@ -280,6 +287,7 @@ class Starter:
     def _goes_on(self, lock: Locked) -> None:
         for ticket in lock.tickets:
             self._submit_again(ticket)
+        self._wake(lock.lanes)
 
     def _is_left(self, ticket: Ticket, revoked: list[Run]) -> bool:
         """Say whether anything of a ticket is still to be run, of which these were revoked."""

@@ -57,6 +57,7 @@ select json_build_object(
           from rows from (unnest(t.key_columns), unnest(t.key_numbers)) as o (name, number)
         ) as f
         join rowhooks.present_key_columns(t.id) as k on k.number = f.number and k.name <> f.name
+      ),
       'loose_key', (
         select coalesce(json_object_agg(k.name, l.how), json_build_object())
         from rowhooks.present_key_columns(t.id) as k

@@ -6,8 +6,8 @@ How it is measured:
   because absolute figures on a shared machine say little. Each cell begins after a vacuum and a checkpoint with an
   empty log, and afterwards is counted: as many changes in the log, or results on record, as there must be.
 - The daemon runs in a process of its own with the default settings.
-- What is measured stands in the modules: `capture` (single, bulk), `drain`, `latency`, `growth` (history, hooks,
-  memory). `plan` has the sizes, `targets` what is to be reached.
+- What is measured stands in the modules: `capture` (single, bulk), `drain`, `parked`, `latency`, `growth` (history,
+  hooks, memory). `plan` has the sizes, `targets` what is to be reached.
 
 The embedded server flushes what it commits (fsync and synchronous_commit are on); with --dsn the server's own settings
 hold. Each measurement makes databases of its own and removes them.

@@ -19,6 +19,8 @@ from benchmarks.receivers import RECEIVERS, batches, starts
 from rowhooks.daemon import Daemon
 from rowhooks.logs import configure_logging
 from rowhooks.loop import run as run_loop
+from rowhooks.pipeline import scheduler
+from rowhooks.pipeline.scheduler import STARTED_AFTER
 from rowhooks.receivers.registry import class_path
 from rowhooks.settings import load_settings
 
@@ -43,9 +45,13 @@ class DaemonProcess:
         """How many changes the batch receiver of the last daemon was given."""
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[float]:
-        """Run a daemon; give CLOCK_MONOTONIC in seconds at the moment it was ready."""
-        self._send("start")
+    def running(self, started_after: float = STARTED_AFTER) -> Iterator[float]:
+        """Run a daemon; give CLOCK_MONOTONIC in seconds at the moment it was ready.
+
+        Args:
+            started_after: seconds after which what waits or runs is put on record.
+        """
+        self._send(("start", started_after))
         yield float(self._receive())
         self._send("stop")
         starts.clear()
@@ -60,7 +66,7 @@ class DaemonProcess:
         found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text("ascii"), re.MULTILINE)
         return int(found[1]) * 1024 if found else None
 
-    def _send(self, message: str) -> None:
+    def _send(self, message: Any) -> None:
         try:
             self._pipe.send(message)
         except OSError as error:
@@ -135,7 +141,8 @@ def _serve(pipe: Connection, dsn: str, log: Path) -> None:
     os.dup2(descriptor, 2)
     configure_logging("info", "text")
     with contextlib.suppress(EOFError):
-        while pipe.recv() == "start":
+        while True:
+            _, scheduler.STARTED_AFTER = pipe.recv()
             run_loop(_run(pipe, dsn))
 
 

@@ -10,6 +10,7 @@ from benchmarks.database import Server
 from benchmarks.drain import drain
 from benchmarks.growth import history, hooks, memory
 from benchmarks.latency import latency
+from benchmarks.parked import parked
 from benchmarks.peers.measure import peers
 from benchmarks.plan import Plan
 
@@ -20,6 +21,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "single": lambda server, plan: {"single": single_row(server, plan)},
     "bulk": lambda server, plan: {"bulk": bulk(server, plan)},
     "drain": lambda server, plan: {"drains": drain(server, plan)},
+    "parked": lambda server, plan: {"parked": parked(server, plan)},
     "latency": lambda server, plan: {"latency": latency(server, plan)},
     "history": lambda server, plan: {"history": history(server, plan)},
     "hooks": lambda server, plan: {"hooks": hooks(server, plan)},

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from benchmarks.plan import Plan
-from benchmarks.results import Cost, Drain, Grown, Latencies, Memory, PeerFigures, Single
+from benchmarks.results import Cost, Drain, Grown, Latencies, Memory, Parked, PeerFigures, Single
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Report:
     single: Single | None = None
     bulk: tuple[Cost, ...] = ()
     drains: tuple[Drain, ...] = ()
+    parked: Parked | None = None
     latency: Latencies | None = None
     history: tuple[Grown, ...] = ()
     hooks: tuple[Grown, ...] = ()

@@ -117,6 +117,28 @@ class Drain:
 
 
 @dataclass(frozen=True)
+class Parked:
+    """How fast runs go that wait on record for their row's turn.
+
+    Args:
+        rows: how many rows they are about.
+        runs: how many there are.
+        fresh: runs a second that were never put on record before their end.
+        parked: runs a second that stood there as PENDING.
+    """
+
+    rows: int
+    runs: int
+    fresh: Series
+    parked: Series
+
+    @property
+    def ratio(self) -> Series:
+        """Parked / fresh, of the same round."""
+        return self.parked.over(self.fresh)
+
+
+@dataclass(frozen=True)
 class Percentiles:
     """A distribution of times, in seconds."""
 

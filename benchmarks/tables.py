@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from benchmarks.report import Report
-from benchmarks.results import Grown, Latency, Percentiles, Series, Single, Writing
+from benchmarks.results import Grown, Latency, Parked, Percentiles, Series, Single, Writing
 from benchmarks.targets import MEGABYTE, verdicts
 
 _NONE = "-"
@@ -37,6 +37,8 @@ def sheets(report: Report) -> Iterator[Sheet]:
         yield _bulk(report)
     if report.drains or report.peers:
         yield _drain(report)
+    if report.parked is not None:
+        yield _parked(report.parked)
     if report.latency is not None:
         yield _latency(report)
     if report.history:
@@ -153,6 +155,18 @@ def _growth(title: str, what: str, grown: tuple[Grown, ...]) -> Sheet:
         title,
         (what, "changes/s", f"of that at {grown[0].amount:,}"),
         tuple((f"{cell.amount:,}", _spread(cell.rate), _spread(cell.ratio, 2)) for cell in grown),
+    )
+
+
+def _parked(found: Parked) -> Sheet:
+    return Sheet(
+        "Runs that wait on record for their row's turn",
+        ("", "runs/s", "of that in memory"),
+        (
+            ("in memory", _spread(found.fresh), _NONE),
+            ("on record", _spread(found.parked), _spread(found.ratio, 2)),
+        ),
+        f"{found.runs:,} runs of {found.rows} rows; a plain receiver that writes one row of another table",
     )
 
 

@@ -135,6 +135,10 @@ TARGETS = (
     Target("drain, changed_object read", 20_000, _RATE, lambda r: _drain(r, "AsyncReading")),
     Target("drain, plain no-op", 12_000, _RATE, lambda r: _drain(r, "PlainNoOp")),
     Target("drain, one row written in its own transaction", 2_500, _RATE, lambda r: _drain(r, "Writing")),
+    Target(
+        "runs that wait on record / those that wait in memory", 0.5, _RATIO,
+        lambda r: r.parked.ratio.median if r.parked else None,
+    ),
     Target("drain, batch receiver", 100_000, _RATE, lambda r: _drain(r, "Batch")),
     Target(
         "latency p50 / that of an UPDATE with a raw NOTIFY trigger", 1.3, _TIMES,

@@ -62,3 +62,14 @@ alter table rowhooks.job_button_table enable trigger user;
 
 -- Listings are by time: the ids of changes' runs and of presses come from different blocks.
 create index job_result_created_at_idx on rowhooks.job_result (created_at, id);
+
+-- Order where the key of a row changes: a run follows those of the new key and of the former one.
+alter table rowhooks.job_result add column former_object_id jsonb;
+create table rowhooks.key_change (
+  id bigint not null,
+  tracked_table integer not null,
+  object_id jsonb not null,
+  former_object_id jsonb not null,
+  created_at timestamptz not null default pg_catalog.clock_timestamp(),
+  constraint key_change_pkey primary key (id)
+);

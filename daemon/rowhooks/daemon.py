@@ -10,7 +10,7 @@ import random
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rowhooks.domain.errors import (
     ConnectionFailed,
@@ -143,6 +143,7 @@ class Daemon:
             PermissionDenied: the login may not use schema rowhooks.
         """
         collect_entries()
+        asyncio.get_running_loop().set_exception_handler(self._notice)
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(Pulse())
             if self._settings.http_listen:
@@ -157,6 +158,11 @@ class Daemon:
                     attendance.result()
                 late: int = lead.result()
                 return late
+
+    def _notice(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Count what a callback or a task raised that nobody waits for; asyncio's own handler logs it."""
+        self.vitals.count_error()
+        loop.default_exception_handler(context)
 
     async def _keep_leading(self) -> int:
         failures = late = 0
@@ -188,14 +194,22 @@ class Daemon:
                 if not is_lost:
                     # It led, and a statement was refused: that ends this leadership, not the daemon.
                     logger.error("a statement was refused while the daemon led: %s", error)
-                self.ready.clear()
-                self.vitals.reconnects += 1
-                self.vitals.become(WAITING, self._clean(error.message.partition("\n")[0]))
-                late += lead.late
-                failures = 1 if lead.was_ready else failures + 1
-                delay = min(LONGEST_BACKOFF, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
-                logger.warning("%s; attempt %d, next in %.1f s", error.message, failures, delay)
-                await first_of(self._stopping.wait(), asyncio.sleep(delay))
+                message = error.message
+            except Exception as error:
+                if not lead.was_ready:
+                    raise
+                # What it knew in memory may be wrong. The next one begins with what is on record.
+                logger.exception("the lead ended by an error of rowhooks")
+                self.vitals.count_error()
+                message = f"{type(error).__name__}: {error}"
+            self.ready.clear()
+            self.vitals.reconnects += 1
+            self.vitals.become(WAITING, self._clean(message.partition("\n")[0]))
+            late += lead.late
+            failures = 1 if lead.was_ready else failures + 1
+            delay = min(LONGEST_BACKOFF, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
+            logger.warning("%s; attempt %d, next in %.1f s", message, failures, delay)
+            await first_of(self._stopping.wait(), asyncio.sleep(delay))
         return late
 
     async def _see_to_the_end(self, lead: Lead) -> int:

@@ -7,17 +7,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from rowhooks.domain.change import made
+from rowhooks.domain.keys import former_key
 from rowhooks.domain.run import Run
 from rowhooks.pipeline.listener import Bell, Sleep
 from rowhooks.pipeline.matcher import Matcher
-from rowhooks.pipeline.progress import Progress
+from rowhooks.pipeline.progress import Progress, Step
 from rowhooks.pipeline.reader import Part, Reader
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduler import Scheduler
 from rowhooks.postgres import leadership
 from rowhooks.postgres.feed import FEW
 from rowhooks.postgres.leadership import Leadership
-from rowhooks.postgres.unfinished import Unfinished
+from rowhooks.postgres.unfinished import NewKey, Unfinished
 from rowhooks.tasks import first_of
 from rowhooks.vitals import Vitals
 
@@ -170,6 +171,9 @@ class Intake:
         if doubtful:
             async with self._turn:
                 on_record = await leadership.runs_on_record(self._connection, doubtful)
+        # Changes of a row's key, for which runs of the new key wait for those of the former one; see `Scheduler.join`.
+        new_keys: list[NewKey] = []
+        steps: list[Step] = []
         loop = asyncio.get_running_loop()
         began = loop.time()
         for change, position in part.changes:
@@ -179,16 +183,29 @@ class Intake:
                 await asyncio.sleep(0)
                 began = loop.time()
             started = [one for one in self.matcher.match(change) if (change.id, one[0].id) not in on_record]
+            former = former_key(change)
             if started:
                 change.forget()
-            step = self._progress.add(position, len(started))
+            step = self._progress.add(position, len(started) + (former is not None))
             for hook, undecided in started:
                 id_ = self._ids.pop() if self._ids else await self._next_id()
                 key = self._unfinished.key(change, hook)
                 self._scheduler.submit(
-                    made(Run, id=id_, key=key, cause=change, starter=hook, undecided=undecided), step
+                    made(Run, id=id_, key=key, cause=change, starter=hook, undecided=undecided, former_key=former), step
                 )
+            if former is not None:
+                started_ids = {hook.id for hook, _ in started}
+                others = [one for one in self.matcher.hooks_of(change.table_id).values() if one.id not in started_ids]
+                if self._scheduler.join(others, change.table_id, change.object_id_json, former):
+                    id_ = self._ids.pop() if self._ids else await self._next_id()
+                    new_keys.append(NewKey(id_, change.table_id, change.object_id_json, former))
+                steps.append(step)
         self._progress.add(part.end, 0)
+        if new_keys:
+            async with self._turn:
+                await self._unfinished.note(new_keys)
+        # Only now may the position move past them: a new leader does not read them again.
+        self._progress.record(steps)
 
     async def _next_id(self) -> int:
         count = IDS_AHEAD * self._batch_size

@@ -133,13 +133,14 @@ class Lead:
             await check_schema(control)
             await leadership.call_oneself(control, f"rowhooks leader {self._name}")
             feed_connection = await stack.enter_async_context(connected(self._target, patience=FEED_PATIENCE))
+            start_connection = await stack.enter_async_context(connected(self._target, patience=RECORD_PATIENCE))
             record_connection = await stack.enter_async_context(connected(self._target, patience=RECORD_PATIENCE))
             if not self._target.pooled:
                 await leadership.end_when_idle(record_connection, IDLE_RECORD)
             await self._hearing.begin(stack, self._listen_target)
             # Standbys hear of the leader meanwhile, which may wait for locks, or go through a restored log.
             async with running([self._watch(control)]):
-                await self._set_up(stack, feed_connection, record_connection)
+                await self._set_up(stack, feed_connection, record_connection, start_connection)
             return await self._work(control)
 
     async def _find_the_way(self) -> None:
@@ -174,7 +175,9 @@ class Lead:
         self._vitals.keep(STAND_BY)
         return True
 
-    async def _set_up(self, stack: contextlib.AsyncExitStack, feed_connection: Any, record_connection: Any) -> None:
+    async def _set_up(
+        self, stack: contextlib.AsyncExitStack, feed_connection: Any, record_connection: Any, start_connection: Any
+    ) -> None:
         settings = self._settings
         self._leadership = await leadership.take_over(feed_connection, self._lease, self._name)
         if not self._leadership.same_cluster:
@@ -198,7 +201,7 @@ class Lead:
         self._configurations = PostgresConfiguration(feed_connection)
         self._feed = PostgresFeed(feed_connection, self._decoder, self._reshape)
         self._unfinished = Unfinished(feed_connection, self._feed, self._lease, self._leadership.installation)
-        self._results = PostgresResults(record_connection, self._lease)
+        self._results = PostgresResults(record_connection, self._lease, start_connection)
         self._progress = Progress(self._leadership.position)
         self._recorder = Recorder(self._results, self._progress, self._count if self._vitals.is_watched else None)
         self._on_record = OnRecord(self._unfinished, self._recorder, lambda: self._configuration)
@@ -215,7 +218,7 @@ class Lead:
         fetch = OnRecord(unfinished, self._recorder, lambda: self._configuration).fetch
         self._scheduler = Scheduler(
             self._runner, self._recorder, loader, loader, self._catalog, fetch,
-            tasks=settings.tasks, threads=settings.threads,
+            tasks=settings.tasks, threads=settings.threads, count_error=self._vitals.count_error,
         )  # fmt: skip
         self._vitals.in_memory = lambda: (self._scheduler.waiting, self._scheduler.running)
         reader = Reader(self._feed, self._leadership.position, settings.batch_size, self._configure)

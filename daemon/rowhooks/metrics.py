@@ -44,6 +44,11 @@ class VitalsCollector(Collector):
         yield _counter(
             "reconnects", "Leads and waits for it that ended by a lost connection or lead.", vitals.reconnects
         )
+        yield _counter(
+            "internal_errors",
+            "Errors of rowhooks' own: each has ended a run, or a lead, and is in the log.",
+            vitals.errors,
+        )
         yield _counter("bell_rings", "Notifications that were received.", vitals.rings)
         yield _counter("changes_delivered", "Changes that this daemon has read and matched.", vitals.delivered)
         waiting, running = vitals.in_memory()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from rowhooks.domain.run import PENDING, Run, now
 from rowhooks.pipeline.outcomes import failed
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduler import Scheduler
-from rowhooks.postgres.unfinished import TakenUp, Unfinished
+from rowhooks.postgres.unfinished import NewKey, TakenUp, Unfinished
 
 logger = logging.getLogger(__name__)
 
@@ -38,16 +39,29 @@ class OnRecord:
     async def adopt(self, scheduler: Scheduler, limit: int) -> None:
         """Take over what earlier leaders left unfinished, so many at once."""
         count, after_id = 0, 0
+        new_keys = deque(await self._unfinished.noted())
         while left := await self._unfinished.left(after_id, limit):
             # What waits behind many others in its lane stays in the table until its turn comes nearer.
-            ids = [
-                one.result_id for one in left if one.status != PENDING or not scheduler.shelve(one.lane, one.result_id)
-            ]
-            for run, due in await self.fetch(ids):
-                scheduler.submit(run, None, due=due)
+            shelved = {one.result_id for one in left if one.status == PENDING and scheduler.is_long(one.lanes)}
+            found = await self.fetch([one.result_id for one in left if one.result_id not in shelved])
+            runnable = {run.id: (run, due) for run, due in found}
+            for one in left:
+                while new_keys and new_keys[0].id < one.result_id:
+                    self._follow(scheduler, new_keys.popleft())
+                if one.result_id in shelved:
+                    scheduler.shelve(one.lanes, one.result_id)
+                elif one.result_id in runnable:
+                    run, due = runnable[one.result_id]
+                    scheduler.submit(run, None, due=due)
             count, after_id = count + len(left), left[-1].result_id
+        for new_key in new_keys:
+            self._follow(scheduler, new_key)
         if count:
             logger.info("%d unfinished runs of an earlier leader were taken over", count)
+
+    def _follow(self, scheduler: Scheduler, new_key: NewKey) -> None:
+        hooks = [hook for hook in self._configuration().hooks if new_key.table_id in hook.tables]
+        scheduler.join(hooks, new_key.table_id, new_key.key, new_key.former_key)
 
     async def claim(self, scheduler: Scheduler, limit: int) -> bool:
         """Take up what was asked for by hand, so many at once; say whether more may wait."""

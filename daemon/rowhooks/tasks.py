@@ -21,13 +21,15 @@ async def running(coroutines: list[Any]) -> AsyncIterator[list[asyncio.Task[Any]
 
 
 async def first_of(*awaitables: Awaitable[Any]) -> None:
-    """Wait until one of them is done, and cancel the others."""
+    """Wait until one of them is done, and cancel the others; what it raises is raised."""
     tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
+    for task in done:
+        task.result()
 
 
 async def forever(interval: float, work: Callable[[], Awaitable[None]]) -> None:

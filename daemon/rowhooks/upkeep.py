@@ -66,6 +66,7 @@ class Upkeep:
             async with connected(self._target) as connection:
                 if moved := await leadership.empty_default_partition(connection):
                     logger.info("%d changes were moved out of the log's default partition", moved)
+                await leadership.forget_new_keys(connection)
         except DatabaseError as error:
             logger.warning("the log's default partition could not be emptied: %s", error.message)
         await self.extend_log()

@@ -63,7 +63,7 @@ class Vitals:
     def __init__(self) -> None:
         self.state = STARTING
         self.trouble = ""
-        self.delivered = self.reconnects = self.rings = 0
+        self.delivered = self.reconnects = self.rings = self.errors = 0
         self.runs: Counter[tuple[str, str]] = Counter()
         self.durations: dict[str, Durations] = {}
         self.retries: Counter[str] = Counter()
@@ -90,6 +90,10 @@ class Vitals:
             durations = self.durations.setdefault(job, Durations())
         durations.counts[bisect_left(BUCKETS, seconds)] += 1
         durations.total += seconds
+
+    def count_error(self) -> None:
+        """Count an error of rowhooks' own."""
+        self.errors += 1
 
     def promise(self, what: str, seconds: float) -> None:
         """Promise that something is done, or promised again, within so many seconds."""

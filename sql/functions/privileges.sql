@@ -33,6 +33,7 @@ begin
   execute pg_catalog.format('grant select, insert, update, delete on rowhooks.job_button, rowhooks.job_button_table to %s', daemon_role);
   execute pg_catalog.format('grant select, insert, update on rowhooks.job_result to %s', daemon_role);
   execute pg_catalog.format('grant select, insert on rowhooks.job_log_entry to %s', daemon_role);
+  execute pg_catalog.format('grant select, insert, delete on rowhooks.key_change to %s', daemon_role);
   execute pg_catalog.format('grant select, update on rowhooks.feed to %s', daemon_role);
   execute pg_catalog.format('grant usage on sequence rowhooks.job_result_id_seq to %s', daemon_role);
   execute pg_catalog.format('grant execute on function rowhooks.resume_after_restore(bigint) to %s', daemon_role);
@@ -83,7 +84,7 @@ begin
     'grant select (id, origin, original_id, object_change_id, job_hook_id, lease, status, attempt, retries, retry_at, '
     'started_at, finished_at), '
     'insert (id, origin, original_id, object_change_id, job_hook_id, job_button_id, job_id, class_path, hook_name, '
-    'button_name, tracked_table, object_id, object_repr, action, user_name, db_user, status, attempt, retries, retry_at, '
+    'button_name, tracked_table, object_id, former_object_id, object_repr, action, user_name, db_user, status, attempt, retries, retry_at, '
     'lease, started_at, finished_at, result, exception_type, exception_message, traceback), '
     'update (status, attempt, retries, retry_at, started_at, finished_at, result, exception_type, exception_message, '
     'traceback) on rowhooks.job_result to %s', receiver_role

@@ -41,6 +41,8 @@ create table rowhooks.job_result (
   traceback text,
   -- Of a press: the login, beside the role that pressed (db_user), which it may have taken by SET ROLE.
   login name,
+  -- The key that the row had before the change, where that gave it another one: the run follows those of both.
+  former_object_id jsonb,
   constraint job_result_pkey primary key (id),
   constraint job_result_origin_check check (origin in ('change', 'press', 'replay')),
   constraint job_result_has_a_starter check ((origin = 'press') = (job_hook_id is null)),
@@ -96,3 +98,15 @@ create table rowhooks.job_log_entry (
 );
 
 create index job_log_entry_job_result_id_idx on rowhooks.job_log_entry (job_result_id, id);
+
+-- A row was given another key, and the change started no run of a hook that had unfinished runs of the former key: what
+-- comes to the new key waits for them, also under a new leader. Kept for as long as there may be such runs.
+create table rowhooks.key_change (
+  -- Its place among the ids of results.
+  id bigint not null,
+  tracked_table integer not null,
+  object_id jsonb not null,
+  former_object_id jsonb not null,
+  created_at timestamptz not null default pg_catalog.clock_timestamp(),
+  constraint key_change_pkey primary key (id)
+);

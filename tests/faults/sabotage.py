@@ -112,14 +112,29 @@ SABOTAGES = [
         "faults/test_leadership.py a_run_that_finds_no_connection_waits_for_one_however_long_it_takes",
     ),
     Sabotage(
-        4, "runs of one row stand in a lane", f"{D}/pipeline/lanes.py",
+        4, "runs of one row stand in a lane", f"{D}/pipeline/tickets.py",
         "run.lane if options.ordered or members is not None else (run.id,)", "(run.id,)",
         "faults/test_large.py a_receiver_that_takes_an_hour_holds_back_its_own_row_and_nothing_else",
     ),
     Sabotage(
         4, "a long lane goes on from its shelf in order", f"{D}/pipeline/lanes.py",
-        "return lane in self._shelves or len(", "return len(",
+        "        if lane in self._shelves:\n            return True\n", "",
         "faults/test_large.py a_long_lane_that_a_dead_leader_has_left_is_taken_over_in_order",
+    ),
+    Sabotage(
+        4, "a run whose change gave its row another key stands in two lanes", f"{D}/pipeline/scheduler.py",
+        "            ticket.former_lane = former[0] if former else None", "            ticket.former_lane = None",
+        "faults/test_keys.py runs_of_a_rows_new_key_wait_for_those_of_its_former_key",
+    ),
+    Sabotage(
+        4, "a change of key that starts nothing makes two lanes one", f"{D}/pipeline/scheduler.py",
+        "                self._lanes.join(*lanes)", "                pass",
+        "faults/test_keys.py runs_of_a_rows_new_key_wait_for_those_of_its_former_key",
+    ),
+    Sabotage(
+        4, "a change of key that starts nothing is noted for the next leader", f"{D}/onrecord.py",
+        "        scheduler.join(hooks, ", "        scheduler.join([], ",
+        "faults/test_keys.py runs_of_a_rows_new_key_wait_for_those_of_its_former_key",
     ),
     Sabotage(
         4, "a zombie that meets another leader's run gives up", f"{D}/postgres/sessions.py",
@@ -198,12 +213,12 @@ SABOTAGES = [
     ),
     Sabotage(
         8, "a run that goes on is on record, and holds the position back no longer", f"{D}/pipeline/scheduler.py",
-        "if not ticket.started_on_record and _is_late(ticket, moment):", "if False:",
+        "        if ticket.on_record or _is_late(ticket, moment):\n", "        if False:\n",
         "integration/test_daemon.py a_receiver_that_hangs_holds_back_its_own_row_and_nothing_else",
     ),
     Sabotage(
         9, "what stands behind many others waits in the table", f"{D}/pipeline/lanes.py",
-        ">= LONGEST_LANE\n", ">= 10**9\n",
+        "len(queue) > LONGEST_LANE\n", "len(queue) > 10**9\n",
         "faults/test_large.py a_hot_row_whose_runs_stand_still_keeps_no_other_from_being_dealt_with",
     ),
     Sabotage(

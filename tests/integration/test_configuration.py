@@ -326,3 +326,24 @@ async def test_what_the_database_refuses_costs_that_hook_alone(
     before = version(db)
     await configuration.sync_hooks(declared)
     assert version(db) == before
+
+
+async def test_of_a_key_it_is_known_which_columns_write_one_value_in_several_ways(
+    db: Connection, configuration: PostgresConfiguration
+) -> None:
+    db.execute('create collation public.loose from "C"')
+    db.execute("create domain public.amount as numeric")
+    types = {
+        "integer": None, "text": None, "numeric(9, 2)": None, "numeric": "number", "public.amount": "number",
+        "numeric[]": "number", "char(3)": "text", "text collate public.loose": "text", "interval": "any",
+    }  # fmt: skip
+    for number, type_ in enumerate(types):
+        db.execute(f"create table public.t{number} (id {type_}, part integer, primary key (id, part))")
+        db.execute(f"select rowhooks.track('public.t{number}')")
+    # Not every server has a provider of such collations.
+    db.execute("set allow_system_table_mods = on")
+    db.execute("update pg_collation set collisdeterministic = false where collname = 'loose'")
+    tables = {table.name: table.loose_key for table in (await configuration.load()).tables.values()}
+    assert tables == {
+        f"public.t{number}": {} if how is None else {"id": how} for number, how in enumerate(types.values())
+    }

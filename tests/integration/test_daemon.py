@@ -15,6 +15,7 @@ import pytest
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.daemon import Daemon
 from rowhooks.domain.errors import LeadershipLost, PermissionDenied, SchemaMismatch
+from rowhooks.pipeline.scheduler import Scheduler
 from rowhooks.postgres.connect import Target, connect
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.settings import load_settings
@@ -439,3 +440,23 @@ async def test_stopping_waits_for_the_results_that_are_being_written(
             asyncio.get_running_loop().call_later(0.3, blocker.rollback)
     assert (1, "SUCCESS") in statuses(db)
     assert "connection was lost" not in caplog.text
+
+
+async def test_an_error_of_rowhooks_ends_a_lead_and_not_the_daemon(
+    db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_hook(db, Counted, device)
+    end, ends = Scheduler._end, iter(range(1))
+
+    def broken(*args: Any) -> None:
+        if next(ends, None) is not None:
+            raise KeyError("a lane")
+        end(*args)
+
+    monkeypatch.setattr(Scheduler, "_end", broken)
+    async with running_daemon(daemon_dsn, Counted) as daemon:
+        insert(db, 1)
+        await settled(db)
+        assert daemon.vitals.errors == 1
+    assert "the lead ended by an error of rowhooks" in caplog.text
+    assert statuses(db) == [(1, "SUCCESS")]

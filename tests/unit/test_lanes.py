@@ -6,10 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import now
-from rowhooks.pipeline.lanes import LONGEST_LANE, REFILL_BELOW, Lane, Lanes, Ticket
+from rowhooks.pipeline import lanes as module
+from rowhooks.pipeline.lanes import LONGEST_LANE, REFILL_BELOW, Lanes
+from rowhooks.pipeline.tickets import Lane, Ticket
 from tests.unit.make import change, hook, job, run
 
 UNORDERED = JobOptions(ordered=False)
@@ -142,22 +146,23 @@ def test_a_long_lane_is_refilled_from_its_shelf_behind_its_followers(started: St
     lane = ticket(1).lane
     assert lanes.is_long(lane)
     for number in range(LONGEST_LANE + 2, LONGEST_LANE + 5):
-        lanes.shelve(lane, number)
+        lanes.shelve([lane], number)
     assert len(lanes) == LONGEST_LANE + 1
     for number in range(1, LONGEST_LANE - REFILL_BELOW + 2):
         assert started.hungry == 0
         lanes.leave(ticket_of(lanes, number))
     assert started.hungry == 1
-    assert lanes.unshelve(1000) == {lane: [LONGEST_LANE + 2, LONGEST_LANE + 3, LONGEST_LANE + 4]}
+    taken = lanes.unshelve(1000)
+    assert taken == {lane: [LONGEST_LANE + 2, LONGEST_LANE + 3, LONGEST_LANE + 4]}
     # What comes meanwhile must not overtake what is being fetched.
     assert lanes.is_long(lane)
-    lanes.shelve(lane, LONGEST_LANE + 5)
-    lanes.refill(lane, [ticket(LONGEST_LANE + 2), ticket(LONGEST_LANE + 4)])
+    lanes.shelve([lane], LONGEST_LANE + 5)
+    lanes.refill(lane, taken[lane], {n: ticket(n) for n in (LONGEST_LANE + 2, LONGEST_LANE + 4)})
     assert lanes.unshelve(1000) == {}
     for _ in range(2):
         lanes.leave(ticket_of(lanes, started[-1]))
     assert lanes.unshelve(1000) == {lane: [LONGEST_LANE + 5]}
-    lanes.refill(lane, [])
+    lanes.refill(lane, [LONGEST_LANE + 5], {})
     assert not lanes.is_long(lane)
     add(started, ticket(LONGEST_LANE + 6))
     while len(lanes):
@@ -168,7 +173,7 @@ def test_a_long_lane_is_refilled_from_its_shelf_behind_its_followers(started: St
 def test_a_lane_that_has_run_dry_goes_on_with_what_was_on_its_shelf(started: Started) -> None:
     lanes, lane = started.lanes, run_dry(started)
     assert lanes.unshelve(1000) == {lane: [LONGEST_LANE + 2]}
-    lanes.refill(lane, [ticket(LONGEST_LANE + 2)])
+    lanes.refill(lane, [LONGEST_LANE + 2], {LONGEST_LANE + 2: ticket(LONGEST_LANE + 2)})
     assert started[-1] == LONGEST_LANE + 2
     lanes.leave(ticket_of(lanes, LONGEST_LANE + 2))
     # The lane is forgotten.
@@ -180,16 +185,171 @@ def test_a_lane_that_has_run_dry_goes_on_with_what_was_on_its_shelf(started: Sta
 def test_a_dry_lane_of_which_everything_was_revoked_is_forgotten(started: Started) -> None:
     lanes, lane = started.lanes, run_dry(started)
     lanes.unshelve(1000)
-    lanes.refill(lane, [])
+    lanes.refill(lane, [LONGEST_LANE + 2], {})
     add(started, ticket(LONGEST_LANE + 3))
     assert started[-1] == LONGEST_LANE + 3
+
+
+def moved(id_: int, former: int, row: int, **given: Any) -> Ticket:
+    """Return the ticket of a change that gave a row another key."""
+    one = ticket(id_, row, **given)
+    one.former_lane = ticket(id_, former).lane
+    return one
+
+
+def test_a_run_whose_change_gave_its_row_another_key_follows_the_runs_of_both_keys_and_goes_before_both(
+    started: Started,
+) -> None:
+    old, new, move = ticket(1, row=1), ticket(2, row=2), moved(3, 1, 2)
+    add(started, old, new, move, ticket(4, row=1), ticket(5, row=2))
+    assert started == [1, 2]
+    assert [one.run.id for one in started.lanes] == [1, 2, 3, 4, 5]
+    started.lanes.leave(new)
+    assert started == [1, 2]
+    started.lanes.leave(old)
+    assert started == [1, 2, 3]
+    started.lanes.leave(move)
+    assert started[:3] == [1, 2, 3]
+    assert set(started[3:]) == {4, 5}
+
+
+def test_a_swap_of_keys_comes_to_its_end(started: Started) -> None:
+    moves = [moved(1, 1, 3), moved(2, 2, 1), moved(3, 3, 2)]
+    add(started, *moves, ticket(4, row=2))
+    for number in range(1, 4):
+        assert started == list(range(1, number + 1))
+        started.lanes.leave(moves[number - 1])
+    assert started == [1, 2, 3, 4]
+
+
+def test_thousands_of_changes_of_one_key_that_start_nothing_let_the_next_run_wait_for_the_first(
+    started: Started,
+) -> None:
+    first = ticket(1, row=0)
+    add(started, first)
+    for row in range(3000):
+        started.lanes.join(ticket(1, row + 1).lane, ticket(1, row).lane)
+    add(started, ticket(2, row=3000))
+    assert started == [1]
+    started.lanes.leave(first)
+    assert started == [1, 2]
+
+
+numbers = st.integers(0, 30)
+rows = st.integers(0, 3)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), rows, rows),
+        st.tuples(st.sampled_from(["move", "move unseen"]), rows, rows),
+        st.tuples(st.sampled_from(["end", "end", "retry", "fetch", "revoke"]), numbers, rows),
+    ),
+    max_size=60,
+)
+
+
+class Model:
+    """Lanes of which hardly anything is in memory, and what each run must wait for."""
+
+    def __init__(self) -> None:
+        self.keys: list[set[int]] = []
+        self.runs: list[int] = []
+        self.waits_for: list[set[int]] = []
+        self.shelved: dict[int, tuple[int, int]] = {}
+        self.ready: list[Ticket] = []
+        self.started: list[int] = []
+        self.ended: set[int] = set()
+        self.lanes = Lanes(self.start, lambda: None)
+
+    def take(self, what: str, number: int, row: int) -> None:
+        if what == "write":
+            self.submit(row, row)
+        elif what == "move":
+            self.submit(number, row)
+        elif what == "move unseen" and number != row:
+            if self.is_taken(number):
+                self.come({number, row})
+                self.lanes.join(ticket(0, row).lane, ticket(0, number).lane)
+        elif what == "fetch":
+            self.fetch()
+        elif what == "revoke" and self.shelved:
+            id_ = list(self.shelved)[number % len(self.shelved)]
+            del self.shelved[id_]
+            self.ended.add(id_)
+        elif what in ("end", "retry") and self.ready:
+            one = self.ready.pop(number % len(self.ready))
+            self.lanes.begin(one)
+            if what == "retry":
+                self.started.remove(one.run.id)
+                self.lanes.park(one)
+            else:
+                self.ended.add(one.run.id)
+                self.lanes.leave(one)
+
+    def submit(self, former: int, row: int) -> None:
+        id_ = self.come({former, row})
+        self.runs.append(id_)
+        one = moved(id_, former, row) if former != row else ticket(id_, row)
+        lanes = [one.lane] if one.former_lane is None else [one.lane, one.former_lane]
+        if any(map(self.lanes.is_long, lanes)):
+            self.shelved[id_] = (former, row)
+            self.lanes.shelve(lanes, id_)
+        else:
+            self.lanes.add(one)
+
+    def come(self, keys: set[int]) -> int:
+        id_ = len(self.keys) + 1
+        known = {other for other in range(1, id_) if keys & self.keys[other - 1]}
+        self.keys.append(keys)
+        self.waits_for.append(known.union(*(self.waits_for[other - 1] for other in known)))
+        return id_
+
+    def is_taken(self, key: int) -> bool:
+        known = {id_ for id_, keys in enumerate(self.keys, start=1) if key in keys}
+        found = bool(known.union(*(self.waits_for[id_ - 1] for id_ in known)) & set(self.runs) - self.ended)
+        assert self.lanes.is_taken(ticket(0, key).lane) >= found
+        return found
+
+    def start(self, one: Ticket) -> None:
+        id_ = one.run.id
+        assert id_ not in self.started
+        assert not (self.waits_for[id_ - 1] & set(self.runs)) - self.ended
+        self.started.append(id_)
+        self.ready.append(one)
+
+    def fetch(self) -> None:
+        taken = self.lanes.unshelve(5)
+        found = {}
+        for id_ in self.lanes.missing(taken):
+            if id_ in self.shelved:
+                former, row = self.shelved.pop(id_)
+                found[id_] = moved(id_, former, row) if former != row else ticket(id_, row)
+        for lane, ids in taken.items():
+            self.lanes.refill(lane, ids, found)
+
+
+@given(steps)
+def test_however_keys_change_runs_keep_their_order_and_all_come_to_their_end(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "LONGEST_LANE", 3)
+        patch.setattr(module, "REFILL_BELOW", 2)
+        model = Model()
+        for step in steps:
+            model.take(*step)
+        for _ in range(5 * len(steps)):
+            model.take("end", 0, 0)
+            model.fetch()
+    assert model.ended == set(model.runs)
+    assert len(model.lanes) == 0
+    assert not any(model.lanes.is_taken(ticket(0, row).lane) for row in range(4))
 
 
 def run_dry(started: Started) -> Lane:
     """Let everything in memory of a long lane come to its end; one run is on its shelf."""
     lanes, lane = started.lanes, ticket(1).lane
     add(started, *(ticket(n) for n in range(1, LONGEST_LANE + 2)))
-    lanes.shelve(lane, LONGEST_LANE + 2)
+    lanes.shelve([lane], LONGEST_LANE + 2)
     while len(lanes):
         lanes.leave(ticket_of(lanes, started[-1]))
     return lane

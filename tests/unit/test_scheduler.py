@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,13 +17,14 @@ from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, PENDING, STARTED, SUCCESS, LogEntry, Outcome, Run
+from rowhooks.pipeline import loads, runner, workers
 from rowhooks.pipeline import scheduler as module
 from rowhooks.pipeline.lanes import LONGEST_LANE
-from rowhooks.pipeline.loads import FIRST
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.runner import Runner
 from rowhooks.pipeline.scheduler import Scheduler
+from rowhooks.tasks import first_of
 from tests.conftest import eventually
 from tests.unit.make import change, run
 
@@ -62,7 +64,8 @@ class World:
 
     def __init__(self) -> None:
         self.written: list[tuple[int, str]] = []
-        self.begun: list[int] = []
+        self.asked: list[int] = []
+        self.submitted: dict[int, Run] = {}
         self.called: list[int] = []
         self.fetched: list[list[int]] = []
         self.revoked_ids: set[int] = set()
@@ -71,12 +74,26 @@ class World:
         self.locked: set[int] = set()
         self.loads = 0
         self.job_options = JobOptions()
+        self.asynchronous = True
+        self.unreachable = 0
+        self.known_problem: Exception | None = None
+        self.errors = 0
         self.receive: Callable[[Run], Any] = lambda run: asyncio.sleep(0)
         self.progress = Progress(START)
         self.recorder = Recorder(self, self.progress)
         threads = ThreadPoolExecutor(1)
         self.runner = Runner(self, self, threads, self.reload)
-        self.scheduler = Scheduler(self.runner, self.recorder, self, self, self, self.fetch, tasks=100, threads=10)
+        self.scheduler = Scheduler(
+            self.runner,
+            self.recorder,
+            self,
+            self,
+            self,
+            self.fetch,
+            tasks=100,
+            threads=10,
+            count_error=self.count_error,
+        )
         self.scheduler.learn(
             {
                 n: TrackedTable(n, f"dcim.t{n}", f"dcim.t{n}", n, (("id", 23),), (("id", "id", "integer"),))
@@ -90,9 +107,9 @@ class World:
     ) -> None:
         self.written += [(outcome.run.id, outcome.status) for outcome in outcomes]
 
-    async def begin(self, runs: Sequence[Run]) -> set[int]:
-        self.begun += [run.id for run in runs]
-        return {run.id for run in runs} - self.revoked_ids
+    async def ended(self, run_ids: Collection[int]) -> set[int]:
+        self.asked += run_ids
+        return set(run_ids) & self.revoked_ids
 
     async def revoked(self, run_ids: Collection[int]) -> set[int]:
         return set(run_ids) & self.revoked_ids
@@ -101,7 +118,7 @@ class World:
         # What is fetched is on record by then.
         assert set(result_ids) <= {id_ for id_, _ in self.written}
         self.fetched.append(list(result_ids))
-        return [(self.run(id_), None) for id_ in result_ids if id_ not in self.revoked_ids]
+        return [(self.submitted[id_], None) for id_ in result_ids if id_ not in self.revoked_ids]
 
     # ObjectLoader and UserResolver
     async def load(self, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
@@ -113,6 +130,8 @@ class World:
         return dict.fromkeys(keys, "row")
 
     def known(self, claimed: str | None, db_user: str) -> str | None:
+        if self.known_problem is not None:
+            raise self.known_problem
         return None
 
     async def resolve(self, pairs: Sequence[tuple[str | None, str]]) -> list[str | Exception]:
@@ -120,7 +139,7 @@ class World:
 
     # ReceiverCatalog and WorkspaceFactory
     def is_asynchronous(self, class_path: str) -> bool:
-        return True
+        return self.asynchronous
 
     def reads_object(self, class_path: str) -> bool:
         return True
@@ -136,7 +155,11 @@ class World:
         return Workspace()
 
     def is_unreachable(self, error: BaseException) -> bool:
-        return False
+        self.unreachable -= 1
+        return self.unreachable >= 0
+
+    def count_error(self) -> None:
+        self.errors += 1
 
     def is_transient(self, error: BaseException) -> bool:
         return False
@@ -149,7 +172,8 @@ class World:
         return run(id_, cause=change(id_, table_id=table, object_id_json=f'{{"id": {row}}}'))
 
     def submit(self, id_: int, row: int = 1, table: int = 1) -> None:
-        self.scheduler.submit(self.run(id_, row, table), self.progress.add(START.past(id_), 1))
+        self.submitted[id_] = self.run(id_, row, table)
+        self.scheduler.submit(self.submitted[id_], self.progress.add(START.past(id_), 1))
 
 
 @pytest.fixture
@@ -213,15 +237,38 @@ async def test_many_runs_of_a_locked_table_leave_their_places_to_others(world: W
     world.submit(301, table=2)
     await eventually(lambda: (301, SUCCESS) in world.written)
     assert world.called == [301]
-    # One look at a time; no more of them are STARTED than were to be loaded when it was found out.
+    # One look at a time; none of them is STARTED.
     assert world.loads < 10
-    assert len(set(world.begun) - {301}) <= FIRST
+    assert not set(world.asked) - {301}
     again = asyncio.create_task(world.scheduler.reload(world.run(1)))
     await eventually(lambda: world.scheduler.waiting == 300)
     world.locked.clear()
     await eventually(lambda: len([1 for _, status in world.written if status == SUCCESS]) == 301)
     assert await again == "row"
     assert sorted(world.called) == list(range(1, 302))
+
+
+async def test_most_of_what_waits_for_a_locked_table_is_not_in_memory_and_runs_in_order_when_it_is_free(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loads, "KEPT", 10)
+    monkeypatch.setattr(module, "FETCHED_AT_ONCE", 50)
+    world.locked.add(1)
+    for number in range(1, 301):
+        world.submit(number, row=number, table=1)
+    await eventually(lambda: world.scheduler.waiting == 10)
+    # Of rows whose first runs are in the table.
+    for number in range(301, 601):
+        world.submit(number, row=number - 300, table=1)
+    world.revoked_ids = {200, 450}
+    await eventually(lambda: len(world.written) == 600)
+    assert world.scheduler.waiting <= 20
+    world.locked.clear()
+    await eventually(lambda: len([1 for _, status in world.written if status == SUCCESS]) == 598)
+    assert sorted(world.called) == [n for n in range(1, 601) if n not in world.revoked_ids]
+    place = {id_: place for place, id_ in enumerate(world.called)}
+    assert all(place[n] < place[n + 300] for n in range(1, 301) if n not in (200, 150))
+    assert world.scheduler.waiting == 0
 
 
 async def test_what_is_revoked_while_its_table_is_locked_is_not_started(world: World) -> None:
@@ -246,15 +293,14 @@ async def test_a_run_on_record_that_was_revoked_meanwhile_is_not_started_and_let
     await eventually(lambda: (3, SUCCESS) in world.written)
     assert world.called == [1, 3]
     # The first one may have been put on record too before it began.
-    assert world.begun[-2:] == [2, 3]
+    assert world.asked[-2:] == [2, 3]
 
 
 async def test_a_run_that_goes_on_is_on_record_as_started_before_it_ends(world: World) -> None:
     go_on = asyncio.Event()
     world.receive = lambda run: go_on.wait()
     world.submit(1)
-    # It may have been put on record before it began.
-    await eventually(lambda: (1, STARTED) in world.written or world.begun == [1])
+    await eventually(lambda: (1, STARTED) in world.written)
     await eventually(lambda: world.progress.open_changes == 0)
     go_on.set()
     await eventually(lambda: (1, SUCCESS) in world.written)
@@ -290,6 +336,29 @@ async def test_what_comes_behind_a_long_lane_waits_on_record_and_runs_in_order(w
     assert world.scheduler.waiting == 0
 
 
+async def test_what_is_on_record_of_a_long_lane_is_never_there_before_what_stands_before_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A leader that dies then leaves a lane without gaps: its successor begins with what is on record."""
+    monkeypatch.setattr(module, "STARTED_AFTER", 3600.0)
+    go_on = asyncio.Event()
+    world.receive = lambda run: go_on.wait()
+    world.submit(1, row=1)
+    world.submit(2, row=1)
+    # A row that came from the lane of the first: what is behind it is behind the first too.
+    moved = replace(world.run(3, row=2), former_key='{"id": 1}')
+    world.scheduler.submit(moved, world.progress.add(START.past(3), 1))
+    last = LONGEST_LANE + 4
+    await eventually(lambda: world.called == [1])
+    for number in range(4, last + 1):
+        world.submit(number, row=2)
+    await eventually(lambda: (last, PENDING) in world.written)
+    assert world.written == [(1, STARTED), *((number, PENDING) for number in range(2, last + 1))]
+    go_on.set()
+    await eventually(lambda: (last, SUCCESS) in world.written)
+    assert world.called == list(range(1, last + 1))
+
+
 async def test_a_lane_that_was_long_takes_new_runs_in_their_order(world: World) -> None:
     go_on = asyncio.Event()
     world.receive = lambda run: go_on.wait() if run.id == 1 else asyncio.sleep(0)
@@ -302,3 +371,85 @@ async def test_a_lane_that_was_long_takes_new_runs_in_their_order(world: World) 
     last = LONGEST_LANE + 299
     await eventually(lambda: (last, SUCCESS) in world.written)
     assert world.called == list(range(1, last + 1))
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+async def test_a_run_without_a_connection_is_tried_for_as_long_as_that_takes(
+    world: World, monkeypatch: pytest.MonkeyPatch, asynchronous: bool
+) -> None:
+    monkeypatch.setattr(runner, "LONGEST_PAUSE", 0.0)
+    world.asynchronous, world.unreachable = asynchronous, 1100
+
+    async def waits() -> None:
+        fails()
+
+    def fails() -> None:
+        if world.unreachable > 0:
+            raise OSError("no connection")
+
+    world.receive = lambda run: waits() if asynchronous else fails()
+    world.submit(1)
+    world.submit(2)
+    await eventually(lambda: (2, SUCCESS) in world.written)
+    assert world.called == [1] * 1101 + [2]
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+async def test_what_a_worker_raises_ends_its_run_is_seen_and_lets_the_next_in(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, asynchronous: bool
+) -> None:
+    async def broken(execution: runner.Execution) -> None:
+        raise OverflowError("int too large")
+
+    monkeypatch.setattr(runner.Execution, "pause", broken)
+    world.asynchronous, world.unreachable = asynchronous, 1
+    world.receive = lambda run: _raise(OSError("no connection")) if run.id == 1 else None
+    world.submit(1)
+    world.submit(2)
+    await eventually(lambda: (2, SUCCESS) in world.written)
+    assert (1, FAILURE) in world.written
+    assert world.errors == 1
+    assert "the run ended by an error of rowhooks" in caplog.text
+
+
+async def test_what_goes_wrong_before_a_run_begins_ends_this_one_and_not_the_one_before_it(world: World) -> None:
+    go_on = asyncio.Event()
+    world.receive = lambda run: go_on.wait()
+    world.submit(1)
+    world.submit(2)
+    await eventually(lambda: world.called == [1])
+    world.known_problem = ValueError("the backend is wrong")
+    go_on.set()
+    await eventually(lambda: (2, FAILURE) in world.written)
+    assert (1, SUCCESS) in world.written
+    world.known_problem = None
+    world.submit(3)
+    await eventually(lambda: (3, SUCCESS) in world.written)
+
+
+async def test_a_thread_that_cannot_be_started_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(workers, "NEXT_THREAD", 0.01)
+    world.asynchronous = False
+    world.receive = lambda run: None
+    submit, refusals = world.runner.threads.submit, iter(range(3))
+
+    def refuse(*args: Any) -> Any:
+        if next(refusals, None) is not None:
+            raise RuntimeError("can't start new thread")
+        return submit(*args)
+
+    monkeypatch.setattr(world.runner.threads, "submit", refuse)
+    world.submit(1)
+    await eventually(lambda: (1, SUCCESS) in world.written)
+    assert "plain receivers wait for a thread: can't start new thread" in caplog.text
+
+
+async def test_the_first_of_several_to_raise_is_heard() -> None:
+    with pytest.raises(ValueError, match="heard"):
+        await first_of(asyncio.sleep(3600), asyncio.to_thread(_raise, ValueError("heard")))
+
+
+def _raise(error: Exception) -> None:
+    raise error

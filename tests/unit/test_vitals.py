@@ -89,6 +89,7 @@ def samples(vitals: Vitals) -> dict[tuple[str, tuple[tuple[str, str], ...]], flo
 def test_what_prometheus_reads_of_a_leader() -> None:
     vitals = leading()
     vitals.delivered, vitals.rings, vitals.reconnects = 70, 9, 4
+    vitals.count_error()
     vitals.retries["acme.Sync"] = 3
     vitals.count("acme.Sync", "SUCCESS", 0.002)
     vitals.count("acme.Sync", "SUCCESS", 0.5)
@@ -100,6 +101,7 @@ def test_what_prometheus_reads_of_a_leader() -> None:
         ("rowhooks_ready", ()): 1,
         ("rowhooks_wedged", ()): 0,
         ("rowhooks_reconnects_total", ()): 4,
+        ("rowhooks_internal_errors_total", ()): 1,
         ("rowhooks_bell_rings_total", ()): 9,
         ("rowhooks_changes_delivered_total", ()): 70,
         ("rowhooks_changes_captured_total", ()): 77,

@@ -27,6 +27,7 @@ class TrackedTable:
         identity: `key`, the primary key; `columns`, named by hand; `full`, nothing tells its rows apart.
         key: quoted name, JSON name and type of each key column; names and types as the server writes them in SQL.
         former_key: names that columns of the key have had, each with its present one: the log's keys may bear them.
+        loose_key: JSON names of key columns of which one value has several texts, and how, see keys.lane_key.
     """
 
     id: int
@@ -38,6 +39,7 @@ class TrackedTable:
     repr_column: str | None = None
     identity: str = "key"
     former_key: tuple[tuple[str, str], ...] = ()
+    loose_key: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def schema_name(self) -> str:

@@ -60,6 +60,7 @@ class Run:
         original_id: the run that this one repeats.
         sensitive: nothing of the row's values is kept in logs and results.
         undecided: why the hook's conditions could not be decided, where it runs because of that.
+        former_key: the key that the row had before the change, where that has given it another one.
     """
 
     id: int
@@ -72,6 +73,7 @@ class Run:
     original_id: int | None = None
     sensitive: bool = False
     undecided: str | None = None
+    former_key: str | None = None
 
     @property
     def job(self) -> Job:
@@ -96,7 +98,13 @@ class Run:
     @property
     def lane(self) -> tuple[Any, ...]:
         """Runs of one lane (hook or button, table and row) happen one after another, in the order of the changes."""
-        return (isinstance(self.starter, Hook), self.starter.id, *self.row)
+        return lane_of(self.starter, *self.row)
+
+    @property
+    def lanes(self) -> list[tuple[Any, ...]]:
+        """Its lane and, where its change has given the row another key, that of the former key."""
+        keys = [self.cause.object_id_json, self.former_key]
+        return [lane_of(self.starter, self.cause.table_id, key) for key in keys if key is not None]
 
     def notes(self) -> tuple[LogEntry, ...]:
         """Return what the run's log says before the receiver says anything."""
@@ -134,7 +142,7 @@ class Batch(Run):
         first = runs[0]
         return cls(
             first.id, first.key, first.cause, first.starter, first.attempt, first.retries, first.origin,
-            first.original_id, first.sensitive, first.undecided, tuple(runs),
+            first.original_id, first.sensitive, first.undecided, first.former_key, tuple(runs),
         )  # fmt: skip
 
     @property
@@ -203,6 +211,11 @@ class Outcome:
                 for run in others
             ),
         ]  # fmt: skip
+
+
+def lane_of(starter: Hook | Button, table_id: int, key: str) -> tuple[Any, ...]:
+    """Return the lane of a row's runs, see `Run.lane`; the key as JSON text."""
+    return (isinstance(starter, Hook), starter.id, table_id, key)
 
 
 def now() -> datetime:

@@ -10,8 +10,8 @@ from datetime import datetime
 
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import PENDING, Batch, Outcome, Run
-from rowhooks.pipeline.lanes import Member, Ticket
 from rowhooks.pipeline.recorder import Recorder
+from rowhooks.pipeline.tickets import Member, Ticket
 
 
 class _Line:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from rowhooks.domain.errors import TableLocked
-from rowhooks.pipeline.lanes import Ticket
+from rowhooks.pipeline.tickets import Lane, Ticket
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ FORGETTING = 0.8
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 """Seconds between two looks at a locked table."""
+KEPT = 1000
+"""Runs of a locked table that wait in memory; the others that wait for it are left to the table of results."""
 LOOKS_AT_ONCE = 2
 """Locked tables that are looked at at once: each look takes a connection for as long as it waits for the lock."""
 
@@ -92,6 +94,7 @@ class Locked:
         name: its name.
         key: of a row with which it is tried whether the table can be read again.
         tickets: what waits for that.
+        lanes: those of what waits for that and is not in memory.
         is_free: set when it can be read.
     """
 
@@ -99,6 +102,7 @@ class Locked:
     name: str
     key: str
     tickets: list[Ticket] = field(default_factory=list)
+    lanes: list[Lane] = field(default_factory=list)
     is_free: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -138,6 +142,21 @@ class Locks:
             self._tasks.add(task)
             task.add_done_callback(self._done)
         return lock
+
+    def put_back(self, work: Callable[[Ticket], bool]) -> None:
+        """Keep only some of what waits for each table in memory.
+
+        Args:
+            work: takes a ticket out of it; False where it must stay.
+        """
+        for lock in self._locked.values():
+            stays = lock.tickets[:KEPT]
+            for ticket in lock.tickets[KEPT:]:
+                if work(ticket):
+                    lock.lanes.append(ticket.lane)
+                else:
+                    stays.append(ticket)
+            lock.tickets = stays
 
     def close(self) -> None:
         """Wait for nothing more."""

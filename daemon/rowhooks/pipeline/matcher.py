@@ -299,12 +299,15 @@ class Matcher:
 
     def __init__(self, configuration: Configuration, former: Matcher | None = None) -> None:
         self._shelves: dict[tuple[int, str], _Shelf] = {}
+        self._hooks_of: dict[int, dict[int, Hook]] = {}
         # Hook, its conditions, and the problem: bounded by the comparisons there are.
         self.said: set[tuple[int, str | None, str]] = set()
         if former is not None:
             kept = {(hook.id, hook.conditions_json) for hook in configuration.hooks}
             self.said = {said for said in former.said if said[:2] in kept}
         for hook in configuration.hooks:
+            for table in hook.tables:
+                self._hooks_of.setdefault(table, {})[hook.id] = hook
             if idle(hook) is None:
                 self._add(hook)
 
@@ -337,6 +340,10 @@ class Matcher:
                 else:
                     self._say(rule.hook, "hook %s does not run because on_undecided = skip: %s", reason)
         return found
+
+    def hooks_of(self, table_id: int) -> Mapping[int, Hook]:
+        """Return the hooks of a table by id, also those that start nothing: they may have started something before."""
+        return self._hooks_of.get(table_id, {})
 
     def _say(self, hook: Hook, message: str, problem: str) -> None:
         """Log a problem of a hook's conditions once, not for each change."""

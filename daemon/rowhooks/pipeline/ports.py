@@ -69,8 +69,11 @@ class ResultSink(Protocol):
         """
         ...
 
-    async def begin(self, runs: Sequence[Run]) -> set[int]:
-        """Mark runs that are on record as STARTED; return the ids of those that were not revoked meanwhile."""
+    async def ended(self, run_ids: Collection[int]) -> set[int]:
+        """Return which of these runs, that are on record or on their way there, are not to begin: they were revoked.
+
+        It waits for nothing that is being written.
+        """
         ...
 
     async def revoked(self, run_ids: Collection[int]) -> set[int]:

@@ -98,14 +98,9 @@ class Recorder:
         async with self._writing:
             await self._flush()
 
-    async def begin(self, runs: Sequence[Run]) -> set[int]:
-        """Mark runs that are on record as STARTED; return the ids of those that were not revoked meanwhile."""
-        async with self._writing:
-            ids = {run.id for run in runs}
-            if any(entry.outcome.run.id in ids for entry in self._waiting):
-                # That they wait is itself on its way.
-                await self._flush()
-            return await self._sink.begin(runs)
+    async def ended(self, run_ids: Collection[int]) -> set[int]:
+        """Return which of these runs, that are on record or on their way there, are not to begin; see ResultSink."""
+        return await self._sink.ended(run_ids)
 
     async def revoked(self, run_ids: Collection[int]) -> set[int]:
         """Return which of these runs have been revoked."""
@@ -203,7 +198,9 @@ class Recorder:
 
 def _unnamed(run: Run) -> Run:
     """Return a run without what users have called its row and themselves."""
-    return replace(run, cause=replace(run.cause, object_id_json="{}", object_repr="", user_name=None, db_user=""))
+    return replace(
+        run, former_key=None, cause=replace(run.cause, object_id_json="{}", object_repr="", user_name=None, db_user="")
+    )
 
 
 def _size_of(outcome: Outcome) -> int:

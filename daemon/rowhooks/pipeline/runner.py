@@ -137,7 +137,8 @@ class Execution:
 
     async def pause(self) -> Any:
         """Wait before another attempt; return the row as it is then, or an outcome where that cannot be had."""
-        longest = min(LONGEST_PAUSE, TRANSIENT_PAUSE * 2 ** (self._tries - 1))
+        # Bounded: a run without a connection is tried for as long as that takes, and 2.0 ** 1024 overflows.
+        longest = min(LONGEST_PAUSE, TRANSIENT_PAUSE * 2.0 ** min(self._tries - 1, 64))
         await asyncio.sleep(longest * random.uniform(0.5, 1.5))
         try:
             return await self._runner.reload(self._run)
@@ -151,15 +152,22 @@ class Execution:
         self._guard.interrupt(SoftTimeLimitExceeded)
         if self._workspace is not None:
             # A plain receiver that waits for the server hears of it only when the server answers.
-            self._workspace.cancel()
+            self._attempt_to("cancel its statement", self._workspace.cancel)
 
     def abandon(self, error: BaseException) -> Outcome:
         """End the run from outside: nothing of its transaction remains, whatever its code still does."""
         self._ended = error
         self._guard.close(type(error))
         if self._workspace is not None:
-            self._workspace.abort()
+            self._attempt_to("end its connection", self._workspace.abort)
         return self.failed(error)
+
+    def _attempt_to(self, what: str, work: Callable[[], None]) -> None:
+        """Do something to a run from outside; what it raises must not reach whoever looks after all runs."""
+        try:
+            work()
+        except Exception:
+            logger.exception("the run is to end, and it was not possible to %s", what, extra=self._run.log_fields())
 
     def failed(self, error: BaseException) -> Outcome:
         """Return the outcome of a failure, with the lines logged so far."""

@@ -6,24 +6,26 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, RunRevoked, TimeLimitExceeded
-from rowhooks.domain.hook import TrackedTable
+from rowhooks.domain.hook import Button, Hook, TrackedTable
 from rowhooks.domain.job import JobOptions
-from rowhooks.domain.run import PENDING, RETRY, STARTED, Batch, Outcome, Run
+from rowhooks.domain.keys import lane_key
+from rowhooks.domain.run import PENDING, RETRY, STARTED, Batch, Outcome, Run, lane_of, now
 from rowhooks.pipeline.batches import Batches, put_off, put_on_record
-from rowhooks.pipeline.lanes import Lane, Lanes, Member, Ticket, size_of
-from rowhooks.pipeline.outcomes import log_outcome
+from rowhooks.pipeline.lanes import Lanes
+from rowhooks.pipeline.outcomes import failed, log_outcome
 from rowhooks.pipeline.ports import ObjectLoader, ReceiverCatalog, UserResolver
 from rowhooks.pipeline.progress import Step
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.runner import Execution, Runner
 from rowhooks.pipeline.starter import FRESH, Starter, Window
+from rowhooks.pipeline.tickets import Lane, Member, Ticket, size_of
 from rowhooks.pipeline.workers import TaskWorkers, ThreadWorkers
 from rowhooks.tasks import first_of
 
@@ -54,6 +56,7 @@ class Scheduler:
             that are not to be run any more are missing.
         tasks: how many asynchronous receivers run at once.
         threads: how many plain receivers run at once.
+        count_error: called for each run that an error of rowhooks' own has ended.
     """
 
     def __init__(
@@ -67,19 +70,23 @@ class Scheduler:
         *,
         tasks: int,
         threads: int,
+        count_error: Callable[[], None] = lambda: None,
     ) -> None:
         self._runner = runner
         self._recorder = recorder
         self._receivers = receivers
         self._fetch = fetch
+        self._count_error = count_error
         self._workers: dict[bool, TaskWorkers | ThreadWorkers] = {
             True: TaskWorkers(tasks, self._run, self._ended),
             False: ThreadWorkers(threads, runner.threads, self._run_in_thread, self._ended),
         }
         self._windows = {True: Window(tasks), False: Window(threads)}
+        # Lanes of which the first was left to the table, while its own was locked.
+        self._asleep: deque[Lane] = deque()
         self._starter = Starter(
             recorder, loader, users, receivers,
-            self._start, self._leave, self._free_place, self._make_ready, self._fail,
+            self._start, self._leave, self._free_place, self._make_ready, self._asleep.extend, self._fail,
         )  # fmt: skip
         self._ready: dict[bool, deque[Ticket]] = {True: deque(), False: deque()}
         self._are_short = asyncio.Event()
@@ -93,10 +100,13 @@ class Scheduler:
         self._problem: BaseException | None = None
         self._closing = False
         self._held = 0
+        # Of tables with keys of which one value has several texts, how these differ.
+        self._loose: dict[int, Mapping[str, str]] = {}
 
     def learn(self, tables: Mapping[int, TrackedTable]) -> None:
         """Take over the tracked tables."""
         self._starter.tables = tables
+        self._loose = {id_: table.loose_key for id_, table in tables.items() if table.loose_key}
 
     @property
     def waiting(self) -> int:
@@ -132,24 +142,64 @@ class Scheduler:
             self._batches.submit(member, options, self._receivers.is_asynchronous(run.job.class_path))
             return
         ticket = self._ticket(run, step, due, options)
-        if not self._lanes.is_long(ticket.lane):
+        lane, former = ticket.lane, ticket.former_lane
+        if not self._lanes.is_long(lane) and (former is None or not self._lanes.is_long(former)):
             self._held += ticket.size
             self._lanes.add(ticket)
             return
+        lanes = (lane,) if former is None else (lane, former)
+        self._put_on_record_before(lanes)
         if step is not None:
             self._recorder.submit(Outcome(ticket.run, PENDING, None), step)
-        self._lanes.shelve(ticket.lane, run.id)
+        self._lanes.shelve(lanes, run.id)
 
-    def shelve(self, lane: Lane, run_id: int) -> bool:
-        """Take a run that is on record, by its id alone; False where its lane is too short for that."""
-        if not self._lanes.is_long(lane):
-            return False
-        self._lanes.shelve(lane, run_id)
-        return True
+    def is_long(self, lanes: Sequence[Lane]) -> bool:
+        """Say whether a run that is on record need not be in memory before its turn, see `shelve`."""
+        return any(self._lanes.is_long(lane) for lane in self._distinct(lanes))
+
+    def shelve(self, lanes: Sequence[Lane], run_id: int) -> None:
+        """Take a run that is on record, by its id alone, to the end of its lane and, if it has one, its former lane."""
+        self._lanes.shelve(self._distinct(lanes), run_id)
+
+    def join(self, starters: Iterable[Hook | Button], table_id: int, key: str, former_key: str) -> bool:
+        """Take account of an update that has given a row another key, without a run of these hooks and buttons for it.
+
+        What comes to the new key from now on waits for their runs of the former key.
+
+        Returns:
+            Whether there are any.
+        """
+        joined = False
+        for starter in starters:
+            lanes = self._distinct([lane_of(starter, table_id, one) for one in (key, former_key)])
+            if len(lanes) == 2 and self._lanes.is_taken(lanes[1]):
+                self._put_on_record_before(lanes if any(map(self._lanes.is_long, lanes)) else ())
+                self._lanes.join(*lanes)
+                joined = True
+        return joined
 
     def _ticket(self, run: Run, step: Step | None, due: datetime | None, options: JobOptions) -> Ticket:
         asynchronous = self._receivers.is_asynchronous(run.job.class_path)
-        return Ticket(run, step, options, asynchronous, on_record=step is None, due=due)
+        ticket = Ticket(run, step, options, asynchronous, on_record=step is None, due=due)
+        if options.ordered and (run.former_key is not None or run.cause.table_id in self._loose):
+            ticket.lane, *former = self._distinct(run.lanes)
+            ticket.former_lane = former[0] if former else None
+        return ticket
+
+    def _distinct(self, lanes: Sequence[Lane]) -> Sequence[Lane]:
+        """Return lanes by what is the same for all texts of a key."""
+        loose = self._loose.get(lanes[0][2])
+        if loose is not None:
+            lanes = [(*lane[:3], lane_key(lane[3], loose)) for lane in lanes]
+        return list(dict.fromkeys(lanes))
+
+    def _put_on_record_before(self, lanes: Sequence[Lane]) -> None:
+        """Put on record what a run must not overtake that is put there at once: a new leader begins with what is."""
+        for ticket in self._lanes.before(lanes):
+            if ticket in self._running:
+                self._put_started(ticket)
+            elif put_off(self._recorder, ticket):
+                ticket.on_record = True
 
     async def refill(self) -> None:
         """Fetch what long lanes need next, for ever."""
@@ -158,7 +208,7 @@ class Scheduler:
             self._are_short.clear()
             while taken := self._lanes.unshelve(FETCHED_AT_ONCE):
                 # They are on record by then, and the recorder's connection is nobody else's.
-                fetch = partial(self._fetch, [id_ for ids in taken.values() for id_ in ids])
+                fetch = partial(self._fetch, self._lanes.missing(taken))
                 found = await self._recorder.undisturbed(fetch)
                 tickets = {
                     run.id: self._ticket(run, None, due, self._receivers.options(run.job.class_path))
@@ -166,7 +216,7 @@ class Scheduler:
                 }
                 self._held += sum(ticket.size for ticket in tickets.values())
                 for lane, ids in taken.items():
-                    self._lanes.refill(lane, [tickets[id_] for id_ in ids if id_ in tickets])
+                    self._lanes.refill(lane, ids, tickets)
 
     async def dispatch(self) -> None:
         """Get ready what may start, for ever."""
@@ -202,6 +252,22 @@ class Scheduler:
             for member in self._batches:
                 if _is_late(member, moment):
                     put_off(self._recorder, member)
+            self._starter.put_back(self._put_back)
+            if len(self._lanes) < FETCHED_AT_ONCE:
+                for _ in range(min(FETCHED_AT_ONCE, len(self._asleep))):
+                    self._lanes.wake(self._asleep.popleft())
+
+    def _put_back(self, ticket: Ticket) -> bool:
+        """Leave a run to the table for as long as its own is locked; the feed goes on for others meanwhile."""
+        is_alone = (
+            ticket.members is None and ticket.on_record and ticket.step is None and not ticket.options.is_singleton
+        )
+        if not is_alone or not self._lanes.put_back(ticket):
+            return False
+        self._held -= ticket.size
+        # Whoever reads the feed may wait for it.
+        self._recorder.room.set()
+        return True
 
     async def watch_revocations(self) -> None:
         """End runs that somebody has revoked while they go on or wait for their retry, for ever."""
@@ -254,14 +320,19 @@ class Scheduler:
     # From submission to the start.
 
     def _make_ready(self, ticket: Ticket) -> None:
-        if self._starter.needs(ticket):
+        try:
+            needs = self._starter.needs(ticket)
+        except Exception as error:
+            # Here it would come up in the run that has made way for this one.
+            ticket.refused, needs = error, False
+        if needs:
             self._ready[ticket.asynchronous].append(ticket)
             self._wake.set()
         else:
             self._start(ticket)
 
     def _start(self, ticket: Ticket) -> None:
-        self._workers[ticket.asynchronous].submit(ticket, first=ticket.started_on_record)
+        self._workers[ticket.asynchronous].submit(ticket)
 
     def _fail(self, problem: BaseException) -> None:
         self._problem = self._problem or problem
@@ -271,8 +342,7 @@ class Scheduler:
 
     def _begin(self, ticket: Ticket) -> bool:
         """Note that a worker takes a ticket, in its thread; False where its row must be loaded again."""
-        is_ahead = ticket.loaded_at is not None and not ticket.started_on_record
-        if is_ahead and time.monotonic() - (ticket.loaded_at or 0.0) > FRESH:
+        if ticket.loaded_at is not None and time.monotonic() - ticket.loaded_at > FRESH:
             return False
         ticket.execution = self._runner.prepare(ticket.run, ticket.user or "")
         self._running[ticket] = None
@@ -298,15 +368,15 @@ class Scheduler:
     async def _try_again(self, ticket: Ticket) -> None:
         """Let a plain receiver have another attempt after a while, when it is its turn among the threads."""
         assert ticket.execution is not None
+        again = problem = None
         try:
             again = await ticket.execution.pause()
-        except (ConnectionFailed, LeadershipLost) as error:
-            self._fail(error)
-            return
+        except Exception as error:
+            problem = error
         if ticket not in self._running:
             return
-        if isinstance(again, Outcome):
-            self._ended(ticket, again, None)
+        if problem is not None or isinstance(again, Outcome):
+            self._ended(ticket, again, problem)
         else:
             ticket.changed_object = again
             self._workers[False].submit(ticket, first=True)
@@ -314,9 +384,9 @@ class Scheduler:
     def _look_after(self, ticket: Ticket, moment: float) -> None:
         execution, options = ticket.execution, ticket.options
         assert execution is not None
-        if not ticket.started_on_record and _is_late(ticket, moment):
-            put_on_record(self._recorder, ticket, Outcome(ticket.run, STARTED, execution.started_at))
-            ticket.started_on_record = True
+        # What stands there as PENDING says so no longer than it must.
+        if ticket.on_record or _is_late(ticket, moment):
+            self._put_started(ticket)
         if ticket.started_on_record:
             self._recorder.add_lines(ticket.run, execution.log.take())
         seconds = moment - execution.began
@@ -325,6 +395,11 @@ class Scheduler:
         elif options.soft_time_limit is not None and seconds >= options.soft_time_limit and not ticket.interrupted:
             ticket.interrupted = True
             execution.interrupt()
+
+    def _put_started(self, ticket: Ticket) -> None:
+        if not ticket.started_on_record and ticket.execution is not None:
+            put_on_record(self._recorder, ticket, Outcome(ticket.run, STARTED, ticket.execution.started_at))
+            ticket.started_on_record = True
 
     def _abandon(self, ticket: Ticket, error: TimeLimitExceeded | RunRevoked) -> None:
         """End a run that may not end by itself, and go on without it."""
@@ -343,10 +418,20 @@ class Scheduler:
         self._leave(ticket)
 
     def _ended(self, ticket: Ticket, outcome: Outcome | None, problem: BaseException | None) -> None:
-        if problem is not None and ticket.execution is not None and not isinstance(problem, _ENDS_THE_LEADERSHIP):
+        """Take what a worker has of a run; see `Ended`."""
+        try:
+            self._end(ticket, outcome, problem)
+        except Exception as error:
+            # Nobody would see it in the worker. What is in memory may be wrong now: the next leadership makes it anew.
+            self._fail(error)
+
+    def _end(self, ticket: Ticket, outcome: Outcome | None, problem: BaseException | None) -> None:
+        if problem is not None and not isinstance(problem, _ENDS_THE_LEADERSHIP):
             # Ours, not the receiver's; it must not take the daemon down, and come again at each start.
             logger.error("the run ended by an error of rowhooks", exc_info=problem, extra=ticket.run.log_fields())
-            outcome = ticket.execution.failed(problem)
+            self._count_error()
+            execution = ticket.execution
+            outcome = failed(ticket.run, now(), problem) if execution is None else execution.failed(problem)
         if outcome is not None:
             self._running.pop(ticket, None)
             log_outcome(outcome)

@@ -6,16 +6,16 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rowhooks.domain.errors import ConnectionFailed, NotFound, ReceiverError, TableLocked
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.run import Run
-from rowhooks.pipeline.lanes import Ticket
 from rowhooks.pipeline.loads import Locked, Locks, Portion, size_of_row
 from rowhooks.pipeline.ports import ObjectLoader, ReceiverCatalog, UserResolver
 from rowhooks.pipeline.recorder import Recorder
+from rowhooks.pipeline.tickets import Lane, Ticket
 
 logger = logging.getLogger(__name__)
 
@@ -37,20 +37,15 @@ class Window:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = limit
-        self._taken = self._begun = 0
+        self._taken = 0
         self._narrowed_at = -WIDEN_AFTER
 
     def take(self, ticket: Ticket) -> bool:
         """Give a ticket a place; False where there is none."""
         if self._taken >= self._size:
             return False
-        if ticket.on_record:
-            # It counts as STARTED from then on: not before it can begin.
-            if self._begun == self._limit:
-                return False
-            self._begun += 1
         self._taken += 1
-        ticket.place = self._give_back_begun if ticket.on_record else self._give_back
+        ticket.place = self._give_back
         return True
 
     def widen(self) -> None:
@@ -65,10 +60,6 @@ class Window:
     def _give_back(self) -> None:
         self._taken -= 1
 
-    def _give_back_begun(self) -> None:
-        self._taken -= 1
-        self._begun -= 1
-
 
 class Starter:
     """Gets runs ready, each table in a task of its own: one that somebody has locked holds up its own runs alone.
@@ -77,7 +68,7 @@ class Starter:
     rows are large, few are loaded at once, and no more while a table's rows that were loaded wait for their runs.
 
     Args:
-        recorder: marks runs that stand on record as STARTED.
+        recorder: says what stands on record and was revoked there.
         loader: loads the rows of all runs that start together, one query a table.
         users: says whom runs are for.
         receivers: says which of them look at the row.
@@ -85,6 +76,7 @@ class Starter:
         leave: called with each that is not to be run any more.
         put_aside: called with each that gives back its place, and its row, until it is submitted again.
         submit_again: called with each that was put aside, once its table can be read.
+        wake: called with the lanes of those that were left to the table meanwhile, see `put_back`.
         fail: called with what ends the leadership.
     """
 
@@ -98,6 +90,7 @@ class Starter:
         leave: Callable[[Ticket], None],
         put_aside: Callable[[Ticket], None],
         submit_again: Callable[[Ticket], None],
+        wake: Callable[[Iterable[Lane]], None],
         fail: Callable[[BaseException], None],
     ) -> None:
         self._recorder = recorder
@@ -108,6 +101,7 @@ class Starter:
         self._leave = leave
         self._put_aside = put_aside
         self._submit_again = submit_again
+        self._wake = wake
         self._fail = fail
         self._queues: dict[int, deque[Ticket]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -165,6 +159,10 @@ class Starter:
         """Count the row of a ticket no more."""
         if ticket.loaded:
             self._count(ticket, 0)
+
+    def put_back(self, work: Callable[[Ticket], bool]) -> None:
+        """Take out of memory most of what waits for a locked table, see `Locks.put_back`."""
+        self._locks.put_back(work)
 
     def _count(self, ticket: Ticket, size: int) -> None:
         more = size - ticket.loaded
@@ -226,27 +224,36 @@ class Starter:
 
     async def _prepare(self, table_id: int, tickets: list[Ticket]) -> None:
         if (lock := self._locks.get(table_id)) is not None:
-            # Before they are put on record as STARTED.
             tickets = self._without_locked(lock, tickets)
-        # Asked now: while the rows are loaded, others may be put on record by the sweep.
-        on_record = {ticket: _on_record(ticket) for ticket in tickets if ticket.on_record}
-        asked = [run for runs in on_record.values() for run in runs]
-        begun = await self._recorder.begin(asked) if asked else set()
         needing = [ticket for ticket in tickets if self.needs_row(ticket.run)]
         try:
             await self._load(table_id, needing)
         except TableLocked as error:
             key = needing[0].run.cause.object_id_json
             tickets = self._without_locked(self._lock(table_id, key, error), tickets)
+        except ConnectionFailed:
+            raise
+        except Exception as error:
+            # It costs the runs of this table that are loaded now, and not the leadership.
+            for ticket in needing:
+                ticket.refused = error
         await self._resolve([ticket for ticket in tickets if ticket.user is None])
+        # The last thing before they begin. They are marked as STARTED when they have, by the sweep: a statement with a
+        # COMMIT here would hold up all of them.
+        on_record = {ticket: _on_record(ticket) for ticket in tickets if ticket.on_record}
+        asked = [run.id for runs in on_record.values() for run in runs]
+        ended = await self._recorder.ended(asked) if asked else set()
+        asked_at = time.monotonic()
         if self._closed:
             return
         for ticket in tickets:
-            if ticket in on_record and not self._is_left(
-                ticket, [run for run in on_record[ticket] if run.id not in begun]
-            ):
-                self._leave(ticket)
-                continue
+            if ticket in on_record:
+                if not self._is_left(ticket, [run for run in on_record[ticket] if run.id in ended]):
+                    self._leave(ticket)
+                    continue
+                if not self.needs_row(ticket.run):
+                    # That it may begin is good for as long as a row is.
+                    ticket.loaded_at = asked_at
             self._start(ticket)
 
     def _lock(self, table_id: int, key: str, error: TableLocked) -> Locked:
@@ -280,6 +287,7 @@ class Starter:
     def _goes_on(self, lock: Locked) -> None:
         for ticket in lock.tickets:
             self._submit_again(ticket)
+        self._wake(lock.lanes)
 
     def _is_left(self, ticket: Ticket, revoked: list[Run]) -> bool:
         """Say whether anything of a ticket is still to be run, of which these were revoked."""
@@ -292,9 +300,6 @@ class Starter:
             if len(revoked) == len(ticket.members):
                 return False
             ticket.drop_members({run.id for run in revoked})
-            for member in ticket.members:
-                member.on_record = False
-        ticket.started_on_record, ticket.on_record = True, False
         return True
 
     async def _load(self, table_id: int, tickets: list[Ticket]) -> None:

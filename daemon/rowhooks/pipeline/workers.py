@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from typing import Any
 
-from rowhooks.pipeline.lanes import Ticket
+from rowhooks.pipeline.tickets import Ticket
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,9 @@ LONGEST_TURN = 0.005
 """Seconds after which a worker whose receivers never wait lets others have the event loop."""
 RAMP_UP = 0.001
 """Seconds after which what one thread has not got through goes to more of them."""
+
+NEXT_THREAD = 1.0
+"""Seconds after which a thread that could not be started is tried again."""
 
 Ended = Callable[[Ticket, Any, BaseException | None], None]
 """Called on the event loop with what a run returned, or what it raised; not for one that was abandoned."""
@@ -193,11 +196,23 @@ class ThreadWorkers:
                 self._start()
 
     def _start(self) -> None:
-        self._active += 1
-        self._threads.submit(self._serve, _Thread())
+        worker = _Thread()
+        try:
+            self._threads.submit(self._serve, worker)
+        except RuntimeError as error:
+            # The system has no thread to spare. The executor may still have it in its queue.
+            worker.is_abandoned = True
+            self._wait_for_a_thread(error)
+        else:
+            self._active += 1
+
+    def _wait_for_a_thread(self, error: RuntimeError) -> None:
+        if self._timer is None and self._loop is not None:
+            logger.error("plain receivers wait for a thread: %s", error)
+            self._timer = self._loop.call_later(NEXT_THREAD, self._ramp_up)
 
     def _serve(self, worker: _Thread) -> None:
-        while not self._closed:
+        while not (self._closed or worker.is_abandoned):
             try:
                 ticket = self._queue.popleft()
             except IndexError:

@@ -28,9 +28,9 @@ LONGEST_TEXT = 1_000_000
 _HAS_LARGE_KEY = f"coalesce(pg_column_size(c.object_id) > {LARGE}, false)"
 
 
-def key_of(alias: str) -> str:
+def key_of(alias: str, column: str = "object_id") -> str:
     """Return the expression of a key as JSON text; null for one that is too large to be read."""
-    return f"case when pg_column_size({alias}.object_id) <= {LARGE} then {alias}.object_id::text end"
+    return f"case when pg_column_size({alias}.{column}) <= {LARGE} then {alias}.{column}::text end"
 
 
 def _columns(prechange: str, postchange: str, capture_error: str) -> tuple[str, ...]:

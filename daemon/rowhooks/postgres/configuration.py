@@ -63,6 +63,29 @@ select json_build_object(
           from rows from (unnest(t.key_columns), unnest(t.key_numbers)) as o (name, number)
         ) as f
         join rowhooks.present_key_columns(t.id) as k on k.number = f.number and k.name <> f.name
+      ),
+      'loose_key', (
+        select coalesce(json_object_agg(k.name, l.how), json_build_object())
+        from rowhooks.present_key_columns(t.id) as k
+        join pg_attribute as a on a.attrelid = r.oid and a.attnum = k.number
+        left join pg_collation as c on c.oid = a.attcollation
+        cross join lateral (
+          with recursive base as (
+            select y.oid, y.typbasetype, y.typname, y.typelem from pg_type as y where y.oid = a.atttypid
+            union all
+            select y.oid, y.typbasetype, y.typname, y.typelem
+            from base as b
+            join pg_type as y on y.oid = b.typbasetype or (b.typbasetype = 0 and y.oid = b.typelem)
+          )
+          select case
+            when not coalesce(c.collisdeterministic, true) then 'text'
+            when bool_or(b.oid = 'interval'::regtype) then 'any'
+            when bool_or(b.oid = 'bpchar'::regtype or b.typname = 'citext') then 'text'
+            when bool_or(b.oid = 'numeric'::regtype and a.atttypmod = -1 or b.oid = 'jsonb'::regtype) then 'number'
+          end as how
+          from base as b
+        ) as l
+        where l.how is not null
       )
     )), '[]')
     from rowhooks.tracked_table as t
@@ -204,6 +227,7 @@ def read_table(t: dict[str, Any]) -> TrackedTable:
         repr_column=t["repr_column"],
         identity=t.get("identity", "key"),
         former_key=tuple(sorted((former, present) for former, present in t.get("former_key", ()))),
+        loose_key=t.get("loose_key", {}),
     )
 
 

@@ -227,6 +227,21 @@ async def empty_default_partition(connection: asyncpg.Connection[Any]) -> int:
         return int(await connection.fetchval("select rowhooks.empty_default_partition()"))
 
 
+# A run that a change of key follows may be in memory alone when that is noted, for some moments.
+_FORGET_NEW_KEYS = """
+delete from rowhooks.key_change as k
+where k.created_at < clock_timestamp() - interval '10 minutes' and not exists (
+  select from rowhooks.job_result as r where r.status in ('PENDING', 'STARTED', 'RETRY') and r.id < k.id
+)
+"""
+
+
+async def forget_new_keys(connection: asyncpg.Connection[Any]) -> None:
+    """Delete what was noted of rows with another key once all runs from before it have ended."""
+    with translated():
+        await connection.execute(_FORGET_NEW_KEYS)
+
+
 async def resume_after_restore(connection: asyncpg.Connection[Any]) -> int:
     """Find the feed's place in a log restored from another cluster; return how many changes wait."""
     with translated():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.feed import Position
 from rowhooks.domain.hook import Hook
-from rowhooks.domain.run import LogEntry, Outcome, Run
+from rowhooks.domain.run import LogEntry, Outcome
 from rowhooks.postgres.encodings import Repertoire, of_connection
 from rowhooks.postgres.errors import translated
 
@@ -29,6 +30,7 @@ _RESULT = (
     ("button_name", "text"),
     ("tracked_table", "integer"),
     ("object_id", "jsonb"),
+    ("former_object_id", "jsonb"),
     ("object_repr", "text"),
     ("action", "text"),
     ("user_name", "text"),
@@ -119,8 +121,8 @@ def _insert_one(table: str, columns: Sequence[tuple[str, str]]) -> str:
 # What a change starts and nobody has put on record yet, for COPY; the rest is as the columns' defaults say.
 _FRESH = (
     "id", "object_change_id", "job_hook_id", "job_id", "class_path", "hook_name", "tracked_table", "object_id",
-    "object_repr", "action", "user_name", "db_user", "status", "retry_at", "lease", "started_at", "finished_at",
-    "result", "exception_type", "exception_message", "traceback",
+    "former_object_id", "object_repr", "action", "user_name", "db_user", "status", "retry_at", "lease", "started_at",
+    "finished_at", "result", "exception_type", "exception_message", "traceback",
 )  # fmt: skip
 
 _RECORD_MANY = {
@@ -149,12 +151,11 @@ _LINES = (
 )
 RECORD_ENTRY = _insert_one("job_log_entry", _ENTRY)
 
-_BEGIN = """
-update rowhooks.job_result as r
-set status = 'STARTED', attempt = b.attempt, retries = b.retries, retry_at = null, started_at = clock_timestamp()
-from unnest($2::bigint[], $3::integer[], $4::integer[]) as b (id, attempt, retries)
-where r.id = b.id and r.lease = $1 and r.finished_at is null
-returning r.id
+# Those that are not there are on their way. Another leader's are not ours to begin.
+_ENDED = """
+select r.id
+from rowhooks.job_result as r
+where r.id = any ($2::bigint[]) and (r.finished_at is not null or r.lease is distinct from $1)
 """
 _REVOKED = "select r.id from rowhooks.job_result as r where r.id = any ($1::bigint[]) and r.status = 'REVOKED'"
 
@@ -185,8 +186,8 @@ def _fresh_row(outcome: Outcome, lease: uuid.UUID, held: Repertoire) -> tuple[An
     assert isinstance(cause, ObjectChange), "only a change starts a run that is not on record"
     row = (
         run.id, cause.id, hook.id, job.id, job.class_path, hook.name, cause.table_id, cause.object_id_json,
-        held.text(run.object_repr), cause.action, cause.user_name, cause.db_user, outcome.status, outcome.retry_at,
-        lease, started_at, outcome.finished_at,
+        run.former_key, held.text(run.object_repr), cause.action, cause.user_name, cause.db_user, outcome.status,
+        outcome.retry_at, lease, started_at, outcome.finished_at,
     )  # fmt: skip
     if outcome.result_json is None and outcome.exception_type is None:
         return (*row, None, None, None, None)
@@ -220,6 +221,7 @@ def result_row(outcome: Outcome, lease: uuid.UUID, held: Repertoire) -> tuple[An
         None if by_hook else run.starter.name,
         run.cause.table_id,
         run.cause.object_id_json,
+        run.former_key,
         held.text(run.object_repr),
         run.cause.action,
         run.cause.user_name,
@@ -260,10 +262,23 @@ def entry_row(result_id: int, entry: LogEntry, held: Repertoire) -> tuple[Any, .
 
 
 class PostgresResults:
-    """Writes results over one connection, under one leadership."""
+    """Writes results, under one leadership.
 
-    def __init__(self, connection: asyncpg.Connection[Any], lease: uuid.UUID) -> None:
+    Args:
+        connection: asyncpg, not used by another task meanwhile.
+        lease: the leadership.
+        looking: another one, for what must not wait for what is being written; None: the same.
+    """
+
+    def __init__(
+        self,
+        connection: asyncpg.Connection[Any],
+        lease: uuid.UUID,
+        looking: asyncpg.Connection[Any] | None = None,
+    ) -> None:
         self._connection = connection
+        self._looking = looking or connection
+        self._look = asyncio.Lock()
         self._lease = lease
         self._held = of_connection(connection)
         # Runs that this leader has put on record, or found there, and that have not ended.
@@ -323,13 +338,13 @@ class PostgresResults:
             if position is not None:
                 await self._move(position)
 
-    async def begin(self, runs: Sequence[Run]) -> set[int]:
-        """Mark runs that are on record as STARTED; return the ids of those that were not revoked meanwhile."""
-        columns = [[run.id for run in runs], [run.attempt for run in runs], [run.retries for run in runs]]
-        with translated():
-            begun = {row[0] for row in await self._connection.fetch(_BEGIN, self._lease, *columns)}
-        self._unfinished |= begun
-        return begun
+    async def ended(self, run_ids: Collection[int]) -> set[int]:
+        """Return which of these runs, that are on record or on their way there, are not to begin."""
+        async with self._look:
+            with translated():
+                ended = {row[0] for row in await self._looking.fetch(_ENDED, self._lease, list(run_ids))}
+        self._unfinished.update(id_ for id_ in run_ids if id_ not in ended)
+        return ended
 
     async def revoked(self, run_ids: Collection[int]) -> set[int]:
         """Return which of these runs have been revoked."""

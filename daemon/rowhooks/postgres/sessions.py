@@ -295,6 +295,7 @@ class AsyncWorkspace:
         self._variables = variables
         self._lease = lease
         self._session: AsyncSession | None = None
+        self._surrendering: asyncio.Task[None] | None = None
         self._grip = Grip()
         self._calls = Calls()
 
@@ -344,7 +345,11 @@ class AsyncWorkspace:
         self._grip.abort()
         if self._session is not None:
             loop = asyncio.get_running_loop()
-            loop.call_later(SURRENDER_AFTER, lambda: loop.create_task(self._surrender()))
+            loop.call_later(SURRENDER_AFTER, self._begin_to_surrender)
+
+    def _begin_to_surrender(self) -> None:
+        # Kept, because the loop keeps no task that waits.
+        self._surrendering = asyncio.get_running_loop().create_task(self._surrender())
 
     async def _surrender(self) -> None:
         session, self._session = self._session, None
@@ -352,7 +357,7 @@ class AsyncWorkspace:
             return
         try:
             await session.invalidate()
-        except SQLAlchemyError as error:
+        except Exception as error:  # noqa: BLE001  (nobody waits for this task)
             logger.warning("an abandoned receiver keeps its connection: %s", error)
 
     async def commit(self, outcome: Outcome) -> None:

@@ -6,12 +6,13 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.hook import Button, Configuration, Hook
+from rowhooks.domain.keys import former_key
 from rowhooks.domain.run import RETRY, Press, Run
 from rowhooks.pipeline.matcher import undecided
 from rowhooks.postgres.changerows import LONGEST_TEXT, key_of
@@ -54,12 +55,23 @@ _CLAIM = _TAKE_UP.format(which="u.status = 'PENDING' and u.lease is null", locke
 _LEFT = f"""
 select
   u.id, u.status, u.origin <> 'press', coalesce(u.job_hook_id, u.job_button_id), u.tracked_table,
-  {RAW.format(key_of("u"))}
+  {RAW.format(key_of("u"))}, {RAW.format(key_of("u", "former_object_id"))}
 from rowhooks.job_result as u
 where {_UNFINISHED} and u.lease <> $1 and u.id > $2
 order by u.id
 limit $3
 """  # noqa: S608  (a constant)
+
+_NOTE = """
+insert into rowhooks.key_change (id, tracked_table, object_id, former_object_id)
+select n.id, n.tracked_table, n.object_id::jsonb, n.former_object_id::jsonb
+from unnest($1::bigint[], $2::integer[], $3::text[], $4::text[]) as n (id, tracked_table, object_id, former_object_id)
+"""
+_NOTED = """
+select k.id, k.tracked_table, k.object_id::text, k.former_object_id::text
+from rowhooks.key_change as k
+order by k.id
+"""
 
 _IS_ASKED_FOR = "select exists (select from rowhooks.job_result as r where r.status = 'PENDING' and r.lease is null)"
 
@@ -79,12 +91,28 @@ class Left:
     """A run that an earlier leader has left unfinished.
 
     Args:
-        lane: that of the run, see `Run.lane`.
+        lanes: those of the run, see `Run.lanes`.
     """
 
     result_id: int
     status: str
-    lane: tuple[Any, ...]
+    lanes: list[tuple[Any, ...]]
+
+
+class NewKey(NamedTuple):
+    """A row was given another key, by a change that started no run of a hook which had runs of the former key.
+
+    Args:
+        id: where it stands among the ids of results.
+        table_id: rowhooks.tracked_table.id.
+        key: the new key, as JSON text.
+        former_key: the former one.
+    """
+
+    id: int
+    table_id: int
+    key: str
+    former_key: str
 
 
 @dataclass(frozen=True)
@@ -130,10 +158,17 @@ class Unfinished:
         """Return what earlier leaders have left unfinished, by id and beyond one."""
         with translated():
             rows = await self._connection.fetch(_LEFT, self._lease, after_id, limit)
-        return [
-            Left(row[0], row[1], (*tuple(row)[2:5], "{}" if row[5] is None else row[5].decode("utf-8", "replace")))
-            for row in rows
-        ]
+        return [_left(*row) for row in rows]
+
+    async def note(self, new_keys: Sequence[NewKey]) -> None:
+        """Put on record which rows have another key, for a leader that takes over from this one."""
+        with translated():
+            await self._connection.execute(_NOTE, *map(list, zip(*new_keys, strict=True)))
+
+    async def noted(self) -> list[NewKey]:
+        """Return which rows have another key, in the order in which they got it."""
+        with translated():
+            return [NewKey(*row) for row in await self._connection.fetch(_NOTED)]
 
     async def adopt(self, result_ids: Sequence[int], configuration: Configuration) -> list[TakenUp]:
         """Take these runs over, of whichever leader they are; those that have ended are missing.
@@ -226,9 +261,17 @@ class Unfinished:
             origin=row["origin"],
             original_id=row["original_id"],
             undecided=_undecided(cause, starter) if row["original_id"] is None else None,
+            former_key=former_key(cause) if isinstance(cause, ObjectChange) else None,
         )
         # The row of a run that waits for its retry speaks of the attempt before.
         return TakenUp(run.id, run.again() if row["status"] == RETRY else run, row["retry_at"])
+
+
+def _left(
+    id_: int, status: str, by_hook: bool, starter: int, table_id: int, key: bytes | None, former: bytes | None
+) -> Left:
+    keys = [b"{}" if key is None else key, *([] if former is None else [former])]
+    return Left(id_, status, [(by_hook, starter, table_id, one.decode("utf-8", "replace")) for one in keys])
 
 
 def _undecided(cause: ObjectChange | Press, starter: Hook | Button) -> str | None:

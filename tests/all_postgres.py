@@ -25,6 +25,7 @@ TESTS = [
     "tests/integration/test_daemon.py", "tests/integration/test_ddl.py", "tests/integration/test_doctor.py",
     "tests/integration/test_permissions.py", "tests/integration/test_values.py", "tests/integration/test_receivers.py",
     "tests/integration/test_search_path.py", "tests/integration/test_unreadable.py",
+    "tests/integration/test_bindings.py",
     "tests/integration/test_loading_rows.py", "tests/integration/test_receiver_login.py",
     "tests/faults/test_bystanders.py", "tests/faults/test_interleavings.py", "tests/faults/test_leadership.py",
     "tests/faults/test_one_fault.py",

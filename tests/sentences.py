@@ -53,6 +53,17 @@ HOOKS = {
     "A hook may name columns; an update that touches none of them starts nothing.": [
         "integration/test_hooks.py an_update_that_touches_none_of_the_hooks_columns_starts_nothing",
     ],
+    "A hook or button is on its table again once that is tracked again; columns that it asks for are followed through renames.": [
+        "integration/test_bindings.py a_table_that_is_tracked_again_has_its_hooks_and_buttons_back_at_once",
+        "integration/test_bindings.py what_a_hook_asks_for_follows_columns_that_are_renamed",
+        "integration/test_bindings.py a_buttons_text_follows_columns_and_names_one_that_is_gone",
+        "integration/test_bindings.py a_declared_hook_follows_a_rename_and_says_at_each_start_what_to_change",
+    ],
+    "A hook that its table or column was taken from is named by doctor and one warning, with a command that works.": [
+        "integration/test_bindings.py a_dropped_column_is_named_once_and_the_printed_command_starts_the_hook_again",
+        "integration/test_bindings.py a_table_that_was_swapped_by_rename_is_named_and_the_printed_command_moves_the_hook",
+        "integration/test_bindings.py a_table_that_became_a_partition_is_named_and_the_printed_command_moves_the_hook_to_its_root",
+    ],
     "Conditions on the new row, the old row and on what changed; checked when saved.": [
         "integration/test_hooks.py conditions_on_the_new_row_the_old_row_and_on_what_changed_decide",
         "integration/test_hooks.py of_null_and_of_a_row_that_is_not_there_nothing_holds",

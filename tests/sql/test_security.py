@@ -32,6 +32,7 @@ DAEMON_PRIVILEGES = {
     ("object_change", "SELECT"),
     ("object_change_id_seq", "SELECT"),
     ("results", "SELECT"),
+    ("table_meant", "SELECT"),
     ("tracked_table", "SELECT"),
     ("tracking_rule", "SELECT"),
 }  # fmt: skip
@@ -44,8 +45,8 @@ PUBLIC_FUNCTIONS = {
 }  # fmt: skip
 DAEMON_FUNCTIONS = {
     "arm_bell", "configuration_version", "drop_partition", "empty_default_partition", "extend_object_change",
-    "log_partitions", "matches_glob", "present_key_columns", "prunable_partitions", "prune_changes", "prune_results",
-    "refresh_tables", "resume_after_restore", "retry", "revoke", "ring_bell", "source_of_capture",
+    "log_partitions", "matches_glob", "note_partitions", "present_key_columns", "prunable_partitions", "prune_changes",
+    "prune_results", "refresh_tables", "resume_after_restore", "retry", "revoke", "ring_bell", "source_of_capture",
 }  # fmt: skip
 
 

@@ -111,6 +111,8 @@ async def test_a_table_that_the_login_may_not_read_is_named_by_run_and_doctor_un
             " (its owner runs: psql -c 'grant USAGE on schema dcim to rowhooks_daemon')"
         )
         use, read = grants(db)
+        with psycopg.connect(daemon_dsn) as own:
+            assert grants(own) == [use, read]
         assert (use.level, use.what, use.way_out) == (
             "problem",
             f"login {DAEMON_LOGIN} may not use schema dcim: rows of dcim.device are not loaded",

@@ -47,6 +47,19 @@ def excluding(relation: str) -> str:
       )"""  # noqa: S608  (of ours)
 
 
+def named(schema: str, name: str) -> str:
+    """Return the oid of what has a name, as an expression; a login without USAGE on the schema gets it too.
+
+    Args:
+        schema: an expression of ours: the schema's name.
+        name: likewise, the relation's.
+    """
+    return f"""(
+        select k.oid from pg_class as k join pg_namespace as s on s.oid = k.relnamespace
+        where s.nspname = {schema} and k.relname = {name}
+      )"""  # noqa: S608  (of ours)
+
+
 # A table `c`, of a schema `n`, as a link meets it.
 _TABLE = """json_build_object(
         'name', format('%I.%I', n.nspname, c.relname),
@@ -114,9 +127,8 @@ select coalesce(json_agg(json_build_object(
     left join pg_namespace as n on n.oid = c.relnamespace
     cross join lateral (
       select coalesce(
-        to_regclass(format('%I.%I', x.schema_name, x.table_name)),
-        to_regclass(format('%I.%I', t.schema_name, t.table_name))
-      )::oid as oid
+        {named("x.schema_name", "x.table_name")}, {named("t.schema_name", "t.table_name")}
+      ) as oid
     ) as s
   )
 ) order by o.kind desc, o.name), '[]')::text

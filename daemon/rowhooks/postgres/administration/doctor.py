@@ -12,7 +12,7 @@ from rowhooks.postgres.administration.grants import lacking_grants
 from rowhooks.postgres.administration.ownership import former_owners, members_of_the_owner, shared_roles
 from rowhooks.postgres.administration.restores import stray_triggers
 from rowhooks.postgres.administration.status import LEADS, WAITING
-from rowhooks.postgres.bindings import OPTIONS, excluding, find_faults
+from rowhooks.postgres.bindings import OPTIONS, excluding, find_faults, named
 from rowhooks.postgres.bystanders import hindrances, locked_tables, long_transactions
 from rowhooks.postgres.trust import distrusted
 
@@ -105,16 +105,16 @@ _PROBLEMS = (
     f"""
     select
       format('tracked table %I.%I was dropped%s', t.schema_name, t.table_name, case
-        when to_regclass(format('%I.%I', t.schema_name, t.table_name)) is not null then ' and made anew'
+        when s.namesake is not null then ' and made anew'
       end),
       case
-        when to_regclass(format('%I.%I', t.schema_name, t.table_name)) is null
+        when s.namesake is null
           then array['psql', '-c', 'select rowhooks.refresh_tables()']
         else array['rowhooks', 'track', format('%I.%I', t.schema_name, t.table_name)]
           || {OPTIONS} || {excluding("s.namesake")}
       end
     from rowhooks.tracked_table as t
-    cross join lateral (select to_regclass(format('%I.%I', t.schema_name, t.table_name))) as s (namesake)
+    cross join lateral (select {named("t.schema_name", "t.table_name")}) as s (namesake)
     where t.untracked_at is null and not exists (select from pg_class as c where c.oid = t.relation)
       and not (s.namesake is not null and (
         exists (

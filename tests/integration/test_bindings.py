@@ -477,6 +477,7 @@ def test_a_dropped_table_is_taken_from_a_hook_that_has_others(
     for table in ("rack", "site"):
         db.execute(f"create table dcim.{table} (id integer primary key)")  # type: ignore[arg-type]
         db.execute("select rowhooks.track(%s::regclass)", (f"dcim.{table}",))
+        db.execute(f"grant select on dcim.{table} to rowhooks_daemon")  # type: ignore[arg-type]
     assert call(["hooks", "edit", "sync", "--add-table", "dcim.rack", "--add-table", "dcim.site", "--dsn", dsn]) == 0
     db.execute("drop table dcim.rack")
     db.execute("select rowhooks.refresh_tables()")

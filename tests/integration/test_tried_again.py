@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -14,7 +13,7 @@ from sqlalchemy import text
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.domain.sqlstates import CACHED_PLAN, TABLE
 from rowhooks.pipeline.runner import TRANSIENT_ATTEMPTS
-from tests.conftest import PATIENCE, add_hook, running_daemon, settled
+from tests.conftest import add_hook, running_daemon, settled
 
 Connection = psycopg.Connection[Any]
 
@@ -47,15 +46,6 @@ def raises(sqlstate: str) -> Callable[[Any], object]:
     return executes(f"do $$ begin raise exception using errcode = '{sqlstate}'; end $$")
 
 
-def is_idle(session: Any) -> None:
-    session.execute(text("set local idle_in_transaction_session_timeout = 1"))
-    # Until the server has ended it, and said so.
-    end = select.poll()
-    end.register(session.connection().connection.driver_connection.fileno(), select.POLLRDHUP)
-    end.poll(1000 * PATIENCE)
-    session.execute(text("select 1"))
-
-
 def ends_in_a_trigger(session: Any) -> None:
     # save() comes next.
     session.execute(text("set local rowhooks_test.shutdown = 'on'"))
@@ -72,7 +62,6 @@ MET = {
     "read only": (executes("set transaction read only", "update dcim.device set serial = 'x'"), True),
     "statement timeout": (executes("set local statement_timeout = 1", "select pg_sleep(60)"), False),
     "cancelled": (executes("select pg_cancel_backend(pg_backend_pid())", "select pg_sleep(60)"), False),
-    "idle in transaction": (is_idle, False),
     "unique violation": (executes("insert into dcim.device values (1, 'again')"), False),
     "no such table": (executes("select from missing"), False),
     "division by zero": (executes("select 1 / 0"), False),

@@ -19,7 +19,7 @@ from rowhooks.pipeline.waiting import Waiting
 from rowhooks.postgres import leadership
 from rowhooks.postgres.feed import FEW
 from rowhooks.postgres.leadership import Leadership
-from rowhooks.postgres.unfinished import NewKey
+from rowhooks.postgres.unfinished import NewKey, Unfinished
 from rowhooks.tasks import first_of
 from rowhooks.vitals import Vitals
 

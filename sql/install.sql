@@ -37,6 +37,7 @@
 \ir functions/untrack.sql
 \ir functions/log_partition.sql
 \ir functions/extend_object_change.sql
+\ir functions/begin_history.sql
 \ir functions/resume_after_restore.sql
 \ir functions/run_asked_for.sql
 \ir functions/retry.sql
@@ -47,6 +48,7 @@
 \ir functions/empty_default_partition.sql
 \ir functions/views.sql
 \ir functions/buttons.sql
+\ir functions/lease_of_press.sql
 \ir functions/press.sql
 \ir functions/triggers.sql
 

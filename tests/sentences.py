@@ -19,8 +19,12 @@ HOOKS = {
         "sql/test_job_hook.py two_hooks_with_the_same_table_job_action_and_conditions_are_refused",
         "sql/test_job_hook.py a_partial_edit_that_makes_two_hooks_the_same_is_refused",
     ],
-    "When a job disappears from the code its hooks and buttons are disabled; coming back does not re-enable them.": [
-        "integration/test_configuration.py when_a_job_disappears_from_the_code_its_hooks_and_buttons_are_disabled_and_stay_so",
+    # They were disabled once; so a daemon that was started with another list of receivers lost others' changes for good.
+    "When a job is missing from the code that leads, its hooks and buttons wait: nothing is disabled, their changes are kept in order and run when the class is there again; doctor names them and how many wait.": [
+        "integration/test_configuration.py when_a_job_is_missing_its_hooks_and_buttons_stay_as_they_are",
+        "integration/test_missing_jobs.py changes_of_a_job_that_the_leader_does_not_have_wait_and_run_in_order_before_newer_ones",
+        "integration/test_missing_jobs.py a_press_of_a_button_whose_job_is_missing_waits_and_the_presser_is_told",
+        "integration/test_missing_jobs.py status_and_doctor_say_what_waits_and_name_what_was_not_kept_until_it_was_replayed",
     ],
     "A hook receiver's write starts no hook; a button receiver's write does.": [
         "integration/test_sentences.py a_hook_receivers_write_starts_no_hook_and_a_button_receivers_does",

@@ -73,3 +73,37 @@ create table rowhooks.key_change (
   created_at timestamptz not null default pg_catalog.clock_timestamp(),
   constraint key_change_pkey primary key (id)
 );
+
+-- Missing jobs: what is kept for them, what was not, and which daemon has which receivers.
+alter table rowhooks.feed add column waiting_limit integer;
+
+create table rowhooks.daemon (
+  backend_pid integer not null,
+  name text not null,
+  receivers text[] not null,
+  announced_at timestamptz not null default pg_catalog.now(),
+  constraint daemon_pkey primary key (backend_pid)
+);
+
+create table rowhooks.job_hook_missed (
+  job_hook_id integer not null,
+  changes bigint not null,
+  first_at timestamptz not null,
+  last_at timestamptz not null,
+  constraint job_hook_missed_pkey primary key (job_hook_id),
+  constraint job_hook_missed_job_hook_id_fkey foreign key (job_hook_id)
+    references rowhooks.job_hook (id) on delete cascade
+);
+
+-- Keys of runs that no other history of the database has. What is on record keeps the key that it has had.
+alter table rowhooks.feed
+  add column history uuid not null default pg_catalog.gen_random_uuid(),
+  add column database_oid oid,
+  add column old_keys_until bigint;
+alter table rowhooks.feed alter column old_keys_until set default 0;
+-- Where no daemon has led yet, no key has been handed out.
+update rowhooks.feed set old_keys_until = 0 where lease is null;
+update rowhooks.feed
+set database_oid = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database());
+alter table rowhooks.feed alter column database_oid set not null;
+alter table rowhooks.job_result add column key text;

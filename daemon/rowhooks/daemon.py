@@ -50,20 +50,16 @@ class Daemon:
     Args:
         settings: the configuration.
         classes: the receivers that were found.
-        broken_modules: modules that could not be imported.
 
     Raises:
         SettingsError: the permission backend, a secret, or what traces need, cannot be had.
     """
 
-    def __init__(
-        self, settings: Settings, classes: Sequence[ReceiverClass], *, broken_modules: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, settings: Settings, classes: Sequence[ReceiverClass]) -> None:
         self._settings = settings
         self._clean = settings.redactor().clean
         self._catalog = Catalog(
             classes,
-            broken_modules=broken_modules,
             permissions=load_permission_backend(settings.permission_backend, settings.directory)
             if settings.permission_backend
             else PostgresPermissions(),

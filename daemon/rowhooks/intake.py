@@ -15,6 +15,7 @@ from rowhooks.pipeline.progress import Progress, Step
 from rowhooks.pipeline.reader import Part, Reader
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduler import Scheduler
+from rowhooks.pipeline.waiting import Waiting
 from rowhooks.postgres import leadership
 from rowhooks.postgres.feed import FEW
 from rowhooks.postgres.leadership import Leadership
@@ -49,12 +50,13 @@ class Intake:
         progress: is told of each change.
         scheduler: takes the runs.
         recorder: says when there is room for more.
-        unfinished: makes the runs' keys.
+        unfinished: notes which rows have another key.
         take_up_asked_for: takes up what was asked for by hand; says whether more may wait.
         bell: is answered before each look.
         sleep: says when the next look is due.
         batch_size: changes in a part at the most.
         vitals: is told that the log is looked at.
+        waiting: keeps what this leader's code cannot run.
     """
 
     matcher: Matcher
@@ -73,6 +75,7 @@ class Intake:
         sleep: Sleep,
         batch_size: int,
         vitals: Vitals,
+        waiting: Waiting,
     ) -> None:
         self._connection = connection
         self._leadership = leadership
@@ -86,6 +89,7 @@ class Intake:
         self._sleep = sleep
         self._batch_size = batch_size
         self._vitals = vitals
+        self._waiting = waiting
         self._ids: list[int] = []
         # Who uses the connection; and the part that is being read ahead.
         self._turn = asyncio.Lock()
@@ -174,7 +178,10 @@ class Intake:
         # Changes of a row's key, for which runs of the new key wait for those of the former one; see `Scheduler.join`.
         new_keys: list[NewKey] = []
         steps: list[Step] = []
-        loop = asyncio.get_running_loop()
+        if self.matcher.keeps and self._waiting.is_in_doubt():
+            async with self._turn:
+                await self._waiting.recount()
+        loop, keys = asyncio.get_running_loop(), self._leadership.keys
         began = loop.time()
         for change, position in part.changes:
             if loop.time() - began > LONGEST_TURN:
@@ -188,18 +195,32 @@ class Intake:
                 change.forget()
             step = self._progress.add(position, len(started) + (former is not None))
             for hook, undecided in started:
+                if hook.waits and not self._waiting.has_room(hook):
+                    self._waiting.miss(hook, change, step)
+                    continue
                 id_ = self._ids.pop() if self._ids else await self._next_id()
-                key = self._unfinished.key(change, hook)
+                key = keys.of(change, hook)
+                if hook.waits:
+                    sensitive = hook.job.sensitive
+                    self._waiting.keep(
+                        Run(id_, key, change, hook, undecided=undecided, sensitive=sensitive, former_key=former), step
+                    )
+                    continue
                 self._scheduler.submit(
                     made(Run, id=id_, key=key, cause=change, starter=hook, undecided=undecided, former_key=former), step
                 )
             if former is not None:
                 started_ids = {hook.id for hook, _ in started}
                 others = [one for one in self.matcher.hooks_of(change.table_id).values() if one.id not in started_ids]
-                if self._scheduler.join(others, change.table_id, change.object_id_json, former):
+                is_joined = self._scheduler.join(others, change.table_id, change.object_id_json, former)
+                # Of a hook that waits, what has the former key is on record alone.
+                if is_joined or any(hook.waits for hook in others):
                     id_ = self._ids.pop() if self._ids else await self._next_id()
                     new_keys.append(NewKey(id_, change.table_id, change.object_id_json, former))
                 steps.append(step)
+        if self._waiting.has_missed:
+            async with self._turn:
+                await self._waiting.write_down()
         self._progress.add(part.end, 0)
         if new_keys:
             async with self._turn:

@@ -153,7 +153,7 @@ def _render(button: Mapping[str, Any], obj: Any, user: Any) -> RenderedButton | 
     if not label:
         return None
     if not problem and not button["job_enabled"]:
-        problem = f"its job {button['job']} is disabled or not installed"
+        problem = f"its job {button['job']} is disabled"
     if not problem and not button["may_press"]:
         problem = "you may not press it"
     return RenderedButton(

@@ -23,12 +23,14 @@ from rowhooks.pipeline.reader import Reader
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.runner import ExecutionFactory, Runner
 from rowhooks.pipeline.scheduler import Scheduler
+from rowhooks.pipeline.waiting import Waiting
 from rowhooks.postgres import leadership
 from rowhooks.postgres.bindings import Fault, PostgresBindings
 from rowhooks.postgres.configuration import PostgresConfiguration
 from rowhooks.postgres.connect import Target, connected
 from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.leader_lock import LeaderLock
+from rowhooks.postgres.leadership import Leadership
 from rowhooks.postgres.objects import PostgresObjects
 from rowhooks.postgres.pooling import recognised
 from rowhooks.postgres.receiverlogin import checked_receiver
@@ -106,6 +108,7 @@ class Lead:
         self._lost = asyncio.Event()
         self._idle_hooks: set[str] = set()
         self._faults: set[str] = set()
+        self._waiting_hooks: set[str] = set()
         self._is_outdated = False
         self.was_let_in = False
         self.was_ready = False
@@ -160,6 +163,7 @@ class Lead:
             if not said:
                 logger.info("standing by: another daemon leads %s", self._target.label)
                 await leadership.call_oneself(control, f"rowhooks standby {self._name}")
+                await self._announce(control)
                 self._vitals.become(STANDBY)
                 self._vitals.keep(START)
                 said = True
@@ -175,17 +179,28 @@ class Lead:
         self._vitals.keep(STAND_BY)
         return True
 
+    async def _announce(self, control: Any) -> None:
+        """Let people see which receivers a standby has."""
+        # Behind a pooler that connection sits in a transaction.
+        async with connected(self._target) as connection:
+            receivers = sorted(job.class_path for job in self._catalog)
+            await leadership.announce(connection, await leadership.backend_of(control), self._name, receivers)
+
     async def _set_up(
         self, stack: contextlib.AsyncExitStack, feed_connection: Any, record_connection: Any, start_connection: Any
     ) -> None:
         settings = self._settings
-        self._leadership = await leadership.take_over(feed_connection, self._lease, self._name)
+        self._leadership = await self._take_over(feed_connection)
         if not self._leadership.same_cluster:
             # It goes through the whole log.
             self._vitals.promise(START, leadership.LONG_STATEMENT)
             waiting = await leadership.resume_after_restore(feed_connection)
             logger.warning("this log was restored from another cluster; %d changes wait to be dealt with", waiting)
-            self._leadership = await leadership.take_over(feed_connection, self._lease, self._name)
+            self._leadership = await self._take_over(feed_connection)
+        if not self._leadership.same_database:
+            await leadership.begin_history(feed_connection)
+            logger.info("this log was copied from another database: its runs have keys of their own from now on")
+            self._leadership = await self._take_over(feed_connection)
         await leadership.refresh_moved_tables(feed_connection)
         await self._upkeep.extend_log()
 
@@ -200,7 +215,7 @@ class Lead:
         self._feed_connection = feed_connection
         self._configurations = PostgresConfiguration(feed_connection)
         self._feed = PostgresFeed(feed_connection, self._decoder, self._reshape)
-        self._unfinished = Unfinished(feed_connection, self._feed, self._lease, self._leadership.installation)
+        self._unfinished = Unfinished(feed_connection, self._feed, self._lease)
         self._results = PostgresResults(record_connection, self._lease, start_connection)
         self._progress = Progress(self._leadership.position)
         self._recorder = Recorder(self._results, self._progress, self._count if self._vitals.is_watched else None)
@@ -214,31 +229,36 @@ class Lead:
         self._runner = Runner(
             self._catalog, workspaces, threads, lambda run: self._scheduler.reload(run), self._clean, self._execution
         )
-        unfinished = Unfinished(record_connection, self._feed, self._lease, self._leadership.installation)
+        unfinished = Unfinished(record_connection, self._feed, self._lease)
         fetch = OnRecord(unfinished, self._recorder, lambda: self._configuration).fetch
         self._scheduler = Scheduler(
             self._runner, self._recorder, loader, loader, self._catalog, fetch,
             tasks=settings.tasks, threads=settings.threads, count_error=self._vitals.count_error,
         )  # fmt: skip
+        self._vitals.waiting_limit = settings.waiting_limit
         self._vitals.in_memory = lambda: (self._scheduler.waiting, self._scheduler.running)
         reader = Reader(self._feed, self._leadership.position, settings.batch_size, self._configure)
         self._intake = Intake(
             feed_connection, self._leadership, reader, self._progress, self._scheduler, self._recorder,
             self._unfinished, self._take_up_asked_for, self._hearing.bell, self._hearing.sleep, settings.batch_size,
             self._vitals,
+            Waiting(
+                self._recorder, self._progress, settings.waiting_limit, self._unfinished.waiting,
+                self._unfinished.note_missed,
+            ),
         )  # fmt: skip
 
-        disabled = await self._configurations.sync_jobs(
-            [job.entry for job in self._catalog], self._catalog.broken_modules
-        )
-        for what in disabled:
-            logger.warning("%s was disabled: its job is no longer in the code", what)
+        for problem in await self._configurations.sync_jobs([job.entry for job in self._catalog]):
+            logger.warning("%s", problem)
         self._undeclared: list[str] = []
         await self._declare_hooks()
         self._configuration = Configuration(0, {}, (), ())
         self._intake.matcher = Matcher(self._configuration)
         await self._configure(-1)
         await self._on_record.adopt(self._scheduler, settings.batch_size)
+
+    async def _take_over(self, connection: Any) -> Leadership:
+        return await leadership.take_over(connection, self._lease, self._name, self._settings.waiting_limit)
 
     async def _work(self, control: Any) -> int:
         settings = self._settings
@@ -363,6 +383,7 @@ class Lead:
     async def _load_configuration(self) -> None:
         for said in await PostgresBindings(self._feed_connection).relink():
             logger.info("%s", said)
+        without_class = self._configuration.without_class()
         self._configuration = await self._configurations.load()
         self._hearing.use(is_rung=self._configuration.notify)
         self._intake.matcher = Matcher(self._configuration, self._intake.matcher)
@@ -371,14 +392,22 @@ class Lead:
         self._scheduler.learn(self._configuration.tables)
         idle = {hook.name: hook for hook in self._configuration.idle_hooks()}
         for name in idle.keys() - self._idle_hooks:
-            job = idle[name].job
-            what, way_out = (
-                ("disabled", shell.command("rowhooks", "jobs", "enable", job.class_path))
-                if job.installed
-                else ("not installed", "add its module to rowhooks.toml, or disable the hook")
-            )
-            logger.warning("hook %s starts nothing: its job %s is %s (%s)", name, job.class_path, what, way_out)
+            path = idle[name].job.class_path
+            way_out = shell.command("rowhooks", "jobs", "enable", path)
+            logger.warning("hook %s starts nothing: its job %s is disabled (%s)", name, path, way_out)
         self._idle_hooks = set(idle)
+        waiting = {hook.name: hook for hook in self._configuration.waiting_hooks()}
+        for name in waiting.keys() - self._waiting_hooks:
+            path = waiting[name].job.class_path
+            logger.warning(
+                "hook %s waits: this daemon does not have its job %s; what it is to run is kept (start a daemon with"
+                " its module; or, if it is gone for good: %s)",
+                name, path, shell.command("rowhooks", "jobs", "remove", path),
+            )  # fmt: skip
+        self._waiting_hooks = set(waiting)
+        # Before anything newer is read.
+        if released := without_class.minus(self._configuration.without_class()):
+            await self._on_record.release(released, self._scheduler, self._settings.batch_size)
 
     async def _declare_hooks(self) -> None:
         """Bring the hooks that receivers declare into the database; say what stands in the way, once each."""

@@ -85,7 +85,8 @@ class VitalsCollector(Collector):
         return family
 
     def _census(self) -> Iterator[Metric]:
-        census = self._vitals.census
+        vitals = self._vitals
+        census = vitals.census
         if census is None:
             return
         yield _gauge("backlog_changes", "Changes that have not been dealt with.", census.backlog)
@@ -100,6 +101,18 @@ class VitalsCollector(Collector):
             unfinished.add_metric([status], census.unfinished.get(status, 0))
         yield unfinished
         yield _gauge("runs_parked", "Runs that wait for their retry.", census.unfinished.get("RETRY", 0))
+        missing = GaugeMetricFamily(
+            "rowhooks_runs_without_receiver",
+            "Runs that are kept for a receiver which this daemon does not have, until one leads that has it.",
+            labels=["receiver"],
+        )
+        for job, count in census.missing.items():
+            missing.add_metric([job], count)
+        yield missing
+        yield _gauge("runs_without_receiver_limit", "So many are kept for each (waiting_limit).", vitals.waiting_limit)
+        yield _gauge(
+            "changes_not_kept", "Changes beyond that limit which were not kept, and not replayed since.", census.missed
+        )
         yield _gauge("log_bytes", "Size of the log with its indexes.", census.log_bytes)
         yield _gauge("log_partitions", "Partitions of the log.", census.partitions)
         yield _gauge(

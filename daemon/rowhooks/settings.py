@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     async_connections: int = Field(10, ge=1, description="connections that asynchronous receivers share")
     threads: int = Field(10, ge=1, description="plain receivers that run at once, each with a connection")
     batch_size: int = Field(1000, ge=1, description="changes read at once")
+    waiting_limit: int = Field(
+        100_000, ge=0, description="runs kept for a job that the leader's code does not have, at the most"
+    )
+    allow_none: bool = Field(default=False, description="run a daemon that has no receiver at all")
     poll_interval: float = Field(5.0, gt=0, description="fallback poll when no bell is heard")
     bell_linger: float = Field(
         0.02, ge=0, allow_inf_nan=False, description="how long the daemon stays awake when nothing more comes"

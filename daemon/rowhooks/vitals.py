@@ -28,6 +28,8 @@ class Census:
         unfinished: runs on record that have not ended, by status.
         log_bytes: size of the log with its indexes.
         partitions: of the log.
+        missing: runs that are kept for each job which the leader does not have, where something waits for it.
+        missed: changes that were not kept for hooks of such jobs, beyond the limit.
         notification_queue: how full the server's notification queue is, from 0 to 1.
     """
 
@@ -38,6 +40,8 @@ class Census:
     log_bytes: int
     partitions: int
     notification_queue: float = 0.0
+    missing: dict[str, int] = field(default_factory=dict)
+    missed: int = 0
 
 
 @dataclass
@@ -70,6 +74,7 @@ class Vitals:
         self.in_memory: Callable[[], tuple[int, int]] = nothing
         self.census: Census | None = None
         self.is_watched = False
+        self.waiting_limit = 0
         self._promises: dict[str, float] = {}
         self.changed: Callable[[], None] = lambda: None
 

@@ -314,11 +314,6 @@ begin
       using
         errcode = 'object_not_in_prerequisite_state',
         hint = pg_catalog.format('Let an administrator run: rowhooks buttons edit --job ... %s', rowhooks.shell_operand(wanted.name));
-  elsif not its_job.installed then
-    raise exception 'button % cannot be pressed: its job % is not installed', wanted.name, its_job.class_path
-      using
-        errcode = 'object_not_in_prerequisite_state',
-        hint = 'Let an administrator add its module to rowhooks.toml and restart the daemon.';
   elsif not its_job.enabled then
     raise exception 'button % cannot be pressed: its job % is disabled', wanted.name, its_job.class_path
       using
@@ -329,14 +324,14 @@ begin
   loop
     -- Waits for another transaction that presses with this key.
     insert into rowhooks.job_result (
-      origin, status, job_button_id, button_name, job_id, class_path, tracked_table, object_id, object_repr, action,
-      db_user, login, user_name, idempotency_key
+      origin, status, lease, job_button_id, button_name, job_id, class_path, tracked_table, object_id, object_repr, action,
+      db_user, login, user_name, idempotency_key, key
     )
     values (
-      'press', 'PENDING', wanted.id, wanted.name, its_job.id, its_job.class_path, table_id, new.object_id,
+      'press', 'PENDING', rowhooks.lease_of_press(wanted.name, its_job), wanted.id, wanted.name, its_job.id, its_job.class_path, table_id, new.object_id,
       case when its_job.meta -> 'has_sensitive_variables' is distinct from 'true' then pg_catalog.left(new.object_repr, 200) end,
       'press', new.presser, session_user, nullif(pg_catalog.left(pg_catalog.current_setting('rowhooks.user', true), 255), ''),
-      new.idempotency_key
+      new.idempotency_key, pg_catalog.gen_random_uuid()::text
     )
     on conflict (job_button_id, db_user, idempotency_key) where idempotency_key is not null do nothing
     returning id into new.id;

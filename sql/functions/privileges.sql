@@ -35,8 +35,9 @@ begin
   execute pg_catalog.format('grant select, insert on rowhooks.job_log_entry to %s', daemon_role);
   execute pg_catalog.format('grant select, insert, delete on rowhooks.key_change to %s', daemon_role);
   execute pg_catalog.format('grant select, update on rowhooks.feed to %s', daemon_role);
+  execute pg_catalog.format('grant select, insert, update, delete on rowhooks.daemon, rowhooks.job_hook_missed to %s', daemon_role);
   execute pg_catalog.format('grant usage on sequence rowhooks.job_result_id_seq to %s', daemon_role);
-  execute pg_catalog.format('grant execute on function rowhooks.resume_after_restore(bigint) to %s', daemon_role);
+  execute pg_catalog.format('grant execute on function rowhooks.resume_after_restore(bigint), rowhooks.begin_history() to %s', daemon_role);
   execute pg_catalog.format('grant execute on function rowhooks.extend_object_change(bigint, integer) to %s', daemon_role);
   execute pg_catalog.format(
     'grant execute on function rowhooks.configuration_version(), rowhooks.matches_glob(text, text), rowhooks.log_partitions(), '
@@ -85,7 +86,7 @@ begin
     'started_at, finished_at), '
     'insert (id, origin, original_id, object_change_id, job_hook_id, job_button_id, job_id, class_path, hook_name, '
     'button_name, tracked_table, object_id, former_object_id, object_repr, action, user_name, db_user, status, attempt, retries, retry_at, '
-    'lease, started_at, finished_at, result, exception_type, exception_message, traceback), '
+    'lease, started_at, finished_at, result, exception_type, exception_message, traceback, key), '
     'update (status, attempt, retries, retry_at, started_at, finished_at, result, exception_type, exception_message, '
     'traceback) on rowhooks.job_result to %s', receiver_role
   );

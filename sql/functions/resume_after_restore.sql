@@ -5,7 +5,7 @@
 -- Parameters: visible_id the highest id that was visible before a transaction id was drawn that has ended by now: whoever
 --                        draws a later one draws higher ids
 -- Returns: how many changes wait to be dealt with
--- Writes:  rowhooks.object_change, rowhooks.feed, rowhooks.job, rowhooks.job_hook
+-- Writes:  rowhooks.object_change, rowhooks.feed, rowhooks.job, rowhooks.job_hook, rowhooks.job_result (key)
 create or replace function rowhooks.resume_after_restore(visible_id bigint) returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -57,6 +57,7 @@ begin
   -- Nothing of this cluster had begun when these were enabled.
   update rowhooks.job set enabled_since = null where enabled_since is not null;
   update rowhooks.job_hook set enabled_since = null where enabled_since is not null;
+  perform rowhooks.begin_history();
   update rowhooks.feed
   set
     snapshot = before_us, target = null, after_id = 0, floor_id = below_id, newest_id = below_id,

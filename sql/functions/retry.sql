@@ -2,7 +2,7 @@
 --          first of them all, and its idempotency key is the same.
 -- Parameters: result_id  rowhooks.job_result.id
 -- Returns: rowhooks.job_result.id of the new run
--- Reads:   rowhooks.job_result, rowhooks.object_change, rowhooks.job_hook, rowhooks.job_button, rowhooks.job
+-- Reads:   rowhooks.job_result, rowhooks.results, rowhooks.object_change, rowhooks.job_hook, rowhooks.job_button, rowhooks.job
 -- Writes:  rowhooks.job_result
 -- The daemon's role may call it, and who administrates rowhooks. It runs with the caller's rights, and they suffice:
 -- the daemon's role may put results on record. The run is for the author of the change, or for who pressed; not for the
@@ -67,12 +67,12 @@ begin
     -- Waits for another transaction that retries the same run.
     insert into rowhooks.job_result (
       origin, original_id, object_change_id, job_hook_id, hook_name, job_button_id, button_name, job_id, class_path,
-      tracked_table, object_id, object_repr, action, user_name, db_user, login, status
+      tracked_table, object_id, object_repr, action, user_name, db_user, login, status, key
     )
     values (
       original.origin, first_id, original.object_change_id, hook.id, hook.name, button.id, button.name, its_job.id,
       its_job.class_path, original.tracked_table, original.object_id, original.object_repr, original.action,
-      original.user_name, original.db_user, original.login, 'PENDING'
+      original.user_name, original.db_user, original.login, 'PENDING', (select v.key from rowhooks.results as v where v.id = original.id)
     )
     on conflict (original_id) where original_id is not null and status in ('PENDING', 'STARTED', 'RETRY') do nothing
     returning id into new_id;

@@ -46,10 +46,14 @@ select
   r.exception_type,
   r.exception_message,
   r.traceback,
-  case
-    when r.origin = 'change' then pg_catalog.format('%s:%s:%s', i.id, r.object_change_id, r.job_hook_id)
-    else pg_catalog.format('%s:run:%s', i.id, coalesce(r.original_id, r.id))
-  end as key,
+  -- An older release's runs have the form in which their keys were handed out.
+  coalesce(
+    r.key,
+    case
+      when r.origin = 'change' then pg_catalog.format('%s:%s:%s', i.id, r.object_change_id, r.job_hook_id)
+      else pg_catalog.format('%s:run:%s', i.id, coalesce(r.original_id, r.id))
+    end
+  ) as key,
   -- Level to number of lines; not counted where it is not asked for.
   (
     select coalesce(pg_catalog.jsonb_object_agg(l.level, l.lines), '{}')

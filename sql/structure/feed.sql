@@ -26,8 +26,29 @@ create table rowhooks.feed (
   -- The login under which the leader loads rows and calls receivers, and whether it lets policies of row security decide.
   rows_login name,
   rows_by_policy boolean not null default false,
+  -- How many runs may wait for a job that the code which leads does not have; as the leader's settings say.
+  waiting_limit integer,
+  -- One past among those that the same backup, copy or template may have: part of every run's key. It is new wherever the
+  -- log goes on in another cluster or another database.
+  history uuid not null default pg_catalog.gen_random_uuid(),
+  -- That this history is of.
+  database_oid oid not null,
+  -- Changes up to this id may have begun under an older release: their runs have keys in its form. Null after an upgrade,
+  -- until a leader of this release has looked.
+  old_keys_until bigint default 0,
   constraint feed_pkey primary key (singleton),
   constraint feed_is_one_row check (singleton)
+);
+
+-- The daemons that lead or stand by, and the receivers that they have: a row counts as long as the server process is there
+-- that holds, or waits for, the leader lock for it.
+create table rowhooks.daemon (
+  backend_pid integer not null,
+  -- HOST:PID, as in pg_stat_activity.
+  name text not null,
+  receivers text[] not null,
+  announced_at timestamptz not null default pg_catalog.now(),
+  constraint daemon_pkey primary key (backend_pid)
 );
 
 -- Raised by every change of jobs, hooks and tracked tables; the feed reads it with each batch, in the same snapshot,
@@ -39,5 +60,7 @@ create table rowhooks.configuration (
   constraint configuration_is_one_row check (singleton)
 );
 
-insert into rowhooks.feed default values;
+insert into rowhooks.feed (database_oid)
+select d.oid from pg_catalog.pg_database as d
+where d.datname = pg_catalog.current_database();
 insert into rowhooks.configuration default values;

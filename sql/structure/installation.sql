@@ -1,7 +1,7 @@
 -- What this installation is: one row, written by `rowhooks init`.
 create table rowhooks.installation (
   singleton boolean not null default true,
-  -- Part of every run's idempotency key, so that two databases never hand the same key to an outside system.
+  -- Part of the idempotency keys that older releases have handed out.
   id uuid not null default pg_catalog.gen_random_uuid(),
   owner_role name not null,
   daemon_role name not null,

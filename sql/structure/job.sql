@@ -14,7 +14,8 @@ create table rowhooks.job (
   enabled boolean not null default false,
   -- The snapshot of the moment of enabling: changes committed before it start nothing.
   enabled_since pg_snapshot,
-  -- False when the class was not found at the daemon's last start.
+  -- False where the daemon that leads, or led last, does not have the class. Absence is no decision: what the job's hooks
+  -- and buttons are to run waits for a leader that has it.
   installed boolean not null default true,
   created_at timestamptz not null default pg_catalog.now(),
   constraint job_pkey primary key (id),

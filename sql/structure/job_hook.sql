@@ -47,3 +47,16 @@ create table rowhooks.job_hook_table (
 );
 
 create index job_hook_table_tracked_table_id_idx on rowhooks.job_hook_table (tracked_table_id);
+
+-- Changes that were not kept for a hook whose class the leader does not have, because as many runs waited for its job as
+-- may. `rowhooks replay` makes up for them.
+create table rowhooks.job_hook_missed (
+  job_hook_id integer not null,
+  changes bigint not null,
+  -- When the first and the last of them were made.
+  first_at timestamptz not null,
+  last_at timestamptz not null,
+  constraint job_hook_missed_pkey primary key (job_hook_id),
+  constraint job_hook_missed_job_hook_id_fkey foreign key (job_hook_id)
+    references rowhooks.job_hook (id) on delete cascade
+);

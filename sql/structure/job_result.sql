@@ -30,7 +30,7 @@ create table rowhooks.job_result (
   -- When a run that waits for its retry is due.
   retry_at timestamptz,
   -- The leadership under which the run was started: a run of an earlier leader cannot finish in place of a later one.
-  -- Null: asked for, and not yet taken up by any leader.
+  -- Null: asked for, and not yet taken up by any leader. All zeros: waits for a leader whose code has the class.
   lease uuid,
   created_at timestamptz not null default pg_catalog.clock_timestamp(),
   started_at timestamptz,
@@ -43,6 +43,9 @@ create table rowhooks.job_result (
   login name,
   -- The key that the row had before the change, where that gave it another one: the run follows those of both.
   former_object_id jsonb,
+  -- The idempotency key for outside systems. Of a change's run it is derived (rowhooks.feed.history, change, hook); what is
+  -- asked for by hand draws one. Null: an older release's, and of the form that rowhooks.results shows.
+  key text,
   constraint job_result_pkey primary key (id),
   constraint job_result_origin_check check (origin in ('change', 'press', 'replay')),
   constraint job_result_has_a_starter check ((origin = 'press') = (job_hook_id is null)),

@@ -101,9 +101,9 @@ class World:
 
         async def store() -> Position:
             lease = uuid.uuid4()
-            await leadership.take_over(self.connection, lease, "old")
+            await leadership.take_over(self.connection, lease, "old", 1)
             await PostgresResults(self.connection, lease).record([], [], position)
-            return (await leadership.take_over(self.connection, uuid.uuid4(), "new")).position
+            return (await leadership.take_over(self.connection, uuid.uuid4(), "new", 1)).position
 
         return self.runner.run(store())
 

@@ -231,6 +231,20 @@ def test_a_reload_with_settings_that_are_wrong_leaves_everything_as_it_was(
     assert [one for one in manager.listen() if "RELOADING" in one or "READY" in one][-1] == {"READY": "1"}
 
 
+def test_a_reload_that_would_find_no_receiver_leaves_everything_as_it_was(
+    db: psycopg.Connection[Any], table: None, start: Start, manager: Manager, tmp_path: Path
+) -> None:
+    hook(db, "Effects")
+    process = start()
+    wait(lambda: {"READY": "1"} in manager.listen())
+    (tmp_path / "effects.py").write_text("import nothing_of_that_name")
+    process.send(signal.SIGHUP)
+    process.wait_for("nothing is reloaded, the daemon goes on as it was: this daemon has no receiver at all")
+    db.execute("insert into thing values (1)")
+    wait(lambda: is_settled(db))
+    assert db.execute("select code from effect").fetchall() == [("OLD",)]
+
+
 @pytest.mark.parametrize(
     ("setting", "why"),
     [

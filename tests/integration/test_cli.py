@@ -177,7 +177,9 @@ def test_without_the_schema_every_command_points_to_init(run_empty: Rowhooks, co
     assert "run: rowhooks init" in done.err
 
 
-@pytest.mark.parametrize("command", [("status",), ("changes", "follow"), ("init",), ("upgrade",), ("run",)])
+@pytest.mark.parametrize(
+    "command", [("status",), ("changes", "follow"), ("init",), ("upgrade",), ("run", "--allow-none")]
+)
 def test_a_newer_schema_is_left_alone(run: Rowhooks, db: Connection, command: tuple[str, ...]) -> None:
     db.execute("update rowhooks.alembic_version set version_num = '9999'")
     done = run(*command)

@@ -130,12 +130,11 @@ def test_the_command_that_mends_a_hook_of_any_name_mends_it(
         " returning id) insert into rowhooks.job_hook_table (job_hook_id, tracked_table_id) select id, 1 from h",
         (hook,),
     )
-    db.execute("update rowhooks.job set installed = false")
+    db.execute("insert into rowhooks.job_hook_missed select id, 5, now(), now() from rowhooks.job_hook")
     capsys.readouterr()
     assert call(["doctor", "--dsn", dsn, "--json"]) == 1
     (found,) = json.loads(capsys.readouterr().out)
-    way_out = found["way_out"].removeprefix("add its module to rowhooks.toml, or: ")
-    ((*_, argument),) = shell(way_out)
-    assert argument == hook
-    run_for_real(way_out, dsn)
-    assert db.execute("select enabled from rowhooks.job_hook").fetchone() == (False,)
+    ((*_, argument),) = shell(found["way_out"])
+    assert argument == f"--hook={hook}"
+    run_for_real(found["way_out"], dsn)
+    assert db.execute("select from rowhooks.job_hook_missed").fetchone() is None

@@ -223,8 +223,9 @@ def test_a_hook_whose_job_is_disabled_or_gone_is_named(
     ]
     db.execute("update rowhooks.job set enabled = true, installed = false")
     assert findings(dsn, capsys) == [(
-        "hook sync starts nothing: its job jobs.Sync is not installed",
-        "add its module to rowhooks.toml, or: rowhooks hooks disable sync",
+        "the daemon that leads, or led last, does not have job jobs.Sync (waiting for it: hook sync): 0 runs are kept",
+        "start a daemon that has it, and see why the one that leads has not (receivers in its rowhooks.toml; its log);"
+        " or, if the class is gone for good: rowhooks jobs remove jobs.Sync",
     )]  # fmt: skip
 
 

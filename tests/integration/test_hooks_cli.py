@@ -217,6 +217,7 @@ def test_a_change_that_matches(run: Rowhooks, db: Connection, create: int) -> No
     assert done.code == 0
     assert done.json == {
         "hook": "Serials", "job": JOB, "change": update, "starts": True, "reasons": [], "undecided": None,
+        "waits": False,
     }  # fmt: skip
 
 
@@ -239,7 +240,6 @@ def test_everything_that_stands_in_the_way_is_said(run: Rowhooks, db: Connection
     ("spoil", "reason"),
     [
         ("update rowhooks.job set enabled = false", "its job policies.Serial is disabled"),
-        ("update rowhooks.job set installed = false", "its job policies.Serial is not installed"),
         ("update rowhooks.job_hook set enabled = false", "the hook is disabled"),
         ("update rowhooks.job_hook set columns = '{name}'", "the update changes none of its columns (name)"),
         (
@@ -267,6 +267,18 @@ def test_the_reason_why_a_change_does_not_match(
     done = run("hooks", "test", "Serials", "--change", update)
     assert (done.code, done.err) == (1, "")
     assert done.out == f"Hook Serials does not start on change {update} (update of dcim.device sw1):\n  {reason}\n"
+
+
+def test_what_a_hook_of_a_missing_job_would_start_is_said_to_wait(run: Rowhooks, db: Connection, create: int) -> None:
+    add(run)
+    update = changed(db, "update dcim.device set serial = 'B2'")
+    db.execute("update rowhooks.job set installed = false")
+    done = run("hooks", "test", "Serials", "--change", update)
+    assert (done.code, done.out) == (
+        0,
+        f"Hook Serials starts on change {update} (update of dcim.device sw1).\n"
+        "  what it starts waits: the daemon that leads does not have job policies.Serial\n",
+    )
 
 
 def test_a_change_from_before_the_hook_was_enabled_does_not_match(run: Rowhooks, db: Connection, create: int) -> None:

@@ -125,7 +125,7 @@ async def test_hooks_buttons_and_complaints_are_shown_so_too(db: Connection, dev
     rowhooks.people("replay", "--hook", EVIL, "--since", "1h", "--dry-run")
     rowhooks.people("jobs", "list")
     db.execute("update rowhooks.job set installed = false")
-    assert f"problem: hook {SHOWN} starts nothing" in rowhooks.people("doctor")
+    assert f"(waiting for it: hook {SHOWN}): 0 runs are kept" in rowhooks.people("doctor")
     for words in (
         ["hooks", "test", EVIL + HUGE, "--change", "1"],
         ["jobs", "show", EVIL + "x"],

@@ -59,7 +59,7 @@ async def test_init_as_an_administrator_and_then_the_daemons_login_only(
 def run(dsn: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a daemon that is expected to end by itself."""
     return subprocess.run(
-        [sys.executable, "-m", "rowhooks", "run"],
+        [sys.executable, "-m", "rowhooks", "run", "--allow-none"],
         env={**os.environ, **variables, "ROWHOOKS_DSN": dsn, "ROWHOOKS_LOG_FORMAT": "text"},
         capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip

@@ -213,7 +213,6 @@ def test_a_button_that_does_not_exist_is_named(db: Connection, button: int) -> N
     [
         ("update rowhooks.job_button set enabled = false", "button Reboot is disabled"),
         ("update rowhooks.job set enabled = false", "its job jobs.Reboot is disabled"),
-        ("update rowhooks.job set installed = false", "its job jobs.Reboot is not installed"),
         ("update rowhooks.job set kind = 'hook'", "its job jobs.Reboot is a hook receiver"),
         ("delete from rowhooks.job_button_table", "button Reboot is not on table shop.item"),
         ("select rowhooks.untrack('shop.item')", "table shop.item is not tracked"),

@@ -166,7 +166,7 @@ def test_a_template_cannot_change_what_it_is_given() -> None:
 
 
 def test_a_button_whose_job_cannot_run_is_disabled_and_names_the_job() -> None:
-    assert reason(job_enabled=False) == "its job jobs.Reboot is disabled or not installed"
+    assert reason(job_enabled=False) == "its job jobs.Reboot is disabled"
 
 
 def test_a_button_that_the_user_may_not_press_is_disabled() -> None:

@@ -48,8 +48,8 @@ def test_a_truncate_starts_nothing() -> None:
 
 @pytest.mark.parametrize(
     "idle",
-    [hook(enabled=False), hook(job=job(enabled=False)), hook(job=job(installed=False)), hook(tables=())],
-    ids=["hook disabled", "job disabled", "job not installed", "table untracked"],
+    [hook(enabled=False), hook(job=job(enabled=False)), hook(tables=())],
+    ids=["hook disabled", "job disabled", "table untracked"],
 )
 def test_a_hook_that_is_not_ready_starts_nothing(idle: Hook) -> None:
     assert match(idle, hook(2)) == [2]
@@ -72,7 +72,16 @@ def test_the_later_of_the_two_moments_counts() -> None:
 
 def test_idle_hooks_are_the_enabled_ones_that_can_start_nothing() -> None:
     hooks = [hook(1), hook(2, job=job(enabled=False)), hook(3, job=job(installed=False)), hook(4, enabled=False)]
-    assert [one.id for one in configuration(*hooks).idle_hooks()] == [2, 3]
+    assert [one.id for one in configuration(*hooks).idle_hooks()] == [2]
+
+
+def test_a_hook_whose_class_is_missing_starts_what_waits() -> None:
+    missing = job(installed=False)
+    hooks = [hook(1), hook(2, job=missing), hook(3, job=missing, enabled=False), hook(4, job=job(enabled=False))]
+    assert match(*hooks) == [1, 2]
+    assert [one.id for one in configuration(*hooks).waiting_hooks()] == [2]
+    # What is on record of a hook that was disabled later waits too.
+    assert configuration(*hooks).without_class().hooks == {2, 3}
 
 
 ROW = {"id": 1, "name": "sw1", "serial": "A1", "height": None}
@@ -228,7 +237,6 @@ PAST = Snapshot(900, 900)
     [
         (hook(enabled=False), update(), "the hook is disabled"),
         (hook(job=job(enabled=False)), update(), "its job policies.Serial is disabled"),
-        (hook(job=job(installed=False)), update(), "its job policies.Serial is not installed"),
         (hook(tables=[2]), update(), "dcim.device is not one of its tables"),
         (hook(actions=["create", "delete"]), update(), "it does not start on update, only on create, delete"),
         (hook(enabled_since=PAST), update(), "the change is from before the hook or its job was enabled"),

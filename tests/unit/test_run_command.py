@@ -57,3 +57,15 @@ def test_secrets_are_blanked_in_what_it_logs(
     printed = capsys.readouterr().err
     assert "acme_broken.py cannot be imported: RuntimeError: ***" in printed
     assert "tr0ub4dor" not in printed
+
+
+@pytest.mark.parametrize("given", [[], ["--receivers", "acme_broken_too.py"]])
+def test_a_daemon_without_any_receiver_does_not_begin_unless_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: list[str]
+) -> None:
+    (tmp_path / "acme_broken_too.py").write_text("import nothing_of_that_name")
+    assert call(["run", "--dsn", "port=none", *given]) == 2
+    assert "this daemon has no receiver at all" in capsys.readouterr().err
+    # It gets past this, and not past its DSN.
+    assert call(["run", "--dsn", "port=none", "--allow-none", *given]) == 2
+    assert "no receiver at all" not in capsys.readouterr().err

@@ -166,6 +166,8 @@ def press(
 ) -> None:
     """Press a button on a row, as the connected role, and print the id of the run."""
     with pressing_connection(target(dsn, config)) as conn:
+        # That it waits, where no daemon that leads has its job.
+        conn.add_notice_handler(lambda notice: say(notice.message_primary or "", err=True))
         result = press_button(conn, button, table, key, idempotency_key=idempotency_key)
     if as_json:
         print_json({"id": result})

@@ -203,6 +203,7 @@ def check(
                 "starts": not reasons,
                 "reasons": reasons,
                 "undecided": undecided,
+                "waits": hook.waits,
             }
         )
     else:
@@ -213,6 +214,8 @@ def check(
             say(f"  {reason}")
         if undecided is not None:
             say(f"  {undecided}; the hook runs because on_undecided = run")
+        if hook.waits and not reasons:
+            say(f"  what it starts waits: the daemon that leads does not have job {visible(hook.job.class_path)}")
     if reasons:
         raise typer.Exit(1)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, print_fields, print_json, print_rows, say, target
+from rowhooks.cli.common import Config, Dsn, Json, Yes, counted, print_fields, print_json, print_rows, say, target
 from rowhooks.domain.display import visible
 from rowhooks.postgres.administration import jobs as administration
 from rowhooks.postgres.schema import installed_connection
@@ -61,6 +61,42 @@ def enable(name: Name, dsn: Dsn = None, config: Config = None) -> None:
 def disable(name: Name, dsn: Dsn = None, config: Config = None) -> None:
     """Disable a job: its hooks and buttons start nothing."""
     _set(name, dsn, config, enabled=False)
+
+
+@app.command()
+def remove(name: Name, dsn: Dsn = None, config: Config = None, yes: Yes = False) -> None:
+    """Remove a job whose class is gone for good, with its hooks, its buttons and what waits for it; results stay."""
+    with installed_connection(target(dsn, config)) as conn:
+        job = administration.find_missing_job(conn, name)
+        conn.commit()
+        if not yes:
+            typer.confirm(
+                f"Remove job {visible(job['class_path'])} with {counted(job['hooks'], 'hook')},"
+                f" {counted(job['buttons'], 'button')} and {counted(job['waiting'], 'run')} that waits for it?",
+                abort=True,
+            )
+        with conn.transaction():
+            job = administration.remove_job(conn, job["class_path"])
+    say(
+        f"Job {visible(job['class_path'])} is removed, with {counted(job['hooks'], 'hook')} and"
+        f" {counted(job['buttons'], 'button')}; {counted(job['revoked'], 'run')} revoked."
+    )
+
+
+@app.command()
+def move(
+    name: Name,
+    new_name: Annotated[str, typer.Argument(metavar="NEW", help="The job as it is called now.")],
+    dsn: Dsn = None,
+    config: Config = None,
+) -> None:
+    """Give the hooks and buttons of a class, and what waits for it, to the class under its new path."""
+    with installed_connection(target(dsn, config)) as conn, conn.transaction():
+        job = administration.move_job(conn, name, new_name)
+    say(
+        f"Job {visible(job['class_path'])} has what waited for {visible(name)}; {counted(job['waiting'], 'run')} of it,"
+        f" and it is {'enabled' if job['enabled'] else 'disabled'}."
+    )
 
 
 def _set(name: str, dsn: Dsn, config: Config, *, enabled: bool) -> None:

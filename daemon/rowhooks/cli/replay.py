@@ -14,7 +14,7 @@ from rowhooks.domain.display import visible
 from rowhooks.domain.errors import Conflict, UsageError
 from rowhooks.postgres.administration.changes import count_changes
 from rowhooks.postgres.administration.hooks import load_hook
-from rowhooks.postgres.administration.replay import ask_for_runs, check_replay, matching_changes, tables_of
+from rowhooks.postgres.administration.replay import ask_for_runs, check_replay, made_up_for, matching_changes, tables_of
 from rowhooks.postgres.schema import installed_connection
 
 FIRST = 10
@@ -64,6 +64,8 @@ def replay(
             if load_hook(conn, hook) != wanted:
                 raise Conflict(f"hook {hook} has been changed meanwhile", hint="repeat the command")
             asked = ask_for_runs(conn, wanted, matching, advance)
+            if table is None:
+                made_up_for(conn, wanted, since=start, until=end)
     if as_json:
         print_json({"hook": hook, "runs": asked})
     else:

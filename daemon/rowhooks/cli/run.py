@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import typer
 
 from rowhooks.cli.common import Config, Dsn, console, settings
 from rowhooks.daemon import Daemon, handle_signals
+from rowhooks.domain.errors import SettingsError
 from rowhooks.domain.redaction import SHORTEST
 from rowhooks.logs import TRACEBACK, configure_logging
 from rowhooks.loop import run as run_loop
@@ -22,12 +24,23 @@ from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_NONE = 3
+_LOAD = f"""
+import sys
+from pathlib import Path
+from rowhooks.receivers.loading import load_receivers
+sys.exit(0 if load_receivers(sys.argv[2:], Path(sys.argv[1]))[0] else {_NONE})
+"""
+
 
 def run(
     dsn: Dsn = None,
     config: Config = None,
     receivers: Annotated[
         list[str] | None, typer.Option("--receivers", help="A module with receivers: dotted, or a path to a .py file.")
+    ] = None,
+    allow_none: Annotated[
+        bool | None, typer.Option("--allow-none", help="Run also where no receiver is found at all.")
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     log_format: Annotated[str | None, typer.Option(help="auto, text, json or journal.")] = None,
@@ -42,7 +55,8 @@ def run(
 
     def choose() -> Settings:
         return settings(
-            dsn, config, receivers=tuple(receivers) if receivers else None, log_level=log_level, log_format=log_format,
+            dsn, config, receivers=tuple(receivers) if receivers else None, allow_none=allow_none,
+            log_level=log_level, log_format=log_format,
             http_listen=http_listen,
         )  # fmt: skip
 
@@ -57,10 +71,28 @@ def check(chosen: Settings) -> None:
     """See whether a daemon with these settings could begin.
 
     Raises:
-        SettingsError: a setting is wrong, a secret, a certificate or the permission backend cannot be had.
+        SettingsError: a setting is wrong, a secret, a certificate or the permission backend cannot be had; or it would
+            have no receiver.
     """
     chosen.redactor()
     Daemon(chosen, ())
+    # In a process of its own: modules that are imported here already are not looked at again.
+    command = [sys.executable, "-c", _LOAD, str(chosen.directory), *chosen.receivers]
+    patience = chosen.leader_timeout / 3
+    try:
+        found = chosen.allow_none or subprocess.run(command, check=False, timeout=patience).returncode != _NONE
+    except subprocess.TimeoutExpired as error:
+        raise SettingsError(f"the receivers' modules could not be imported within {patience:.0f} s") from error
+    if not found:
+        raise _no_receiver()
+
+
+def _no_receiver() -> SettingsError:
+    return SettingsError(
+        "this daemon has no receiver at all: what hooks and buttons are to run would only wait",
+        hint="name modules that can be imported (receivers = [...] in rowhooks.toml, or --receivers), or let it run"
+        " so: --allow-none",
+    )
 
 
 def succeed() -> NoReturn:
@@ -82,9 +114,9 @@ async def _serve(chosen: Settings, check: Callable[[], object]) -> None:
             problem.message,
             extra={TRACEBACK: problem.traceback},
         )
-    if not chosen.receivers:
-        logger.warning("no receivers' module is named (receivers = [...] in rowhooks.toml, or --receivers)")
-    daemon = Daemon(chosen, classes, broken_modules=tuple(problem.name for problem in problems))
+    if not classes and not chosen.allow_none:
+        raise _no_receiver()
+    daemon = Daemon(chosen, classes)
     handle_signals(daemon, check)
     late = await daemon.run()
     if daemon.reloads:

@@ -309,13 +309,27 @@ def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
     found["unreadable_changes"] = ", ".join(
         f"{change['id']} of {change['table']}" for change in found["unreadable_changes"]
     )
+    found["other_receivers"] = "; ".join(
+        f"{one['standby']}"
+        + "".join(
+            f" {what} {', '.join(one[name])}"
+            for name, what in (("lacks", "lacks"), ("has", "has besides"))
+            if one[name]
+        )
+        for one in found["standbys_with_other_receivers"]
+    )
+    found["missing_jobs"] = "; ".join(
+        f"{one['job']}: {one['waiting']} of {found['waiting_limit']} runs wait"
+        + (f", {one['missed']} changes were not kept" if one["missed"] else "")
+        for one in found["missing_jobs"]
+    )
     found["backlog"] = f"{found['backlog']} changes"
     found["lag"] = None if found["lag_seconds"] is None else f"{found['lag_seconds']:.1f} s"
     print_fields(
         found,
         [
-            "database", "schema_revision", "bell", "leader", "leader_since", "standbys", "backlog", "lag",
-            "unfinished_runs", "asked_for", "tables", "enabled_jobs", "enabled_hooks", "last_1000_runs",
-            "unreadable_changes",
+            "database", "schema_revision", "bell", "leader", "leader_since", "standbys", "other_receivers", "backlog",
+            "lag", "unfinished_runs", "asked_for", "missing_jobs", "tables", "enabled_jobs", "enabled_hooks",
+            "last_1000_runs", "unreadable_changes",
         ],
     )  # fmt: skip

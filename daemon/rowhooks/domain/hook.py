@@ -85,6 +85,11 @@ class Hook:
     on_undecided: str = "run"
     names: Mapping[int, Mapping[str, str]] = field(default_factory=dict, hash=False)
 
+    @property
+    def waits(self) -> bool:
+        """Whether what it starts is kept for a leader whose code has the job."""
+        return self.enabled and self.job.enabled and not self.job.installed
+
     def predates(self, transaction_id: int) -> bool:
         """Say whether a change comes from before the hook, or its job, was enabled."""
         since = self.enabled_since
@@ -104,6 +109,22 @@ class Button:
 
 
 @dataclass(frozen=True)
+class WithoutClass:
+    """Hooks and buttons, by their ids, whose job the leader's code does not have."""
+
+    hooks: frozenset[int] = frozenset()
+    buttons: frozenset[int] = frozenset()
+
+    def minus(self, other: WithoutClass) -> WithoutClass:
+        """Return those that are not among the other ones."""
+        return WithoutClass(self.hooks - other.hooks, self.buttons - other.buttons)
+
+    def __bool__(self) -> bool:
+        """Say whether there is any."""
+        return bool(self.hooks or self.buttons)
+
+
+@dataclass(frozen=True)
 class Configuration:
     """Everything changes are matched against, as of one version; and whether the bell is a NOTIFY."""
 
@@ -115,5 +136,16 @@ class Configuration:
     notify: bool = True
 
     def idle_hooks(self) -> list[Hook]:
-        """Return the enabled hooks that can start nothing because their job is disabled or not installed."""
-        return [hook for hook in self.hooks if hook.enabled and not (hook.job.enabled and hook.job.installed)]
+        """Return the enabled hooks that can start nothing because their job is disabled."""
+        return [hook for hook in self.hooks if hook.enabled and not hook.job.enabled]
+
+    def waiting_hooks(self) -> list[Hook]:
+        """Return the hooks whose changes are kept for a leader that has their job."""
+        return [hook for hook in self.hooks if hook.waits]
+
+    def without_class(self) -> WithoutClass:
+        """Return the hooks and buttons whose runs cannot be run by this leader, enabled or not."""
+        return WithoutClass(
+            frozenset(hook.id for hook in self.hooks if not hook.job.installed),
+            frozenset(button.id for button in self.buttons if not button.job.installed),
+        )

@@ -11,7 +11,12 @@ from rowhooks.domain.feed import Snapshot
 
 @dataclass(frozen=True)
 class Job:
-    """A registered receiver class, as the database knows it."""
+    """A registered receiver class, as the database knows it.
+
+    Args:
+        installed: the code of the daemon that leads, or led last, has it; what it is to run waits otherwise.
+        sensitive: `Meta.has_sensitive_variables`, which holds also while the class is missing.
+    """
 
     id: int
     class_path: str
@@ -19,6 +24,7 @@ class Job:
     enabled: bool
     installed: bool
     enabled_since: Snapshot | None = None
+    sensitive: bool = False
 
 
 @dataclass(frozen=True)

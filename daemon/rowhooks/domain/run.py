@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 from rowhooks.domain.change import ObjectChange, made
 from rowhooks.domain.hook import Button, Hook
@@ -15,6 +16,8 @@ from rowhooks.domain.job import Job
 
 PENDING, STARTED, RETRY = "PENDING", "STARTED", "RETRY"
 SUCCESS, FAILURE, REVOKED = "SUCCESS", "FAILURE", "REVOKED"
+WAITING = UUID(int=0)
+"""The lease of no leadership: that of a run that waits for a leader whose code has its class."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,11 @@ class Outcome:
     entries: tuple[LogEntry, ...] = ()
     recorded: bool = False
     retry_at: datetime | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a leader whose code has its class."""
+        return self.status == PENDING and not self.run.job.installed
 
     def each(self) -> list[Outcome]:
         """Return the outcome of each run of a batch; what there is only one of, of the batch, is its first run's.

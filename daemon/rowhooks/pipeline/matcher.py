@@ -205,11 +205,9 @@ def why_not(hook: Hook, change: ObjectChange, *, replaying: bool = False) -> str
 
 
 def idle(hook: Hook) -> str | None:
-    """Return why a hook starts nothing at all; None if it may."""
+    """Return why a hook starts nothing at all; None if it may. A missing class is no reason: its runs wait."""
     if not hook.enabled:
         return "the hook is disabled"
-    if not hook.job.installed:
-        return f"its job {hook.job.class_path} is not installed"
     if not hook.job.enabled:
         return f"its job {hook.job.class_path} is disabled"
     return None
@@ -300,6 +298,8 @@ class Matcher:
     def __init__(self, configuration: Configuration, former: Matcher | None = None) -> None:
         self._shelves: dict[tuple[int, str], _Shelf] = {}
         self._hooks_of: dict[int, dict[int, Hook]] = {}
+        self.keeps = any(hook.waits for hook in configuration.hooks)
+        """Whether what it finds of some hooks waits for a leader that has their job."""
         # Hook, its conditions, and the problem: bounded by the comparisons there are.
         self.said: set[tuple[int, str | None, str]] = set()
         if former is not None:

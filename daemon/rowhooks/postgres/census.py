@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 
+from rowhooks.postgres.administration.missing import MISSING_JOBS
 from rowhooks.postgres.administration.status import WAITING
 from rowhooks.postgres.errors import translated
 from rowhooks.vitals import Census
@@ -29,7 +30,9 @@ select
   ) as unfinished,
   p.partitions,
   p.log_bytes,
-  pg_notification_queue_usage() as notification_queue
+  pg_notification_queue_usage() as notification_queue,
+  (select coalesce(jsonb_object_agg(m.class_path, m.waiting), '{{}}')::text from ({MISSING_JOBS}) as m) as missing,
+  (select coalesce(sum(m.changes), 0)::bigint from rowhooks.job_hook_missed as m) as missed
 from (
   select count(*) as backlog, extract(epoch from clock_timestamp() - min(c.time))::float8 as lag
   from (select w.time from ({WAITING}) as w limit {MOST_COUNTED}) as c
@@ -54,4 +57,6 @@ async def take_census(connection: asyncpg.Connection[Any]) -> Census:
         log_bytes=row["log_bytes"],
         partitions=row["partitions"],
         notification_queue=row["notification_queue"],
+        missing=json.loads(row["missing"]),
+        missed=row["missed"],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import asyncpg
@@ -97,7 +97,8 @@ select json_build_object(
   'jobs', (
     select coalesce(json_agg(json_build_object(
       'id', j.id, 'class_path', j.class_path, 'name', j.name, 'enabled', j.enabled, 'installed', j.installed,
-      'enabled_since', j.enabled_since::text
+      'enabled_since', j.enabled_since::text,
+      'sensitive', j.meta -> 'has_sensitive_variables' is not distinct from 'true'
     )), '[]')
     from rowhooks.job as j
   ),
@@ -154,12 +155,12 @@ class PostgresConfiguration:
         # A name that is no text, where the database knows no encoding, costs what bears it.
         return read_configuration(found.decode("utf-8", "replace"))
 
-    async def sync_jobs(self, jobs: Iterable[JobEntry], broken_modules: Sequence[str] = ()) -> list[str]:
+    async def sync_jobs(self, jobs: Iterable[JobEntry]) -> list[str]:
         """Make rowhooks.job know the installed classes; see synchronisation.sync_jobs."""
         jobs = [job for job in jobs if self._can_know(job)]
         with translated():
             async with self._connection.transaction():
-                return await synchronisation.sync_jobs(self._connection, jobs, broken_modules)
+                return await synchronisation.sync_jobs(self._connection, jobs)
 
     async def tables_named(self, names: Iterable[str]) -> frozenset[tuple[str, int]]:
         """Return which of some names, `schema.table`, are those of tracked tables now, with their entries."""
@@ -192,7 +193,15 @@ def read_configuration(document: str | dict[str, Any]) -> Configuration:
     loaded = json.loads(document) if isinstance(document, str) else document
     tables = {t["id"]: read_table(t) for t in loaded["tables"]}
     jobs = {
-        j["id"]: Job(j["id"], j["class_path"], j["name"], j["enabled"], j["installed"], _snapshot(j["enabled_since"]))
+        j["id"]: Job(
+            j["id"],
+            j["class_path"],
+            j["name"],
+            j["enabled"],
+            j["installed"],
+            _snapshot(j["enabled_since"]),
+            j["sensitive"],
+        )
         for j in loaded["jobs"]
     }
     hooks = tuple(

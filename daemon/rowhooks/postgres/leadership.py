@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from rowhooks.domain.feed import Position, Snapshot
+from rowhooks.domain.runkeys import Keys
 from rowhooks.postgres.errors import translated
 from rowhooks.postgres.leader_lock import LEADER_LOCK
 
@@ -37,11 +39,14 @@ _END = "select pg_terminate_backend(p.pid) from unnest($1::integer[]) as p (pid)
 
 _TAKE_OVER = """
 update rowhooks.feed as f
-set lease = $1, leader = $2, leader_since = now()
+set
+  lease = $1, leader = $2, leader_since = now(), waiting_limit = $3,
+  old_keys_until = coalesce(f.old_keys_until, (select s.last_value from rowhooks.object_change_id_seq as s))
 returning
   f.snapshot::text, f.target::text, f.after_id, f.floor_id, f.newest_id,
   f.system_identifier = (pg_control_system()).system_identifier,
-  (select i.id from rowhooks.installation as i)
+  f.database_oid = (select d.oid from pg_database as d where d.datname = current_database()),
+  f.history, f.old_keys_until, (select i.id from rowhooks.installation as i)
 """
 
 _WRITE_DOWN_LOGIN = "update rowhooks.feed set rows_login = $1, rows_by_policy = $2"
@@ -62,15 +67,17 @@ class Leadership:
     """What a new leader finds.
 
     Args:
-        installation: part of every run's key.
+        keys: derives the keys of runs.
         position: where the feed stands.
         same_cluster: False after a restore into another cluster, where the position means nothing.
+        same_database: False also in a copy of the database, whose runs need keys of their own.
         last_recorded: changes up to this id may have runs on record already; 0 for none.
     """
 
-    installation: uuid.UUID
+    keys: Keys
     position: Position
     same_cluster: bool
+    same_database: bool
     last_recorded: int
 
 
@@ -90,17 +97,25 @@ async def depose(connection: asyncpg.Connection[Any], silence: float) -> str | N
         return str(row[0])
 
 
-async def take_over(connection: asyncpg.Connection[Any], lease: uuid.UUID, name: str) -> Leadership:
-    """Write oneself down as the leader and read the position; to be called with the lock held."""
+async def take_over(connection: asyncpg.Connection[Any], lease: uuid.UUID, name: str, waiting_limit: int) -> Leadership:
+    """Write oneself down as the leader and read the position; to be called with the lock held.
+
+    Args:
+        connection: the feed's.
+        lease: the new leadership.
+        name: of the daemon.
+        waiting_limit: how many runs may wait for a job that this leader does not have; presses go by it too.
+    """
     with translated():
-        row = await connection.fetchrow(_TAKE_OVER, lease, name)
+        row = await connection.fetchrow(_TAKE_OVER, lease, name, waiting_limit)
         last_recorded = await connection.fetchval(_LAST_RECORDED)
     assert row is not None, "rowhooks.feed is empty"
-    snapshot, target, after_id, floor_id, newest_id, same_cluster, installation = row
+    snapshot, target, after_id, floor_id, newest_id, same_cluster, same_oid, history, old_until, installation = row
     position = Position(
         Snapshot.parse(snapshot), None if target is None else Snapshot.parse(target), after_id, floor_id, newest_id
     )
-    return Leadership(installation, position, same_cluster, last_recorded or 0)
+    keys = Keys(history, installation, old_until)
+    return Leadership(keys, position, same_cluster, same_cluster and same_oid, last_recorded or 0)
 
 
 async def write_down_login(connection: asyncpg.Connection[Any], login: str, *, by_policy: bool) -> None:
@@ -127,6 +142,37 @@ async def call_oneself(connection: asyncpg.Connection[Any], name: str) -> None:
         await connection.execute("select set_config('application_name', $1, false)", name)
     # Where the connection sits in a transaction, the last statement with parameters keeps its snapshot until the next.
     await probe(connection, None)
+
+
+# What the daemons that have ended have left is taken away meanwhile.
+_ANNOUNCE = """
+with ended as (
+  delete from rowhooks.daemon as d
+  where d.backend_pid <> $1 and not exists (select from pg_stat_activity as a where a.pid = d.backend_pid)
+)
+insert into rowhooks.daemon (backend_pid, name, receivers) values ($1, $2, $3::text[])
+on conflict (backend_pid) do update set
+  name = excluded.name, receivers = excluded.receivers, announced_at = excluded.announced_at
+"""
+
+
+async def backend_of(connection: asyncpg.Connection[Any]) -> int:
+    """Return the id of the server process that a connection has."""
+    with translated():
+        return int(await connection.fetchval("select pg_backend_pid()"))
+
+
+async def announce(connection: asyncpg.Connection[Any], backend: int, name: str, receivers: Sequence[str]) -> None:
+    """Write down which receivers a daemon has that stands by.
+
+    Args:
+        connection: in no transaction.
+        backend: the server process of the connection on which it waits for the lead.
+        name: of the daemon.
+        receivers: class paths.
+    """
+    with translated():
+        await connection.execute(_ANNOUNCE, backend, name, list(receivers))
 
 
 async def end_when_idle(connection: asyncpg.Connection[Any], patience: float) -> None:
@@ -251,6 +297,12 @@ async def resume_after_restore(connection: asyncpg.Connection[Any]) -> int:
         return int(
             await connection.fetchval("select rowhooks.resume_after_restore($1)", newest_id, timeout=LONG_STATEMENT)
         )
+
+
+async def begin_history(connection: asyncpg.Connection[Any]) -> None:
+    """Let runs have keys of their own from now on, where the log is a copy of another database's."""
+    with translated():
+        await connection.execute("select rowhooks.begin_history()")
 
 
 async def reserve_result_ids(connection: asyncpg.Connection[Any], count: int) -> list[int]:

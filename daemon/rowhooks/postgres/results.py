@@ -13,7 +13,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.feed import Position
 from rowhooks.domain.hook import Hook
-from rowhooks.domain.run import LogEntry, Outcome
+from rowhooks.domain.run import WAITING, LogEntry, Outcome
 from rowhooks.postgres.encodings import Repertoire, of_connection
 from rowhooks.postgres.errors import translated
 
@@ -46,6 +46,7 @@ _RESULT = (
     ("exception_type", "text"),
     ("exception_message", "text"),
     ("traceback", "text"),
+    ("key", "text"),
 )
 _ENTRY = (
     ("job_result_id", "bigint"),
@@ -122,7 +123,7 @@ def _insert_one(table: str, columns: Sequence[tuple[str, str]]) -> str:
 _FRESH = (
     "id", "object_change_id", "job_hook_id", "job_id", "class_path", "hook_name", "tracked_table", "object_id",
     "former_object_id", "object_repr", "action", "user_name", "db_user", "status", "retry_at", "lease", "started_at",
-    "finished_at", "result", "exception_type", "exception_message", "traceback",
+    "finished_at", "key", "result", "exception_type", "exception_message", "traceback",
 )  # fmt: skip
 
 _RECORD_MANY = {
@@ -187,7 +188,7 @@ def _fresh_row(outcome: Outcome, lease: uuid.UUID, held: Repertoire) -> tuple[An
     row = (
         run.id, cause.id, hook.id, job.id, job.class_path, hook.name, cause.table_id, cause.object_id_json,
         run.former_key, held.text(run.object_repr), cause.action, cause.user_name, cause.db_user, outcome.status,
-        outcome.retry_at, lease, started_at, outcome.finished_at,
+        outcome.retry_at, WAITING if outcome.waits else lease, started_at, outcome.finished_at, run.key,
     )  # fmt: skip
     if outcome.result_json is None and outcome.exception_type is None:
         return (*row, None, None, None, None)
@@ -230,10 +231,11 @@ def result_row(outcome: Outcome, lease: uuid.UUID, held: Repertoire) -> tuple[An
         run.attempt,
         run.retries,
         outcome.retry_at,
-        lease,
+        WAITING if outcome.waits else lease,
         outcome.started_at,
         outcome.finished_at,
         *_what_came_of_it(outcome, held),
+        run.key,
     )
 
 
@@ -299,6 +301,8 @@ class PostgresResults:
                 # A former leader has put one of them on record after all.
                 await self._record(outcomes, lines, position, lambda outcome: False)
         for outcome in outcomes:
+            if outcome.waits:
+                continue
             if outcome.finished_at is None:
                 self._unfinished.add(outcome.run.id)
             else:

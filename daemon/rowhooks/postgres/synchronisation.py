@@ -7,7 +7,7 @@ left out when it has nothing to do.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -21,29 +21,13 @@ _COMPARE = """
 with found as (
   select * from jsonb_to_recordset($1::jsonb)
   as f (class_path text, kind text, name text, grouping text, description text, hidden boolean, meta jsonb)
-), gone as (
-  select j.id, j.installed, exists (
-    select from unnest($2::text[]) as b (module) where starts_with(j.class_path, concat(b.module, '.'))
-  ) as broken
-  from rowhooks.job as j
-  where not exists (select from found as f where f.class_path = j.class_path)
 ), not_theirs as (
-  select j.id, f.kind
+  select j.id, j.class_path, j.kind, f.kind as kind_now
   from rowhooks.job as j
   join found as f on f.class_path = j.class_path
-), stray as (
-  select 'hook' as kind, h.id, h.name
-  from rowhooks.job_hook as h
-  where h.enabled and (
-    h.job_id in (select g.id from gone as g where not g.broken)
-    or h.job_id in (select n.id from not_theirs as n where n.kind <> 'hook')
-  )
-  union all
-  select 'button', b.id, b.name
-  from rowhooks.job_button as b
-  where b.enabled and (
-    b.job_id in (select g.id from gone as g where not g.broken)
-    or b.job_id in (select n.id from not_theirs as n where n.kind <> 'button')
+  where j.kind <> f.kind and (
+    exists (select from rowhooks.job_hook as h where h.job_id = j.id)
+    or exists (select from rowhooks.job_button as b where b.job_id = j.id)
   )
 )
 select
@@ -58,11 +42,20 @@ select
     join rowhooks.job as j on j.class_path = f.class_path
     where (j.kind, j.name, j.grouping, j.description, j.hidden, j.meta, j.installed)
       is distinct from (f.kind, f.name, f.grouping, f.description, f.hidden, f.meta, true)
+      and j.id not in (select n.id from not_theirs as n)
   ) as changed,
-  array(select g.id from gone as g where g.installed) as lost,
-  array(select s.id from stray as s where s.kind = 'hook') as hooks,
-  array(select s.id from stray as s where s.kind = 'button') as buttons,
-  array(select concat(s.kind, ' ', s.name) from stray as s order by 1) as disabled
+  array(
+    select j.id
+    from rowhooks.job as j
+    where j.installed and (
+      j.id in (select n.id from not_theirs as n)
+      or not exists (select from found as f where f.class_path = j.class_path)
+    )
+  ) as missing,
+  (
+    select coalesce(json_agg(json_build_array(n.class_path, n.kind, n.kind_now) order by n.class_path), '[]')::text
+    from not_theirs as n
+  ) as not_theirs
 """
 
 _INSERT_JOBS = """
@@ -156,35 +149,32 @@ class DeclaredHook(Protocol):
     enabled: bool
 
 
-async def sync_jobs(
-    connection: asyncpg.Connection[Any], jobs: Iterable[JobEntry], broken_modules: Sequence[str]
-) -> list[str]:
-    """Make rowhooks.job know the installed classes, and disable the hooks and buttons of those that are gone.
+async def sync_jobs(connection: asyncpg.Connection[Any], jobs: Iterable[JobEntry]) -> list[str]:
+    """Make rowhooks.job know the classes of this daemon, and which it does not have.
+
+    Absence is no decision: the hooks and buttons of a class that is missing, or is now a receiver of the other kind,
+    stay as they are, and what they are to run waits.
 
     Args:
         connection: in a transaction.
         jobs: the classes that were found.
-        broken_modules: dotted names of modules that could not be imported: their classes, and those of modules below
-            them, are not gone, and their hooks and buttons stay as they are.
 
     Returns:
-        What was disabled, as `hook NAME` and `button NAME`.
+        A sentence for each class that is found and cannot be had for what its hooks or buttons want of it.
     """
     found = of_connection(connection).fitted_json(json.dumps([asdict(job) for job in jobs], ensure_ascii=False))
-    compared = await connection.fetchrow(_COMPARE, found, list(broken_modules))
-    if compared["hooks"]:
-        await connection.execute("update rowhooks.job_hook set enabled = false where id = any ($1)", compared["hooks"])
-    if compared["buttons"]:
-        await connection.execute(
-            "update rowhooks.job_button set enabled = false where id = any ($1)", compared["buttons"]
-        )
-    if compared["lost"]:
-        await connection.execute("update rowhooks.job set installed = false where id = any ($1)", compared["lost"])
+    compared = await connection.fetchrow(_COMPARE, found)
+    if compared["missing"]:
+        await connection.execute("update rowhooks.job set installed = false where id = any ($1)", compared["missing"])
     if compared["changed"]:
         await connection.execute(_UPDATE_JOBS, found, compared["changed"])
     if compared["fresh"]:
         await connection.execute(_INSERT_JOBS, found, compared["fresh"])
-    return list(compared["disabled"])
+    return [
+        f"{path} is a {kind_now} receiver now, and {kind}s of it wait for a {kind} receiver; give the class another "
+        f"name, or let them go: {shell.command('rowhooks', 'jobs', 'remove', path)}"
+        for path, kind, kind_now in json.loads(compared["not_theirs"])
+    ]
 
 
 async def sync_hooks(connection: asyncpg.Connection[Any], declared: Iterable[tuple[str, DeclaredHook]]) -> list[str]:
@@ -265,9 +255,12 @@ async def _sync_hook(
     )
     found = await connection.fetchrow(_SAME_NAME, name, *scope)
     if found is not None and found["class_path"] != class_path and found["declared"] and not found["installed"]:
-        # Its class has moved to another module, which makes it another job.
-        await connection.execute("delete from rowhooks.job_hook where id = $1", found["id"])
-        found = None
+        # Perhaps its class has moved to another module; perhaps another daemon has it. A person knows.
+        return [
+            f"hook {name}: declared by {class_path}, but it is {found['class_path']}'s, which this daemon does not have"
+            " and for which the hook waits; if the class has moved, run: "
+            + shell.command("rowhooks", "jobs", "move", found["class_path"], class_path)
+        ]
     if found is not None and not (found["declared"] and found["class_path"] == class_path):
         whose = f"job {found['class_path']}" if found["declared"] else "somebody, by hand"
         return [

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.hook import Button, Configuration, Hook
+from rowhooks.domain.hook import Button, Configuration, Hook, WithoutClass
 from rowhooks.domain.keys import former_key
-from rowhooks.domain.run import RETRY, Press, Run
+from rowhooks.domain.run import RETRY, WAITING, Press, Run
 from rowhooks.pipeline.matcher import undecided
+from rowhooks.pipeline.waiting import Missed
 from rowhooks.postgres.changerows import LONGEST_TEXT, key_of
 from rowhooks.postgres.errors import translated
 from rowhooks.postgres.feed import PostgresFeed
@@ -35,8 +36,16 @@ with taken as (
 )
 select
   t.id as result_id, t.origin, t.original_id, t.object_change_id, t.job_hook_id, t.job_button_id, t.tracked_table,
-  t.status, t.attempt, t.retries, t.retry_at
+  t.status, t.attempt, t.retries, t.retry_at, coalesce(
+    t.key,
+    -- As an older release has handed it out.
+    case
+      when t.origin = 'change' then format('%s:%s:%s', i.id, t.object_change_id, t.job_hook_id)
+      else format('%s:run:%s', i.id, coalesce(t.original_id, t.id))
+    end
+  ) as key
 from taken as t
+cross join rowhooks.installation as i
 order by t.id
 """
 # By itself, as are the changes: one that cannot be read must not keep the others from being taken up.
@@ -49,15 +58,19 @@ where r.id = any ($1::bigint[])
 """  # noqa: S608  (constants)
 _UNFINISHED = "u.status in ('PENDING', 'STARTED', 'RETRY')"
 # Waits for what is locked: a former leader may be committing one, and if that fails it is still to be run, first.
+_OF_THESE = "coalesce(u.job_hook_id = any ({hooks}::integer[]), u.job_button_id = any ({buttons}::integer[]), false)"
 _ADOPT = _TAKE_UP.format(which=f"u.id = any ($3::bigint[]) and {_UNFINISHED}", locked="")
 _CLAIM = _TAKE_UP.format(which="u.status = 'PENDING' and u.lease is null", locked="skip locked")
+_RELEASE = _TAKE_UP.format(
+    which=f"u.lease = $3 and {_UNFINISHED} and {_OF_THESE.format(hooks='$4', buttons='$5')}", locked=""
+)
 
 _LEFT = f"""
 select
   u.id, u.status, u.origin <> 'press', coalesce(u.job_hook_id, u.job_button_id), u.tracked_table,
   {RAW.format(key_of("u"))}, {RAW.format(key_of("u", "former_object_id"))}
 from rowhooks.job_result as u
-where {_UNFINISHED} and u.lease <> $1 and u.id > $2
+where {_UNFINISHED} and u.lease <> $1 and u.id > $2 and not {_OF_THESE.format(hooks="$4", buttons="$5")}
 order by u.id
 limit $3
 """  # noqa: S608  (a constant)
@@ -71,6 +84,39 @@ _NOTED = """
 select k.id, k.tracked_table, k.object_id::text, k.former_object_id::text
 from rowhooks.key_change as k
 order by k.id
+"""
+
+# What began is to begin again, and is so long nobody's.
+_SET_ASIDE = """
+update rowhooks.job_result as u
+set
+  lease = $1, attempt = u.attempt + (u.status = 'STARTED')::integer,
+  status = case when u.status = 'STARTED' then 'PENDING' else u.status end
+where {which} and u.lease is distinct from $1
+"""
+_SET_ASIDE_OF = _SET_ASIDE.format(which=f"{_UNFINISHED} and {_OF_THESE.format(hooks='$2', buttons='$3')}")
+_SET_ASIDE_THESE = _SET_ASIDE.format(which=f"{_UNFINISHED} and u.id = any ($2::bigint[])")
+
+_WAITING = f"""
+select j.id, count(*)
+from rowhooks.job_result as u
+left join rowhooks.job_hook as h on h.id = u.job_hook_id
+left join rowhooks.job_button as b on b.id = u.job_button_id
+join rowhooks.job as j on j.id = coalesce(h.job_id, b.job_id)
+where {_UNFINISHED} and u.lease = $1
+group by j.id
+"""  # noqa: S608  (a constant)
+
+_NOTE_MISSED = """
+insert into rowhooks.job_hook_missed as m (job_hook_id, changes, first_at, last_at)
+select v.job_hook_id, v.changes, v.first_at, v.last_at
+from unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])
+  as v (job_hook_id, changes, first_at, last_at)
+-- It may have been removed meanwhile.
+where exists (select from rowhooks.job_hook as h where h.id = v.job_hook_id)
+on conflict (job_hook_id) do update set
+  changes = m.changes + excluded.changes,
+  first_at = least(m.first_at, excluded.first_at), last_at = greatest(m.last_at, excluded.last_at)
 """
 
 _IS_ASKED_FOR = "select exists (select from rowhooks.job_result as r where r.status = 'PENDING' and r.lease is null)"
@@ -139,25 +185,17 @@ class Unfinished:
         connection: asyncpg, not shared with another task.
         feed: makes object changes of rows of the log.
         lease: the leadership.
-        installation: part of every run's key.
     """
 
-    def __init__(
-        self, connection: asyncpg.Connection[Any], feed: PostgresFeed, lease: uuid.UUID, installation: uuid.UUID
-    ) -> None:
+    def __init__(self, connection: asyncpg.Connection[Any], feed: PostgresFeed, lease: uuid.UUID) -> None:
         self._connection = connection
         self._feed = feed
         self._lease = lease
-        self._installation = str(installation)
 
-    def key(self, cause: ObjectChange, hook: Hook) -> str:
-        """Return the idempotency key of the run that a change starts through a hook."""
-        return f"{self._installation}:{cause.id}:{hook.id}"
-
-    async def left(self, after_id: int, limit: int) -> list[Left]:
-        """Return what earlier leaders have left unfinished, by id and beyond one."""
+    async def left(self, after_id: int, limit: int, without_class: WithoutClass) -> list[Left]:
+        """Return what earlier leaders have left unfinished, by id and beyond one, and what need not wait any longer."""
         with translated():
-            rows = await self._connection.fetch(_LEFT, self._lease, after_id, limit)
+            rows = await self._connection.fetch(_LEFT, self._lease, after_id, limit, *_lists(without_class))
         return [_left(*row) for row in rows]
 
     async def note(self, new_keys: Sequence[NewKey]) -> None:
@@ -192,6 +230,36 @@ class Unfinished:
         with translated():
             rows = await self._connection.fetch(_CLAIM, self._lease, limit)
         return await self._taken_up(rows, configuration)
+
+    async def release(self, starters: WithoutClass, configuration: Configuration, limit: int) -> list[TakenUp]:
+        """Take up what has waited for the class of these hooks and buttons, the oldest first, `limit` at the most."""
+        with translated():
+            rows = await self._connection.fetch(_RELEASE, self._lease, limit, WAITING, *_lists(starters))
+        return await self._taken_up(rows, configuration)
+
+    async def set_aside(self, starters: WithoutClass) -> None:
+        """Let the unfinished runs of these hooks and buttons wait for a leader that has their class."""
+        if starters:
+            with translated():
+                async with self._connection.transaction():
+                    await self._connection.execute("select set_config('lock_timeout', $1, true)", ADOPTION_PATIENCE)
+                    await self._connection.execute(_SET_ASIDE_OF, WAITING, *_lists(starters))
+
+    async def set_aside_these(self, result_ids: list[int]) -> None:
+        """Let these runs wait for a leader that has their class."""
+        with translated():
+            await self._connection.execute(_SET_ASIDE_THESE, WAITING, result_ids)
+
+    async def waiting(self) -> dict[int, int]:
+        """Return how many runs wait for a leader that has their class, by the jobs' ids."""
+        with translated():
+            return {row[0]: row[1] for row in await self._connection.fetch(_WAITING, WAITING)}
+
+    async def note_missed(self, missed: Sequence[Missed]) -> None:
+        """Write down what was not kept for hooks whose class is missing."""
+        rows = [(one.hook_id, one.changes, one.first, one.last) for one in missed]
+        with translated():
+            await self._connection.execute(_NOTE_MISSED, *map(list, zip(*rows, strict=True)))
 
     async def revoke(self, result_ids: list[int]) -> None:
         """End runs that nothing can run any more."""
@@ -246,14 +314,9 @@ class Unfinished:
             starter = next((h for h in configuration.hooks if h.id == row["job_hook_id"]), None)
         if starter is None or cause is None:
             return TakenUp(row["result_id"], None, None)
-        if row["origin"] == "change" and isinstance(cause, ObjectChange) and isinstance(starter, Hook):
-            key = self.key(cause, starter)
-        else:
-            # A retry is the same run to outside systems.
-            key = f"{self._installation}:run:{row['original_id'] or row['result_id']}"
         run = Run(
             id=row["result_id"],
-            key=key,
+            key=row["key"],
             cause=cause,
             starter=starter,
             attempt=row["attempt"],
@@ -272,6 +335,10 @@ def _left(
 ) -> Left:
     keys = [b"{}" if key is None else key, *([] if former is None else [former])]
     return Left(id_, status, [(by_hook, starter, table_id, one.decode("utf-8", "replace")) for one in keys])
+
+
+def _lists(starters: WithoutClass) -> tuple[list[int], list[int]]:
+    return sorted(starters.hooks), sorted(starters.buttons)
 
 
 def _undecided(cause: ObjectChange | Press, starter: Hook | Button) -> str | None:

@@ -30,11 +30,6 @@ class ImportProblem:
     message: str
     traceback: str
 
-    @property
-    def name(self) -> str:
-        """The module's dotted name."""
-        return Path(self.module).stem if self.module.endswith(".py") else self.module
-
 
 def load_receivers(modules: Sequence[str], directory: Path) -> tuple[list[ReceiverClass], list[ImportProblem]]:
     """Import modules and return the receiver classes they registered.

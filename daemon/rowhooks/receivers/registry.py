@@ -195,7 +195,6 @@ class Catalog:
 
     Args:
         classes: what was registered.
-        broken_modules: modules that could not be imported, whose classes may only be missing for now.
         permissions: answers what users may do.
         soft_time_limit: for classes that do not say; seconds, None for none.
         time_limit: the same.
@@ -205,14 +204,12 @@ class Catalog:
         self,
         classes: Sequence[ReceiverClass],
         *,
-        broken_modules: tuple[str, ...] = (),
         permissions: PermissionBackend | None = None,
         soft_time_limit: float | None = None,
         time_limit: float | None = None,
     ) -> None:
         self._jobs = {job.class_path: job for job in map(describe, classes)}
         self._options = {path: job.meta.options(soft_time_limit, time_limit) for path, job in self._jobs.items()}
-        self.broken_modules = broken_modules
         self.permissions = permissions or PermissionBackend()
         for path, job in self._jobs.items():
             _warn(path, job.meta, self._options[path])

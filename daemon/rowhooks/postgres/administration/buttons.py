@@ -19,7 +19,7 @@ from rowhooks.postgres.connect import translated_errors
 BUTTON_CLASSES = ("default", "primary", "success", "info", "warning", "danger", "link")
 
 _BUTTONS = f"""
-select b.id, b.name, j.class_path as job, b.enabled, j.enabled and j.installed as job_enabled, b.text, b.group_name,
+select b.id, b.name, j.class_path as job, b.enabled, j.enabled as job_enabled, b.text, b.group_name,
   b.weight, b.button_class, b.confirmation, b.roles,
   {linked_tables("button", "b")}
 from rowhooks.job_button as b

@@ -9,6 +9,7 @@ from rowhooks.domain import shell
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.drift import drifted_functions
 from rowhooks.postgres.administration.grants import lacking_grants
+from rowhooks.postgres.administration.missing import IS_KEPT, MISSING_JOBS, OTHER_RECEIVERS
 from rowhooks.postgres.administration.ownership import former_owners, members_of_the_owner, shared_roles
 from rowhooks.postgres.administration.restores import stray_triggers
 from rowhooks.postgres.administration.status import LEADS, WAITING
@@ -79,7 +80,7 @@ select
 from (
   select r.status, count(*) as runs
   from rowhooks.job_result as r
-  where r.status in ('PENDING', 'STARTED', 'RETRY') and r.lease is not null
+  where r.status in ('PENDING', 'STARTED', 'RETRY') and r.lease is not null and not {IS_KEPT}
   group by r.status
 ) as s
 where not {LEADS}
@@ -258,14 +259,9 @@ _PROBLEMS = (
     """,
     f"""
     select
-      format('%s %s starts nothing: its job %s is %s', o.kind, o.name, j.class_path, case
-        when j.installed then 'disabled' else 'not installed'
-      end),
-      case when not j.installed then 'add its module to rowhooks.toml, or: ' end,
-      case
-        when j.installed then array['rowhooks', 'jobs', 'enable', j.class_path]
-        else array['rowhooks', o.kind || 's', 'disable'] || o.operand
-      end
+      format('%s %s starts nothing: its job %s is disabled', o.kind, o.name, j.class_path),
+      case when not j.installed then 'start a daemon that has it, and: ' end,
+      array['rowhooks', 'jobs', 'enable', j.class_path]
     from (
       select 'hook' as kind, h.name, {_OPERAND.format("h.name")} as operand, h.job_id
       from rowhooks.job_hook as h where h.enabled
@@ -274,7 +270,64 @@ _PROBLEMS = (
       from rowhooks.job_button as b where b.enabled
     ) as o
     join rowhooks.job as j on j.id = o.job_id
-    where not (j.enabled and j.installed)
+    where not j.enabled
+    order by 1
+    """,  # noqa: S608  (constants)
+    f"""
+    select
+      format(
+        'the daemon that leads, or led last, does not have job %s (waiting for it: %s): %s runs are kept%s',
+        m.class_path,
+        case when w.whose = '' then 'nothing that is enabled' else w.whose end,
+        m.waiting, format(', of %s at the most', f.waiting_limit)
+      ),
+      'start a daemon that has it, and see why the one that leads has not (receivers in its rowhooks.toml; its log);'
+      ' or, if the class is gone for good: ',
+      array['rowhooks', 'jobs', 'remove', m.class_path]
+    from ({MISSING_JOBS}) as m
+    cross join rowhooks.feed as f
+    cross join lateral (
+      select coalesce(string_agg(concat(o.kind, o.name), ', ' order by o.kind desc, o.name), '')
+      from (
+        select 'hook ', n.name from unnest(m.hooks) as n (name)
+        union all
+        select 'button ', n.name from unnest(m.buttons) as n (name)
+      ) as o (kind, name)
+    ) as w (whose)
+    order by 1
+    """,  # noqa: S608  (constants)
+    """
+    select
+      format('hook %s: %s changes between %s and %s were not kept for it, when as many runs waited for its job as may',
+        h.name, m.changes, date_trunc('second', m.first_at), date_trunc('second', m.last_at)),
+      case when not j.installed then format('start a daemon that has job %s, and then: ', j.class_path) end,
+      array[
+        'rowhooks', 'replay',
+        '--since', to_char(m.first_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'),
+        '--until', to_char(
+          (m.last_at + interval '1 microsecond') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'
+        ),
+        concat('--hook=', h.name)
+      ]
+    from rowhooks.job_hook_missed as m
+    join rowhooks.job_hook as h on h.id = m.job_hook_id
+    join rowhooks.job as j on j.id = h.job_id
+    order by 1
+    """,
+    f"""
+    select
+      concat_ws('',
+        format('standby %s', s.standby),
+        case when s.lacks <> '{{}}' then format(' does not have %s', array_to_string(s.lacks, ', ')) end,
+        case when s.lacks <> '{{}}' and s.has <> '{{}}' then ', and' end,
+        case
+          when s.has <> '{{}}' then format(' has %s, which the daemon that leads has not', array_to_string(s.has, ', '))
+        end,
+        case when s.lacks <> '{{}}' then ': what that is to run would wait if it led' end
+      ),
+      'give both the same receivers (receivers in rowhooks.toml, the code that is installed), and restart that one'
+    from ({OTHER_RECEIVERS}) as s
+    where s.lacks <> '{{}}' or s.has <> '{{}}'
     order by 1
     """,  # noqa: S608  (constants)
     """

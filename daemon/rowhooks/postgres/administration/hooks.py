@@ -19,7 +19,7 @@ from rowhooks.postgres.search_path import PINNED
 
 _ACTIONS = ("create", "update", "delete")
 _HOOKS = f"""
-select h.id, h.name, j.class_path as job, h.enabled, j.enabled and j.installed as job_enabled,
+select h.id, h.name, j.class_path as job, h.enabled, j.enabled as job_enabled,
   array_remove(array[
     case when h.type_create then 'create' end, case when h.type_update then 'update' end,
     case when h.type_delete then 'delete' end

@@ -21,12 +21,12 @@ BATCH = 1000
 _ASK_FOR = """
 insert into rowhooks.job_result (
   origin, status, object_change_id, job_hook_id, hook_name, job_id, class_path, tracked_table, object_id, object_repr,
-  action, user_name, db_user
+  action, user_name, db_user, key
 )
 select
   'replay', 'PENDING', c.id, h.id, h.name, j.id, j.class_path, c.tracked_table, c.object_id,
   case when j.meta -> 'has_sensitive_variables' is distinct from 'true' then c.object_repr end,
-  c.action, c.user_name, c.db_user
+  c.action, c.user_name, c.db_user, gen_random_uuid()::text
 from rowhooks.object_change as c
 cross join rowhooks.job_hook as h
 join rowhooks.job as j on j.id = h.job_id
@@ -103,6 +103,15 @@ def matching_changes(
         looked_at(1)
         if rule.why_not(change, replaying=True) is None:
             yield change
+
+
+def made_up_for(conn: Connection, hook: Hook, *, since: datetime, until: datetime | None) -> None:
+    """Forget that changes were not kept for a hook, where all of them lie in a time span that it was given again."""
+    conn.execute(
+        "delete from rowhooks.job_hook_missed"
+        " where job_hook_id = %s and first_at >= %s and last_at < coalesce(%s, 'infinity'::timestamptz)",
+        (hook.id, since, until),
+    )
 
 
 def ask_for_runs(conn: Connection, hook: Hook, change_ids: Sequence[int], done: Callable[[int], None]) -> int:

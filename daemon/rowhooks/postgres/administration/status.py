@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rowhooks.domain.errors import RowhooksError
 from rowhooks.postgres.administration.common import Connection, Row, fetch
+from rowhooks.postgres.administration.missing import MISSING_JOBS, OTHER_RECEIVERS
 from rowhooks.postgres.leader_lock import HOLDERS_OF_THE_LEADER_LOCK, LEADER_LOCK
 
 # By the index on transaction_id: the log may be long, and almost all of it has been dealt with.
@@ -38,6 +39,20 @@ select
     where a.datname = current_database() and a.application_name like 'rowhooks standby %'
     order by a.backend_start, a.pid
   ) as standbys,
+  array(
+    select json_build_object('standby', s.standby, 'lacks', s.lacks, 'has', s.has)
+    from ({OTHER_RECEIVERS}) as s
+    where s.lacks <> '{{}}' or s.has <> '{{}}'
+    order by s.standby
+  ) as standbys_with_other_receivers,
+  array(
+    select json_build_object(
+      'job', m.class_path, 'hooks', m.hooks, 'buttons', m.buttons, 'waiting', m.waiting, 'missed', m.missed
+    )
+    from ({MISSING_JOBS}) as m
+    order by m.class_path
+  ) as missing_jobs,
+  f.waiting_limit,
   array(
     select format('%s (%s)', h.holder, h.ending) from ({HOLDERS_OF_THE_LEADER_LOCK}) as h
     where not h.is_ours and not h.is_gone

@@ -1,0 +1,33 @@
+-- Purpose: say under which lease a press stands on record until a leader takes it up. Absence is no decision: where the
+--          daemon that leads does not have the class, the press is kept for one that has, and the presser is told.
+-- Parameters: button   the button's name
+--             its_job  the job that it starts
+-- Returns: null where a leader takes it up at once, all zeros where it waits
+-- Reads:   rowhooks.feed, rowhooks.job_result, rowhooks.job_button
+create or replace function rowhooks.lease_of_press(button text, its_job rowhooks.job) returns uuid
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if its_job.installed then
+    return null;
+  end if;
+  perform from rowhooks.feed as f
+  where f.waiting_limit <= (
+    select pg_catalog.count(*)
+    from rowhooks.job_result as r
+    where r.status in ('PENDING', 'STARTED', 'RETRY') and r.job_button_id in (
+      select b.id from rowhooks.job_button as b where b.job_id = its_job.id
+    )
+  );
+  if found then
+    raise exception 'button % cannot be pressed: no daemon that leads has its job %, and as many presses as may wait for it',
+      button, its_job.class_path
+      using
+        errcode = 'object_not_in_prerequisite_state',
+        hint = 'Let an administrator start a daemon with its module.';
+  end if;
+  raise notice 'the press of button % waits: the daemon that leads does not have its job %', button, its_job.class_path;
+  return '00000000-0000-0000-0000-000000000000';
+end
+$$;

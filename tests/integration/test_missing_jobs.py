@@ -32,6 +32,14 @@ class Noted(JobHookReceiver):
         self.seen.append(f"{change.changed_object_id['id']} {change.object_data['serial']}")
 
 
+class Slow(JobHookReceiver):
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        Noted.seen.append(f"begin {change.object_data['serial']}")
+        for _ in range(50):
+            await asyncio.sleep(0)
+        Noted.seen.append(f"end {change.object_data['serial']}")
+
+
 class Other(JobHookReceiver):
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None: ...
 
@@ -100,6 +108,22 @@ async def test_what_a_former_leader_has_left_of_a_missing_job_waits_too_and_has_
     assert Noted.seen == ["1 a", "1 b"]
     found = db.execute("select status, attempt from rowhooks.job_result order by id").fetchall()
     assert found == [("SUCCESS", 1 if status == "PENDING" else 2), ("SUCCESS", 1)]
+
+
+async def test_what_waits_keeps_its_order_where_the_key_of_its_row_changes(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Slow, device, actions="create")
+    async with running_daemon(daemon_dsn, Other):
+        write(db, "a", 1)
+        # It starts no run itself.
+        db.execute("update dcim.device set id = 2")
+        db.execute("delete from dcim.device")
+        write(db, "b", 2)
+        await eventually(lambda: is_read(db))
+    async with running_daemon(daemon_dsn, Slow):
+        await settled(db)
+    assert Noted.seen == ["begin a", "end a", "begin b", "end b"]
 
 
 async def test_a_press_of_a_button_whose_job_is_missing_waits_and_the_presser_is_told(

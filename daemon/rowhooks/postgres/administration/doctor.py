@@ -279,7 +279,7 @@ _PROBLEMS = (
         'the daemon that leads, or led last, does not have job %s (waiting for it: %s): %s runs are kept%s',
         m.class_path,
         case when w.whose = '' then 'nothing that is enabled' else w.whose end,
-        m.waiting, format(', of %s at the most', f.waiting_limit)
+        m.waiting, ', of ' || f.waiting_limit || ' at the most'
       ),
       'start a daemon that has it, and see why the one that leads has not (receivers in its rowhooks.toml; its log);'
       ' or, if the class is gone for good: ',

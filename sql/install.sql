@@ -26,6 +26,8 @@
 \ir functions/check_button.sql
 \ir functions/may_press.sql
 \ir functions/present_key.sql
+\ir functions/captured_columns.sql
+\ir functions/settings_of_rows.sql
 \ir functions/row_as_json.sql
 \ir functions/source_of_capture.sql
 \ir functions/build_capture.sql
@@ -49,6 +51,7 @@
 \ir functions/views.sql
 \ir functions/buttons.sql
 \ir functions/lease_of_press.sql
+\ir functions/value_as_recorded.sql
 \ir functions/press.sql
 \ir functions/triggers.sql
 

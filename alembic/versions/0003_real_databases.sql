@@ -107,3 +107,17 @@ update rowhooks.feed
 set database_oid = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database());
 alter table rowhooks.feed alter column database_oid set not null;
 alter table rowhooks.job_result add column key text;
+
+-- Capture: functions that have other results or parameters now.
+drop function if exists rowhooks.captured_columns(integer, oid);
+drop function if exists rowhooks.settings_of_type(oid);
+drop function if exists rowhooks.settings_of_rows(integer, regclass);
+drop function if exists rowhooks.register_table(regclass, name[], boolean, boolean, boolean, name[]);
+drop function if exists rowhooks.track(regclass, boolean, interval, text[], boolean, text[]);
+
+-- Columns that do not count.
+alter table rowhooks.tracked_table
+add column ignored_columns name[] not null default '{}',
+add column ignored_numbers smallint[] not null default '{}';
+alter table rowhooks.job_hook
+add column ignored_columns text[] not null default '{}';

@@ -1,3 +1,20 @@
+-- Purpose: say which settings a tracked table's capture function has: a search_path where it computes virtual generated
+--          columns, whose expressions have names in them that cannot be qualified. For the others it would cost a tenth.
+-- Parameters: target_id  rowhooks.tracked_table.id
+-- Returns: as in pg_proc.proconfig; null for none
+-- Reads:   rowhooks.tracked_table
+create or replace function rowhooks.settings_of_capture(target_id integer) returns text[]
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select array['search_path=pg_catalog, pg_temp']
+  where exists (
+    select from rowhooks.tracked_table as t
+    cross join lateral rowhooks.captured_columns(t.id, t.relation) as c
+    where t.id = target_id and c.computed is not null
+  )
+$$;
+
 -- Purpose: make the capture function of one tracked table, unless it is there already.
 -- Parameters: target_id  rowhooks.tracked_table.id
 -- Returns: the function's name, unqualified
@@ -11,6 +28,7 @@ declare
   tracked rowhooks.tracked_table;
   function_name constant pg_catalog.text := pg_catalog.format('capture_%s', target_id);
   body constant pg_catalog.text := rowhooks.source_of_capture(target_id);
+  settings constant pg_catalog.text[] := rowhooks.settings_of_capture(target_id);
   description pg_catalog.text;
 begin
   select t.* into strict tracked from rowhooks.tracked_table as t where t.id = target_id;
@@ -25,7 +43,7 @@ begin
       and p.proname = function_name
       and p.prosrc = body
       and p.prosecdef
-      and p.proconfig is null
+      and p.proconfig is not distinct from settings
       and pg_catalog.obj_description(p.oid, 'pg_proc') = description
       -- The right is the present owner's and nobody else's: a former one could not be dropped while he has it.
       and array(select distinct a.grantee from pg_catalog.aclexplode(p.proacl) as a where a.grantee <> p.proowner)
@@ -35,8 +53,8 @@ begin
   end if;
 
   execute pg_catalog.format(
-    'create or replace function rowhooks.%I() returns trigger language plpgsql security definer as %L',
-    function_name, body
+    'create or replace function rowhooks.%I() returns trigger language plpgsql security definer %s as %L',
+    function_name, case when settings is not null then 'set search_path = pg_catalog, pg_temp' else '' end, body
   );
   execute pg_catalog.format('comment on function rowhooks.%I() is %L', function_name, description);
   execute pg_catalog.format('revoke execute on function rowhooks.%I() from public', function_name);

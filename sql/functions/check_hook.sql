@@ -26,6 +26,11 @@ begin
         hint = 'For example {"attr": "status", "op": "eq", "value": "active"}, and {"and": [..]}, {"or": [..]}, {"not": ..}.';
   end if;
 
+  if pg_catalog.cardinality(new.columns) > 0 and new.columns operator(pg_catalog.<@) new.ignored_columns then
+    raise exception 'job hook %: it ignores all columns that it waits for', new.name
+      using errcode = 'check_violation', hint = 'Name a column as one that counts, or as one that is ignored.';
+  end if;
+
   select j.* into its_job from rowhooks.job as j where j.id = new.job_id;
   if not found then
     -- The foreign key says so.

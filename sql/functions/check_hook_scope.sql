@@ -15,7 +15,7 @@ as $$
 $$;
 
 -- Purpose: refuse a job hook that says again what another one says (the same job, a common table and action, the same
---          columns and conditions), and one that names a column that none of its tables has. At the end of the
+--          columns, ignored ones too, and conditions), and one that names a column that none of its tables has. At the end of the
 --          transaction, because the tables of a hook follow the hook.
 -- Parameters: tg_argv[0]  the column that holds the hook's id
 -- Returns: null (deferred constraint trigger function of rowhooks.job_hook and rowhooks.job_hook_table)
@@ -62,6 +62,8 @@ begin
     and o.conditions is not distinct from hook.conditions
     and o.columns operator(pg_catalog.<@) hook.columns
     and o.columns operator(pg_catalog.@>) hook.columns
+    and o.ignored_columns operator(pg_catalog.<@) hook.ignored_columns
+    and o.ignored_columns operator(pg_catalog.@>) hook.ignored_columns
   order by o.id, t.id
   limit 1;
   if found then
@@ -86,6 +88,20 @@ begin
         hint = 'Name other columns, or track the table with --exclude for fewer.';
   end if;
 
+  select n.name, rowhooks.qualified_name(t.schema_name, t.table_name)
+  into stray, its_tables
+  from rowhooks.table_meant as x
+  join rowhooks.tracked_table as t on t.id = x.id
+  cross join lateral pg_catalog.unnest(t.ignored_columns) as n (name)
+  where x.kind = 'hook' and x.owner_id = hook.id and x.is_present and n.name = any (hook.columns)
+  limit 1;
+  if found then
+    raise exception 'job hook %: an update of nothing but column % is not recorded of %', hook.name, stray, its_tables
+      using
+        errcode = 'undefined_column',
+        hint = 'Name other columns, or track the table with --ignore-columns for fewer.';
+  end if;
+
   -- A table that was dropped has no columns to compare with.
   select pg_catalog.string_agg(rowhooks.qualified_name(t.schema_name, t.table_name), ', ' order by t.id)
   into its_tables
@@ -94,7 +110,7 @@ begin
   join pg_catalog.pg_class as c on c.oid = t.relation
   where x.kind = 'hook' and x.owner_id = hook.id and x.is_present;
   select n.name into stray
-  from pg_catalog.unnest(hook.columns) as n (name)
+  from pg_catalog.unnest(hook.columns || hook.ignored_columns) as n (name)
   where its_tables is not null
     and not exists (
       select from rowhooks.job_hook_table as x

@@ -65,6 +65,8 @@ $$;
 create or replace function rowhooks.find_pressed_row() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
+-- An array's text is compared as an array.
+set array_nulls = 'on'
 as $$
 declare
   target constant pg_catalog.regclass := coalesce(pg_catalog.pg_partition_root(new.object_table), new.object_table);
@@ -145,7 +147,7 @@ begin
       ' and ' order by k.position
     ),
     pg_catalog.string_agg(
-      rowhooks.column_as_json('t', a.attname, rowhooks.json_form(a.atttypid)), ', ' order by k.position
+      rowhooks.recorded_item('t', a.attname, rowhooks.json_form(a.atttypid)), ', ' order by k.position
     ),
     pg_catalog.array_agg(a.atttypid order by k.position),
     pg_catalog.string_agg(pg_catalog.format('pg_catalog.pg_typeof(t.%I)', a.attname), ', ' order by k.position)
@@ -180,7 +182,7 @@ begin
   select
     pg_catalog.format(
       '(select pg_catalog.to_jsonb(v.*) from (select %s) as v) operator(pg_catalog.->>) %L',
-      rowhooks.column_as_json('t', a.attname, rowhooks.json_form(a.atttypid)), a.attname
+      rowhooks.recorded_item('t', a.attname, rowhooks.json_form(a.atttypid)), a.attname
     ),
     a.atttypid,
     pg_catalog.format('pg_catalog.pg_typeof(t.%I)', a.attname)

@@ -41,8 +41,8 @@ begin
   execute pg_catalog.format('grant execute on function rowhooks.extend_object_change(bigint, integer) to %s', daemon_role);
   execute pg_catalog.format(
     'grant execute on function rowhooks.configuration_version(), rowhooks.matches_glob(text, text), rowhooks.log_partitions(), '
-    'rowhooks.present_key_columns(integer), rowhooks.source_of_capture(integer), rowhooks.refresh_tables(), '
-    'rowhooks.note_partitions() to %s',
+    'rowhooks.present_key_columns(integer), rowhooks.source_of_capture(integer), rowhooks.settings_of_capture(integer), '
+    'rowhooks.refresh_tables(), rowhooks.note_partitions() to %s',
     daemon_role
   );
   execute pg_catalog.format(
@@ -67,7 +67,8 @@ begin
   );
   execute pg_catalog.format('grant execute on function rowhooks.is_receiver(), rowhooks.is_captured(oid, integer), rowhooks.present_key(integer, jsonb), '
     'rowhooks.row_by_columns(integer, oid, record), rowhooks.json_as_recorded(record), rowhooks.captured_columns(integer, oid), '
-    'rowhooks.column_as_json(text, name, text), rowhooks.always_quoted(name), rowhooks.largest_row() to %s', capture_role);
+    'rowhooks.captured_as_json(text, text, name, text, text), rowhooks.column_as_json(text, name, text), rowhooks.always_quoted(name), '
+    'rowhooks.largest_row() to %s', capture_role);
 end
 $$;
 
@@ -105,6 +106,6 @@ grant select on rowhooks.buttons to public;
 grant select, insert on rowhooks.press to public;
 grant execute on function
 rowhooks.shell_operand(text), rowhooks.qualified_name(name, name), rowhooks.press(text, regclass, jsonb, text), rowhooks.press(text, regclass, text, text), rowhooks.may_press(name, text[], name),
-rowhooks.json_form(oid), rowhooks.base_type(oid), rowhooks.is_checked_inside(oid),
-rowhooks.column_as_json(text, name, text), rowhooks.always_quoted(name)
+rowhooks.json_form(oid), rowhooks.has_lossy_cast(oid), rowhooks.base_type(oid), rowhooks.is_checked_inside(oid),
+rowhooks.recorded_item(text, name, text), rowhooks.value_as_recorded(anyelement, text), rowhooks.always_quoted(name)
 to public;

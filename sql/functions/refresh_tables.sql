@@ -52,7 +52,7 @@ declare
   entry rowhooks.tracked_table;
   was_stale boolean;
 begin
-  select t.id, n.nspname, c.relname, k.names, k.numbers, r.name, r.number, e.names, e.numbers,
+  select t.id, n.nspname, c.relname, k.names, k.numbers, r.name, r.number, e.names, e.numbers, i.names, i.numbers,
     case
       when (t.schema_name, t.table_name) = (n.nspname, c.relname) then t.former_names
       else pg_catalog.array_remove(t.former_names, f.name) || f.name
@@ -60,7 +60,8 @@ begin
     case when t.key_columns = k.names then t.former_keys else t.former_keys || coalesce(g.numbers, '{}') end
   into
     entry.id, entry.schema_name, entry.table_name, entry.key_columns, entry.key_numbers, entry.repr_column,
-    entry.repr_number, entry.excluded_columns, entry.excluded_numbers, entry.former_names, entry.former_keys
+    entry.repr_number, entry.excluded_columns, entry.excluded_numbers, entry.ignored_columns, entry.ignored_numbers,
+    entry.former_names, entry.former_keys
   from rowhooks.tracked_table as t
   join pg_catalog.pg_class as c on c.oid = t.relation
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -86,6 +87,14 @@ begin
         order by 1
       ) as numbers
   ) as e
+  -- One that is dropped is no longer ignored, and one that is made anew under its name is another.
+  cross join lateral (
+    select
+      coalesce(pg_catalog.array_agg(a.attname order by a.attnum), '{}') as names,
+      coalesce(pg_catalog.array_agg(a.attnum order by a.attnum), '{}') as numbers
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = t.relation and a.attnum = any (t.ignored_numbers) and not a.attisdropped
+  ) as i
   cross join lateral rowhooks.present_repr_column(t, e.names) as r
   cross join lateral pg_catalog.format('%I.%I', t.schema_name, t.table_name) as f (name)
   -- The log holds keys under these names still.
@@ -105,15 +114,17 @@ begin
     repr_number = entry.repr_number,
     excluded_columns = entry.excluded_columns,
     excluded_numbers = entry.excluded_numbers,
+    ignored_columns = entry.ignored_columns,
+    ignored_numbers = entry.ignored_numbers,
     former_names = entry.former_names,
     former_keys = entry.former_keys
   where t.id = entry.id
     and (
       t.schema_name, t.table_name, t.key_columns, t.key_numbers, t.repr_column, t.repr_number, t.excluded_columns,
-      t.excluded_numbers
+      t.excluded_numbers, t.ignored_columns, t.ignored_numbers
     ) is distinct from (
       entry.schema_name, entry.table_name, entry.key_columns, entry.key_numbers, entry.repr_column,
-      entry.repr_number, entry.excluded_columns, entry.excluded_numbers
+      entry.repr_number, entry.excluded_columns, entry.excluded_numbers, entry.ignored_columns, entry.ignored_numbers
     );
   was_stale := found;
   if entry.id is not null then

@@ -69,6 +69,59 @@ begin
 end
 $$;
 
+-- Purpose: refuse to ignore updates of a column that is not there, or without which something would not work.
+-- Parameters: target           the table
+--             target_id        its rowhooks.tracked_table.id; null where it has none yet
+--             target_keys      the columns that tell its rows apart
+--             ignored_columns  the columns that do not count
+-- Returns: nothing
+-- Reads:   rowhooks.job_hook, rowhooks.job_hook_table
+create or replace function rowhooks.check_ignored(
+  target regclass, target_id integer, target_keys name[], ignored_columns name[]
+) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  stray name;
+  hook_name text;
+begin
+  select x.name into stray
+  from pg_catalog.unnest(ignored_columns) as x (name)
+  where not exists (
+    select from pg_catalog.pg_attribute as a
+    where a.attrelid = target and a.attname = x.name and a.attnum > 0 and not a.attisdropped
+  )
+  limit 1;
+  if found then
+    raise exception 'rowhooks cannot ignore column % of %: there is no such column', stray, target
+      using errcode = 'undefined_column', hint = 'Name columns as they are stored, without quotes.';
+  end if;
+  select x.name into stray from pg_catalog.unnest(ignored_columns) as x (name) where x.name = any (target_keys) limit 1;
+  if found then
+    raise exception 'rowhooks cannot ignore column % of %: it tells the rows apart', stray, target
+      using errcode = 'invalid_parameter_value', hint = 'Name other columns.';
+  end if;
+  if ignored_columns <> '{}' and not exists (
+    select from pg_catalog.pg_attribute as a
+    where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attname <> all (ignored_columns)
+  ) then
+    raise exception 'rowhooks cannot ignore all columns of %: no update of it would be recorded', target
+      using errcode = 'invalid_parameter_value', hint = 'Leave out of the list what counts.';
+  end if;
+  select x.name, h.name into stray, hook_name
+  from pg_catalog.unnest(ignored_columns) as x (name)
+  join rowhooks.job_hook_table as ht on ht.tracked_table_id = target_id
+  join rowhooks.job_hook as h on h.id = ht.job_hook_id
+  where x.name = any (h.columns)
+  limit 1;
+  if found then
+    raise exception 'rowhooks cannot ignore column % of %: hook % waits for it to change', stray, target, hook_name
+      using errcode = 'object_in_use', hint = 'Give the hook other columns first, or remove it.';
+  end if;
+end
+$$;
+
 -- Purpose: put a table on the list of tracked tables, or bring its entry up to date.
 -- Parameters: target           the table; `rowhooks.track` has checked that it can be tracked
 --             target_keys      the columns that tell its rows apart; none: it is recorded without a key
@@ -76,11 +129,14 @@ $$;
 --             by_hand          the columns were named, and are not those of the primary key
 --             target_always    fire under session_replication_role = replica too
 --             target_excluded  columns whose values are kept out of the log; null: as it is
+--             target_ignored   columns whose updates do not count; null: as it is
 -- Returns: rowhooks.tracked_table.id
 -- Writes:  rowhooks.tracked_table
--- Whoever may execute this still needs to own the table.
-create or replace function rowhooks.register_table(
-  target regclass, target_keys name[], target_audit boolean, by_hand boolean, target_always boolean, target_excluded name[]
+-- For rowhooks.register_table, and for a superuser, who asks nobody: he may act in the session of a login that has no
+-- right on the table, which somebody's SECURITY DEFINER function has made.
+create or replace function rowhooks.enter_table(
+  target regclass, target_keys name[], target_audit boolean, by_hand boolean, target_always boolean, target_excluded name[],
+  target_ignored name[]
 ) returns integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -89,7 +145,6 @@ declare
   entry rowhooks.tracked_table;
   gone integer;
 begin
-  perform rowhooks.must_own(target);
   select t.* into entry from rowhooks.tracked_table as t where t.relation = target and t.untracked_at is null;
   entry.key_columns := target_keys;
   select coalesce(pg_catalog.array_agg(a.attnum order by k.position), '{}')
@@ -111,6 +166,16 @@ begin
   end if;
   entry.excluded_columns := coalesce(entry.excluded_columns, '{}');
   entry.excluded_numbers := coalesce(entry.excluded_numbers, '{}');
+  if target_ignored is not null then
+    perform rowhooks.check_ignored(target, entry.id, target_keys, target_ignored);
+    entry.ignored_columns := target_ignored;
+    select pg_catalog.array_agg(a.attnum)
+    into entry.ignored_numbers
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = target and a.attname = any (target_ignored);
+  end if;
+  entry.ignored_columns := coalesce(entry.ignored_columns, '{}');
+  entry.ignored_numbers := coalesce(entry.ignored_numbers, '{}');
   entry.repr_column := rowhooks.representing_column(target, entry.excluded_columns);
   select a.attnum into entry.repr_number
   from pg_catalog.pg_attribute as a
@@ -120,11 +185,12 @@ begin
   if entry.id is null then
     insert into rowhooks.tracked_table (
       relation, schema_name, table_name, identity, key_columns, key_numbers, repr_column, repr_number, audit_receivers,
-      always, excluded_columns, excluded_numbers
+      always, excluded_columns, excluded_numbers, ignored_columns, ignored_numbers
     )
     values (
       target, entry.schema_name, entry.table_name, entry.identity, entry.key_columns, entry.key_numbers,
-      entry.repr_column, entry.repr_number, target_audit, target_always, entry.excluded_columns, entry.excluded_numbers
+      entry.repr_column, entry.repr_number, target_audit, target_always, entry.excluded_columns, entry.excluded_numbers,
+      entry.ignored_columns, entry.ignored_numbers
     )
     returning id into entry.id;
     -- It takes the place of one that was dropped, of which no event trigger has told.
@@ -154,10 +220,29 @@ begin
       audit_receivers = target_audit,
       always = target_always,
       excluded_columns = entry.excluded_columns,
-      excluded_numbers = entry.excluded_numbers
+      excluded_numbers = entry.excluded_numbers,
+      ignored_columns = entry.ignored_columns,
+      ignored_numbers = entry.ignored_numbers
     where id = entry.id;
   end if;
   perform rowhooks.note_partitions();
   return entry.id;
+end
+$$;
+
+-- Purpose: the same for whoever owns the table.
+-- Whoever may execute this still needs to own it.
+create or replace function rowhooks.register_table(
+  target regclass, target_keys name[], target_audit boolean, by_hand boolean, target_always boolean, target_excluded name[],
+  target_ignored name[]
+) returns integer
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform rowhooks.must_own(target);
+  return rowhooks.enter_table(
+    target, target_keys, target_audit, by_hand, target_always, target_excluded, target_ignored
+  );
 end
 $$;

@@ -7,7 +7,7 @@
 -- The function is SECURITY DEFINER, so that the writing role needs no privilege; its owner may append to the log and
 -- nothing else. It does not pin search_path, which would cost about a tenth of it: every name, type and operator in it is
 -- qualified instead, and constructs that look an operator up by its bare name (=, in, nullif, case x when, is distinct
--- from) do not appear.
+-- from) do not appear. It does where it computes columns, see rowhooks.settings_of_capture.
 -- It never raises: what cannot be captured is left out, with the reason. It does nothing for a table other than its own.
 create or replace function rowhooks.source_of_capture(target_id integer) returns text
 language plpgsql stable security definer
@@ -24,8 +24,9 @@ declare
   repr_of_row pg_catalog.text;
   identify pg_catalog.text;
   draw_transaction_id pg_catalog.text := '';
-  skip_what_is_kept_out pg_catalog.text := '';
+  skip_what_does_not_count pg_catalog.text := '';
   see_settings pg_catalog.text;
+  is_computed constant pg_catalog.bool := rowhooks.settings_of_capture(target_id) is not null;
 begin
   select t.* into strict tracked from rowhooks.tracked_table as t where t.id = target_id;
   select c.relkind into kind from pg_catalog.pg_class as c where c.oid = tracked.relation;
@@ -78,34 +79,37 @@ begin
   if kind = 'f' then
     draw_transaction_id := 'perform pg_catalog.pg_current_xact_id();';
   end if;
-  if pg_catalog.cardinality(tracked.excluded_numbers) > 0 then
+  if pg_catalog.cardinality(tracked.excluded_numbers || tracked.ignored_numbers) > 0 then
     -- Compared as bytes, as the trigger compares whole rows.
     select pg_catalog.format(
       $skip$
-  if not is_by_columns and tg_op operator(pg_catalog.=) 'UPDATE' then
-    if pg_catalog.record_image_eq(row(%s), row(%s)) then
-      return null;
-    end if;
-  end if;
+          if pg_catalog.record_image_eq(row(%s), row(%s)) then
+            return null;
+          end if;
       $skip$,
-      pg_catalog.string_agg('old.' || rowhooks.always_quoted(c.name), ', '),
-      pg_catalog.string_agg('new.' || rowhooks.always_quoted(c.name), ', ')
+      pg_catalog.string_agg(coalesce(pg_catalog.format(c.computed, 'old', 'tg_relid'), 'old.' || rowhooks.always_quoted(c.name)), ', '),
+      pg_catalog.string_agg(coalesce(pg_catalog.format(c.computed, 'new', 'tg_relid'), 'new.' || rowhooks.always_quoted(c.name)), ', ')
     )
-    into skip_what_is_kept_out
-    from rowhooks.captured_columns(tracked.id, tracked.relation) as c;
+    into skip_what_does_not_count
+    from rowhooks.captured_columns(tracked.id, tracked.relation) as c
+    where not exists (
+      select from pg_catalog.pg_attribute as a
+      where a.attrelid = tracked.relation and a.attnum = any (tracked.ignored_numbers) and a.attname = c.name
+    );
   end if;
   -- The log does not say the same value in two ways because two sessions have other settings.
-  select pg_catalog.concat(
-    'is_foreign := not (', pg_catalog.string_agg(r.is_same, ' and '), ');',
-    case when rowhooks.row_as_json(tracked.id, tracked.relation, 'new') like '%listed.*%'
-      then ' is_by_columns := is_by_columns or is_foreign;' end
-  )
+  select pg_catalog.string_agg(
+    case
+      when r.name = 'TimeZone' and rowhooks.zoned_columns(tracked.id, tracked.relation) <> '{}' then 'is_zoned := not '
+      else 'is_foreign := is_foreign or not '
+    end || r.is_same,
+    '; '
+  ) || ';'
   into see_settings
-  from rowhooks.settings_of_rows(tracked.id, tracked.relation) as r
-  having pg_catalog.count(*) > 0;
+  from rowhooks.settings_of_rows(tracked.id, tracked.relation) as r;
 
   return pg_catalog.format(
-    $body$
+    $body$%16$s
 declare
   run pg_catalog.text;
   claimed_user pg_catalog.text;
@@ -121,6 +125,7 @@ declare
   is_marked pg_catalog.bool := false;
   is_by_columns pg_catalog.bool := false;
   is_foreign pg_catalog.bool := false;
+  is_zoned pg_catalog.bool := false;
 begin
   -- Nothing but the triggers that rowhooks.track makes records anything.
   if tg_when operator(pg_catalog.<>) 'AFTER' then
@@ -134,7 +139,7 @@ begin
     end if;
     is_by_columns := true;
   end if;
-  %9$s
+  %9$s%17$s
   -- Asked in one expression, because hardly anybody sets them. A variable that SET LOCAL left behind is an empty string.
   if
     pg_catalog.current_setting('rowhooks.receiver', true) operator(pg_catalog.<>) ''
@@ -174,7 +179,7 @@ begin
   if not is_by_columns then
     begin
       if tg_op operator(pg_catalog.=) 'UPDATE' then
-        if %4$s then
+        if %4$s then%13$s
           before_data := %7$s;
           row_data := %6$s;
         end if;
@@ -206,7 +211,6 @@ begin
       end if;
     end if;
   end if;
-  %13$s
   -- An INSERT is set up anew for each row, column by column: those that are empty are left out.
   if is_marked or %10$s then
     %3$s
@@ -254,7 +258,21 @@ $body$,
       end,
       tracked.relation::pg_catalog.oid
     ),
-    coalesce(skip_what_is_kept_out, ''), rowhooks.largest_row(), coalesce(see_settings, '')
+    coalesce(skip_what_does_not_count, ''), rowhooks.largest_row(), coalesce(see_settings, ''),
+    -- The columns that an expression names are called as they are.
+    case when is_computed then E'\n#variable_conflict use_column' else '' end,
+    -- The trigger has no condition that says so, see rowhooks.track.
+    case
+      when exists (select from pg_catalog.pg_attribute as a where a.attrelid = tracked.relation and a.attgenerated = 'v') then
+        $compare$
+  if tg_op operator(pg_catalog.=) 'UPDATE' then
+    if pg_catalog.record_image_eq(old, new) then
+      return null;
+    end if;
+  end if;
+        $compare$
+      else ''
+    end
   );
 end
 $source$;

@@ -8,8 +8,10 @@
 --                              a key
 --             always           fire under session_replication_role = replica too
 --             exclude          columns whose values are kept out of the log; '{}' for none, null: as it is
+--             ignore           columns that do not count: an update that changes nothing else is not recorded; '{}' for
+--                              none, null: as it is
 -- Returns: rowhooks.tracked_table.id
--- Writes:  rowhooks.tracked_table, by rowhooks.register_table; the table's triggers
+-- Writes:  rowhooks.tracked_table, by rowhooks.enter_table; the table's triggers
 -- Repeatable: a table that is tracked already has its function and triggers made anew.
 -- Runs with the caller's rights: he must own the table.
 create or replace function rowhooks.track(
@@ -18,7 +20,8 @@ create or replace function rowhooks.track(
   wait interval default '3 seconds',
   identity text[] default null,
   always boolean default false,
-  exclude text[] default null
+  exclude text[] default null,
+  ignore text[] default null
 ) returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -30,6 +33,7 @@ declare
   function_name pg_catalog.text;
   trigger_name pg_catalog.text;
   carrier pg_catalog.regclass;
+  is_superuser constant pg_catalog.bool := (select r.rolsuper from pg_catalog.pg_roles as r where r.rolname = current_user);
   former_timeout constant pg_catalog.text := pg_catalog.current_setting('lock_timeout');
 begin
   if target is null then
@@ -83,10 +87,15 @@ begin
         hint = 'A transaction that wrote to it is still open (see pg_stat_activity); try again, or wait longer.';
   end;
 
-  tracked_id := rowhooks.register_table(target, keys, audit_receivers, identity is not null, always, exclude);
+  -- A superuser needs nobody's leave, and so waits for nobody: the event trigger tracks tables in long transactions, and in
+  -- sessions of logins that do not own them.
+  if is_superuser then
+    tracked_id := rowhooks.enter_table(target, keys, audit_receivers, identity is not null, always, exclude, ignore);
+  else
+    tracked_id := rowhooks.register_table(target, keys, audit_receivers, identity is not null, always, exclude, ignore);
+  end if;
   function_name := rowhooks.build_capture(tracked_id);
-  -- A superuser needs no leave to create, and so waits for nobody: the event trigger tracks tables in long transactions.
-  if exists (select from pg_catalog.pg_roles as r where r.rolname = current_user and r.rolsuper) then
+  if is_superuser then
     if not rowhooks.is_handed_over(tracked_id) then
       execute pg_catalog.format(
         'alter function rowhooks.%I() owner to %I', function_name, (select i.capture_role from rowhooks.installation as i)
@@ -103,11 +112,17 @@ begin
     'create or replace trigger %I after insert or delete on %s for each row execute function rowhooks.%I()',
     '!rowhooks_row_' || tracked_id, target, function_name
   );
-  -- Compared as bytes: that knows every type, also those without an equality (json, point).
+  -- Compared as bytes: that knows every type, also those without an equality (json, point). Not where columns are virtual:
+  -- they would be computed for it, and one that cannot be would fail the write. The function compares there.
   execute pg_catalog.format(
-    'create or replace trigger %I after update on %s '
-    'for each row when (old.* operator(pg_catalog.*<>) new.*) execute function rowhooks.%I()',
-    '!rowhooks_update_' || tracked_id, target, function_name
+    'create or replace trigger %I after update on %s for each row %s execute function rowhooks.%I()',
+    '!rowhooks_update_' || tracked_id,
+    target,
+    case
+      when not exists (select from pg_catalog.pg_attribute as a where a.attrelid = target and a.attgenerated = 'v')
+        then 'when (old.* operator(pg_catalog.*<>) new.*)'
+    end,
+    function_name
   );
   -- PostgreSQL knows TRUNCATE triggers on foreign tables since version 16.
   if relation.relkind <> 'f' or pg_catalog.current_setting('server_version_num')::integer >= 160000 then

@@ -11,7 +11,7 @@ for each row execute function rowhooks.check_hook();
 -- There is no `create or replace constraint trigger`. What may always be done, like disabling a hook, asks nothing.
 drop trigger if exists job_hook_scope on rowhooks.job_hook;
 create constraint trigger job_hook_scope
-after insert or update of job_id, type_create, type_update, type_delete, columns, conditions on rowhooks.job_hook
+after insert or update of job_id, type_create, type_update, type_delete, columns, ignored_columns, conditions on rowhooks.job_hook
 deferrable initially deferred for each row execute function rowhooks.check_hook_scope('id');
 
 drop trigger if exists job_hook_table_scope on rowhooks.job_hook_table;
@@ -57,7 +57,7 @@ for each row execute function rowhooks.name_table();
 create or replace trigger job_button_table_named before insert or update on rowhooks.job_button_table
 for each row execute function rowhooks.name_table();
 
-create or replace trigger job_hook_columns_named after update of columns, conditions on rowhooks.job_hook
+create or replace trigger job_hook_columns_named after update of columns, ignored_columns, conditions on rowhooks.job_hook
 for each row execute function rowhooks.name_columns();
 
 create or replace trigger job_button_columns_named after update of text on rowhooks.job_button

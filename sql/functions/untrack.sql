@@ -2,7 +2,7 @@
 -- Parameters: target  the table
 --             wait    how long to wait for the table's lock before giving up
 -- Returns: true when the table was tracked
--- Writes:  rowhooks.tracked_table, by rowhooks.forget_table; the table's triggers
+-- Writes:  rowhooks.tracked_table, by rowhooks.remove_table; the table's triggers
 -- Runs with the caller's rights: he must own the table.
 create or replace function rowhooks.untrack(target regclass, wait interval default '3 seconds') returns boolean
 language plpgsql
@@ -32,6 +32,9 @@ begin
     end;
   end loop;
   perform pg_catalog.set_config('lock_timeout', former_timeout, true);
+  if (select r.rolsuper from pg_catalog.pg_roles as r where r.rolname = current_user) then
+    return rowhooks.remove_table(target);
+  end if;
   return rowhooks.forget_table(target);
 end
 $$;
@@ -40,14 +43,14 @@ $$;
 -- Parameters: target  the table, already without triggers
 -- Returns: true when it was on the list
 -- Writes:  rowhooks.tracked_table
-create or replace function rowhooks.forget_table(target regclass) returns boolean
+-- For rowhooks.forget_table, and for a superuser, as rowhooks.enter_table.
+create or replace function rowhooks.remove_table(target regclass) returns boolean
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   forgotten_id integer;
 begin
-  perform rowhooks.must_own(target);
   if exists (
     select from pg_catalog.pg_trigger as t
     join pg_catalog.pg_proc as p on t.tgfoid = p.oid
@@ -71,5 +74,17 @@ begin
   -- Cascade: the table's owner may have attached the function to another table of his.
   execute pg_catalog.format('drop function rowhooks.%I() cascade', 'capture_' || forgotten_id);
   return true;
+end
+$$;
+
+-- Purpose: the same for whoever owns the table.
+-- Whoever may execute this still needs to own it.
+create or replace function rowhooks.forget_table(target regclass) returns boolean
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform rowhooks.must_own(target);
+  return rowhooks.remove_table(target);
 end
 $$;

@@ -20,6 +20,8 @@ create table rowhooks.job_hook (
   on_undecided text not null default 'run',
   -- Tables that its declaration names and that have never been tracked, as schema.table.
   waits_for text[] not null default '{}',
+  -- An update that changes nothing else starts nothing.
+  ignored_columns text[] not null default '{}',
   constraint job_hook_on_undecided_check check (on_undecided in ('run', 'skip')),
   constraint job_hook_pkey primary key (id),
   constraint job_hook_name_key unique (name),

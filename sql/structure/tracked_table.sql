@@ -34,6 +34,10 @@ create table rowhooks.tracked_table (
   former_keys jsonb not null default '{}',
   -- The partitions that it was seen with: one that is detached leaves capture in silence.
   partitions oid[] not null default '{}',
+  -- Columns that do not count: an update that changes nothing else is not recorded. By name, and by number, which a rename
+  -- leaves as it is.
+  ignored_columns name[] not null default '{}',
+  ignored_numbers smallint[] not null default '{}',
   constraint tracked_table_pkey primary key (id),
   constraint tracked_table_identity_check check (identity in ('key', 'columns', 'full')),
   -- A row can be found again only by its key.

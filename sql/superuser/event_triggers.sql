@@ -228,11 +228,24 @@ begin
             or d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
         )
     )
-    select c.oid::pg_catalog.regclass as relation, t.id, r.audit_receivers, r.always, t.id is not null and exists (
-      select from pg_catalog.pg_partition_ancestors(c.oid) as p
-      join rowhooks.tracked_table as o on o.relation = p.relid and o.untracked_at is null
-      where p.relid <> c.oid
-    ) as attached
+    select
+      c.oid::pg_catalog.regclass as relation,
+      t.id,
+      r.audit_receivers,
+      r.always,
+      t.id is not null and exists (
+        select from pg_catalog.pg_partition_ancestors(c.oid) as p
+        join rowhooks.tracked_table as o on o.relation = p.relid and o.untracked_at is null
+        where p.relid <> c.oid
+      ) as attached,
+      -- It has the first of its virtual generated columns, or has lost the last one.
+      exists (
+        select from pg_catalog.pg_trigger as g
+        where g.tgrelid = c.oid and g.tgname = '!rowhooks_update_' || t.id
+          and (g.tgqual is null) <> exists (
+            select from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attgenerated = 'v'
+          )
+      ) as has_other_triggers
     from met as a
     join pg_catalog.pg_class as c on c.oid = a.objid and c.relkind in ('r', 'p', 'f')
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -258,6 +271,13 @@ begin
         perform rowhooks.untrack(target.relation);
       elsif target.id is not null then
         perform rowhooks.refresh_table(target.id);
+        if target.has_other_triggers then
+          perform rowhooks.track(
+            t.relation, t.audit_receivers, identity => case when t.identity <> 'key' then t.key_columns::text[] end,
+            always => t.always
+          )
+          from rowhooks.tracked_table as t where t.id = target.id;
+        end if;
       else
         perform rowhooks.track(target.relation, target.audit_receivers, always => target.always);
       end if;
@@ -283,7 +303,7 @@ drop event trigger if exists rowhooks_after_ddl;
 create event trigger rowhooks_after_ddl on ddl_command_end
 when tag in (
   'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA',
-  'ALTER TABLE', 'ALTER FOREIGN TABLE', 'ALTER SCHEMA', 'ALTER TYPE'
+  'ALTER TABLE', 'ALTER FOREIGN TABLE', 'CREATE SCHEMA', 'ALTER SCHEMA', 'ALTER TYPE'
 )
 execute function rowhooks.after_ddl();
 

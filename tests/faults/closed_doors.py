@@ -21,7 +21,7 @@ CLOSED_DOORS = [
         f"{TAKEOVER} a_capture_function_does_nothing_for_another_table_of_its_owner",
     ),
     Sabotage(
-        1, "a type is trusted by who owns it", f"{SQL}/row_as_json.sql",
+        1, "a type is trusted by who owns it", f"{SQL}/captured_columns.sql",
         "where r.oid = found_type.typowner and r.rolsuper", "where r.rolsuper",
         f"{TAKEOVER} a_type_is_not_trusted_because_it_belongs_to_an_extension",
     ),
@@ -96,7 +96,7 @@ CLOSED_DOORS = [
         "sql/test_capture_session.py a_long_claim_is_cut",
     ),
     Sabotage(
-        4, "a column that is kept out stays out", f"{SQL}/row_as_json.sql",
+        4, "a column that is kept out stays out", f"{SQL}/captured_columns.sql",
         "and (e.attname = a.attname or a.attname = any (t.excluded_columns))", "and false",
         "sql/test_exclude.py its_value_is_in_no_history",
     ),

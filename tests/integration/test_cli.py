@@ -228,7 +228,7 @@ def test_track_and_untrack_a_table(run: Rowhooks, thing: str) -> None:
 def test_tables_are_listed_for_people(run: Rowhooks, device: str) -> None:
     done = run("tables")
     assert (done.code, done.err) == (0, "")
-    assert done.out.split()[:8] == ["name", "identity", "key", "columns", "excluded", "columns", "audit", "receivers"]
+    assert done.out.split()[:8] == ["name", "identity", "key", "columns", "excluded", "columns", "ignored", "columns"]
     assert device in done.out
 
 

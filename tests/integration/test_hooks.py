@@ -23,7 +23,7 @@ class Declaring(JobHookReceiver):
     class Meta:
         hooks = (
             Hook("dcim.device", actions=["update"], columns=["serial"], name="Serials"),
-            Hook("dcim.rack", name="Racks"),
+            Hook("dcim.rack", name="Racks", ignore_columns=["touched"]),
         )
 
     def receive_job_hook(self, change: Any, action: str, changed_object: Any) -> Any:
@@ -93,7 +93,7 @@ async def test_hooks_declared_beside_the_receiver_start_it_once_their_table_is_t
     db: Connection, daemon_dsn: str, device: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     db.execute("insert into dcim.device values (1, 'sw1', 'A1')")
-    db.execute("create table dcim.rack (id integer primary key)")
+    db.execute("create table dcim.rack (id integer primary key, touched integer)")
     db.execute("grant select on dcim.rack to rowhooks_daemon")
     async with running_daemon(daemon_dsn, Declaring):
         assert "hook Racks: table dcim.rack is not tracked; run: rowhooks track dcim.rack" in caplog.text
@@ -103,6 +103,7 @@ async def test_hooks_declared_beside_the_receiver_start_it_once_their_table_is_t
         db.execute("update dcim.device set name = 'sw2'")
         db.execute("update dcim.device set serial = 'B2'")
         db.execute("insert into dcim.rack values (1)")
+        db.execute("update dcim.rack set touched = 1")
         await settled(db)
     assert results(db) == ["dcim.device", "dcim.rack"]
     assert db.execute("select name, declared, enabled from rowhooks.job_hook order by name").fetchall() == [

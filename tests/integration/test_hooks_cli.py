@@ -94,6 +94,21 @@ def test_a_hook_is_added_with_columns_and_conditions(run: Rowhooks, device: str)
     assert '{"attr": "serial", "value": "A1"}' in run("hooks", "list").out
 
 
+def test_a_hook_ignores_columns_until_it_does_not(run: Rowhooks, db: Connection, device: str) -> None:
+    assert add(run, "--ignore-column", "serial").code == 0
+    assert hook(run)["ignored_columns"] == ["serial"]
+    db.execute("insert into dcim.device values (1, 'sw1', 'A1')")
+    touched = changed(db, "update dcim.device set serial = 'B2'")
+    done = run("hooks", "test", "Serials", "--change", touched)
+    assert (done.code, "nothing but columns that it ignores (serial)" in done.out) == (1, True)
+    assert run("hooks", "edit", "Serials", "--ignore-column", "name").code == 0
+    assert run("hooks", "test", "Serials", "--change", touched).code == 0
+    assert run("hooks", "edit", "Serials", "--no-ignored-columns").code == 0
+    assert hook(run)["ignored_columns"] == []
+    stray = run("hooks", "edit", "Serials", "--ignore-column", "asset_tag")
+    assert "job hook Serials: there is no column asset_tag in dcim.device" in stray.err
+
+
 def test_conditions_may_stand_in_a_file(run: Rowhooks, device: str) -> None:
     Path("conditions.json").write_text(A1)
     assert add(run, "--conditions", "@conditions.json").code == 0
@@ -170,6 +185,7 @@ def test_a_hook_is_edited_in_what_is_given_and_nothing_else(run: Rowhooks, db: C
     [
         ((), 2, "nothing to change"),
         (("--column", "serial", "--no-columns"), 2, "--column and --no-columns exclude each other"),
+        (("--ignore-column", "serial", "--no-ignored-columns"), 2, "--ignore-column and --no-ignored-columns exclude"),
         (("--conditions", A1, "--no-conditions"), 2, "--conditions and --no-conditions exclude each other"),
         (("--on", ","), 2, "You must select at least one type: create, update, and/or delete."),
         (("--on", "truncate"), 2, "--on does not know truncate"),

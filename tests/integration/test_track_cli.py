@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -144,3 +145,80 @@ def test_the_daemons_login_makes_no_rule(dsn: str, daemon_dsn: str, capsys: pyte
     assert call(["track", "public.*", "--future", "--dsn", daemon_dsn]) == 1
     assert "permission denied" in capsys.readouterr().err
     assert tables(dsn, capsys, "--future") == []
+
+
+@pytest.fixture
+def shop(db: Connection) -> None:
+    """Tables of an application, some of which hold what is nobody's business."""
+    db.execute("create schema shop")
+    db.execute("create table shop.item (id integer primary key, name text, last_updated timestamptz)")
+    db.execute("create table shop.user (id integer primary key, password text, password_changed_at timestamptz)")
+    db.execute("create table shop.django_session (session_key text primary key, expires timestamptz)")
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_glob_names_what_looks_like_credentials_and_sessions_and_tracks_nothing(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["track", "shop.*", "--dsn", dsn, "--future"]) == 2
+    said = capsys.readouterr().err
+    assert "nothing is tracked" in said
+    assert 'shop.django_session (session_key), shop."user" (password)' in said
+    assert "--exclude-column" in said
+    assert "item" not in said
+    assert tables(dsn, capsys) == tables(dsn, capsys, "--future") == []
+
+
+@pytest.mark.usefixtures("shop")
+def test_columns_kept_out_and_tables_left_out_are_not_asked_about(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--exclude-column", "password", "--except", "shop.django_*", "--ignore-columns", "last_updated"]
+    assert call(["track", "shop.*", "--dsn", dsn, *options]) == 0
+    assert [(row["name"], row["excluded_columns"], row["ignored_columns"]) for row in tables(dsn, capsys)] == [
+        ("shop.item", [], ["last_updated"]), ("shop.user", ["password"], []),
+    ]  # fmt: skip
+    # Decided before: tracking again asks nothing more, and leaves both as they are.
+    assert call(["track", "shop.[iu]*", "--dsn", dsn]) == 0
+    assert [row["ignored_columns"] for row in tables(dsn, capsys)] == [["last_updated"], []]
+    db.execute("insert into shop.item values (1, 'bolt')")
+    db.execute("update shop.item set last_updated = now()")
+    assert db.execute("select action::text from rowhooks.object_change").fetchall() == [("create",)]
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("given", [["shop.*", "--yes"], ["shop.item", 'shop."user"', "shop.django_session"]])
+def test_yes_and_a_tables_own_name_are_decisions(
+    dsn: str, capsys: pytest.CaptureFixture[str], given: list[str]
+) -> None:
+    assert call(["track", *given, "--dsn", dsn]) == 0
+    assert len(tables(dsn, capsys)) == 3
+
+
+@pytest.mark.usefixtures("shop")
+def test_whoever_can_be_asked_is_asked(
+    dsn: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    assert call(["track", "shop.*", "--dsn", dsn]) == 1
+    assert tables(dsn, capsys) == []
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    assert call(["track", "shop.*", "--dsn", dsn]) == 0
+    assert len(tables(dsn, capsys)) == 3
+
+
+class Terminal(io.StringIO):
+    """What a person types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("option", ["--exclude", "--ignore-columns"])
+def test_a_column_that_none_of_several_tables_has_is_refused(
+    dsn: str, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert call(["track", "shop.*", option, "nonsense", "--yes", "--dsn", dsn]) == 1
+    assert f"{option}: none of the 3 tables has a column nonsense" in capsys.readouterr().err
+    assert tables(dsn, capsys) == []

@@ -17,6 +17,8 @@ PREPARATION = """
 create type public.mood as enum ('sad', 'ok', 'Größe ''1''');
 create domain public.positive as integer check (value > 0);
 create type public.pair as (a integer, b text);
+create type public.stay as (f float8, at timestamptz, i interval);
+create domain public.moment as timestamptz;
 
 -- The user's triggers of the tables that have some; they write a column that nothing else writes.
 create function public.rewrite() returns trigger language plpgsql as $$
@@ -41,11 +43,19 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=5,
 ).map(lambda value: json.dumps(value, ensure_ascii=False))
+# As deep as the test itself reads.
+_DEEP = st.integers(50, 300).map(lambda depth: "[" * depth + "1" + "]" * depth)
 _NUMERIC = st.decimals(min_value=-(10**20), max_value=10**20).map(str) | st.sampled_from(
     ["NaN", "Infinity", "-Infinity", "0.1000", "1e-40", "123456789012345678901234567890.12345678901234567890"]
 )
-_INSTANT = st.datetimes().map(lambda at: f"{at.isoformat()}+02:00") | st.sampled_from(["infinity", "-infinity"])
-_DAY = st.dates().map(str) | st.sampled_from(["infinity", "4000-01-01 BC"])
+# Python has none of these; the text of times is one that every DateStyle reads in the same way.
+_BEYOND = ["infinity", "-infinity", "4000-01-01 BC", "0044-03-15 BC", "20000-12-31"]
+_INSTANT = st.datetimes().map(lambda at: f"{at.isoformat()}+02:00") | st.sampled_from(
+    [*_BEYOND, "4713-11-24 00:00:00+00 BC", "2026-03-29 01:30:00+00"]
+)
+_MOMENT = st.datetimes().map(lambda at: at.isoformat()) | st.sampled_from(_BEYOND)
+_DAY = st.dates().map(str) | st.sampled_from(_BEYOND)
+_CLOCK = st.times().map(str) | st.just("24:00")
 _SPAN = st.tuples(st.integers(-9, 9), st.integers(0, 9)).map(lambda span: f"[{span[0]},{span[0] + span[1]})")
 _RANGE = _SPAN | st.sampled_from(["empty", "(,)", "[3,)"])
 
@@ -70,7 +80,15 @@ KEY_TYPES: dict[str, st.SearchStrategy[str]] = {
     "uuid": st.uuids().map(str),
     "bytea": st.binary(max_size=6).map(lambda value: "\\x" + value.hex()),
     "timestamptz": _INSTANT,
+    "timestamp": _MOMENT,
+    "time": _CLOCK,
     "date": _DAY,
+    "real": st.floats(width=32).map(repr),
+    "public.moment": _INSTANT,
+    "tstzrange": st.sampled_from(
+        ["empty", "(,)", "[2026-01-01 00:00+00,infinity)", "[-infinity,0044-03-15 00:00+00 BC]"]
+    ),
+    "timestamptz[]": _array(_INSTANT),
     "interval": st.integers(-99999, 99999).map(lambda minutes: f"{minutes} minutes 1 mon"),
     "jsonb": _JSON,
     "integer[]": _array(st.integers(-9, 9).map(str)),
@@ -83,11 +101,26 @@ KEY_TYPES: dict[str, st.SearchStrategy[str]] = {
 }
 # Some of these have no equality.
 TYPES = KEY_TYPES | {
-    "json": _JSON,
+    "json": _JSON | _DEEP,
+    "jsonb": _JSON | _DEEP,
+    "public.stay": st.sampled_from(['(0.1,"2026-01-01 00:00:00+00","1 day")', "(NaN,infinity,)"]),
+    "regtype": st.sampled_from(["public.mood", "integer"]),
     "point": st.sampled_from(["(1,2)", "(1,3)", "(NaN,0)"]),
     "tsvector": st.sampled_from(["'a':1", "'a':1 'b':2", ""]),
     "public.pair": st.sampled_from(['(1,"a b")', "(,)", '(2,"""q""")']),
     "public.mood[]": _array(st.sampled_from(["sad", "ok", "Größe '1'"])),
+}
+
+
+# What sessions may have set that has to do with how values are written.
+SETTINGS = {
+    "timezone": ["UTC", "Asia/Tokyo", "America/St_Johns", "Europe/Amsterdam"],
+    "datestyle": ["ISO, MDY", "SQL, DMY", "German, YMD", "Postgres, MDY"],
+    "intervalstyle": ["postgres", "iso_8601", "postgres_verbose"],
+    "bytea_output": ["hex", "escape"],
+    "extra_float_digits": ["1", "0", "-15", "3"],
+    "quote_all_identifiers": ["off", "on"],
+    "search_path": ["public", "pg_catalog", "nowhere"],
 }
 
 
@@ -112,7 +145,8 @@ class Table:
     values: tuple[Column, ...]
     shape: str
     identity: str
-    generated: bool
+    # How a generated column is kept; "" for none.
+    generated: str
     meddled: bool
 
     @property
@@ -148,7 +182,7 @@ def tables(draw: st.DrawFn) -> Table:
         values=tuple(column(name, TYPES, nullable=True) for name in unique[key_count:]),
         shape=draw(st.sampled_from(["plain", "plain", "unlogged", "partitioned"])),
         identity=draw(st.sampled_from(["key", "key", "columns", "full"])),
-        generated=draw(st.booleans()),
+        generated=draw(st.sampled_from(["", "stored", "virtual"])),
         meddled=draw(st.booleans()),
     )
 
@@ -174,6 +208,9 @@ def programs(draw: st.DrawFn) -> tuple[Table, list[Row], list[Step]]:
         st.tuples(st.just("update all"), st.tuples(subset, values)),
         st.tuples(st.just("rekey"), st.tuples(key, key)),
         st.tuples(st.just("rekey"), st.tuples(key, key)),
+        st.sampled_from(sorted(SETTINGS)).flatmap(
+            lambda name: st.tuples(st.just("set"), st.tuples(st.just(name), st.sampled_from(SETTINGS[name])))
+        ),
         st.tuples(st.just("swap"), st.tuples(key, key)),
         st.tuples(st.just("delete"), key),
         st.tuples(st.sampled_from(["delete all", "truncate"]), st.none()),
@@ -200,7 +237,8 @@ def definition(table: Table) -> sql.Composed:
         sql.SQL('"~meddled" integer not null default 0'),
     ]
     if table.generated:
-        columns.append(sql.SQL('"~twice" bigint generated always as ("~meddled" * 2) stored'))
+        kept = sql.SQL(table.generated)  # type: ignore[arg-type]
+        columns.append(sql.SQL('"~twice" bigint generated always as ("~meddled" * 2) {}').format(kept))
     keys = sql.SQL(", ").join(map(sql.Identifier, table.key_names))
     columns.append(sql.SQL("unique ({})" if table.identity == "columns" else "primary key ({})").format(keys))
     made = sql.SQL("create {} table public.t ({}) {};").format(

@@ -260,20 +260,6 @@ def test_a_refused_row_with_a_renamed_key_is_recorded(db: Connection) -> None:
     ]
 
 
-def test_a_cast_to_json_that_raises_costs_its_column_and_not_the_statement(db: Connection) -> None:
-    # A superuser's cast, which is trusted; nobody else's is called.
-    db.execute("create type public.mood as enum ('sad', 'ok')")
-    db.execute(
-        "create function public.mood_json(public.mood) returns json language plpgsql"
-        " as $$ begin raise exception 'no such mood'; end $$"
-    )
-    db.execute("create cast (public.mood as json) with function public.mood_json(public.mood)")
-    db.execute("create table public.person (id integer primary key, mood public.mood)")
-    db.execute("select rowhooks.track('public.person')")
-    db.execute("insert into public.person values (1, 'ok')")
-    assert log(db, "object_id, postchange, capture_error") == [({"id": 1}, {"id": 1}, "mood: no such mood")]
-
-
 def test_a_value_too_large_for_jsonb_costs_its_column_and_not_the_row(db: Connection, item: str) -> None:
     db.execute("insert into shop.item values (1, repeat('x', 300 * 1024 * 1024), 1)")
     db.execute("delete from shop.item")

@@ -149,6 +149,47 @@ def test_a_role_that_knows_nothing_of_rowhooks_makes_tables_that_are_tracked(
     assert tracked(db) == []
 
 
+@pytest.mark.parametrize("caller_owns_nothing", [True, False], ids=["somebody else", "a superuser"])
+def test_a_table_that_a_security_definer_function_makes_is_tracked(
+    db: Connection, rule: None, make_role: MakeRole, connect_as: ConnectAs, caller_owns_nothing: bool
+) -> None:
+    owner, caller = make_role("owner"), make_role("caller")
+    db.execute(f"grant create, usage on schema app to {owner}")
+    connect_as(owner).execute(
+        "create function app.provision(name text) returns void language plpgsql security definer as $$ begin"
+        " execute format('create table app.%I (id integer primary key, n integer) partition by range (id)', name);"
+        " execute format('create table app.%I (id integer primary key, n integer)', name || '_1');"
+        " execute format('insert into app.%I values (1, 1)', name || '_1');"
+        " execute format('alter table app.%I attach partition app.%I default', name, name || '_1');"
+        " execute format('insert into app.%I values (2, 1)', name);"
+        " execute format('alter table app.%I rename column id to number', name);"
+        " execute format('insert into app.%I values (3, 1)', name); end $$"
+    )
+    db.execute(f"grant usage on schema app to {caller}")
+    conn = connect_as(caller) if caller_owns_nothing else db
+    conn.execute("select app.provision('tenant')")
+    assert tracked(db) == ["app.tenant"]
+    assert actions(db) == [("create", 1), ("create", 2), ("create", 3)]
+    if caller_owns_nothing:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute("select rowhooks.register_table('app.tenant', '{id}', false, false, false, null, null)")
+
+
+def test_tables_that_are_made_with_their_schema_are_tracked(
+    db: Connection, make_role: MakeRole, connect_as: ConnectAs
+) -> None:
+    db.execute("insert into rowhooks.tracking_rule (pattern) values ('tenant_?.*')")
+    role = make_role("developer")
+    db.execute(f"grant create on database {db.info.dbname} to {role}")
+    connect_as(role).execute(
+        "create schema tenant_1 create table thing (id integer primary key) create table item (id integer primary key)"
+    )
+    db.execute(f"create schema tenant_2 authorization {role} create table thing (id integer primary key)")
+    assert tracked(db) == ["tenant_1.item", "tenant_1.thing", "tenant_2.thing"]
+    db.execute("insert into tenant_2.thing values (1)")
+    assert actions(db) == [("create", 1)]
+
+
 def test_transactions_that_make_tables_do_not_wait_for_each_other(db: Connection, dsn: str, rule: None) -> None:
     with psycopg.connect(dsn) as first, psycopg.connect(dsn, autocommit=True) as second:
         first.execute("create table app.one (id integer primary key)")
@@ -161,7 +202,8 @@ def test_transactions_that_make_tables_do_not_wait_for_each_other(db: Connection
 
 def test_a_rule_that_breaks_something_costs_a_line_in_the_log_and_no_statement(db: Connection, rule: None) -> None:
     db.execute(
-        "alter function rowhooks.track(regclass, boolean, interval, text[], boolean, text[]) rename to no_longer"
+        "alter function rowhooks.track(regclass, boolean, interval, text[], boolean, text[], text[])"
+        " rename to no_longer"
     )
     db.execute("create table app.thing (id integer primary key)")
     assert tracked(db) == []

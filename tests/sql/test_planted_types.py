@@ -57,6 +57,7 @@ ROWHOOKS_CALLS = {
     "extend_object_change": "select rowhooks.extend_object_change(1000000, 5)",
     "log_partitions": "select * from rowhooks.log_partitions()",
     "matches_glob": "select rowhooks.matches_glob('shop.item', 'shop.*')",
+    "note_partitions": "select rowhooks.note_partitions()",
     "present_key_columns": "select * from rowhooks.present_key_columns(1)",
     "prunable_partitions": "select * from rowhooks.prunable_partitions(now())",
     "prune_changes": "select * from rowhooks.prune_changes(now())",
@@ -66,15 +67,20 @@ ROWHOOKS_CALLS = {
     "retry": "select rowhooks.retry(1)",
     "revoke": "select rowhooks.revoke(1)",
     "ring_bell": "select rowhooks.ring_bell()",
+    "settings_of_capture": "select rowhooks.settings_of_capture(1)",
     "source_of_capture": "select rowhooks.source_of_capture(1)",
 }
 PUBLIC_CALLS = {
     "always_quoted": "select rowhooks.always_quoted('a')",
     "base_type": "select rowhooks.base_type('information_schema.sql_identifier'::pg_catalog.regtype)",
-    "column_as_json": "select rowhooks.column_as_json('t', 'a', 'texts')",
+    "has_lossy_cast": "select rowhooks.has_lossy_cast('pg_catalog.pg_class'::pg_catalog.regtype)",
     "is_checked_inside": "select rowhooks.is_checked_inside('pg_catalog.pg_class'::pg_catalog.regtype)",
     "json_form": "select rowhooks.json_form('pg_catalog.pg_class'::pg_catalog.regtype)",
     "qualified_name": "select rowhooks.qualified_name('acme.com', 'user')",
+    "recorded_item": "select rowhooks.recorded_item('t', 'a', 'texts')",
+    "value_as_recorded": "select rowhooks.value_as_recorded('{a}'::pg_catalog.text[], 'texts'),"
+    " rowhooks.value_as_recorded(1::pg_catalog.int4, 'plain'),"
+    " rowhooks.value_as_recorded('a'::pg_catalog.text, 'text')",
     "shell_operand": "select rowhooks.shell_operand('a b')",
     "may_press": "select rowhooks.may_press(current_user, '{public}', 'rowhooks_daemon')",
     "press": "select rowhooks.press('Reboot', 'shop.item', '42'::pg_catalog.jsonb);"

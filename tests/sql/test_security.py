@@ -29,6 +29,7 @@ DAEMON_PRIVILEGES = {
     ("job_log_entry", "SELECT"), ("job_log_entry", "INSERT"),
     ("job_result", "SELECT"), ("job_result", "INSERT"), ("job_result", "UPDATE"),
     ("job_result_id_seq", "USAGE"),
+    ("key_change", "SELECT"), ("key_change", "INSERT"), ("key_change", "DELETE"),
     ("object_change", "SELECT"),
     ("object_change_id_seq", "SELECT"),
     ("results", "SELECT"),
@@ -39,14 +40,16 @@ DAEMON_PRIVILEGES = {
 # What everybody may do: knock at the door for presses, and see the buttons of the tables that he may read.
 PUBLIC_PRIVILEGES = {("buttons", "SELECT"), ("press", "INSERT"), ("press", "SELECT")}
 PUBLIC_FUNCTIONS = {
-    "always_quoted(name)", "base_type(oid)", "column_as_json(text,name,text)", "is_checked_inside(oid)",
-    "json_form(oid)", "may_press(name,text[],name)", "press(text,regclass,jsonb,text)",
-    "press(text,regclass,text,text)", "qualified_name(name,name)", "shell_operand(text)",
+    "always_quoted(name)", "base_type(oid)", "has_lossy_cast(oid)",
+    "is_checked_inside(oid)", "json_form(oid)", "may_press(name,text[],name)", "press(text,regclass,jsonb,text)",
+    "press(text,regclass,text,text)", "qualified_name(name,name)", "recorded_item(text,name,text)",
+    "shell_operand(text)", "value_as_recorded(anyelement,text)",
 }  # fmt: skip
 DAEMON_FUNCTIONS = {
     "arm_bell", "configuration_version", "drop_partition", "empty_default_partition", "extend_object_change",
     "log_partitions", "matches_glob", "note_partitions", "present_key_columns", "prunable_partitions", "prune_changes",
-    "prune_results", "refresh_tables", "resume_after_restore", "retry", "revoke", "ring_bell", "source_of_capture",
+    "prune_results", "refresh_tables", "resume_after_restore", "retry", "revoke", "ring_bell", "settings_of_capture",
+    "source_of_capture",
 }  # fmt: skip
 
 

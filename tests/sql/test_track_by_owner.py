@@ -15,9 +15,10 @@ Connection = psycopg.Connection[Any]
 # What an ordinary role needs to track and untrack its own tables.
 SELF_SERVICE = [
     "grant usage on schema rowhooks to {}",
-    "grant execute on function rowhooks.track(regclass, boolean, interval, text[], boolean, text[]),"
+    "grant execute on function rowhooks.track(regclass, boolean, interval, text[], boolean, text[], text[]),"
     " rowhooks.untrack(regclass, interval), rowhooks.identity_of(regclass, text[]),"
-    " rowhooks.register_table(regclass, name[], boolean, boolean, boolean, name[]), rowhooks.build_capture(integer),"
+    " rowhooks.register_table(regclass, name[], boolean, boolean, boolean, name[], name[]),"
+    " rowhooks.build_capture(integer),"
     " rowhooks.hand_over(integer), rowhooks.forget_table(regclass) to {}",
 ]
 
@@ -87,7 +88,7 @@ def test_with_the_rights_on_the_functions_another_role_s_table_is_still_refused(
     for call in (
         "rowhooks.track('shop.other')",
         "rowhooks.untrack('shop.item')",
-        "rowhooks.register_table('shop.item', '{price}', true, false, false, null)",
+        "rowhooks.register_table('shop.item', '{price}', true, false, false, null, null)",
         "rowhooks.forget_table('shop.item')",
     ):
         with pytest.raises(errors.InsufficientPrivilege):

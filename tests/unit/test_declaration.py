@@ -34,6 +34,7 @@ def test_conditions_become_json() -> None:
         (("dcim.device",), {"actions": ["updated"]}, "Hook('dcim.device'): unknown action 'updated'"),
         (("dcim.device",), {"actions": "update"}, "Hook(): actions is not a list of names"),
         (("dcim.device",), {"columns": "serial"}, "Hook(): columns is not a list of names"),
+        (("dcim.device",), {"ignore_columns": "serial"}, "Hook(): ignore_columns is not a list of names"),
         (("dcim.device",), {"columns": [1]}, "Hook(): columns is not a list of names"),
         (("dcim.device",), {"name": ""}, "Hook('dcim.device'): a name is a string, and not empty"),
         (

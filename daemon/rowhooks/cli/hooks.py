@@ -28,6 +28,13 @@ Column = Annotated[
         "--column", help="An update that changes none of these columns starts nothing; may be given several times."
     ),
 ]
+IgnoreColumn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ignore-column",
+        help="An update that changes nothing but such columns starts nothing; may be given several times.",
+    ),
+]
 Conditions = Annotated[
     str | None,
     typer.Option("--conditions", help="What must hold of the two rows, as JSON, or @FILE; see docs/hooks.md."),
@@ -63,6 +70,7 @@ def list_(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None
             "tables",
             "waits_for",
             "columns",
+            "ignored_columns",
             "conditions",
             "on_undecided",
         ],
@@ -81,6 +89,7 @@ def add(
     dsn: Dsn = None,
     config: Config = None,
     column: Column = None,
+    ignore_column: IgnoreColumn = None,
     conditions: Conditions = None,
     on_undecided: OnUndecided = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Add it disabled.")] = False,
@@ -89,7 +98,8 @@ def add(
     actions, parsed = _actions(on), _conditions(conditions)
     with installed_connection(target(dsn, config)) as conn:
         hook = administration.add_hook(
-            conn, name, job=job, tables=table, actions=actions, columns=column or (), conditions=parsed,
+            conn, name, job=job, tables=table, actions=actions, columns=column or (),
+            ignored_columns=ignore_column or (), conditions=parsed,
             on_undecided=_checked(on_undecided), enabled=not disabled,
         )  # fmt: skip
     say(f"Hook {visible(name)} added.")
@@ -116,6 +126,10 @@ def edit(
     on: Annotated[str | None, typer.Option("--on", help="Its actions from now on.")] = None,
     column: Column = None,
     no_columns: Annotated[bool, typer.Option("--no-columns", help="Any column counts.")] = False,
+    ignore_column: IgnoreColumn = None,
+    no_ignored_columns: Annotated[
+        bool, typer.Option("--no-ignored-columns", help="No column is ignored any more.")
+    ] = False,
     conditions: Conditions = None,
     no_conditions: Annotated[bool, typer.Option("--no-conditions", help="Take its conditions away.")] = False,
     on_undecided: OnUndecided = None,
@@ -124,23 +138,16 @@ def edit(
     """Change a hook, in what is given."""
     if column and no_columns:
         raise UsageError("--column and --no-columns exclude each other")
+    if ignore_column and no_ignored_columns:
+        raise UsageError("--ignore-column and --no-ignored-columns exclude each other")
     if table and (add_table or remove_table):
         raise UsageError("--table names all of its tables: --add-table and --remove-table exclude it")
     if conditions is not None and no_conditions:
         raise UsageError("--conditions and --no-conditions exclude each other")
     given = (
-        job,
-        table,
-        add_table,
-        remove_table,
-        on,
-        column,
-        no_columns,
-        conditions is not None,
-        no_conditions,
-        on_undecided,
-        rename,
-    )
+        job, table, add_table, remove_table, on, column, no_columns, ignore_column, no_ignored_columns,
+        conditions is not None, no_conditions, on_undecided, rename,
+    )  # fmt: skip
     if not any(given):
         raise UsageError("nothing to change", hint="see: rowhooks hooks edit --help")
     actions, parsed = None if on is None else _actions(on), _conditions(conditions)
@@ -148,6 +155,7 @@ def edit(
         administration.edit_hook(
             conn, name, job=job, tables=table or None, more_tables=add_table or (), no_tables=remove_table or (),
             actions=actions, columns=[] if no_columns else column or None,
+            ignored_columns=[] if no_ignored_columns else ignore_column or None,
             conditions=parsed, no_conditions=no_conditions, on_undecided=_checked(on_undecided),
             new_name=rename,
         )  # fmt: skip

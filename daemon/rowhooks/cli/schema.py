@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
@@ -13,6 +14,7 @@ from rowhooks.cli.common import (
     Config,
     Dsn,
     Json,
+    Yes,
     complain,
     print_fields,
     print_json,
@@ -155,12 +157,29 @@ def track(
         list[str] | None,
         typer.Option(
             "--exclude",
+            "--exclude-column",
             help="Keep the values of COLUMN,COLUMN out of the log; an update of nothing else is not recorded. Empty: of"
             " none; not given: as it is.",
         ),
     ] = None,
+    ignore_columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ignore-columns",
+            help="COLUMN,COLUMN do not count: an update of nothing else is not recorded, such as of last_updated."
+            " Empty: none; not given: as it is.",
+        ),
+    ] = None,
+    left_out: Annotated[
+        list[str] | None,
+        typer.Option("--except", help="Leave these tables out of what the globs mean: schema.table, or a glob."),
+    ] = None,
+    yes: Yes = False,
 ) -> None:
-    """Attach rowhooks' triggers to tables. Repeatable."""
+    """Attach rowhooks' triggers to tables. Repeatable.
+
+    Tables that a glob means, and that look as if they held credentials or sessions, are asked about first.
+    """
     globs = [pattern for pattern in tables if administration.is_glob(pattern)]
     if future and len(globs) < len(tables):
         raise UsageError("--future needs globs", hint="for example: rowhooks track 'public.*' --future")
@@ -170,12 +189,20 @@ def track(
         )
     columns = None if identity is None else [] if identity == "full" else _split(identity)
     kept_out = None if exclude is None else [name for given in exclude for name in _split(given)]
-    if future and kept_out:
-        raise UsageError(
-            "--future and --exclude exclude each other", hint="track the tables that are there with --exclude"
-        )
+    ignored = None if ignore_columns is None else [name for given in ignore_columns for name in _split(given)]
+    for option, names in (("--exclude", kept_out), ("--ignore-columns", ignored)):
+        if future and names:
+            raise UsageError(
+                f"--future and {option} exclude each other", hint=f"track the tables that are there with {option}"
+            )
     failed = False
     with installed_connection(target(dsn, config)) as conn:
+        named = administration.find_tables(conn, [pattern for pattern in tables if pattern not in globs])
+        meant = administration.leave_out(conn, _existing(conn, globs, optional=future), [*named, *(left_out or ())])
+        excluded = _columns_by_table(conn, named + meant, "--exclude", kept_out)
+        ignoring = _columns_by_table(conn, named + meant, "--ignore-columns", ignored)
+        if not yes:
+            _ask_about(administration.find_sensitive(conn, meant, kept_out or ()))
         conn.commit()
         for pattern in globs if future else []:
             by_itself = administration.track_future(conn, pattern, audit_receivers=audit_receivers, always=always)
@@ -189,12 +216,12 @@ def track(
                     "  only a superuser's `rowhooks init` or `upgrade` installs the event trigger for it; until then\n"
                     "  `rowhooks doctor` names them."
                 )
-        for table in _existing(conn, tables, optional=future):
-            conn.commit()
+        for table in named + meant:
             try:
                 administration.track(
-                    conn, table, audit_receivers=audit_receivers, identity=columns, always=always, exclude=kept_out
-                )
+                    conn, table, audit_receivers=audit_receivers, identity=columns, always=always,
+                    exclude=excluded[table], ignore=ignoring[table],
+                )  # fmt: skip
             except ConnectionFailed:
                 raise
             except RowhooksError as error:
@@ -214,6 +241,45 @@ def _split(names: str) -> list[str]:
         for quoted, plain in _COLUMN.findall(names + ",")
     ]
     return [name for name in found if name]
+
+
+def _columns_by_table(
+    conn: Connection, tables: Sequence[str], option: str, names: list[str] | None
+) -> dict[str, list[str] | None]:
+    """Return which columns an option means in each table: where there are several tables, those that a table has.
+
+    Raises:
+        NotFound: none of the tables has a column of that name.
+    """
+    if not names or len(tables) < 2:
+        return dict.fromkeys(tables, names)
+    columns = administration.columns_of(conn, tables)
+    for name in names:
+        if not any(name in had for had in columns.values()):
+            raise NotFound(
+                f"{option}: none of the {len(tables)} tables has a column {name}",
+                hint="name columns as they are stored, without quotes",
+            )
+    # A table that has none of them stays as it is.
+    return {table: [name for name in names if name in columns[table]] or None for table in tables}
+
+
+def _ask_about(sensitive: Sequence[tuple[str, Sequence[str]]]) -> None:
+    """Ask whether tables are to be tracked that look as if they held credentials or sessions.
+
+    Raises:
+        UsageError: there are some, and nobody can be asked.
+    """
+    if not sensitive:
+        return
+    listed = ", ".join(f"{table} ({', '.join(columns)})" if columns else table for table, columns in sensitive)
+    what = f"these tables look as if they held credentials or sessions, which would stand in the log: {listed}"
+    hint = "keep columns out with --exclude-column, leave tables out with --except, or say --yes"
+    if not sys.stdin.isatty():
+        raise UsageError(f"nothing is tracked: {what}", hint=hint)
+    say(f"{what[0].upper()}{what[1:]}.", longest=None)
+    say(f"  To do so: {hint}.")
+    typer.confirm("Track them as they are?", abort=True)
 
 
 def _existing(conn: Connection, tables: Sequence[str], *, optional: bool) -> list[str]:
@@ -265,7 +331,16 @@ def tables(
         rows,
         ["pattern", "audit_receivers", "always", "created_at"]
         if future
-        else ["name", "identity", "key_columns", "excluded_columns", "audit_receivers", "always", "tracked_at"],
+        else [
+            "name",
+            "identity",
+            "key_columns",
+            "excluded_columns",
+            "ignored_columns",
+            "audit_receivers",
+            "always",
+            "tracked_at",
+        ],
         as_json=as_json,
         empty="There is no rule. Make one: rowhooks track 'schema.*' --future"
         if future

@@ -67,6 +67,7 @@ class Hook:
         actions: of `create`, `update`, `delete`.
         enabled_since: changes visible in this snapshot came before the hook and start nothing.
         columns: an update that changes none of these starts nothing; empty: any counts.
+        ignored_columns: an update that changes nothing else starts nothing.
         conditions_json: what must hold of the two rows, as JSON; None: nothing.
         on_undecided: `run` or `skip`: whether a change starts it of which the conditions cannot be decided.
         names: by table, what columns that were renamed were called when the hook asked for columns, with what they are
@@ -81,6 +82,7 @@ class Hook:
     actions: frozenset[str]
     enabled_since: Snapshot | None = None
     columns: frozenset[str] = frozenset()
+    ignored_columns: frozenset[str] = frozenset()
     conditions_json: str | None = None
     on_undecided: str = "run"
     names: Mapping[int, Mapping[str, str]] = field(default_factory=dict, hash=False)

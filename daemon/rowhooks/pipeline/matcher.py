@@ -26,34 +26,51 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Terms:
-    """What a hook asks of a change: columns of which one must have changed, and conditions, compiled."""
+    """What a hook asks of a change: columns that must have changed or do not count, and conditions, compiled."""
 
     columns: frozenset[str]
+    ignored: frozenset[str]
     condition: Condition | None
     conditions_json: str | None
 
     @classmethod
-    def of(cls, columns: frozenset[str], conditions_json: str | None) -> Terms:
+    def of(cls, columns: frozenset[str], ignored: frozenset[str], conditions_json: str | None) -> Terms:
         """Compile them.
 
         Raises:
             ConditionsError: the conditions are malformed.
         """
-        return cls(columns, None if conditions_json is None else parse_json(conditions_json), conditions_json)
+        condition = None if conditions_json is None else parse_json(conditions_json)
+        return cls(columns, ignored, condition, conditions_json)
 
     def under(self, names: Mapping[str, str]) -> Terms:
         """Return the same of columns by other names."""
         text = self.conditions_json
         if text is not None:
             text = exact.write(with_columns(exact.read_exactly(text), lambda column: names.get(column, column)))
-        return Terms.of(frozenset(names.get(column, column) for column in self.columns), text)
+        columns, ignored = (
+            frozenset(names.get(column, column) for column in asked) for asked in (self.columns, self.ignored)
+        )
+        return Terms.of(columns, ignored, text)
 
     def are_touched(self, change: ObjectChange) -> bool:
-        """Say whether a change is no update, or changes one of the columns; or whether nobody knows."""
-        if not self.columns or change.action != "update":
+        """Say whether a change is no update, or changes a column that counts; or whether nobody knows."""
+        if not (self.columns or self.ignored) or change.action != "update":
             return True
         changed = _changed_columns(change)
-        return changed is None or not self.columns.isdisjoint(changed) or any(map(change.is_unknown, self.columns))
+        if changed is None:
+            return True
+        if not self.columns:
+            # Where a column is missing in the log, or the two rows look the same, nobody knows what else has changed.
+            return change.capture_error is not None or not changed or not self.ignored.issuperset(changed)
+        counting = self.columns - self.ignored
+        return not counting.isdisjoint(changed) or any(map(change.is_unknown, counting))
+
+    def untouched(self) -> str:
+        """Say what an update changes that touches nothing of this."""
+        if self.columns:
+            return f"none of its columns ({', '.join(sorted(self.columns - self.ignored))})"
+        return f"nothing but columns that it ignores ({', '.join(sorted(self.ignored))})"
 
 
 class Rule:
@@ -67,7 +84,7 @@ class Rule:
 
     def __init__(self, hook: Hook) -> None:
         self.hook = hook
-        self._terms = Terms.of(hook.columns, hook.conditions_json)
+        self._terms = Terms.of(hook.columns, hook.ignored_columns, hook.conditions_json)
         # By the names that its renamed columns have in a row.
         self._renamed: dict[tuple[tuple[str, str], ...], Terms] = {}
 
@@ -80,7 +97,8 @@ class Rule:
         if not names:
             return {}
         text = self.hook.conditions_json
-        asked = self.hook.columns | set(() if text is None else columns_in(json.loads(text)))
+        asked = self.hook.columns | self.hook.ignored_columns
+        asked |= set(() if text is None else columns_in(json.loads(text)))
         return {column: found for column in asked if len(found := names_of(column, names)) > 1}
 
     def _terms_for(self, change: ObjectChange) -> Terms:
@@ -138,7 +156,7 @@ class Rule:
             yield "the change is from before the hook or its job was enabled"
         terms = self._terms_for(change)
         if not terms.are_touched(change):
-            yield f"the update changes none of its columns ({', '.join(sorted(terms.columns))})"
+            yield f"the update changes {terms.untouched()}"
         try:
             unmet = None if terms.condition is None else terms.condition.why_not(change)
         except ConditionFailed as error:

@@ -126,7 +126,8 @@ select json_build_object(
         ) as n
       ),
       'create', h.type_create, 'update', h.type_update, 'delete', h.type_delete,
-      'columns', h.columns, 'conditions', h.conditions::text, 'on_undecided', h.on_undecided
+      'columns', h.columns, 'ignored_columns', h.ignored_columns,
+      'conditions', h.conditions::text, 'on_undecided', h.on_undecided
     ) order by h.id), '[]')
     from rowhooks.job_hook as h
   ),
@@ -214,6 +215,7 @@ def read_configuration(document: str | dict[str, Any]) -> Configuration:
             actions=frozenset(action for action in ("create", "update", "delete") if h[action]),
             enabled_since=_snapshot(h["enabled_since"]),
             columns=frozenset(h["columns"]),
+            ignored_columns=frozenset(h["ignored_columns"]),
             conditions_json=h["conditions"],
             on_undecided=h["on_undecided"],
             names={int(table): names for table, names in h["names"].items()},

@@ -99,7 +99,8 @@ _SAME_NAME = """
 select
   h.id, h.declared, j.class_path, j.installed,
   (h.type_create, h.type_update, h.type_delete) = ($2, $3, $4)
-    and h.columns = $5::text[] and h.conditions is not distinct from $6::jsonb and h.on_undecided = $7 as as_declared,
+    and h.columns = $5::text[] and h.conditions is not distinct from $6::jsonb and h.on_undecided = $7
+    and h.ignored_columns = $8::text[] as as_declared,
   h.waits_for,
   (
     select coalesce(json_agg(json_build_object(
@@ -117,17 +118,19 @@ where h.name = $1
 
 _INSERT_HOOK = """
 insert into rowhooks.job_hook
-  (name, job_id, type_create, type_update, type_delete, columns, conditions, on_undecided, enabled, declared)
-select $1, j.id, $2, $3, $4, $5::text[], $6::jsonb, $7, $9, true
+  (name, job_id, type_create, type_update, type_delete, columns, conditions, on_undecided, ignored_columns, enabled,
+   declared)
+select $1, j.id, $2, $3, $4, $5::text[], $6::jsonb, $7, $8::text[], $10, true
 from rowhooks.job as j
-where j.class_path = $8
+where j.class_path = $9
 returning id
 """
 
 _UPDATE_HOOK = """
 update rowhooks.job_hook
 set
-  type_create = $2, type_update = $3, type_delete = $4, columns = $5::text[], conditions = $6::jsonb, on_undecided = $7
+  type_create = $2, type_update = $3, type_delete = $4, columns = $5::text[], conditions = $6::jsonb, on_undecided = $7,
+  ignored_columns = $8::text[]
 where id = $1
 """
 
@@ -143,6 +146,7 @@ class DeclaredHook(Protocol):
     tables: tuple[str, ...]
     actions: tuple[str, ...]
     columns: tuple[str, ...]
+    ignored_columns: tuple[str, ...]
     conditions_json: str | None
     on_undecided: str
     name: str | None
@@ -252,6 +256,7 @@ async def _sync_hook(
         sorted(hook.columns),
         hook.conditions_json,
         hook.on_undecided,
+        sorted(hook.ignored_columns),
     )
     found = await connection.fetchrow(_SAME_NAME, name, *scope)
     if found is not None and found["class_path"] != class_path and found["declared"] and not found["installed"]:

@@ -26,6 +26,7 @@ class Hook:
         tables: `schema.table` as PostgreSQL stores it, in double quotes what holds a dot; or what `table()` returns.
         actions: of `create`, `update`, `delete`.
         columns: an update that changes none of these starts nothing; empty: any counts.
+        ignore_columns: an update that changes nothing else starts nothing, for what an ORM writes each time.
         conditions: what must hold of the two rows, in the form that `rowhooks hooks add --conditions` takes.
         on_undecided: `run` or `skip`: whether a change starts it of which its conditions cannot be decided.
         name: the hook's name, unique among all hooks; None: made of the class's name and the tables.
@@ -41,6 +42,7 @@ class Hook:
         *tables: str | TableType,
         actions: Iterable[str] = ACTIONS,
         columns: Iterable[str] = (),
+        ignore_columns: Iterable[str] = (),
         conditions: dict[str, Any] | None = None,
         on_undecided: str = "run",
         name: str | None = None,
@@ -49,6 +51,7 @@ class Hook:
         named = [one.table_name if isinstance(one, TableType) else _table_name(one) for one in tables]
         self.actions = _names("actions", actions)
         self.columns = _names("columns", columns)
+        self.ignored_columns = _names("ignore_columns", ignore_columns)
         self.name = name
         self.enabled = bool(enabled)
         if not named:

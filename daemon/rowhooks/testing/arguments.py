@@ -95,6 +95,7 @@ def domain_hook(receiver: ReceiverClass, table: TrackedTable, declared: declarat
         tables=frozenset([table.id] if table.name in declared.tables else []),
         actions=frozenset(declared.actions),
         columns=frozenset(declared.columns),
+        ignored_columns=frozenset(declared.ignored_columns),
         conditions_json=declared.conditions_json,
         on_undecided=declared.on_undecided,
     )

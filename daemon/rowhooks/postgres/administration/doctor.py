@@ -96,9 +96,30 @@ select
 from ({_TRACKED}) as t
 left join pg_proc as p
   on p.pronamespace = 'rowhooks'::regnamespace and p.proname = 'capture_' || t.id and p.pronargs = 0
-where p.oid is null or p.prosrc <> rowhooks.source_of_capture(t.id) or not p.prosecdef or p.proconfig is not null
+where p.oid is null or p.prosrc <> rowhooks.source_of_capture(t.id) or not p.prosecdef
+  or p.proconfig is distinct from rowhooks.settings_of_capture(t.id)
 order by 1
 """  # noqa: S608  (constants)
+
+# A row is looked up by its key, which is made a value of the key's types first.
+_KEY_TYPES = """
+select distinct
+  format(
+    'rows of %s cannot be loaded by %s: it may not use schema %s, where type %s of key column %s is',
+    t.relation, l.rolname, n.nspname, y.typname, k.name
+  ),
+  array['psql', '-c', format('grant usage on schema %I to %I', n.nspname, g.rolname)]
+from rowhooks.installation as i
+cross join rowhooks.tracked_table as t
+cross join lateral rowhooks.present_key_columns(t.id) as k
+join pg_attribute as a on a.attrelid = t.relation and a.attnum = k.number
+join pg_type as y on y.oid = rowhooks.base_type(a.atttypid)
+join pg_namespace as n on n.oid = y.typnamespace
+join pg_roles as g on g.rolname in (i.daemon_role, i.receiver_role)
+join pg_roles as l on l.rolcanlogin and not l.rolsuper and pg_has_role(l.oid, g.oid, 'member')
+where t.untracked_at is null and not has_schema_privilege(l.oid, n.oid, 'usage')
+order by 1
+"""
 
 _PROBLEMS = (
     # Its entry is taken away by the event trigger or the daemon; where neither is there, it is named here, unless a
@@ -173,7 +194,9 @@ _PROBLEMS = (
         or g.tgfoid is distinct from to_regproc('rowhooks.capture_' || t.id)
         or g.tgenabled <> case when t.always then 'A' else 'O' end
         or g.tgtype <> case w.kind when 'row' then 13 when 'update' then 17 else 32 end
-        or (g.tgqual is null) <> (w.kind <> 'update')
+        or (g.tgqual is null) <> (w.kind <> 'update' or exists (
+          select from pg_attribute as a where a.attrelid = c.carrier and a.attgenerated = 'v'
+        ))
         -- Not pg_get_triggerdef(), which waits for whoever has locked the table.
         or w.kind = 'update' and c.carrier = t.relation and not (
           starts_with(g.tgqual::text, format('{{OPEXPR :opno %s ', '*<>(record,record)'::regoperator::oid))
@@ -349,6 +372,7 @@ _PROBLEMS = (
     where d.size > 8 * 1024 * 1024
     """,
     _CAPTURE,
+    _KEY_TYPES,
     _OF_A_DEAD_LEADER,
     _UNREAD,
 )

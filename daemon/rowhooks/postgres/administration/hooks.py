@@ -25,7 +25,7 @@ select h.id, h.name, j.class_path as job, h.enabled, j.enabled as job_enabled,
     case when h.type_delete then 'delete' end
   ], null) as actions,
   {linked_tables("hook", "h", " union select w.name from unnest(h.waits_for) as w (name)")},
-  h.columns, h.conditions, h.on_undecided, h.declared
+  h.columns, h.ignored_columns, h.conditions, h.on_undecided, h.declared
 from rowhooks.job_hook as h
 join rowhooks.job as j on j.id = h.job_id
 """  # noqa: S608  (constants)
@@ -75,6 +75,7 @@ def add_hook(
     tables: Sequence[str],
     actions: Sequence[str],
     columns: Sequence[str] = (),
+    ignored_columns: Sequence[str] = (),
     conditions: object = None,
     on_undecided: str | None = None,
     enabled: bool = True,
@@ -88,6 +89,7 @@ def add_hook(
         tables: as PostgreSQL reads names.
         actions: of `create`, `update`, `delete`.
         columns: an update that changes none of these starts nothing; empty: any counts.
+        ignored_columns: an update that changes nothing else starts nothing.
         conditions: as json.loads returns them; None: none.
         on_undecided: `run` or `skip`, where they cannot be decided; None: the database's default, `run`.
         enabled: whether it starts its job at once.
@@ -103,14 +105,15 @@ def add_hook(
     hook_id = fetch(
         conn,
         "insert into rowhooks.job_hook"
-        " (name, job_id, enabled, type_create, type_update, type_delete, columns, conditions, on_undecided)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s) returning id",
+        " (name, job_id, enabled, type_create, type_update, type_delete, columns, ignored_columns, conditions,"
+        " on_undecided) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id",
         (
             name,
             found_job["id"],
             enabled,
             *_flags(actions),
             list(columns),
+            list(ignored_columns),
             _jsonb(conditions),
             on_undecided or ON_UNDECIDED[0],
         ),
@@ -129,6 +132,7 @@ def edit_hook(
     no_tables: Sequence[str] = (),
     actions: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
+    ignored_columns: Sequence[str] | None = None,
     conditions: object = None,
     no_conditions: bool = False,
     on_undecided: str | None = None,
@@ -145,6 +149,7 @@ def edit_hook(
         no_tables: what it is to have no more; may be gone.
         actions: all it is to have.
         columns: all it is to have.
+        ignored_columns: all it is to have.
         conditions: in place of its present ones.
         no_conditions: take its conditions away.
         on_undecided: `run` or `skip`, where they cannot be decided.
@@ -163,6 +168,8 @@ def edit_hook(
         changes.update(zip(("type_create", "type_update", "type_delete"), _flags(actions), strict=True))
     if columns is not None:
         changes["columns"] = list(columns)
+    if ignored_columns is not None:
+        changes["ignored_columns"] = list(ignored_columns)
     if conditions is not None or no_conditions:
         changes["conditions"] = _jsonb(conditions)
     if on_undecided is not None:
@@ -242,10 +249,13 @@ def _present_columns(conn: Connection, hook: Row) -> dict[str, object]:
     held = {row["name"] for row in fetch(conn, _HELD, (hook["id"],))}
     present = {name: found.pop() for name, found in names.items() if len(found) == 1 and name not in held}
     columns = [present.get(column, column) for column in hook["columns"]]
+    ignored = [present.get(column, column) for column in hook["ignored_columns"]]
     conditions = with_columns(hook["conditions"], lambda column: present.get(column, column))
     changes: dict[str, object] = {}
     if columns != hook["columns"]:
         changes["columns"] = columns
+    if ignored != hook["ignored_columns"]:
+        changes["ignored_columns"] = ignored
     if conditions != hook["conditions"]:
         changes["conditions"] = _jsonb(conditions)
     return changes

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from rowhooks.domain import shell
 from rowhooks.domain.errors import Conflict, DatabaseError, NotFound
+from rowhooks.domain.sensitive import is_sensitive_column, is_sensitive_table
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
 from rowhooks.postgres.connect import translated_errors
 from rowhooks.postgres.search_path import PINNED, USERS_OWN
@@ -48,6 +49,59 @@ def find_tables(conn: Connection, patterns: Sequence[str]) -> list[str]:
         else:
             found.append(resolve_table(conn, pattern))
     return list(dict.fromkeys(found))
+
+
+def leave_out(conn: Connection, tables: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """Return tables without those that names and globs mean, as `find_tables` reads them.
+
+    Raises:
+        NotFound: a name or glob means nothing.
+    """
+    left_out = set(find_tables(conn, patterns))
+    return [table for table in tables if table not in left_out]
+
+
+def columns_of(conn: Connection, tables: Sequence[str]) -> dict[str, list[str]]:
+    """Return the names of the columns of each of these tables, which are named as the server quotes them."""
+    return {
+        row["quoted"]: row["columns"]
+        for row in fetch(
+            conn,
+            "select t.quoted, array("
+            "   select a.attname::text from pg_attribute as a"
+            "   where a.attrelid = t.quoted::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum"
+            " ) as columns from unnest(%s::text[]) as t (quoted)",
+            (list(tables),),
+        )
+    }
+
+
+def find_sensitive(conn: Connection, tables: Sequence[str], excluded: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Return the tables that look as if they held credentials or sessions, each with the columns that do so.
+
+    A table that is tracked already is none of them: somebody has decided. Neither is a column of numbers or times.
+
+    Args:
+        conn: any.
+        tables: as the server quotes them.
+        excluded: columns that will be kept out of the log.
+    """
+    rows = fetch(
+        conn,
+        "select t.quoted, c.relname::text as name, array("
+        "   select a.attname::text from pg_attribute as a join pg_type as y on y.oid = a.atttypid"
+        "   where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attname <> all (%s::name[])"
+        "   and y.typcategory in ('S', 'U', 'A', 'C') order by a.attnum"
+        " ) as columns from unnest(%s::text[]) with ordinality as t (quoted, place)"
+        " join pg_class as c on c.oid = t.quoted::regclass"
+        " where not exists ("
+        "   select from rowhooks.tracked_table as k where k.relation = c.oid and k.untracked_at is null"
+        " )"
+        " order by t.place",
+        (list(excluded), list(tables)),
+    )
+    found = [(row, [name for name in row["columns"] if is_sensitive_column(name)]) for row in rows]
+    return [(row["quoted"], columns) for row, columns in found if columns or is_sensitive_table(row["name"])]
 
 
 def is_glob(pattern: str) -> bool:
@@ -226,6 +280,7 @@ def track(
     identity: Sequence[str] | None = None,
     always: bool = False,
     exclude: Sequence[str] | None = None,
+    ignore: Sequence[str] | None = None,
 ) -> None:
     """Track one table, in a transaction of its own.
 
@@ -236,16 +291,19 @@ def track(
         identity: columns that tell its rows apart; none of them: it is recorded without a key; None: the primary key.
         always: fire under session_replication_role = replica too.
         exclude: columns whose values are kept out of the log; None: as it is.
+        ignore: columns that do not count: an update of nothing else is not recorded; None: as it is.
     """
     with conn.transaction(), translated_errors():
         conn.execute(
-            "select rowhooks.track(%s::regclass, %s, identity => %s::text[], always => %s, exclude => %s::text[])",
+            "select rowhooks.track(%s::regclass, %s, identity => %s::text[], always => %s, exclude => %s::text[],"
+            " ignore => %s::text[])",
             (
                 table,
                 audit_receivers,
                 None if identity is None else list(identity),
                 always,
                 None if exclude is None else list(exclude),
+                None if ignore is None else list(ignore),
             ),
         )
 
@@ -285,7 +343,7 @@ def list_tables(conn: Connection) -> list[Row]:
     return fetch(
         conn,
         "select rowhooks.qualified_name(t.schema_name, t.table_name) as name, t.identity, t.key_columns::text[],"
-        " t.excluded_columns::text[], t.audit_receivers, t.always, t.tracked_at"
+        " t.excluded_columns::text[], t.ignored_columns::text[], t.audit_receivers, t.always, t.tracked_at"
         " from rowhooks.tracked_table as t where t.untracked_at is null order by 1",
     )
 

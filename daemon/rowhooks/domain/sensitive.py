@@ -1,0 +1,25 @@
+"""Names of tables and columns that look as if credentials or sessions were in them."""
+
+from __future__ import annotations
+
+import re
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SECRET = re.compile(
+    r"passw(or)?d|passphrase|credential|token|secret(?!ar)|(api|private|access|session)_?key|session_?data"
+    r"|(?:^|_)(pwd|totp|otp|jwt)s?(?:_|$)"
+)
+
+
+def is_sensitive_column(name: str) -> bool:
+    """Say whether a column's name looks as if its values were credentials: `password_hash`, `apiKey`, `reset_token`."""
+    return _SECRET.search(_snake(name)) is not None
+
+
+def is_sensitive_table(name: str) -> bool:
+    """Say whether a table's name looks as if its rows were credentials or sessions: `auth_group`, `django_session`."""
+    return is_sensitive_column(name) or "session" in _snake(name) or _snake(name).startswith("auth_")
+
+
+def _snake(name: str) -> str:
+    return _HUMP.sub("_", name).lower()

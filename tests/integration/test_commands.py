@@ -54,9 +54,9 @@ def shell(tmp_path: Path, dsn: str) -> Any:
     return paste
 
 
-def ways_out(dsn: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+def ways_out(dsn: str, capsys: pytest.CaptureFixture[str], code: int = 1) -> list[str]:
     capsys.readouterr()
-    assert call(["doctor", "--dsn", dsn]) == 1
+    assert call(["doctor", "--dsn", dsn]) == code
     return [line.removeprefix("  ") for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
 
 
@@ -71,6 +71,7 @@ def test_the_command_that_mends_a_table_of_any_name_mends_it(
 ) -> None:
     name = sql.Identifier("public", table)
     db.execute(sql.SQL("create table {} (id integer primary key)").format(name))
+    db.execute(sql.SQL("grant select on {} to rowhooks_daemon").format(name))
     quoted = name.as_string(db)
     db.execute("select rowhooks.track(%s::regclass)", (quoted,))
     db.execute(sql.SQL('alter table {} disable trigger "!rowhooks_row_1"').format(name))
@@ -84,11 +85,27 @@ def test_the_command_that_mends_a_table_of_any_name_mends_it(
 
 
 @pytest.mark.parametrize("table", TABLES)
+def test_the_grant_that_a_table_of_any_name_lacks_is_one_argument_of_psql(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str], shell: Any, table: str
+) -> None:
+    quoted = sql.Identifier("public", table).as_string(db)
+    db.execute(f"create table {quoted} (id integer primary key)".encode())
+    db.execute("select rowhooks.track(%s::regclass)", (quoted,))
+    (way_out,) = ways_out(dsn, capsys, code=0)
+    assert way_out.isprintable()
+    ((program, option, statement),) = shell(way_out)
+    assert (program, option) == ("psql", "-c")
+    db.execute(statement.encode())
+    assert ways_out(dsn, capsys, code=0) == []
+
+
+@pytest.mark.parametrize("table", TABLES)
 def test_sql_that_mends_a_table_of_any_name_is_one_argument_of_psql(
     dsn: str, db: Connection, capsys: pytest.CaptureFixture[str], shell: Any, table: str
 ) -> None:
     name = sql.Identifier("public", table)
     db.execute(sql.SQL("create table {} (id integer constraint it primary key)").format(name))
+    db.execute(sql.SQL("grant select on {} to rowhooks_daemon").format(name))
     db.execute("select rowhooks.track(%s::regclass)", (name.as_string(db),))
     db.execute(sql.SQL("alter table {} drop constraint it").format(name))
     (way_out,) = ways_out(dsn, capsys)
@@ -111,6 +128,7 @@ def test_the_command_that_mends_a_table_tells_its_rows_apart_by_the_same_columns
             " {3} text not null, {4} text not null, unique ({5}))"
         ).format(*map(sql.Identifier, columns), names)
     )
+    db.execute("grant select on public.loose to rowhooks_daemon")
     db.execute("select rowhooks.track('public.loose', identity => %s)", (columns,))
     db.execute('alter table public.loose disable trigger "!rowhooks_row_1"')
     (way_out,) = ways_out(dsn, capsys)

@@ -25,8 +25,11 @@ $(BENCH_READY): $(READY)
 demo: $(READY) ## Show the main job on an embedded PostgreSQL
 	$(BIN)/rowhooks demo
 
-test: $(READY) ## Run the tests on an embedded PostgreSQL (or the one in ROWHOOKS_TEST_DSN)
-	$(BIN)/python -m pytest
+# As many at once as there are processors, each with a server of its own; a file's tests one after another.
+WORKERS ?= auto
+
+test: $(READY) ## Run the tests on an embedded PostgreSQL (or the one in ROWHOOKS_TEST_DSN), WORKERS=auto at once
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 test-all-postgres: $(READY) ## Run the tests that depend on the server on PostgreSQL 14 to 18, or on VERSIONS="14 16"
 	$(BIN)/python -m tests.all_postgres $(VERSIONS)

@@ -79,7 +79,7 @@ def main() -> None:
         sys.stdout.write(f"PostgreSQL {VERSIONS[version]}\n")
         sys.stdout.flush()
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", *TESTS],
+            [sys.executable, "-m", "pytest", "-q", "--numprocesses", "auto", "--dist", "loadfile", *TESTS],
             env={**os.environ, "ROWHOOKS_TEST_BINARIES": str(binaries(version))}, check=False,
         )  # fmt: skip
         if done.returncode:

@@ -33,6 +33,8 @@ def test_random_faults_lose_nothing_and_repeat_nothing_in_the_database(capsys: p
     waiting = seeds()
     while waiting:
         seed = waiting.pop(0)
+        # For a failure's report: what is written beside the capture is lost where a worker runs the test.
+        sys.stdout.write(f"seed {seed}\n")
         with capsys.disabled():
             sys.stdout.write(f"\nseed {seed}: ")
             sys.stdout.flush()

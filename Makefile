@@ -25,10 +25,11 @@ $(BENCH_READY): $(READY)
 demo: $(READY) ## Show the main job on an embedded PostgreSQL
 	$(BIN)/rowhooks demo
 
-# As many at once as there are processors, each with a server of its own; a file's tests one after another.
-WORKERS ?= auto
+# As many at once as there are processors, each with a server of its own; a file's tests one after another. On a server
+# that is given all of them one after another: they make and drop roles, which are the whole server's.
+WORKERS ?= $(if $(ROWHOOKS_TEST_DSN),0,auto)
 
-test: $(READY) ## Run the tests on an embedded PostgreSQL (or the one in ROWHOOKS_TEST_DSN), WORKERS=auto at once
+test: $(READY) ## Run the tests on an embedded PostgreSQL (or the one in ROWHOOKS_TEST_DSN)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 test-all-postgres: $(READY) ## Run the tests that depend on the server on PostgreSQL 14 to 18, or on VERSIONS="14 16"

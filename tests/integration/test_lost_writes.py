@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import threading
 from typing import Any, ClassVar
 
@@ -307,3 +308,111 @@ async def test_a_deletion_that_a_policy_keeps_from_happening_names_the_policy(
     assert status == "FAILURE"
     assert "<dcim.device sw1> is not found or may not be written: row security of dcim.device binds" in message
     assert "policies: kept, seen" in message
+
+
+class SavesAfterDelete(Hook):
+    async def act(self, row: Any) -> None:
+        await row.delete()
+        row.serial = "lost"
+        await row.save()
+
+
+class RefreshesAfterDelete(Hook):
+    async def act(self, row: Any) -> None:
+        await row.delete()
+        await row.refresh_from_db()
+
+
+class SavesACopy(Hook):
+    async def act(self, row: Any) -> None:
+        other = copy.copy(row)
+        other.serial = "lost"
+        await other.save()
+
+
+class ReturnsACoroutine(Hook):
+    async def act(self, row: Any) -> Any:
+        return super().act(row)
+
+
+class Yields(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        changed_object.serial = "lost"
+        changed_object.save()
+        yield changed_object
+
+
+class YieldsAsynchronously(JobHookReceiver):
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        changed_object.serial = "lost"
+        await changed_object.save()
+        yield changed_object
+
+
+class DeletesTwice(Hook):
+    async def act(self, row: Any) -> None:
+        try:
+            async with self.session.begin_nested():
+                await row.delete()
+                raise KeyError
+        except KeyError:
+            # It is there again.
+            row.serial = "saved"
+            await row.save()
+        await row.delete()
+        await row.delete()
+
+
+YIELDED = "the receiver returned a generator (`yield`): the rest of its code has not run"
+NOT_DONE = {
+    SavesAfterDelete: "<dcim.device sw1> no longer exists: this run has deleted it",
+    RefreshesAfterDelete: "<dcim.device sw1> no longer exists: this run has deleted it",
+    SavesACopy: "<dcim.device sw1> is a copy of the row, which cannot be used for save()",
+    ReturnsACoroutine: "the receiver returned a coroutine that was not awaited: none of its code has run",
+    Yields: YIELDED,
+    YieldsAsynchronously: YIELDED,
+}
+
+
+async def test_what_cannot_be_done_any_more_or_is_not_done_at_all_is_a_failure(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    db.execute("insert into dcim.device values (1, 'sw1', 'SN')")
+    for receiver in NOT_DONE:
+        add_hook(db, receiver, device, "update")
+    add_hook(db, DeletesTwice, device, "create")
+    async with running_daemon(daemon_dsn, *NOT_DONE, DeletesTwice):
+        db.execute("update dcim.device set serial = 'new'")
+        db.execute("insert into dcim.device values (2, 'sw2', 'SN')")
+        await settled(db)
+    found = db.execute("select hook_name, status, exception_message from rowhooks.results").fetchall()
+    expected = [(cls.__name__, "FAILURE", message) for cls, message in NOT_DONE.items()]
+    assert sorted(found) == sorted([*expected, ("DeletesTwice", "SUCCESS", None)])
+    assert db.execute("select name, serial from dcim.device").fetchall() == [("sw1", "new")]
+
+
+class DeletesByItsSession(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        self.session.delete(changed_object)
+
+
+async def test_a_deletion_by_the_session_that_a_trigger_suppresses_says_so(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    db.execute("create function refuse() returns trigger language plpgsql as $$ begin return null; end $$")
+    db.execute(
+        "create trigger keep before delete on dcim.device"
+        " for each row when (old.name = 'kept') execute function refuse()"
+    )
+    add_hook(db, DeletesByItsSession, device, "create")
+    async with running_daemon(daemon_dsn, DeletesByItsSession):
+        db.execute("insert into dcim.device values (1, 'kept'), (2, 'not kept')")
+        await settled(db)
+    assert db.execute("select status, exception_message from rowhooks.results order by object_repr").fetchall() == [
+        (
+            "FAILURE",
+            "DELETE of <dcim.device kept> wrote nothing, though the row is there: suppressed by trigger keep"
+            " (look at the table's triggers and rules: in psql, \\d dcim.device)",
+        ),
+        ("SUCCESS", None),
+    ]

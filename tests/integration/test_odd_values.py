@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy.orm.attributes import flag_modified
 
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
+from rowhooks.postgres.columntypes import _literal
 from rowhooks.testing import Rehearsal
 from tests.conftest import add_button, add_hook, running_daemon, settled
 
@@ -257,3 +258,90 @@ async def test_arrays_of_any_type_are_lists_and_can_be_saved(db: Connection, dae
     # By their text, for which NaN is NaN.
     assert [repr(seen[f"c{n}"]) for n in range(len(ARRAYS))] == [repr(value) for _, value in ARRAYS.values()]
     assert db.execute("select l::text from listed as l").fetchone() == before
+
+
+class Keyed(JobHookReceiver):
+    """Saves a row, and says which it had."""
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        if changed_object is None:
+            return "gone"
+        changed_object.note = changed_object.name
+        changed_object.save()
+        return changed_object.name
+
+
+LOST_IN_JSON = {
+    "integer[]": ("[0:1]={1,2}", "{3,4}"),
+    "text[]": ("[2:2]={a}", "{}"),
+    "int2vector": ("1 2", None),
+    "jsonb": ("null", '{"a": null}'),
+}
+"""Of a type of a key: a value that JSON does not lead back to, and one that it does."""
+
+
+@pytest.mark.parametrize("type_", LOST_IN_JSON)
+async def test_a_row_that_is_there_is_not_taken_for_gone_where_json_does_not_lead_back_to_its_key(
+    db: Connection, daemon_dsn: str, type_: str
+) -> None:
+    db.execute(f"create table keyed (id {type_}, part integer, name text, note text, primary key (part, id))")
+    db.execute("select rowhooks.track('keyed')")
+    db.execute("grant select, update on keyed to rowhooks_daemon")
+    add_hook(db, Keyed, "keyed", "create")
+    lost, found = LOST_IN_JSON[type_]
+    async with running_daemon(daemon_dsn, Keyed):
+        db.execute("insert into keyed values (%s, 1, 'lost')", (lost,))
+        if found is not None:
+            db.execute("insert into keyed values (%s, 1, 'found')", (found,))
+        with db.transaction():
+            db.execute("insert into keyed values (%s, 2, 'deleted')", (found or lost,))
+            db.execute("delete from keyed where part = 2")
+        await settled(db)
+    results = db.execute("select status, result, exception_message from rowhooks.results").fetchall()
+    failures = [message for status, _, message in results if status == "FAILURE"]
+    is_read = type_ != "int2vector"
+    assert sorted(result for status, result, _ in results if status == "SUCCESS") == (
+        ["found", "gone"] if is_read else ["gone"]
+    )
+    assert [" of public.keyed is there, and cannot be loaded by its key" in message for message in failures] == [True]
+
+
+@pytest.mark.parametrize(
+    ("type_", "values"),
+    [("timetz", ["10:00+00", "11:00+01"]), ("jsonb", ["true", "1"])],
+)
+async def test_rows_whose_keys_python_takes_for_one_are_not_exchanged(
+    db: Connection, daemon_dsn: str, type_: str, values: list[str]
+) -> None:
+    db.execute(f"create table keyed (id {type_} primary key, name text, note text)")
+    db.execute("select rowhooks.track('keyed')")
+    db.execute("grant select, update on keyed to rowhooks_daemon")
+    add_hook(db, Keyed, "keyed", "create")
+    async with running_daemon(daemon_dsn, Keyed):
+        db.cursor().executemany("insert into keyed values (%s, %s)", [(value, value) for value in values])
+        await settled(db)
+    assert {row[0] for row in db.execute("select status from rowhooks.results")} == {"SUCCESS"}
+    assert [row for row in db.execute("select name, note from keyed") if row[0] != row[1]] == []
+
+
+async def test_a_key_from_before_its_type_was_altered_is_not_that_of_a_row_that_is_gone(
+    db: Connection, daemon_dsn: str
+) -> None:
+    db.execute("create table keyed (id text primary key, name text, note text)")
+    db.execute("select rowhooks.track('keyed')")
+    db.execute("grant select, update on keyed to rowhooks_daemon")
+    add_hook(db, Keyed, "keyed", "create")
+    async with running_daemon(daemon_dsn, Keyed):
+        with db.transaction():
+            db.execute("insert into keyed values ('n1', 'there')")
+            db.execute("alter table keyed alter id type integer using substr(id, 2)::integer")
+        await settled(db)
+    ((status, message),) = db.execute("select status, exception_message from rowhooks.results").fetchall()
+    assert status == "FAILURE"
+    assert 'a row of public.keyed cannot be found by its key in the log ({"id": "n1"})' in message
+
+
+def test_bytes_in_an_array_do_not_depend_on_the_connection_that_libpq_saw_last(dsn: str) -> None:
+    # libpq keeps that of the process, where it writes bytes without a connection.
+    with psycopg.connect(dsn, options="-c standard_conforming_strings=off"):
+        assert _literal([b"\xde\\", None, [bytearray(b"a")]], ",") == '{"\\\\xde5c",NULL,{"\\\\x61"}}'

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import timedelta
-from types import CoroutineType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, ReceiverError, SoftTimeLimitExceeded
@@ -335,6 +335,7 @@ def drive(steps: Steps, guard: Guard) -> Outcome | None:
                 if type(answer) is CoroutineType:
                     answer.close()
                     raise TypeError("a plain receiver returned a coroutine; declare its method with `async def`")
+                _check_has_run(answer)
             except BaseException as error:
                 step = steps.throw(_own(error))
             else:
@@ -353,6 +354,7 @@ async def drive_asynchronously(steps: Steps, guard: Guard) -> Outcome | None:
                 answer = guard.call(step.work) if isinstance(step, Theirs) else step()
                 if is_awaitable(answer):
                     answer = await answer
+                _check_has_run(answer)
             except BaseException as error:
                 task = asyncio.current_task()
                 cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
@@ -362,6 +364,15 @@ async def drive_asynchronously(steps: Steps, guard: Guard) -> Outcome | None:
     except StopIteration as end:
         outcome: Outcome | None = end.value
         return outcome
+
+
+def _check_has_run(answer: Any) -> None:
+    """Raise TypeError where what a receiver returned is code that has not run, and never will."""
+    if isinstance(answer, CoroutineType):
+        answer.close()
+        raise TypeError("the receiver returned a coroutine that was not awaited: none of its code has run")
+    if isinstance(answer, GeneratorType | AsyncGeneratorType):
+        raise TypeError("the receiver returned a generator (`yield`): the rest of its code has not run")
 
 
 def _own(error: BaseException) -> BaseException:

@@ -192,5 +192,8 @@ def _literal(value: Any, delimiter: str) -> str:
 
 
 def _as_text(value: Any) -> str:
+    if isinstance(value, bytes | bytearray | memoryview):
+        # Without a connection libpq writes bytes as the one that it saw last would have them.
+        return f"\\x{bytes(value).hex()}"
     dumped = Transformer().get_dumper(value, PyFormat.TEXT).dump(value)
     return bytes(dumped or b"").decode()

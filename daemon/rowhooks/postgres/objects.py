@@ -29,7 +29,7 @@ from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.postgres.configuration import LOAD, read_configuration
 from rowhooks.postgres.connect import Target, async_engine, is_lost_connection, verdict_of
 from rowhooks.postgres.privileges import Refusal, find_refusal, is_refused
-from rowhooks.postgres.rowobjects import RowObject, check_key, load_misspelt, load_objects, reflect
+from rowhooks.postgres.rowobjects import RowObject, check_key, find_indistinct, load_misspelt, load_objects, reflect
 from rowhooks.postgres.rowsecurity import NO_VIEWS, OFF, Binding, find_binding
 from rowhooks.postgres.search_path import PINNED, USERS_OWN
 
@@ -57,6 +57,8 @@ TRIES, PAUSE = 5, 0.05
 
 NO_KEY = "{}"
 """The key of a change whose key cannot be read."""
+LOST_IN_JSON = "JSON has no array that begins elsewhere than at 1, and no null that is a value"
+"""Why a row is not found by the key that the log has for it."""
 LONGEST_KEY = 200
 """Characters of a key that an error repeats."""
 LOADERS = 5
@@ -204,10 +206,28 @@ class PostgresObjects:
         if NO_KEY in keys:
             found[NO_KEY] = DatabaseError(f"a row of {table.name} cannot be loaded: its key is not known")
         missing = [key for key in keys if key not in found]
+        if missing:
+            found |= await self._unfindable(cls, table, missing)
+            missing = [key for key in missing if key not in found]
         if missing and self._row_security and (binding := await self._binding(table)) is not None:
             for key in missing:
                 found[key] = binding.error(f"row {_brief(key)} of {table.name} is not found, which may be no more")
         return found
+
+    async def _unfindable(self, cls: type[RowObject], table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
+        """Return the error for each of the keys that would find no row though it is there."""
+        if not any(column.is_indistinct for column in cls.__rowhooks_key__):
+            return {}
+        async with self._rows_session() as session:
+            known = await session.run_sync(find_indistinct, cls, table, keys)
+        return {
+            key: DatabaseError(
+                f"row {_brief(key)} of {table.name} is there, and cannot be loaded by its key in the log:"
+                f" {LOST_IN_JSON}",
+                hint="load it by what change.object_data holds, or give the table a key of another type",
+            )
+            for key in known
+        }
 
     async def _load_in_halves(self, cls: type[RowObject], table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
         if not keys:
@@ -233,8 +253,13 @@ class PostgresObjects:
             if isinstance(getattr(error, "orig", error), psycopg.errors.CharacterNotInRepertoire):
                 return await self._load_misspelt(cls, table, keys[0])
             if not await self._is_key(cls, table, keys[0]):
-                # From before its column's type was changed: it is no value of the present type, and no row has it.
-                return {}
+                # No row has it; but that of the change may be there, under the value that became of it.
+                error = NotFound(
+                    f"a row of {table.name} cannot be found by its key in the log ({_brief(keys[0])}), which is no"
+                    " value of the present types of its key",
+                    hint="its key was given another type since; load the row by what change.object_data holds",
+                )
+                return {keys[0]: error}
             return {keys[0]: _translated(f"row {_brief(keys[0])} of {table.name}", error)}
 
     async def _load_misspelt(self, cls: type[RowObject], table: TrackedTable, key: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import InstrumentedAttribute, Session, object_session, registry
 from sqlalchemy.orm.exc import StaleDataError
 
-from rowhooks.domain.errors import NotFound, ObjectGone, RowhooksError
+from rowhooks.domain.errors import NotFound, ObjectGone, ReceiverError, RowhooksError
 from rowhooks.domain.hook import TrackedTable
 from rowhooks.postgres import inplace
 from rowhooks.postgres.columns import read_columns
@@ -37,6 +37,17 @@ class KeyColumn(NamedTuple):
     equal: str
     type: str
     by_text: bool
+
+    @property
+    def is_indistinct(self) -> bool:
+        """Whether JSON may not lead back to a value: bounds of arrays, and the null of jsonb."""
+        others = ("pg_catalog.jsonb", "pg_catalog.int2vector", "pg_catalog.oidvector")
+        return not self.by_text and (self.type.startswith("pg_catalog._") or self.type in others)
+
+    @property
+    def is_conflated(self) -> bool:
+        """Whether Python takes several of its values for one: 10:00+00 and 11:00+01, the true and the 1 of jsonb."""
+        return self.type.removeprefix("pg_catalog.").removeprefix("_") in ("timetz", "jsonb")
 
 
 class SessionHolder(Protocol):
@@ -135,14 +146,18 @@ class RowObject:
             raise RuntimeError(f"{self!r} belongs to no run")
 
         def with_object(session: Session) -> None:
+            state = sqlalchemy.inspect(self)
+            if state.obj() is not self:
+                # It shares its original's state: what it was assigned would be written nowhere.
+                raise ReceiverError(f"{self!r} is a copy of the row, which cannot be used for {call}()")
+            if call != "delete" and (state.deleted or self in session.deleted):
+                raise ObjectGone(f"{self!r} no longer exists: this run has deleted it")
             if object_session(self) is None:
                 session.add(self)
             inplace.attached(session, self)
             # Asked for before: a flush that fails leaves a session that answers no more, and an object without values.
             name, connection = repr(self), session.connection()
-            mapper = sqlalchemy.inspect(type(self))
-            identity = sqlalchemy.inspect(self).identity or ()
-            writes = Writes(mapper.local_table, list(zip(mapper.primary_key, identity, strict=False)), name)
+            writes = self._writes(name)
             try:
                 with writes.watched(connection):
                     work(session)
@@ -157,6 +172,22 @@ class RowObject:
                 raise writes.problem
 
         return self._rowhooks_workspace.with_session(with_object, lambda: f"{call}() of {self!r}")
+
+    def _writes(self, name: str) -> Writes:
+        mapper = sqlalchemy.inspect(type(self))
+        identity = sqlalchemy.inspect(self).identity or ()
+        return Writes(mapper.local_table, list(zip(mapper.primary_key, identity, strict=False)), name)
+
+    def check_deleted(self, connection: sqlalchemy.Connection) -> None:
+        """Look whether a row is gone that the session was to delete.
+
+        Raises:
+            WriteSuppressed: it is there, and a trigger or a rule lets it not be deleted.
+            PermissionDenied: it is not there, or row security hides it.
+        """
+        problem = self._writes(repr(self)).find(connection, "DELETE")
+        if not isinstance(problem, ObjectGone):
+            raise problem
 
     def _not_there(self, name: str, connection: sqlalchemy.Connection) -> RowhooksError:
         binding = find_binding(connection, self.__rowhooks_table__)
@@ -191,6 +222,9 @@ def attribute_names(columns: Iterable[str]) -> dict[str, str]:
 
 def load_objects(session: Session, cls: type[RowObject], table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
     """Return the objects that exist, by their key as JSON text; they belong to no session."""
+    if len(keys) > 1 and any(column.is_conflated for column in cls.__rowhooks_key__):
+        # A session would take two rows for one.
+        return {one: row for key in keys for one, row in load_objects(session, cls, table, [key]).items()}
     asked = ",".join(_with_present_names(key, table) for key in keys)
     statement = sqlalchemy.text(_select_by_key(cls, table)).bindparams(keys=f"[{asked}]")
     query: Any = sqlalchemy.select(cls, sqlalchemy.column(_place(cls)))
@@ -237,6 +271,23 @@ def _textual(type_: int) -> str:
     info = psycopg.adapters.types.get(type_)
     name = info.name if info is not None and info.name in _TEXTUAL else "text"
     return f"pg_catalog.{name}{'[]' if info is not None and info.array_oid == type_ else ''}"
+
+
+def find_indistinct(session: Session, cls: type[RowObject], table: TrackedTable, keys: Sequence[str]) -> list[str]:
+    """Return those keys, of which none has found a row, that are in JSON as the key of a row that is there."""
+    key = cls.__rowhooks_key__
+    indistinct = [column for column in key if column.is_indistinct]
+    plain = [column for column in key if not column.is_indistinct]
+    conditions = [
+        f"pg_catalog.to_jsonb(t.{_identifier(column.name)}) operator(pg_catalog.=)"
+        f" (k.whole operator(pg_catalog.->) {psycopg.sql.Literal(column.name).as_string()})"
+        for column in indistinct
+    ] + [_comparison(column, f"k.k{place}") for place, column in enumerate(plain, start=1)]
+    source = f"KEYS join {table.quoted_name} as t on {' and '.join(conditions)}".replace(":", "\\:")
+    statement = f"select k.place from {source.replace('KEYS', _keys(plain, whole=True), 1)}"  # noqa: S608
+    asked = ",".join(_with_present_names(one, table) for one in keys)
+    places = session.scalars(sqlalchemy.text(statement).bindparams(keys=f"[{asked}]")).all()
+    return [keys[place - 1] for place in places]
 
 
 def check_key(session: Session, cls: type[RowObject], table: TrackedTable, key: str) -> None:
@@ -411,15 +462,19 @@ def _comparison(column: KeyColumn, given: str) -> str:
     return f"{own}::{column.type} {column.equal} {given}"
 
 
-def _keys(key: Iterable[KeyColumn]) -> str:
-    """Return the FROM item `k` of the keys in the parameter `keys`: k1, k2 ... and place.
+def _keys(key: Sequence[KeyColumn], *, whole: bool = False) -> str:
+    """Return the FROM item `k` of the keys in the parameter `keys`: k1, k2 ..., the `whole` as JSON, and place.
 
     The input functions of the types read them. A cast from text may have been made by the owner of a type.
     """
+    given = "cast(:keys as pg_catalog.jsonb)"
     columns = ", ".join(f"{_identifier(column.name)} {column.type}" for column in key).replace(":", "\\:")
-    names = ", ".join(f"k{place}" for place, _ in enumerate(key, start=1))
-    values = f"pg_catalog.jsonb_to_recordset(cast(:keys as pg_catalog.jsonb)) as ({columns})"
-    return f"rows from ({values}) with ordinality as k ({names}, place)"
+    names = [f"k{place}" for place, _ in enumerate(key, start=1)]
+    functions = [f"pg_catalog.jsonb_to_recordset({given}) as ({columns})"] if key else []
+    if whole:
+        names.append("whole")
+        functions.append(f"pg_catalog.jsonb_array_elements({given})")
+    return f"rows from ({', '.join(functions)}) with ordinality as k ({', '.join(names)}, place)"
 
 
 def _identifier(name: str) -> str:

@@ -40,7 +40,7 @@ from rowhooks.postgres.results import (
 )
 from rowhooks.postgres.rowobjects import RowObject
 from rowhooks.postgres.settled import SettledConnection
-from rowhooks.postgres.suppression import watch_writes
+from rowhooks.postgres.suppression import take_kept, watch_writes
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +87,12 @@ class ReceiverSession(Session):
     def flush(self, objects: Any = None) -> None:
         """Write what was assigned, added and deleted, and what was altered in place."""
         held = inplace.mark(self)
+        doomed = [one for one in self.deleted if isinstance(one, RowObject)]
         super().flush(objects)
         inplace.written(held)
+        if doomed and take_kept(connection := self.connection()):
+            for one in doomed:
+                one.check_deleted(connection)
 
     def commit(self) -> None:
         """Flush only: the run commits, together with its result."""

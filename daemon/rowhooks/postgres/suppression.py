@@ -37,6 +37,7 @@ order by 1
 """)
 
 _WATCH = "rowhooks_watch"
+_KEPT = "rowhooks_kept"
 
 
 def watch_writes(engine: sqlalchemy.Engine) -> None:
@@ -46,9 +47,22 @@ def watch_writes(engine: sqlalchemy.Engine) -> None:
 
 
 def _executed(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
+    if context.compiled is None:
+        return
     watch = connection.info.get(_WATCH)
-    if watch is not None and context.compiled is not None:
+    if watch is not None:
         watch.note(connection, cursor, parameters, context)
+    elif context.isdelete and _is_short(cursor, parameters, executemany):
+        connection.info[_KEPT] = True
+
+
+def _is_short(cursor: Any, parameters: Any, executemany: bool) -> bool:
+    return bool(cursor.rowcount < (len(parameters) if executemany else 1))
+
+
+def take_kept(connection: sqlalchemy.Connection) -> bool:
+    """Say whether a statement that nobody watched has deleted fewer rows than it was to, and forget it."""
+    return bool(connection.info.pop(_KEPT, False))
 
 
 class Writes:
@@ -81,10 +95,11 @@ class Writes:
         """Look whether a statement has written what it was to write."""
         if not (context.isupdate or context.isdelete) or context.compiled.statement.table is not self._table:
             return
-        if cursor.rowcount < (len(parameters) if context.executemany else 1):
-            self.problem = self._find(connection, "UPDATE" if context.isupdate else "DELETE")
+        if _is_short(cursor, parameters, context.executemany):
+            self.problem = self.find(connection, "UPDATE" if context.isupdate else "DELETE")
 
-    def _find(self, connection: sqlalchemy.Connection, action: str) -> RowhooksError:
+    def find(self, connection: sqlalchemy.Connection, action: str) -> RowhooksError:
+        """Return why an UPDATE or DELETE has not written the row."""
         binding = find_binding(connection, join_name(str(self._table.schema), self._table.name))
         if binding is not None:
             return binding.error(f"{self._name} is not found or may not be written")

@@ -432,7 +432,7 @@ async def test_a_table_the_daemon_may_not_read_fails_its_runs_with_the_grant_tha
         await settled(db)
     row = db.execute("select exception_message from rowhooks.results where hook_name = 'on secret'").fetchone()
     assert row is not None
-    assert "grant select on public.secret to rowhooks_daemon" in row[0]
+    assert "grant SELECT on public.secret to rowhooks_daemon" in row[0]
     assert ("Plain", "create", "SUCCESS") in results(db)
 
 

@@ -29,11 +29,11 @@ OPTIONS = f"""case when t.identity <> 'key' then
             from unnest(t.key_columns) with ordinality as k (name, place)
           ), 'full')]
         end
-        || {MARKS}"""
+        || {MARKS}"""  # noqa: S608  (constants)
 
 
 def columns_left_out(relation: str) -> str:
-    """Return the options of `rowhooks track` for columns that were kept out of the log, and for those that do not count.
+    """Return the options of `rowhooks track` for columns that are kept out of the log, or do not count.
 
     Args:
         relation: an expression of ours: the oid of the table that is to be tracked; `t` is the former entry.

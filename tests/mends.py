@@ -22,11 +22,11 @@ def run_as_printed(way_out: str, dsn: str) -> str:
         way_out: what doctor printed: text, a colon, a command; or a command alone.
         dsn: for psql and rowhooks alike.
     """
-    command = re.sub(r"^[^:']*: (?=psql|rowhooks)", "", way_out)
+    command = re.sub(r"^[^:']*: (?=psql|rowhooks)", "", re.split(r"; (?:or|where)\b", way_out)[0])
     given = {_LIBPQ[name]: str(value) for name, value in conninfo_to_dict(dsn).items() if name in _LIBPQ}
     places = [str(find_binaries()), str(Path(sys.executable).parent), os.environ["PATH"]]
     done = subprocess.run(
-        ["sh", "-ec", re.split(r"; (?:or|where)\b", command)[0]],
+        ["sh", "-ec", command],
         capture_output=True, text=True, check=False,
         env={**os.environ, **given, "PATH": os.pathsep.join(places), "ROWHOOKS_DSN": dsn},
     )  # fmt: skip

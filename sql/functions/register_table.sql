@@ -17,13 +17,36 @@ begin
 end
 $$;
 
+-- Purpose: what a hook may call a column of a table that it is on: a column that was renamed keeps its former names there.
+-- Parameters: hook_id      rowhooks.job_hook.id
+--             named_id     the entry that it was put on (rowhooks.table_meant)
+--             target       the table
+--             column_name  the column's present name
+-- Returns: the names, the present one too
+-- Reads:   rowhooks.job_hook_table, rowhooks.tracked_table
+create or replace function rowhooks.names_in_hook(hook_id integer, named_id integer, target regclass, column_name name)
+returns setof name
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select column_name
+  union
+  select f.name::pg_catalog.name
+  from rowhooks.job_hook_table as x
+  -- Numbers mean nothing in a table that was made anew.
+  join rowhooks.tracked_table as t on t.id = x.tracked_table_id and t.relation = target
+  join pg_catalog.pg_attribute as a on a.attrelid = target and a.attname = column_name and not a.attisdropped
+  cross join lateral pg_catalog.jsonb_each_text(x.numbers) as f (name, number)
+  where x.job_hook_id = hook_id and x.tracked_table_id = named_id and f.number::smallint = a.attnum
+$$;
+
 -- Purpose: refuse to keep a column out of the log that is not there, or without which something would not work.
 -- Parameters: target            the table
---             target_id         its rowhooks.tracked_table.id; null where it has none yet
+--             target_id         its rowhooks.tracked_table.id
 --             target_keys       the columns that tell its rows apart
 --             excluded_columns  the columns that are to be kept out
 -- Returns: nothing
--- Reads:   rowhooks.job_hook, rowhooks.job_hook_table
+-- Reads:   rowhooks.job_hook, rowhooks.table_meant
 create or replace function rowhooks.check_excluded(
   target regclass, target_id integer, target_keys name[], excluded_columns name[]
 ) returns void
@@ -52,13 +75,10 @@ begin
   end if;
   select x.name, h.name into stray, hook_name
   from pg_catalog.unnest(excluded_columns) as x (name)
-  join rowhooks.job_hook_table as ht on exists (
-    select from rowhooks.table_meant as m
-    where m.kind = 'hook' and m.owner_id = ht.job_hook_id and m.named_id = ht.tracked_table_id
-      and m.id = target_id and m.is_present
-  )
-  join rowhooks.job_hook as h on h.id = ht.job_hook_id
-  where rowhooks.asks_for(h.columns, h.conditions, x.name)
+  join rowhooks.table_meant as m on m.kind = 'hook' and m.id = target_id and m.is_present
+  join rowhooks.job_hook as h on h.id = m.owner_id
+  cross join lateral rowhooks.names_in_hook(m.owner_id, m.named_id, target, x.name) as f (name)
+  where rowhooks.asks_for(h.columns, h.conditions, f.name)
   limit 1;
   if found then
     raise exception 'rowhooks cannot keep column % of % out of the log: hook % asks for it', stray, target, hook_name
@@ -71,11 +91,11 @@ $$;
 
 -- Purpose: refuse to ignore updates of a column that is not there, or without which something would not work.
 -- Parameters: target           the table
---             target_id        its rowhooks.tracked_table.id; null where it has none yet
+--             target_id        its rowhooks.tracked_table.id
 --             target_keys      the columns that tell its rows apart
 --             ignored_columns  the columns that do not count
 -- Returns: nothing
--- Reads:   rowhooks.job_hook, rowhooks.job_hook_table
+-- Reads:   rowhooks.job_hook, rowhooks.table_meant
 create or replace function rowhooks.check_ignored(
   target regclass, target_id integer, target_keys name[], ignored_columns name[]
 ) returns void
@@ -111,9 +131,10 @@ begin
   end if;
   select x.name, h.name into stray, hook_name
   from pg_catalog.unnest(ignored_columns) as x (name)
-  join rowhooks.job_hook_table as ht on ht.tracked_table_id = target_id
-  join rowhooks.job_hook as h on h.id = ht.job_hook_id
-  where x.name = any (h.columns)
+  join rowhooks.table_meant as m on m.kind = 'hook' and m.id = target_id and m.is_present
+  join rowhooks.job_hook as h on h.id = m.owner_id
+  cross join lateral rowhooks.names_in_hook(m.owner_id, m.named_id, target, x.name) as f (name)
+  where f.name = any (h.columns)
   limit 1;
   if found then
     raise exception 'rowhooks cannot ignore column % of %: hook % waits for it to change', stray, target, hook_name
@@ -143,6 +164,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   entry rowhooks.tracked_table;
+  former rowhooks.tracked_table;
   gone integer;
 begin
   select t.* into entry from rowhooks.tracked_table as t where t.relation = target and t.untracked_at is null;
@@ -156,8 +178,41 @@ begin
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where c.oid = target;
+  if entry.id is null then
+    -- Tracked again, or made anew: what was kept out of the log, and what did not count, is so still, unless it is said
+    -- otherwise.
+    select t.* into former
+    from rowhooks.tracked_table as t
+    where t.relation = target
+      or (t.schema_name, t.table_name) = (entry.schema_name, entry.table_name)
+      and not exists (select from pg_catalog.pg_class as c where c.oid = t.relation)
+    order by t.relation = target desc, t.id desc
+    limit 1;
+    select
+      -- A name that is no column now may become one.
+      array(
+        select x.name from pg_catalog.unnest(former.excluded_columns) as x (name) where x.name <> all (target_keys)
+        union
+        select pg_catalog.unnest(pg_catalog.array_agg(a.attname) filter (where k.is_excluded))
+        order by 1
+      ),
+      pg_catalog.array_agg(a.attnum order by a.attnum) filter (where k.is_excluded),
+      pg_catalog.array_agg(a.attname order by a.attnum) filter (where k.is_ignored),
+      pg_catalog.array_agg(a.attnum order by a.attnum) filter (where k.is_ignored)
+    into entry.excluded_columns, entry.excluded_numbers, entry.ignored_columns, entry.ignored_numbers
+    from pg_catalog.pg_attribute as a
+    cross join lateral (
+      select
+        a.attname = any (former.excluded_columns) or former.relation = target and a.attnum = any (former.excluded_numbers)
+          as is_excluded,
+        case
+          when former.relation = target then a.attnum = any (former.ignored_numbers)
+          else a.attname = any (former.ignored_columns)
+        end as is_ignored
+    ) as k
+    where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attname <> all (target_keys);
+  end if;
   if target_excluded is not null then
-    perform rowhooks.check_excluded(target, entry.id, target_keys, target_excluded);
     entry.excluded_columns := target_excluded;
     select pg_catalog.array_agg(a.attnum)
     into entry.excluded_numbers
@@ -167,7 +222,6 @@ begin
   entry.excluded_columns := coalesce(entry.excluded_columns, '{}');
   entry.excluded_numbers := coalesce(entry.excluded_numbers, '{}');
   if target_ignored is not null then
-    perform rowhooks.check_ignored(target, entry.id, target_keys, target_ignored);
     entry.ignored_columns := target_ignored;
     select pg_catalog.array_agg(a.attnum)
     into entry.ignored_numbers
@@ -224,6 +278,13 @@ begin
       ignored_columns = entry.ignored_columns,
       ignored_numbers = entry.ignored_numbers
     where id = entry.id;
+  end if;
+  -- Once the table is on the list, and hooks that have waited for it mean it.
+  if target_excluded is not null then
+    perform rowhooks.check_excluded(target, entry.id, target_keys, target_excluded);
+  end if;
+  if target_ignored is not null then
+    perform rowhooks.check_ignored(target, entry.id, target_keys, target_ignored);
   end if;
   perform rowhooks.note_partitions();
   return entry.id;

@@ -306,6 +306,86 @@ async def test_a_table_that_became_a_partition_is_named_and_the_printed_command_
     assert problems(dsn, capsys) == []
 
 
+async def test_a_partition_of_a_new_table_of_its_former_name_has_a_mend_that_works_beside_a_daemon(
+    dsn: str, db: Connection, daemon_dsn: str, device: str, noticed_by: str, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    add_hook(db, Sync, device, "create", name="sync")
+    async with running_daemon(daemon_dsn, Sync):
+        db.execute("alter table dcim.device rename to device_1")
+        db.execute("create table dcim.device (like dcim.device_1 including all) partition by range (id)")
+        db.execute("grant select on dcim.device to rowhooks_daemon")
+        db.execute("alter table dcim.device attach partition dcim.device_1 for values from (0) to (100)")
+        ((_, way_out),) = [one for one in problems(dsn, capsys) if one[0].startswith("hook sync")]
+        assert way_out == "rowhooks track dcim.device && rowhooks untrack dcim.device_1"
+        track, _, untrack = way_out.partition(" && ")
+        paste(track, dsn)
+        await settled(db)
+        paste(untrack, dsn)
+        assert await after(db, "insert into dcim.device values (7, 'a')") == [["dcim.device", 7]]
+    assert problems(dsn, capsys) == []
+
+
+def test_the_printed_commands_track_with_what_a_table_was_tracked_with(
+    dsn: str, db: Connection, device: str, noticed_by: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = "exclude => '{serial}', ignore => '{touched}', audit_receivers => true, always => true"
+    printed = "--audit-receivers --always --exclude serial --ignore-columns touched"
+    db.execute("alter table dcim.device add touched timestamptz")
+    db.execute(f"select rowhooks.track('dcim.device', {options})".encode())
+    add_hook(db, Sync, device, "create", name="sync")
+    db.execute("alter table dcim.device rename to device_old")
+    db.execute("create table dcim.device (like dcim.device_old including all)")
+    swapped = next(way_out for what, way_out in problems(dsn, capsys) if "is another table now" in what)
+    assert swapped.startswith(f"rowhooks track dcim.device {printed} && ")
+    db.execute("create table dcim.heir () inherits (dcim.device_old)")
+    inherits = next(way_out for what, way_out in problems(dsn, capsys) if "inherits from" in what)
+    assert inherits == f"rowhooks track dcim.heir {printed}"
+    db.execute("drop table dcim.heir")
+    db.execute("alter table dcim.device_old drop constraint device_pkey")
+    keyless = next(way_out for what, way_out in problems(dsn, capsys) if "has lost its primary key" in what)
+    assert keyless.endswith("; or: rowhooks track dcim.device_old --identity full --audit-receivers --always")
+    db.execute("create table dcim.event (id int primary key, serial text, touched text) partition by range (id)")
+    db.execute("create table dcim.event_1 partition of dcim.event for values from (0) to (10)")
+    db.execute(f"select rowhooks.track('dcim.event', {options})".encode())
+    db.execute("alter table dcim.event detach partition dcim.event_1")
+    ((_, detached),) = [one for one in problems(dsn, capsys, "note") if "detached" in one[0]]
+    assert detached == (
+        f"rowhooks track dcim.event_1 {printed};"
+        " or, where that is meant: rowhooks track dcim.event --audit-receivers --always"
+    )
+    paste(detached.split(";")[0], dsn)
+    listed = db.execute(
+        "select audit_receivers, always, excluded_columns::text[], ignored_columns::text[]"
+        " from rowhooks.tracked_table where relation = 'dcim.event_1'::regclass"
+    )
+    assert listed.fetchone() == (True, True, ["serial"], ["touched"])
+
+
+async def test_a_hook_that_waits_for_a_column_that_does_not_count_is_named(
+    dsn: str, db: Connection, daemon_dsn: str, device: str, noticed_by: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_hook(db, Sync, device, "update", name="sync")
+    with db.transaction():
+        db.execute("update rowhooks.job_hook set columns = '{name,serial}'")
+    db.execute("insert into dcim.device values (1, 'a', 'x')")
+    # It was made anew as a table of another name, which the hook does not mean.
+    db.execute("create table dcim.other (like dcim.device including all)")
+    db.execute("grant select on dcim.other to rowhooks_daemon")
+    db.execute("select rowhooks.track('dcim.other', ignore => '{serial}')")
+    db.execute("drop table dcim.device")
+    db.execute("alter table dcim.other rename to device")
+    db.execute("select rowhooks.refresh_tables()")
+    ((what, way_out),) = problems(dsn, capsys)
+    assert what == "hook sync asks for column serial, an update of nothing but which is not recorded of dcim.device"
+    assert way_out.startswith("without them: rowhooks hooks edit --column name sync")
+    db.execute("insert into dcim.device values (1, 'a', 'x')")
+    started = await mended(
+        dsn, daemon_dsn, db, way_out.partition(": ")[2].partition(";")[0], "update dcim.device set name = 'b'"
+    )
+    assert started == [["dcim.device", 1]]
+    assert problems(dsn, capsys) == []
+
+
 async def test_a_partition_that_is_detached_is_a_note_until_it_is_tracked(
     dsn: str, db: Connection, daemon_dsn: str, noticed_by: str, caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,

@@ -138,6 +138,13 @@ async def test_a_table_that_the_login_may_not_read_is_named_by_run_and_doctor_un
     assert Loads.seen == [3]
 
 
+def test_a_hook_needs_the_grants_of_a_table_that_was_tracked_anew_too(db: Connection, bare: str) -> None:
+    add_hook(db, Loads, bare)
+    db.execute("select rowhooks.untrack('dcim.device')")
+    db.execute("select rowhooks.track('dcim.device')")
+    assert [one.level for one in grants(db)] == ["problem"] * 2
+
+
 async def test_a_column_that_the_login_may_not_read_is_named(
     db: Connection, dsn: str, daemon_dsn: str, bare: str
 ) -> None:

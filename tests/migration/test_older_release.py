@@ -1,4 +1,4 @@
-"""A database of the first revision, as an older release left it (0001.sql: its pg_dump), is brought up to date."""
+"""Databases as older releases left them (0001.sql, 0002.sql: the pg_dump of that revision) are brought up to date."""
 
 from __future__ import annotations
 
@@ -7,25 +7,32 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from rowhooks.domain.errors import PermissionDenied
+from rowhooks.postgres.bindings import find_faults
 from rowhooks.postgres.connect import Target
 from rowhooks.postgres.schema import head_revision, installed_connection, uninstall, upgrade
 from tests.dumps import restore
-from tests.migration.conftest import role_exists
+from tests.migration.conftest import MakeRole, role_exists
 
 Connection = psycopg.Connection[Any]
 
 OWNER, DAEMON = "rowhooks_owner", "rowhooks_daemon"
+ROLES_OF_0002 = (OWNER, DAEMON, "rowhooks_capture", "rowhooks_receiver")
 
 
 @pytest.fixture
 def old(database: str, admin: Connection) -> str:
     """A database that a superuser has installed at revision 0001, with a tracked table and a change; its DSN."""
-    for role in (OWNER, DAEMON):
+    return restored(database, admin, "0001", OWNER, DAEMON)
+
+
+def restored(database: str, admin: Connection, revision: str, *roles: str) -> str:
+    for role in roles:
         if not role_exists(admin, role):
             admin.execute(f"create role {role} nologin")
-    script = (Path(__file__).parent / "0001.sql").read_text("utf-8")
+    script = (Path(__file__).parent / f"{revision}.sql").read_text("utf-8")
     restore(script.replace(" TO postgres;", " TO current_user;"), database)
     return database
 
@@ -52,3 +59,31 @@ def test_it_is_removed_once_it_was_upgraded(old: str, admin: Connection) -> None
     uninstall(Target(old))
     assert admin.execute("select count(*) from pg_namespace where nspname = 'rowhooks'").fetchone() == (0,)
     assert admin.execute("select count(*) from public.thing").fetchone() == (1,)
+
+
+def test_what_others_have_made_of_the_views_of_0002_stays_with_its_grants(
+    database: str, admin: Connection, make_role: MakeRole
+) -> None:
+    """The dump holds a table with a column that is kept out, a hook, a button, a change and a press."""
+    restored(database, admin, "0002", *ROLES_OF_0002)
+    analyst = sql.Identifier(make_role("analyst"))
+    admin.execute("create view public.report as select id, status, object_type from rowhooks.results")
+    admin.execute("create view public.history as select id, object_type from rowhooks.changes")
+    admin.execute("create view public.offered as select name, object_type from rowhooks.buttons")
+    admin.execute(sql.SQL("grant select on rowhooks.results, rowhooks.changes to {}").format(analyst))
+    upgrade(Target(database), trusting=True)
+    assert admin.execute("select status, object_type from public.report").fetchall() == [("PENDING", "public.thing")]
+    assert admin.execute("select name, object_type from public.offered").fetchall() == [("press", "public.thing")]
+    admin.execute("update public.thing set secret = 'seen'")
+    admin.execute("update public.thing set name = 'b', secret = 'seen'")
+    assert admin.execute("select count(*) from public.history").fetchone() == (2,)
+    assert admin.execute(
+        "select count(*) from rowhooks.changes as c where strpos(to_jsonb(c)::text, 'seen') > 0"
+    ).fetchone() == (0,)
+    admin.execute("alter table public.thing rename name to called")
+    with installed_connection(Target(database)) as conn:
+        assert find_faults(conn) == []
+    admin.execute(sql.SQL("set role {}").format(analyst))
+    for view in ("results", "changes"):
+        assert admin.execute("select has_table_privilege(%s, 'select')", (f"rowhooks.{view}",)).fetchone() == (True,)
+    admin.execute("reset role")

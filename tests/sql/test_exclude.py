@@ -97,6 +97,37 @@ def test_tracking_again_keeps_it_out_unless_told_otherwise(db: Connection, accou
     assert "now seen" in everything(db)
 
 
+def test_it_stays_out_where_the_table_is_untracked_and_tracked_again(db: Connection, account: str) -> None:
+    db.execute("select rowhooks.untrack('public.account')")
+    db.execute("alter table public.account rename password to pass")
+    db.execute("select rowhooks.track('public.account')")
+    db.execute("insert into public.account values (1, 'ann', 'a secret', 'ok')")
+    # And under its former name.
+    db.execute("alter table public.account add password text default 'another secret'")
+    db.execute("update public.account set name = 'bob'")
+    assert "secret" not in everything(db)
+    assert len(log(db, "action")) == 2
+
+
+@pytest.mark.parametrize("followed", [True, False])
+@pytest.mark.parametrize("by_a_rule", [True, False])
+def test_it_stays_out_where_the_table_is_made_anew(
+    db: Connection, account: str, followed: bool, by_a_rule: bool
+) -> None:
+    if by_a_rule:
+        db.execute("insert into rowhooks.tracking_rule (pattern) values ('public.*')")
+    if not followed:
+        db.execute("alter event trigger rowhooks_after_ddl disable")
+        db.execute("alter event trigger rowhooks_after_drop disable")
+    db.execute("drop table public.account")
+    db.execute("create table public.account (password text, name text, id integer primary key)")
+    if not (followed and by_a_rule):
+        db.execute("select rowhooks.track('public.account')")
+    db.execute("insert into public.account values ('a secret', 'ann', 1)")
+    assert len(log(db, "action")) == 1
+    assert "secret" not in everything(db)
+
+
 def test_a_column_by_which_people_call_a_row_is_no_representation_either(db: Connection) -> None:
     db.execute("create table public.person (id integer primary key, name text, email text)")
     db.execute("select rowhooks.track('public.person', exclude => '{name,email}')")

@@ -99,6 +99,27 @@ def test_tracking_again_keeps_them_unless_told_otherwise(db: Connection, article
     assert log(db, "action") == [("update",)]
 
 
+@pytest.mark.parametrize("remade", [True, False])
+def test_they_do_not_count_either_once_the_table_was_untracked_or_made_anew(
+    db: Connection, article: str, remade: bool
+) -> None:
+    if remade:
+        db.execute("drop table public.article")
+        db.execute(
+            "create table public.article (touched timestamptz, views integer, title text, id integer primary key)"
+        )
+        touched = "touched"
+    else:
+        db.execute("select rowhooks.untrack('public.article')")
+        touched = "touched_at"
+        db.execute(f"alter table public.article rename touched to {touched}")
+        db.execute("delete from public.article")
+    db.execute("select rowhooks.track('public.article')")
+    db.execute("insert into public.article (id, title) values (7, 'a')")
+    db.execute(f"update public.article set {touched} = now(), views = 8")  # type: ignore[arg-type]
+    assert log(db, "action") == [("create",)]
+
+
 @pytest.mark.parametrize(("ignore", "identity", "error", "message"), [
     ("{id}", None, errors.InvalidParameterValue, "it tells the rows apart"),
     ("{nonsense}", None, errors.UndefinedColumn, "there is no such column"),
@@ -135,6 +156,22 @@ def test_a_hook_that_waits_for_an_ignored_column_is_refused_in_either_order(db: 
         errors.ObjectInUse, match=r"cannot ignore column title of .*: hook hook \{title\}\{\} waits for"
     ):
         db.execute("select rowhooks.track('public.article', ignore => '{title}')")
+
+
+def test_a_hook_that_waits_for_a_column_under_its_former_name_or_for_its_table_counts_too(
+    db: Connection, article: str
+) -> None:
+    add_hook(db, "{title}")
+    db.execute("alter table public.article rename title to heading")
+    with pytest.raises(errors.ObjectInUse, match="cannot ignore column heading"):
+        db.execute("select rowhooks.track('public.article', ignore => '{heading}')")
+    with pytest.raises(errors.ObjectInUse, match="cannot keep column heading"):
+        db.execute("select rowhooks.track('public.article', exclude => '{heading}')")
+    db.execute("select rowhooks.untrack('public.article')")
+    with pytest.raises(errors.ObjectInUse, match="cannot ignore column heading"):
+        db.execute("select rowhooks.track('public.article', ignore => '{heading}')")
+    with pytest.raises(errors.ObjectInUse, match="cannot keep column heading"):
+        db.execute("select rowhooks.track('public.article', exclude => '{heading}')")
 
 
 def test_a_hooks_own_ignored_columns_are_columns_of_its_tables_and_not_all_that_it_waits_for(

@@ -17,8 +17,10 @@ from rowhooks.labels import columns_in as columns_in_text
 from rowhooks.postgres.errors import translated
 from rowhooks.postgres.search_path import PINNED
 
-# What `rowhooks track` was told of a table, as words of the command; `t` is its entry.
-OPTIONS = """case when t.identity <> 'key' then
+# What `rowhooks track` was told of a table, or a rule, as words of the command; `t` is its entry, or the rule.
+MARKS = """case when t.audit_receivers then array['--audit-receivers'] end
+        || case when t.always then array['--always'] end"""
+OPTIONS = f"""case when t.identity <> 'key' then
           array['--identity', coalesce((
             select string_agg(case
               when k.name ~ '[,"[:space:]]' or k.name = 'full' then format('"%s"', replace(k.name, '"', '""'))
@@ -27,24 +29,26 @@ OPTIONS = """case when t.identity <> 'key' then
             from unnest(t.key_columns) with ordinality as k (name, place)
           ), 'full')]
         end
-        || case when t.audit_receivers then array['--audit-receivers'] end
-        || case when t.always then array['--always'] end"""
+        || {MARKS}"""  # noqa: S608  (constants)
 
 
-def excluding(relation: str) -> str:
-    """Return the option of `rowhooks track` for columns that were kept out of the log: a new entry knows none.
+def columns_left_out(relation: str) -> str:
+    """Return the options of `rowhooks track` for columns that are kept out of the log, or do not count.
 
     Args:
         relation: an expression of ours: the oid of the table that is to be tracked; `t` is the former entry.
     """
-    return f"""(
-        select array['--exclude', string_agg(case
+    return " || ".join(
+        f"""(
+        select array['{option}', string_agg(case
           when a.attname ~ '[,"[:space:]]' then format('"%s"', replace(a.attname, '"', '""')) else a.attname
         end, ',' order by a.attnum)]
         from pg_attribute as a
-        where a.attrelid = {relation} and a.attname = any (t.excluded_columns) and not a.attisdropped
+        where a.attrelid = {relation} and a.attname = any (t.{names}) and not a.attisdropped
         having count(*) > 0
       )"""  # noqa: S608  (of ours)
+        for option, names in (("--exclude", "excluded_columns"), ("--ignore-columns", "ignored_columns"))
+    )
 
 
 def named(schema: str, name: str) -> str:
@@ -95,7 +99,7 @@ select coalesce(json_agg(json_build_object(
       'given', format('%I.%I', x.schema_name, x.table_name),
       'plain', rowhooks.qualified_name(x.schema_name, x.table_name),
       'last', format('%I.%I', t.schema_name, t.table_name),
-      'options', {OPTIONS} || {excluding("coalesce(s.oid, c.oid)")},
+      'options', {OPTIONS} || {columns_left_out("coalesce(s.oid, c.oid)")},
       'table', case when c.oid is not null then {_TABLE} end,
       'namesake', (
         select {_TABLE}
@@ -105,6 +109,7 @@ select coalesce(json_agg(json_build_object(
       ),
       'last_exists', exists (select from pg_class as l where l.oid = t.relation),
       'excluded', coalesce(p.excluded_columns, '{{}}'),
+      'ignored', coalesce(p.ignored_columns, '{{}}'),
       'columns', (
         select coalesce(json_object_agg(a.attname, a.attnum), '{{}}') from pg_attribute as a
         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -143,20 +148,23 @@ join rowhooks.job as j on j.id = o.job_id
 """  # noqa: S608  (constants)
 
 # Partitions that a table was seen with. Where one has become a tracked table, or a partition of one, it is captured.
-_DETACHED = """
+_DETACHED = f"""
 select
-  format('%I.%I', n.nspname, c.relname), format('%I.%I', t.schema_name, t.table_name)
+  format('%I.%I', n.nspname, c.relname), format('%I.%I', r.nspname, p.relname),
+  {OPTIONS} || {columns_left_out("c.oid")}, {OPTIONS}
 from rowhooks.tracked_table as t
 cross join unnest(t.partitions) as x (oid)
 join pg_class as c on c.oid = x.oid
 join pg_namespace as n on n.oid = c.relnamespace
+join pg_class as p on p.oid = t.relation
+join pg_namespace as r on r.oid = p.relnamespace
 where t.untracked_at is null and not exists (
   select from rowhooks.tracked_table as i
   where i.untracked_at is null
     and (i.relation = c.oid or i.relation in (select a.relid from pg_partition_ancestors(c.oid) as a))
 )
 order by 1
-"""
+"""  # noqa: S608  (constants)
 
 _NOTE_PARTITIONS = "select rowhooks.note_partitions()"
 
@@ -239,14 +247,18 @@ class PostgresBindings:
         return [f"{kind} {name} is on {table} again, which was tracked anew" for kind, name, table in done]
 
 
-def _detached(rows: list[tuple[str, str]]) -> list[Fault]:
+def _detached(rows: list[tuple[Any, ...]]) -> list[Fault]:
     return [
         Fault(
             "note",
             f"{partition} was detached from tracked table {root}: its changes are not recorded any more",
-            (["rowhooks", "track", partition], "; or, where that is meant: ", ["rowhooks", "track", root]),
+            (
+                ["rowhooks", "track", partition, *(options or [])],
+                "; or, where that is meant: ",
+                ["rowhooks", "track", root, *(of_root or [])],
+            ),
         )
-        for partition, root in rows
+        for partition, root, options, of_root in rows
     ]
 
 
@@ -326,6 +338,9 @@ def _to_root(owner: dict[str, Any], link: dict[str, Any], root: dict[str, Any], 
         steps += [_track(link, root["name"]), " && "]
     if link["table"] is not None:
         steps += [["rowhooks", "untrack", link["table"]["name"]], " && "]
+    if steps and link["given"] == root["name"]:
+        # It is on that one by its name then; a daemon that runs has put it there before another command could.
+        return steps[:-1]
     if owner["declared"]:
         return [*steps[:-1], ", and name it: " if steps else "", _in_code(owner, root["name"])]
     return [*steps, _edit(owner, "--add-table", root["name"], "--remove-table", leaf)]
@@ -376,12 +391,24 @@ def _of_columns(owner: dict[str, Any]) -> Iterator[Fault]:
             if isinstance(state, str) and owner["declared"]:
                 what = f"asks for column {column} of {link['table']['name']}, which is called {state} now"
                 yield _fault(owner, what, _in_code(owner, f"call it {state}"), level="note")
-        excluded = [link["table"]["name"] for link in links if column in link["excluded"]]
-        if owner["kind"] == "hook" and excluded and column not in gone:
-            gone[column] = f"{column}, which is kept out of the log of {', '.join(excluded)}"
+        if owner["kind"] != "hook" or column in gone:
+            continue
+        if excluded := _tables_where("excluded", column, links, states):
+            gone[column] = f"{column}, which is kept out of the log of {excluded}"
+        elif column in owner["columns"] and (ignored := _tables_where("ignored", column, links, states)):
+            gone[column] = f"{column}, an update of nothing but which is not recorded of {ignored}"
     if gone:
         what = f"asks for column {'; and for '.join(gone.values())}"
         yield _fault(owner, what, *_without(owner, conditions, gone.__contains__))
+
+
+def _tables_where(which: str, column: str, links: list[dict[str, Any]], states: list[bool | str | None]) -> str:
+    """Return the names of the tables of which a column, as each of them calls it now, is on a list of theirs."""
+    return ", ".join(
+        link["table"]["name"]
+        for link, state in zip(links, states, strict=True)
+        if (state if isinstance(state, str) else column) in link[which]
+    )
 
 
 def _state(link: dict[str, Any], column: str) -> bool | str | None:

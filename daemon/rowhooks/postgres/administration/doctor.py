@@ -13,7 +13,7 @@ from rowhooks.postgres.administration.missing import IS_KEPT, MISSING_JOBS, OTHE
 from rowhooks.postgres.administration.ownership import former_owners, members_of_the_owner, shared_roles
 from rowhooks.postgres.administration.restores import stray_triggers
 from rowhooks.postgres.administration.status import LEADS, WAITING
-from rowhooks.postgres.bindings import OPTIONS, excluding, find_faults, named
+from rowhooks.postgres.bindings import MARKS, OPTIONS, columns_left_out, find_faults, named
 from rowhooks.postgres.bystanders import hindrances, locked_tables, long_transactions
 from rowhooks.postgres.trust import distrusted
 
@@ -133,7 +133,7 @@ _PROBLEMS = (
         when s.namesake is null
           then array['psql', '-c', 'select rowhooks.refresh_tables()']
         else array['rowhooks', 'track', format('%I.%I', t.schema_name, t.table_name)]
-          || {OPTIONS} || {excluding("s.namesake")}
+          || {OPTIONS} || {columns_left_out("s.namesake")}
       end
     from rowhooks.tracked_table as t
     cross join lateral (select {named("t.schema_name", "t.table_name")}) as s (namesake)
@@ -220,20 +220,20 @@ _PROBLEMS = (
     where t.untracked_at is null
     order by 1
     """,
-    """
+    f"""
     select
       format('%s has lost its primary key: changes are recorded without a key', t.relation),
       array['psql', '-c', format('alter table %s add primary key (...)', t.relation)],
       ' && ',
-      array['rowhooks', 'track', t.relation::text],
+      array['rowhooks', 'track', t.relation::text] || {MARKS},
       '; or: ',
-      array['rowhooks', 'track', t.relation::text, '--identity', 'full']
+      array['rowhooks', 'track', t.relation::text, '--identity', 'full'] || {MARKS}
     from rowhooks.tracked_table as t
     join pg_class as c on c.oid = t.relation
     where t.untracked_at is null and t.identity <> 'full'
       and not exists (select from rowhooks.present_key_columns(t.id))
     order by 1
-    """,
+    """,  # noqa: S608  (constants)
     """
     select
       format('rowhooks does not know yet that %s was altered or renamed', t.relation),
@@ -248,13 +248,13 @@ _PROBLEMS = (
       and ((t.schema_name, t.table_name) <> (n.nspname, c.relname) or k.names <> t.key_columns)
     order by 1
     """,
-    """
+    f"""
     select
       format(
         '%s inherits from tracked table %s and is not tracked: its rows are not recorded',
         i.inhrelid::regclass, t.relation
       ),
-      array['rowhooks', 'track', i.inhrelid::regclass::text]
+      array['rowhooks', 'track', i.inhrelid::regclass::text] || {MARKS} || {columns_left_out("c.oid")}
     from rowhooks.tracked_table as t
     join pg_inherits as i on i.inhparent = t.relation
     join pg_class as c on c.oid = i.inhrelid and not c.relispartition
@@ -262,24 +262,25 @@ _PROBLEMS = (
       select from rowhooks.tracked_table as x where x.relation = c.oid and x.untracked_at is null
     )
     order by 1
-    """,
-    """
+    """,  # noqa: S608  (constants)
+    f"""
     select
-      format('%s is meant by %L and not tracked%s', c.oid::regclass, r.pattern, case
+      format('%s is meant by %L and not tracked%s', c.oid::regclass, t.pattern, case
         when not p.has_key then ': it has no primary key'
       end),
       array['rowhooks', 'track', c.oid::regclass::text] || case when not p.has_key then array['--identity', '...'] end
-    from rowhooks.tracking_rule as r
+        || {MARKS}
+    from rowhooks.tracking_rule as t
     join pg_class as c on c.relkind in ('r', 'p', 'f') and not c.relispartition and c.relpersistence <> 't'
     join pg_namespace as n on n.oid = c.relnamespace
     cross join lateral (
       select exists (select from pg_index as i where i.indrelid = c.oid and i.indisprimary) as has_key
     ) as p
     where n.nspname not in ('rowhooks', 'pg_catalog', 'information_schema')
-      and rowhooks.matches_glob(format('%s.%s', n.nspname, c.relname), r.pattern)
-      and not exists (select from rowhooks.tracked_table as t where t.relation = c.oid)
+      and rowhooks.matches_glob(format('%s.%s', n.nspname, c.relname), t.pattern)
+      and not exists (select from rowhooks.tracked_table as x where x.relation = c.oid)
     order by 1
-    """,
+    """,  # noqa: S608  (constants)
     f"""
     select
       format('%s %s starts nothing: its job %s is disabled', o.kind, o.name, j.class_path),

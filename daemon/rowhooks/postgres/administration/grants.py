@@ -51,13 +51,13 @@ select
   quote_ident(n.nspname) as schema, format('%%I.%%I', n.nspname, c.relname) as name,
   t.identity <> 'full' and (
     exists (
-      select from rowhooks.job_hook_table as x
-      join rowhooks.job_hook as h on h.id = x.job_hook_id and h.enabled and (h.type_create or h.type_update)
-      where x.tracked_table_id = t.id
+      select from rowhooks.table_meant as x
+      join rowhooks.job_hook as h on h.id = x.owner_id and h.enabled and (h.type_create or h.type_update)
+      where x.kind = 'hook' and x.id = t.id and x.is_present
     ) or exists (
-      select from rowhooks.job_button_table as x
-      join rowhooks.job_button as b on b.id = x.job_button_id and b.enabled
-      where x.tracked_table_id = t.id
+      select from rowhooks.table_meant as x
+      join rowhooks.job_button as b on b.id = x.owner_id and b.enabled
+      where x.kind = 'button' and x.id = t.id and x.is_present
     )
   ) as is_needed,
   l.oid as login,

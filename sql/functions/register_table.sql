@@ -19,11 +19,11 @@ $$;
 
 -- Purpose: refuse to keep a column out of the log that is not there, or without which something would not work.
 -- Parameters: target            the table
---             target_id         its rowhooks.tracked_table.id; null where it has none yet
+--             target_id         its rowhooks.tracked_table.id
 --             target_keys       the columns that tell its rows apart
 --             excluded_columns  the columns that are to be kept out
 -- Returns: nothing
--- Reads:   rowhooks.job_hook, rowhooks.job_hook_table
+-- Reads:   rowhooks.job_hook
 create or replace function rowhooks.check_excluded(
   target regclass, target_id integer, target_keys name[], excluded_columns name[]
 ) returns void
@@ -52,13 +52,9 @@ begin
   end if;
   select x.name, h.name into stray, hook_name
   from pg_catalog.unnest(excluded_columns) as x (name)
-  join rowhooks.job_hook_table as ht on exists (
-    select from rowhooks.table_meant as m
-    where m.kind = 'hook' and m.owner_id = ht.job_hook_id and m.named_id = ht.tracked_table_id
-      and m.id = target_id and m.is_present
-  )
-  join rowhooks.job_hook as h on h.id = ht.job_hook_id
-  where rowhooks.asks_for(h.columns, h.conditions, x.name)
+  cross join lateral rowhooks.column_to_hooks(target_id, x.name) as c
+  join rowhooks.job_hook as h on h.id = c.job_hook_id
+  where rowhooks.asks_for(h.columns, h.conditions, c.called)
   limit 1;
   if found then
     raise exception 'rowhooks cannot keep column % of % out of the log: hook % asks for it', stray, target, hook_name
@@ -71,11 +67,11 @@ $$;
 
 -- Purpose: refuse to ignore updates of a column that is not there, or without which something would not work.
 -- Parameters: target           the table
---             target_id        its rowhooks.tracked_table.id; null where it has none yet
+--             target_id        its rowhooks.tracked_table.id
 --             target_keys      the columns that tell its rows apart
 --             ignored_columns  the columns that do not count
 -- Returns: nothing
--- Reads:   rowhooks.job_hook, rowhooks.job_hook_table
+-- Reads:   rowhooks.job_hook
 create or replace function rowhooks.check_ignored(
   target regclass, target_id integer, target_keys name[], ignored_columns name[]
 ) returns void
@@ -111,9 +107,9 @@ begin
   end if;
   select x.name, h.name into stray, hook_name
   from pg_catalog.unnest(ignored_columns) as x (name)
-  join rowhooks.job_hook_table as ht on ht.tracked_table_id = target_id
-  join rowhooks.job_hook as h on h.id = ht.job_hook_id
-  where x.name = any (h.columns)
+  cross join lateral rowhooks.column_to_hooks(target_id, x.name) as c
+  join rowhooks.job_hook as h on h.id = c.job_hook_id
+  where c.called = any (h.columns)
   limit 1;
   if found then
     raise exception 'rowhooks cannot ignore column % of %: hook % waits for it to change', stray, target, hook_name
@@ -157,7 +153,6 @@ begin
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   where c.oid = target;
   if target_excluded is not null then
-    perform rowhooks.check_excluded(target, entry.id, target_keys, target_excluded);
     entry.excluded_columns := target_excluded;
     select pg_catalog.array_agg(a.attnum)
     into entry.excluded_numbers
@@ -167,7 +162,6 @@ begin
   entry.excluded_columns := coalesce(entry.excluded_columns, '{}');
   entry.excluded_numbers := coalesce(entry.excluded_numbers, '{}');
   if target_ignored is not null then
-    perform rowhooks.check_ignored(target, entry.id, target_keys, target_ignored);
     entry.ignored_columns := target_ignored;
     select pg_catalog.array_agg(a.attnum)
     into entry.ignored_numbers
@@ -225,6 +219,9 @@ begin
       ignored_numbers = entry.ignored_numbers
     where id = entry.id;
   end if;
+  -- Hooks of a table that was tracked before are on it again from here on.
+  perform rowhooks.check_excluded(target, entry.id, target_keys, target_excluded);
+  perform rowhooks.check_ignored(target, entry.id, target_keys, target_ignored);
   perform rowhooks.note_partitions();
   return entry.id;
 end

@@ -112,14 +112,13 @@ begin
     'create or replace trigger %I after insert or delete on %s for each row execute function rowhooks.%I()',
     '!rowhooks_row_' || tracked_id, target, function_name
   );
-  -- Compared as bytes: that knows every type, also those without an equality (json, point). Not where columns are virtual:
-  -- they would be computed for it, and one that cannot be would fail the write. The function compares there.
+  -- Compared as bytes: that knows every type, also those without an equality (json, point).
   execute pg_catalog.format(
     'create or replace trigger %I after update on %s for each row %s execute function rowhooks.%I()',
     '!rowhooks_update_' || tracked_id,
     target,
     case
-      when not exists (select from pg_catalog.pg_attribute as a where a.attrelid = target and a.attgenerated = 'v')
+      when not rowhooks.is_compared_inside(tracked_id, target)
         then 'when (old.* operator(pg_catalog.*<>) new.*)'
     end,
     function_name

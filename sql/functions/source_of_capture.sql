@@ -1,9 +1,8 @@
 -- Purpose: say whether a capture function looks itself whether an update changes anything, instead of the trigger's condition.
---          That condition computes virtual generated columns, and one that cannot be computed fails the write. So the
---          function does it where there is one, or where one may be added that no event trigger tells of.
+--          That condition computes virtual generated columns, and one that cannot be computed fails the write.
 -- Parameters: target_id  rowhooks.tracked_table.id
 --             target     the table
--- Returns: true where it does: then the trigger needs no condition; true too while it has none
+-- Returns: true where there is such a column, and where the trigger has no condition
 create or replace function rowhooks.is_compared_inside(target_id integer, target regclass) returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -12,9 +11,6 @@ as $$
     or exists (
       select from pg_catalog.pg_trigger as t
       where t.tgrelid = target and t.tgname = '!rowhooks_update_' || target_id and t.tgqual is null
-    )
-    or pg_catalog.current_setting('server_version_num')::integer >= 180000 and not exists (
-      select from pg_catalog.pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl' and e.evtenabled <> 'D'
     )
 $$;
 

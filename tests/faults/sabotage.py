@@ -167,8 +167,8 @@ SABOTAGES = [
         "faults/test_pgbouncer.py nothing_of_a_run_is_left_in_a_server_connection",
     ),
     Sabotage(
-        6, "where nobody tells of DDL, no condition of a trigger computes virtual columns", "sql/functions/source_of_capture.sql",
-        "or pg_catalog.current_setting('server_version_num')::integer >= 180000 and not exists (", "or false and not exists (",
+        6, "where nobody tells of DDL, no condition of a trigger computes virtual columns", "sql/functions/track.sql",
+        "        or exists (select from pg_catalog.pg_event_trigger as e where", "        or true or exists (select from pg_catalog.pg_event_trigger as e where",
         "sql/test_capture_virtual.py where_nobody_tells_of_ddl_the_first_one_fails_no_write",
     ),
     Sabotage(

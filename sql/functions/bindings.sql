@@ -86,6 +86,33 @@ cross join lateral (
   where r.rank is not null
 ) as m;
 
+-- Purpose: what the hooks of a tracked table call one of its columns: by its name, or by the one that it had when the hook
+--          was put on the table.
+-- Parameters: target_id    rowhooks.tracked_table.id
+--             column_name  the column
+-- Returns: the hooks that are on the table, and a name for each; two where it has been renamed
+-- Reads:   rowhooks.job_hook_table, rowhooks.tracked_table
+create or replace function rowhooks.column_to_hooks(target_id integer, column_name name)
+returns table (job_hook_id integer, called name)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select x.job_hook_id, n.called
+  from rowhooks.tracked_table as t
+  join rowhooks.table_meant as m on m.kind = 'hook' and m.id = t.id and m.is_present
+  join rowhooks.job_hook_table as x on x.job_hook_id = m.owner_id and x.tracked_table_id = m.named_id
+  join rowhooks.tracked_table as k on k.id = m.named_id
+  cross join lateral (
+    select column_name
+    union
+    select o.name::pg_catalog.name
+    from pg_catalog.jsonb_each_text(x.numbers) as o (name, number)
+    join pg_catalog.pg_attribute as a on a.attrelid = t.relation and a.attname = column_name and a.attnum = o.number::smallint
+    where k.relation = t.relation
+  ) as n (called)
+  where t.id = target_id
+$$;
+
 -- Purpose: write down what a hook's or button's table and its columns are called.
 -- Returns: the new row (BEFORE row-level trigger function of rowhooks.job_hook_table and rowhooks.job_button_table)
 -- Reads:   rowhooks.tracked_table
@@ -141,10 +168,10 @@ $$;
 -- Purpose: note the partitions that tracked tables have now.
 -- Returns: nothing
 -- Writes:  rowhooks.tracked_table, where there are new ones
+-- Where somebody's open transaction is at an entry it leaves that one to the next time, and waits for nobody.
 create or replace function rowhooks.note_partitions() returns void
 language sql security definer
 set search_path = pg_catalog, pg_temp
-set lock_timeout = '200ms'
 as $$
   with recursive part (id, child) as (
     select t.id, i.inhrelid
@@ -157,6 +184,12 @@ as $$
   ),
   present as (
     select p.id, pg_catalog.array_agg(p.child order by p.child) as partitions from part as p group by p.id
+  ),
+  incomplete as materialized (
+    select t.id, p.partitions
+    from rowhooks.tracked_table as t
+    join present as p on p.id = t.id and not t.partitions operator(pg_catalog.@>) p.partitions
+    for no key update of t skip locked
   )
   update rowhooks.tracked_table as t
   set partitions = array(
@@ -165,6 +198,6 @@ as $$
     join pg_catalog.pg_class as c on c.oid = o.oid
     order by 1
   )
-  from present as p
-  where p.id = t.id and not t.partitions operator(pg_catalog.@>) p.partitions
+  from incomplete as p
+  where p.id = t.id
 $$;

@@ -123,11 +123,33 @@ as $$
   )
 $$;
 
+-- Purpose: say whether a virtual generated column is computed by operators of somebody's own. Their functions are
+--          PostgreSQL's, but whoever owns them can give their names to others.
+-- Parameters: target_id    rowhooks.tracked_table.id
+--             carrier      the table that the row is of
+--             column_name  the column
+-- Returns: true when it is, in the table that is tracked or in a partition of it
+-- Reads:   rowhooks.tracked_table
+create or replace function rowhooks.is_computed_by_others(target_id integer, carrier oid, column_name name) returns boolean
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select exists (
+    select from rowhooks.tracked_table as t
+    join pg_catalog.pg_attribute as a on a.attrelid in (t.relation, carrier) and a.attname = column_name
+    join pg_catalog.pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    join pg_catalog.pg_depend as k
+      on k.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass and k.objid = d.oid
+      and k.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass
+    where t.id = target_id
+  )
+$$;
+
 -- Purpose: list the columns of a table that are captured.
 -- Parameters: target_id  rowhooks.tracked_table.id
 --             carrier    the table: the tracked one or a partition of it, whose columns have other numbers
 -- Returns: name, type and form (see rowhooks.json_form) of each, in order; of a virtual generated column also the subquery
---          that computes it, see rowhooks.computed_column
+--          that computes it, see rowhooks.computed_column, or the form "refused" where that is not safe
 -- Reads:   rowhooks.tracked_table
 create or replace function rowhooks.captured_columns(target_id integer, carrier oid)
 returns table (name name, type oid, form text, computed text)
@@ -137,9 +159,12 @@ as $$
   select
     a.attname,
     a.atttypid,
-    rowhooks.json_form(a.atttypid),
-    case when a.attgenerated = 'v' then rowhooks.computed_column(target_id, carrier, a.attname) end
+    case when v.is_refused then 'refused' else rowhooks.json_form(a.atttypid) end,
+    case when a.attgenerated = 'v' and not v.is_refused then rowhooks.computed_column(target_id, carrier, a.attname) end
   from pg_catalog.pg_attribute as a
+  cross join lateral (
+    select a.attgenerated = 'v' and rowhooks.is_computed_by_others(target_id, carrier, a.attname)
+  ) as v (is_refused)
   where a.attrelid = carrier and a.attnum > 0 and not a.attisdropped
     and not exists (
       select from rowhooks.tracked_table as t

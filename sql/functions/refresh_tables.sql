@@ -87,13 +87,15 @@ begin
         order by 1
       ) as numbers
   ) as e
-  -- One that is dropped is no longer ignored, and one that is made anew under its name is another.
+  -- One that is dropped is no longer ignored, and one that is made anew under its name is another. One that has become part
+  -- of the key tells the rows apart: what changes it is a change.
   cross join lateral (
     select
       coalesce(pg_catalog.array_agg(a.attname order by a.attnum), '{}') as names,
       coalesce(pg_catalog.array_agg(a.attnum order by a.attnum), '{}') as numbers
     from pg_catalog.pg_attribute as a
     where a.attrelid = t.relation and a.attnum = any (t.ignored_numbers) and not a.attisdropped
+      and a.attname <> all (k.names)
   ) as i
   cross join lateral rowhooks.present_repr_column(t, e.names) as r
   cross join lateral pg_catalog.format('%I.%I', t.schema_name, t.table_name) as f (name)

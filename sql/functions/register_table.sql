@@ -17,36 +17,13 @@ begin
 end
 $$;
 
--- Purpose: what a hook may call a column of a table that it is on: a column that was renamed keeps its former names there.
--- Parameters: hook_id      rowhooks.job_hook.id
---             named_id     the entry that it was put on (rowhooks.table_meant)
---             target       the table
---             column_name  the column's present name
--- Returns: the names, the present one too
--- Reads:   rowhooks.job_hook_table, rowhooks.tracked_table
-create or replace function rowhooks.names_in_hook(hook_id integer, named_id integer, target regclass, column_name name)
-returns setof name
-language sql stable
-set search_path = pg_catalog, pg_temp
-as $$
-  select column_name
-  union
-  select f.name::pg_catalog.name
-  from rowhooks.job_hook_table as x
-  -- Numbers mean nothing in a table that was made anew.
-  join rowhooks.tracked_table as t on t.id = x.tracked_table_id and t.relation = target
-  join pg_catalog.pg_attribute as a on a.attrelid = target and a.attname = column_name and not a.attisdropped
-  cross join lateral pg_catalog.jsonb_each_text(x.numbers) as f (name, number)
-  where x.job_hook_id = hook_id and x.tracked_table_id = named_id and f.number::smallint = a.attnum
-$$;
-
 -- Purpose: refuse to keep a column out of the log that is not there, or without which something would not work.
 -- Parameters: target            the table
 --             target_id         its rowhooks.tracked_table.id
 --             target_keys       the columns that tell its rows apart
 --             excluded_columns  the columns that are to be kept out
 -- Returns: nothing
--- Reads:   rowhooks.job_hook, rowhooks.table_meant
+-- Reads:   rowhooks.job_hook
 create or replace function rowhooks.check_excluded(
   target regclass, target_id integer, target_keys name[], excluded_columns name[]
 ) returns void
@@ -75,10 +52,9 @@ begin
   end if;
   select x.name, h.name into stray, hook_name
   from pg_catalog.unnest(excluded_columns) as x (name)
-  join rowhooks.table_meant as m on m.kind = 'hook' and m.id = target_id and m.is_present
-  join rowhooks.job_hook as h on h.id = m.owner_id
-  cross join lateral rowhooks.names_in_hook(m.owner_id, m.named_id, target, x.name) as f (name)
-  where rowhooks.asks_for(h.columns, h.conditions, f.name)
+  cross join lateral rowhooks.column_to_hooks(target_id, x.name) as c
+  join rowhooks.job_hook as h on h.id = c.job_hook_id
+  where rowhooks.asks_for(h.columns, h.conditions, c.called)
   limit 1;
   if found then
     raise exception 'rowhooks cannot keep column % of % out of the log: hook % asks for it', stray, target, hook_name
@@ -95,7 +71,7 @@ $$;
 --             target_keys      the columns that tell its rows apart
 --             ignored_columns  the columns that do not count
 -- Returns: nothing
--- Reads:   rowhooks.job_hook, rowhooks.table_meant
+-- Reads:   rowhooks.job_hook
 create or replace function rowhooks.check_ignored(
   target regclass, target_id integer, target_keys name[], ignored_columns name[]
 ) returns void
@@ -131,10 +107,9 @@ begin
   end if;
   select x.name, h.name into stray, hook_name
   from pg_catalog.unnest(ignored_columns) as x (name)
-  join rowhooks.table_meant as m on m.kind = 'hook' and m.id = target_id and m.is_present
-  join rowhooks.job_hook as h on h.id = m.owner_id
-  cross join lateral rowhooks.names_in_hook(m.owner_id, m.named_id, target, x.name) as f (name)
-  where f.name = any (h.columns)
+  cross join lateral rowhooks.column_to_hooks(target_id, x.name) as c
+  join rowhooks.job_hook as h on h.id = c.job_hook_id
+  where c.called = any (h.columns)
   limit 1;
   if found then
     raise exception 'rowhooks cannot ignore column % of %: hook % waits for it to change', stray, target, hook_name
@@ -279,13 +254,9 @@ begin
       ignored_numbers = entry.ignored_numbers
     where id = entry.id;
   end if;
-  -- Once the table is on the list, and hooks that have waited for it mean it.
-  if target_excluded is not null then
-    perform rowhooks.check_excluded(target, entry.id, target_keys, target_excluded);
-  end if;
-  if target_ignored is not null then
-    perform rowhooks.check_ignored(target, entry.id, target_keys, target_ignored);
-  end if;
+  -- Hooks of a table that was tracked before are on it again from here on.
+  perform rowhooks.check_excluded(target, entry.id, target_keys, target_excluded);
+  perform rowhooks.check_ignored(target, entry.id, target_keys, target_ignored);
   perform rowhooks.note_partitions();
   return entry.id;
 end

@@ -36,6 +36,9 @@ begin
   data := '{}';
   for part in select c.* from rowhooks.captured_columns(target_id, carrier) as c loop
     begin
+      if part.form = 'refused' then
+        raise exception 'it is computed by operators that are not PostgreSQL''s own' using errcode = 'feature_not_supported';
+      end if;
       execute pg_catalog.format(
         'select pg_catalog.to_jsonb(v.*) from (select %s) as v',
         rowhooks.captured_as_json('($1)', '$2', part.name, part.form, part.computed)
@@ -98,7 +101,7 @@ as $$
     end,
     case
       when w.is_whole then pg_catalog.format('rowhooks.json_as_recorded(%s)', row_name)
-      when w.is_plain then pg_catalog.format('(select rowhooks.json_as_recorded(listed) from (select %s) as listed)', w.items)
+      when w.is_settled then pg_catalog.format('(select rowhooks.json_as_recorded(listed) from (select %s) as listed)', w.items)
       else 'null'
     end,
     case
@@ -111,7 +114,7 @@ as $$
   from (
     select
       i.items,
-      i.is_plain,
+      i.is_settled,
       i.is_plain and i.number = (
         select pg_catalog.count(*) from pg_catalog.pg_attribute as a
         where a.attrelid = target and a.attnum > 0 and not a.attisdropped
@@ -122,6 +125,14 @@ as $$
           rowhooks.captured_as_json(row_name, 'tg_relid', c.name, c.form, c.computed), ', '
         ) as items,
         coalesce(pg_catalog.bool_and(c.form = 'plain' and c.computed is null), false) as is_plain,
+        -- What is made text before, an enum mostly, is the same under all settings.
+        coalesce(
+          pg_catalog.bool_and(
+            c.computed is null
+            and (c.form = 'plain' or c.form = 'text' and rowhooks.settings_of_type(c.type, true) = '{}')
+          ),
+          false
+        ) as is_settled,
         pg_catalog.count(*) as number
       from rowhooks.captured_columns(target_id, target) as c
     ) as i
@@ -148,6 +159,7 @@ as $$
       'pg_catalog.has_column_privilege(%s::pg_catalog.oid, %s::pg_catalog.int2, ''select'') is null',
       target::pg_catalog.oid, (select k.relnatts + 1 from pg_catalog.pg_class as k where k.oid = target)
     ),
+    (select 'false' from rowhooks.captured_columns(target_id, target) as r where r.form = 'refused' limit 1),
     -- Two columns may have exchanged their names: one that is kept out is so by its number.
     (
       select pg_catalog.format(

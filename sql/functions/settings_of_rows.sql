@@ -29,6 +29,11 @@ begin
       where a.attrelid = found_type.typrelid and a.attnum > 0 and not a.attisdropped
       order by 1
     );
+  elsif found_type.oid >= 16384 and exists (
+    select from pg_catalog.pg_proc as p where p.oid = found_type.typoutput and p.provolatile = 'i'
+  ) then
+    -- PostgreSQL's own immutable functions depend on these at the most.
+    return array['IntervalStyle', 'bytea_output', 'extra_float_digits'];
   elsif found_type.oid >= 16384 or found_type.typtype not in ('b', 'p') then
     return array['TimeZone', 'DateStyle', 'IntervalStyle', 'bytea_output', 'extra_float_digits', 'lc_monetary'];
   end if;
@@ -65,7 +70,7 @@ as $$
   cross join lateral (
     select c.computed is null and rowhooks.base_type(c.type) = 'pg_catalog.timestamptz'::pg_catalog.regtype
   ) as b (is_timestamp)
-  where c.computed is not null or 'TimeZone' = any (rowhooks.settings_of_type(c.type, c.form <> 'plain'))
+  where 'TimeZone' = any (rowhooks.settings_of_type(c.type, c.form <> 'plain'))
 $$;
 
 -- Purpose: write the expression that makes timestamps of a row JSON, in UTC.
@@ -118,7 +123,7 @@ as $$
     where s.name = any (rowhooks.settings_of_type(c.type, c.form <> 'plain'))
       -- Its text is read as an array.
       or c.form = 'texts' and s.name = 'array_nulls'
-      -- An expression may make text of anything.
-      or c.computed is not null and s.name not in ('search_path', 'array_nulls')
+      -- An expression may make text of anything, by immutable functions.
+      or c.computed is not null and s.name in ('IntervalStyle', 'bytea_output', 'extra_float_digits', 'quote_all_identifiers')
   )
 $$;

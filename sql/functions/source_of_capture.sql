@@ -1,3 +1,19 @@
+-- Purpose: say whether a capture function looks itself whether an update changes anything, instead of the trigger's condition.
+--          That condition computes virtual generated columns, and one that cannot be computed fails the write.
+-- Parameters: target_id  rowhooks.tracked_table.id
+--             target     the table
+-- Returns: true where there is such a column, and where the trigger has no condition
+create or replace function rowhooks.is_compared_inside(target_id integer, target regclass) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select exists (select from pg_catalog.pg_attribute as a where a.attrelid = target and a.attgenerated = 'v')
+    or exists (
+      select from pg_catalog.pg_trigger as t
+      where t.tgrelid = target and t.tgname = '!rowhooks_update_' || target_id and t.tgqual is null
+    )
+$$;
+
 -- Purpose: write the body of one tracked table's capture function: static SQL, so that its plans are cached and no
 --          catalogue is looked up for a row.
 -- Parameters: target_id  rowhooks.tracked_table.id
@@ -263,7 +279,7 @@ $body$,
     case when is_computed then E'\n#variable_conflict use_column' else '' end,
     -- The trigger has no condition that says so, see rowhooks.track.
     case
-      when exists (select from pg_catalog.pg_attribute as a where a.attrelid = tracked.relation and a.attgenerated = 'v') then
+      when rowhooks.is_compared_inside(tracked.id, tracked.relation) then
         $compare$
   if tg_op operator(pg_catalog.=) 'UPDATE' then
     if pg_catalog.record_image_eq(old, new) then

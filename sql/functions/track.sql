@@ -112,18 +112,23 @@ begin
     'create or replace trigger %I after insert or delete on %s for each row execute function rowhooks.%I()',
     '!rowhooks_row_' || tracked_id, target, function_name
   );
-  -- Compared as bytes: that knows every type, also those without an equality (json, point). Not where columns are virtual:
-  -- they would be computed for it, and one that cannot be would fail the write. The function compares there.
+  -- Compared as bytes: that knows every type, also those without an equality (json, point). Where virtual columns may be
+  -- added that no event trigger tells of, the function compares.
   execute pg_catalog.format(
     'create or replace trigger %I after update on %s for each row %s execute function rowhooks.%I()',
     '!rowhooks_update_' || tracked_id,
     target,
     case
-      when not exists (select from pg_catalog.pg_attribute as a where a.attrelid = target and a.attgenerated = 'v')
+      when not rowhooks.is_compared_inside(tracked_id, target) and (
+        pg_catalog.current_setting('server_version_num')::integer < 180000
+        or exists (select from pg_catalog.pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl' and e.evtenabled <> 'D')
+      )
         then 'when (old.* operator(pg_catalog.*<>) new.*)'
     end,
     function_name
   );
+  -- Which does nothing where the trigger is as it was.
+  perform rowhooks.build_capture(tracked_id);
   -- PostgreSQL knows TRUNCATE triggers on foreign tables since version 16.
   if relation.relkind <> 'f' or pg_catalog.current_setting('server_version_num')::integer >= 160000 then
     execute pg_catalog.format(

@@ -238,14 +238,13 @@ begin
         join rowhooks.tracked_table as o on o.relation = p.relid and o.untracked_at is null
         where p.relid <> c.oid
       ) as attached,
-      -- It has the first of its virtual generated columns, or has lost the last one.
+      -- It has a virtual generated column, and a trigger as an older release or server makes them, which computes it.
       exists (
         select from pg_catalog.pg_trigger as g
         where g.tgrelid = c.oid and g.tgname = '!rowhooks_update_' || t.id
-          and (g.tgqual is null) <> exists (
-            select from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attgenerated = 'v'
-          )
-      ) as has_other_triggers
+          and g.tgqual is not null
+          and exists (select from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attgenerated = 'v')
+      ) as has_old_trigger
     from met as a
     join pg_catalog.pg_class as c on c.oid = a.objid and c.relkind in ('r', 'p', 'f')
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -271,7 +270,7 @@ begin
         perform rowhooks.untrack(target.relation);
       elsif target.id is not null then
         perform rowhooks.refresh_table(target.id);
-        if target.has_other_triggers then
+        if target.has_old_trigger then
           perform rowhooks.track(
             t.relation, t.audit_receivers, identity => case when t.identity <> 'key' then t.key_columns::text[] end,
             always => t.always

@@ -36,6 +36,11 @@ CLOSED_DOORS = [
         f"{TAKEOVER} nor_where_the_refresh_after_ddl_could_not_be_done",
     ),
     Sabotage(
+        1, "what operators of others compute is not computed by a capture function", f"{SQL}/captured_columns.sql",
+        "select a.attgenerated = 'v' and rowhooks.is_computed_by_others(target_id, carrier, a.attname)", "select false",
+        "sql/test_capture_virtual.py an_operator_of_its_owners_runs_nothing",
+    ),
+    Sabotage(
         1, "capture functions belong to a role that may append to the log and nothing else", f"{SQL}/track.sql",
         "if not rowhooks.is_handed_over(tracked_id) then", "if false then",
         "sql/test_catalogue.py everything_belongs_to_whom_it_should",

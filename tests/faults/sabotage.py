@@ -167,6 +167,16 @@ SABOTAGES = [
         "faults/test_pgbouncer.py nothing_of_a_run_is_left_in_a_server_connection",
     ),
     Sabotage(
+        6, "where nobody tells of DDL, no condition of a trigger computes virtual columns", "sql/functions/track.sql",
+        "        or exists (select from pg_catalog.pg_event_trigger as e where", "        or true or exists (select from pg_catalog.pg_event_trigger as e where",
+        "sql/test_capture_virtual.py where_nobody_tells_of_ddl_the_first_one_fails_no_write",
+    ),
+    Sabotage(
+        6, "new partitions are noted without waiting for entries that another transaction has", "sql/functions/bindings.sql",
+        "for no key update of t skip locked", "for no key update of t",
+        "sql/test_capture_tables.py new_partitions_are_noted_and_nobody_waits_or_fails_for_an_entry_that_another_has",
+    ),
+    Sabotage(
         6, "what jsonb cannot hold fails no write", "sql/functions/source_of_capture.sql",
         "    exception when others then\n      is_by_columns := true;", "    exception when division_by_zero then\n      is_by_columns := true;",
         "sql/test_capture_shapes.py a_value_too_large_for_jsonb_costs_its_column_and_not_the_row",

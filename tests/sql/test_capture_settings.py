@@ -175,3 +175,27 @@ def test_a_labels_array_is_recorded_with_its_nulls(db: Connection) -> None:
     db.execute("set array_nulls = off")
     db.execute("insert into public.t values (1, array['ok', null, 'NULL']::public.mood[])")
     assert log(db, "postchange -> 'moods'") == [(["ok", None, "NULL"],)]
+
+
+def test_an_enum_keeps_no_table_from_being_captured_as_a_whole_under_other_settings(db: Connection) -> None:
+    db.execute("create role lender; create schema lending authorization lender")
+    try:
+        db.execute("set role lender; create type lending.state as enum ('out', 'back'); reset role")
+        db.execute(
+            "create table lending.loan (id integer primary key, state lending.state, states lending.state[],"
+            " during tstzrange)"
+        )
+        captured = (
+            "select rowhooks.track('lending.loan'), rowhooks.row_as_json(1, 'lending.loan', 'new') ~ 'json_as_recorded'"
+        )
+        # An array of them is read by array_nulls.
+        assert db.execute(captured).fetchone() == (1, False)
+        db.execute("alter table lending.loan drop column states")
+        assert db.execute(captured).fetchone() == (1, True)
+        db.execute("set timezone = 'Asia/Tokyo'; set datestyle = 'SQL, DMY'")
+        db.execute("insert into lending.loan values (1, 'out', '[2026-01-01 00:00+00,)')")
+        assert log(db, "postchange, capture_error") == [
+            ({"id": 1, "state": "out", "during": '["2026-01-01 00:00:00+00",)'}, None)
+        ]
+    finally:
+        db.execute("reset role; drop schema lending cascade; drop role lender")

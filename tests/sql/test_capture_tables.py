@@ -331,3 +331,23 @@ def test_an_unlogged_table_s_updates_and_deletes_are_captured(db: Connection) ->
     db.execute("alter table public.quick set logged")
     db.execute("delete from public.quick")
     assert actions(db) == [("create", 1), ("update", 1), ("delete", 1)]
+
+
+def test_new_partitions_are_noted_and_nobody_waits_or_fails_for_an_entry_that_another_has(
+    db: Connection, dsn: str
+) -> None:
+    db.execute("alter event trigger rowhooks_after_ddl disable")
+    db.execute("create table public.parted (id integer primary key) partition by range (id)")
+    db.execute("create table public.other (id integer primary key)")
+    db.execute("create table public.late (id integer primary key)")
+    db.execute("select rowhooks.track('public.parted'), rowhooks.track('public.other')")
+    db.execute("create table public.parted_1 partition of public.parted for values from (0) to (10)")
+    db.execute("alter table public.other rename to another")
+    noted = "select table_name, cardinality(partitions) from rowhooks.tracked_table order by id"
+    with psycopg.connect(dsn) as holder:
+        holder.execute("select from rowhooks.tracked_table where table_name = 'parted' for update")
+        db.execute("select rowhooks.track('public.late')")
+        db.execute("select rowhooks.refresh_tables()")
+        assert db.execute(noted).fetchall() == [("parted", 0), ("another", 0), ("late", 0)]
+    db.execute("select rowhooks.refresh_tables()")
+    assert db.execute(noted).fetchall() == [("parted", 1), ("another", 0), ("late", 0)]

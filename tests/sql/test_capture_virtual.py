@@ -178,3 +178,58 @@ def test_a_hook_may_ask_for_one(db: Connection, line: str) -> None:
         )
     with pytest.raises(errors.ObjectInUse):
         db.execute("select rowhooks.track('public.line', exclude => '{each}')")
+
+
+def test_where_nobody_tells_of_ddl_the_first_one_fails_no_write(db: Connection) -> None:
+    if db.info.server_version < 180000:
+        pytest.skip("PostgreSQL has virtual generated columns from version 18 on")
+    db.execute("alter event trigger rowhooks_after_ddl disable")
+    db.execute("create table public.item (id integer primary key, price numeric)")
+    db.execute("select rowhooks.track('public.item')")
+    db.execute("insert into public.item values (1, 1)")
+    db.execute("alter table public.item add column share numeric generated always as (1 / price) virtual")
+    db.execute("update public.item set price = 0")
+    db.execute("update public.item set price = 0")
+    assert log(db, "action, capture_error")[1:] == [("update", "share: division by zero")]
+    # It stays so where event triggers are there again, with the function that goes with it.
+    db.execute("alter table public.item drop column share")
+    db.execute("alter event trigger rowhooks_after_ddl enable")
+    db.execute("select rowhooks.track('public.item')")
+    db.execute("update public.item set price = 0")
+    assert len(log(db)) == 2
+    assert not [finding for finding in examine(db) if finding.level == "problem"]
+
+
+def test_an_operator_of_its_owners_runs_nothing(db: Connection, make_role: MakeRole, connect_as: ConnectAs) -> None:
+    if db.info.server_version < 180000:
+        pytest.skip("PostgreSQL has virtual generated columns from version 18 on")
+    name = make_role("owner")
+    db.execute(f"create schema mine authorization {name}; create schema attic authorization {name}")
+    conn = connect_as(name)
+    conn.execute("set lc_monetary = 'C'; set timezone = 'UTC'; grant all on schema mine, attic to public")
+    conn.execute("create operator mine.|+| (function = pg_catalog.int4pl, leftarg = int4, rightarg = int4)")
+    conn.execute(
+        "create table mine.line (id integer primary key, n integer,"
+        " more integer generated always as (n operator(mine.|+|) 1) virtual)"
+    )
+    db.execute("select rowhooks.track('mine.line')")
+    conn.execute("insert into mine.line values (1, 1)")
+    # PostgreSQL made sure that its function is a built-in one; another may have its name from now on.
+    conn.execute("create table mine.seen (role name); grant all on mine.seen to public")
+    conn.execute(
+        "create function mine.spy(integer, integer) returns integer language sql"
+        " as 'insert into mine.seen values (current_user) returning 7'"
+    )
+    conn.execute("alter operator mine.|+| (int4, int4) set schema attic")
+    conn.execute("create operator mine.|+| (function = mine.spy, leftarg = int4, rightarg = int4)")
+    conn.execute("insert into mine.line values (2, 1)")
+    problem = "more: it is computed by operators that are not PostgreSQL's own"
+    assert log(db, "postchange, capture_error") == [({"id": 1, "n": 1}, problem), ({"id": 2, "n": 1}, problem)]
+    assert db.execute("select * from mine.seen").fetchall() == []
+
+
+def test_settings_that_no_expression_depends_on_cost_nothing(db: Connection, line: str) -> None:
+    ((body,),) = db.execute("select prosrc from pg_proc where proname ~ '^capture_'").fetchall()
+    for setting in ("TimeZone", "DateStyle", "lc_monetary"):
+        assert f"current_setting('{setting}')" not in body
+    assert "current_setting('extra_float_digits')" in body

@@ -186,3 +186,31 @@ def test_a_hooks_own_ignored_columns_are_columns_of_its_tables_and_not_all_that_
     add_hook(db, "{}", "{title}")
     with pytest.raises(errors.UniqueViolation):
         db.execute("update rowhooks.job_hook set ignored_columns = '{}'")
+
+
+def test_a_column_that_becomes_the_key_counts_again(db: Connection) -> None:
+    db.execute("create table public.code (id integer primary key, code integer not null)")
+    db.execute("select rowhooks.track('public.code', ignore => '{code}')")
+    db.execute("alter table public.code drop constraint code_pkey")
+    db.execute("alter table public.code add primary key (code)")
+    db.execute("insert into public.code values (1, 1)")
+    db.execute("update public.code set code = 2")
+    assert log(db, "action, object_id") == [("create", {"code": 1}), ("update", {"code": 2})]
+
+
+@pytest.mark.parametrize("how", ["exclude", "ignore"])
+@pytest.mark.parametrize("meanwhile", [
+    "select rowhooks.untrack('public.article')",
+    "select rowhooks.untrack('public.article'); select rowhooks.track('public.article')",
+    "drop table public.article; create table public.article (id integer primary key, title text)",
+    "alter table public.article rename column title to headline",
+])  # fmt: skip
+def test_what_a_hook_asks_for_is_recorded_whatever_its_table_and_column_have_become(
+    db: Connection, article: str, how: str, meanwhile: str
+) -> None:
+    add_hook(db, "{title}")
+    for statement in meanwhile.split("; "):
+        db.execute(statement)  # type: ignore[arg-type]
+    column = "headline" if "headline" in meanwhile else "title"
+    with pytest.raises(errors.ObjectInUse, match=f"column {column} of public.article"):
+        db.execute(f"select rowhooks.track('public.article', {how} => '{{{column}}}')")  # type: ignore[arg-type]

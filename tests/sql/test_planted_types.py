@@ -51,6 +51,7 @@ order by 1
 ROWHOOKS_CALLS = {
     # By the daemon's login; those that the daemon's role may execute, each with arguments that make it work.
     "arm_bell": "select rowhooks.arm_bell('1 ms')",
+    "begin_history": "select rowhooks.begin_history()",
     "configuration_version": "select rowhooks.configuration_version()",
     "drop_partition": "select rowhooks.drop_partition('object_change_0', now())",
     "empty_default_partition": "select rowhooks.empty_default_partition()",

@@ -17,6 +17,7 @@ DAEMON_PRIVILEGES = {
     ("alembic_version", "SELECT"),
     ("changes", "SELECT"),
     ("configuration", "SELECT"),
+    ("daemon", "SELECT"), ("daemon", "INSERT"), ("daemon", "UPDATE"), ("daemon", "DELETE"),
     ("feed", "SELECT"), ("feed", "UPDATE"),
     ("installation", "SELECT"),
     ("job", "SELECT"), ("job", "INSERT"), ("job", "UPDATE"), ("job", "DELETE"),
@@ -26,6 +27,8 @@ DAEMON_PRIVILEGES = {
     ("job_hook", "SELECT"), ("job_hook", "INSERT"), ("job_hook", "UPDATE"), ("job_hook", "DELETE"),
     ("job_hook_table", "SELECT"), ("job_hook_table", "INSERT"), ("job_hook_table", "UPDATE"),
     ("job_hook_table", "DELETE"),
+    ("job_hook_missed", "SELECT"), ("job_hook_missed", "INSERT"), ("job_hook_missed", "UPDATE"),
+    ("job_hook_missed", "DELETE"),
     ("job_log_entry", "SELECT"), ("job_log_entry", "INSERT"),
     ("job_result", "SELECT"), ("job_result", "INSERT"), ("job_result", "UPDATE"),
     ("job_result_id_seq", "USAGE"),
@@ -46,10 +49,10 @@ PUBLIC_FUNCTIONS = {
     "shell_operand(text)", "value_as_recorded(anyelement,text)",
 }  # fmt: skip
 DAEMON_FUNCTIONS = {
-    "arm_bell", "configuration_version", "drop_partition", "empty_default_partition", "extend_object_change",
-    "log_partitions", "matches_glob", "note_partitions", "present_key_columns", "prunable_partitions", "prune_changes",
-    "prune_results", "refresh_tables", "resume_after_restore", "retry", "revoke", "ring_bell", "settings_of_capture",
-    "source_of_capture",
+    "arm_bell", "begin_history", "configuration_version", "drop_partition", "empty_default_partition",
+    "extend_object_change", "log_partitions", "matches_glob", "note_partitions", "present_key_columns",
+    "prunable_partitions", "prune_changes", "prune_results", "refresh_tables", "resume_after_restore", "retry",
+    "revoke", "ring_bell", "settings_of_capture", "source_of_capture",
 }  # fmt: skip
 
 

@@ -194,7 +194,8 @@ _PROBLEMS = (
         or g.tgfoid is distinct from to_regproc('rowhooks.capture_' || t.id)
         or g.tgenabled <> case when t.always then 'A' else 'O' end
         or g.tgtype <> case w.kind when 'row' then 13 when 'update' then 17 else 32 end
-        or (g.tgqual is null) <> (w.kind <> 'update' or exists (
+        or g.tgqual is null and w.kind = 'update' and current_setting('server_version_num')::integer < 180000
+        or g.tgqual is not null and (w.kind <> 'update' or exists (
           select from pg_attribute as a where a.attrelid = c.carrier and a.attgenerated = 'v'
         ))
         -- Not pg_get_triggerdef(), which waits for whoever has locked the table.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, ClassVar
 
 import psycopg
@@ -11,6 +12,10 @@ import sqlalchemy
 
 from rowhooks import JobHookReceiver, ObjectChange, register_jobs
 from rowhooks.domain.errors import ReceiverError
+from rowhooks.domain.feed import Position
+from rowhooks.pipeline import scheduler as scheduler_module
+from rowhooks.postgres import sessions as sessions_module
+from rowhooks.postgres.results import PostgresResults
 from tests.conftest import add_hook, eventually, running_daemon, settled
 
 Connection = psycopg.Connection[Any]
@@ -228,3 +233,33 @@ def test_a_batch_form_with_wrong_arguments_or_a_wrong_meta_is_refused() -> None:
         with pytest.raises(ReceiverError) as refused:
             register_jobs(cls)
         assert words in f"{refused.value.message} {refused.value.hint}"
+
+
+async def test_a_batch_that_is_put_on_record_while_it_commits_is_not_called_again(
+    db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What puts it there moves the position too, and both keep other leaders out meanwhile."""
+    record, move = sessions_module._record, PostgresResults._move
+
+    def records(*arguments: Any) -> bool:
+        # It keeps other leaders out by now.
+        time.sleep(0.5)
+        return record(*arguments)
+
+    async def moves(self: PostgresResults, position: Position) -> None:
+        if Writes.calls[1:]:
+            await asyncio.sleep(0.5)
+        await move(self, position)
+
+    monkeypatch.setattr(PostgresResults, "_move", moves)
+    monkeypatch.setattr(sessions_module, "_record", records)
+    monkeypatch.setattr(scheduler_module, "STARTED_AFTER", 0.2)
+    monkeypatch.setattr(scheduler_module, "SWEEP_INTERVAL", 0.01)
+    add_hook(db, Writes, device)
+    db.execute("create table sink (id integer primary key)")
+    db.execute("grant insert on sink to rowhooks_daemon")
+    Writes.calls.append([])
+    async with running_daemon(daemon_dsn, Writes):
+        fill(db, 10)
+        await settled(db)
+    assert Writes.calls == [[], list(range(1, 11))]

@@ -144,7 +144,7 @@ class Lanes:
                 self._idle.add(lane)
                 empty.append(lane)
             else:
-                # Also where there is one alone: it may end before the shelf is looked at, and the lane is not empty then.
+                # Also where there is one alone: it may end before the shelf is looked at; the lane is not empty then.
                 self._queue(lane)
                 self._ask_for_more(lane)
         return empty

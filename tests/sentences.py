@@ -294,7 +294,7 @@ FAULTS = {
         "faults/test_leadership.py a_listener_never_sits_in_a_transaction",
     ],
     "A receiver class deleted while it has pending runs neither spins nor stalls the feed.": [
-        "faults/test_leadership.py pending_runs_of_a_class_that_is_gone_fail_with_the_reason_and_stall_nothing",
+        "faults/test_leadership.py unfinished_runs_of_a_class_that_is_gone_wait_for_it_and_stall_nothing",
     ],
     "A change, press or row that cannot be read costs its own run; it is named in log, status and doctor, and the feed goes on.": [
         "integration/test_unreadable.py a_row_that_is_too_long_as_json_text_is_delivered_by_its_key_and_the_feed_goes_on",

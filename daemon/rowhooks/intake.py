@@ -194,10 +194,12 @@ class Intake:
             if started:
                 change.forget()
             step = self._progress.add(position, len(started) + (former is not None))
+            kept: set[int] = set()
             for hook, undecided in started:
                 if hook.waits and not self._waiting.has_room(hook):
                     self._waiting.miss(hook, change, step)
                     continue
+                kept.add(hook.id)
                 id_ = self._ids.pop() if self._ids else await self._next_id()
                 key = keys.of(change, hook)
                 if hook.waits:
@@ -210,8 +212,7 @@ class Intake:
                     made(Run, id=id_, key=key, cause=change, starter=hook, undecided=undecided, former_key=former), step
                 )
             if former is not None:
-                started_ids = {hook.id for hook, _ in started}
-                others = [one for one in self.matcher.hooks_of(change.table_id).values() if one.id not in started_ids]
+                others = [one for one in self.matcher.hooks_of(change.table_id).values() if one.id not in kept]
                 is_joined = self._scheduler.join(others, change.table_id, change.object_id_json, former)
                 # Of a hook that waits, what has the former key is on record alone.
                 if is_joined or any(hook.waits for hook in others):

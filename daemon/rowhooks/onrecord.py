@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 
 from rowhooks.domain.errors import DatabaseError, ReceiverError
-from rowhooks.domain.hook import Configuration, WithoutClass
+from rowhooks.domain.hook import Button, Configuration, Hook, WithoutClass
 from rowhooks.domain.run import PENDING, Run, now
 from rowhooks.pipeline.outcomes import failed
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduler import Scheduler
-from rowhooks.postgres.unfinished import NewKey, TakenUp, Unfinished
+from rowhooks.postgres.unfinished import Left, NewKey, TakenUp, Unfinished
 
 logger = logging.getLogger(__name__)
 
@@ -38,30 +38,53 @@ class OnRecord:
 
     async def adopt(self, scheduler: Scheduler, limit: int) -> None:
         """Take over what earlier leaders left unfinished, so many at once."""
-        count, after_id = 0, 0
-        new_keys = deque(await self._unfinished.noted())
         without_class = self._configuration().without_class()
         await self._unfinished.set_aside(without_class)
-        while left := await self._unfinished.left(after_id, limit, without_class):
-            # What waits behind many others in its lane stays in the table until its turn comes nearer.
-            shelved = {one.result_id for one in left if one.status == PENDING and scheduler.is_long(one.lanes)}
-            found = await self.fetch([one.result_id for one in left if one.result_id not in shelved])
-            runnable = {run.id: (run, due) for run, due in found}
-            for one in left:
-                while new_keys and new_keys[0].id < one.result_id:
-                    self._follow(scheduler, new_keys.popleft())
-                if one.result_id in shelved:
-                    scheduler.shelve(one.lanes, one.result_id)
-                elif one.result_id in runnable:
-                    run, due = runnable[one.result_id]
-                    scheduler.submit(run, None, due=due)
-            count, after_id = count + len(left), left[-1].result_id
-        for new_key in new_keys:
-            self._follow(scheduler, new_key)
+        count = await self._take_over(
+            scheduler, lambda after_id: self._unfinished.left(after_id, limit, without_class), None
+        )
         if count:
             logger.info("%d unfinished runs of an earlier leader were taken over", count)
 
-    def _follow(self, scheduler: Scheduler, new_key: NewKey, only: Collection[int] | None = None) -> None:
+    async def _take_over(
+        self, scheduler: Scheduler, left: Callable[[int], Awaitable[list[Left]]], only: Collection[int] | None
+    ) -> int:
+        """Hand runs to the scheduler in their order, with what joins their lanes; return how many they were.
+
+        Args:
+            scheduler: takes them.
+            left: returns the next of them behind an id.
+            only: hooks whose lanes are joined; None: all.
+        """
+        count = after_id = 0
+        new_keys = deque(await self._unfinished.noted())
+        jobs = {(isinstance(one, Hook), one.id): one.job for one in self._starters()}
+        while found := await left(after_id):
+            # What waits behind many others, in its lane or in memory, stays in the table until its turn comes nearer.
+            shelved = {
+                one.result_id for one in found
+                if one.status == PENDING and scheduler.is_better_shelved(one.lanes, jobs.get(one.starter))
+            }  # fmt: skip
+            fetched = await self.fetch([one.result_id for one in found if one.result_id not in shelved])
+            runnable = {run.id: (run, due) for run, due in fetched}
+            for one in found:
+                while new_keys and new_keys[0].id < one.result_id:
+                    self._follow(scheduler, new_keys.popleft(), only)
+                if one.result_id in shelved:
+                    scheduler.shelve(one.lanes, one.result_id, jobs.get(one.starter))
+                elif one.result_id in runnable:
+                    run, due = runnable[one.result_id]
+                    scheduler.submit(run, None, due=due)
+            count, after_id = count + len(found), found[-1].result_id
+        for new_key in new_keys:
+            self._follow(scheduler, new_key, only)
+        return count
+
+    def _starters(self) -> Sequence[Hook | Button]:
+        configuration = self._configuration()
+        return (*configuration.hooks, *configuration.buttons)
+
+    def _follow(self, scheduler: Scheduler, new_key: NewKey, only: Collection[int] | None) -> None:
         hooks = [
             hook
             for hook in self._configuration().hooks
@@ -73,16 +96,9 @@ class OnRecord:
         """Take up what has waited for the class of these hooks and buttons, so many at once."""
         # What was kept of late may not be on record yet.
         await self._recorder.flush()
-        count = 0
-        new_keys = deque(await self._unfinished.noted())
-        while taken_up := await self._unfinished.release(starters, self._configuration(), limit):
-            for run, due in await self._runnable(taken_up):
-                while new_keys and new_keys[0].id < run.id:
-                    self._follow(scheduler, new_keys.popleft(), starters.hooks)
-                scheduler.submit(run, None, due=due)
-            count += len(taken_up)
-        for new_key in new_keys if count else ():
-            self._follow(scheduler, new_key, starters.hooks)
+        count = await self._take_over(
+            scheduler, lambda after_id: self._unfinished.release(starters, limit), starters.hooks
+        )
         if count:
             logger.info("%d runs that waited for their job were taken up", count)
 

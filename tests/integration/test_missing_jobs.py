@@ -126,6 +126,24 @@ async def test_what_waits_keeps_its_order_where_the_key_of_its_row_changes(
     assert Noted.seen == ["begin a", "end a", "begin b", "end b"]
 
 
+async def test_what_waits_keeps_its_order_also_where_the_change_of_the_key_was_not_kept(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Slow, device, actions="create,update")
+    async with running_daemon(daemon_dsn, Other, waiting_limit=1):
+        write(db, "a", 1)
+        db.execute("update dcim.device set id = 2")
+        await eventually(lambda: is_read(db))
+    async with running_daemon(daemon_dsn, Other, waiting_limit=2):
+        db.execute("delete from dcim.device")
+        write(db, "b", 2)
+        await eventually(lambda: is_read(db))
+    assert statuses(db) == ["PENDING"] * 2
+    async with running_daemon(daemon_dsn, Slow):
+        await settled(db)
+    assert Noted.seen == ["begin a", "end a", "begin b", "end b"]
+
+
 async def test_a_press_of_a_button_whose_job_is_missing_waits_and_the_presser_is_told(
     db: Connection, daemon_dsn: str, device: str
 ) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rowhooks.domain.job import JobOptions
@@ -292,7 +292,8 @@ class Model:
         lanes = [one.lane] if one.former_lane is None else [one.lane, one.former_lane]
         if any(map(self.lanes.is_long, lanes)):
             self.shelved[id_] = (former, row)
-            self.lanes.shelve(lanes, id_)
+            for empty in self.lanes.shelve(lanes, id_):
+                self.lanes.wake(empty)
         else:
             self.lanes.add(one)
 
@@ -328,6 +329,10 @@ class Model:
 
 
 @given(steps)
+# The only one of a lane ends before what came behind it from a long lane is fetched.
+@example([("write", 0, 1), *[("write", 0, 0)] * 4, ("move", 0, 1)])
+# The run of the change of the key is revoked.
+@example([*[("write", 0, 0)] * 4, ("move", 0, 1), ("write", 0, 1), ("revoke", 0, 0)])
 def test_however_keys_change_runs_keep_their_order_and_all_come_to_their_end(
     steps: list[tuple[str, int, int]],
 ) -> None:

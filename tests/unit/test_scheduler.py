@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -74,7 +74,8 @@ class World:
         self.locked: set[int] = set()
         self.loads = 0
         self.job_options = JobOptions()
-        self.asynchronous = True
+        self.asynchronous = self.reads_rows = True
+        self.known_user: str | None = None
         self.unreachable = 0
         self.known_problem: Exception | None = None
         self.errors = 0
@@ -132,7 +133,7 @@ class World:
     def known(self, claimed: str | None, db_user: str) -> str | None:
         if self.known_problem is not None:
             raise self.known_problem
-        return None
+        return self.known_user
 
     async def resolve(self, pairs: Sequence[tuple[str | None, str]]) -> list[str | Exception]:
         return [db_user for _, db_user in pairs] if self.users is None else self.users
@@ -142,7 +143,7 @@ class World:
         return self.asynchronous
 
     def reads_object(self, class_path: str) -> bool:
-        return True
+        return self.reads_rows
 
     def options(self, class_path: str) -> JobOptions:
         return self.job_options
@@ -453,3 +454,108 @@ async def test_the_first_of_several_to_raise_is_heard() -> None:
 
 def _raise(error: Exception) -> None:
     raise error
+
+
+async def test_what_is_revoked_while_it_waits_for_a_worker_is_not_started(world: World) -> None:
+    """It needed nothing when it became ready, and was put on record while it waited."""
+    world.reads_rows, world.known_user = False, "somebody"
+    go_on = asyncio.Event()
+    world.receive = lambda run: go_on.wait()
+    for number in range(1, 106):
+        world.submit(number, row=number)
+    await eventually(lambda: len(world.called) == 100)
+    await eventually(lambda: (105, PENDING) in world.written)
+    world.revoked_ids.add(103)
+    await asyncio.sleep(module.FRESH)
+    go_on.set()
+    await eventually(lambda: (105, SUCCESS) in world.written)
+    await eventually(lambda: world.scheduler.waiting == 0 and world.scheduler.running == 0)
+    assert sorted(world.called) == [n for n in range(1, 106) if n != 103]
+
+
+async def test_what_is_put_on_record_and_revoked_while_it_is_asked_for_others_is_not_started(world: World) -> None:
+    asking = asyncio.Event()
+    ended = world.ended
+
+    async def slow(run_ids: Collection[int]) -> set[int]:
+        found = await ended(run_ids)
+        await asking.wait()
+        return found
+
+    world.ended = slow  # type: ignore[method-assign]
+    world.scheduler.submit(world.run(1, row=1), None)
+    world.submit(2, row=2)
+    await eventually(lambda: (2, PENDING) in world.written)
+    world.revoked_ids.add(2)
+    asking.set()
+    await eventually(lambda: world.scheduler.waiting == 0 and world.scheduler.running == 0)
+    assert world.called == [1]
+
+
+@pytest.mark.parametrize("parked", [False, True])
+async def test_what_was_left_to_the_table_is_not_kept_waiting_by_what_may_not_begin(
+    world: World, monkeypatch: pytest.MonkeyPatch, parked: bool
+) -> None:
+    monkeypatch.setattr(loads, "KEPT", 10)
+    monkeypatch.setattr(module, "FETCHED_AT_ONCE", 50)
+    world.locked.add(1)
+    for number in range(1, 101):
+        world.submit(number, row=number, table=1)
+    await eventually(lambda: world.scheduler.waiting == 10)
+    hang = asyncio.Event()
+    world.receive = lambda run: hang.wait() if run.cause.table_id == 2 else asyncio.sleep(0)
+    for number in range(101, 301):
+        if parked:
+            due = datetime.now(UTC) + timedelta(hours=1)
+            world.scheduler.submit(world.run(number, row=number, table=2), None, due=due)
+        else:
+            world.submit(number, table=2)
+    world.locked.clear()
+    await eventually(lambda: len([1 for _, status in world.written if status == SUCCESS]) == 100)
+    hang.set()
+
+
+async def test_of_very_much_that_is_taken_over_most_stays_in_the_table(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_TAKEN_OVER", 20)
+    monkeypatch.setattr(module, "FETCHED_AT_ONCE", 50)
+    most = 0
+    for number in range(1, 501):
+        one = world.submitted[number] = world.run(number, row=number)
+        world.written.append((number, PENDING))
+        if world.scheduler.is_better_shelved(one.lanes, one.job):
+            world.scheduler.shelve(one.lanes, number, one.job)
+        else:
+            world.scheduler.submit(one, None)
+        most = max(most, world.scheduler.waiting)
+    assert most == 20
+    # What comes now to the rows of those in the table is behind them.
+    for number in range(501, 511):
+        world.submit(number, row=number - 50)
+    await eventually(lambda: len([1 for _, status in world.written if status == SUCCESS]) == 510)
+    place = {id_: place for place, id_ in enumerate(world.called)}
+    assert all(place[n - 50] < place[n] for n in range(501, 511))
+    assert world.scheduler.waiting == 0 == world.scheduler.held
+
+
+async def test_of_what_cannot_be_had_one_by_one_nothing_is_left_to_the_table(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_TAKEN_OVER", 0)
+    one = world.run(1)
+    assert world.scheduler.is_better_shelved(one.lanes, one.job)
+    assert not world.scheduler.is_better_shelved(one.lanes, None)
+    for options in (JobOptions(batch_size=10), JobOptions(is_singleton=True), JobOptions(ordered=False)):
+        world.job_options = options
+        assert not world.scheduler.is_better_shelved(one.lanes, one.job)
+
+
+async def test_what_a_batch_held_that_was_revoked_is_held_no_more(world: World) -> None:
+    world.job_options = JobOptions(batch_size=3, batch_wait=0.01)
+    for number in (1, 2, 3):
+        world.scheduler.submit(world.run(number, row=number), None)
+    world.revoked_ids.add(2)
+    await eventually(lambda: (3, SUCCESS) in world.written)
+    await eventually(lambda: world.scheduler.running == 0)
+    assert world.scheduler.held == 0

@@ -48,7 +48,7 @@ class Lanes:
         # How many in memory stand in two lanes. Of those on two shelves: the lanes, and what has come from the first.
         self._crossing = 0
         self._doubles: dict[int, tuple[Lane, Lane]] = {}
-        self._met: dict[int, _Waiting | None] = {}
+        self._met: dict[int, _Waiting] = {}
         self._turns: dict[int, deque[Ticket]] = {}
         self._numbers = itertools.count(1)
         self._junctions = itertools.count(-1, -1)
@@ -89,7 +89,8 @@ class Lanes:
     def join(self, lane: Lane, former_lane: Lane) -> None:
         """Let what comes to a lane from now on wait for what is in another one."""
         if self.is_long(lane) or self.is_long(former_lane):
-            self.shelve((lane, former_lane), next(self._junctions))
+            for empty in self.shelve((lane, former_lane), next(self._junctions)):
+                self.wake(empty)
         else:
             self._cross(Junction(lane, former_lane), (lane, former_lane))
 
@@ -122,13 +123,17 @@ class Lanes:
                 todo += [one.lane] if one.former_lane is None else [one.lane, one.former_lane]
         return sorted(found, key=_number)
 
-    def shelve(self, lanes: Sequence[Lane], run_id: int) -> None:
+    def shelve(self, lanes: Sequence[Lane], run_id: int) -> list[Lane]:
         """Put a run that is on record, or will be before it is asked for, at the end of its lane or of both.
 
         What stands before it in memory must be on record too, or be put there before it, see `before`.
+
+        Returns:
+            Those of the lanes in which nothing was; they are fetched when they are woken, see `wake`.
         """
         if len(lanes) == 2:
             self._doubles[run_id] = (lanes[0], lanes[1])
+        empty = []
         for lane in lanes:
             if (shelf := self._shelves.get(lane)) is not None:
                 shelf.append(run_id)
@@ -137,7 +142,12 @@ class Lanes:
             if lane not in self._taken:
                 self._taken[lane] = deque()
                 self._idle.add(lane)
-            self._ask_for_more(lane)
+                empty.append(lane)
+            else:
+                # Also where there is one alone: it may end before the shelf is looked at; the lane is not empty then.
+                self._queue(lane)
+                self._ask_for_more(lane)
+        return empty
 
     def put_back(self, ticket: Ticket) -> bool:
         """Leave a head that is on record to the table, by its id, until `wake`; False where that cannot be.
@@ -154,7 +164,7 @@ class Lanes:
         return True
 
     def wake(self, lane: Lane) -> None:
-        """Let what was put back be fetched again."""
+        """Let what was put back be fetched, or what is on the shelf of a lane in which nothing was."""
         self._ask_for_more(lane)
 
     def unshelve(self, limit: int) -> dict[Lane, list[int]]:
@@ -352,13 +362,13 @@ class Lanes:
         if id_ in self._met:
             del self._doubles[id_]
             return self._met.pop(id_)
-        if id_ < 0:
+        if one is None:
+            # What came to the lane of the new key waits for that of the former one, also where the run was revoked.
             one = Junction(*both)
-        if one is not None:
-            one.lane, one.former_lane, one.ahead = *both, 2
-            one.number = next(self._numbers)
-            self._following += 1
-            self._crossing += 1
+        one.lane, one.former_lane, one.ahead = *both, 2
+        one.number = next(self._numbers)
+        self._following += 1
+        self._crossing += 1
         self._met[id_] = one
         return one
 

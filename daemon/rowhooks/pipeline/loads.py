@@ -94,7 +94,7 @@ class Locked:
         name: its name.
         key: of a row with which it is tried whether the table can be read again.
         tickets: what waits for that.
-        lanes: those of what waits for that and is not in memory.
+        lanes: those of what waits for that and is not in memory, each with whether its receiver is asynchronous.
         is_free: set when it can be read.
     """
 
@@ -102,7 +102,7 @@ class Locked:
     name: str
     key: str
     tickets: list[Ticket] = field(default_factory=list)
-    lanes: list[Lane] = field(default_factory=list)
+    lanes: list[tuple[bool, Lane]] = field(default_factory=list)
     is_free: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -153,7 +153,7 @@ class Locks:
             stays = lock.tickets[:KEPT]
             for ticket in lock.tickets[KEPT:]:
                 if work(ticket):
-                    lock.lanes.append(ticket.lane)
+                    lock.lanes.append((ticket.asynchronous, ticket.lane))
                 else:
                     stays.append(ticket)
             lock.tickets = stays

@@ -14,7 +14,7 @@ from typing import Any
 
 from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, RunRevoked, TimeLimitExceeded
 from rowhooks.domain.hook import Button, Hook, TrackedTable
-from rowhooks.domain.job import JobOptions
+from rowhooks.domain.job import Job, JobOptions
 from rowhooks.domain.keys import lane_key
 from rowhooks.domain.run import PENDING, RETRY, STARTED, Batch, Outcome, Run, lane_of, now
 from rowhooks.pipeline.batches import Batches, put_off, put_on_record
@@ -36,6 +36,8 @@ STARTED_AFTER = 1.0
 SWEEP_INTERVAL = 0.25
 FETCHED_AT_ONCE = 1000
 """Runs fetched from the table in one query."""
+MOST_TAKEN_OVER, MOST_HELD_TAKEN_OVER = 10_000, 64 * 2**20
+"""Runs in memory, and characters of rows, beyond which what is taken over is left to the table, by its id."""
 REVOCATION_INTERVAL = 1.0
 """Seconds between looks for long runs that somebody has revoked."""
 
@@ -82,11 +84,11 @@ class Scheduler:
             False: ThreadWorkers(threads, runner.threads, self._run_in_thread, self._ended),
         }
         self._windows = {True: Window(tasks), False: Window(threads)}
-        # Lanes of which the first was left to the table, while its own was locked.
-        self._asleep: deque[Lane] = deque()
+        # Lanes of which the first was left to the table: its own was locked, or there was much in memory.
+        self._asleep: dict[bool, deque[Lane]] = {True: deque(), False: deque()}
         self._starter = Starter(
             recorder, loader, users, receivers,
-            self._start, self._leave, self._free_place, self._make_ready, self._asleep.extend, self._fail,
+            self._start, self._leave, self._free_place, self._make_ready, self._sleep, self._fail,
         )  # fmt: skip
         self._ready: dict[bool, deque[Ticket]] = {True: deque(), False: deque()}
         self._are_short = asyncio.Event()
@@ -151,15 +153,27 @@ class Scheduler:
         self._put_on_record_before(lanes)
         if step is not None:
             self._recorder.submit(Outcome(ticket.run, PENDING, None), step)
-        self._lanes.shelve(lanes, run.id)
+        self._asleep[ticket.asynchronous] += self._lanes.shelve(lanes, run.id)
 
-    def is_long(self, lanes: Sequence[Lane]) -> bool:
-        """Say whether a run that is on record need not be in memory before its turn, see `shelve`."""
-        return any(self._lanes.is_long(lane) for lane in self._distinct(lanes))
+    def is_better_shelved(self, lanes: Sequence[Lane], job: Job | None) -> bool:
+        """Say whether a run that is on record need not be in memory before its turn, see `shelve`.
 
-    def shelve(self, lanes: Sequence[Lane], run_id: int) -> None:
+        Args:
+            lanes: those of the run.
+            job: its own; None where it is gone.
+        """
+        if any(self._lanes.is_long(lane) for lane in self._distinct(lanes)):
+            return True
+        if job is None or (self.waiting < MOST_TAKEN_OVER and self._held < MOST_HELD_TAKEN_OVER):
+            return False
+        options = self._receivers.options(job.class_path)
+        # A batch is made of what is in memory, and so is a singleton's turn.
+        return options.ordered and options.batch_size is None and not options.is_singleton
+
+    def shelve(self, lanes: Sequence[Lane], run_id: int, job: Job | None) -> None:
         """Take a run that is on record, by its id alone, to the end of its lane and, if it has one, its former lane."""
-        self._lanes.shelve(self._distinct(lanes), run_id)
+        is_asynchronous = job is not None and self._receivers.is_asynchronous(job.class_path)
+        self._asleep[is_asynchronous] += self._lanes.shelve(self._distinct(lanes), run_id)
 
     def join(self, starters: Iterable[Hook | Button], table_id: int, key: str, former_key: str) -> bool:
         """Take account of an update that has given a row another key, without a run of these hooks and buttons for it.
@@ -231,6 +245,7 @@ class Scheduler:
                     window.widen()
                 while ready and window.take(ready[0]):
                     self._starter.submit(ready.popleft())
+            self._wake_lanes()
 
     async def sweep(self) -> None:
         """Look after runs that take or wait long, for ever.
@@ -248,14 +263,26 @@ class Scheduler:
             for ticket in self._lanes:
                 for one in ticket.members or (ticket,):
                     if _is_late(one, moment) and put_off(self._recorder, one):
-                        ticket.on_record = True
+                        ticket.on_record, ticket.may_begin = True, False
             for member in self._batches:
                 if _is_late(member, moment):
                     put_off(self._recorder, member)
             self._starter.put_back(self._put_back)
-            if len(self._lanes) < FETCHED_AT_ONCE:
-                for _ in range(min(FETCHED_AT_ONCE, len(self._asleep))):
-                    self._lanes.wake(self._asleep.popleft())
+            self._wake_lanes()
+
+    def _sleep(self, lanes: Iterable[tuple[bool, Lane]]) -> None:
+        for is_asynchronous, lane in lanes:
+            self._asleep[is_asynchronous].append(lane)
+
+    def _wake_lanes(self) -> None:
+        """Let lanes be fetched whose first is in the table, where little is ready that could begin.
+
+        What is in memory and may not, for its lane, its retry or a locked table, keeps nobody else waiting.
+        """
+        for kind, asleep in self._asleep.items():
+            if asleep and len(self._ready[kind]) < FETCHED_AT_ONCE:
+                for _ in range(min(FETCHED_AT_ONCE, len(asleep))):
+                    self._lanes.wake(asleep.popleft())
 
     def _put_back(self, ticket: Ticket) -> bool:
         """Leave a run to the table for as long as its own is locked; the feed goes on for others meanwhile."""
@@ -341,8 +368,11 @@ class Scheduler:
     # From the start to the end.
 
     def _begin(self, ticket: Ticket) -> bool:
-        """Note that a worker takes a ticket, in its thread; False where its row must be loaded again."""
+        """Note that a worker takes a ticket, in its thread; False where it must be got ready again."""
         if ticket.loaded_at is not None and time.monotonic() - ticket.loaded_at > FRESH:
+            return False
+        if ticket.on_record and not ticket.may_begin and ticket.refused is None:
+            # It was put there while it was got ready, or waited for a worker: it may have been revoked since.
             return False
         ticket.execution = self._runner.prepare(ticket.run, ticket.user or "")
         self._running[ticket] = None
@@ -447,6 +477,9 @@ class Scheduler:
             task = asyncio.get_running_loop().create_task(self._try_again(ticket))
             self._again.add(task)
             task.add_done_callback(self._again.discard)
+        elif not self._closing and ticket.place is None:
+            # It needed nothing when it became ready, and takes its place among the others now.
+            self._make_ready(ticket)
         elif not self._closing:
             self._windows[ticket.asynchronous].narrow()
             self._starter.submit(ticket)

@@ -76,7 +76,8 @@ class Starter:
         leave: called with each that is not to be run any more.
         put_aside: called with each that gives back its place, and its row, until it is submitted again.
         submit_again: called with each that was put aside, once its table can be read.
-        wake: called with the lanes of those that were left to the table meanwhile, see `put_back`.
+        wake: called with the lanes of those that were left to the table meanwhile, see `put_back`, each with whether
+            its receiver is asynchronous.
         fail: called with what ends the leadership.
     """
 
@@ -90,7 +91,7 @@ class Starter:
         leave: Callable[[Ticket], None],
         put_aside: Callable[[Ticket], None],
         submit_again: Callable[[Ticket], None],
-        wake: Callable[[Iterable[Lane]], None],
+        wake: Callable[[Iterable[tuple[bool, Lane]]], None],
         fail: Callable[[BaseException], None],
     ) -> None:
         self._recorder = recorder
@@ -145,6 +146,7 @@ class Starter:
         """Get a ticket ready."""
         # What was loaded for it before is of no use any more, and must not keep its table's rows from being loaded.
         ticket.changed_object = None
+        ticket.may_begin = False
         self.release(ticket)
         table_id = ticket.run.cause.table_id
         if table_id in self._queues:
@@ -251,6 +253,7 @@ class Starter:
                 if not self._is_left(ticket, [run for run in on_record[ticket] if run.id in ended]):
                     self._leave(ticket)
                     continue
+                ticket.may_begin = True
                 if not self.needs_row(ticket.run):
                     # That it may begin is good for as long as a row is.
                     ticket.loaded_at = asked_at

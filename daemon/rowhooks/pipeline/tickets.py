@@ -51,9 +51,9 @@ class Ticket:
     """
 
     __slots__ = (
-        "ahead", "asynchronous", "changed_object", "due", "execution", "former_lane", "interrupted", "lane", "loaded",
-        "loaded_at", "members", "number", "on_record", "options", "place", "refused", "run", "started_on_record",
-        "step", "submitted_at", "user", "worker",
+        "ahead", "asynchronous", "changed_object", "dropped", "due", "execution", "former_lane", "interrupted", "lane",
+        "loaded", "loaded_at", "may_begin", "members", "number", "on_record", "options", "place", "refused", "run",
+        "started_on_record", "step", "submitted_at", "user", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +70,8 @@ class Ticket:
         self.run = run
         self.step = step
         self.members = members
+        # How much of rows those held that were taken out of it, in characters.
+        self.dropped = 0
         self.options = options
         self.asynchronous = asynchronous
         self.on_record = on_record or any(member.on_record for member in members or ())
@@ -89,6 +91,8 @@ class Ticket:
         self.changed_object: Any = None
         self.refused: Exception | None = None
         self.loaded_at: float | None = None
+        # Whether what stands on record of it was looked at, since it stands there.
+        self.may_begin = False
         # How much of a row was loaded for it, in characters.
         self.loaded = 0
         # What gives back the place that it takes among those that are got ready.
@@ -100,12 +104,14 @@ class Ticket:
     def size(self) -> int:
         """How much of rows it holds, in characters."""
         if self.members is not None:
-            return sum(member.size for member in self.members)
+            return sum(member.size for member in self.members) + self.dropped
         return size_of(self.run)
 
     def drop_members(self, run_ids: Collection[int]) -> None:
         """Take runs out of a batch that is to go on without them; one at least is left."""
         assert self.members is not None
+        # It was counted with what is in memory, and is until this ticket leaves.
+        self.dropped += sum(member.size for member in self.members if member.run.id in run_ids)
         self.members = [member for member in self.members if member.run.id not in run_ids]
         self.run = Batch.of([member.run for member in self.members])
 

@@ -321,6 +321,10 @@ class PostgresResults:
     ) -> None:
         async with self._connection.transaction():
             await self._fence()
+            if position is not None:
+                # First: a batch, or a run's retry, that commits meanwhile keeps a new leader out in the same way, and
+                # then waits for the results that stand here: it must not be waited for with these written already.
+                await self._move(position)
             fresh: list[Outcome] = []
             known: list[Outcome] = []
             for outcome in outcomes:
@@ -339,8 +343,6 @@ class PostgresResults:
             if lines:
                 entries = [entry_row(result_id, entry, self._held) for result_id, entry in lines]
                 await self._connection.execute(_LINES, *_columns(entries), self._lease)
-            if position is not None:
-                await self._move(position)
 
     async def ended(self, run_ids: Collection[int]) -> set[int]:
         """Return which of these runs, that are on record or on their way there, are not to begin."""

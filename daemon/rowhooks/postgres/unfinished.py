@@ -61,19 +61,37 @@ _UNFINISHED = "u.status in ('PENDING', 'STARTED', 'RETRY')"
 _OF_THESE = "coalesce(u.job_hook_id = any ({hooks}::integer[]), u.job_button_id = any ({buttons}::integer[]), false)"
 _ADOPT = _TAKE_UP.format(which=f"u.id = any ($3::bigint[]) and {_UNFINISHED}", locked="")
 _CLAIM = _TAKE_UP.format(which="u.status = 'PENDING' and u.lease is null", locked="skip locked")
-_RELEASE = _TAKE_UP.format(
-    which=f"u.lease = $3 and {_UNFINISHED} and {_OF_THESE.format(hooks='$4', buttons='$5')}", locked=""
-)
 
-_LEFT = f"""
+_WHERE_IT_STANDS = f"""
 select
   u.id, u.status, u.origin <> 'press', coalesce(u.job_hook_id, u.job_button_id), u.tracked_table,
   {RAW.format(key_of("u"))}, {RAW.format(key_of("u", "former_object_id"))}
+"""
+_RELEASE = f"""
+with u as (
+  update rowhooks.job_result as r
+  set lease = $1
+  where r.id in (
+    select u.id from rowhooks.job_result as u
+    where u.lease = $2 and {_UNFINISHED} and {_OF_THESE.format(hooks="$4", buttons="$5")}
+    order by u.id
+    limit $3
+    for update
+  )
+  returning r.*
+)
+{_WHERE_IT_STANDS}
+from u
+order by u.id
+"""  # noqa: S608  (constants)
+
+_LEFT = f"""
+{_WHERE_IT_STANDS}
 from rowhooks.job_result as u
 where {_UNFINISHED} and u.lease <> $1 and u.id > $2 and not {_OF_THESE.format(hooks="$4", buttons="$5")}
 order by u.id
 limit $3
-"""  # noqa: S608  (a constant)
+"""
 
 _NOTE = """
 insert into rowhooks.key_change (id, tracked_table, object_id, former_object_id)
@@ -134,7 +152,7 @@ ADOPTION_PATIENCE = "10s"
 
 @dataclass(frozen=True)
 class Left:
-    """A run that an earlier leader has left unfinished.
+    """A run that an earlier leader has left unfinished, or that has waited for its job.
 
     Args:
         lanes: those of the run, see `Run.lanes`.
@@ -143,6 +161,12 @@ class Left:
     result_id: int
     status: str
     lanes: list[tuple[Any, ...]]
+
+    @property
+    def starter(self) -> tuple[bool, int]:
+        """Whether it is of a hook, and the id of that, or of the button."""
+        is_hook, id_, *_ = self.lanes[0]
+        return is_hook, id_
 
 
 class NewKey(NamedTuple):
@@ -231,11 +255,11 @@ class Unfinished:
             rows = await self._connection.fetch(_CLAIM, self._lease, limit)
         return await self._taken_up(rows, configuration)
 
-    async def release(self, starters: WithoutClass, configuration: Configuration, limit: int) -> list[TakenUp]:
-        """Take up what has waited for the class of these hooks and buttons, the oldest first, `limit` at the most."""
+    async def release(self, starters: WithoutClass, limit: int) -> list[Left]:
+        """Take over what has waited for the class of these hooks and buttons, the oldest first, `limit` at the most."""
         with translated():
-            rows = await self._connection.fetch(_RELEASE, self._lease, limit, WAITING, *_lists(starters))
-        return await self._taken_up(rows, configuration)
+            rows = await self._connection.fetch(_RELEASE, self._lease, WAITING, limit, *_lists(starters))
+        return [_left(*row) for row in rows]
 
     async def set_aside(self, starters: WithoutClass) -> None:
         """Let the unfinished runs of these hooks and buttons wait for a leader that has their class."""

@@ -22,7 +22,8 @@ VERSIONS = {
 # Capture, schema, feed, the main job, and everything that reads PostgreSQL's catalogue.
 TESTS = [
     "tests/sql", "tests/migration", "tests/integration/test_main_job.py", "tests/integration/test_feed.py",
-    "tests/integration/test_daemon.py", "tests/integration/test_ddl.py", "tests/integration/test_doctor.py", "tests/integration/test_doctor_walk.py",
+    "tests/integration/test_daemon.py", "tests/integration/test_ddl.py", "tests/integration/test_doctor.py",
+    "tests/integration/test_doctor_walk.py",
     "tests/integration/test_permissions.py", "tests/integration/test_values.py", "tests/integration/test_receivers.py",
     "tests/integration/test_search_path.py", "tests/integration/test_unreadable.py",
     "tests/integration/test_bindings.py", "tests/integration/test_altered_types.py",

@@ -149,7 +149,7 @@ async def test_a_key_that_is_no_value_of_its_columns_new_type_costs_no_other_row
         "select object_id ->> 'id', action, status, result -> 'columns' from rowhooks.job_result order by id"
     )
     assert runs.fetchall() == [
-        ("seven", "create", "SUCCESS", None),
+        ("seven", "create", "FAILURE", None),
         ("8", "create", "SUCCESS", ["id", "name", "serial"]),
         ("seven", "delete", "SUCCESS", None),
     ]

@@ -129,7 +129,7 @@ def recorded(db: Connection) -> tuple[dict[tuple[str, ...], list[str | None]], s
 def shop(db: Connection, dsn: str) -> None:
     """The shop, all of its tables tracked by one command."""
     db.execute(SCHEMA)
-    assert call(["track", "shop.*", "--dsn", dsn]) == 0
+    assert call(["track", "shop.*", "--yes", "--dsn", dsn]) == 0
 
 
 @pytest.mark.usefixtures("shop")

@@ -55,7 +55,7 @@ def test_the_page_names_every_command_with_its_options(share: Path) -> None:
         for parameter in command.params:
             for option in (*parameter.opts, *parameter.secondary_opts):
                 if parameter.param_type_name == "option" and option != "--help":
-                    assert re.search(rf"(^ +|/ ){option}\b", said, re.MULTILINE), (path, option)
+                    assert re.search(rf"(^ +|[/,] ){option}\b", said, re.MULTILINE), (path, option)
 
 
 def test_the_page_has_the_other_sections(share: Path) -> None:

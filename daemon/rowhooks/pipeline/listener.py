@@ -77,8 +77,8 @@ class Sleep:
         self._linger = linger
         self._pause = SHORTEST_PAUSE
         self._found_at = time.monotonic()
-        self._is_armed = False
-        self._change: asyncio.Task[bool] | None = None
+        self._held: BellLock | None = None
+        self._change: asyncio.Task[BellLock | None] | None = None
 
     def use(self, lock: BellLock | None) -> None:
         """Sleep with this lock; None where the bell is not rung or not heard, and the poll interval is all there is."""
@@ -104,14 +104,14 @@ class Sleep:
             await self._changed()
         elif self._lock is None:
             await bell.wait()
-        elif self._is_armed:
+        elif self._held is not None:
             # The look since then has found nothing.
             self._pause = SHORTEST_PAUSE
             return await bell.wait()
         elif time.monotonic() - self._found_at < self._linger:
             await bell.wait_for(self._next_pause())
         else:
-            self._change = asyncio.ensure_future(self._lock.arm())
+            self._change = asyncio.ensure_future(self._armed(self._lock))
             await self._changed()
         return False
 
@@ -120,14 +120,17 @@ class Sleep:
         return pause
 
     def _disarm(self) -> None:
-        if self._is_armed and self._lock is not None:
-            self._is_armed = False
-            self._change = asyncio.ensure_future(self._disarmed(self._lock))
+        if self._held is not None:
+            lock, self._held = self._held, None
+            self._change = asyncio.ensure_future(self._disarmed(lock))
 
     @staticmethod
-    async def _disarmed(lock: BellLock) -> bool:
+    async def _armed(lock: BellLock) -> BellLock | None:
+        return lock if await lock.arm() else None
+
+    @staticmethod
+    async def _disarmed(lock: BellLock) -> None:
         await lock.disarm()
-        return False
 
     async def _changed(self) -> None:
         """Wait until the lock is taken or given back; those who write do ring meanwhile."""
@@ -135,8 +138,11 @@ class Sleep:
         await first_of(asyncio.shield(self._change), self._bell.rung.wait())
         if self._change.done():
             change, self._change = self._change, None
-            self._is_armed = change.result()
+            self._held = change.result()
             self._pause = SHORTEST_PAUSE
+            if self._lock is None:
+                # Nobody is to ring any more, since it was asked for.
+                self._disarm()
 
     def close(self) -> None:
         """Give up waiting for the lock."""

@@ -68,7 +68,7 @@ SABOTAGES = [
     ),
     Sabotage(
         1, "with the bell lock in hand it looks once more", f"{D}/pipeline/listener.py",
-        "            self._change = asyncio.ensure_future(self._lock.arm())\n            await self._changed()", "            self._change = asyncio.ensure_future(self._lock.arm())\n            await self._changed()\n            await self._bell.wait()",
+        "            self._change = asyncio.ensure_future(self._armed(self._lock))\n            await self._changed()", "            self._change = asyncio.ensure_future(self._armed(self._lock))\n            await self._changed()\n            await self._bell.wait()",
         "integration/test_bell.py it_does_not_fall_asleep_over_a_transaction_that_has_written_and_not_rung",
     ),
     Sabotage(

@@ -216,7 +216,7 @@ def test_a_restart_of_postgresql_is_survived(machine: Machine, service: str) -> 
 def test_a_reload_takes_up_new_code_and_settings_under_the_same_process_id(machine: Machine, service: str) -> None:
     before = main_pid(machine)
     with Writer(machine, 1) as writer:
-        machine.wait(lambda: writer.written > 3)
+        machine.wait(lambda: writer.written > 3 and machine.psql("select 1 from effect where code = 'OLD' limit 1"))
         machine.write("/etc/rowhooks/effects.py", RECEIVERS.replace("OLD", "NEW"))
         machine.write("/etc/rowhooks/rowhooks.toml", SETTINGS.format(database="app") + 'http_listen = "9187"\n')
         machine.run(f"systemctl reload {service}")

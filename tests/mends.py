@@ -22,7 +22,11 @@ def run_as_printed(way_out: str, dsn: str) -> str:
         way_out: what doctor printed: text, a colon, a command; or a command alone.
         dsn: for psql and rowhooks alike.
     """
-    command = re.sub(r"^[^:']*: (?=psql|rowhooks)", "", re.split(r"; (?:or|where)\b", way_out)[0])
+    return run_in_a_shell(re.sub(r"^[^:']*: (?=psql|rowhooks)", "", re.split(r"; (?:or|where)\b", way_out)[0]), dsn)
+
+
+def run_in_a_shell(command: str, dsn: str) -> str:
+    """Run a command in a shell, connected as a DSN says to psql and rowhooks alike; return what it printed."""
     given = {_LIBPQ[name]: str(value) for name, value in conninfo_to_dict(dsn).items() if name in _LIBPQ}
     places = [str(find_binaries()), str(Path(sys.executable).parent), os.environ["PATH"]]
     done = subprocess.run(
@@ -30,5 +34,5 @@ def run_as_printed(way_out: str, dsn: str) -> str:
         capture_output=True, text=True, check=False,
         env={**os.environ, **given, "PATH": os.pathsep.join(places), "ROWHOOKS_DSN": dsn},
     )  # fmt: skip
-    assert done.returncode == 0, f"{way_out}: {done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout

@@ -6,10 +6,6 @@ Each with the event triggers and without, as in an installation without a superu
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -19,6 +15,7 @@ from psycopg.types.json import Jsonb
 from rowhooks import Hook, JobButtonReceiver, JobHookReceiver, lead
 from rowhooks.cli import call
 from tests.conftest import add_button, add_hook, eventually, running_daemon, settled
+from tests.mends import run_in_a_shell
 
 Connection = psycopg.Connection[Any]
 
@@ -62,12 +59,6 @@ def problems(dsn: str, capsys: pytest.CaptureFixture[str], level: str = "problem
     return [(one["what"], one["way_out"]) for one in found if one["level"] == level]
 
 
-def paste(command: str, dsn: str) -> None:
-    """Run a command as it is printed, through a shell."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "ROWHOOKS_DSN": dsn}
-    subprocess.run(["sh", "-c", command], check=True, env=environment, capture_output=True)
-
-
 async def after(db: Connection, statement: str) -> list[Any]:
     """Run a statement, and return what the runs that it started have returned."""
     row = db.execute("select coalesce(max(id), 0) from rowhooks.job_result").fetchone()
@@ -82,7 +73,7 @@ async def after(db: Connection, statement: str) -> list[Any]:
 
 async def mended(dsn: str, daemon_dsn: str, db: Connection, command: str, statement: str) -> list[Any]:
     """Run a mend as printed, then a daemon, and return what a change starts."""
-    paste(command, dsn)
+    run_in_a_shell(command, dsn)
     async with running_daemon(daemon_dsn, Sync):
         return await after(db, statement)
 
@@ -111,7 +102,7 @@ async def test_a_table_that_is_tracked_again_has_its_hooks_and_buttons_back_at_o
         assert problems(dsn, capsys) == what
         assert call(["hooks", "list", "--json", "--dsn", dsn]) == 0
         assert [hook["waits_for"] for hook in json.loads(capsys.readouterr().out)] == [["dcim.device"]] * 2
-        paste("rowhooks track dcim.device", dsn)
+        run_in_a_shell("rowhooks track dcim.device", dsn)
         assert problems(dsn, capsys) == []
         started = await after(db, "insert into dcim.device values (2, 'b', 'y')")
         assert started == [["dcim.device", 2]]
@@ -298,7 +289,7 @@ async def test_a_table_that_became_a_partition_is_named_and_the_printed_command_
     found = dict(problems(dsn, capsys))
     ((what, way_out),) = [one for one in found.items() if "hook sync" in one[0]]
     assert "partition of dcim.part now" in what
-    paste(way_out, dsn)
+    run_in_a_shell(way_out, dsn)
     started = await mended(
         dsn, daemon_dsn, db, "true", "insert into dcim.part select n, 'a' from unnest(array[7, 107]) as n"
     )
@@ -318,9 +309,9 @@ async def test_a_partition_of_a_new_table_of_its_former_name_has_a_mend_that_wor
         ((_, way_out),) = [one for one in problems(dsn, capsys) if one[0].startswith("hook sync")]
         assert way_out == "rowhooks track dcim.device && rowhooks untrack dcim.device_1"
         track, _, untrack = way_out.partition(" && ")
-        paste(track, dsn)
+        run_in_a_shell(track, dsn)
         await settled(db)
-        paste(untrack, dsn)
+        run_in_a_shell(untrack, dsn)
         assert await after(db, "insert into dcim.device values (7, 'a')") == [["dcim.device", 7]]
     assert problems(dsn, capsys) == []
 
@@ -353,7 +344,7 @@ def test_the_printed_commands_track_with_what_a_table_was_tracked_with(
         f"rowhooks track dcim.event_1 {printed};"
         " or, where that is meant: rowhooks track dcim.event --audit-receivers --always"
     )
-    paste(detached.split(";")[0], dsn)
+    run_in_a_shell(detached.split(";")[0], dsn)
     listed = db.execute(
         "select audit_receivers, always, excluded_columns::text[], ignored_columns::text[]"
         " from rowhooks.tracked_table where relation = 'dcim.event_1'::regclass"
@@ -406,7 +397,7 @@ async def test_a_partition_that_is_detached_is_a_note_until_it_is_tracked(
     assert what == "public.event_2 was detached from tracked table public.event: its changes are not recorded any more"
     track, _, settle = way_out.partition("; or, where that is meant: ")
     for command in (settle, track):
-        paste(command, dsn)
+        run_in_a_shell(command, dsn)
         assert not [one for one in problems(dsn, capsys, "note") if "detached" in one[0]]
     db.execute("insert into public.event_2 values (11)")
     assert db.execute("select object_id from rowhooks.object_change").fetchall() == [({"id": 11},)]
@@ -471,7 +462,7 @@ def test_a_buttons_text_follows_columns_and_names_one_that_is_gone(
         "button press asks for column serial, which dcim.device has no more",
         "give it another text: rowhooks buttons edit --text press press; or: rowhooks buttons disable press",
     )]  # fmt: skip
-    paste(found[0][1].removeprefix("give it another text: ").split("; or: ")[0], dsn)
+    run_in_a_shell(found[0][1].removeprefix("give it another text: ").split("; or: ")[0], dsn)
     assert not [one for one in problems(dsn, capsys) if "button" in one[0]]
     assert call(["buttons", "for", "dcim.device", "1", "--dsn", dsn, "--json"]) == 0
     assert '"disabled": false' in capsys.readouterr().out
@@ -518,7 +509,7 @@ async def test_a_declared_hook_on_a_swapped_or_dropped_table_has_a_mend_that_it_
         db.execute("select rowhooks.refresh_tables()")
         ((_, way_out),) = problems(dsn, capsys)
         assert way_out == "rowhooks track dcim.device"
-        paste(way_out, dsn)
+        run_in_a_shell(way_out, dsn)
         assert await after(db, "update dcim.device set serial = 'B'") == [["dcim.device", 7]]
         assert problems(dsn, capsys) == []
         db.execute("drop table dcim.device")
@@ -526,7 +517,7 @@ async def test_a_declared_hook_on_a_swapped_or_dropped_table_has_a_mend_that_it_
             db.execute("select rowhooks.refresh_tables()")
         ((what, way_out),) = problems(dsn, capsys)
         assert what == "hook declared waits for dcim.device, which was dropped"
-        paste(way_out.split("; or: ")[1], dsn)
+        run_in_a_shell(way_out.split("; or: ")[1], dsn)
         assert problems(dsn, capsys) == []
 
 
@@ -544,7 +535,7 @@ async def test_a_declared_hook_on_a_table_that_was_never_tracked_is_named_and_tr
         ((what, way_out),) = [one for one in problems(dsn, capsys) if "waits" in one[0]]
         assert what == "hook declared waits for dcim.device, which is not tracked"
         db.execute("update rowhooks.job set enabled = true")
-        paste(way_out, dsn)
+        run_in_a_shell(way_out, dsn)
         await eventually(lambda: db.execute("select from rowhooks.job_hook_table").fetchone() is not None)
         assert await after(db, "update dcim.device set serial = 'B'") == [["dcim.device", 1]]
         assert problems(dsn, capsys) == []
@@ -566,7 +557,7 @@ def test_a_dropped_table_is_taken_from_a_hook_that_has_others(
         "hook sync waits for dcim.rack, which was dropped",
         "rowhooks hooks edit --remove-table dcim.rack sync",
     )
-    paste(way_out, dsn)
+    run_in_a_shell(way_out, dsn)
     assert problems(dsn, capsys) == []
     assert call(["hooks", "list", "--json", "--dsn", dsn]) == 0
     assert json.loads(capsys.readouterr().out)[0]["tables"] == ["dcim.device", "dcim.site"]

@@ -14,6 +14,7 @@ import pytest
 from psycopg import sql
 
 from rowhooks.cli import call
+from tests.mends import run_in_a_shell
 
 Connection = psycopg.Connection[Any]
 
@@ -60,11 +61,6 @@ def ways_out(dsn: str, capsys: pytest.CaptureFixture[str], code: int = 1) -> lis
     return [line.removeprefix("  ") for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
 
 
-def run_for_real(text: str, dsn: str) -> None:
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "ROWHOOKS_DSN": dsn}
-    subprocess.run(["sh", "-c", text], check=True, env=environment)
-
-
 @pytest.mark.parametrize("table", TABLES)
 def test_the_command_that_mends_a_table_of_any_name_mends_it(
     dsn: str, db: Connection, capsys: pytest.CaptureFixture[str], shell: Any, table: str
@@ -79,7 +75,7 @@ def test_the_command_that_mends_a_table_of_any_name_mends_it(
     assert way_out.isprintable()
     ((*_, argument),) = shell(way_out)
     assert db.execute("select to_regclass(%s) = %s::regclass", (argument, quoted)).fetchone() == (True,)
-    run_for_real(way_out, dsn)
+    run_in_a_shell(way_out, dsn)
     capsys.readouterr()
     assert call(["doctor", "--dsn", dsn]) == 0
 
@@ -133,7 +129,7 @@ def test_the_command_that_mends_a_table_tells_its_rows_apart_by_the_same_columns
     db.execute('alter table public.loose disable trigger "!rowhooks_row_1"')
     (way_out,) = ways_out(dsn, capsys)
     assert len(shell(way_out)) == 1
-    run_for_real(way_out, dsn)
+    run_in_a_shell(way_out, dsn)
     assert db.execute("select key_columns from rowhooks.tracked_table").fetchone() == (columns,)
     assert call(["doctor", "--dsn", dsn]) == 0
 
@@ -154,5 +150,5 @@ def test_the_command_that_mends_a_hook_of_any_name_mends_it(
     (found,) = json.loads(capsys.readouterr().out)
     ((*_, argument),) = shell(found["way_out"])
     assert argument == f"--hook={hook}"
-    run_for_real(found["way_out"], dsn)
+    run_in_a_shell(found["way_out"], dsn)
     assert db.execute("select from rowhooks.job_hook_missed").fetchone() is None

@@ -42,6 +42,15 @@ class _Settled:
             *([f"set local lock_timeout = '{self.lock_timeout}'"] if self.lock_timeout else []),
         ]
 
+    def _exec_command(self: Any, command: Any, *options: Any, **named: Any) -> Generator[Any, Any, Any]:
+        if _is_begin(command) and not self._pipeline:
+            return (yield from self._begin(command))
+        done = yield from super()._exec_command(command, *options, **named)  # type: ignore[misc]
+        if _is_begin(command):
+            for one in self.settling():
+                yield from super()._exec_command(one)  # type: ignore[misc]
+        return done
+
     def _begin(self: Any, begin: bytes) -> Generator[Any, Any, None]:
         # In one round trip. Not by one query: after that a receiver could not choose its isolation level any more.
         self.pgconn.send_query(b"; ".join([begin, *(one.encode() for one in self.settling())]))
@@ -53,27 +62,9 @@ class _Settled:
 class SettledConnection(_Settled, psycopg.Connection[Any]):
     """A synchronous connection of psycopg's each of whose transactions begins with our settings."""
 
-    def _exec_command(self, command: Any, *options: Any, **named: Any) -> Generator[Any, Any, Any]:
-        if _is_begin(command) and not self._pipeline:
-            return (yield from self._begin(command))
-        done = yield from super()._exec_command(command, *options, **named)
-        if _is_begin(command):
-            for one in self.settling():
-                yield from super()._exec_command(one)
-        return done
-
 
 class SettledAsyncConnection(_Settled, psycopg.AsyncConnection[Any]):
     """An asynchronous one."""
-
-    def _exec_command(self, command: Any, *options: Any, **named: Any) -> Generator[Any, Any, Any]:
-        if _is_begin(command) and not self._pipeline:
-            return (yield from self._begin(command))
-        done = yield from super()._exec_command(command, *options, **named)
-        if _is_begin(command):
-            for one in self.settling():
-                yield from super()._exec_command(one)
-        return done
 
 
 def _is_begin(command: Any) -> bool:

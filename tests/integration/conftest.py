@@ -30,3 +30,12 @@ def own(own_dsn: str) -> Iterator[psycopg.Connection[Any]]:
 def kit(own_dsn: str) -> Iterator[Rehearsal]:
     with Rehearsal(own_dsn) as rehearsal:
         yield rehearsal
+
+
+@pytest.fixture(params=["event trigger", "no event trigger"])
+def noticed_by(request: pytest.FixtureRequest, db: psycopg.Connection[Any]) -> str:
+    """What follows the DDL: the event triggers, or the daemon alone."""
+    if request.param == "no event trigger":
+        db.execute("alter event trigger rowhooks_after_ddl disable")
+        db.execute("alter event trigger rowhooks_after_drop disable")
+    return str(request.param)

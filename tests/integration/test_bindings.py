@@ -43,15 +43,6 @@ class Press(JobButtonReceiver):
         return obj.id
 
 
-@pytest.fixture(params=["event trigger", "no event trigger"])
-def noticed_by(request: pytest.FixtureRequest, db: Connection) -> str:
-    """What follows the DDL: the event triggers, or the daemon alone."""
-    if request.param == "no event trigger":
-        db.execute("alter event trigger rowhooks_after_ddl disable")
-        db.execute("alter event trigger rowhooks_after_drop disable")
-    return str(request.param)
-
-
 def problems(dsn: str, capsys: pytest.CaptureFixture[str], level: str = "problem") -> list[tuple[str, str]]:
     capsys.readouterr()
     call(["doctor", "--dsn", dsn, "--json"])

@@ -307,9 +307,12 @@ async def test_a_statement_that_is_refused_ends_a_leadership_and_not_the_daemon(
 ) -> None:
     add_hook(db, Counted, device)
     async with running_daemon(daemon_dsn, Counted, poll_interval=0.1) as daemon:
+        # A function that goes while the server prepares the first look is used for as long as that look is kept.
+        db.execute("insert into dcim.device values (1, 'sw', 'SN')")
+        await settled(db)
         db.execute("alter function rowhooks.configuration_version() rename to away")
         await eventually(lambda: not daemon.ready.is_set())
-        db.execute("insert into dcim.device values (1, 'sw', 'SN')")
+        db.execute("insert into dcim.device values (2, 'sw', 'SN')")
         db.execute("alter function rowhooks.away() rename to configuration_version")
         await settled(db)
         assert daemon.ready.is_set()

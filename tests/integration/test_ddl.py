@@ -6,7 +6,6 @@ import asyncio
 from typing import Any, ClassVar
 
 import psycopg
-import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange
 from tests.conftest import add_hook, eventually, is_read, running_daemon, settled
@@ -35,15 +34,6 @@ class LookLater(Look):
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:  # type: ignore[override]
         await self.go_on.wait()
         return super().receive_job_hook(change, action, changed_object)
-
-
-@pytest.fixture(params=["event trigger", "no event trigger"])
-def noticed_by(request: pytest.FixtureRequest, db: Connection) -> str:
-    """Who follows the DDL: the event triggers, or the daemon alone."""
-    if request.param == "no event trigger":
-        db.execute("alter event trigger rowhooks_after_ddl disable")
-        db.execute("alter event trigger rowhooks_after_drop disable")
-    return str(request.param)
 
 
 async def seen(db: Connection) -> dict[str, Any]:

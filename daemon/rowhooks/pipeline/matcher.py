@@ -85,25 +85,19 @@ class Rule:
     def __init__(self, hook: Hook) -> None:
         self.hook = hook
         self._terms = Terms.of(hook.columns, hook.ignored_columns, hook.conditions_json)
+        # By table: the columns that it asks for and that are, or were, called otherwise, with all their names.
+        self._names = {table: found for table in hook.names if (found := _names_of_asked(hook, table))}
         # By the names that its renamed columns have in a row.
         self._renamed: dict[tuple[tuple[str, str], ...], Terms] = {}
 
     def asks_for_renamed(self, table: int) -> bool:
         """Say whether one of the columns that it asks for is, or was, called otherwise in a table."""
-        return bool(self._names(table))
-
-    def _names(self, table: int) -> dict[str, tuple[str, ...]]:
-        names = self.hook.names.get(table)
-        if not names:
-            return {}
-        text = self.hook.conditions_json
-        asked = self.hook.columns | self.hook.ignored_columns
-        asked |= set(() if text is None else columns_in(json.loads(text)))
-        return {column: found for column in asked if len(found := names_of(column, names)) > 1}
+        return table in self._names
 
     def _terms_for(self, change: ObjectChange) -> Terms:
         """Return what it asks for under the names that the columns have in a change's rows."""
-        if not self.hook.names or not (names := self._names(change.table_id)):
+        names = self._names.get(change.table_id)
+        if names is None:
             return self._terms
         try:
             rows = {**(change.prechange or {}), **(change.postchange or {})}
@@ -182,6 +176,14 @@ class Rule:
     def why_not(self, change: ObjectChange, *, replaying: bool = False) -> str | None:
         """Return the first reason why a change does not start the hook; None if it does. As `reasons`."""
         return next(self.reasons(change, replaying=replaying), None)
+
+
+def _names_of_asked(hook: Hook, table: int) -> dict[str, tuple[str, ...]]:
+    """Return the columns that a hook asks for and that have several names in a table."""
+    text = hook.conditions_json
+    asked = hook.columns | hook.ignored_columns
+    asked |= set(() if text is None else columns_in(json.loads(text)))
+    return {column: found for column in asked if len(found := names_of(column, hook.names[table])) > 1}
 
 
 def _changed_columns(change: ObjectChange) -> Collection[str] | None:

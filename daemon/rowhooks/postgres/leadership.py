@@ -203,9 +203,14 @@ async def extend_log(connection: asyncpg.Connection[Any]) -> None:
         await connection.execute("select rowhooks.extend_object_change()")
 
 
+LENT_TO_ANOTHER = """\
+array(select distinct a.grantee from pg_catalog.aclexplode(p.proacl) as a where a.grantee <> p.proowner)
+  <> pg_catalog.array_remove(array[c.relowner], p.proowner)"""
+"""Whether a capture function, `p`, is lent to others than the owner of its table, `c`; see rowhooks.build_capture."""
+
 # A capture function knows its table by its oid, which is another one after a restore; and it is lent to the table's
 # owner, who may be another one where no event trigger has seen it.
-_REFRESH_MOVED = """
+_REFRESH_MOVED = f"""
 select rowhooks.refresh_tables() where exists (
   select from rowhooks.tracked_table as t
   join pg_catalog.pg_proc as p
@@ -213,13 +218,10 @@ select rowhooks.refresh_tables() where exists (
   where t.untracked_at is null
     and (
       pg_catalog.strpos(p.prosrc, pg_catalog.concat(' ', t.relation::pg_catalog.oid, '::pg_catalog.oid')) = 0
-      or array(select distinct a.grantee from pg_catalog.aclexplode(p.proacl) as a where a.grantee <> p.proowner) <> (
-        select pg_catalog.array_remove(array[c.relowner], p.proowner)
-        from pg_catalog.pg_class as c where c.oid = t.relation
-      )
+      or exists (select from pg_catalog.pg_class as c where c.oid = t.relation and {LENT_TO_ANOTHER})
     )
 )
-"""
+"""  # noqa: S608  (a constant)
 
 
 async def refresh_moved_tables(connection: asyncpg.Connection[Any]) -> None:

@@ -25,17 +25,19 @@ left join pg_catalog.pg_namespace as n on n.nspname = 'rowhooks'
 left join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = 'alembic_version'
 """
 
-# By their names: what they call may be anywhere.
-_TRIGGERS = """
+IS_OURS = "{0}.tgname ~ '^!rowhooks_(row|update|truncate)_[0-9]+$' and not {0}.tgisinternal and {0}.tgparentid = 0"
+"""Whether a trigger is one of ours, by its name, for what it calls may be anywhere; those of partitions left out."""
+
+_TRIGGERS = f"""
 select pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.format(
   'drop trigger %I on %I.%I', t.tgname, n.nspname, c.relname
 )
 from pg_catalog.pg_trigger as t
 join pg_catalog.pg_class as c on c.oid = t.tgrelid
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-where t.tgname ~ '^!rowhooks_(row|update|truncate)_[0-9]+$' and not t.tgisinternal and t.tgparentid = 0
+where {IS_OURS.format("t")}
 order by 1, 2
-"""
+"""  # noqa: S608  (constants)
 _EVENT_TRIGGERS = """
 select pg_catalog.format('drop event trigger %I', e.evtname)
 from pg_catalog.pg_event_trigger as e where e.evtname in ('rowhooks_after_ddl', 'rowhooks_after_drop')

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ SETTINGS: Sequence[SessionSetting] = (
 """What is set, and why; documented in docs/settings.md."""
 
 _MODES = "default_transaction_"
-"""Of these a transaction that has begun takes no notice."""
+"""Of these a transaction that has begun takes no notice; see modes()."""
 
 
 def of_session(server_version: int, *, for_receivers: bool) -> list[str]:
@@ -77,14 +78,14 @@ def of_session(server_version: int, *, for_receivers: bool) -> list[str]:
     return [_set(one, is_local=False) for one in _known(server_version, for_receivers=for_receivers)]
 
 
-def of_transaction(server_version: int, *, for_receivers: bool) -> list[str]:
+@cache
+def of_transaction(server_version: int, *, for_receivers: bool) -> tuple[str, ...]:
     """Return the statements that a transaction begins with, behind its modes, where others have the session next."""
-    return [
+    return tuple(
         _set(one, is_local=True)
         for one in _known(server_version, for_receivers=for_receivers)
-        # A transaction that has begun takes no notice of these; see modes().
-        if not one.name.startswith("default_transaction_")
-    ]
+        if not one.name.startswith(_MODES)
+    )
 
 
 def _known(server_version: int, *, for_receivers: bool) -> Iterator[SessionSetting]:

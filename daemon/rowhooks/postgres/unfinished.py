@@ -16,6 +16,7 @@ from rowhooks.domain.keys import former_key
 from rowhooks.domain.run import RETRY, WAITING, Press, Run
 from rowhooks.pipeline.matcher import undecided
 from rowhooks.pipeline.waiting import Missed
+from rowhooks.postgres.administration.missing import KEPT_BY_JOB
 from rowhooks.postgres.changerows import LONGEST_TEXT, key_of
 from rowhooks.postgres.errors import translated
 from rowhooks.postgres.feed import PostgresFeed
@@ -115,15 +116,7 @@ where {which} and u.lease is distinct from $1
 _SET_ASIDE_OF = _SET_ASIDE.format(which=f"{_UNFINISHED} and {_OF_THESE.format(hooks='$2', buttons='$3')}")
 _SET_ASIDE_THESE = _SET_ASIDE.format(which=f"{_UNFINISHED} and u.id = any ($2::bigint[])")
 
-_WAITING = f"""
-select j.id, count(*)
-from rowhooks.job_result as u
-left join rowhooks.job_hook as h on h.id = u.job_hook_id
-left join rowhooks.job_button as b on b.id = u.job_button_id
-join rowhooks.job as j on j.id = coalesce(h.job_id, b.job_id)
-where {_UNFINISHED} and u.lease = $1
-group by j.id
-"""  # noqa: S608  (a constant)
+_WAITING = f"select k.job_id, k.runs from ({KEPT_BY_JOB}) as k where k.job_id is not null"  # noqa: S608  (a constant)
 
 _NOTE_MISSED = """
 insert into rowhooks.job_hook_missed as m (job_hook_id, changes, first_at, last_at)
@@ -277,7 +270,7 @@ class Unfinished:
     async def waiting(self) -> dict[int, int]:
         """Return how many runs wait for a leader that has their class, by the jobs' ids."""
         with translated():
-            return {row[0]: row[1] for row in await self._connection.fetch(_WAITING, WAITING)}
+            return {row[0]: row[1] for row in await self._connection.fetch(_WAITING)}
 
     async def note_missed(self, missed: Sequence[Missed]) -> None:
         """Write down what was not kept for hooks whose class is missing."""

@@ -50,8 +50,6 @@ _TRACKED = f"""
       where t.untracked_at is null
 """  # noqa: S608  (constants)
 
-# A name as a word of a command: no option, even where it begins as one.
-_OPERAND = "case when {0} like '-%' then array['--'] end || {0}"
 
 # How the feed stands; by the index on transaction_id.
 _UNREAD = f"""
@@ -282,22 +280,22 @@ _PROBLEMS = (
       and not exists (select from rowhooks.tracked_table as x where x.relation = c.oid)
     order by 1
     """,  # noqa: S608  (constants)
-    f"""
+    """
     select
       format('%s %s starts nothing: its job %s is disabled', o.kind, o.name, j.class_path),
       case when not j.installed then 'start a daemon that has it, and: ' end,
       array['rowhooks', 'jobs', 'enable', j.class_path]
     from (
-      select 'hook' as kind, h.name, {_OPERAND.format("h.name")} as operand, h.job_id
+      select 'hook' as kind, h.name, h.job_id
       from rowhooks.job_hook as h where h.enabled
       union all
-      select 'button', b.name, {_OPERAND.format("b.name")}, b.job_id
+      select 'button', b.name, b.job_id
       from rowhooks.job_button as b where b.enabled
     ) as o
     join rowhooks.job as j on j.id = o.job_id
     where not j.enabled
     order by 1
-    """,  # noqa: S608  (constants)
+    """,
     f"""
     select
       format(

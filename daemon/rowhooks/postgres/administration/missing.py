@@ -7,6 +7,16 @@ from rowhooks.domain.run import WAITING
 IS_KEPT = f"(r.status in ('PENDING', 'STARTED', 'RETRY') and r.lease = '{WAITING}')"
 """Whether a run, `r`, waits for a leader whose code has its class."""
 
+KEPT_BY_JOB = f"""
+  select coalesce(h.job_id, b.job_id) as job_id, count(*) as runs
+  from rowhooks.job_result as r
+  left join rowhooks.job_hook as h on h.id = r.job_hook_id
+  left join rowhooks.job_button as b on b.id = r.job_button_id
+  where {IS_KEPT}
+  group by 1
+"""  # noqa: S608  (constants)
+"""A query of how many runs wait so, by the ids of their jobs; null where the hook or button is gone."""
+
 MISSING_JOBS = f"""
 select j.id, j.class_path, o.hooks, o.buttons, coalesce(k.runs, 0) as waiting, o.missed
 from rowhooks.job as j
@@ -23,14 +33,7 @@ cross join lateral (
       where h.job_id = j.id
     ) as missed
 ) as o
-left join (
-  select coalesce(h.job_id, b.job_id) as job_id, count(*) as runs
-  from rowhooks.job_result as r
-  left join rowhooks.job_hook as h on h.id = r.job_hook_id
-  left join rowhooks.job_button as b on b.id = r.job_button_id
-  where {IS_KEPT}
-  group by 1
-) as k on k.job_id = j.id
+left join ({KEPT_BY_JOB}) as k on k.job_id = j.id
 where not j.installed and (o.hooks <> '{{}}' or o.buttons <> '{{}}' or k.runs > 0)
 """  # noqa: S608  (constants)
 """A query of the jobs that the leader does not have and for which something waits, or is to."""

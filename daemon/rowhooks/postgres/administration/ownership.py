@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.grants import Found
+from rowhooks.postgres.leadership import LENT_TO_ANOTHER
 
-# What rowhooks.build_capture grants: the owner adds partitions, for which he needs the right on the function.
-_FORMER_OWNERS = """
+# The owner adds partitions, for which he needs the right on the function.
+_FORMER_OWNERS = f"""
 select
   format(
     'rowhooks has not followed that %s belongs to %I now%s%s', t.relation, o.rolname,
@@ -23,11 +24,9 @@ join pg_class as c on c.oid = t.relation
 join pg_roles as o on o.oid = c.relowner
 join pg_proc as p
   on p.pronamespace = 'rowhooks'::regnamespace and p.proname = concat('capture_', t.id) and p.pronargs = 0
-where t.untracked_at is null
-  and array(select distinct a.grantee from aclexplode(p.proacl) as a where a.grantee <> p.proowner)
-    <> array_remove(array[c.relowner], p.proowner)
+where t.untracked_at is null and {LENT_TO_ANOTHER}
 order by 1
-"""
+"""  # noqa: S608  (a constant)
 
 
 # A role is the whole cluster's. Templates are nobody's databases.

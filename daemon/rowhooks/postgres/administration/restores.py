@@ -6,10 +6,11 @@ from collections import defaultdict
 
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.grants import Found
+from rowhooks.postgres.leftovers import IS_OURS
 
 # A capture function does nothing for a table other than its own and its partitions. A trigger with the name that the
 # table's own has, and which calls something else, is named as one that was altered.
-_STRAY = """
+_STRAY = f"""
 select
   format('%I.%I', n.nspname, c.relname), format('drop trigger %I on %I.%I', g.tgname, n.nspname, c.relname),
   exists (
@@ -18,7 +19,7 @@ select
 from pg_trigger as g
 join pg_class as c on c.oid = g.tgrelid
 join pg_namespace as n on n.oid = c.relnamespace
-where g.tgname ~ '^!rowhooks_(row|update|truncate)_[0-9]+$' and not g.tgisinternal and g.tgparentid = 0
+where {IS_OURS.format("g")}
   and not exists (
     select from rowhooks.tracked_table as t
     where t.untracked_at is null and g.tgname ~ concat('_', t.id, '$')
@@ -28,7 +29,7 @@ where g.tgname ~ '^!rowhooks_(row|update|truncate)_[0-9]+$' and not g.tgisintern
       )
   )
 order by 1, 2
-"""
+"""  # noqa: S608  (constants)
 
 
 def stray_triggers(conn: Connection) -> list[Found]:

@@ -24,7 +24,7 @@ Connection = psycopg.Connection[Any]
 RUNS = 1000
 PARTS = 10
 WRITE = sqlalchemy.text("insert into sink values (:id)")
-# What goes on by itself meanwhile, the more the slower the machine is: looks, probes, the position. A statement for each
+# What goes on by itself meanwhile, and more often on a slow machine: looks, probes, the position. A statement for each
 # run would be a thousand.
 BESIDE = 300
 

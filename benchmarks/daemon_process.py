@@ -16,12 +16,12 @@ from typing import Any
 
 from benchmarks.database import Database
 from benchmarks.receivers import RECEIVERS, batches, starts
-from rowhooks.daemon import Daemon
-from rowhooks.logs import configure_logging
-from rowhooks.loop import run as run_loop
-from rowhooks.pipeline import scheduler
-from rowhooks.pipeline.scheduler import STARTED_AFTER
+from rowhooks.observability.logs import configure_logging
+from rowhooks.pipeline.scheduling import scheduler
+from rowhooks.pipeline.scheduling.scheduler import STARTED_AFTER
 from rowhooks.receivers.registry import class_path
+from rowhooks.runtime.daemon import Daemon
+from rowhooks.runtime.event_loop import run as run_loop
 from rowhooks.settings import load_settings
 
 PATIENCE = 120.0

@@ -18,8 +18,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from rowhooks.demo.embedded import EmbeddedPostgres, find_binaries
-from rowhooks.postgres.connect import Target
-from rowhooks.postgres.schema import Roles, install, uninstall
+from rowhooks.postgres.administration.schema import Roles, install, uninstall
+from rowhooks.postgres.connections.connect import Target
 
 SETTINGS = {
     "fsync": "on",

@@ -24,10 +24,10 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pytest_postgresql import factories
 
-from rowhooks.daemon import Daemon
 from rowhooks.demo.embedded import EmbeddedPostgres
-from rowhooks.postgres.connect import Target
-from rowhooks.postgres.schema import Roles, install
+from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.connections.connect import Target
+from rowhooks.runtime.daemon import Daemon
 from rowhooks.settings import Settings, load_settings
 
 DAEMON_LOGIN = "rowhooks_test_daemon"

@@ -73,6 +73,6 @@ def press(
         TypeError: the connection is none of these.
     """
     # `import rowhooks` needs no driver.
-    from rowhooks.postgres.buttons import press as press_on
+    from rowhooks.postgres.pressing import press as press_on
 
     return press_on(connection, button, table, key, idempotency_key)

@@ -14,13 +14,15 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from rowhooks import JobHookReceiver, ObjectChange, hearing, pulse
+from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.cli import call
 from rowhooks.demo.embedded import EmbeddedPostgres
-from rowhooks.postgres import bell
-from rowhooks.postgres.connect import DIRECT, Target, connected
-from rowhooks.postgres.leader_lock import LeaderLock
-from rowhooks.postgres.schema import Roles, install
+from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.connections.connect import DIRECT, Target, connected
+from rowhooks.postgres.leadership import bell
+from rowhooks.postgres.leadership.lock import LeaderLock
+from rowhooks.runtime import loop_monitor as pulse
+from rowhooks.runtime import wakeups as hearing
 from tests.conftest import DAEMON_LOGIN, add_hook, eventually, running_daemon, settled
 from tests.faults.pgbouncer import PROGRAM, pgbouncer
 

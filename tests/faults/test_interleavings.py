@@ -43,11 +43,11 @@ from rowhooks import ObjectChange
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.pipeline.listener import Bell
 from rowhooks.pipeline.reader import Part, Reader
-from rowhooks.postgres import leadership
-from rowhooks.postgres.bell import PostgresBellLock
 from rowhooks.postgres.configuration import PostgresConfiguration
-from rowhooks.postgres.connect import Target, connect
+from rowhooks.postgres.connections.connect import Target, connect
 from rowhooks.postgres.feed import PostgresFeed
+from rowhooks.postgres.leadership import epoch as leadership
+from rowhooks.postgres.leadership.bell import PostgresBellLock
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.postgres.values import RowDecoder
 from tests.faults.ledger import Transaction

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange
-from rowhooks.pipeline.lanes import LONGEST_LANE
+from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE
 from tests.conftest import add_hook, eventually, is_read, running_daemon, settled
 
 Connection = psycopg.Connection[Any]

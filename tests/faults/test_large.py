@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 import psycopg
 import pytest
 
-from rowhooks import JobHookReceiver, ObjectChange, intake
-from rowhooks.pipeline.lanes import LONGEST_LANE
+from rowhooks import JobHookReceiver, ObjectChange
+from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE
+from rowhooks.runtime import ingest as intake
 from tests.conftest import add_hook, eventually, is_read, running_daemon, settled
 from tests.faults.processes import Process, wait
 

@@ -12,11 +12,12 @@ import pytest
 import sqlalchemy
 from psycopg.conninfo import make_conninfo
 
-from rowhooks import JobHookReceiver, ObjectChange, lead
-from rowhooks.pipeline import runner
+from rowhooks import JobHookReceiver, ObjectChange
+from rowhooks.pipeline.execution import runner
 from rowhooks.pipeline.listener import Bell
 from rowhooks.pipeline.reader import Part, Reader
-from rowhooks.postgres.connect import DIRECT, Target, async_engine, connected, sync_engine
+from rowhooks.postgres.connections.connect import DIRECT, Target, async_engine, connected, sync_engine
+from rowhooks.runtime import leader as lead
 from tests.conftest import DAEMON_LOGIN, add_hook, eventually, running_daemon, settled
 from tests.faults.proxy import Proxy
 

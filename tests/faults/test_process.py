@@ -15,8 +15,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from rowhooks.demo.embedded import EmbeddedPostgres
-from rowhooks.postgres.connect import Target
-from rowhooks.postgres.schema import Roles, install
+from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.connections.connect import Target
 from tests.conftest import is_settled
 from tests.faults.processes import Process, wait
 

@@ -13,9 +13,9 @@ import sqlalchemy
 from rowhooks import JobHookReceiver, ObjectChange, register_jobs
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.feed import Position
-from rowhooks.pipeline import scheduler as scheduler_module
-from rowhooks.postgres import sessions as sessions_module
+from rowhooks.pipeline.scheduling import scheduler as scheduler_module
 from rowhooks.postgres.results import PostgresResults
+from rowhooks.postgres.sessions import workspaces as sessions_module
 from tests.conftest import add_hook, eventually, running_daemon, settled
 
 Connection = psycopg.Connection[Any]

@@ -12,8 +12,9 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from rowhooks import Hook, JobButtonReceiver, JobHookReceiver, lead
+from rowhooks import Hook, JobButtonReceiver, JobHookReceiver
 from rowhooks.cli import call
+from rowhooks.runtime import leader as lead
 from tests.conftest import add_button, add_hook, eventually, running_daemon, settled
 from tests.mends import run_in_a_shell
 

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from rowhooks import lead
 from rowhooks.postgres.administration.doctor import examine
+from rowhooks.runtime import leader as lead
 from tests.conftest import eventually, running_daemon
 from tests.mends import run_as_printed
 

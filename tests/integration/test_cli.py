@@ -19,7 +19,7 @@ from psycopg.conninfo import make_conninfo
 
 import rowhooks
 from rowhooks import JobHookReceiver, cli
-from rowhooks.postgres import schema
+from rowhooks.postgres.administration import schema
 from tests.conftest import add_hook, eventually, running_daemon, settled
 
 Connection = psycopg.Connection[Any]

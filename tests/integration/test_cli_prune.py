@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from rowhooks import lead
 from rowhooks.cli import call
+from rowhooks.runtime import leader as lead
 from tests.conftest import eventually, running_daemon
 
 Connection = psycopg.Connection[Any]

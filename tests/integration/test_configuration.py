@@ -13,7 +13,7 @@ from rowhooks import Hook
 from rowhooks.domain.job import JobEntry
 from rowhooks.postgres.administration.jobs import move_job
 from rowhooks.postgres.configuration import PostgresConfiguration
-from rowhooks.postgres.connect import Target, connect
+from rowhooks.postgres.connections.connect import Target, connect
 
 Connection = psycopg.Connection[Any]
 SERIAL = JobEntry("policies.Serial", "hook", "Serial policy", "Policies", "Keep serials tidy.", meta={"ordered": True})

@@ -13,11 +13,11 @@ import psycopg
 import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange
-from rowhooks.daemon import Daemon
 from rowhooks.domain.errors import LeadershipLost, PermissionDenied, SchemaMismatch
-from rowhooks.pipeline.scheduler import Scheduler
-from rowhooks.postgres.connect import Target, connect
+from rowhooks.pipeline.scheduling.scheduler import Scheduler
+from rowhooks.postgres.connections.connect import Target, connect
 from rowhooks.postgres.results import PostgresResults
+from rowhooks.runtime.daemon import Daemon
 from rowhooks.settings import load_settings
 from tests.conftest import DAEMON_LOGIN, add_hook, eventually, is_read, running_daemon, settled
 

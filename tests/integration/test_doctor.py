@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from rowhooks.cli import call
-from rowhooks.postgres import bystanders
 from rowhooks.postgres.administration import doctor
+from rowhooks.postgres.leadership import bystanders
 
 Connection = psycopg.Connection[Any]
 

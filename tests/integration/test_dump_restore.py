@@ -18,8 +18,8 @@ from psycopg.conninfo import make_conninfo
 from rowhooks import JobButtonReceiver, JobHookReceiver
 from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.domain.errors import EmbeddedServerError
-from rowhooks.postgres.connect import Target
-from rowhooks.postgres.schema import Roles, install
+from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.connections.connect import Target
 from tests.conftest import DAEMON_LOGIN, add_button, add_hook, running_daemon, settled
 from tests.dumps import dump, restore
 

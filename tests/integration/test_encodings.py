@@ -18,8 +18,8 @@ from psycopg.conninfo import make_conninfo
 from rowhooks import Hook, JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.cli import call
 from rowhooks.domain.errors import RowhooksError
-from rowhooks.postgres.connect import NO_UTF8, Target
-from rowhooks.postgres.schema import Roles, install
+from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.connections.connect import NO_UTF8, Target
 from tests.conftest import DAEMON_LOGIN, add_button, running_daemon, settled
 
 Connection = psycopg.Connection[Any]

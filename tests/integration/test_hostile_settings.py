@@ -20,8 +20,8 @@ from psycopg.conninfo import make_conninfo
 
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.cli import call
-from rowhooks.postgres.connect import Target, connection
-from rowhooks.postgres.session_settings import SETTINGS
+from rowhooks.postgres.connections.connect import Target, connection
+from rowhooks.postgres.connections.session_settings import SETTINGS
 from rowhooks.testing import Rehearsal
 from tests.conftest import DAEMON_LOGIN, add_button, add_hook, running_daemon, settled
 from tests.faults.pgbouncer import PROGRAM, pgbouncer

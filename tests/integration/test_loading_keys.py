@@ -9,12 +9,12 @@ import psycopg
 import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange
+from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import DatabaseError
-from rowhooks.domain.hook import TrackedTable
 from rowhooks.postgres.configuration import LOAD, read_configuration
-from rowhooks.postgres.connect import Target
-from rowhooks.postgres.objects import PostgresObjects
-from rowhooks.postgres.permissions import PostgresPermissions
+from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.rows.loading import PostgresObjects
+from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from tests.conftest import DAEMON_LOGIN, add_hook, running_daemon, settled
 
 Connection = psycopg.Connection[Any]

@@ -11,14 +11,14 @@ import sqlalchemy
 from sqlalchemy.orm import Session
 
 from rowhooks import JobHookReceiver, ObjectChange
-from rowhooks.pipeline import loads as loads_module
-from rowhooks.postgres import objects as objects_module
+from rowhooks.pipeline.scheduling import loads as loads_module
 from rowhooks.postgres.administration.doctor import examine
 from rowhooks.postgres.administration.results import revoke
 from rowhooks.postgres.configuration import LOAD, read_configuration
-from rowhooks.postgres.connect import Target, connection
-from rowhooks.postgres.objects import PostgresObjects
-from rowhooks.postgres.rowobjects import load_objects, reflect
+from rowhooks.postgres.connections.connect import Target, connection
+from rowhooks.postgres.rows import loading as objects_module
+from rowhooks.postgres.rows.loading import PostgresObjects
+from rowhooks.postgres.rows.mapping import load_objects, reflect
 from tests.conftest import DAEMON_LOGIN, add_hook, eventually, running_daemon, settled
 
 Connection = psycopg.Connection[Any]
@@ -154,7 +154,7 @@ async def test_tables_that_somebody_has_locked_hold_up_their_own_runs_alone(
         db.execute(f"select rowhooks.track('{table}')")
         db.execute(f"grant select on {table} to rowhooks_daemon")
         add_hook(db, Loads, table, name=table)
-    with caplog.at_level("INFO", "rowhooks.pipeline.loads"), psycopg.connect(dsn) as locker:
+    with caplog.at_level("INFO", "rowhooks.pipeline.scheduling.loads"), psycopg.connect(dsn) as locker:
         for n, table in enumerate(tables):
             db.execute(f"insert into {table} values ({n})")
         locker.execute(f"lock table {', '.join(tables[:6])} in access exclusive mode")

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from rowhooks import Hook, JobButtonReceiver, JobHookReceiver, ObjectChange, cli
-from rowhooks.daemon import Daemon
+from rowhooks.runtime.daemon import Daemon
 from rowhooks.settings import load_settings
 from tests.conftest import add_button, add_hook, eventually, is_read, running_daemon, settled
 

@@ -20,7 +20,7 @@ from psycopg import sql
 from rowhooks import JobHookReceiver
 from rowhooks.cli import call
 from rowhooks.domain import exact
-from rowhooks.logs import configure_logging
+from rowhooks.observability.logs import configure_logging
 from tests.conftest import add_hook, running_daemon, settled
 
 Connection = psycopg.Connection[Any]

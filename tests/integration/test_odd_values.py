@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.orm.attributes import flag_modified
 
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
-from rowhooks.postgres.columntypes import _literal
+from rowhooks.postgres.rows.column_types import _literal
 from rowhooks.testing import Rehearsal
 from tests.conftest import add_button, add_hook, running_daemon, settled
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange
-from rowhooks import pulse as module
+from rowhooks.runtime import loop_monitor as module
 from tests.conftest import add_hook, eventually, running_daemon, settled
 
 Connection = psycopg.Connection[Any]
@@ -41,7 +41,7 @@ async def test_an_async_receiver_that_blocks_the_event_loop_is_named_with_how_lo
         db.execute("insert into dcim.device values (1, 'sw', null)")
         await settled(db)
         await eventually(lambda: "has blocked" in caplog.text)
-    said = [record.getMessage() for record in caplog.records if record.name == "rowhooks.pulse"]
+    said = [record.getMessage() for record in caplog.records if record.name == "rowhooks.runtime.loop_monitor"]
     name = "run [0-9]+ of tests.integration.test_pulse.Blocking"
     assert re.fullmatch(f"{name} blocks the event loop, and with it everything else", said[0])
     found = re.fullmatch(f"{name} has blocked the event loop for ([0-9.]+) s", said[1])

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import rowhooks.pytest_plugin
+import rowhooks.integrations.pytest_plugin
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 GUIDE = (CHECKOUT / "docs/testing.md").read_text("utf-8")
@@ -51,7 +51,10 @@ def run_pytest(tmp_path: Path) -> Pytest:
         # By name: the environment may have been installed before there was an entry point.
         kept["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "rowhooks.pytest_plugin", "-W", "error", *arguments],
+            [
+                sys.executable, "-m", "pytest", "-q", "-p", "rowhooks.integrations.pytest_plugin", "-W", "error",
+                *arguments,
+            ],
             cwd=tmp_path, env={**kept, **environment}, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
@@ -100,5 +103,5 @@ def test_a_test_that_does_not_use_the_fixture_imports_no_driver(run_pytest: Pyte
 
 def test_the_entry_point_names_the_plugin() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert project["entry-points"]["pytest11"] == {"rowhooks": rowhooks.pytest_plugin.__name__}
+    assert project["entry-points"]["pytest11"] == {"rowhooks": rowhooks.integrations.pytest_plugin.__name__}
     assert not any(dependency.startswith("pytest") for dependency in project["dependencies"])

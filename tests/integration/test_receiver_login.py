@@ -12,10 +12,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from rowhooks import JobHookReceiver, ObjectChange
-from rowhooks.daemon import Daemon
 from rowhooks.domain.errors import LeadershipLost, LoginRefused, PermissionDenied, SettingsError
-from rowhooks.postgres.connect import Target
-from rowhooks.postgres.sessions import Workspaces
+from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.sessions.workspaces import Workspaces
+from rowhooks.runtime.daemon import Daemon
 from rowhooks.settings import load_settings
 from tests.conftest import add_hook, running_daemon, settled
 from tests.unit.make import change, outcome, run

@@ -19,8 +19,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.demo.embedded import EmbeddedPostgres
-from rowhooks.postgres.connect import Target
-from rowhooks.postgres.schema import Roles, install
+from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.connections.connect import Target
 from tests.conftest import DAEMON_LOGIN, add_button, add_hook, eventually, running_daemon, settled
 from tests.dumps import dump, restore
 

@@ -238,8 +238,8 @@ async def test_behind_a_transaction_pooler_it_does_not_either_and_leaves_its_sea
 async def test_following_calls_nothing_that_somebody_else_has_made(
     db: Connection, daemon_dsn: str, device: str
 ) -> None:
-    from rowhooks.postgres.connect import Target
-    from rowhooks.postgres.following import follow
+    from rowhooks.postgres.administration.following import follow
+    from rowhooks.postgres.connections.connect import Target
 
     set_traps(db, "hostile, pg_catalog")
     changes = follow(Target(daemon_dsn))

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.domain.sqlstates import CACHED_PLAN, TABLE
-from rowhooks.pipeline.runner import TRANSIENT_ATTEMPTS
+from rowhooks.pipeline.execution.runner import TRANSIENT_ATTEMPTS
 from tests.conftest import add_hook, running_daemon, settled
 
 Connection = psycopg.Connection[Any]
@@ -107,7 +107,7 @@ class AlwaysDeadlocked(JobHookReceiver):
 async def test_what_does_not_pass_after_all_is_a_failure(
     db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rowhooks.pipeline.runner.LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr("rowhooks.pipeline.execution.runner.LONGEST_PAUSE", 0.01)
     AlwaysDeadlocked.calls = 0
     add_hook(db, AlwaysDeadlocked, device)
     async with running_daemon(daemon_dsn, AlwaysDeadlocked):

@@ -13,11 +13,11 @@ from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.postgres.administration.changes import iterate_changes, load_change
 from rowhooks.postgres.administration.doctor import examine
+from rowhooks.postgres.administration.schema import Roles, install
 from rowhooks.postgres.administration.status import status
-from rowhooks.postgres.changerows import LARGEST, TOO_LARGE
-from rowhooks.postgres.connect import Target, connected, connection
+from rowhooks.postgres.connections.connect import Target, connected, connection
 from rowhooks.postgres.feed import FEW, PostgresFeed
-from rowhooks.postgres.schema import Roles, install
+from rowhooks.postgres.log_rows import LARGEST, TOO_LARGE
 from rowhooks.postgres.values import RowDecoder
 from tests.conftest import DAEMON_LOGIN, add_button, add_hook, running_daemon, settled
 

@@ -14,7 +14,7 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg.types.range import Range
 
-from rowhooks.domain.hook import TrackedTable
+from rowhooks.domain.configuration import TrackedTable
 from rowhooks.postgres.values import RowDecoder
 
 Connection = psycopg.Connection[Any]

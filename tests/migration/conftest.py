@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from rowhooks.postgres.schema import Roles
+from rowhooks.postgres.administration.schema import Roles
 
 Connection = psycopg.Connection[Any]
 MakeDatabase = Callable[[], str]

@@ -10,9 +10,9 @@ import pytest
 from psycopg import sql
 
 from rowhooks.domain.errors import PermissionDenied
+from rowhooks.postgres.administration.schema import head_revision, installed_connection, uninstall, upgrade
 from rowhooks.postgres.bindings import find_faults
-from rowhooks.postgres.connect import Target
-from rowhooks.postgres.schema import head_revision, installed_connection, uninstall, upgrade
+from rowhooks.postgres.connections.connect import Target
 from tests.dumps import restore
 from tests.migration.conftest import MakeRole, role_exists
 

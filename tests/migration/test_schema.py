@@ -18,9 +18,10 @@ from psycopg.conninfo import make_conninfo
 
 from rowhooks.demo.embedded import find_binaries
 from rowhooks.domain.errors import Conflict, DatabaseError, PermissionDenied, SchemaMismatch
-from rowhooks.postgres import connect, schema
-from rowhooks.postgres.connect import Target
-from rowhooks.postgres.schema import Roles, explain_mismatch, head_revision, install, uninstall, upgrade
+from rowhooks.postgres.administration import schema
+from rowhooks.postgres.administration.schema import Roles, explain_mismatch, head_revision, install, uninstall, upgrade
+from rowhooks.postgres.connections import connect
+from rowhooks.postgres.connections.connect import Target
 from rowhooks.resources import data_directory, sql_script
 from tests.conftest import PATIENCE
 from tests.migration.conftest import MakeDatabase, MakeRole, dbname, role_exists, schema_exists

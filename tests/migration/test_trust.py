@@ -11,8 +11,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from rowhooks.domain.errors import Conflict, PermissionDenied
-from rowhooks.postgres.connect import Target
-from rowhooks.postgres.schema import Roles, install, installed_connection, uninstall, upgrade
+from rowhooks.postgres.administration.schema import Roles, install, installed_connection, uninstall, upgrade
+from rowhooks.postgres.connections.connect import Target
 from tests.migration.conftest import MakeDatabase, MakeRole, dbname
 
 Connection = psycopg.Connection[Any]

@@ -12,9 +12,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rowhooks.domain.errors import Conflict, DatabaseError, PermissionDenied, SchemaMismatch
-from rowhooks.postgres.connect import Target
-from rowhooks.postgres.removal import Kept
-from rowhooks.postgres.schema import Roles, install, uninstall
+from rowhooks.postgres.administration.removal import Kept
+from rowhooks.postgres.administration.schema import Roles, install, uninstall
+from rowhooks.postgres.connections.connect import Target
 from tests.migration.conftest import MakeDatabase, MakeRole, dbname, role_exists, schema_exists
 from tests.migration.test_schema import dump
 

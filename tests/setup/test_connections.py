@@ -11,7 +11,7 @@ import pytest
 
 from rowhooks.cli import call
 from rowhooks.domain.errors import ConnectionFailed, SettingsError
-from rowhooks.postgres.connect import Target, connected
+from rowhooks.postgres.connections.connect import Target, connected
 from tests.conftest import add_hook, eventually, running_daemon
 from tests.setup.drivers import IN_THE_CLEAR, OVER_TLS, Witness, let_in, refused
 from tests.setup.server import PASSWORD, Server, with_tls

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rowhooks.postgres.connect import Target
+from rowhooks.postgres.connections.connect import Target
 from tests.conftest import eventually, running_daemon
 from tests.setup.drivers import IN_THE_CLEAR, OVER_TLS, let_in, refused
 from tests.setup.server import PASSWORD, Server, free_port

@@ -10,8 +10,8 @@ import pytest
 
 from rowhooks.demo.embedded import EmbeddedPostgres, find_binaries
 from rowhooks.domain.errors import EmbeddedServerError
-from rowhooks.postgres.connect import Target
-from rowhooks.postgres.schema import Roles, install, upgrade
+from rowhooks.postgres.administration.schema import Roles, install, upgrade
+from rowhooks.postgres.connections.connect import Target
 
 Connection = psycopg.Connection[Any]
 

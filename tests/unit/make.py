@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rowhooks import ObjectChange
+from rowhooks.domain.configuration import Button, Configuration, Hook
 from rowhooks.domain.feed import Snapshot
-from rowhooks.domain.hook import Button, Configuration, Hook
 from rowhooks.domain.job import Job
 from rowhooks.domain.run import SUCCESS, Outcome, Press, Run
 

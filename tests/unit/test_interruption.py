@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rowhooks.domain.errors import SoftTimeLimitExceeded, TimeLimitExceeded
-from rowhooks.pipeline.interruption import TaskGuard, ThreadGuard
+from rowhooks.pipeline.execution.interruption import TaskGuard, ThreadGuard
 
 
 class InThread:

@@ -8,7 +8,7 @@ import pytest
 from markupsafe import Markup
 
 from rowhooks.domain.errors import UsageError
-from rowhooks.labels import LONGEST_TEXT, LabelRow, RenderedButton, check_text, render_buttons
+from rowhooks.postgres.labels import LONGEST_TEXT, LabelRow, RenderedButton, check_text, render_buttons
 
 DEVICE = LabelRow({"id": 42, "name": "core-1", "serial": None, "a name": "x"}, "core-1")
 

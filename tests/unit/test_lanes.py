@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import now
-from rowhooks.pipeline import lanes as module
-from rowhooks.pipeline.lanes import LONGEST_LANE, REFILL_BELOW, Lanes
-from rowhooks.pipeline.tickets import Lane, Ticket
+from rowhooks.pipeline.scheduling import lanes as module
+from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE, REFILL_BELOW, Lanes
+from rowhooks.pipeline.scheduling.tickets import Lane, Ticket
 from tests.unit.make import change, hook, job, run
 
 UNORDERED = JobOptions(ordered=False)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rowhooks.logs import (
+from rowhooks.observability.logs import (
     JournalHandler,
     JsonFormatter,
     PriorityFormatter,
@@ -135,8 +135,8 @@ def root() -> Iterator[logging.Logger]:
 @pytest.mark.usefixtures("root")
 def test_logging_goes_to_standard_error_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "text")
-    logging.getLogger("rowhooks.daemon").info("ready")
-    logging.getLogger("rowhooks.daemon").debug("not shown")
+    logging.getLogger("rowhooks.runtime.daemon").info("ready")
+    logging.getLogger("rowhooks.runtime.daemon").debug("not shown")
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.endswith("INFO    ready\n")
@@ -146,7 +146,7 @@ def test_logging_goes_to_standard_error_as_text(capsys: pytest.CaptureFixture[st
 @pytest.mark.usefixtures("root")
 def test_logging_goes_to_standard_error_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("debug", "json")
-    logging.getLogger("rowhooks.daemon").debug("shown")
+    logging.getLogger("rowhooks.runtime.daemon").debug("shown")
     assert json.loads(capsys.readouterr().err)["message"] == "shown"
 
 
@@ -155,7 +155,7 @@ def test_a_level_hides_lines_below_it_also_of_receivers(capsys: pytest.CaptureFi
     configure_logging("error", "text")
     logging.getLogger("rowhooks.jobs").setLevel(logging.DEBUG)
     logging.getLogger("rowhooks.jobs.policies.Serial").warning("not shown")
-    logging.getLogger("rowhooks.daemon").warning("not shown")
+    logging.getLogger("rowhooks.runtime.daemon").warning("not shown")
     logging.getLogger("sqlalchemy").error("shown")
     assert capsys.readouterr().err.endswith("ERROR   shown\n")
 
@@ -190,7 +190,7 @@ def test_configuring_twice_does_not_print_twice(root: logging.Logger, capsys: py
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_what_is_printed_is_blanked(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
     configure_logging("info", log_format, blank)
-    logging.getLogger("rowhooks.daemon").error("%s", SECRET, exc_info=secret_failure())
+    logging.getLogger("rowhooks.runtime.daemon").error("%s", SECRET, exc_info=secret_failure())
     printed = capsys.readouterr().err
     assert SECRET not in printed
     assert "ValueError: no good: ***" in printed
@@ -206,9 +206,9 @@ def test_a_line_that_cannot_be_formatted_is_reported_without_its_values(
             raise ValueError(f"no good: {SECRET}")
 
     configure_logging("info", log_format, blank)
-    logging.getLogger("rowhooks.daemon").info("%d", SECRET)
-    logging.getLogger("rowhooks.daemon").info("%s", Awkward())
-    logging.getLogger("rowhooks.daemon").info("goes on")
+    logging.getLogger("rowhooks.runtime.daemon").info("%d", SECRET)
+    logging.getLogger("rowhooks.runtime.daemon").info("%s", Awkward())
+    logging.getLogger("rowhooks.runtime.daemon").info("goes on")
     printed = capsys.readouterr().err
     assert SECRET not in printed
     assert printed.count("a log line (") == 2
@@ -287,7 +287,7 @@ def test_the_format_fits_where_standard_error_goes(tmp_path: Path) -> None:
         stream = f"{status.st_dev}:{status.st_ino}"
 
         def fitting(**more: str) -> str:
-            code = "import os; from rowhooks.logs import _fitting; print(_fitting(os.environ))"
+            code = "import os; from rowhooks.observability.logs import _fitting; print(_fitting(os.environ))"
             done = subprocess.run(
                 [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=file, text=True, check=True,
                 env={**os.environ, **more},

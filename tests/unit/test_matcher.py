@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.configuration import ON_UNDECIDED, Hook
 from rowhooks.domain.feed import Snapshot
-from rowhooks.domain.hook import ON_UNDECIDED, Hook
 from rowhooks.pipeline.matcher import Matcher, Rule, undecided, why_not
 from tests.unit.make import change, configuration, hook, job
 

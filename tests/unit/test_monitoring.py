@@ -15,7 +15,7 @@ import promql_parser
 import pytest
 import yaml
 
-from rowhooks.metrics import registry
+from rowhooks.observability.metrics import registry
 from tests.unit.test_vitals import CENSUS, leading
 
 CHECKOUT = Path(__file__).parents[2]

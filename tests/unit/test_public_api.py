@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from functools import cached_property
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +77,14 @@ def test_the_specifications_classes_are_found_under_their_names() -> None:
     parameters = inspect.signature(rowhooks.JobHookReceiver.receive_job_hook).parameters
     assert list(parameters) == ["self", "change", "action", "changed_object"]
     assert list(inspect.signature(rowhooks.JobHookReceiver.run).parameters) == ["self", "object_change"]
+
+
+def test_a_module_at_the_root_of_the_package_is_what_users_import_or_a_leaf() -> None:
+    root = Path(rowhooks.__file__).parent
+    assert {path.name for path in root.glob("*.py")} == {
+        "__init__.py", "__main__.py", "choices.py", "pressing.py", "resources.py", "settings.py",
+    }  # fmt: skip
+    assert {path.name for path in root.iterdir() if path.is_dir() and path.name not in ("__pycache__", "_data")} == {
+        "cli", "demo", "domain", "integrations", "observability", "pipeline", "postgres", "receivers", "runtime",
+        "service", "testing",
+    }  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange, register_jobs, table
 from rowhooks.domain.errors import ReceiverError
-from rowhooks.pipeline.runlog import RunLog
+from rowhooks.pipeline.execution.run_log import RunLog
 from rowhooks.receivers.logger import collect_entries
 from rowhooks.receivers.registry import Catalog, describe, take_registered
 from tests.unit.make import change, hook, job, run

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rowhooks.domain.run import LogEntry
-from rowhooks.pipeline.runlog import RunLog
+from rowhooks.pipeline.execution.run_log import RunLog
 from rowhooks.receivers.logger import FAILURE, SUCCESS, RunLogger, collect_entries
 from tests.unit.make import run
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from rowhooks.domain.runkeys import Keys
+from rowhooks.domain.run_keys import Keys
 from tests.unit.make import change, hook
 
 HISTORY, INSTALLATION = uuid.UUID(int=7), uuid.UUID(int=8)

@@ -15,11 +15,11 @@ import pytest
 
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, REVOKED, SUCCESS, LogEntry, Outcome, Run, now
-from rowhooks.pipeline import runner as module
-from rowhooks.pipeline.interruption import TaskGuard, ThreadGuard
+from rowhooks.pipeline.execution import runner as module
+from rowhooks.pipeline.execution.interruption import TaskGuard, ThreadGuard
+from rowhooks.pipeline.execution.run_log import RunLog
+from rowhooks.pipeline.execution.runner import TRANSIENT_ATTEMPTS, Runner, drive, drive_asynchronously
 from rowhooks.pipeline.ports import AlreadyRecorded
-from rowhooks.pipeline.runlog import RunLog
-from rowhooks.pipeline.runner import TRANSIENT_ATTEMPTS, Runner, drive, drive_asynchronously
 from tests.unit.make import run
 
 Body = Callable[["FakeWorkspace", Any, RunLog], Any]

@@ -12,19 +12,21 @@ from typing import Any
 
 import pytest
 
+from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import TableLocked
 from rowhooks.domain.feed import Position, Snapshot
-from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, PENDING, STARTED, SUCCESS, LogEntry, Outcome, Run
-from rowhooks.pipeline import loads, runner, workers
-from rowhooks.pipeline import scheduler as module
-from rowhooks.pipeline.lanes import LONGEST_LANE
+from rowhooks.pipeline.execution import runner
+from rowhooks.pipeline.execution.runner import Runner
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import Recorder
-from rowhooks.pipeline.runner import Runner
-from rowhooks.pipeline.scheduler import Scheduler
-from rowhooks.tasks import first_of
+from rowhooks.pipeline.scheduling import loads
+from rowhooks.pipeline.scheduling import pools as workers
+from rowhooks.pipeline.scheduling import scheduler as module
+from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE
+from rowhooks.pipeline.scheduling.scheduler import Scheduler
+from rowhooks.pipeline.tasks import first_of
 from tests.conftest import eventually
 from tests.unit.make import change, run
 
@@ -478,9 +480,9 @@ async def test_what_is_put_on_record_and_revoked_while_it_is_asked_for_others_is
     ended = world.ended
 
     async def slow(run_ids: Collection[int]) -> set[int]:
-        # Of those that are asked for: the other one may be on record by the time that it is its turn.
+        found = await ended(run_ids)
         await asking.wait()
-        return await ended(run_ids)
+        return found
 
     world.ended = slow  # type: ignore[method-assign]
     world.scheduler.submit(world.run(1, row=1), None)

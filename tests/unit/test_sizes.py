@@ -8,10 +8,10 @@ import pytest
 
 from rowhooks.domain.errors import DatabaseError
 from rowhooks.domain.feed import Position, Snapshot
-from rowhooks.pipeline.outcomes import LONGEST_MESSAGE, LONGEST_RESULT, failed, succeeded
+from rowhooks.pipeline.execution.outcomes import LONGEST_MESSAGE, LONGEST_RESULT, failed, succeeded
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import GROUP_HELD, Recorder
-from rowhooks.pipeline.tickets import size_of
+from rowhooks.pipeline.scheduling.tickets import size_of
 from tests.unit.make import NOON, change, outcome, press, pressed, run
 
 LONG = "x" * 1000

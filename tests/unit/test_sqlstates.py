@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from rowhooks.domain.sqlstates import CACHED_PLAN, TABLE, Verdict, verdict
-from rowhooks.postgres.connect import verdict_of
-from rowhooks.postgres.errors import passes
+from rowhooks.postgres.connections.connect import verdict_of
+from rowhooks.postgres.connections.errors import passes
 
 GUARANTEES = Path(__file__).parents[2] / "docs" / "guarantees.md"
 

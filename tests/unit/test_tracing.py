@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from rowhooks.tracing import traceparent_in
+from rowhooks.observability.traces import traceparent_in
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -50,7 +50,7 @@ def test_the_setting_without_the_packages_names_the_extra() -> None:
     program = """
 import sys
 sys.modules["opentelemetry"] = None
-from rowhooks.daemon import Daemon
+from rowhooks.runtime.daemon import Daemon
 from rowhooks.domain.errors import SettingsError
 from rowhooks.settings import Settings
 Daemon(Settings(), [])
@@ -68,11 +68,11 @@ except SettingsError as error:
 def test_without_the_setting_nothing_of_it_is_imported() -> None:
     program = """
 import sys
-from rowhooks.daemon import Daemon
+from rowhooks.runtime.daemon import Daemon
 from rowhooks.settings import Settings
 import rowhooks.cli
 Daemon(Settings(), [])
-print([name for name in sys.modules if name.startswith("opentelemetry") or name == "rowhooks.tracing"])
+print([name for name in sys.modules if name.startswith("opentelemetry") or name == "rowhooks.observability.traces"])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -12,7 +12,7 @@ import pytest
 
 from rowhooks.cli import call
 from rowhooks.resources import data_directory
-from rowhooks.units import MARK
+from rowhooks.service.units import MARK
 
 UNITS = data_directory("systemd")
 KINDS = [

@@ -16,12 +16,13 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from rowhooks.domain.backlog import Census
 from rowhooks.domain.errors import RowhooksError
-from rowhooks.health import Health
-from rowhooks.metrics import registry
-from rowhooks.service import Notifier, Service
-from rowhooks.tasks import running
-from rowhooks.vitals import LEADING, RELOADING, STANDBY, STOPPING, WAITING, Census, Vitals
+from rowhooks.observability.health import LEADING, RELOADING, STANDBY, STOPPING, WAITING, Vitals
+from rowhooks.observability.http import Health
+from rowhooks.observability.metrics import registry
+from rowhooks.pipeline.tasks import running
+from rowhooks.service.notifications import Notifier, Service
 from tests.conftest import eventually
 from tests.unit.manager import Manager
 

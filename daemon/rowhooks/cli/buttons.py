@@ -12,9 +12,9 @@ from rowhooks.domain import shell
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import UsageError
 from rowhooks.postgres.administration import buttons as administration
-from rowhooks.postgres.buttons import buttons_for, current_role, pressing_connection, pressing_session
-from rowhooks.postgres.permissions import PostgresPermissions
-from rowhooks.postgres.schema import installed_connection
+from rowhooks.postgres.administration.schema import installed_connection
+from rowhooks.postgres.pressing import buttons_for, current_role, pressing_connection, pressing_session
+from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.pressing import press as press_button
 from rowhooks.receivers.user import User
 

@@ -26,8 +26,8 @@ from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange, differing_columns
 from rowhooks.domain.display import LONG, SHORT, by_whom, visible
 from rowhooks.postgres.administration import changes as administration
-from rowhooks.postgres.following import follow as follow_log
-from rowhooks.postgres.schema import installed_connection
+from rowhooks.postgres.administration.following import follow as follow_log
+from rowhooks.postgres.administration.schema import installed_connection
 
 app = typer.Typer(no_args_is_help=True, help="The log of changed rows.")
 

@@ -9,14 +9,14 @@ import typer
 
 from rowhooks.cli.common import AddTable, Config, Dsn, Json, RemoveTable, print_json, print_rows, say, target
 from rowhooks.domain import exact, shell
+from rowhooks.domain.configuration import ON_UNDECIDED
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import ConditionsError, UsageError
-from rowhooks.domain.hook import ON_UNDECIDED
 from rowhooks.pipeline.conditions import parse_json
 from rowhooks.pipeline.matcher import Rule
 from rowhooks.postgres.administration import hooks as administration
 from rowhooks.postgres.administration.changes import load_change
-from rowhooks.postgres.schema import installed_connection
+from rowhooks.postgres.administration.schema import installed_connection
 
 app = typer.Typer(no_args_is_help=True, help="Which tables and actions start which job.")
 

@@ -9,7 +9,7 @@ import typer
 from rowhooks.cli.common import Config, Dsn, Json, Yes, counted, print_fields, print_json, print_rows, say, target
 from rowhooks.domain.display import visible
 from rowhooks.postgres.administration import jobs as administration
-from rowhooks.postgres.schema import installed_connection
+from rowhooks.postgres.administration.schema import installed_connection
 
 app = typer.Typer(no_args_is_help=True, help="Receiver classes that the daemon has found.")
 

@@ -8,7 +8,7 @@ import typer
 
 from rowhooks.cli.common import Config, Dsn, counted, progress, say, span, target
 from rowhooks.postgres.administration import retention as administration
-from rowhooks.postgres.schema import installed_connection
+from rowhooks.postgres.administration.schema import installed_connection
 
 
 def prune(

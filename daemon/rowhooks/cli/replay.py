@@ -15,7 +15,7 @@ from rowhooks.domain.errors import Conflict, UsageError
 from rowhooks.postgres.administration.changes import count_changes
 from rowhooks.postgres.administration.hooks import load_hook
 from rowhooks.postgres.administration.replay import ask_for_runs, check_replay, made_up_for, matching_changes, tables_of
-from rowhooks.postgres.schema import installed_connection
+from rowhooks.postgres.administration.schema import installed_connection
 
 FIRST = 10
 """Changes that a dry run lists."""

@@ -32,7 +32,7 @@ from rowhooks.cli.result_log import LogPrinter, follow, print_failure
 from rowhooks.domain.errors import ConnectionFailed, RowhooksError, UsageError
 from rowhooks.postgres.administration import results as administration
 from rowhooks.postgres.administration.common import Connection
-from rowhooks.postgres.schema import installed_connection
+from rowhooks.postgres.administration.schema import installed_connection
 
 app = typer.Typer(no_args_is_help=True, help="What became of the runs.")
 

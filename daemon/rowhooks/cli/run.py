@@ -14,12 +14,12 @@ from typing import Annotated, NoReturn
 import typer
 
 from rowhooks.cli.common import Config, Dsn, console, settings
-from rowhooks.daemon import Daemon, handle_signals
 from rowhooks.domain.errors import SettingsError
 from rowhooks.domain.redaction import SHORTEST
-from rowhooks.logs import TRACEBACK, configure_logging
-from rowhooks.loop import run as run_loop
+from rowhooks.observability.logs import TRACEBACK, configure_logging
 from rowhooks.receivers.loading import load_receivers
+from rowhooks.runtime.daemon import Daemon, handle_signals
+from rowhooks.runtime.event_loop import run as run_loop
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)

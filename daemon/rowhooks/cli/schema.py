@@ -29,11 +29,11 @@ from rowhooks.domain.errors import ConnectionFailed, NotFound, RowhooksError, Us
 from rowhooks.postgres.administration import tables as administration
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.doctor import examine
+from rowhooks.postgres.administration.schema import ROLE_KINDS, install, installed_connection
+from rowhooks.postgres.administration.schema import uninstall as uninstall_schema
+from rowhooks.postgres.administration.schema import upgrade as upgrade_schema
 from rowhooks.postgres.administration.status import status as read_status
-from rowhooks.postgres.bystanders import QUEUE_IS_FILLING
-from rowhooks.postgres.schema import ROLE_KINDS, install, installed_connection
-from rowhooks.postgres.schema import uninstall as uninstall_schema
-from rowhooks.postgres.schema import upgrade as upgrade_schema
+from rowhooks.postgres.leadership.bystanders import QUEUE_IS_FILLING
 from rowhooks.settings import Settings
 
 Notify = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rowhooks.cli.common import say
-from rowhooks.units import Units
+from rowhooks.service.units import Units
 
 app = typer.Typer(no_args_is_help=True, help="Run the daemon as a service of systemd.")
 

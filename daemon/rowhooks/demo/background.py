@@ -8,9 +8,9 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 
-from rowhooks.daemon import Daemon
 from rowhooks.demo.receivers import AuditLine, DeviceCount, SerialPolicy
 from rowhooks.domain.errors import RowhooksError
+from rowhooks.runtime.daemon import Daemon
 from rowhooks.settings import Settings
 
 PATIENCE = 30.0

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rowhooks.demo.background import PATIENCE, DaemonThread
 from rowhooks.demo.embedded import SUPERUSER, EmbeddedPostgres
 from rowhooks.domain.errors import RowhooksError
-from rowhooks.postgres.connect import Target, connection
-from rowhooks.postgres.schema import Roles, install
+from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.connections.connect import Target, connection
 
 if TYPE_CHECKING:
     import psycopg

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from rowhooks.domain.change import ObjectChange, made
-from rowhooks.domain.hook import Button, Hook
+from rowhooks.domain.configuration import Button, Hook
 from rowhooks.domain.job import Job
 
 PENDING, STARTED, RETRY = "PENDING", "STARTED", "RETRY"

@@ -14,8 +14,8 @@ from typing import Any
 
 from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.configuration import Configuration, Hook
 from rowhooks.domain.errors import ConditionFailed, ConditionsError
-from rowhooks.domain.hook import Configuration, Hook
 from rowhooks.domain.renaming import columns_in, names_of, with_columns
 from rowhooks.pipeline.comparison import Comparison
 from rowhooks.pipeline.conditions import Condition, parse_json

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.configuration import Configuration, TrackedTable
 from rowhooks.domain.feed import Position, Snapshot
-from rowhooks.domain.hook import Configuration, TrackedTable
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import LogEntry, Outcome, Run
-from rowhooks.pipeline.runlog import RunLog
+from rowhooks.pipeline.execution.run_log import RunLog
 
 
 class FeedSource(Protocol):

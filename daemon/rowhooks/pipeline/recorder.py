@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, PermissionDenied
 from rowhooks.domain.feed import Position
 from rowhooks.domain.run import PENDING, STARTED, LogEntry, Outcome, Run, now
-from rowhooks.pipeline.outcomes import failed
+from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.ports import ResultSink
 from rowhooks.pipeline.progress import Progress, Step
 

@@ -13,9 +13,9 @@ import psycopg
 
 from rowhooks.domain import exact, shell
 from rowhooks.domain.renaming import columns_in, without_columns
-from rowhooks.labels import columns_in as columns_in_text
-from rowhooks.postgres.errors import translated
-from rowhooks.postgres.search_path import PINNED
+from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.connections.search_path import PINNED
+from rowhooks.postgres.labels import columns_in as columns_in_text
 
 # What `rowhooks track` was told of a table, or a rule, as words of the command; `t` is its entry, or the rule.
 MARKS = """case when t.audit_receivers then array['--audit-receivers'] end

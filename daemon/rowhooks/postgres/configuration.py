@@ -9,14 +9,14 @@ from typing import Any
 
 import asyncpg
 
+from rowhooks.domain.configuration import Button, Configuration, Hook, TrackedTable
 from rowhooks.domain.feed import Snapshot
-from rowhooks.domain.hook import Button, Configuration, Hook, TrackedTable
 from rowhooks.domain.job import Job, JobEntry
 from rowhooks.domain.names import join_name
 from rowhooks.postgres import synchronisation
-from rowhooks.postgres.encodings import of_connection
-from rowhooks.postgres.errors import translated
-from rowhooks.postgres.search_path import PINNED
+from rowhooks.postgres.connections.encodings import of_connection
+from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.connections.search_path import PINNED
 from rowhooks.postgres.synchronisation import DeclaredHook
 from rowhooks.postgres.unreadable import RAW
 

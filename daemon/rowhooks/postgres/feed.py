@@ -10,10 +10,11 @@ from typing import Any
 import asyncpg
 
 from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import ConnectionFailed
 from rowhooks.domain.feed import Position, Snapshot
-from rowhooks.domain.hook import TrackedTable
-from rowhooks.postgres.changerows import (
+from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.log_rows import (
     IN_PART,
     IS_LARGE,
     LARGE_BY_ID,
@@ -25,7 +26,6 @@ from rowhooks.postgres.changerows import (
     object_change,
     size_of,
 )
-from rowhooks.postgres.errors import translated
 from rowhooks.postgres.unreadable import PASSING_TRIES, RAW, Unreadable, note, piecemeal, reading, without_rows
 from rowhooks.postgres.values import RowDecoder
 

@@ -10,12 +10,12 @@ from typing import Any
 import asyncpg
 
 from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.configuration import Hook
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.feed import Position
-from rowhooks.domain.hook import Hook
 from rowhooks.domain.run import WAITING, LogEntry, Outcome
-from rowhooks.postgres.encodings import Repertoire, of_connection
-from rowhooks.postgres.errors import translated
+from rowhooks.postgres.connections.encodings import Repertoire, of_connection
+from rowhooks.postgres.connections.errors import translated
 
 _RESULT = (
     ("id", "bigint"),

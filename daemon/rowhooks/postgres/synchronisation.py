@@ -15,7 +15,7 @@ import asyncpg
 
 from rowhooks.domain import shell
 from rowhooks.domain.job import JobEntry
-from rowhooks.postgres.encodings import Repertoire, of_connection
+from rowhooks.postgres.connections.encodings import Repertoire, of_connection
 
 _COMPARE = """
 with found as (

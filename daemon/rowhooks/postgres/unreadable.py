@@ -13,8 +13,8 @@ import asyncpg
 from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
-from rowhooks.postgres.changerows import LARGE, PART_SIZE
-from rowhooks.postgres.errors import passes, translated
+from rowhooks.postgres.connections.errors import passes, translated
+from rowhooks.postgres.log_rows import LARGE, PART_SIZE
 
 logger = logging.getLogger(__name__)
 

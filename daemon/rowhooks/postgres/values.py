@@ -12,8 +12,8 @@ from psycopg import pq
 from psycopg.adapt import Transformer
 
 from rowhooks.domain import exact
-from rowhooks.domain.hook import TrackedTable
-from rowhooks.postgres.loaders import adapted
+from rowhooks.domain.configuration import TrackedTable
+from rowhooks.postgres.connections.loaders import adapted
 
 _oid = psycopg.adapters.types.get_oid
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from rowhooks.domain.configuration import ON_UNDECIDED
 from rowhooks.domain.errors import ConditionsError, ReceiverError
-from rowhooks.domain.hook import ON_UNDECIDED
 from rowhooks.domain.names import join_name, quoting_hint, split_name
 from rowhooks.pipeline.conditions import parse_json
 from rowhooks.receivers.table import TableType

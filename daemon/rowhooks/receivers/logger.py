@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rowhooks.domain.run import LogEntry
-from rowhooks.pipeline.runlog import RunLog
+from rowhooks.pipeline.execution.run_log import RunLog
 
 SUCCESS = 25
 FAILURE = 35

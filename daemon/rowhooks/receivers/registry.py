@@ -13,8 +13,8 @@ from rowhooks.domain.errors import ObjectGone, ReceiverError
 from rowhooks.domain.job import JobEntry, JobOptions
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.domain.run import Batch, Run
+from rowhooks.pipeline.execution.run_log import RunLog
 from rowhooks.pipeline.ports import Workspace
-from rowhooks.pipeline.runlog import RunLog
 from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver, JobResult, Receiver
 from rowhooks.receivers.call import ReceiverCall
 from rowhooks.receivers.logger import RunLogger

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Required, TypedDict
 
+from rowhooks.domain.configuration import Hook, TrackedTable
 from rowhooks.domain.errors import UsageError
-from rowhooks.domain.hook import Hook, TrackedTable
 from rowhooks.domain.job import Job
 from rowhooks.domain.names import join_name, split_name
 from rowhooks.domain.permissions import PermissionBackend
-from rowhooks.postgres.permissions import PostgresPermissions
+from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.receivers import declaration
 from rowhooks.receivers.registry import ReceiverClass, class_path
 from rowhooks.receivers.table import TableType

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from rowhooks.domain.errors import RunRevoked, TimeLimitExceeded
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import Outcome
-from rowhooks.pipeline.runner import Execution
+from rowhooks.pipeline.execution.runner import Execution
 
 T = TypeVar("T")
 

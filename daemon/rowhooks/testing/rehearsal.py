@@ -9,13 +9,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.configuration import Button, Hook, TrackedTable
 from rowhooks.domain.errors import Conflict, NotFound, ReceiverError, SettingsError, UsageError
-from rowhooks.domain.hook import Button, Hook, TrackedTable
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.domain.run import RETRY, Press, Run
+from rowhooks.pipeline.execution.runner import Runner
 from rowhooks.pipeline.matcher import Rule
-from rowhooks.pipeline.runner import Runner
-from rowhooks.postgres.connect import Target
+from rowhooks.postgres.connections.connect import Target
 from rowhooks.postgres.rehearsal.rows import Rows
 from rowhooks.postgres.rehearsal.sessions import RehearsalWorkspaces
 from rowhooks.postgres.rehearsal.statements import execute_statement

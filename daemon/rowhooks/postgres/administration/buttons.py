@@ -10,11 +10,11 @@ from psycopg import sql
 
 from rowhooks.domain import shell
 from rowhooks.domain.errors import Conflict, NotFound, UsageError
-from rowhooks.labels import check_text
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
 from rowhooks.postgres.administration.jobs import find_job
 from rowhooks.postgres.administration.tables import add_tables, linked_tables, remove_tables, tracked_ids
-from rowhooks.postgres.connect import translated_errors
+from rowhooks.postgres.connections.connect import translated_errors
+from rowhooks.postgres.labels import check_text
 
 BUTTON_CLASSES = ("default", "primary", "success", "info", "warning", "danger", "link")
 

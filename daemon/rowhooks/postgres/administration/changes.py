@@ -11,7 +11,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import NotFound
 from rowhooks.postgres.administration.common import Connection, Row, conditions, fetch, only
 from rowhooks.postgres.administration.reading import read_changes
-from rowhooks.postgres.changerows import in_parts, size_of
+from rowhooks.postgres.log_rows import in_parts, size_of
 
 BATCH = 1000
 """Changes that the server hands over at once."""

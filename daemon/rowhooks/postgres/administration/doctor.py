@@ -9,13 +9,14 @@ from rowhooks.domain import shell
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.drift import drifted_functions
 from rowhooks.postgres.administration.grants import lacking_grants
-from rowhooks.postgres.administration.missing import IS_KEPT, MISSING_JOBS, OTHER_RECEIVERS
 from rowhooks.postgres.administration.ownership import former_owners, members_of_the_owner, shared_roles
 from rowhooks.postgres.administration.restores import stray_triggers
-from rowhooks.postgres.administration.status import LEADS, WAITING
+from rowhooks.postgres.administration.status import LEADS
+from rowhooks.postgres.administration.trust import distrusted
+from rowhooks.postgres.backlog import WAITING
 from rowhooks.postgres.bindings import MARKS, OPTIONS, columns_left_out, find_faults, named
-from rowhooks.postgres.bystanders import hindrances, locked_tables, long_transactions
-from rowhooks.postgres.trust import distrusted
+from rowhooks.postgres.leadership.bystanders import hindrances, locked_tables, long_transactions
+from rowhooks.postgres.missing_jobs import IS_KEPT, MISSING_JOBS, OTHER_RECEIVERS
 
 
 @dataclass(frozen=True)

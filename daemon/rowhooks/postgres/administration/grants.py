@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rowhooks.postgres.administration.common import Connection, Row, fetch
-from rowhooks.postgres.privileges import REFUSED, SAID, Refusal
+from rowhooks.postgres.rows.privileges import REFUSED, SAID, Refusal
 
 Found = tuple[str, str, *tuple[str | list[str] | None, ...]]
 """Level, what is wrong, and the way out in parts."""

@@ -8,14 +8,14 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from rowhooks.domain import exact, shell
+from rowhooks.domain.configuration import ON_UNDECIDED, Configuration, Hook
 from rowhooks.domain.errors import Conflict, NotFound
-from rowhooks.domain.hook import ON_UNDECIDED, Configuration, Hook
 from rowhooks.domain.renaming import with_columns
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
 from rowhooks.postgres.administration.jobs import find_job
 from rowhooks.postgres.administration.tables import add_tables, linked_tables, remove_tables, tracked_ids
 from rowhooks.postgres.configuration import LOAD, read_configuration
-from rowhooks.postgres.search_path import PINNED
+from rowhooks.postgres.connections.search_path import PINNED
 
 _ACTIONS = ("create", "update", "delete")
 _HOOKS = f"""

@@ -9,8 +9,8 @@ import psycopg
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.postgres.administration.common import Connection
-from rowhooks.postgres.changerows import IS_LARGE, LARGE_BY_ID, SMALL_COLUMNS, object_change
-from rowhooks.postgres.connect import is_lost_connection
+from rowhooks.postgres.connections.connect import is_lost_connection
+from rowhooks.postgres.log_rows import IS_LARGE, LARGE_BY_ID, SMALL_COLUMNS, object_change
 from rowhooks.postgres.unreadable import FIXED, TEXTS, Text, reason_of, row_of_texts, text_of
 
 # As the daemon names a table: as it is called now, where it still is.

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from rowhooks.domain import shell
 from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.configuration import Hook
 from rowhooks.domain.errors import Conflict
-from rowhooks.domain.hook import Hook
 from rowhooks.pipeline.matcher import Rule
 from rowhooks.postgres.administration.changes import iterate_changes
 from rowhooks.postgres.administration.common import Connection, fetch

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.grants import Found
-from rowhooks.postgres.leftovers import IS_OURS
+from rowhooks.postgres.administration.leftovers import IS_OURS
 
 # A capture function does nothing for a table other than its own and its partitions. A trigger with the name that the
 # table's own has, and which calls something else, is named as one that was altered.

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from rowhooks.domain.errors import NotFound
 from rowhooks.postgres.administration.common import Connection, Row, conditions, fetch, only
-from rowhooks.postgres.connect import translated_errors
+from rowhooks.postgres.connections.connect import translated_errors
 
 
 def list_results(

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from rowhooks.postgres.administration.common import Connection, Row, fetch
-from rowhooks.postgres.connect import translated_errors
+from rowhooks.postgres.connections.connect import translated_errors
 
 PATIENCE = 10.0
 """Seconds in which a partition's lock is asked for again and again, an instant each time."""

@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from rowhooks.domain.errors import RowhooksError
 from rowhooks.postgres.administration.common import Connection, Row, fetch
-from rowhooks.postgres.administration.missing import MISSING_JOBS, OTHER_RECEIVERS
-from rowhooks.postgres.leader_lock import HOLDERS_OF_THE_LEADER_LOCK, LEADER_LOCK
-
-# By the index on transaction_id: the log may be long, and almost all of it has been dealt with.
-WAITING = """
-  select c.time, c.id
-  from rowhooks.feed as f
-  join rowhooks.object_change as c on c.transaction_id >= pg_snapshot_xmax(f.snapshot)
-  where f.target is null or c.id > f.after_id or not pg_visible_in_snapshot(c.transaction_id, f.target)
-  union all
-  select c.time, c.id
-  from rowhooks.feed as f
-  cross join lateral pg_snapshot_xip(f.snapshot) as x (xid)
-  join rowhooks.object_change as c on c.transaction_id = x.xid
-  where f.target is null or c.id > f.after_id or not pg_visible_in_snapshot(c.transaction_id, f.target)
-"""
-"""A query of the changes that have not been dealt with."""
+from rowhooks.postgres.backlog import WAITING
+from rowhooks.postgres.leadership.lock import HOLDERS_OF_THE_LEADER_LOCK, LEADER_LOCK
+from rowhooks.postgres.missing_jobs import MISSING_JOBS, OTHER_RECEIVERS
 
 LEADS = f"exists (select from pg_locks as l where {LEADER_LOCK})"
 """Whether a daemon leads."""

@@ -11,8 +11,8 @@ from rowhooks.domain import shell
 from rowhooks.domain.errors import Conflict, DatabaseError, NotFound
 from rowhooks.domain.sensitive import is_sensitive_column, is_sensitive_table
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
-from rowhooks.postgres.connect import translated_errors
-from rowhooks.postgres.search_path import PINNED, USERS_OWN
+from rowhooks.postgres.connections.connect import translated_errors
+from rowhooks.postgres.connections.search_path import PINNED, USERS_OWN
 
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 

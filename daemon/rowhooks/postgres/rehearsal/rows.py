@@ -17,14 +17,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import Conflict, NotFound, UsageError
-from rowhooks.domain.hook import TrackedTable
 from rowhooks.domain.names import join_name, quoting_hint, split_name
-from rowhooks.postgres.changerows import COLUMNS, object_change
 from rowhooks.postgres.configuration import DESCRIPTION, read_table
-from rowhooks.postgres.connect import translated_errors
-from rowhooks.postgres.rowobjects import key_columns, load_objects, reflect
-from rowhooks.postgres.search_path import PINNED
+from rowhooks.postgres.connections.connect import translated_errors
+from rowhooks.postgres.connections.search_path import PINNED
+from rowhooks.postgres.log_rows import COLUMNS, object_change
+from rowhooks.postgres.rows.mapping import key_columns, load_objects, reflect
 from rowhooks.postgres.values import RowDecoder
 
 _NOT_THEIRS = ("rowhooks.", "information_schema.", "pg_")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from rowhooks.domain.run import LogEntry, Outcome, Run
 from rowhooks.postgres.rehearsal.transaction import Transaction
-from rowhooks.postgres.sessions import (
+from rowhooks.postgres.sessions.workspaces import (
     AsyncWorkspace,
     ReceiverSession,
     SyncWorkspace,

@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from rowhooks.domain.errors import ConnectionFailed, PermissionDenied
-from rowhooks.postgres.connect import Target, translated_errors
-from rowhooks.postgres.loaders import adapt
-from rowhooks.postgres.search_path import PINNED, USERS_OWN, ask_qualified
-from rowhooks.postgres.session_settings import modes, of_transaction
-from rowhooks.postgres.suppression import watch_writes
+from rowhooks.postgres.connections.connect import Target, translated_errors
+from rowhooks.postgres.connections.loaders import adapt
+from rowhooks.postgres.connections.search_path import PINNED, USERS_OWN, ask_qualified
+from rowhooks.postgres.connections.session_settings import modes, of_transaction
+from rowhooks.postgres.rows.suppression import watch_writes
 from rowhooks.resources import data_directory
 
 WAYS_OUT = "check --rowhooks-dsn, rowhooks_dsn in pytest's settings, ROWHOOKS_TEST_DSN or the argument dsn"

@@ -1,0 +1,1 @@
+"""What is observed of the daemon: health, metrics, traces and logs."""

@@ -1,0 +1,115 @@
+"""Health: /livez, /readyz and /metrics over HTTP, from a thread of its own, which answers also where the loop hangs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from socketserver import TCPServer, ThreadingMixIn
+from types import TracebackType
+from typing import Any, Self
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from prometheus_client import make_wsgi_app
+
+from rowhooks.domain.errors import RowhooksError
+from rowhooks.observability.health import Vitals
+from rowhooks.observability.metrics import registry
+
+logger = logging.getLogger(__name__)
+
+REQUEST_TIMEOUT = 10.0
+"""Seconds that a client has to say what it wants."""
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = REQUEST_TIMEOUT
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the name is http.server's)
+        logger.debug(f"%s: {format}", self.address_string(), *args)
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int) -> None:
+        self.address_family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        super().__init__((host, port), _Handler)
+
+    def server_bind(self) -> None:
+        # Not WSGIServer's: that looks the host's name up, which may take long where there is no name server.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+        self.setup_environ()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        logger.debug("a request of %s was given up", client_address, exc_info=True)
+
+
+class Health:
+    """Answers for the length of a block.
+
+    Args:
+        address: host and port, or a port of localhost.
+        vitals: what is told.
+
+    Raises:
+        RowhooksError: the address cannot be had.
+    """
+
+    def __init__(self, address: str, vitals: Vitals) -> None:
+        self._vitals = vitals
+        self._metrics = make_wsgi_app(registry(vitals))
+        host, _, port = address.rpartition(":")
+        self.host = host.strip("[]") or "127.0.0.1"
+        try:
+            self._server = _Server(self.host, int(port))
+        except OSError as error:
+            # No SettingsError: it may be there later, and the service is to be started again.
+            raise RowhooksError(
+                f"http_listen: {address} cannot be listened on: {error.strerror or error}",
+                hint="name another address, such as 127.0.0.1:9187",
+            ) from error
+        self._server.set_app(self._answer)
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        logger.info("health and metrics are at %s, port %d", self.host, self.port)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return _text("405 Method Not Allowed", "GET and HEAD are answered\n", start_response)
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            metrics: Iterable[bytes] = self._metrics(environ, start_response)
+            return metrics
+        broken = self._vitals.broken_promise()
+        if path == "/livez":
+            return self._state(broken is None, broken, start_response)
+        if path == "/readyz":
+            return self._state(broken is None and self._vitals.is_ready, broken, start_response)
+        return _text("404 Not Found", "there are /livez, /readyz and /metrics\n", start_response)
+
+    def _state(self, is_well: bool, broken: str | None, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        told = {"status": str(self._vitals), "overdue": broken}
+        status = "200 OK" if is_well else "503 Service Unavailable"
+        return _text(status, json.dumps(told) + "\n", start_response, "application/json")
+
+
+def _text(
+    status: str, text: str, start_response: Callable[..., Any], content_type: str = "text/plain; charset=utf-8"
+) -> Iterable[bytes]:
+    body = text.encode()
+    start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
+    return [body]

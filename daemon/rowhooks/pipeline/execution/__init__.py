@@ -1,0 +1,1 @@
+"""One run: life cycle, interruption, outcome and log."""

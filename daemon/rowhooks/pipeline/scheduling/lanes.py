@@ -1,0 +1,378 @@
+"""Lanes: which run may start next. Pure bookkeeping; the scheduler says when runs begin and end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import TypeAlias
+
+from rowhooks.domain.run import now
+from rowhooks.pipeline.scheduling.tickets import Junction, Lane, Ticket
+
+LONGEST_LANE = 200
+"""Runs that wait in memory behind one another; what comes after them waits in the table alone, by its id."""
+REFILL_BELOW = 50
+"""When so few are left in memory, the next ones are fetched."""
+
+_number = attrgetter("number")
+_Waiting: TypeAlias = "Ticket | Junction"
+
+
+class Lanes:
+    """Runs one behind another, per lane and, for singletons, per job.
+
+    Heads are first in their lane and do not run yet; followers stand behind a head or a run that goes on. Behind the
+    followers of a long lane is its shelf: ids of runs that are on record and not in memory.
+
+    What stands in two lanes (see `Ticket.former_lane`) is a head once it is the first in both. Every lane has what is
+    in it in the order in which it came, so that nothing waits for what waits for it.
+
+    Args:
+        ready: called with each ticket that may start, now that nothing stands before it.
+        hungry: called when a lane's followers are to be fetched from its shelf.
+    """
+
+    def __init__(self, ready: Callable[[Ticket], None], hungry: Callable[[], None]) -> None:
+        self._ready = ready
+        self._hungry = hungry
+        self._following = 0
+        self._shelves: dict[Lane, deque[int]] = {}
+        self._short: dict[Lane, None] = {}
+        self._idle: set[Lane] = set()
+        self._heads: dict[Ticket, None] = {}
+        # What is in a lane that is taken: its first or, where others wait, all of them. Hardly any has others.
+        self._taken: dict[Lane, _Waiting | deque[_Waiting]] = {}
+        # How many in memory stand in two lanes. Of those on two shelves: the lanes, and what has come from the first.
+        self._crossing = 0
+        self._doubles: dict[int, tuple[Lane, Lane]] = {}
+        self._met: dict[int, _Waiting] = {}
+        self._turns: dict[int, deque[Ticket]] = {}
+        self._numbers = itertools.count(1)
+        self._junctions = itertools.count(-1, -1)
+        self._passed: deque[Junction] = deque()
+        self._closed = False
+
+    def __len__(self) -> int:
+        """Return how many wait in memory."""
+        return len(self._heads) + self._following
+
+    def __iter__(self) -> Iterator[Ticket]:
+        """Go through what waits, heads before followers: a later run of a lane never comes before an earlier one."""
+        yield from self._heads
+        if not self._following:
+            return
+        queues = (queue for queue in self._taken.values() if type(queue) is deque)
+        followers = (one for queue in queues for one in queue if one.ahead and isinstance(one, Ticket))
+        # Lane by lane, what stands in two might come behind what waits for it.
+        yield from sorted(set(followers), key=_number) if self._crossing else followers
+
+    def parked(self) -> list[Ticket]:
+        """Return what waits for its retry."""
+        return [ticket for ticket in self._heads if ticket.due is not None]
+
+    def add(self, ticket: Ticket) -> None:
+        """Put a ticket at the end of its lane, or of both its lanes."""
+        if ticket.former_lane is not None:
+            self._cross(ticket, (ticket.lane, ticket.former_lane))
+            return
+        ticket.number = next(self._numbers)
+        if self._taken.setdefault(ticket.lane, ticket) is ticket:
+            self._advance(ticket)
+        else:
+            ticket.ahead = 1
+            self._queue(ticket.lane).append(ticket)
+            self._following += 1
+
+    def join(self, lane: Lane, former_lane: Lane) -> None:
+        """Let what comes to a lane from now on wait for what is in another one."""
+        if self.is_long(lane) or self.is_long(former_lane):
+            for empty in self.shelve((lane, former_lane), next(self._junctions)):
+                self.wake(empty)
+        else:
+            self._cross(Junction(lane, former_lane), (lane, former_lane))
+
+    def is_taken(self, lane: Lane) -> bool:
+        """Say whether anything is in a lane."""
+        return lane in self._taken
+
+    def is_long(self, lane: Lane) -> bool:
+        """Say whether what comes now must go to the lane's shelf."""
+        if not self._following and not self._shelves:
+            return False
+        if lane in self._shelves:
+            return True
+        queue = self._taken.get(lane)
+        return type(queue) is deque and len(queue) > LONGEST_LANE
+
+    def before(self, lanes: Iterable[Lane]) -> list[Ticket]:
+        """Return what is in memory of lanes without a shelf, and what that waits for, in the order in which it came."""
+        found: dict[Ticket, None] = {}
+        seen: set[Lane] = set()
+        todo = list(lanes)
+        while todo:
+            lane = todo.pop()
+            if lane in seen or lane in self._shelves:
+                continue
+            seen.add(lane)
+            for one in self._members(lane):
+                if isinstance(one, Ticket):
+                    found[one] = None
+                todo += [one.lane] if one.former_lane is None else [one.lane, one.former_lane]
+        return sorted(found, key=_number)
+
+    def shelve(self, lanes: Sequence[Lane], run_id: int) -> list[Lane]:
+        """Put a run that is on record, or will be before it is asked for, at the end of its lane or of both.
+
+        What stands before it in memory must be on record too, or be put there before it, see `before`.
+
+        Returns:
+            Those of the lanes in which nothing was; they are fetched when they are woken, see `wake`.
+        """
+        if len(lanes) == 2:
+            self._doubles[run_id] = (lanes[0], lanes[1])
+        empty = []
+        for lane in lanes:
+            if (shelf := self._shelves.get(lane)) is not None:
+                shelf.append(run_id)
+                continue
+            self._shelves[lane] = deque((run_id,))
+            if lane not in self._taken:
+                self._taken[lane] = deque()
+                self._idle.add(lane)
+                empty.append(lane)
+            else:
+                # Also where there is one alone: it may end before the shelf is looked at; the lane is not empty then.
+                self._queue(lane)
+                self._ask_for_more(lane)
+        return empty
+
+    def put_back(self, ticket: Ticket) -> bool:
+        """Leave a head that is on record to the table, by its id, until `wake`; False where that cannot be.
+
+        What comes to its lane meanwhile goes on the shelf behind it.
+        """
+        lane = ticket.lane
+        if ticket.former_lane is not None or lane in self._shelves or self._taken.get(lane) is not ticket:
+            return False
+        del self._heads[ticket]
+        self._taken[lane] = deque()
+        self._shelves[lane] = deque((ticket.run.id,))
+        self._idle.add(lane)
+        return True
+
+    def wake(self, lane: Lane) -> None:
+        """Let what was put back be fetched, or what is on the shelf of a lane in which nothing was."""
+        self._ask_for_more(lane)
+
+    def unshelve(self, limit: int) -> dict[Lane, list[int]]:
+        """Return what is next on the shelves of lanes that are to be refilled, about `limit` ids; see `refill`."""
+        taken: dict[Lane, list[int]] = {}
+        while self._short and limit > 0:
+            lane = next(iter(self._short))
+            del self._short[lane]
+            shelf = self._shelves[lane]
+            taken[lane] = [shelf.popleft() for _ in range(min(len(shelf), LONGEST_LANE - REFILL_BELOW))]
+            limit -= len(taken[lane])
+        return taken
+
+    def missing(self, taken: Mapping[Lane, Sequence[int]]) -> list[int]:
+        """Return what is to be fetched of what was unshelved: the ids of runs that are not in memory yet."""
+        ids = dict.fromkeys(id_ for some in taken.values() for id_ in some)
+        return [id_ for id_ in ids if id_ > 0 and id_ not in self._met]
+
+    def refill(self, lane: Lane, ids: Sequence[int], tickets: Mapping[int, Ticket]) -> None:
+        """Put what was on a lane's shelf behind its followers.
+
+        Args:
+            lane: one that was unshelved.
+            ids: what was taken from its shelf.
+            tickets: those of them that were fetched; what was revoked is missing.
+        """
+        if self._closed:
+            return
+        # It was a long lane all the time: nothing has been put behind the followers meanwhile.
+        queue = self._queue(lane)
+        for id_ in ids:
+            one = self._come_back(id_, lane, tickets)
+            if one is not None:
+                queue.append(one)
+        if not self._shelves[lane]:
+            del self._shelves[lane]
+        if lane in self._idle:
+            self._idle.discard(lane)
+            self._go_on(lane)
+        else:
+            self._ask_for_more(lane)
+        self._let_pass()
+
+    def begin(self, ticket: Ticket) -> None:
+        """Note that a run goes on; its lane stays taken. It may have been noted before."""
+        self._heads.pop(ticket, None)
+
+    def park(self, ticket: Ticket) -> None:
+        """Let a run wait until it is due, at the head of its lane and without its job's turn."""
+        self._give_up_turn(ticket)
+        if not self._closed:
+            self._advance(ticket)
+
+    def leave(self, ticket: Ticket) -> None:
+        """Take a ticket out that was ready or went on."""
+        self._heads.pop(ticket, None)
+        self._give_up_turn(ticket)
+        self._make_way(ticket)
+
+    def drop(self, ticket: Ticket) -> None:
+        """Take a parked ticket out."""
+        del self._heads[ticket]
+        ticket.due = None
+        self._make_way(ticket)
+
+    def close(self) -> None:
+        """Forget what waits; nothing becomes ready any more."""
+        self._closed = True
+        self._heads.clear()
+        self._taken.clear()
+        self._following = self._crossing = 0
+        self._turns.clear()
+        self._shelves.clear()
+        self._short.clear()
+        self._idle.clear()
+        self._doubles.clear()
+        self._met.clear()
+
+    def _advance(self, ticket: Ticket) -> None:
+        self._heads[ticket] = None
+        if ticket.due is not None and ticket.due > now():
+            delay = (ticket.due - now()).total_seconds()
+            asyncio.get_running_loop().call_later(delay, self._unpark, ticket)
+            return
+        ticket.due = None
+        if ticket.options.is_singleton:
+            turns = self._turns.get(ticket.run.job.id)
+            if turns is not None:
+                turns.append(ticket)
+                return
+            self._turns[ticket.run.job.id] = deque()
+        self._ready(ticket)
+
+    def _unpark(self, ticket: Ticket) -> None:
+        if ticket in self._heads and ticket.due is not None:
+            ticket.due = None
+            self._advance(ticket)
+
+    def _give_up_turn(self, ticket: Ticket) -> None:
+        if not ticket.options.is_singleton or self._closed:
+            return
+        turns = self._turns[ticket.run.job.id]
+        if turns:
+            self._ready(turns.popleft())
+        else:
+            del self._turns[ticket.run.job.id]
+
+    def _cross(self, one: _Waiting, lanes: tuple[Lane, Lane]) -> None:
+        """Put what stands in two lanes at the end of both."""
+        one.number = next(self._numbers)
+        one.ahead = 2
+        self._following += 1
+        self._crossing += 1
+        for lane in lanes:
+            if lane in self._taken:
+                self._queue(lane).append(one)
+            else:
+                self._taken[lane] = one
+                self._comes_first(one)
+        self._let_pass()
+
+    def _comes_first(self, one: _Waiting) -> None:
+        """Note that nothing stands before it in a lane any more."""
+        one.ahead -= 1
+        if one.ahead:
+            return
+        self._following -= 1
+        if isinstance(one, Ticket):
+            self._advance(one)
+        else:
+            # Not at once: there may be thousands of them, one behind another.
+            self._passed.append(one)
+
+    def _let_pass(self) -> None:
+        while self._passed:
+            junction = self._passed.popleft()
+            self._leave_both(junction)
+
+    def _make_way(self, ticket: Ticket) -> None:
+        if ticket.former_lane is None:
+            self._next(ticket.lane)
+        else:
+            self._leave_both(ticket)
+        self._let_pass()
+
+    def _leave_both(self, one: _Waiting) -> None:
+        assert one.former_lane is not None
+        self._crossing -= 1
+        self._next(one.lane)
+        self._next(one.former_lane)
+
+    def _next(self, lane: Lane) -> None:
+        """Take the first out of a lane."""
+        queue = self._taken.get(lane)
+        if type(queue) is deque:
+            queue.popleft()
+            self._go_on(lane)
+        else:
+            self._taken.pop(lane, None)
+
+    def _go_on(self, lane: Lane) -> None:
+        queue = self._queue(lane)
+        if queue:
+            self._comes_first(queue[0])
+        elif lane in self._shelves:
+            self._idle.add(lane)
+        else:
+            del self._taken[lane]
+        if self._shelves:
+            self._ask_for_more(lane)
+
+    def _members(self, lane: Lane) -> Sequence[_Waiting]:
+        found = self._taken.get(lane)
+        if found is None:
+            return ()
+        return found if type(found) is deque else (found,)  # type: ignore[return-value]
+
+    def _queue(self, lane: Lane) -> deque[_Waiting]:
+        found = self._taken[lane]
+        if isinstance(found, deque):
+            return found
+        queue = self._taken[lane] = deque((found,))
+        return queue
+
+    def _come_back(self, id_: int, lane: Lane, tickets: Mapping[int, Ticket]) -> _Waiting | None:
+        """Return what was on a lane's shelf; None where it was revoked."""
+        one: _Waiting | None = tickets.get(id_)
+        both = self._doubles.get(id_)
+        if both is None:
+            if one is not None:
+                # As it was when it came, whatever the key is called now.
+                one.lane, one.former_lane, one.ahead = lane, None, 1
+                self._following += 1
+            return one
+        if id_ in self._met:
+            del self._doubles[id_]
+            return self._met.pop(id_)
+        if one is None:
+            # What came to the lane of the new key waits for that of the former one, also where the run was revoked.
+            one = Junction(*both)
+        one.lane, one.former_lane, one.ahead = *both, 2
+        one.number = next(self._numbers)
+        self._following += 1
+        self._crossing += 1
+        self._met[id_] = one
+        return one
+
+    def _ask_for_more(self, lane: Lane) -> None:
+        if self._shelves.get(lane) and len(self._members(lane)) <= REFILL_BELOW and lane not in self._short:
+            self._short[lane] = None
+            self._hungry()

@@ -1,0 +1,183 @@
+"""Loads: how many rows of a table are loaded at once, and which tables are locked and waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from rowhooks.domain.errors import TableLocked
+from rowhooks.pipeline.scheduling.tickets import Lane, Ticket
+
+logger = logging.getLogger(__name__)
+
+FIRST = 50
+"""Rows of a table that are loaded at once while nothing is known of their size."""
+MOST = 1000
+"""Rows of a table that are loaded at once."""
+GROWTH = 4
+"""How many times as many are loaded at once as before, at the most."""
+PORTION = 16 * 2**20
+"""Characters of a table's rows that are loaded at once, going by those before; and that wait for their runs."""
+FORGETTING = 0.8
+"""What a row is still thought to have, of what it had before, where those that came now are smaller."""
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
+"""Seconds between two looks at a locked table."""
+KEPT = 1000
+"""Runs of a locked table that wait in memory; the others that wait for it are left to the table of results."""
+LOOKS_AT_ONCE = 2
+"""Locked tables that are looked at at once: each look takes a connection for as long as it waits for the lock."""
+
+
+class Portion:
+    """How many rows of one table are loaded at once: as many as ever, but few where rows prove large."""
+
+    def __init__(self) -> None:
+        self.size = FIRST
+        self.room = asyncio.Event()
+        """Set while no more of its rows wait for their runs than are to."""
+        self.room.set()
+        self._held = 0
+        self._of_one = 0.0
+
+    @property
+    def places(self) -> int:
+        """For how many rows there is room now."""
+        return self.size if self.room.is_set() else 0
+
+    def learn(self, rows: int, size: int) -> None:
+        """Take account of rows that were loaded, with so many characters in all."""
+        self._of_one = max(size / rows, FORGETTING * self._of_one)
+        largest = MOST if not self._of_one else max(int(PORTION / self._of_one), 1)
+        self.size = min(largest, GROWTH * self.size, MOST)
+
+    def hold(self, more: int) -> None:
+        """Count so many characters more, or less, that wait."""
+        self._held += more
+        if self._held < PORTION:
+            self.room.set()
+        else:
+            self.room.clear()
+
+
+def size_of_row(row: Any) -> int:
+    """Return about how many characters a row has."""
+    size = 0
+    todo = [vars(row)] if hasattr(row, "__dict__") else []
+    while todo:
+        inner: list[Any] = []
+        for one in todo:
+            for value in one.values() if isinstance(one, dict) else one:
+                if isinstance(value, str | bytes):
+                    size += len(value)
+                elif isinstance(value, dict | list | tuple):
+                    # What is empty takes room too.
+                    size += sys.getsizeof(value)
+                    inner.append(value)
+                elif isinstance(value, Decimal):
+                    size += sys.getsizeof(value)
+        todo = inner
+    return size
+
+
+@dataclass
+class Locked:
+    """A table that another session has locked.
+
+    Args:
+        table_id: which.
+        name: its name.
+        key: of a row with which it is tried whether the table can be read again.
+        tickets: what waits for that.
+        lanes: those of what waits for that and is not in memory, each with whether its receiver is asynchronous.
+        is_free: set when it can be read.
+    """
+
+    table_id: int
+    name: str
+    key: str
+    tickets: list[Ticket] = field(default_factory=list)
+    lanes: list[tuple[bool, Lane]] = field(default_factory=list)
+    is_free: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Locks:
+    """The tables that are locked, each of them looked at again and again, for as long as it takes.
+
+    Args:
+        can_be_read: tries it, with the key of a row.
+        goes_on: called once a table can be read.
+        fail: called with what ends the leadership.
+    """
+
+    def __init__(
+        self,
+        can_be_read: Callable[[int, str], Awaitable[bool]],
+        goes_on: Callable[[Locked], None],
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        self._can_be_read = can_be_read
+        self._goes_on = goes_on
+        self._fail = fail
+        self._locked: dict[int, Locked] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
+
+    def get(self, table_id: int) -> Locked | None:
+        """Return a table if it is locked, as far as is known."""
+        return self._locked.get(table_id)
+
+    def of(self, table_id: int, name: str, key: str, error: TableLocked) -> Locked:
+        """Return a table that was found locked, when a row was loaded by its key; it is waited for from now on."""
+        lock = self._locked.get(table_id)
+        if lock is None:
+            lock = self._locked[table_id] = Locked(table_id, name, key)
+            logger.warning("%s; the runs of %s that need a row wait for it", error, name)
+            task = asyncio.get_running_loop().create_task(self._wait(lock))
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
+        return lock
+
+    def put_back(self, work: Callable[[Ticket], bool]) -> None:
+        """Keep only some of what waits for each table in memory.
+
+        Args:
+            work: takes a ticket out of it; False where it must stay.
+        """
+        for lock in self._locked.values():
+            stays = lock.tickets[:KEPT]
+            for ticket in lock.tickets[KEPT:]:
+                if work(ticket):
+                    lock.lanes.append((ticket.asynchronous, ticket.lane))
+                else:
+                    stays.append(ticket)
+            lock.tickets = stays
+
+    def close(self) -> None:
+        """Wait for nothing more."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _wait(self, lock: Locked) -> None:
+        pause = SHORTEST_PAUSE
+        while True:
+            await asyncio.sleep(pause)
+            async with self._looks:
+                if await self._can_be_read(lock.table_id, lock.key):
+                    break
+            pause = min(2 * pause, LONGEST_PAUSE)
+        del self._locked[lock.table_id]
+        logger.info("rows of %s can be loaded again: its runs go on", lock.name)
+        lock.is_free.set()
+        self._goes_on(lock)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        problem = None if task.cancelled() else task.exception()
+        if problem is not None:
+            self._fail(problem)

@@ -1,0 +1,100 @@
+"""Who holds what an administrator's command waits for."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+
+from rowhooks.domain.errors import DatabaseError
+from rowhooks.postgres.connections.connect import Target, connection
+
+WAIT = timedelta(seconds=3)
+"""How long a command waits for each lock, where it is not told."""
+
+# What a session waits for, and the first of those that hold it.
+_HOLDER = """
+select
+  case when l.locktype = 'relation' then format('%%I.%%I', n.nspname, c.relname) else 'what another transaction has changed' end,
+  b.pid,
+  coalesce(a.usename, 'unknown'),
+  coalesce(nullif(a.application_name, ''), 'unknown'),
+  date_trunc('second', clock_timestamp() - a.xact_start)::text
+from pg_locks as l
+cross join lateral unnest(pg_blocking_pids(l.pid)) as b (pid)
+left join pg_stat_activity as a on a.pid = b.pid
+left join pg_class as c on c.oid = l.relation
+left join pg_namespace as n on n.oid = c.relnamespace
+where l.pid = %s and not l.granted
+order by a.xact_start
+limit 1
+"""  # noqa: E501
+
+
+@contextlib.contextmanager
+def patient(target: Target, what: str, wait: timedelta) -> Iterator[psycopg.Connection[Any]]:
+    """Open a connection for one command, which waits for each lock so long and then says who holds it.
+
+    Args:
+        target: the database.
+        what: the command, for the message.
+        wait: how long.
+
+    Raises:
+        DatabaseError: a lock was not to be had; nothing is done.
+    """
+    watch: _Watch | None = None
+    try:
+        with connection(target) as conn, _Watch(target, conn.info.backend_pid, wait) as watch:
+            # A lock_timeout of 0 would wait for ever.
+            conn.lock_timeout = f"{max(1, int(wait.total_seconds() * 1000))}ms"
+            yield conn
+    except DatabaseError as error:
+        if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable) or watch is None:
+            raise
+        seconds = f"{wait.total_seconds():g}"
+        longer = f"or wait longer: rowhooks {what} --wait 60s"
+        if watch.holder is None:
+            raise DatabaseError(
+                f"{what} did not get a lock within {seconds} s; nothing was done",
+                hint=f"pg_stat_activity shows who has a transaction open; let it end, {longer}",
+            ) from error
+        lock, pid, login, application, age = watch.holder
+        raise DatabaseError(
+            f"{what} did not get the lock on {lock} within {seconds} s: process {pid} holds it (login {login},"
+            f" application {application}, its transaction open for {age or 'an unknown time'}); nothing was done",
+            hint=f"let it end, or end it: select pg_terminate_backend({pid}); {longer}",
+        ) from error
+
+
+class _Watch:
+    """Looks from another connection whom a session waits for, for the length of a block."""
+
+    def __init__(self, target: Target, pid: int, wait: timedelta) -> None:
+        self.holder: tuple[Any, ...] | None = None
+        self._target = target
+        self._pid = pid
+        self._interval = min(0.2, wait.total_seconds() / 5)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="lock watch", daemon=True)
+
+    def __enter__(self) -> _Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        # Where there is no second connection, the command's error stays without the holder's name.
+        with contextlib.suppress(DatabaseError), connection(self._target) as conn:
+            while not self._over.wait(self._interval):
+                found = conn.execute(_HOLDER, (self._pid,)).fetchone()
+                conn.commit()
+                # The last one that was seen is the one that was waited for in vain.
+                self.holder = found or self.holder

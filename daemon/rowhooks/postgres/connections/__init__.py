@@ -1,0 +1,1 @@
+"""Connections to the target database: targets, connecting, poolers, error translation."""

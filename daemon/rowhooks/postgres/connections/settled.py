@@ -1,0 +1,109 @@
+"""Connections each of whose transactions begins with our settings, for where a transaction pooler may be in between.
+
+What is set for a session would be lost with the next transaction there, or be left to others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import asyncpg
+import psycopg
+from psycopg import generators
+
+from rowhooks.postgres.connections import session_settings
+from rowhooks.postgres.connections.search_path import PINNED
+
+_DONE = (psycopg.pq.ExecStatus.COMMAND_OK, psycopg.pq.ExecStatus.TUPLES_OK)
+
+
+class _Settled:
+    """What psycopg's two kinds of connection have in common here; they are not for autocommit."""
+
+    pinned = False
+    """Whether our search_path is among the settings."""
+    for_receivers = False
+    """Whether the transactions are receivers'."""
+    lock_timeout: str | None = None
+    """For so long a transaction waits for a lock, as PostgreSQL reads it; None: for ever."""
+
+    def settling(self: Any) -> list[str]:
+        """Return the statements that a transaction begins with, behind BEGIN."""
+        return [
+            *session_settings.modes(
+                in_recovery=self.pgconn.parameter_status(b"in_hot_standby") == b"on",
+                isolation=self.isolation_level is None,
+                read_write=self.read_only is None,
+                deferrable=self.deferrable is None,
+            ),
+            *session_settings.of_transaction(self.pgconn.server_version, for_receivers=self.for_receivers),
+            *([PINNED] if self.pinned else []),
+            *([f"set local lock_timeout = '{self.lock_timeout}'"] if self.lock_timeout else []),
+        ]
+
+    def _exec_command(self: Any, command: Any, *options: Any, **named: Any) -> Generator[Any, Any, Any]:
+        if _is_begin(command) and not self._pipeline:
+            return (yield from self._begin(command))
+        done = yield from super()._exec_command(command, *options, **named)  # type: ignore[misc]
+        if _is_begin(command):
+            for one in self.settling():
+                yield from super()._exec_command(one)  # type: ignore[misc]
+        return done
+
+    def _begin(self: Any, begin: bytes) -> Generator[Any, Any, None]:
+        # In one round trip. Not by one query: after that a receiver could not choose its isolation level any more.
+        self.pgconn.send_query(b"; ".join([begin, *(one.encode() for one in self.settling())]))
+        for result in (yield from generators.execute(self.pgconn)):
+            if result.status not in _DONE:
+                raise psycopg.errors.error_from_result(result, self.info.encoding)
+
+
+class SettledConnection(_Settled, psycopg.Connection[Any]):
+    """A synchronous connection of psycopg's each of whose transactions begins with our settings."""
+
+
+class SettledAsyncConnection(_Settled, psycopg.AsyncConnection[Any]):
+    """An asynchronous one."""
+
+
+def _is_begin(command: Any) -> bool:
+    return isinstance(command, bytes) and command.startswith(b"BEGIN")
+
+
+class TransactionSettled(asyncpg.Connection):  # type: ignore[misc]
+    """One of asyncpg's; a statement outside a transaction gets one of its own."""
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> Any:
+        """Execute a statement; a transaction that begins has our settings."""
+        if query.startswith("BEGIN"):
+            return await super().execute(f"{query} {'; '.join(self._settling())}", **options)
+        if args or self.is_in_transaction():
+            return await super().execute(query, *args, **options)
+        async with self.transaction():
+            return await super().execute(query, **options)
+
+    def _settling(self) -> list[str]:
+        return [
+            *session_settings.modes(in_recovery=getattr(self.get_settings(), "in_hot_standby", "off") == "on"),
+            *session_settings.of_transaction(server_version(self), for_receivers=False),
+            PINNED,
+        ]
+
+    async def _execute(self, query: str, *args: Any, **options: Any) -> Any:
+        # What fetch(), fetchrow(), fetchval() and execute() with arguments have in common.
+        if self.is_in_transaction():
+            return await super()._execute(query, *args, **options)
+        async with self.transaction():
+            return await super()._execute(query, *args, **options)
+
+    async def _executemany(self, query: str, *args: Any, **options: Any) -> Any:
+        if self.is_in_transaction():
+            return await super()._executemany(query, *args, **options)
+        async with self.transaction():
+            return await super()._executemany(query, *args, **options)
+
+
+def server_version(connection: asyncpg.Connection[Any]) -> int:
+    """Return the server's version as libpq has it, without its minor part."""
+    return int(connection.get_server_version().major) * 10000

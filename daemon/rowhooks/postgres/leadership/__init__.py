@@ -1,0 +1,1 @@
+"""The leader: its lock, its epoch, the bell."""

@@ -1,0 +1,219 @@
+"""Buttons as those use them who press, without a right on rowhooks' tables: which ones a row has, and the press."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Awaitable, Iterator, Mapping
+from typing import Any
+
+import asyncpg
+import psycopg
+import sqlalchemy
+from asyncpg.pool import PoolConnectionProxy
+from psycopg.rows import tuple_row
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
+from sqlalchemy.orm import Session, scoped_session
+
+from rowhooks.domain.errors import ConnectionFailed, NotFound, SchemaMismatch, UsageError
+from rowhooks.postgres.connections.connect import Target, connection, sync_engine, translated_errors
+from rowhooks.postgres.labels import ButtonGroup, LabelRow, render_buttons
+
+_INSTALLED = "select pg_catalog.to_regclass(cast('rowhooks.press' as pg_catalog.text)) is not null"
+
+# One shape for every driver; {} are its own placeholders. The key's type chooses between the two functions.
+_PRESS = (
+    "select rowhooks.press(cast({} as pg_catalog.text), cast(cast({} as pg_catalog.text) as pg_catalog.regclass), {},"
+    " cast({} as pg_catalog.text))"
+)
+_KEY = {"json": "cast(cast({} as pg_catalog.text) as pg_catalog.jsonb)", "text": "cast({} as pg_catalog.text)"}
+
+# The root, where it is a partition; names and types as the server writes them in SQL.
+_KEY_OF_TABLE = sqlalchemy.text("""
+select
+  format('%I.%I', n.nspname, c.relname) as quoted_name,
+  c.oid,
+  array_agg(a.attname::text order by k.position) as names,
+  string_agg(format('%I %s', a.attname, format_type(a.atttypid, -1)), ', ' order by k.position) as definitions,
+  string_agg(format('t.%1$I = k.%1$I', a.attname), ' and ' order by k.position) as comparisons
+from (select cast(cast(:table as text) as regclass) as given) as g
+join pg_class as c on c.oid = coalesce(pg_partition_root(g.given), g.given)
+join pg_namespace as n on n.oid = c.relnamespace
+join pg_index as i on i.indrelid = c.oid and i.indisprimary
+cross join lateral unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
+join pg_attribute as a on a.attrelid = c.oid and a.attnum = k.attnum
+where k.position <= i.indnkeyatts
+group by n.nspname, c.relname, c.oid
+""")
+
+_BUTTONS = sqlalchemy.text("select b.* from rowhooks.buttons as b where b.relation = cast(:relation as oid)")
+
+
+def press(connection: Any, button: str, table: str, key: object, idempotency_key: str | None) -> int | Awaitable[int]:
+    """Press a button; see `rowhooks.press`."""
+    if isinstance(connection, scoped_session | async_scoped_session):
+        connection = connection()
+    kind, key = ("json", _as_json(key)) if isinstance(key, Mapping) else ("text", _as_text(key))
+    values = (button, table, key, idempotency_key)
+    if isinstance(connection, psycopg.Connection):
+        # The connection's own factories may make other rows, or read other placeholders.
+        with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+            return _id(cursor.execute(_statement(kind, ("%s",) * 4), values).fetchone())
+    if isinstance(connection, psycopg.AsyncConnection):
+        return _press_with_psycopg(connection, _statement(kind, ("%s",) * 4), values)
+    if isinstance(connection, asyncpg.Connection | PoolConnectionProxy):
+        return _press_with_asyncpg(connection, _statement(kind, ("$1", "$2", "$3", "$4")), values)
+    names = ("button", "table", "key", "idempotency_key")
+    statement = sqlalchemy.text(_statement(kind, tuple(f":{name}" for name in names)))
+    parameters = dict(zip(names, values, strict=True))
+    if isinstance(connection, sqlalchemy.Connection | Session):
+        return _id(connection.execute(statement, parameters).one())
+    if isinstance(connection, AsyncConnection | AsyncSession):
+        return _press_with_sqlalchemy(connection, statement, parameters)
+    raise TypeError(
+        f"a button cannot be pressed on a {type(connection).__module__}.{type(connection).__qualname__};"
+        " give a connection of psycopg, SQLAlchemy or asyncpg, or a SQLAlchemy session"
+    )
+
+
+async def _press_with_psycopg(connection: psycopg.AsyncConnection[Any], statement: str, values: tuple[Any, ...]) -> int:
+    async with psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor:
+        await cursor.execute(statement, values)
+        return _id(await cursor.fetchone())
+
+
+async def _press_with_asyncpg(connection: Any, statement: str, values: tuple[Any, ...]) -> int:
+    return _id(await connection.fetchrow(statement, *values))
+
+
+async def _press_with_sqlalchemy(
+    connection: AsyncConnection | AsyncSession, statement: sqlalchemy.TextClause, parameters: dict[str, Any]
+) -> int:
+    return _id((await connection.execute(statement, parameters)).one())
+
+
+def _statement(kind: str, places: tuple[str, ...]) -> str:
+    button, table, key, idempotency_key = places
+    return _PRESS.format(button, table, _KEY[kind].format(key), idempotency_key)
+
+
+def _id(row: Any) -> int:
+    assert row is not None, "rowhooks.press returned no row"
+    return int(row[0])
+
+
+def _as_text(value: object) -> str | None:
+    # PostgreSQL reads the rest as Python writes it: numbers, dates, UUIDs.
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"\\x{bytes(value).hex()}"
+    return None if value is None else str(value)
+
+
+def _as_json(value: Mapping[str, object]) -> str:
+    # json knows no mapping but dict.
+    return json.dumps(dict(value), default=_as_text, ensure_ascii=False)
+
+
+@contextlib.contextmanager
+def pressing_connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
+    """Open a connection for one command of a role that may press and has no other right on rowhooks.
+
+    Raises:
+        SchemaMismatch: rowhooks is not installed, or too old to have buttons.
+    """
+    with connection(target, pinned=False) as conn:
+        _check_installed(bool(_id(conn.execute(_INSTALLED).fetchone())))
+        yield conn
+
+
+@contextlib.contextmanager
+def pressing_session(target: Target) -> Iterator[Session]:
+    """Open a session for one command of a role that may press and has no other right on rowhooks.
+
+    Raises:
+        SchemaMismatch: rowhooks is not installed, or too old to have buttons.
+        ConnectionFailed: the server cannot be reached or does not let us in.
+        DatabaseError: PostgreSQL refused a statement.
+    """
+    engine = sync_engine(target, 1)
+    try:
+        with translated_errors(), _unwrapped(target), Session(engine) as session:
+            _check_installed(bool(session.scalar(sqlalchemy.text(_INSTALLED))))
+            yield session
+    finally:
+        engine.dispose()
+
+
+def buttons_for(session: Session, table: str, key: object, user: Any) -> list[ButtonGroup]:
+    """Return the buttons of one row as a page shows them, with the rights of the session's role.
+
+    Args:
+        session: belongs to the role that looks at the row.
+        table: the table, as PostgreSQL reads names.
+        key: the value of a key of one column, else a mapping of columns to values, or that as JSON text.
+        user: who looks at the row, in templates.
+
+    Raises:
+        NotFound: the table has no primary key, or no row has this key, or row security hides it.
+        UsageError: the key does not name the key's columns.
+    """
+    found = session.execute(_KEY_OF_TABLE, {"table": table}).mappings().first()
+    if found is None:
+        raise NotFound(f"table {table} has no primary key", hint="a row without a key has no buttons")
+    # Names and types were written by the server (quote_ident, format_type); a colon in one is no parameter.
+    query = (
+        "select t.* from {quoted_name} as t"
+        " join jsonb_to_record(cast(KEY as jsonb)) as k ({definitions}) on {comparisons}"
+    )
+    statement = sqlalchemy.text(query.format(**found).replace(":", "\\:").replace("KEY", ":key", 1))
+    row = session.execute(statement, {"key": _as_json(_key_columns(key, found["names"], table))}).mappings().first()
+    if row is None:
+        raise NotFound(f"there is no row {key} in {table}, or you may not see it")
+    buttons = [button._asdict() for button in session.execute(_BUTTONS, {"relation": found["oid"]})]
+    name = row.get(buttons[0]["repr_column"]) if buttons else None
+    obj = LabelRow(
+        dict(row), str(name) if name is not None else ", ".join(str(row[column]) for column in found["names"])
+    )
+    return render_buttons(buttons, obj, user)
+
+
+def current_role(session: Session) -> str:
+    """Return the role whose rights the session has."""
+    return str(session.scalar(sqlalchemy.text("select current_user")))
+
+
+def _key_columns(key: object, names: list[str], table: str) -> Mapping[str, object]:
+    if isinstance(key, str) and len(names) > 1:
+        try:
+            key = json.loads(key)
+        except ValueError as error:
+            raise UsageError(f"{key} is no JSON object", hint=f"{table}'s key is {', '.join(names)}") from error
+    if not isinstance(key, Mapping) and len(names) == 1:
+        key = {names[0]: _as_text(key)}
+    if not isinstance(key, Mapping) or set(key) != set(names):
+        raise UsageError(f"{key} is no key of {table}", hint=f"its columns are {', '.join(names)}")
+    return key
+
+
+def _check_installed(installed: bool) -> None:
+    if not installed:
+        raise SchemaMismatch(
+            "rowhooks is not installed in this database, or too old to have buttons",
+            hint="let an administrator run: rowhooks init",
+        )
+
+
+@contextlib.contextmanager
+def _unwrapped(target: Target) -> Iterator[None]:
+    """Raise the driver's error where SQLAlchemy raises its own around it."""
+    try:
+        yield
+    except DBAPIError as error:
+        cause = error.orig
+        if isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None:
+            raise ConnectionFailed(
+                f"cannot connect to {target.label}: {str(cause).strip()}",
+                hint="check --dsn, ROWHOOKS_DSN or dsn in rowhooks.toml",
+            ) from cause
+        raise (cause or error) from error

@@ -1,0 +1,384 @@
+"""Runs that stand on record and have not ended: an earlier leader's, and what was asked for by hand."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.configuration import Button, Configuration, Hook, WithoutClass
+from rowhooks.domain.keys import former_key
+from rowhooks.domain.run import RETRY, WAITING, Press, Run
+from rowhooks.pipeline.matcher import undecided
+from rowhooks.pipeline.scheduling.missing_jobs import Missed
+from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.feed import PostgresFeed
+from rowhooks.postgres.log_rows import LONGEST_TEXT, key_of
+from rowhooks.postgres.missing_jobs import KEPT_BY_JOB
+from rowhooks.postgres.unreadable import RAW, piecemeal, reading
+
+_TAKE_UP = """
+with taken as (
+  update rowhooks.job_result as r
+  set lease = $1, attempt = r.attempt + (r.status = 'STARTED')::integer
+  where r.id in (
+    select u.id from rowhooks.job_result as u
+    where {which}
+    order by u.id
+    limit $2
+    for update {locked}
+  )
+  returning r.*
+)
+select
+  t.id as result_id, t.origin, t.original_id, t.object_change_id, t.job_hook_id, t.job_button_id, t.tracked_table,
+  t.status, t.attempt, t.retries, t.retry_at, coalesce(
+    t.key,
+    -- As an older release has handed it out.
+    case
+      when t.origin = 'change' then format('%s:%s:%s', i.id, t.object_change_id, t.job_hook_id)
+      else format('%s:run:%s', i.id, coalesce(t.original_id, t.id))
+    end
+  ) as key
+from taken as t
+cross join rowhooks.installation as i
+order by t.id
+"""
+# By itself, as are the changes: one that cannot be read must not keep the others from being taken up.
+_PRESSES = f"""
+select
+  r.id, {key_of("r")}, {RAW.format(f"left(r.object_repr, {LONGEST_TEXT})")}, r.db_user::text,
+  left(r.user_name, {LONGEST_TEXT})
+from rowhooks.job_result as r
+where r.id = any ($1::bigint[])
+"""  # noqa: S608  (constants)
+_UNFINISHED = "u.status in ('PENDING', 'STARTED', 'RETRY')"
+# Waits for what is locked: a former leader may be committing one, and if that fails it is still to be run, first.
+_OF_THESE = "coalesce(u.job_hook_id = any ({hooks}::integer[]), u.job_button_id = any ({buttons}::integer[]), false)"
+_ADOPT = _TAKE_UP.format(which=f"u.id = any ($3::bigint[]) and {_UNFINISHED}", locked="")
+_CLAIM = _TAKE_UP.format(which="u.status = 'PENDING' and u.lease is null", locked="skip locked")
+
+_WHERE_IT_STANDS = f"""
+select
+  u.id, u.status, u.origin <> 'press', coalesce(u.job_hook_id, u.job_button_id), u.tracked_table,
+  {RAW.format(key_of("u"))}, {RAW.format(key_of("u", "former_object_id"))}
+"""
+_RELEASE = f"""
+with u as (
+  update rowhooks.job_result as r
+  set lease = $1
+  where r.id in (
+    select u.id from rowhooks.job_result as u
+    where u.lease = $2 and {_UNFINISHED} and {_OF_THESE.format(hooks="$4", buttons="$5")}
+    order by u.id
+    limit $3
+    for update
+  )
+  returning r.*
+)
+{_WHERE_IT_STANDS}
+from u
+order by u.id
+"""  # noqa: S608  (constants)
+
+_LEFT = f"""
+{_WHERE_IT_STANDS}
+from rowhooks.job_result as u
+where {_UNFINISHED} and u.lease <> $1 and u.id > $2 and not {_OF_THESE.format(hooks="$4", buttons="$5")}
+order by u.id
+limit $3
+"""
+
+_NOTE = """
+insert into rowhooks.key_change (id, tracked_table, object_id, former_object_id)
+select n.id, n.tracked_table, n.object_id::jsonb, n.former_object_id::jsonb
+from unnest($1::bigint[], $2::integer[], $3::text[], $4::text[]) as n (id, tracked_table, object_id, former_object_id)
+"""
+_NOTED = """
+select k.id, k.tracked_table, k.object_id::text, k.former_object_id::text
+from rowhooks.key_change as k
+order by k.id
+"""
+
+# What began is to begin again, and is so long nobody's.
+_SET_ASIDE = """
+update rowhooks.job_result as u
+set
+  lease = $1, attempt = u.attempt + (u.status = 'STARTED')::integer,
+  status = case when u.status = 'STARTED' then 'PENDING' else u.status end
+where {which} and u.lease is distinct from $1
+"""
+_SET_ASIDE_OF = _SET_ASIDE.format(which=f"{_UNFINISHED} and {_OF_THESE.format(hooks='$2', buttons='$3')}")
+_SET_ASIDE_THESE = _SET_ASIDE.format(which=f"{_UNFINISHED} and u.id = any ($2::bigint[])")
+
+_WAITING = f"select k.job_id, k.runs from ({KEPT_BY_JOB}) as k where k.job_id is not null"  # noqa: S608  (a constant)
+
+_NOTE_MISSED = """
+insert into rowhooks.job_hook_missed as m (job_hook_id, changes, first_at, last_at)
+select v.job_hook_id, v.changes, v.first_at, v.last_at
+from unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])
+  as v (job_hook_id, changes, first_at, last_at)
+-- It may have been removed meanwhile.
+where exists (select from rowhooks.job_hook as h where h.id = v.job_hook_id)
+on conflict (job_hook_id) do update set
+  changes = m.changes + excluded.changes,
+  first_at = least(m.first_at, excluded.first_at), last_at = greatest(m.last_at, excluded.last_at)
+"""
+
+_IS_ASKED_FOR = "select exists (select from rowhooks.job_result as r where r.status = 'PENDING' and r.lease is null)"
+
+_REVOKE = """
+update rowhooks.job_result as r
+set status = 'REVOKED', finished_at = clock_timestamp()
+where r.id = any ($1::bigint[]) and r.finished_at is null
+"""
+
+
+ADOPTION_PATIENCE = "10s"
+"""How long adopting waits for a former leader that is recording."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """A run that an earlier leader has left unfinished, or that has waited for its job.
+
+    Args:
+        lanes: those of the run, see `Run.lanes`.
+    """
+
+    result_id: int
+    status: str
+    lanes: list[tuple[Any, ...]]
+
+    @property
+    def starter(self) -> tuple[bool, int]:
+        """Whether it is of a hook, and the id of that, or of the button."""
+        is_hook, id_, *_ = self.lanes[0]
+        return is_hook, id_
+
+
+class NewKey(NamedTuple):
+    """A row was given another key, by a change that started no run of a hook which had runs of the former key.
+
+    Args:
+        id: where it stands among the ids of results.
+        table_id: rowhooks.tracked_table.id.
+        key: the new key, as JSON text.
+        former_key: the former one.
+    """
+
+    id: int
+    table_id: int
+    key: str
+    former_key: str
+
+
+@dataclass(frozen=True)
+class TakenUp:
+    """A run that this leader is to run.
+
+    Args:
+        result_id: job_result.id.
+        run: the run; None where its hook, its button or its change is gone.
+        due: when a run that waits for its retry may start.
+        problem: why the run cannot be given what it is about; None where it can.
+    """
+
+    result_id: int
+    run: Run | None
+    due: datetime | None
+    problem: str | None = None
+
+
+class Unfinished:
+    """Takes up runs, over one connection and under one leadership.
+
+    Args:
+        connection: asyncpg, not shared with another task.
+        feed: makes object changes of rows of the log.
+        lease: the leadership.
+    """
+
+    def __init__(self, connection: asyncpg.Connection[Any], feed: PostgresFeed, lease: uuid.UUID) -> None:
+        self._connection = connection
+        self._feed = feed
+        self._lease = lease
+
+    async def left(self, after_id: int, limit: int, without_class: WithoutClass) -> list[Left]:
+        """Return what earlier leaders have left unfinished, by id and beyond one, and what need not wait any longer."""
+        with translated():
+            rows = await self._connection.fetch(_LEFT, self._lease, after_id, limit, *_lists(without_class))
+        return [_left(*row) for row in rows]
+
+    async def note(self, new_keys: Sequence[NewKey]) -> None:
+        """Put on record which rows have another key, for a leader that takes over from this one."""
+        with translated():
+            await self._connection.execute(_NOTE, *map(list, zip(*new_keys, strict=True)))
+
+    async def noted(self) -> list[NewKey]:
+        """Return which rows have another key, in the order in which they got it."""
+        with translated():
+            return [NewKey(*row) for row in await self._connection.fetch(_NOTED)]
+
+    async def adopt(self, result_ids: Sequence[int], configuration: Configuration) -> list[TakenUp]:
+        """Take these runs over, of whichever leader they are; those that have ended are missing.
+
+        Raises:
+            ConnectionFailed: a former leader is about to record one of them, and does not come to an end.
+        """
+        with translated():
+            async with self._connection.transaction():
+                await self._connection.execute("select set_config('lock_timeout', $1, true)", ADOPTION_PATIENCE)
+                rows = await self._connection.fetch(_ADOPT, self._lease, None, list(result_ids))
+        return await self._taken_up(rows, configuration)
+
+    async def is_asked_for(self) -> bool:
+        """Say whether anything that was asked for by hand waits; takes no lock that a writer could wait for."""
+        with translated():
+            return bool(await self._connection.fetchval(_IS_ASKED_FOR))
+
+    async def claim(self, configuration: Configuration, limit: int) -> list[TakenUp]:
+        """Take up what was asked for by hand (presses, retries, replays), the oldest first, `limit` at the most."""
+        with translated():
+            rows = await self._connection.fetch(_CLAIM, self._lease, limit)
+        return await self._taken_up(rows, configuration)
+
+    async def release(self, starters: WithoutClass, limit: int) -> list[Left]:
+        """Take over what has waited for the class of these hooks and buttons, the oldest first, `limit` at the most."""
+        with translated():
+            rows = await self._connection.fetch(_RELEASE, self._lease, WAITING, limit, *_lists(starters))
+        return [_left(*row) for row in rows]
+
+    async def set_aside(self, starters: WithoutClass) -> None:
+        """Let the unfinished runs of these hooks and buttons wait for a leader that has their class."""
+        if starters:
+            with translated():
+                async with self._connection.transaction():
+                    await self._connection.execute("select set_config('lock_timeout', $1, true)", ADOPTION_PATIENCE)
+                    await self._connection.execute(_SET_ASIDE_OF, WAITING, *_lists(starters))
+
+    async def set_aside_these(self, result_ids: list[int]) -> None:
+        """Let these runs wait for a leader that has their class."""
+        with translated():
+            await self._connection.execute(_SET_ASIDE_THESE, WAITING, result_ids)
+
+    async def waiting(self) -> dict[int, int]:
+        """Return how many runs wait for a leader that has their class, by the jobs' ids."""
+        with translated():
+            return {row[0]: row[1] for row in await self._connection.fetch(_WAITING)}
+
+    async def note_missed(self, missed: Sequence[Missed]) -> None:
+        """Write down what was not kept for hooks whose class is missing."""
+        rows = [(one.hook_id, one.changes, one.first, one.last) for one in missed]
+        with translated():
+            await self._connection.execute(_NOTE_MISSED, *map(list, zip(*rows, strict=True)))
+
+    async def revoke(self, result_ids: list[int]) -> None:
+        """End runs that nothing can run any more."""
+        with translated():
+            await self._connection.execute(_REVOKE, result_ids)
+
+    async def _taken_up(self, rows: list[asyncpg.Record], configuration: Configuration) -> list[TakenUp]:
+        changes = await self._feed.changes(
+            [
+                row["object_change_id"]
+                for row in rows
+                if row["origin"] != "press" and row["object_change_id"] is not None
+            ],
+            self._connection,
+        )
+        presses, problems = await self._presses([row for row in rows if row["origin"] == "press"], configuration)
+        taken_up = []
+        for row in rows:
+            is_press = row["origin"] == "press"
+            one = self._one(
+                row, presses.get(row["result_id"]) if is_press else changes.get(row["object_change_id"]), configuration
+            )
+            taken_up.append(replace(one, problem=problems.get(one.result_id)))
+        return taken_up
+
+    async def _presses(
+        self, rows: list[asyncpg.Record], configuration: Configuration
+    ) -> tuple[dict[int, Press], dict[int, str]]:
+        """Return presses by the ids of their results, and why some of them cannot be read."""
+        tables = {row["result_id"]: row["tracked_table"] for row in rows}
+        found: dict[int, Press] = {}
+        problems: dict[int, str] = {}
+
+        async def read(some: list[int]) -> None:
+            with reading(self._connection):
+                texts = await self._connection.fetch(_PRESSES, some)
+            for id_, *rest in texts:
+                found[id_] = _press(tables[id_], configuration, *rest)
+
+        async def alone(id_: int, reason: str) -> None:
+            found[id_] = _press(tables[id_], configuration, None, None, "", None)
+            problems[id_] = f"the press cannot be read: {reason}"
+
+        await piecemeal(list(tables), read, alone)
+        return found, problems
+
+    def _one(self, row: asyncpg.Record, cause: ObjectChange | Press | None, configuration: Configuration) -> TakenUp:
+        starter: Hook | Button | None
+        if row["origin"] == "press":
+            starter = next((b for b in configuration.buttons if b.id == row["job_button_id"]), None)
+        else:
+            starter = next((h for h in configuration.hooks if h.id == row["job_hook_id"]), None)
+        if starter is None or cause is None:
+            return TakenUp(row["result_id"], None, None)
+        run = Run(
+            id=row["result_id"],
+            key=row["key"],
+            cause=cause,
+            starter=starter,
+            attempt=row["attempt"],
+            retries=row["retries"],
+            origin=row["origin"],
+            original_id=row["original_id"],
+            undecided=_undecided(cause, starter) if row["original_id"] is None else None,
+            former_key=former_key(cause) if isinstance(cause, ObjectChange) else None,
+        )
+        # The row of a run that waits for its retry speaks of the attempt before.
+        return TakenUp(run.id, run.again() if row["status"] == RETRY else run, row["retry_at"])
+
+
+def _left(
+    id_: int, status: str, by_hook: bool, starter: int, table_id: int, key: bytes | None, former: bytes | None
+) -> Left:
+    keys = [b"{}" if key is None else key, *([] if former is None else [former])]
+    return Left(id_, status, [(by_hook, starter, table_id, one.decode("utf-8", "replace")) for one in keys])
+
+
+def _lists(starters: WithoutClass) -> tuple[list[int], list[int]]:
+    return sorted(starters.hooks), sorted(starters.buttons)
+
+
+def _undecided(cause: ObjectChange | Press, starter: Hook | Button) -> str | None:
+    if not isinstance(cause, ObjectChange) or not isinstance(starter, Hook):
+        return None
+    return undecided(starter, cause)
+
+
+def _press(
+    table_id: int,
+    configuration: Configuration,
+    object_id_json: str | None,
+    object_repr: bytes | None,
+    db_user: str,
+    user_name: str | None,
+) -> Press:
+    table = configuration.tables.get(table_id)
+    return Press(
+        table_id=table_id,
+        changed_object_type=table.name if table else f"rowhooks.tracked_table:{table_id}",
+        object_id_json=object_id_json or "{}",
+        # For people: it need not be exact.
+        object_repr=(object_repr or b"").decode("utf-8", "replace"),
+        db_user=db_user,
+        user_name=user_name,
+    )

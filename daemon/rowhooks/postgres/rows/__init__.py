@@ -1,0 +1,1 @@
+"""Users' rows as objects: mapping, keys, values."""

@@ -1,0 +1,168 @@
+"""The columns of a tracked table as SQLAlchemy's: asked of the catalogue, so that no type is unknown.
+
+A type that Python has nothing for (an enum, a composite type, xml, ltree, geometry ...) is text, written as PostgreSQL
+writes it. So nothing here goes out of date when such a type is altered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import sqlalchemy
+from sqlalchemy import types
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.ranges import AbstractMultiRange, AbstractSingleRange
+
+from rowhooks.postgres.rows.column_types import ArrayType, DriverType, KeyType, ServerType
+from rowhooks.postgres.rows.in_place import as_document
+
+# Somebody else's type may have the name of an extension's.
+_IS_OF_ITS_EXTENSION = """exists (
+      select
+      from pg_catalog.pg_depend as d
+      join pg_catalog.pg_extension as x on x.oid operator(pg_catalog.=) d.refobjid
+      where
+        d.classid operator(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass
+        and d.objid operator(pg_catalog.=) TYPE.oid
+        and d.deptype operator(pg_catalog.=) 'e'
+        and x.extname operator(pg_catalog.=) TYPE.typname
+    )"""
+
+# Types below all domains, whose checks are PostgreSQL's business.
+_COLUMNS = """
+select
+  a.attname::pg_catalog.text,
+  a.attgenerated operator(pg_catalog.<>) '' as is_generated,
+  a.atthasdef or a.attidentity operator(pg_catalog.<>) '' as has_default,
+  pg_catalog.format('%I.%I', tn.nspname, t.typname),
+  case
+    when tn.nspname operator(pg_catalog.=) 'pg_catalog' or IS_OF_ITS_EXTENSION(t) then t.typname::pg_catalog.text
+  end,
+  e.oid::pg_catalog.int8,
+  case when e.oid is not null then pg_catalog.format('%I.%I', en.nspname, e.typname) end,
+  case
+    when en.nspname operator(pg_catalog.=) 'pg_catalog' or IS_OF_ITS_EXTENSION(e) then e.typname::pg_catalog.text
+  end,
+  e.typdelim::pg_catalog.text
+from pg_catalog.pg_attribute as a
+cross join lateral (
+  with recursive beneath (oid) as (
+    select a.atttypid
+    union all
+    select d.typbasetype
+    from beneath as b
+    join pg_catalog.pg_type as d on d.oid operator(pg_catalog.=) b.oid and d.typtype operator(pg_catalog.=) 'd'
+  )
+  select t.*
+  from beneath as b
+  join pg_catalog.pg_type as t on t.oid operator(pg_catalog.=) b.oid and t.typtype operator(pg_catalog.<>) 'd'
+) as t
+join pg_catalog.pg_namespace as tn on tn.oid operator(pg_catalog.=) t.typnamespace
+left join lateral (
+  with recursive beneath (oid) as (
+    select i.oid
+    from pg_catalog.pg_type as i
+    where i.oid operator(pg_catalog.=) t.typelem and i.typarray operator(pg_catalog.=) t.oid
+    union all
+    select d.typbasetype
+    from beneath as b
+    join pg_catalog.pg_type as d on d.oid operator(pg_catalog.=) b.oid and d.typtype operator(pg_catalog.=) 'd'
+  )
+  select e.*
+  from beneath as b
+  join pg_catalog.pg_type as e on e.oid operator(pg_catalog.=) b.oid and e.typtype operator(pg_catalog.<>) 'd'
+) as e on true
+left join pg_catalog.pg_namespace as en on en.oid operator(pg_catalog.=) e.typnamespace
+where
+  a.attrelid operator(pg_catalog.=) cast(:relation as pg_catalog.oid)
+  and a.attnum operator(pg_catalog.>) 0
+  and not a.attisdropped
+order by a.attnum
+"""
+for _type in ("t", "e"):
+    _COLUMNS = _COLUMNS.replace(f"IS_OF_ITS_EXTENSION({_type})", _IS_OF_ITS_EXTENSION.replace("TYPE", _type))
+
+_KNOWN: dict[str, Callable[[], types.TypeEngine[Any]]] = {
+    "bool": postgresql.BOOLEAN,
+    "int2": postgresql.SMALLINT, "int4": postgresql.INTEGER, "int8": postgresql.BIGINT,
+    # A parameter is one of float8 otherwise, and is equal to few values of float4.
+    "float4": lambda: ServerType("pg_catalog.float4"), "float8": postgresql.DOUBLE_PRECISION,
+    "numeric": postgresql.NUMERIC,
+    "text": postgresql.TEXT, "varchar": postgresql.VARCHAR,
+    "bpchar": lambda: ServerType("pg_catalog.bpchar"),
+    "bytea": postgresql.BYTEA, "uuid": postgresql.UUID,
+    "date": postgresql.DATE, "time": postgresql.TIME, "timetz": lambda: postgresql.TIME(timezone=True),
+    "timestamp": postgresql.TIMESTAMP, "timestamptz": lambda: postgresql.TIMESTAMP(timezone=True),
+    "interval": postgresql.INTERVAL,
+    "json": postgresql.JSON, "jsonb": postgresql.JSONB,
+    "inet": postgresql.INET, "cidr": postgresql.CIDR,
+    "int4range": postgresql.INT4RANGE, "int8range": postgresql.INT8RANGE, "numrange": postgresql.NUMRANGE,
+    "daterange": postgresql.DATERANGE, "tsrange": postgresql.TSRANGE, "tstzrange": postgresql.TSTZRANGE,
+    "int4multirange": postgresql.INT4MULTIRANGE, "int8multirange": postgresql.INT8MULTIRANGE,
+    "nummultirange": postgresql.NUMMULTIRANGE, "datemultirange": postgresql.DATEMULTIRANGE,
+    "tsmultirange": postgresql.TSMULTIRANGE, "tstzmultirange": postgresql.TSTZMULTIRANGE,
+    "hstore": postgresql.HSTORE, "citext": postgresql.CITEXT,
+}  # fmt: skip
+"""SQLAlchemy's types of the names that PostgreSQL's own types have in its catalogue, and two of its extensions'."""
+
+
+class _Column(NamedTuple):
+    name: str
+    is_generated: bool
+    has_default: bool
+    quoted: str
+    known_as: str | None
+    item: int | None
+    item_quoted: str | None
+    item_known_as: str | None
+    delimiter: str | None
+
+    def type(self, *, is_key: bool) -> types.TypeEngine[Any]:
+        if self.item is None:
+            return _scalar(self.known_as, self.quoted, is_key=is_key)
+        item = _scalar(self.item_known_as, str(self.item_quoted), is_key=is_key)
+        return ArrayType(self.quoted, item, self.item, str(self.delimiter), is_compared=is_key)
+
+    @property
+    def has_parts(self) -> bool:
+        name = self.known_as or ""
+        return self.item is not None or name in ("json", "jsonb", "hstore") or name.endswith("multirange")
+
+
+def _scalar(known_as: str | None, quoted: str, *, is_key: bool) -> types.TypeEngine[Any]:
+    make = _KNOWN.get(known_as or "")
+    if make is None:
+        return ServerType(quoted, is_compared=is_key)
+    found = make()
+    if isinstance(found, types.JSON):
+        return as_document(found)
+    is_converted = isinstance(found, types.Numeric | postgresql.HSTORE | AbstractSingleRange | AbstractMultiRange)
+    return DriverType(found) if is_converted else found
+
+
+def read_columns(connection: sqlalchemy.Connection, relation: int, key: list[str]) -> list[sqlalchemy.Column[Any]]:
+    """Return the columns of a table, in order; none where it is gone.
+
+    Args:
+        connection: any.
+        relation: the table's oid.
+        key: the names of the columns that tell its rows apart.
+    """
+    return [
+        _column(found, is_key=found.name in key)
+        for found in map(_Column._make, connection.execute(sqlalchemy.text(_COLUMNS), {"relation": relation}))
+    ]
+
+
+def _column(found: _Column, *, is_key: bool) -> sqlalchemy.Column[Any]:
+    type_ = found.type(is_key=is_key)
+    # What the server decides is read back by RETURNING.
+    return sqlalchemy.Column(
+        found.name,
+        KeyType(type_) if is_key and found.has_parts else type_,
+        server_default=sqlalchemy.FetchedValue() if found.has_default or found.is_generated else None,
+        server_onupdate=sqlalchemy.FetchedValue() if found.is_generated else None,
+        primary_key=is_key,
+        autoincrement=False,
+    )

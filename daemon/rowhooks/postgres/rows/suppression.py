@@ -1,0 +1,126 @@
+"""Suppression: what the server is asked when a row was to be written and was not, and what is said of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy
+
+from rowhooks.domain.errors import ObjectGone, RowhooksError, WriteSuppressed
+from rowhooks.domain.names import join_name
+from rowhooks.postgres.rows.row_security import find_binding
+
+_BITS = {"UPDATE": 16, "DELETE": 8}
+"""Of pg_trigger.tgtype (TRIGGER_TYPE_* in PostgreSQL's source); with 1, for each row, and 2, before it."""
+_RULES = {"UPDATE": "2", "DELETE": "4"}
+"""Of pg_rewrite.ev_type."""
+# A rule takes a statement's place where it says INSTEAD. A trigger that is disabled, or is for replicas, does nothing.
+_SUPPRESSORS = sqlalchemy.text("""
+select pg_catalog.format('trigger %I', t.tgname)
+from pg_catalog.pg_trigger as t
+where
+  t.tgrelid operator(pg_catalog.=) cast(:relation as pg_catalog.regclass)
+  and not t.tgisinternal
+  and t.tgenabled operator(pg_catalog.=) any ('{O,A}'::pg_catalog."char"[])
+  and (t.tgtype operator(pg_catalog.&) 3::pg_catalog.int2) operator(pg_catalog.=) 3
+  and (t.tgtype operator(pg_catalog.&) cast(:bit as pg_catalog.int2)) operator(pg_catalog.<>) 0
+union all
+select pg_catalog.format('rule %I', r.rulename)
+from pg_catalog.pg_rewrite as r
+where
+  r.ev_class operator(pg_catalog.=) cast(:relation as pg_catalog.regclass)
+  and r.is_instead
+  and r.ev_type operator(pg_catalog.=) cast(:rule as pg_catalog."char")
+order by 1
+""")
+
+_WATCH = "rowhooks_watch"
+_KEPT = "rowhooks_kept"
+
+
+def watch_writes(engine: sqlalchemy.Engine) -> None:
+    """Let `Writes` see the statements of an engine."""
+    # Once for all: a listener that comes and goes with each save takes its time.
+    sqlalchemy.event.listen(engine, "after_cursor_execute", _executed)
+
+
+def _executed(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
+    if context.compiled is None:
+        return
+    watch = connection.info.get(_WATCH)
+    if watch is not None:
+        watch.note(connection, cursor, parameters, context)
+    elif context.isdelete and _is_short(cursor, parameters, executemany):
+        connection.info[_KEPT] = True
+
+
+def _is_short(cursor: Any, parameters: Any, executemany: bool) -> bool:
+    return bool(cursor.rowcount < (len(parameters) if executemany else 1))
+
+
+def take_kept(connection: sqlalchemy.Connection) -> bool:
+    """Say whether a statement that nobody watched has deleted fewer rows than it was to, and forget it."""
+    return bool(connection.info.pop(_KEPT, False))
+
+
+class Writes:
+    """What the statements of a flush did to one table.
+
+    Args:
+        table: as SQLAlchemy has it.
+        key: the row's: columns and values.
+        name: of the row, for messages.
+    """
+
+    def __init__(self, table: sqlalchemy.Table, key: Sequence[tuple[Any, Any]], name: str) -> None:
+        self._table = table
+        self._key = key
+        self._name = name
+        self.problem: RowhooksError | None = None
+
+    @contextlib.contextmanager
+    def watched(self, connection: sqlalchemy.Connection) -> Iterator[None]:
+        """Look at what is written while the block runs: afterwards, when it has failed, the transaction is gone."""
+        # Of a connection that is lost meanwhile it cannot be asked for any more.
+        info = connection.info
+        info[_WATCH] = self
+        try:
+            yield
+        finally:
+            info.pop(_WATCH, None)
+
+    def note(self, connection: sqlalchemy.Connection, cursor: Any, parameters: Any, context: Any) -> None:
+        """Look whether a statement has written what it was to write."""
+        if not (context.isupdate or context.isdelete) or context.compiled.statement.table is not self._table:
+            return
+        if _is_short(cursor, parameters, context.executemany):
+            self.problem = self.find(connection, "UPDATE" if context.isupdate else "DELETE")
+
+    def find(self, connection: sqlalchemy.Connection, action: str) -> RowhooksError:
+        """Return why an UPDATE or DELETE has not written the row."""
+        binding = find_binding(connection, join_name(str(self._table.schema), self._table.name))
+        if binding is not None:
+            return binding.error(f"{self._name} is not found or may not be written")
+        if not self._is_there(connection):
+            return ObjectGone(f"{self._name} no longer exists")
+        return WriteSuppressed(
+            f"{action} of {self._name} wrote nothing, though the row is there: suppressed by"
+            f" {self._suppressors(connection, action)}",
+            hint=f"look at the table's triggers and rules: in psql, \\d {self._quoted(connection)}",
+        )
+
+    def _is_there(self, connection: sqlalchemy.Connection) -> bool:
+        conditions = [column == value for column, value in self._key]
+        query = sqlalchemy.select(sqlalchemy.literal(1)).select_from(self._table).where(*conditions)
+        return connection.execute(query).first() is not None
+
+    def _suppressors(self, connection: sqlalchemy.Connection, action: str) -> str:
+        found = connection.execute(
+            _SUPPRESSORS, {"relation": self._quoted(connection), "bit": _BITS[action], "rule": _RULES[action]}
+        )
+        return ", ".join(row[0] for row in found) or "the table itself (a partition's trigger, or a foreign server)"
+
+    def _quoted(self, connection: sqlalchemy.Connection) -> str:
+        return connection.dialect.identifier_preparer.format_table(self._table)

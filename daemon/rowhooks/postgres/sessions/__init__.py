@@ -1,0 +1,1 @@
+"""Receivers' sessions and transactions, and what their login may do."""

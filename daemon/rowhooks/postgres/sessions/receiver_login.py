@@ -1,0 +1,57 @@
+"""The receivers' own login: whether it is let in, is that database's, and has the role that a run needs."""
+
+from __future__ import annotations
+
+from rowhooks.domain.errors import LoginRefused, PermissionDenied, SettingsError
+from rowhooks.postgres.connections.connect import Target, connected
+from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.connections.poolers import recognised
+
+_PLACE = """
+select d.oid, (pg_catalog.pg_control_system()).system_identifier
+from pg_catalog.pg_database as d
+where d.datname operator(pg_catalog.=) pg_catalog.current_database()
+"""
+_ROLE = "select i.receiver_role::pg_catalog.text from rowhooks.installation as i"
+_IS_MEMBER = """
+select current_user::pg_catalog.text, exists (
+  select from pg_catalog.pg_roles as r
+  where r.rolname operator(pg_catalog.=) $1 and pg_catalog.pg_has_role(r.oid, 'member')
+)
+"""
+
+
+async def checked_receiver(target: Target, receiver_target: Target) -> Target:
+    """Return the receivers' target with its route.
+
+    Args:
+        target: the daemon's own, with its route.
+        receiver_target: what the setting receiver_dsn says.
+
+    Raises:
+        LoginRefused: the login is not let in.
+        ConnectionFailed: the server cannot be reached.
+        SettingsError: it leads to another database.
+        PermissionDenied: the login has not the receivers' role.
+    """
+    try:
+        found = await recognised(receiver_target)
+    except LoginRefused as error:
+        raise LoginRefused(
+            f"receiver_dsn: {error.message}", hint="see that the login exists, its password, and pg_hba.conf"
+        ) from error
+    async with connected(target) as ours, connected(found) as theirs:
+        with translated():
+            if tuple(await ours.fetchrow(_PLACE)) != tuple(await theirs.fetchrow(_PLACE)):
+                raise SettingsError(
+                    f"receiver_dsn leads to {found.label}, which is not the database of dsn",
+                    hint="both must name the same database",
+                )
+            role = await ours.fetchval(_ROLE)
+            login, is_member = await theirs.fetchrow(_IS_MEMBER, role)
+    if not is_member:
+        raise PermissionDenied(
+            f"receiver_dsn: login {login} has not the receivers' role {role}",
+            hint=f'let an administrator run: grant {role} to "{login}"',
+        )
+    return found

@@ -1,0 +1,1 @@
+"""The running daemon: takes the lead, reads, executes and records until told to stop."""

@@ -1,0 +1,140 @@
+"""Hearing: how the leader learns that there is something to read: by the bell where it can be, else by looking."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from rowhooks.domain.errors import ConnectionFailed, DatabaseError
+from rowhooks.observability.health import Vitals
+from rowhooks.pipeline.listener import Bell, Sleep
+from rowhooks.postgres.connections.connect import Target, connected
+from rowhooks.postgres.leadership.bell import Listener, PostgresBellLock
+from rowhooks.postgres.leadership.bystanders import LONG, QUEUE_IS_FILLING, Bystander, bell_holders, queue_usage
+from rowhooks.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+POLL_WITHOUT_BELL = 0.5
+"""Seconds between looks where nobody rings (two-phase commit mode), or where it cannot be heard (behind a pooler)."""
+WATCH_INTERVAL = 5.0
+"""Seconds between looks at the server's notification queue, and at those who hold the bell's lock."""
+
+
+class Hearing:
+    """What the leader hears.
+
+    Args:
+        settings: the intervals.
+        vitals: is told of each ring.
+    """
+
+    def __init__(self, settings: Settings, vitals: Vitals) -> None:
+        self._settings = settings
+        self._vitals = vitals
+        self.bell = Bell(settings.poll_interval)
+        self.sleep = Sleep(self.bell, settings.bell_linger)
+        self._lock: PostgresBellLock | None = None
+        self._listener: Listener | None = None
+        self._target = Target()
+        self._is_rung = True
+        self._is_filling = False
+        self._lost = asyncio.Event()
+        self._holders: dict[Bystander, float] = {}
+        self._told: set[Bystander] = set()
+
+    async def begin(self, stack: contextlib.AsyncExitStack, target: Target) -> None:
+        """Open the connections, where they do not go through a transaction pooler; `stack` closes them."""
+        stack.callback(self.sleep.close)
+        self._target = target
+        if target.pooled:
+            return
+        self._listener = Listener(target, self._rung, self._changed)
+        await self._listener.open()
+        stack.callback(self._listener.close)
+        connection = await stack.enter_async_context(connected(target))
+        connection.add_termination_listener(lambda _: self._lost.set())
+        self._lock = PostgresBellLock(connection, self._settings.bell_lock_timeout)
+
+    def use(self, *, is_rung: bool) -> None:
+        """Note whether those who write ring at all."""
+        self._is_rung = is_rung
+        is_heard = (
+            is_rung
+            and not self._is_filling
+            and self._lock is not None
+            and self._listener is not None
+            and self._listener.hears
+        )
+        interval = self._settings.poll_interval
+        self.bell.poll_interval = interval if is_heard else min(interval, POLL_WITHOUT_BELL)
+        self.sleep.use(self._lock if is_heard else None)
+
+    async def probe(self, patience: float) -> None:
+        """Make a round trip on the connection that has the bell's lock, within so many seconds."""
+        if self._lock is not None:
+            await self._lock.probe(patience)
+
+    def work(self) -> list[Coroutine[Any, Any, None]]:
+        """Return what looks after it for ever, and ends with ConnectionFailed when a connection was lost."""
+        return [] if self._listener is None else [self._listener.run(), self._watch(), self._notice_the_end()]
+
+    async def _notice_the_end(self) -> None:
+        await self._lost.wait()
+        raise ConnectionFailed("the connection with the bell's lock was lost")
+
+    def _rung(self) -> None:
+        self._vitals.rings += 1
+        self.bell.ring()
+
+    def _changed(self) -> None:
+        self.use(is_rung=self._is_rung)
+        # It may sleep with the former interval.
+        self.bell.ring()
+
+    async def _watch(self) -> None:
+        is_told = False
+        while True:
+            try:
+                async with connected(self._target) as connection:
+                    while True:
+                        self._look_at_the_queue(await queue_usage(connection))
+                        self._look_at_holders(await bell_holders(connection))
+                        is_told = False
+                        await asyncio.sleep(WATCH_INTERVAL)
+            except DatabaseError as error:
+                if not is_told:
+                    logger.warning("the notification queue cannot be looked at: %s", error.message)
+                is_told = True
+                await asyncio.sleep(WATCH_INTERVAL)
+
+    def _look_at_the_queue(self, usage: float) -> None:
+        is_filling = usage >= QUEUE_IS_FILLING
+        if is_filling == self._is_filling:
+            return
+        self._is_filling = is_filling
+        if is_filling:
+            logger.warning(
+                "the server's notification queue is %.0f %% full, so that nobody rings before long: the log is looked"
+                " at every %s s (a session that listens in an open transaction holds it up; see: rowhooks doctor)",
+                100 * usage, POLL_WITHOUT_BELL,
+            )  # fmt: skip
+        else:
+            logger.info("the server's notification queue has room again: the bell is heard")
+        self._changed()
+
+    def _look_at_holders(self, holders: list[Bystander]) -> None:
+        moment = time.monotonic()
+        self._holders = {holder: self._holders.get(holder, moment) for holder in holders}
+        self._told &= self._holders.keys()
+        for holder, since in self._holders.items():
+            if moment - since >= LONG and holder not in self._told:
+                self._told.add(holder)
+                logger.warning(
+                    "%s has held the bell's lock for more than %.0f s, so that the leader cannot sleep; nothing is lost"
+                    " (%s)", holder.name, LONG, holder.ending,
+                )  # fmt: skip

@@ -1,0 +1,1 @@
+"""systemd: what the service manager is told, and the units."""

@@ -1,0 +1,113 @@
+"""Service: what the service manager is told, by systemd's notification protocol.
+
+One datagram for each message; sd_notify(3) describes it, and advises to speak it without libsystemd.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Mapping
+
+from rowhooks.domain.display import LONG, visible
+from rowhooks.observability.health import Vitals
+
+logger = logging.getLogger(__name__)
+
+SEND_TIMEOUT = 0.1
+"""Seconds that a message may wait for the manager; what it must know is sent again at the next tick."""
+TICK = 1.0
+"""Seconds between looks at how the daemon is."""
+LOOP_SILENCE = 30.0
+"""Seconds after which an event loop that has not ticked counts as wedged."""
+
+
+class Notifier:
+    """Sends messages to the service manager, where there is one that wants them.
+
+    Args:
+        environment: has NOTIFY_SOCKET, and WATCHDOG_USEC and WATCHDOG_PID where the manager wants to be fed.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._address = environment.get("NOTIFY_SOCKET", "")
+        if self._address.startswith("@"):
+            self._address = "\0" + self._address[1:]
+        self.watchdog: float | None = None
+        if environment.get("WATCHDOG_PID") in (None, str(os.getpid())) and "WATCHDOG_USEC" in environment:
+            self.watchdog = int(environment["WATCHDOG_USEC"]) / 1e6
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._address)
+
+    def send(self, **fields: str | int) -> bool:
+        """Send one message, for example READY=1; a manager that cannot be reached is logged, and False returned."""
+        if not self._address:
+            return True
+        message = "\n".join(f"{name}={visible(value, LONG)}" for name, value in fields.items())
+        with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)) as sender:
+            # Its queue may be full for a moment.
+            sender.settimeout(SEND_TIMEOUT)
+            try:
+                sender.sendto(message.encode(), self._address)
+            except OSError as error:
+                logger.warning("the service manager cannot be told %s: %s", " ".join(fields), error.strerror or error)
+                return False
+        return True
+
+
+class Service:
+    """Tells the service manager how the daemon is, and feeds its watchdog while no promise is broken.
+
+    Args:
+        vitals: how the daemon is.
+        notifier: the way to the manager.
+    """
+
+    def __init__(self, vitals: Vitals, notifier: Notifier) -> None:
+        self._vitals = vitals
+        self._notifier = notifier
+        self._is_ready = False
+        self._status = ""
+        self._said = ""
+        vitals.changed = self._tell
+
+    async def attend(self) -> None:
+        """Look after the daemon for ever; on its event loop, so that a wedged one is noticed too."""
+        notifier = self._notifier
+        tick = min(TICK, notifier.watchdog / 3) if notifier.watchdog else TICK
+        while True:
+            self._vitals.promise("the event loop goes on", LOOP_SILENCE)
+            broken = self._vitals.broken_promise()
+            if broken is not None and broken != self._said:
+                logger.error("wedged: this should have been done by now: %s", broken)
+            self._said = broken or ""
+            if broken is None and notifier.watchdog:
+                notifier.send(WATCHDOG=1)
+            self._tell()
+            await asyncio.sleep(tick)
+
+    def stopping(self, seconds: float) -> None:
+        """Say that the daemon stops, and how long that may take."""
+        self._notifier.send(STOPPING=1, EXTEND_TIMEOUT_USEC=int(seconds * 1e6))
+
+    def reloading(self) -> None:
+        """Say that the daemon takes up new code and settings; it is ready again when its successor says so."""
+        self._notifier.send(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
+
+    def reloaded(self) -> None:
+        """Say that nothing came of it: the daemon goes on as it was."""
+        self._notifier.send(READY=1)
+
+    def _tell(self) -> None:
+        if self._vitals.is_ready and not self._is_ready:
+            self._is_ready = self._notifier.send(READY=1)
+        status = str(self._vitals)
+        if status != self._status:
+            self._status = status if self._notifier.send(STATUS=status) else ""

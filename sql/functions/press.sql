@@ -326,7 +326,7 @@ begin
   loop
     -- Waits for another transaction that presses with this key.
     insert into rowhooks.job_result (
-      origin, status, lease, job_button_id, button_name, job_id, class_path, tracked_table, object_id, object_repr, action,
+      trigger, status, lease, job_button_id, button_name, job_id, class_path, tracked_table, object_id, object_repr, action,
       db_user, login, user_name, idempotency_key, key
     )
     values (

@@ -83,9 +83,9 @@ begin
   execute pg_catalog.format('grant select (lease), update (singleton) on rowhooks.feed to %s', receiver_role);
   -- What the statements that record a run read, write and name, and no more: what came of a run is not for its eyes.
   execute pg_catalog.format(
-    'grant select (id, origin, original_id, object_change_id, job_hook_id, lease, status, attempt, retries, retry_at, '
+    'grant select (id, trigger, original_id, object_change_id, job_hook_id, lease, status, attempt, retries, retry_at, '
     'started_at, finished_at), '
-    'insert (id, origin, original_id, object_change_id, job_hook_id, job_button_id, job_id, class_path, hook_name, '
+    'insert (id, trigger, original_id, object_change_id, job_hook_id, job_button_id, job_id, class_path, hook_name, '
     'button_name, tracked_table, object_id, former_object_id, object_repr, action, user_name, db_user, status, attempt, retries, retry_at, '
     'lease, started_at, finished_at, result, exception_type, exception_message, traceback, key), '
     'update (status, attempt, retries, retry_at, started_at, finished_at, result, exception_type, exception_message, '

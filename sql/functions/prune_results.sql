@@ -55,7 +55,7 @@ begin
         or not exists (select from rowhooks.job_result as o where o.id = r.original_id and o.status = 'FAILURE')
       )
       and (
-        r.origin <> 'change'
+        r.trigger <> 'change'
         or r.original_id is not null
         or not exists (
           select from rowhooks.object_change as c

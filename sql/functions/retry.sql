@@ -30,7 +30,7 @@ begin
         errcode = 'object_not_in_prerequisite_state',
         hint = pg_catalog.format('To give it up: rowhooks results revoke %s', result_id);
   end if;
-  if original.origin = 'press' then
+  if original.trigger = 'press' then
     select b.* into button from rowhooks.job_button as b where b.id = original.job_button_id;
     if not found then
       raise exception 'run % cannot be run again: its button % is gone', result_id, original.button_name
@@ -66,11 +66,11 @@ begin
   loop
     -- Waits for another transaction that retries the same run.
     insert into rowhooks.job_result (
-      origin, original_id, object_change_id, job_hook_id, hook_name, job_button_id, button_name, job_id, class_path,
+      trigger, original_id, object_change_id, job_hook_id, hook_name, job_button_id, button_name, job_id, class_path,
       tracked_table, object_id, object_repr, action, user_name, db_user, login, status, key
     )
     values (
-      original.origin, first_id, original.object_change_id, hook.id, hook.name, button.id, button.name, its_job.id,
+      original.trigger, first_id, original.object_change_id, hook.id, hook.name, button.id, button.name, its_job.id,
       its_job.class_path, original.tracked_table, original.object_id, original.object_repr, original.action,
       original.user_name, original.db_user, original.login, 'PENDING', (select v.key from rowhooks.results as v where v.id = original.id)
     )

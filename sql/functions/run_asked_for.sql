@@ -31,7 +31,7 @@ declare
 begin
   if tg_op = 'INSERT' then
     -- What was asked for by hand has its row already.
-    is_allowed := is_allowed and new.origin = 'change' and new.original_id is null;
+    is_allowed := is_allowed and new.trigger = 'change' and new.original_id is null;
   else
     is_allowed := is_allowed and new.lease = old.lease and old.finished_at is null;
   end if;

@@ -24,7 +24,7 @@ create or replace view rowhooks.results as
 select
   r.id,
   r.status,
-  r.origin,
+  r.trigger,
   r.original_id,
   r.class_path,
   r.hook_name,
@@ -50,7 +50,7 @@ select
   coalesce(
     r.key,
     case
-      when r.origin = 'change' then pg_catalog.format('%s:%s:%s', i.id, r.object_change_id, r.job_hook_id)
+      when r.trigger = 'change' then pg_catalog.format('%s:%s:%s', i.id, r.object_change_id, r.job_hook_id)
       else pg_catalog.format('%s:run:%s', i.id, coalesce(r.original_id, r.id))
     end
   ) as key,

@@ -88,7 +88,7 @@ async def test_a_replay_runs_the_hook_for_old_changes_once_each_and_for_one_row_
         await settled(db)
     # The changes are of then, the row is of today.
     assert Collecting.seen == [(1, "create", "SN5"), *((number, "update", "SN5") for number in range(2, 6))]
-    assert db.execute("select object_change_id, origin, status from rowhooks.results order by id").fetchall() == [
+    assert db.execute("select object_change_id, trigger, status from rowhooks.results order by id").fetchall() == [
         (number, "replay", "SUCCESS") for number in range(1, 6)
     ]
 

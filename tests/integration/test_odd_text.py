@@ -248,7 +248,7 @@ def test_the_login_and_the_claim_stand_apart(db: Connection, device: str, rowhoo
     add_hook(db, Loud, device, "create")
     db.execute(
         "insert into rowhooks.job_result"
-        " (origin, object_change_id, job_hook_id, job_id, class_path, status, finished_at, db_user, user_name)"
+        " (trigger, object_change_id, job_hook_id, job_id, class_path, status, finished_at, db_user, user_name)"
         " select 'replay', 1, h.id, h.job_id, 'x', 'REVOKED', now(), %s, u.name"
         " from rowhooks.job_hook as h cross join (values (1, 'ada'), (2, null)) as u (place, name) order by u.place",
         (login,),
@@ -326,7 +326,7 @@ def test_replay_results_and_hooks_test_show_any_json_too(db: Connection, device:
     assert exact.write(found["object_id"]["id"]) == "8" * 5000
     db.execute(
         "insert into rowhooks.job_result"
-        " (origin, object_change_id, job_hook_id, job_id, class_path, status, finished_at, db_user, object_id, result)"
+        " (trigger, object_change_id, job_hook_id, job_id, class_path, status, finished_at, db_user, object_id, result)"
         " select 'replay', 1, h.id, h.job_id, 'x', 'SUCCESS', now(), 'app', %s::jsonb, %s::jsonb"
         " from rowhooks.job_hook as h",
         (f'{{"id": {"8" * 5000}}}', odd),

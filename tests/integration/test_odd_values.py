@@ -156,7 +156,7 @@ async def test_buttons_and_batches_have_such_rows_too(db: Connection, daemon_dsn
     async with running_daemon(daemon_dsn, Batched, Pressed):
         await settled(db)
     assert {status for status, _ in statuses(db)} == {"SUCCESS"}
-    assert db.execute("select result from rowhooks.job_result where origin = 'press'").fetchall() == [("1 infinity",)]
+    assert db.execute("select result from rowhooks.job_result where trigger = 'press'").fetchall() == [("1 infinity",)]
     assert Touches.after[0]["c0"] == "infinity"
 
 

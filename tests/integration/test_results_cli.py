@@ -48,14 +48,14 @@ def statuses(db: Connection) -> list[str]:
 
 def test_results_are_filtered_by_button_origin_and_time(run: Rowhooks, db: Connection, hook_id: int) -> None:
     change = add_result(db, hook_id, object_change_id=1, created_at="now")
-    replay = add_result(db, hook_id, object_change_id=1, origin="replay")
-    press = add_result(db, None, origin="press", job_button_id=1, button_name="Reboot")
+    replay = add_result(db, hook_id, object_change_id=1, trigger="replay")
+    press = add_result(db, None, trigger="press", job_button_id=1, button_name="Reboot")
 
     def listed(*arguments: str) -> list[int]:
         return [row["id"] for row in run("results", "list", "--json", *arguments).json]
 
     assert listed("--button", "Reboot") == [press]
-    assert listed("--origin", "replay") == [replay]
+    assert listed("--trigger", "replay") == [replay]
     assert listed("--since", "1h") == [change]
     assert listed("--since", "2019-12-31") == [change, press, replay]
 
@@ -66,7 +66,7 @@ def test_runs_are_listed_by_when_they_were_put_on_record_and_not_by_their_ids(
     minutes = {}
     for minute in (3, 1, 4, 2):
         result = add_result(
-            db, hook_id, object_change_id=1, origin="replay", created_at=f"2026-01-01 00:0{minute}:00+00"
+            db, hook_id, object_change_id=1, trigger="replay", created_at=f"2026-01-01 00:0{minute}:00+00"
         )
         minutes[result] = minute
     change = run("changes", "show", "1", "--json").json
@@ -94,8 +94,8 @@ def test_the_newest_of_many_results_are_found_by_an_index(db: Connection, hook_i
 
 
 def test_a_status_or_an_origin_that_there_is_not_is_refused(run: Rowhooks) -> None:
-    assert run("results", "list", "--origin", "cron") == (
-        2, "", "rowhooks: there is no origin cron\n  choose from: change, press, replay\n"
+    assert run("results", "list", "--trigger", "cron") == (
+        2, "", "rowhooks: no run has the trigger cron\n  choose from: change, press, replay\n"
     )  # fmt: skip
     assert run("results", "list", "--status", "DONE").code == 2
 
@@ -267,7 +267,7 @@ def test_unfinished_runs_are_revoked_and_finished_ones_refused(run: Rowhooks, db
 def test_status_counts_the_runs_that_were_asked_for_and_wait(
     run: Rowhooks, db: Connection, hook_id: int, device: str
 ) -> None:
-    add_result(db, None, origin="press", job_button_id=add_button(db, device), status="PENDING", lease=None)
+    add_result(db, None, trigger="press", job_button_id=add_button(db, device), status="PENDING", lease=None)
     add_result(db, hook_id, object_change_id=1, status="PENDING")
     found = run("status", "--json").json
     assert (found["asked_for"], found["unfinished_runs"]) == (1, 2)
@@ -282,7 +282,7 @@ def test_old_results_are_pruned_and_pending_and_failed_ones_stay(run: Rowhooks, 
     success = add_result(db, hook_id, object_change_id=1)
     failure = add_result(db, hook_id, object_change_id=2, status="FAILURE")
     pending = add_result(db, hook_id, object_change_id=3, status="PENDING")
-    young = add_result(db, hook_id, origin="replay", object_change_id=1, created_at=datetime.now(UTC))
+    young = add_result(db, hook_id, trigger="replay", object_change_id=1, created_at=datetime.now(UTC))
     assert run("results", "prune", "--older-than", "90d", "--dry-run") == (0, "1 result would be deleted.\n", "")
     assert ids(db) == [success, failure, pending, young]
     assert run("results", "prune", "--older-than", "90d") == (0, "1 result deleted.\n", "")
@@ -294,7 +294,7 @@ def test_old_results_are_pruned_and_pending_and_failed_ones_stay(run: Rowhooks, 
 def test_more_results_than_a_batch_holds_are_pruned(run: Rowhooks, db: Connection, hook_id: int) -> None:
     db.execute(
         "insert into rowhooks.job_result"
-        " (origin, job_hook_id, job_id, class_path, status, lease, created_at, finished_at)"
+        " (trigger, job_hook_id, job_id, class_path, status, lease, created_at, finished_at)"
         " select 'replay', %s, 1, 'policies.Serial', 'SUCCESS', gen_random_uuid(), %s, %s"
         " from generate_series(1, 12000)",
         (hook_id, LONG_AGO, LONG_AGO),

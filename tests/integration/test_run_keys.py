@@ -66,13 +66,13 @@ async def given(dsn: str, number: int) -> dict[str, str]:
             db.execute("select rowhooks.press('KeyedButton', 'dcim.device', %s::text)", (number,))
             await settled(db)
         found = db.execute(
-            "select r.origin, r.result #>> '{}', r.key, r.object_change_id from rowhooks.results as r"
+            "select r.trigger, r.result #>> '{}', r.key, r.object_change_id from rowhooks.results as r"
             " where r.object_id ->> 'id' = %s",
             (str(number),),
         ).fetchall()
     assert all(result == key for _, result, key, _ in found)
-    assert sorted(origin for origin, *_ in found) == ["change", "press"]
-    return {origin: key for origin, _, key, _ in found} | {"id": str(max(row[3] or 0 for row in found))}
+    assert sorted(trigger for trigger, *_ in found) == ["change", "press"]
+    return {trigger: key for trigger, _, key, _ in found} | {"id": str(max(row[3] or 0 for row in found))}
 
 
 def prepared(db: Connection, device: str) -> None:

@@ -193,7 +193,7 @@ async def test_what_was_asked_for_by_hand_is_taken_up_beside_what_cannot_be_read
     db.execute("update rowhooks.feed set snapshot = pg_current_snapshot()")
     db.execute(
         """
-        insert into rowhooks.job_result (origin, status, object_change_id, job_hook_id, job_id, class_path, action)
+        insert into rowhooks.job_result (trigger, status, object_change_id, job_hook_id, job_id, class_path, action)
         select 'replay', 'PENDING', c.id, h.id, j.id, j.class_path, c.action
         from rowhooks.object_change as c
         cross join rowhooks.job_hook as h
@@ -224,7 +224,7 @@ async def test_a_press_that_cannot_be_read_fails_by_itself(ascii_dsn: str) -> No
             db.execute(
                 f"""
                 insert into rowhooks.job_result
-                  (origin, status, job_button_id, job_id, class_path, tracked_table, object_id, object_repr, user_name)
+                  (trigger, status, job_button_id, job_id, class_path, tracked_table, object_id, object_repr, user_name)
                 select 'press', 'PENDING', b.id, j.id, j.class_path, t.id, '{{"id": 1}}', 'tea', e'{name}'
                 from rowhooks.job_button as b
                 join rowhooks.job as j on j.id = b.job_id

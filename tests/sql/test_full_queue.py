@@ -71,7 +71,7 @@ WRITES = [
     "update rowhooks.job set enabled = enabled",
     "update rowhooks.tracked_table set always = always",
     "select rowhooks.ring_bell()",
-    "insert into rowhooks.job_result (origin, status, job_id, class_path) values ('press', 'PENDING', 1, 'a.B')",
+    "insert into rowhooks.job_result (trigger, status, job_id, class_path) values ('press', 'PENDING', 1, 'a.B')",
     "alter table public.thing add column if not exists n integer",
 ]
 

@@ -65,7 +65,7 @@ def test_a_run_that_is_asked_for_rings_the_bell(db: Connection, hook_id: int, ch
     with psycopg.connect(dsn, autocommit=True) as leader:
         leader.execute("listen rowhooks")
         leader.execute("select rowhooks.arm_bell('1 second')")
-        add_result(db, hook_id, origin="replay", object_change_id=change_id, status="PENDING", lease=None)
+        add_result(db, hook_id, trigger="replay", object_change_id=change_id, status="PENDING", lease=None)
         assert rings(db, leader) == 1
 
 
@@ -85,7 +85,7 @@ def test_many_runs_asked_for_at_once_ring_once(db: Connection, hook_id: int, cha
         leader.execute("select rowhooks.arm_bell('1 second')")
         with db.transaction():
             for _ in range(3):
-                add_result(db, hook_id, origin="replay", object_change_id=change_id, status="PENDING", lease=None)
+                add_result(db, hook_id, trigger="replay", object_change_id=change_id, status="PENDING", lease=None)
         assert rings(db, leader) == 1
 
 
@@ -102,7 +102,7 @@ def test_a_finished_run_is_run_again_and_the_history_of_both_stays(
     )  # fmt: skip
     again = retry(daemon, original)
     assert db.execute(
-        "select origin, original_id, object_change_id, job_hook_id, hook_name, job_button_id, class_path,"
+        "select trigger, original_id, object_change_id, job_hook_id, hook_name, job_button_id, class_path,"
         " tracked_table, object_id, object_repr, action, user_name, db_user, status, lease, idempotency_key, attempt"
         " from rowhooks.job_result where id = %s", (again,),
     ).fetchall() == [
@@ -131,11 +131,11 @@ def test_a_retry_of_a_retry_points_at_the_first_run(db: Connection, hook_id: int
 def test_a_press_is_run_again_for_who_pressed_and_without_its_idempotency_key(db: Connection, device: str) -> None:
     button_id = add_button(db, device)
     press = add_result(
-        db, None, origin="press", job_button_id=button_id, button_name="Reboot", status="FAILURE", db_user="ada",
+        db, None, trigger="press", job_button_id=button_id, button_name="Reboot", status="FAILURE", db_user="ada",
         idempotency_key="once", object_id='{"id": 1}', action="press",
     )  # fmt: skip
     assert db.execute(
-        "select origin, original_id, job_button_id, button_name, db_user, idempotency_key, status"
+        "select trigger, original_id, job_button_id, button_name, db_user, idempotency_key, status"
         " from rowhooks.job_result where id = %s",
         (retry(db, press),),
     ).fetchall() == [("press", press, button_id, "Reboot", "ada", None, "PENDING")]
@@ -172,7 +172,7 @@ def test_a_run_whose_hook_is_gone_is_not_run_again(db: Connection, hook_id: int,
 
 
 def test_a_run_whose_button_is_gone_is_not_run_again(db: Connection, device: str) -> None:
-    run = add_result(db, None, origin="press", job_button_id=add_button(db, device), button_name="Reboot")
+    run = add_result(db, None, trigger="press", job_button_id=add_button(db, device), button_name="Reboot")
     db.execute("delete from rowhooks.job_button")
     assert (
         refused(db, "select rowhooks.retry(%s)", run)[0] == f"run {run} cannot be run again: its button Reboot is gone"
@@ -269,9 +269,9 @@ def prune(conn: Connection, *, batch: int = 5000, failed: bool = False, older_th
 
 
 def test_old_results_are_deleted_with_their_log_lines(db: Connection, daemon: Connection, hook_id: int) -> None:
-    old = add_result(db, hook_id, origin="replay")
+    old = add_result(db, hook_id, trigger="replay")
     add_line(db, old, "old")
-    young = add_result(db, hook_id, origin="replay", created_at="now")
+    young = add_result(db, hook_id, trigger="replay", created_at="now")
     add_line(db, young, "young")
     assert prune(daemon) == [(1, None)]
     assert ids(db) == [young]
@@ -280,24 +280,24 @@ def test_old_results_are_deleted_with_their_log_lines(db: Connection, daemon: Co
 
 def test_pending_and_failed_runs_survive_the_pruning(db: Connection, hook_id: int) -> None:
     kept = [
-        add_result(db, hook_id, origin="replay", status=status) for status in ("PENDING", "STARTED", "RETRY", "FAILURE")
+        add_result(db, hook_id, trigger="replay", status=status) for status in ("PENDING", "STARTED", "RETRY", "FAILURE")
     ]
     for status in ("SUCCESS", "REVOKED"):
-        add_result(db, hook_id, origin="replay", status=status)
+        add_result(db, hook_id, trigger="replay", status=status)
     assert prune(db, older_than="0") == [(2, None)]
     assert ids(db) == kept
 
 
 def test_failures_are_deleted_only_where_they_are_asked_for(db: Connection, hook_id: int) -> None:
-    pending = add_result(db, hook_id, origin="replay", status="PENDING")
-    add_result(db, hook_id, origin="replay", status="FAILURE")
+    pending = add_result(db, hook_id, trigger="replay", status="PENDING")
+    add_result(db, hook_id, trigger="replay", status="FAILURE")
     assert prune(db, failed=True) == [(1, None)]
     assert ids(db) == [pending]
 
 
 def test_the_retry_of_a_failure_that_is_kept_is_kept_with_it(db: Connection, hook_id: int) -> None:
-    failure = add_result(db, hook_id, origin="replay", status="FAILURE")
-    success = add_result(db, hook_id, origin="replay", original_id=failure)
+    failure = add_result(db, hook_id, trigger="replay", status="FAILURE")
+    success = add_result(db, hook_id, trigger="replay", original_id=failure)
     prune(db)
     assert ids(db) == [failure, success]
     prune(db, failed=True)
@@ -307,20 +307,20 @@ def test_the_retry_of_a_failure_that_is_kept_is_kept_with_it(db: Connection, hoo
 def test_a_batch_looks_at_no_more_rows_than_it_was_told_to_and_passes_over_what_was_kept(
     db: Connection, hook_id: int
 ) -> None:
-    first = add_result(db, hook_id, origin="replay", status="FAILURE")
+    first = add_result(db, hook_id, trigger="replay", status="FAILURE")
     for status in ("FAILURE", "SUCCESS", "SUCCESS", "SUCCESS"):
-        add_result(db, hook_id, origin="replay", status=status)
+        add_result(db, hook_id, trigger="replay", status=status)
     assert prune(db, batch=2) == [(0, first + 1), (2, first + 3), (1, None)]
 
 
 def test_pruning_ends_where_nothing_is_old_any_more(db: Connection, hook_id: int) -> None:
     for _ in range(5):
-        add_result(db, hook_id, origin="replay", created_at="now")
+        add_result(db, hook_id, trigger="replay", created_at="now")
     assert prune(db, batch=2) == [(0, None)]
 
 
 def test_a_dry_run_counts_and_deletes_nothing(db: Connection, hook_id: int) -> None:
-    run = add_result(db, hook_id, origin="replay")
+    run = add_result(db, hook_id, trigger="replay")
     assert db.execute("select * from rowhooks.prune_results('1 day', dry_run => true)").fetchall() == [(1, None)]
     assert ids(db) == [run]
 
@@ -398,8 +398,8 @@ def test_a_retry_of_a_change_not_yet_behind_the_feed_goes_as_it_starts_nothing_t
 def test_a_result_has_the_key_that_its_receiver_was_given(db: Connection, hook_id: int, change_id: int) -> None:
     installation = value(db, "select id from rowhooks.installation")
     change = add_result(db, hook_id, object_change_id=change_id)
-    replay = add_result(db, hook_id, origin="replay", object_change_id=change_id)
-    press = add_result(db, None, origin="press", job_button_id=1)
+    replay = add_result(db, hook_id, trigger="replay", object_change_id=change_id)
+    press = add_result(db, None, trigger="press", job_button_id=1)
     keys = {
         change: f"{installation}:{change_id}:{hook_id}",
         replay: f"{installation}:run:{replay}",
@@ -411,18 +411,18 @@ def test_a_result_has_the_key_that_its_receiver_was_given(db: Connection, hook_i
 def test_a_retry_has_its_original_s_key(db: Connection, hook_id: int, change_id: int) -> None:
     change = add_result(db, hook_id, object_change_id=change_id)
     add_result(db, hook_id, object_change_id=change_id, original_id=change)
-    replay = add_result(db, hook_id, origin="replay", object_change_id=change_id)
-    add_result(db, hook_id, origin="replay", object_change_id=change_id, original_id=replay)
+    replay = add_result(db, hook_id, trigger="replay", object_change_id=change_id)
+    add_result(db, hook_id, trigger="replay", object_change_id=change_id, original_id=replay)
     keys = [row[0] for row in db.execute("select key from rowhooks.results order by id").fetchall()]
     assert (keys[0], keys[2]) == (keys[1], keys[3])
     assert keys[0] != keys[2]
 
 
 def test_lines_are_counted_per_level(db: Connection, hook_id: int) -> None:
-    run = add_result(db, hook_id, origin="replay")
+    run = add_result(db, hook_id, trigger="replay")
     for level in ("info", "warning", "info"):
         add_line(db, run, "hello", level)
-    add_result(db, hook_id, origin="replay")
+    add_result(db, hook_id, trigger="replay")
     counts = db.execute("select log_counts from rowhooks.results order by id").fetchall()
     assert counts == [({"info": 2, "warning": 1},), ({},)]
 
@@ -434,8 +434,8 @@ def test_counting_lines_costs_nothing_where_nobody_asks(db: Connection) -> None:
 
 
 def test_a_result_names_the_login_and_whom_the_application_claims_apart(db: Connection, hook_id: int) -> None:
-    add_result(db, hook_id, origin="replay", user_name="ada", db_user="app")
-    add_result(db, hook_id, origin="replay", db_user="app")
+    add_result(db, hook_id, trigger="replay", user_name="ada", db_user="app")
+    add_result(db, hook_id, trigger="replay", db_user="app")
     assert db.execute("select user_name, db_user from rowhooks.results order by id").fetchall() == [
         ("ada", "app"),
         (None, "app"),
@@ -446,7 +446,7 @@ def test_whoever_asks_for_a_run_needs_no_right_on_the_bell(db: Connection, hook_
     db.execute("revoke execute on function rowhooks.ring_bell() from rowhooks_daemon")
     with db.transaction():
         db.execute("set local role rowhooks_daemon")
-        add_result(db, hook_id, origin="replay", status="PENDING", lease=None)
+        add_result(db, hook_id, trigger="replay", status="PENDING", lease=None)
     with pytest.raises(errors.InsufficientPrivilege), db.transaction():
         db.execute("set local role rowhooks_daemon")
         db.execute("select rowhooks.ring_bell()")

@@ -73,7 +73,7 @@ def add_result(db: Connection, status: str) -> None:
     """Record a run of change 5."""
     db.execute("insert into rowhooks.job (class_path, kind, name) values ('jobs.Sync', 'hook', 'Sync')")
     db.execute(
-        "insert into rowhooks.job_result (origin, status, object_change_id, job_id, class_path, lease, job_hook_id,"
+        "insert into rowhooks.job_result (trigger, status, object_change_id, job_id, class_path, lease, job_hook_id,"
         " hook_name, retry_at, finished_at, exception_type)"
         " select 'change', %(status)s, 5, id, class_path, gen_random_uuid(), 1, 'sync', now(),"
         " case when %(status)s in ('SUCCESS', 'FAILURE', 'REVOKED') then now() end,"
@@ -209,7 +209,7 @@ def test_a_default_partition_that_is_full_is_not_scanned_under_a_lock(db: Connec
 
 def test_what_was_kept_of_partitions_is_kept_in_one_and_not_dropped_again(db: Connection, history: None) -> None:
     add_result(db, "FAILURE")
-    db.execute("insert into rowhooks.job_result (origin, status, object_change_id, job_id, class_path, job_hook_id) "
+    db.execute("insert into rowhooks.job_result (trigger, status, object_change_id, job_id, class_path, job_hook_id) "
                "select 'replay', 'PENDING', 13, id, class_path, 1 from rowhooks.job")  # fmt: skip
     assert drop(db, "object_change_0")
     assert partitions(db)[0] == (0, 10)
@@ -340,7 +340,7 @@ async def test_nobody_waits_while_what_a_partition_keeps_is_copied(
     db.execute("insert into shop.item values (1000)")
     # A run that appears meanwhile needs its change too.
     db.execute("update rowhooks.job_result set status = 'SUCCESS', exception_type = null")
-    db.execute("insert into rowhooks.job_result (origin, status, object_change_id, job_id, class_path, job_hook_id) "
+    db.execute("insert into rowhooks.job_result (trigger, status, object_change_id, job_id, class_path, job_hook_id) "
                "select 'replay', 'PENDING', 7, id, class_path, 1 from rowhooks.job")  # fmt: skip
     halted_copies.execute("select pg_advisory_unlock(1)")
     assert dropping.end() is True

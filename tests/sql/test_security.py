@@ -78,7 +78,7 @@ def test_a_role_without_the_right_to_write_is_refused_by_its_table_and_leaves_no
     "select * from rowhooks.results",
     "select * from rowhooks.job_button",
     "update rowhooks.job_button set roles = '{public}'",
-    "insert into rowhooks.job_result (origin, status, job_id, class_path) values ('press', 'PENDING', 1, 'a.B')",
+    "insert into rowhooks.job_result (trigger, status, job_id, class_path) values ('press', 'PENDING', 1, 'a.B')",
     "insert into rowhooks.object_change (action, tracked_table) values ('create', 1)",
     "delete from rowhooks.object_change_default",
     "insert into rowhooks.job (class_path, kind, name) values ('a.B', 'hook', 'b')",

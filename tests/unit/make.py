@@ -72,7 +72,7 @@ def press(key: str = '{"id": 1}', **given: Any) -> Press:
 
 
 def pressed(id_: int = 1, job: Job = job(), cause: Press = press(), **given: Any) -> Run:  # noqa: B008  (frozen)
-    return Run(id_, f"key:{id_}", cause, Button(1, "button 1", job), origin="press", **given)
+    return Run(id_, f"key:{id_}", cause, Button(1, "button 1", job), trigger="press", **given)
 
 
 def outcome(of: Run, status: str = SUCCESS, **given: Any) -> Outcome:

@@ -36,7 +36,7 @@ from rowhooks.postgres.administration.schema import installed_connection
 
 app = typer.Typer(no_args_is_help=True, help="What became of the runs.")
 
-ORIGINS = ("change", "press", "replay")
+TRIGGERS = ("change", "press", "replay")
 STATUSES = ("PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED")
 Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Ids of results.")]
 
@@ -48,7 +48,7 @@ def list_(
     status: Annotated[str | None, typer.Option("--status", help=f"{', '.join(STATUSES)}.")] = None,
     hook: Annotated[str | None, typer.Option("--hook", help="Only of this hook.")] = None,
     button: Annotated[str | None, typer.Option("--button", help="Only of this button.")] = None,
-    origin: Annotated[str | None, typer.Option("--origin", help="What started them: change, press or replay.")] = None,
+    trigger: Annotated[str | None, typer.Option("--trigger", help="What started them: change, press or replay.")] = None,
     table: Annotated[str | None, typer.Option("--table", help="Only of this table (schema.table).")] = None,
     since: Since = None,
     limit: Limit = 20,
@@ -57,12 +57,12 @@ def list_(
     """List the newest results."""
     if status is not None and status.upper() not in STATUSES:
         raise UsageError(f"there is no status {status}", hint=f"choose from: {', '.join(STATUSES)}")
-    if origin is not None and origin not in ORIGINS:
-        raise UsageError(f"there is no origin {origin}", hint=f"choose from: {', '.join(ORIGINS)}")
+    if trigger is not None and trigger not in TRIGGERS:
+        raise UsageError(f"no run has the trigger {trigger}", hint=f"choose from: {', '.join(TRIGGERS)}")
     from_then = None if since is None else moment(since)
     with installed_connection(target(dsn, config)) as conn:
         rows = administration.list_results(
-            conn, status=status and status.upper(), hook=hook, button=button, origin=origin, table=table,
+            conn, status=status and status.upper(), hook=hook, button=button, trigger=trigger, table=table,
             since=from_then, limit=limit,
         )  # fmt: skip
     for row in rows:
@@ -108,7 +108,7 @@ def show(
 
 def _print_result(result: dict[str, Any], *, live: bool) -> None:
     before = [
-        "id", "status", "origin", "original_id", "class_path", "hook_name", "button_name", "action", "object_type",
+        "id", "status", "trigger", "original_id", "class_path", "hook_name", "button_name", "action", "object_type",
         "object_id", "object_repr", "object_change_id", "db_user", "login", "user_name",
     ]  # fmt: skip
     # What changes while the run goes on comes as it comes.

@@ -59,7 +59,7 @@ class Run:
         starter: through which hook or button.
         attempt: 1 for the first.
         retries: how many of the job's own retries have been used up.
-        origin: `change`, `press` or `replay`.
+        trigger: `change`, `press` or `replay`.
         original_id: the run that this one repeats.
         sensitive: nothing of the row's values is kept in logs and results.
         undecided: why the hook's conditions could not be decided, where it runs because of that.
@@ -72,7 +72,7 @@ class Run:
     starter: Hook | Button
     attempt: int = 1
     retries: int = 0
-    origin: str = "change"
+    trigger: str = "change"
     original_id: int | None = None
     sensitive: bool = False
     undecided: str | None = None
@@ -91,7 +91,7 @@ class Run:
     @property
     def asked_for(self) -> bool:
         """Whether somebody asked for it by hand: it has been on record from the beginning."""
-        return self.origin != "change" or self.original_id is not None
+        return self.trigger != "change" or self.original_id is not None
 
     @property
     def row(self) -> tuple[int, str]:
@@ -144,7 +144,7 @@ class Batch(Run):
         """Return a batch of at least one run."""
         first = runs[0]
         return cls(
-            first.id, first.key, first.cause, first.starter, first.attempt, first.retries, first.origin,
+            first.id, first.key, first.cause, first.starter, first.attempt, first.retries, first.trigger,
             first.original_id, first.sensitive, first.undecided, first.former_key, tuple(runs),
         )  # fmt: skip
 

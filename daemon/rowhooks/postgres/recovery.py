@@ -36,12 +36,12 @@ with taken as (
   returning r.*
 )
 select
-  t.id as result_id, t.origin, t.original_id, t.object_change_id, t.job_hook_id, t.job_button_id, t.tracked_table,
+  t.id as result_id, t.trigger, t.original_id, t.object_change_id, t.job_hook_id, t.job_button_id, t.tracked_table,
   t.status, t.attempt, t.retries, t.retry_at, coalesce(
     t.key,
     -- As an older release has handed it out.
     case
-      when t.origin = 'change' then format('%s:%s:%s', i.id, t.object_change_id, t.job_hook_id)
+      when t.trigger = 'change' then format('%s:%s:%s', i.id, t.object_change_id, t.job_hook_id)
       else format('%s:run:%s', i.id, coalesce(t.original_id, t.id))
     end
   ) as key
@@ -65,7 +65,7 @@ _CLAIM = _TAKE_UP.format(which="u.status = 'PENDING' and u.lease is null", locke
 
 _WHERE_IT_STANDS = f"""
 select
-  u.id, u.status, u.origin <> 'press', coalesce(u.job_hook_id, u.job_button_id), u.tracked_table,
+  u.id, u.status, u.trigger <> 'press', coalesce(u.job_hook_id, u.job_button_id), u.tracked_table,
   {RAW.format(key_of("u"))}, {RAW.format(key_of("u", "former_object_id"))}
 """
 _RELEASE = f"""
@@ -288,14 +288,14 @@ class Unfinished:
             [
                 row["object_change_id"]
                 for row in rows
-                if row["origin"] != "press" and row["object_change_id"] is not None
+                if row["trigger"] != "press" and row["object_change_id"] is not None
             ],
             self._connection,
         )
-        presses, problems = await self._presses([row for row in rows if row["origin"] == "press"], configuration)
+        presses, problems = await self._presses([row for row in rows if row["trigger"] == "press"], configuration)
         taken_up = []
         for row in rows:
-            is_press = row["origin"] == "press"
+            is_press = row["trigger"] == "press"
             one = self._one(
                 row, presses.get(row["result_id"]) if is_press else changes.get(row["object_change_id"]), configuration
             )
@@ -325,7 +325,7 @@ class Unfinished:
 
     def _one(self, row: asyncpg.Record, cause: ObjectChange | Press | None, configuration: Configuration) -> TakenUp:
         starter: Hook | Button | None
-        if row["origin"] == "press":
+        if row["trigger"] == "press":
             starter = next((b for b in configuration.buttons if b.id == row["job_button_id"]), None)
         else:
             starter = next((h for h in configuration.hooks if h.id == row["job_hook_id"]), None)
@@ -338,7 +338,7 @@ class Unfinished:
             starter=starter,
             attempt=row["attempt"],
             retries=row["retries"],
-            origin=row["origin"],
+            trigger=row["trigger"],
             original_id=row["original_id"],
             undecided=_undecided(cause, starter) if row["original_id"] is None else None,
             former_key=former_key(cause) if isinstance(cause, ObjectChange) else None,

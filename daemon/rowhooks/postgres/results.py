@@ -19,7 +19,7 @@ from rowhooks.postgres.connections.errors import translated
 
 _RESULT = (
     ("id", "bigint"),
-    ("origin", "text"),
+    ("trigger", "text"),
     ("original_id", "bigint"),
     ("object_change_id", "bigint"),
     ("job_hook_id", "integer"),
@@ -70,7 +70,7 @@ returning id
 """
 # A change starts a hook once, whoever reads it; what was asked for by hand has its row already.
 _TARGETS = {
-    False: "(object_change_id, job_hook_id) where origin operator(pg_catalog.=) 'change' and original_id is null",
+    False: "(object_change_id, job_hook_id) where trigger operator(pg_catalog.=) 'change' and original_id is null",
     True: "(id)",
 }
 
@@ -211,7 +211,7 @@ def result_row(outcome: Outcome, lease: uuid.UUID, held: Repertoire) -> tuple[An
     by_hook = isinstance(run.starter, Hook)
     return (
         run.id,
-        run.origin,
+        run.trigger,
         run.original_id,
         change_id,
         run.starter.id if by_hook else None,

@@ -299,13 +299,13 @@ class Rehearsal:
         path = class_path(receiver)
         options = catalog.options(path)
         runner = Runner(catalog, workspaces, DaemonThreads(), lambda run: self._reload(table, run))
-        origin = "change" if isinstance(cause, ObjectChange) else "press"
+        trigger = "change" if isinstance(cause, ObjectChange) else "press"
         run = Run(
             1,
             f"rehearsal-{uuid.uuid4()}",
             cause,
             starter,
-            origin=origin,
+            trigger=trigger,
             sensitive=options.has_sensitive_variables,
             undecided=undecided,
         )

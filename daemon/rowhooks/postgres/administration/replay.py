@@ -20,7 +20,7 @@ BATCH = 1000
 # In the order of the ids, which is the one in which the leader takes them up.
 _ASK_FOR = """
 insert into rowhooks.job_result (
-  origin, status, object_change_id, job_hook_id, hook_name, job_id, class_path, tracked_table, object_id, object_repr,
+  trigger, status, object_change_id, job_hook_id, hook_name, job_id, class_path, tracked_table, object_id, object_repr,
   action, user_name, db_user, key
 )
 select

@@ -18,7 +18,7 @@ def list_results(
     status: str | None = None,
     hook: str | None = None,
     button: str | None = None,
-    origin: str | None = None,
+    trigger: str | None = None,
     table: str | None = None,
     since: datetime | None = None,
     limit: int,
@@ -30,13 +30,13 @@ def list_results(
         status: only of this status.
         hook: only of the hook of this name.
         button: only of the button of this name.
-        origin: only `change`, `press` or `replay`.
+        trigger: only `change`, `press` or `replay`.
         table: only of this table, as `schema.table`.
         since: only runs put on record from then on.
         limit: how many at the most.
     """
     query = sql.SQL(
-        "select r.id, r.status, r.origin, r.original_id, r.class_path, r.hook_name, r.button_name, r.action,"
+        "select r.id, r.status, r.trigger, r.original_id, r.class_path, r.hook_name, r.button_name, r.action,"
         " r.object_type, r.object_repr, r.object_change_id, r.db_user, r.user_name, r.created_at, r.started_at,"
         " r.finished_at, r.exception_type, r.exception_message"
         " from rowhooks.results as r where {} and {} order by r.created_at desc, r.id desc limit {}"
@@ -45,7 +45,7 @@ def list_results(
             status=("r.status", status),
             hook=("r.hook_name", hook),
             button=("r.button_name", button),
-            origin=("r.origin", origin),
+            trigger=("r.trigger", trigger),
             table=("r.object_type", table),
         ),
         _since(since),

@@ -53,12 +53,12 @@ _WRITE_DOWN_LOGIN = "update rowhooks.feed set rows_login = $1, rows_by_policy = 
 
 # A statement of its own: taking over waits for what the former leader is recording, and would not see it.
 _LAST_RECORDED = """
-select max(r.object_change_id) from rowhooks.job_result as r where r.origin = 'change' and r.original_id is null
+select max(r.object_change_id) from rowhooks.job_result as r where r.trigger = 'change' and r.original_id is null
 """
 
 _ON_RECORD = """
 select r.object_change_id, r.job_hook_id from rowhooks.job_result as r
-where r.object_change_id = any ($1::bigint[]) and r.origin = 'change' and r.original_id is null
+where r.object_change_id = any ($1::bigint[]) and r.trigger = 'change' and r.original_id is null
 """
 
 

@@ -13,7 +13,7 @@ ROWS = 40
 _PARK = """
 insert into rowhooks.job_result (
   object_change_id, job_hook_id, job_id, class_path, hook_name, tracked_table, object_id, object_repr, action, status,
-  lease
+  leader_epoch
 )
 select
   c.id, h.id, h.job_id, j.class_path, h.name, c.tracked_table, c.object_id, c.object_repr, 'update', 'PENDING',

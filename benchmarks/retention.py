@@ -65,9 +65,9 @@ def fail(database: Database, every: int) -> None:
     """Record a failed run for one in so many changes of the history: they outlive their partitions."""
     database.execute("insert into rowhooks.job (class_path, kind, name) values ('jobs.Sync', 'hook', 'Sync')")
     database.execute(
-        "insert into rowhooks.job_result (trigger, status, object_change_id, job_id, class_path, lease, job_hook_id,"
-        " finished_at, exception_type) select 'change', 'FAILURE', c.id, 1, 'jobs.Sync', gen_random_uuid(), 1, now(),"
-        " 'ValueError' from rowhooks.object_change as c where c.id % {every} = 0",
+        "insert into rowhooks.job_result (trigger, status, object_change_id, job_id, class_path, leader_epoch,"
+        " job_hook_id, finished_at, exception_type) select 'change', 'FAILURE', c.id, 1, 'jobs.Sync',"
+        " gen_random_uuid(), 1, now(), 'ValueError' from rowhooks.object_change as c where c.id % {every} = 0",
         every=every,
     )
     database.execute("analyze rowhooks.job_result")

@@ -50,7 +50,7 @@
 \ir functions/empty_default_partition.sql
 \ir functions/views.sql
 \ir functions/buttons.sql
-\ir functions/lease_of_press.sql
+\ir functions/epoch_of_press.sql
 \ir functions/value_as_recorded.sql
 \ir functions/press.sql
 \ir functions/triggers.sql

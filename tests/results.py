@@ -31,7 +31,14 @@ def add_result(db: Connection, hook_id: int | None, **columns: Any) -> int:
         hook_id: rowhooks.job_hook.id; None for a press.
         columns: of rowhooks.job_result; by default a run of a change that succeeded long ago.
     """
-    row = {"trigger": "change", "status": "SUCCESS", "lease": LEASE, "created_at": LONG_AGO, "job_id": 1, **columns}
+    row = {
+        "trigger": "change",
+        "status": "SUCCESS",
+        "leader_epoch": LEASE,
+        "created_at": LONG_AGO,
+        "job_id": 1,
+        **columns,
+    }
     row.setdefault("class_path", "policies.Serial")
     row["job_hook_id"] = hook_id
     if row["status"] in ("SUCCESS", "FAILURE", "REVOKED"):

@@ -326,11 +326,11 @@ begin
   loop
     -- Waits for another transaction that presses with this key.
     insert into rowhooks.job_result (
-      trigger, status, lease, job_button_id, button_name, job_id, class_path, tracked_table, object_id, object_repr, action,
+      trigger, status, leader_epoch, job_button_id, button_name, job_id, class_path, tracked_table, object_id, object_repr, action,
       db_user, login, user_name, idempotency_key, key
     )
     values (
-      'press', 'PENDING', rowhooks.lease_of_press(wanted.name, its_job), wanted.id, wanted.name, its_job.id, its_job.class_path, table_id, new.object_id,
+      'press', 'PENDING', rowhooks.epoch_of_press(wanted.name, its_job), wanted.id, wanted.name, its_job.id, its_job.class_path, table_id, new.object_id,
       case when its_job.meta -> 'has_sensitive_variables' is distinct from 'true' then pg_catalog.left(new.object_repr, 200) end,
       'press', new.presser, session_user, nullif(pg_catalog.left(pg_catalog.current_setting('rowhooks.user', true), 255), ''),
       new.idempotency_key, pg_catalog.gen_random_uuid()::text

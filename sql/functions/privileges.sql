@@ -80,14 +80,14 @@ begin
   execute pg_catalog.format('grant usage on schema rowhooks to %s', receiver_role);
   -- The fence against a leader that is none any more: it is locked FOR SHARE, for which one column that may be updated is
   -- enough; this one can hold nothing but true.
-  execute pg_catalog.format('grant select (lease), update (singleton) on rowhooks.feed to %s', receiver_role);
+  execute pg_catalog.format('grant select (leader_epoch), update (singleton) on rowhooks.feed to %s', receiver_role);
   -- What the statements that record a run read, write and name, and no more: what came of a run is not for its eyes.
   execute pg_catalog.format(
-    'grant select (id, trigger, original_id, object_change_id, job_hook_id, lease, status, attempt, retries, retry_at, '
+    'grant select (id, trigger, original_id, object_change_id, job_hook_id, leader_epoch, status, attempt, retries, retry_at, '
     'started_at, finished_at), '
     'insert (id, trigger, original_id, object_change_id, job_hook_id, job_button_id, job_id, class_path, hook_name, '
     'button_name, tracked_table, object_id, former_object_id, object_repr, action, user_name, db_user, status, attempt, retries, retry_at, '
-    'lease, started_at, finished_at, result, exception_type, exception_message, traceback, key), '
+    'leader_epoch, started_at, finished_at, result, exception_type, exception_message, traceback, key), '
     'update (status, attempt, retries, retry_at, started_at, finished_at, result, exception_type, exception_message, '
     'traceback) on rowhooks.job_result to %s', receiver_role
   );

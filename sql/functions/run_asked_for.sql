@@ -1,6 +1,6 @@
 -- Purpose: wake the leader up for a run that somebody asks for: a press, a retry, a replay.
--- Returns: null (AFTER INSERT row-level trigger function of rowhooks.job_result, where lease is null: the leader's own
---          inserts, which carry its lease, are passed over by the trigger's WHEN and call nothing)
+-- Returns: null (AFTER INSERT row-level trigger function of rowhooks.job_result, where leader_epoch is null: the leader's own
+--          inserts, which carry its leader_epoch, are passed over by the trigger's WHEN and call nothing)
 -- It is the owner's, so that whoever may ask for a run needs no right on the bell. However many rows a transaction
 -- inserts, PostgreSQL sends one message.
 create or replace function rowhooks.run_asked_for() returns trigger
@@ -18,7 +18,7 @@ $$;
 --          one that has ended, or that another leadership has.
 -- Returns: null (AFTER row-level trigger function of rowhooks.job_result, for whoever has rights on its columns and not on
 --          the table: the trigger's WHEN passes the daemon's role and the owner over)
--- Reads:   rowhooks.feed (lease)
+-- Reads:   rowhooks.feed (leader_epoch)
 -- It runs with the rights of whoever writes.
 create or replace function rowhooks.check_recorder() returns trigger
 language plpgsql
@@ -27,13 +27,13 @@ as $$
 declare
   is_allowed boolean :=
     new.status in ('STARTED', 'RETRY', 'SUCCESS', 'FAILURE')
-    and exists (select from rowhooks.feed as f where f.lease = new.lease);
+    and exists (select from rowhooks.feed as f where f.leader_epoch = new.leader_epoch);
 begin
   if tg_op = 'INSERT' then
     -- What was asked for by hand has its row already.
     is_allowed := is_allowed and new.trigger = 'change' and new.original_id is null;
   else
-    is_allowed := is_allowed and new.lease = old.lease and old.finished_at is null;
+    is_allowed := is_allowed and new.leader_epoch = old.leader_epoch and old.finished_at is null;
   end if;
   if is_allowed is not true then
     raise exception 'role % may put on record what came of a run of the present leader, and nothing else', current_user

@@ -40,7 +40,7 @@ create or replace trigger job_button_table_configuration_changed after insert or
 for each statement execute function rowhooks.configuration_changed();
 
 create or replace trigger job_result_asked_for after insert on rowhooks.job_result
-for each row when (new.lease is null) execute function rowhooks.run_asked_for();
+for each row when (new.leader_epoch is null) execute function rowhooks.run_asked_for();
 
 -- Bound to the table itself: looking a name up would cost each row of a COPY of the leader's.
 create or replace trigger job_result_not_asked_for_by_receivers after insert on rowhooks.job_result

@@ -14,7 +14,7 @@ create table rowhooks.feed (
   -- Transaction ids mean nothing in another cluster.
   system_identifier bigint not null default (pg_catalog.pg_control_system()).system_identifier,
   -- The leadership in force: a new uuid each time a daemon takes the lead.
-  lease uuid,
+  leader_epoch uuid,
   leader text,
   leader_since timestamptz,
   moved_at timestamptz not null default pg_catalog.now(),

@@ -31,7 +31,7 @@ create table rowhooks.job_result (
   retry_at timestamptz,
   -- The leadership under which the run was started: a run of an earlier leader cannot finish in place of a later one.
   -- Null: asked for, and not yet taken up by any leader. All zeros: waits for a leader whose code has the class.
-  lease uuid,
+  leader_epoch uuid,
   created_at timestamptz not null default pg_catalog.clock_timestamp(),
   started_at timestamptz,
   finished_at timestamptz,
@@ -69,7 +69,7 @@ where idempotency_key is not null;
 create index job_result_unfinished_idx on rowhooks.job_result (id) where status in ('PENDING', 'STARTED', 'RETRY');
 
 -- What was asked for by hand and waits for a leader.
-create index job_result_asked_for_idx on rowhooks.job_result (id) where status = 'PENDING' and lease is null;
+create index job_result_asked_for_idx on rowhooks.job_result (id) where status = 'PENDING' and leader_epoch is null;
 
 -- A run is retried by one run at a time.
 create unique index job_result_retry_key on rowhooks.job_result (original_id)

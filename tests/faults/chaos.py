@@ -111,7 +111,7 @@ class Stage:
             for query in (
                 "select * from rowhooks.feed",
                 "select max(id), max(time) from rowhooks.object_change",
-                "select status, lease, count(*) from rowhooks.job_result group by 1, 2",
+                "select status, leader_epoch, count(*) from rowhooks.job_result group by 1, 2",
                 "select pid, application_name, state, wait_event, state_change, query from pg_stat_activity"
                 " where datname is not null",
             )

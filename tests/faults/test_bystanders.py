@@ -357,12 +357,14 @@ async def test_while_the_notification_queue_is_filling_the_daemon_looks_by_itsel
             fill(db, usage)
             await eventually(lambda: "the server's notification queue is" in caplog.text)
             await eventually(lambda: not _somebody_may_have_to_ring(db))
-            rings = daemon.vitals.rings
+            rings = daemon.health.rings
             for number in (2, 3, 4):
                 insert(db, number)
                 await arrived(*range(1, number + 1))
-            assert daemon.vitals.rings == rings
-            await eventually(lambda: daemon.vitals.census is not None and daemon.vitals.census.notification_queue > 0.4)
+            assert daemon.health.rings == rings
+            await eventually(
+                lambda: daemon.health.backlog is not None and daemon.health.backlog.notification_queue > 0.4
+            )
             assert caplog.text.count("the server's notification queue is") == 1
             (problem,) = findings(daemon_dsn, capsys)
             assert "notification queue is" in problem["what"]
@@ -375,7 +377,7 @@ async def test_while_the_notification_queue_is_filling_the_daemon_looks_by_itsel
             await eventually(lambda: _somebody_may_have_to_ring(db))
             insert(db, 5)
             await arrived(1, 2, 3, 4, 5)
-            await eventually(lambda: daemon.vitals.rings > rings)
+            await eventually(lambda: daemon.health.rings > rings)
             assert findings(dsn, capsys) == []
 
 
@@ -432,11 +434,11 @@ async def test_during_a_flood_of_notifications_changes_run_nothing_is_blocked_an
                 await arrived(*range(number + 1))
             await eventually(lambda: f"most of them by login {STRANGER}" in caplog.text)
         # What was queued is not read to its end.
-        assert daemon.vitals.rings < 100_000
+        assert daemon.health.rings < 100_000
         assert caplog.text.count("is flooded with") == 1
         await eventually(lambda: "the bell is heard again" in caplog.text)
-        rings = daemon.vitals.rings
+        rings = daemon.health.rings
         insert(hooked, 20)
         await arrived(*range(21))
-        await eventually(lambda: daemon.vitals.rings > rings)
+        await eventually(lambda: daemon.health.rings > rings)
     assert "blocks the event loop" not in caplog.text

@@ -100,9 +100,9 @@ class World:
         """Store a position as a leader does, and return what the next leader finds."""
 
         async def store() -> Position:
-            lease = uuid.uuid4()
-            await leadership.take_over(self.connection, lease, "old", 1)
-            await PostgresResults(self.connection, lease).record([], [], position)
+            leader_epoch = uuid.uuid4()
+            await leadership.take_over(self.connection, leader_epoch, "old", 1)
+            await PostgresResults(self.connection, leader_epoch).record([], [], position)
             return (await leadership.take_over(self.connection, uuid.uuid4(), "new", 1)).position
 
         return self.runner.run(store())

@@ -74,8 +74,10 @@ def found(db: Connection) -> list[int]:
 
 def another_takes_over(db: Connection) -> None:
     """What a new leader does, as the one that has been stopped finds it when it goes on."""
-    db.execute("update rowhooks.feed set lease = gen_random_uuid()")
-    db.execute("update rowhooks.job_result set lease = f.lease from rowhooks.feed as f where finished_at is null")
+    db.execute("update rowhooks.feed set leader_epoch = gen_random_uuid()")
+    db.execute(
+        "update rowhooks.job_result set leader_epoch = f.leader_epoch from rowhooks.feed as f where finished_at is null"
+    )
 
 
 async def test_a_zombie_does_not_go_on_to_the_next_run_of_a_row_whose_last_one_another_leader_has(
@@ -126,7 +128,7 @@ async def test_a_run_that_a_former_leader_is_just_committing_is_waited_for_and_r
     db.execute("insert into dcim.device values (1, 'sw', null)")
     db.execute("update dcim.device set serial = 'x'")
     db.execute(
-        "insert into rowhooks.job_result (object_change_id, job_hook_id, job_id, class_path, status, lease)"
+        "insert into rowhooks.job_result (object_change_id, job_hook_id, job_id, class_path, status, leader_epoch)"
         " select 1, h.id, h.job_id, 'x', 'STARTED', gen_random_uuid() from rowhooks.job_hook as h"
     )
     with psycopg.connect(dsn) as zombie:
@@ -153,7 +155,7 @@ async def test_what_a_former_leader_records_while_it_loses_the_lead_is_not_run_a
     with psycopg.connect(dsn) as former:
         former.execute("select from rowhooks.feed for share")
         former.execute(
-            "insert into rowhooks.job_result (object_change_id, job_hook_id, job_id, class_path, status, lease,"
+            "insert into rowhooks.job_result (object_change_id, job_hook_id, job_id, class_path, status, leader_epoch,"
             " finished_at) select 1, h.id, h.job_id, 'x', 'SUCCESS', gen_random_uuid(), now() from rowhooks.job_hook h"
         )
         task = asyncio.create_task(_until_settled(db, daemon_dsn))
@@ -237,7 +239,7 @@ def through(proxy: Proxy, dsn: str) -> str:
     return make_conninfo(dsn, host="127.0.0.1", port=proxy.port)
 
 
-@pytest.mark.parametrize("statement", [b"lease = $1 for share", b"pg_current_snapshot"])
+@pytest.mark.parametrize("statement", [b"leader_epoch = $1 for share", b"pg_current_snapshot"])
 async def test_a_connection_that_has_died_silently_is_noticed_and_nothing_is_lost(
     db: Connection, daemon_dsn: str, device: str, proxy: Proxy, statement: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -221,8 +221,8 @@ async def test_an_unfinished_run_of_a_dead_leader_is_taken_over(db: Connection, 
     insert(db, 1)
     # What a leader leaves that dies while a run of more than a second goes on.
     db.execute(
-        "insert into rowhooks.job_result (object_change_id, job_hook_id, job_id, class_path, status, lease, started_at)"
-        " select 1, h.id, h.job_id, 'x', 'STARTED', gen_random_uuid(), now() from rowhooks.job_hook as h"
+        "insert into rowhooks.job_result (object_change_id, job_hook_id, job_id, class_path, status, leader_epoch,"
+        " started_at) select 1, h.id, h.job_id, 'x', 'STARTED', gen_random_uuid(), now() from rowhooks.job_hook as h"
     )
     db.execute("update rowhooks.feed set snapshot = pg_current_snapshot(), floor_id = 1")
     async with running_daemon(daemon_dsn, Counted):
@@ -240,7 +240,7 @@ async def test_a_run_that_another_leader_has_recorded_is_rolled_back(
         insert(db, 1)
         await eventually(Held.entered.is_set)
         db.execute(
-            "insert into rowhooks.job_result (object_change_id, job_hook_id, job_id, class_path, status, lease,"
+            "insert into rowhooks.job_result (object_change_id, job_hook_id, job_id, class_path, status, leader_epoch,"
             " finished_at) select 1, h.id, h.job_id, 'x', 'SUCCESS', gen_random_uuid(), now() from rowhooks.job_hook h"
         )
         Held.release.set()
@@ -255,7 +255,7 @@ async def test_a_leader_whose_lease_was_taken_stops_moving_the_position(
 ) -> None:
     add_hook(db, Counted, device)
     async with running_daemon(daemon_dsn, Counted):
-        db.execute("update rowhooks.feed set lease = gen_random_uuid()")
+        db.execute("update rowhooks.feed set leader_epoch = gen_random_uuid()")
         insert(db, 1)
         # It notices, gives up this leadership, and, the lock being free, takes a new one.
         await eventually(lambda: "another daemon has taken the lead" in caplog.text)
@@ -460,6 +460,6 @@ async def test_an_error_of_rowhooks_ends_a_lead_and_not_the_daemon(
     async with running_daemon(daemon_dsn, Counted) as daemon:
         insert(db, 1)
         await settled(db)
-        assert daemon.vitals.errors == 1
+        assert daemon.health.errors == 1
     assert "the lead ended by an error of rowhooks" in caplog.text
     assert statuses(db) == [(1, "SUCCESS")]

@@ -368,7 +368,7 @@ def test_runs_that_a_dead_leader_has_left_are_named_while_no_daemon_leads(
     daemon_dsn: str, db: Connection, device: str, job: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     db.execute(
-        "insert into rowhooks.job_result (object_change_id, job_hook_id, job_id, class_path, status, lease)"
+        "insert into rowhooks.job_result (object_change_id, job_hook_id, job_id, class_path, status, leader_epoch)"
         " select n, 1, j.id, 'x', case n when 1 then 'STARTED' else 'PENDING' end, gen_random_uuid()"
         " from rowhooks.job as j cross join generate_series(1, 3) as n"
     )

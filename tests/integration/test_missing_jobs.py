@@ -98,7 +98,8 @@ async def test_what_a_former_leader_has_left_of_a_missing_job_waits_too_and_has_
     add_hook(db, Noted, device)
     await led_without(db, daemon_dsn, "a")
     db.execute(
-        "update rowhooks.job_result set lease = gen_random_uuid(), status = %s, retry_at = now() where true", (status,)
+        "update rowhooks.job_result set leader_epoch = gen_random_uuid(), status = %s, retry_at = now() where true",
+        (status,),
     )
     await led_without(db, daemon_dsn, "b")
     # Nothing runs it now.

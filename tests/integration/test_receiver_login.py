@@ -134,7 +134,7 @@ async def test_a_receiver_of_a_former_leader_is_fenced_off_under_its_own_login(
     "statement",
     [
         "update rowhooks.feed set after_id = 0",
-        "update rowhooks.feed set lease = null",
+        "update rowhooks.feed set leader_epoch = null",
         "select snapshot from rowhooks.feed",
         "update rowhooks.job set enabled = true",
         "delete from rowhooks.job_hook",
@@ -156,8 +156,8 @@ async def test_a_receiver_of_a_former_leader_is_fenced_off_under_its_own_login(
         "insert into rowhooks.job_result (trigger, status, job_button_id, job_id, class_path, db_user)"
         " values ('press', 'PENDING', 1, 1, 'a.B', 'postgres')",
         "insert into rowhooks.job_result (status, job_hook_id, job_id, class_path) values ('PENDING', 1, 1, 'a.B')",
-        "insert into rowhooks.job_result (trigger, status, job_hook_id, job_id, class_path, lease)"
-        " select 'replay', 'PENDING', 1, 1, 'a.B', f.lease from rowhooks.feed as f",
+        "insert into rowhooks.job_result (trigger, status, job_hook_id, job_id, class_path, leader_epoch)"
+        " select 'replay', 'PENDING', 1, 1, 'a.B', f.leader_epoch from rowhooks.feed as f",
         "update rowhooks.job_result set status = 'PENDING', finished_at = null where class_path = 'ended.Run'",
     ],
 )
@@ -177,7 +177,7 @@ async def test_the_receivers_login_touches_nothing_of_rowhooks_that_a_run_does_n
 
 
 RECORDED = (
-    "insert into rowhooks.job_result (id, object_change_id, job_hook_id, job_id, class_path, status, lease,"
+    "insert into rowhooks.job_result (id, object_change_id, job_hook_id, job_id, class_path, status, leader_epoch,"
     " finished_at, exception_type) values"
 )
 
@@ -189,8 +189,8 @@ RECORDED = (
         f"{RECORDED} (1001, 1, 1, 1, 'a.B', 'STARTED', gen_random_uuid(), null, null)",
         f"{RECORDED} (1001, 99, 1, 1, 'a.B', 'SUCCESS', gen_random_uuid(), now(), null)",
         f"{RECORDED} (1001, 99, 1, 1, 'a.B', 'SUCCESS', null, now(), null)",
-        f"{RECORDED} (1001, 1, 1, 1, 'a.B', 'PENDING', (select f.lease from rowhooks.feed as f), null, null)",
-        f"{RECORDED} (1001, 1, 1, 1, 'a.B', 'REVOKED', (select f.lease from rowhooks.feed as f), now(), null)",
+        f"{RECORDED} (1001, 1, 1, 1, 'a.B', 'PENDING', (select f.leader_epoch from rowhooks.feed as f), null, null)",
+        f"{RECORDED} (1001, 1, 1, 1, 'a.B', 'REVOKED', (select f.leader_epoch from rowhooks.feed as f), now(), null)",
         "update rowhooks.job_result set status = 'SUCCESS', finished_at = now() where id = 11",
         "update rowhooks.job_result set status = 'SUCCESS', finished_at = now() where id = 12",
         "update rowhooks.job_result set status = 'PENDING' where id = 13",
@@ -199,11 +199,11 @@ RECORDED = (
 def test_the_receivers_login_leaves_no_run_to_leaders_to_come_and_ends_no_other_leaders(
     db: Connection, receiver_dsn: str, statement: str
 ) -> None:
-    db.execute("update rowhooks.feed set lease = gen_random_uuid()")
+    db.execute("update rowhooks.feed set leader_epoch = gen_random_uuid()")
     db.execute(
-        "insert into rowhooks.job_result (id, status, job_hook_id, job_id, class_path, lease)"
+        "insert into rowhooks.job_result (id, status, job_hook_id, job_id, class_path, leader_epoch)"
         " values (11, 'STARTED', 1, 1, 'another.Leaders', gen_random_uuid()), (12, 'PENDING', 1, 1, 'asked.For', null),"
-        " (13, 'STARTED', 1, 1, 'present.Leaders', (select f.lease from rowhooks.feed as f))"
+        " (13, 'STARTED', 1, 1, 'present.Leaders', (select f.leader_epoch from rowhooks.feed as f))"
     )
     with (
         psycopg.connect(receiver_dsn) as login,
@@ -213,10 +213,10 @@ def test_the_receivers_login_leaves_no_run_to_leaders_to_come_and_ends_no_other_
 
 
 def test_it_records_what_came_of_a_run_of_the_present_leader(db: Connection, receiver_dsn: str) -> None:
-    db.execute("update rowhooks.feed set lease = gen_random_uuid()")
+    db.execute("update rowhooks.feed set leader_epoch = gen_random_uuid()")
     with psycopg.connect(receiver_dsn) as login:
         login.execute(
-            f"{RECORDED} (1, 1, 1, 1, 'a.B', 'STARTED', (select f.lease from rowhooks.feed as f), null, null)"
+            f"{RECORDED} (1, 1, 1, 1, 'a.B', 'STARTED', (select f.leader_epoch from rowhooks.feed as f), null, null)"
         )
         login.execute("update rowhooks.job_result set status = 'SUCCESS', finished_at = now() where id = 1")
     assert results(db) == [("SUCCESS", None)]
@@ -225,7 +225,7 @@ def test_it_records_what_came_of_a_run_of_the_present_leader(db: Connection, rec
 async def test_a_result_of_a_former_leader_is_none_under_its_own_login(
     db: Connection, receiver_dsn: str, device: str
 ) -> None:
-    db.execute("update rowhooks.feed set lease = gen_random_uuid()")
+    db.execute("update rowhooks.feed set leader_epoch = gen_random_uuid()")
     former = Workspaces(Target(receiver_dsn), uuid.uuid4(), threads=1, async_connections=1)
     cause = run(cause=change(table_id=1))
     plain: Any = former.open(cause, "", asynchronous=False)

@@ -39,7 +39,7 @@ def replayed(db: Connection) -> list[int]:
         row[0]
         for row in db.execute(
             "select object_change_id from rowhooks.job_result"
-            " where trigger = 'replay' and status = 'PENDING' and lease is null order by id"
+            " where trigger = 'replay' and status = 'PENDING' and leader_epoch is null order by id"
         ).fetchall()
     ]
 

@@ -267,7 +267,7 @@ def test_unfinished_runs_are_revoked_and_finished_ones_refused(run: Rowhooks, db
 def test_status_counts_the_runs_that_were_asked_for_and_wait(
     run: Rowhooks, db: Connection, hook_id: int, device: str
 ) -> None:
-    add_result(db, None, trigger="press", job_button_id=add_button(db, device), status="PENDING", lease=None)
+    add_result(db, None, trigger="press", job_button_id=add_button(db, device), status="PENDING", leader_epoch=None)
     add_result(db, hook_id, object_change_id=1, status="PENDING")
     found = run("status", "--json").json
     assert (found["asked_for"], found["unfinished_runs"]) == (1, 2)
@@ -294,7 +294,7 @@ def test_old_results_are_pruned_and_pending_and_failed_ones_stay(run: Rowhooks, 
 def test_more_results_than_a_batch_holds_are_pruned(run: Rowhooks, db: Connection, hook_id: int) -> None:
     db.execute(
         "insert into rowhooks.job_result"
-        " (trigger, job_hook_id, job_id, class_path, status, lease, created_at, finished_at)"
+        " (trigger, job_hook_id, job_id, class_path, status, leader_epoch, created_at, finished_at)"
         " select 'replay', %s, 1, 'policies.Serial', 'SUCCESS', gen_random_uuid(), %s, %s"
         " from generate_series(1, 12000)",
         (hook_id, LONG_AGO, LONG_AGO),

@@ -200,9 +200,9 @@ async def test_what_an_older_release_has_begun_keeps_the_form_of_its_key(
     db.execute("update rowhooks.feed set old_keys_until = null")
     db.execute(
         "insert into rowhooks.job_result (object_change_id, job_hook_id, hook_name, job_id, class_path, tracked_table,"
-        " object_id, action, status, lease) select c.id, h.id, h.name, h.job_id, 'x', c.tracked_table, c.object_id,"
-        " 'create', 'STARTED', gen_random_uuid() from rowhooks.object_change as c cross join rowhooks.job_hook as h"
-        " where c.object_id ->> 'id' = '1'"
+        " object_id, action, status, leader_epoch) select c.id, h.id, h.name, h.job_id, 'x', c.tracked_table,"
+        " c.object_id, 'create', 'STARTED', gen_random_uuid() from rowhooks.object_change as c"
+        " cross join rowhooks.job_hook as h where c.object_id ->> 'id' = '1'"
     )
     Hanging.end.set()
     async with running_daemon(daemon_dsn, Hanging):

@@ -23,8 +23,8 @@ def test_a_press_is_a_run_that_waits_for_the_daemon(db: Connection, button: int,
     result = press(clerk, "shop.item", "42")
     assert presses(
         db,
-        "id, status, lease, job_button_id, button_name, class_path, object_id, object_repr, action, db_user, user_name,"
-        " object_change_id, job_hook_id, idempotency_key",
+        "id, status, leader_epoch, job_button_id, button_name, class_path, object_id, object_repr, action, db_user,"
+        " user_name, object_change_id, job_hook_id, idempotency_key",
     ) == [
         (
             result, "PENDING", None, button, "Reboot", "jobs.Reboot", {"id": 42}, "bolt", "press", clerk.info.user,

@@ -65,7 +65,7 @@ def test_a_run_that_is_asked_for_rings_the_bell(db: Connection, hook_id: int, ch
     with psycopg.connect(dsn, autocommit=True) as leader:
         leader.execute("listen rowhooks")
         leader.execute("select rowhooks.arm_bell('1 second')")
-        add_result(db, hook_id, trigger="replay", object_change_id=change_id, status="PENDING", lease=None)
+        add_result(db, hook_id, trigger="replay", object_change_id=change_id, status="PENDING", leader_epoch=None)
         assert rings(db, leader) == 1
 
 
@@ -85,7 +85,9 @@ def test_many_runs_asked_for_at_once_ring_once(db: Connection, hook_id: int, cha
         leader.execute("select rowhooks.arm_bell('1 second')")
         with db.transaction():
             for _ in range(3):
-                add_result(db, hook_id, trigger="replay", object_change_id=change_id, status="PENDING", lease=None)
+                add_result(
+                    db, hook_id, trigger="replay", object_change_id=change_id, status="PENDING", leader_epoch=None
+                )
         assert rings(db, leader) == 1
 
 
@@ -103,7 +105,8 @@ def test_a_finished_run_is_run_again_and_the_history_of_both_stays(
     again = retry(daemon, original)
     assert db.execute(
         "select trigger, original_id, object_change_id, job_hook_id, hook_name, job_button_id, class_path,"
-        " tracked_table, object_id, object_repr, action, user_name, db_user, status, lease, idempotency_key, attempt"
+        " tracked_table, object_id, object_repr, action, user_name, db_user, status, leader_epoch, idempotency_key,"
+        " attempt"
         " from rowhooks.job_result where id = %s", (again,),
     ).fetchall() == [
         ("change", original, change_id, hook_id, "Serials", None, "tests.results.Serial",
@@ -280,7 +283,8 @@ def test_old_results_are_deleted_with_their_log_lines(db: Connection, daemon: Co
 
 def test_pending_and_failed_runs_survive_the_pruning(db: Connection, hook_id: int) -> None:
     kept = [
-        add_result(db, hook_id, trigger="replay", status=status) for status in ("PENDING", "STARTED", "RETRY", "FAILURE")
+        add_result(db, hook_id, trigger="replay", status=status)
+        for status in ("PENDING", "STARTED", "RETRY", "FAILURE")
     ]
     for status in ("SUCCESS", "REVOKED"):
         add_result(db, hook_id, trigger="replay", status=status)
@@ -446,8 +450,8 @@ def test_whoever_asks_for_a_run_needs_no_right_on_the_bell(db: Connection, hook_
     db.execute("revoke execute on function rowhooks.ring_bell() from rowhooks_daemon")
     with db.transaction():
         db.execute("set local role rowhooks_daemon")
-        add_result(db, hook_id, trigger="replay", status="PENDING", lease=None)
+        add_result(db, hook_id, trigger="replay", status="PENDING", leader_epoch=None)
     with pytest.raises(errors.InsufficientPrivilege), db.transaction():
         db.execute("set local role rowhooks_daemon")
         db.execute("select rowhooks.ring_bell()")
-    assert value(db, "select count(*) from rowhooks.job_result where lease is distinct from %s", LEASE) == 1
+    assert value(db, "select count(*) from rowhooks.job_result where leader_epoch is distinct from %s", LEASE) == 1

@@ -73,8 +73,8 @@ def add_result(db: Connection, status: str) -> None:
     """Record a run of change 5."""
     db.execute("insert into rowhooks.job (class_path, kind, name) values ('jobs.Sync', 'hook', 'Sync')")
     db.execute(
-        "insert into rowhooks.job_result (trigger, status, object_change_id, job_id, class_path, lease, job_hook_id,"
-        " hook_name, retry_at, finished_at, exception_type)"
+        "insert into rowhooks.job_result (trigger, status, object_change_id, job_id, class_path, leader_epoch,"
+        " job_hook_id, hook_name, retry_at, finished_at, exception_type)"
         " select 'change', %(status)s, 5, id, class_path, gen_random_uuid(), 1, 'sync', now(),"
         " case when %(status)s in ('SUCCESS', 'FAILURE', 'REVOKED') then now() end,"
         " case when %(status)s = 'FAILURE' then 'ValueError' end from rowhooks.job",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rowhooks import ObjectChange
-from rowhooks.domain.configuration import Button, Configuration, Hook
+from rowhooks.domain.configuration import Configuration, JobButton, JobHook
 from rowhooks.domain.feed import Snapshot
 from rowhooks.domain.job import Job
 from rowhooks.domain.run import SUCCESS, Outcome, Press, Run
@@ -53,16 +53,16 @@ def hook(
     enabled: bool = True,
     enabled_since: Snapshot | None = None,
     **given: Any,
-) -> Hook:
-    return Hook(id_, f"hook {id_}", job, enabled, frozenset(tables), frozenset(actions), enabled_since, **given)
+) -> JobHook:
+    return JobHook(id_, f"hook {id_}", job, enabled, frozenset(tables), frozenset(actions), enabled_since, **given)
 
 
-def configuration(*hooks: Hook) -> Configuration:
+def configuration(*hooks: JobHook) -> Configuration:
     return Configuration(1, {}, tuple(one.job for one in hooks), hooks)
 
 
 def run(id_: int = 1, **given: Any) -> Run:
-    return Run(**{"id": id_, "key": f"key:{id_}", "cause": change(id_), "starter": hook(), **given})
+    return Run(**{"id": id_, "key": f"key:{id_}", "cause": change(id_), "origin": hook(), **given})
 
 
 def press(key: str = '{"id": 1}', **given: Any) -> Press:
@@ -72,7 +72,7 @@ def press(key: str = '{"id": 1}', **given: Any) -> Press:
 
 
 def pressed(id_: int = 1, job: Job = job(), cause: Press = press(), **given: Any) -> Run:  # noqa: B008  (frozen)
-    return Run(id_, f"key:{id_}", cause, Button(1, "button 1", job), trigger="press", **given)
+    return Run(id_, f"key:{id_}", cause, JobButton(1, "button 1", job), trigger="press", **given)
 
 
 def outcome(of: Run, status: str = SUCCESS, **given: Any) -> Outcome:

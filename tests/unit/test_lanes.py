@@ -69,7 +69,7 @@ def test_different_rows_do_not_wait_for_each_other(started: Started) -> None:
 
 def test_two_hooks_on_one_row_do_not_wait_for_each_other(started: Started) -> None:
     one = ticket(1)
-    through_another = run(2, cause=one.run.cause, starter=hook(2, job=job(2)))
+    through_another = run(2, cause=one.run.cause, origin=hook(2, job=job(2)))
     add(started, one, Ticket(through_another, None, JobOptions(), False, on_record=False, due=None))
     assert started == [1, 2]
 

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.configuration import ON_UNDECIDED, Hook
+from rowhooks.domain.configuration import ON_UNDECIDED, JobHook
 from rowhooks.domain.feed import Snapshot
 from rowhooks.pipeline.matcher import Matcher, Rule, undecided, why_not
 from tests.unit.make import change, configuration, hook, job
 
 
-def match(*hooks: Hook, action: str = "update", table: int = 1, transaction: int = 701) -> list[int]:
+def match(*hooks: JobHook, action: str = "update", table: int = 1, transaction: int = 701) -> list[int]:
     one = change(action=action, table_id=table, transaction_id=transaction)
     return started(Matcher(configuration(*hooks)), one)
 
@@ -51,7 +51,7 @@ def test_a_truncate_starts_nothing() -> None:
     [hook(enabled=False), hook(job=job(enabled=False)), hook(tables=())],
     ids=["hook disabled", "job disabled", "table untracked"],
 )
-def test_a_hook_that_is_not_ready_starts_nothing(idle: Hook) -> None:
+def test_a_hook_that_is_not_ready_starts_nothing(idle: JobHook) -> None:
     assert match(idle, hook(2)) == [2]
 
 
@@ -89,7 +89,7 @@ SERIAL_A1 = {"attr": "serial", "value": "A1"}
 TALL = {"attr": "height", "op": "gt", "value": 3}
 
 
-def with_conditions(value: Any, id_: int = 1, **given: Any) -> Hook:
+def with_conditions(value: Any, id_: int = 1, **given: Any) -> JobHook:
     return hook(id_, conditions_json=json.dumps(value), **given)
 
 
@@ -97,7 +97,7 @@ def update(**columns: Any) -> ObjectChange:
     return change(before=ROW, after={**ROW, **columns})
 
 
-def starts(one: Hook, of: ObjectChange) -> bool:
+def starts(one: JobHook, of: ObjectChange) -> bool:
     """Say whether a hook starts; the matcher and the explanation must agree."""
     matched = started(Matcher(configuration(one)), of) == [one.id]
     assert (why_not(one, of) is None) is matched
@@ -267,7 +267,7 @@ PAST = Snapshot(900, 900)
         (hook(), update(), None),
     ],
 )
-def test_why_not(one: Hook, of: ObjectChange, why: str | None) -> None:
+def test_why_not(one: JobHook, of: ObjectChange, why: str | None) -> None:
     assert why_not(one, of) == why
     assert starts(one, of) is (why is None)
 

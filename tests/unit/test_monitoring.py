@@ -42,11 +42,11 @@ def expressions() -> Iterator[Any]:
 
 def there_are() -> set[str]:
     """Return the names of the samples that Prometheus stores."""
-    vitals = leading()
-    vitals.count("acme.Sync", "SUCCESS", 1.0)
-    vitals.retries["acme.Sync"] = 1
-    vitals.census = replace(CENSUS, missing={"acme.Gone": 3})
-    return {sample.name for family in registry(vitals).collect() for sample in family.samples}
+    health = leading()
+    health.count("acme.Sync", "SUCCESS", 1.0)
+    health.retries["acme.Sync"] = 1
+    health.backlog = replace(CENSUS, missing={"acme.Gone": 3})
+    return {sample.name for family in registry(health).collect() for sample in family.samples}
 
 
 @pytest.mark.parametrize("expression", list(expressions()))

@@ -158,7 +158,7 @@ class Workspace:
 
 
 def call(cls: Any, log: RunLog | None = None, of: ObjectChange | None = None) -> Any:
-    one = run(7, cause=of or change(7), starter=hook(job=job(class_path=f"{__name__}.{cls.__qualname__}")))
+    one = run(7, cause=of or change(7), origin=hook(job=job(class_path=f"{__name__}.{cls.__qualname__}")))
     workspace: Any = Workspace()
     return Catalog([cls]).prepare(one, "alice", workspace, "the row", log or RunLog()).run()
 

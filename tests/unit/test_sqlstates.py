@@ -10,7 +10,7 @@ import pytest
 
 from rowhooks.domain.sqlstates import CACHED_PLAN, TABLE, Verdict, verdict
 from rowhooks.postgres.connections.connect import verdict_of
-from rowhooks.postgres.connections.errors import passes
+from rowhooks.postgres.connections.errors import is_transient
 
 GUARANTEES = Path(__file__).parents[2] / "docs" / "guarantees.md"
 
@@ -51,8 +51,8 @@ def test_a_cached_plan_is_told_by_the_servers_routine_and_not_by_its_language() 
     assert verdict("0A000", "RevalidateCachedQuery").code == CACHED_PLAN
     assert verdict("0A000", "transformStmt").code == "0A"
     error = asyncpg.PostgresError.new({"C": "0A000", "M": "zwischengespeicherter Plan", "R": "RevalidateCachedQuery"})
-    assert passes(error)
-    assert not passes(asyncpg.PostgresError.new({"C": "0A000", "M": "no", "R": "transformStmt"}))
+    assert is_transient(error)
+    assert not is_transient(asyncpg.PostgresError.new({"C": "0A000", "M": "no", "R": "transformStmt"}))
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), psycopg.OperationalError("the connection was lost")])

@@ -48,7 +48,9 @@ def list_(
     status: Annotated[str | None, typer.Option("--status", help=f"{', '.join(STATUSES)}.")] = None,
     hook: Annotated[str | None, typer.Option("--hook", help="Only of this hook.")] = None,
     button: Annotated[str | None, typer.Option("--button", help="Only of this button.")] = None,
-    trigger: Annotated[str | None, typer.Option("--trigger", help="What started them: change, press or replay.")] = None,
+    trigger: Annotated[
+        str | None, typer.Option("--trigger", help="What started them: change, press or replay.")
+    ] = None,
     table: Annotated[str | None, typer.Option("--table", help="Only of this table (schema.table).")] = None,
     since: Since = None,
     limit: Limit = 20,

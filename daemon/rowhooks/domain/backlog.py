@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Census:
+class Backlog:
     """What the leader has counted in the database.
 
     Args:

@@ -59,7 +59,7 @@ class TrackedTable:
 
 
 @dataclass(frozen=True)
-class Hook:
+class JobHook:
     """Which tables and actions start which job.
 
     Args:
@@ -102,7 +102,7 @@ class Hook:
 
 
 @dataclass(frozen=True)
-class Button:
+class JobButton:
     """A button that starts a job for the row it is pressed on."""
 
     id: int
@@ -133,15 +133,15 @@ class Configuration:
     version: int
     tables: dict[int, TrackedTable]
     jobs: tuple[Job, ...]
-    hooks: tuple[Hook, ...]
-    buttons: tuple[Button, ...] = ()
+    hooks: tuple[JobHook, ...]
+    buttons: tuple[JobButton, ...] = ()
     notify: bool = True
 
-    def idle_hooks(self) -> list[Hook]:
+    def idle_hooks(self) -> list[JobHook]:
         """Return the enabled hooks that can start nothing because their job is disabled."""
         return [hook for hook in self.hooks if hook.enabled and not hook.job.enabled]
 
-    def waiting_hooks(self) -> list[Hook]:
+    def waiting_hooks(self) -> list[JobHook]:
         """Return the hooks whose changes are kept for a leader that has their job."""
         return [hook for hook in self.hooks if hook.waits]
 

@@ -11,13 +11,13 @@ from typing import Any
 from uuid import UUID
 
 from rowhooks.domain.change import ObjectChange, made
-from rowhooks.domain.configuration import Button, Hook
+from rowhooks.domain.configuration import JobButton, JobHook
 from rowhooks.domain.job import Job
 
 PENDING, STARTED, RETRY = "PENDING", "STARTED", "RETRY"
 SUCCESS, FAILURE, REVOKED = "SUCCESS", "FAILURE", "REVOKED"
 WAITING = UUID(int=0)
-"""The lease of no leadership: that of a run that waits for a leader whose code has its class."""
+"""The leader_epoch of no leadership: that of a run that waits for a leader whose code has its class."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Run:
         id: job_result.id.
         key: stable idempotency key, the same for every attempt and after every crash.
         cause: what started it.
-        starter: through which hook or button.
+        origin: through which hook or button.
         attempt: 1 for the first.
         retries: how many of the job's own retries have been used up.
         trigger: `change`, `press` or `replay`.
@@ -69,7 +69,7 @@ class Run:
     id: int
     key: str
     cause: ObjectChange | Press
-    starter: Hook | Button
+    origin: JobHook | JobButton
     attempt: int = 1
     retries: int = 0
     trigger: str = "change"
@@ -81,7 +81,7 @@ class Run:
     @property
     def job(self) -> Job:
         """What is run."""
-        return self.starter.job
+        return self.origin.job
 
     @property
     def object_repr(self) -> str | None:
@@ -101,13 +101,13 @@ class Run:
     @property
     def lane(self) -> tuple[Any, ...]:
         """Runs of one lane (hook or button, table and row) happen one after another, in the order of the changes."""
-        return lane_of(self.starter, *self.row)
+        return lane_of(self.origin, *self.row)
 
     @property
     def lanes(self) -> list[tuple[Any, ...]]:
         """Its lane and, where its change has given the row another key, that of the former key."""
         keys = [self.cause.object_id_json, self.former_key]
-        return [lane_of(self.starter, self.cause.table_id, key) for key in keys if key is not None]
+        return [lane_of(self.origin, self.cause.table_id, key) for key in keys if key is not None]
 
     def notes(self) -> tuple[LogEntry, ...]:
         """Return what the run's log says before the receiver says anything."""
@@ -123,7 +123,7 @@ class Run:
         """Return what every log line about this run carries."""
         return {
             "run": self.id,
-            "hook" if isinstance(self.starter, Hook) else "button": self.starter.name,
+            "hook" if isinstance(self.origin, JobHook) else "button": self.origin.name,
             "table": self.cause.changed_object_type,
             "object": self.object_repr,
         }
@@ -144,14 +144,14 @@ class Batch(Run):
         """Return a batch of at least one run."""
         first = runs[0]
         return cls(
-            first.id, first.key, first.cause, first.starter, first.attempt, first.retries, first.trigger,
+            first.id, first.key, first.cause, first.origin, first.attempt, first.retries, first.trigger,
             first.original_id, first.sensitive, first.undecided, first.former_key, tuple(runs),
         )  # fmt: skip
 
     @property
     def lane(self) -> tuple[Any, ...]:
         """One batch of a hook happens after another."""
-        return ("batch", self.starter.id)
+        return ("batch", self.origin.id)
 
     def again(self) -> Batch:
         """Return the next attempt of all of them."""
@@ -221,9 +221,9 @@ class Outcome:
         ]  # fmt: skip
 
 
-def lane_of(starter: Hook | Button, table_id: int, key: str) -> tuple[Any, ...]:
+def lane_of(origin: JobHook | JobButton, table_id: int, key: str) -> tuple[Any, ...]:
     """Return the lane of a row's runs, see `Run.lane`; the key as JSON text."""
-    return (isinstance(starter, Hook), starter.id, table_id, key)
+    return (isinstance(origin, JobHook), origin.id, table_id, key)
 
 
 def now() -> datetime:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.configuration import Hook
+from rowhooks.domain.configuration import JobHook
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -30,7 +30,7 @@ class Keys:
         self._installation = installation
         self._old_until = old_until
 
-    def of(self, change: ObjectChange, hook: Hook) -> str:
+    def of(self, change: ObjectChange, hook: JobHook) -> str:
         """Return the key of the run that a change starts through a hook."""
         if change.id <= self._old_until:
             return f"{self._installation}:{change.id}:{hook.id}"

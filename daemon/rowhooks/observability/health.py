@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rowhooks.domain.backlog import Census
+from rowhooks.domain.backlog import Backlog
 
 STARTING, STANDBY, LEADING, WAITING, STOPPING, RELOADING = (
     "starting", "standing by", "leading", "waiting for the database", "stopping", "reloading",
@@ -32,7 +32,7 @@ def nothing() -> tuple[int, int]:
     return (0, 0)
 
 
-class Vitals:
+class HealthState:
     """What is known of one daemon, from its start on.
 
     Whoever does something that must come to an end promises when, at the latest; a promise that is not kept means that
@@ -47,7 +47,7 @@ class Vitals:
         self.durations: dict[str, Durations] = {}
         self.retries: Counter[str] = Counter()
         self.in_memory: Callable[[], tuple[int, int]] = nothing
-        self.census: Census | None = None
+        self.backlog: Backlog | None = None
         self.is_watched = False
         self.waiting_limit = 0
         self._promises: dict[str, float] = {}
@@ -59,7 +59,7 @@ class Vitals:
             return
         self.state, self.trouble = state, trouble
         if state != LEADING:
-            self.census = None
+            self.backlog = None
         self.changed()
 
     def count(self, job: str, status: str, seconds: float) -> None:
@@ -108,7 +108,7 @@ class Vitals:
             return f"{self.state}: {self.trouble}" if self.trouble else self.state
         waiting, running = self.in_memory()
         parts = [self.state]
-        if self.census is not None:
-            behind = f", the oldest {self.census.lag:.1f} s old" if self.census.backlog else ""
-            parts.append(f"backlog {self.census.backlog:,} changes{behind}")
+        if self.backlog is not None:
+            behind = f", the oldest {self.backlog.lag:.1f} s old" if self.backlog.backlog else ""
+            parts.append(f"backlog {self.backlog.backlog:,} changes{behind}")
         return "; ".join([*parts, f"{running:,} runs, {waiting:,} wait"])

@@ -1,4 +1,4 @@
-"""Health: /livez, /readyz and /metrics over HTTP, from a thread of its own, which answers also where the loop hangs."""
+"""The HTTP server of health: /livez, /readyz and /metrics, from a thread of its own, which answers while the loop hangs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from prometheus_client import make_wsgi_app
 
 from rowhooks.domain.errors import RowhooksError
-from rowhooks.observability.health import Vitals
+from rowhooks.observability.health import HealthState
 from rowhooks.observability.metrics import registry
 
 logger = logging.getLogger(__name__)
@@ -48,20 +48,20 @@ class _Server(ThreadingMixIn, WSGIServer):
         logger.debug("a request of %s was given up", client_address, exc_info=True)
 
 
-class Health:
+class HealthServer:
     """Answers for the length of a block.
 
     Args:
         address: host and port, or a port of localhost.
-        vitals: what is told.
+        health: what is told.
 
     Raises:
         RowhooksError: the address cannot be had.
     """
 
-    def __init__(self, address: str, vitals: Vitals) -> None:
-        self._vitals = vitals
-        self._metrics = make_wsgi_app(registry(vitals))
+    def __init__(self, address: str, health: HealthState) -> None:
+        self._health = health
+        self._metrics = make_wsgi_app(registry(health))
         host, _, port = address.rpartition(":")
         self.host = host.strip("[]") or "127.0.0.1"
         try:
@@ -94,15 +94,15 @@ class Health:
         if path == "/metrics":
             metrics: Iterable[bytes] = self._metrics(environ, start_response)
             return metrics
-        broken = self._vitals.broken_promise()
+        broken = self._health.broken_promise()
         if path == "/livez":
             return self._state(broken is None, broken, start_response)
         if path == "/readyz":
-            return self._state(broken is None and self._vitals.is_ready, broken, start_response)
+            return self._state(broken is None and self._health.is_ready, broken, start_response)
         return _text("404 Not Found", "there are /livez, /readyz and /metrics\n", start_response)
 
     def _state(self, is_well: bool, broken: str | None, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        told = {"status": str(self._vitals), "overdue": broken}
+        told = {"status": str(self._health), "overdue": broken}
         status = "200 OK" if is_well else "503 Service Unavailable"
         return _text(status, json.dumps(told) + "\n", start_response, "application/json")
 

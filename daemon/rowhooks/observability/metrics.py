@@ -15,58 +15,58 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from rowhooks.observability.health import BUCKETS, LEADING, Vitals
+from rowhooks.observability.health import BUCKETS, LEADING, HealthState
 
 
-def registry(vitals: Vitals) -> CollectorRegistry:
+def registry(health: HealthState) -> CollectorRegistry:
     """Return a registry with a daemon's vitals and its process' memory, CPU time and files."""
     made = CollectorRegistry()
     ProcessCollector(registry=made)
-    made.register(VitalsCollector(vitals))
+    made.register(HealthCollector(health))
     return made
 
 
-class VitalsCollector(Collector):
+class HealthCollector(Collector):
     """Makes the metrics out when they are asked for."""
 
-    def __init__(self, vitals: Vitals) -> None:
-        self._vitals = vitals
+    def __init__(self, health: HealthState) -> None:
+        self._health = health
 
     def collect(self) -> Iterator[Metric]:
         """Return all metrics; those about the database only where this daemon leads and has counted."""
-        vitals = self._vitals
+        health = self._health
         yield InfoMetricFamily("rowhooks", "The daemon.", {"version": version("rowhooks")})
-        yield _gauge("leader", "Whether this daemon leads.", vitals.state == LEADING)
-        yield _gauge("ready", "Whether this daemon leads or stands by.", vitals.is_ready)
+        yield _gauge("leader", "Whether this daemon leads.", health.state == LEADING)
+        yield _gauge("ready", "Whether this daemon leads or stands by.", health.is_ready)
         yield _gauge(
-            "wedged", "Whether something is overdue, so that the watchdog is not fed.", bool(vitals.broken_promise())
+            "wedged", "Whether something is overdue, so that the watchdog is not fed.", bool(health.broken_promise())
         )
         yield _counter(
-            "reconnects", "Leads and waits for it that ended by a lost connection or lead.", vitals.reconnects
+            "reconnects", "Leads and waits for it that ended by a lost connection or lead.", health.reconnects
         )
         yield _counter(
             "internal_errors",
             "Errors of rowhooks' own: each has ended a run, or a lead, and is in the log.",
-            vitals.errors,
+            health.errors,
         )
-        yield _counter("bell_rings", "Notifications that were received.", vitals.rings)
-        yield _counter("changes_delivered", "Changes that this daemon has read and matched.", vitals.delivered)
-        waiting, running = vitals.in_memory()
+        yield _counter("bell_rings", "Notifications that were received.", health.rings)
+        yield _counter("changes_delivered", "Changes that this daemon has read and matched.", health.delivered)
+        waiting, running = health.in_memory()
         yield _gauge("runs_waiting", "Runs in memory that wait for their turn.", waiting)
         yield _gauge("runs_running", "Receivers that run at this moment.", running)
         yield self._runs()
         yield self._durations()
         retries = CounterMetricFamily("rowhooks_retries", "Attempts that failed and are retried.", labels=["receiver"])
-        for job, count in list(vitals.retries.items()):
+        for job, count in list(health.retries.items()):
             retries.add_metric([job], count)
         yield retries
-        yield from self._census()
+        yield from self._backlog()
 
     def _runs(self) -> Metric:
         runs = CounterMetricFamily(
             "rowhooks_runs", "Runs that have ended, with their results on record.", labels=["receiver", "status"]
         )
-        for (job, status), count in list(self._vitals.runs.items()):
+        for (job, status), count in list(self._health.runs.items()):
             runs.add_metric([job, status], count)
         return runs
 
@@ -76,7 +76,7 @@ class VitalsCollector(Collector):
             "From the start of a run to its end, with its retries' last attempt.",
             labels=["receiver"],
         )
-        for job, durations in list(self._vitals.durations.items()):
+        for job, durations in list(self._health.durations.items()):
             buckets, so_far = [], 0
             for bound, count in zip((*map(str, BUCKETS), "+Inf"), durations.counts, strict=True):
                 so_far += count
@@ -84,41 +84,43 @@ class VitalsCollector(Collector):
             family.add_metric([job], buckets, durations.total)
         return family
 
-    def _census(self) -> Iterator[Metric]:
-        vitals = self._vitals
-        census = vitals.census
-        if census is None:
+    def _backlog(self) -> Iterator[Metric]:
+        health = self._health
+        backlog = health.backlog
+        if backlog is None:
             return
-        yield _gauge("backlog_changes", "Changes that have not been dealt with.", census.backlog)
-        yield _gauge("backlog_seconds", "Age of the oldest change that has not been dealt with.", census.lag)
+        yield _gauge("backlog_changes", "Changes that have not been dealt with.", backlog.backlog)
+        yield _gauge("backlog_seconds", "Age of the oldest change that has not been dealt with.", backlog.lag)
         yield _counter(
-            "changes_captured", "Id of the newest change in the log; ids of rolled-back changes count.", census.captured
+            "changes_captured",
+            "Id of the newest change in the log; ids of rolled-back changes count.",
+            backlog.captured,
         )
         unfinished = GaugeMetricFamily(
             "rowhooks_runs_unfinished", "Runs on record that have not ended.", labels=["status"]
         )
         for status in ("PENDING", "STARTED", "RETRY"):
-            unfinished.add_metric([status], census.unfinished.get(status, 0))
+            unfinished.add_metric([status], backlog.unfinished.get(status, 0))
         yield unfinished
-        yield _gauge("runs_parked", "Runs that wait for their retry.", census.unfinished.get("RETRY", 0))
+        yield _gauge("runs_parked", "Runs that wait for their retry.", backlog.unfinished.get("RETRY", 0))
         missing = GaugeMetricFamily(
             "rowhooks_runs_without_receiver",
             "Runs that are kept for a receiver which this daemon does not have, until one leads that has it.",
             labels=["receiver"],
         )
-        for job, count in census.missing.items():
+        for job, count in backlog.missing.items():
             missing.add_metric([job], count)
         yield missing
-        yield _gauge("runs_without_receiver_limit", "So many are kept for each (waiting_limit).", vitals.waiting_limit)
+        yield _gauge("runs_without_receiver_limit", "So many are kept for each (waiting_limit).", health.waiting_limit)
         yield _gauge(
-            "changes_not_kept", "Changes beyond that limit which were not kept, and not replayed since.", census.missed
+            "changes_not_kept", "Changes beyond that limit which were not kept, and not replayed since.", backlog.missed
         )
-        yield _gauge("log_bytes", "Size of the log with its indexes.", census.log_bytes)
-        yield _gauge("log_partitions", "Partitions of the log.", census.partitions)
+        yield _gauge("log_bytes", "Size of the log with its indexes.", backlog.log_bytes)
+        yield _gauge("log_partitions", "Partitions of the log.", backlog.partitions)
         yield _gauge(
             "notification_queue_usage_ratio",
             "How full the server's notification queue is; half full, nobody rings any more.",
-            census.notification_queue,
+            backlog.notification_queue,
         )
 
 

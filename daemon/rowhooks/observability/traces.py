@@ -23,7 +23,7 @@ from opentelemetry.trace import Link, ProxyTracerProvider, SpanKind, StatusCode,
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
-from rowhooks.domain.configuration import Hook
+from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.run import Batch, Outcome, Run
 from rowhooks.pipeline.execution.runner import Execution, Runner, Steps
 
@@ -189,7 +189,7 @@ def attributes_of(run: Run) -> dict[str, AttributeValue]:
         "db.system.name": "postgresql",
         "rowhooks.run": run.id,
         "rowhooks.job": run.job.class_path,
-        "rowhooks.hook" if isinstance(run.starter, Hook) else "rowhooks.button": run.starter.name,
+        "rowhooks.hook" if isinstance(run.origin, JobHook) else "rowhooks.button": run.origin.name,
         "rowhooks.table": run.cause.changed_object_type,
         "rowhooks.action": run.cause.action,
         "rowhooks.attempt": run.attempt,

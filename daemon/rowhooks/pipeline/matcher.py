@@ -14,7 +14,7 @@ from typing import Any
 
 from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.configuration import Configuration, Hook
+from rowhooks.domain.configuration import Configuration, JobHook
 from rowhooks.domain.errors import ConditionFailed, ConditionsError
 from rowhooks.domain.renaming import columns_in, names_of, with_columns
 from rowhooks.pipeline.comparison import Comparison
@@ -82,7 +82,7 @@ class Rule:
         ConditionsError: the hook's conditions are malformed.
     """
 
-    def __init__(self, hook: Hook) -> None:
+    def __init__(self, hook: JobHook) -> None:
         self.hook = hook
         self._terms = Terms.of(hook.columns, hook.ignored_columns, hook.conditions_json)
         # By table: the columns that it asks for and that are, or were, called otherwise, with all their names.
@@ -178,7 +178,7 @@ class Rule:
         return next(self.reasons(change, replaying=replaying), None)
 
 
-def _names_of_asked(hook: Hook, table: int) -> dict[str, tuple[str, ...]]:
+def _names_of_asked(hook: JobHook, table: int) -> dict[str, tuple[str, ...]]:
     """Return the columns that a hook asks for and that have several names in a table."""
     text = hook.conditions_json
     asked = hook.columns | hook.ignored_columns
@@ -202,7 +202,7 @@ def _reason(error: ConditionFailed) -> str:
     return f"the conditions could not be decided: {error.message.removeprefix('conditions: ')}"
 
 
-def undecided(hook: Hook, change: ObjectChange) -> str | None:
+def undecided(hook: JobHook, change: ObjectChange) -> str | None:
     """Return why the conditions of a hook cannot be decided of a change that starts it all the same; None otherwise."""
     try:
         return Rule(hook).undecided(change)
@@ -210,7 +210,7 @@ def undecided(hook: Hook, change: ObjectChange) -> str | None:
         return None
 
 
-def why_not(hook: Hook, change: ObjectChange, *, replaying: bool = False) -> str | None:
+def why_not(hook: JobHook, change: ObjectChange, *, replaying: bool = False) -> str | None:
     """Return why a change does not start a hook; None if it does.
 
     Args:
@@ -224,7 +224,7 @@ def why_not(hook: Hook, change: ObjectChange, *, replaying: bool = False) -> str
         return error.message
 
 
-def idle(hook: Hook) -> str | None:
+def idle(hook: JobHook) -> str | None:
     """Return why a hook starts nothing at all; None if it may. A missing class is no reason: its runs wait."""
     if not hook.enabled:
         return "the hook is disabled"
@@ -317,7 +317,7 @@ class Matcher:
 
     def __init__(self, configuration: Configuration, former: Matcher | None = None) -> None:
         self._shelves: dict[tuple[int, str], _Shelf] = {}
-        self._hooks_of: dict[int, dict[int, Hook]] = {}
+        self._hooks_of: dict[int, dict[int, JobHook]] = {}
         self.keeps = any(hook.waits for hook in configuration.hooks)
         """Whether what it finds of some hooks waits for a leader that has their job."""
         # Hook, its conditions, and the problem: bounded by the comparisons there are.
@@ -331,7 +331,7 @@ class Matcher:
             if idle(hook) is None:
                 self._add(hook)
 
-    def _add(self, hook: Hook) -> None:
+    def _add(self, hook: JobHook) -> None:
         try:
             rule = Rule(hook)
         except ConditionsError as error:
@@ -342,12 +342,12 @@ class Matcher:
                 shelf = self._shelves.setdefault((table, action), _Shelf(action))
                 shelf.add(rule, is_renamed=rule.asks_for_renamed(table))
 
-    def match(self, change: ObjectChange) -> list[tuple[Hook, str | None]]:
+    def match(self, change: ObjectChange) -> list[tuple[JobHook, str | None]]:
         """Return the hooks that the change starts, each with why its conditions could not be decided, if that is so."""
         shelf = self._shelves.get((change.table_id, change.action))
         if shelf is None:
             return []
-        found: list[tuple[Hook, str | None]] = []
+        found: list[tuple[JobHook, str | None]] = []
         for rule in shelf.candidates(change):
             try:
                 if rule.starts(change):
@@ -361,11 +361,11 @@ class Matcher:
                     self._say(rule.hook, "hook %s does not run because on_undecided = skip: %s", reason)
         return found
 
-    def hooks_of(self, table_id: int) -> Mapping[int, Hook]:
+    def hooks_of(self, table_id: int) -> Mapping[int, JobHook]:
         """Return the hooks of a table by id, also those that start nothing: they may have started something before."""
         return self._hooks_of.get(table_id, {})
 
-    def _say(self, hook: Hook, message: str, problem: str) -> None:
+    def _say(self, hook: JobHook, message: str, problem: str) -> None:
         """Log a problem of a hook's conditions once, not for each change."""
         said = (hook.id, hook.conditions_json, problem)
         if said not in self.said:

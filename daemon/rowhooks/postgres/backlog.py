@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from rowhooks.domain.backlog import Census
+from rowhooks.domain.backlog import Backlog
 from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.missing_jobs import MISSING_JOBS
 
@@ -59,11 +59,11 @@ cross join (
 """  # noqa: S608  (a constant)
 
 
-async def take_census(connection: asyncpg.Connection[Any]) -> Census:
+async def count_backlog(connection: asyncpg.Connection[Any]) -> Backlog:
     """Count what waits, up to `MOST_COUNTED`; the time it takes grows with what waits, not with the history."""
     with translated():
         row = await connection.fetchrow(_CENSUS)
-    return Census(
+    return Backlog(
         backlog=row["backlog"],
         lag=max(0.0, row["lag"] or 0.0),
         captured=row["captured"],

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from rowhooks.domain.configuration import Button, Configuration, Hook, TrackedTable
+from rowhooks.domain.configuration import Configuration, JobButton, JobHook, TrackedTable
 from rowhooks.domain.feed import Snapshot
 from rowhooks.domain.job import Job, JobEntry
 from rowhooks.domain.names import join_name
@@ -206,7 +206,7 @@ def read_configuration(document: str | dict[str, Any]) -> Configuration:
         for j in loaded["jobs"]
     }
     hooks = tuple(
-        Hook(
+        JobHook(
             id=h["id"],
             name=h["name"],
             job=jobs[h["job"]],
@@ -222,7 +222,7 @@ def read_configuration(document: str | dict[str, Any]) -> Configuration:
         )
         for h in loaded["hooks"]
     )
-    buttons = tuple(Button(b["id"], b["name"], jobs[b["job"]]) for b in loaded["buttons"])
+    buttons = tuple(JobButton(b["id"], b["name"], jobs[b["job"]]) for b in loaded["buttons"])
     return Configuration(loaded["version"], tables, tuple(jobs.values()), hooks, buttons, loaded["notify"])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rowhooks.domain.run import WAITING
 
-IS_KEPT = f"(r.status in ('PENDING', 'STARTED', 'RETRY') and r.lease = '{WAITING}')"
+IS_KEPT = f"(r.status in ('PENDING', 'STARTED', 'RETRY') and r.leader_epoch = '{WAITING}')"
 """Whether a run, `r`, waits for a leader whose code has its class."""
 
 KEPT_BY_JOB = f"""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.configuration import Button, Configuration, Hook, WithoutClass
+from rowhooks.domain.configuration import Configuration, JobButton, JobHook, WithoutClass
 from rowhooks.domain.keys import former_key
 from rowhooks.domain.run import RETRY, WAITING, Press, Run
 from rowhooks.pipeline.matcher import undecided
@@ -25,7 +25,7 @@ from rowhooks.postgres.unreadable import RAW, piecemeal, reading
 _TAKE_UP = """
 with taken as (
   update rowhooks.job_result as r
-  set lease = $1, attempt = r.attempt + (r.status = 'STARTED')::integer
+  set leader_epoch = $1, attempt = r.attempt + (r.status = 'STARTED')::integer
   where r.id in (
     select u.id from rowhooks.job_result as u
     where {which}
@@ -61,7 +61,7 @@ _UNFINISHED = "u.status in ('PENDING', 'STARTED', 'RETRY')"
 # Waits for what is locked: a former leader may be committing one, and if that fails it is still to be run, first.
 _OF_THESE = "coalesce(u.job_hook_id = any ({hooks}::integer[]), u.job_button_id = any ({buttons}::integer[]), false)"
 _ADOPT = _TAKE_UP.format(which=f"u.id = any ($3::bigint[]) and {_UNFINISHED}", locked="")
-_CLAIM = _TAKE_UP.format(which="u.status = 'PENDING' and u.lease is null", locked="skip locked")
+_CLAIM = _TAKE_UP.format(which="u.status = 'PENDING' and u.leader_epoch is null", locked="skip locked")
 
 _WHERE_IT_STANDS = f"""
 select
@@ -71,10 +71,10 @@ select
 _RELEASE = f"""
 with u as (
   update rowhooks.job_result as r
-  set lease = $1
+  set leader_epoch = $1
   where r.id in (
     select u.id from rowhooks.job_result as u
-    where u.lease = $2 and {_UNFINISHED} and {_OF_THESE.format(hooks="$4", buttons="$5")}
+    where u.leader_epoch = $2 and {_UNFINISHED} and {_OF_THESE.format(hooks="$4", buttons="$5")}
     order by u.id
     limit $3
     for update
@@ -89,7 +89,7 @@ order by u.id
 _LEFT = f"""
 {_WHERE_IT_STANDS}
 from rowhooks.job_result as u
-where {_UNFINISHED} and u.lease <> $1 and u.id > $2 and not {_OF_THESE.format(hooks="$4", buttons="$5")}
+where {_UNFINISHED} and u.leader_epoch <> $1 and u.id > $2 and not {_OF_THESE.format(hooks="$4", buttons="$5")}
 order by u.id
 limit $3
 """
@@ -109,9 +109,9 @@ order by k.id
 _SET_ASIDE = """
 update rowhooks.job_result as u
 set
-  lease = $1, attempt = u.attempt + (u.status = 'STARTED')::integer,
+  leader_epoch = $1, attempt = u.attempt + (u.status = 'STARTED')::integer,
   status = case when u.status = 'STARTED' then 'PENDING' else u.status end
-where {which} and u.lease is distinct from $1
+where {which} and u.leader_epoch is distinct from $1
 """
 _SET_ASIDE_OF = _SET_ASIDE.format(which=f"{_UNFINISHED} and {_OF_THESE.format(hooks='$2', buttons='$3')}")
 _SET_ASIDE_THESE = _SET_ASIDE.format(which=f"{_UNFINISHED} and u.id = any ($2::bigint[])")
@@ -130,7 +130,9 @@ on conflict (job_hook_id) do update set
   first_at = least(m.first_at, excluded.first_at), last_at = greatest(m.last_at, excluded.last_at)
 """
 
-_IS_ASKED_FOR = "select exists (select from rowhooks.job_result as r where r.status = 'PENDING' and r.lease is null)"
+_IS_ASKED_FOR = (
+    "select exists (select from rowhooks.job_result as r where r.status = 'PENDING' and r.leader_epoch is null)"
+)
 
 _REVOKE = """
 update rowhooks.job_result as r
@@ -156,7 +158,7 @@ class Left:
     lanes: list[tuple[Any, ...]]
 
     @property
-    def starter(self) -> tuple[bool, int]:
+    def origin(self) -> tuple[bool, int]:
         """Whether it is of a hook, and the id of that, or of the button."""
         is_hook, id_, *_ = self.lanes[0]
         return is_hook, id_
@@ -195,24 +197,24 @@ class TakenUp:
     problem: str | None = None
 
 
-class Unfinished:
+class UnfinishedRuns:
     """Takes up runs, over one connection and under one leadership.
 
     Args:
         connection: asyncpg, not shared with another task.
         feed: makes object changes of rows of the log.
-        lease: the leadership.
+        leader_epoch: the leadership.
     """
 
-    def __init__(self, connection: asyncpg.Connection[Any], feed: PostgresFeed, lease: uuid.UUID) -> None:
+    def __init__(self, connection: asyncpg.Connection[Any], feed: PostgresFeed, leader_epoch: uuid.UUID) -> None:
         self._connection = connection
         self._feed = feed
-        self._lease = lease
+        self._leader_epoch = leader_epoch
 
     async def left(self, after_id: int, limit: int, without_class: WithoutClass) -> list[Left]:
         """Return what earlier leaders have left unfinished, by id and beyond one, and what need not wait any longer."""
         with translated():
-            rows = await self._connection.fetch(_LEFT, self._lease, after_id, limit, *_lists(without_class))
+            rows = await self._connection.fetch(_LEFT, self._leader_epoch, after_id, limit, *_lists(without_class))
         return [_left(*row) for row in rows]
 
     async def note(self, new_keys: Sequence[NewKey]) -> None:
@@ -234,7 +236,7 @@ class Unfinished:
         with translated():
             async with self._connection.transaction():
                 await self._connection.execute("select set_config('lock_timeout', $1, true)", ADOPTION_PATIENCE)
-                rows = await self._connection.fetch(_ADOPT, self._lease, None, list(result_ids))
+                rows = await self._connection.fetch(_ADOPT, self._leader_epoch, None, list(result_ids))
         return await self._taken_up(rows, configuration)
 
     async def is_asked_for(self) -> bool:
@@ -245,22 +247,22 @@ class Unfinished:
     async def claim(self, configuration: Configuration, limit: int) -> list[TakenUp]:
         """Take up what was asked for by hand (presses, retries, replays), the oldest first, `limit` at the most."""
         with translated():
-            rows = await self._connection.fetch(_CLAIM, self._lease, limit)
+            rows = await self._connection.fetch(_CLAIM, self._leader_epoch, limit)
         return await self._taken_up(rows, configuration)
 
-    async def release(self, starters: WithoutClass, limit: int) -> list[Left]:
+    async def release(self, origins: WithoutClass, limit: int) -> list[Left]:
         """Take over what has waited for the class of these hooks and buttons, the oldest first, `limit` at the most."""
         with translated():
-            rows = await self._connection.fetch(_RELEASE, self._lease, WAITING, limit, *_lists(starters))
+            rows = await self._connection.fetch(_RELEASE, self._leader_epoch, WAITING, limit, *_lists(origins))
         return [_left(*row) for row in rows]
 
-    async def set_aside(self, starters: WithoutClass) -> None:
+    async def set_aside(self, origins: WithoutClass) -> None:
         """Let the unfinished runs of these hooks and buttons wait for a leader that has their class."""
-        if starters:
+        if origins:
             with translated():
                 async with self._connection.transaction():
                     await self._connection.execute("select set_config('lock_timeout', $1, true)", ADOPTION_PATIENCE)
-                    await self._connection.execute(_SET_ASIDE_OF, WAITING, *_lists(starters))
+                    await self._connection.execute(_SET_ASIDE_OF, WAITING, *_lists(origins))
 
     async def set_aside_these(self, result_ids: list[int]) -> None:
         """Let these runs wait for a leader that has their class."""
@@ -324,23 +326,23 @@ class Unfinished:
         return found, problems
 
     def _one(self, row: asyncpg.Record, cause: ObjectChange | Press | None, configuration: Configuration) -> TakenUp:
-        starter: Hook | Button | None
+        origin: JobHook | JobButton | None
         if row["trigger"] == "press":
-            starter = next((b for b in configuration.buttons if b.id == row["job_button_id"]), None)
+            origin = next((b for b in configuration.buttons if b.id == row["job_button_id"]), None)
         else:
-            starter = next((h for h in configuration.hooks if h.id == row["job_hook_id"]), None)
-        if starter is None or cause is None:
+            origin = next((h for h in configuration.hooks if h.id == row["job_hook_id"]), None)
+        if origin is None or cause is None:
             return TakenUp(row["result_id"], None, None)
         run = Run(
             id=row["result_id"],
             key=row["key"],
             cause=cause,
-            starter=starter,
+            origin=origin,
             attempt=row["attempt"],
             retries=row["retries"],
             trigger=row["trigger"],
             original_id=row["original_id"],
-            undecided=_undecided(cause, starter) if row["original_id"] is None else None,
+            undecided=_undecided(cause, origin) if row["original_id"] is None else None,
             former_key=former_key(cause) if isinstance(cause, ObjectChange) else None,
         )
         # The row of a run that waits for its retry speaks of the attempt before.
@@ -348,20 +350,20 @@ class Unfinished:
 
 
 def _left(
-    id_: int, status: str, by_hook: bool, starter: int, table_id: int, key: bytes | None, former: bytes | None
+    id_: int, status: str, by_hook: bool, origin: int, table_id: int, key: bytes | None, former: bytes | None
 ) -> Left:
     keys = [b"{}" if key is None else key, *([] if former is None else [former])]
-    return Left(id_, status, [(by_hook, starter, table_id, one.decode("utf-8", "replace")) for one in keys])
+    return Left(id_, status, [(by_hook, origin, table_id, one.decode("utf-8", "replace")) for one in keys])
 
 
-def _lists(starters: WithoutClass) -> tuple[list[int], list[int]]:
-    return sorted(starters.hooks), sorted(starters.buttons)
+def _lists(origins: WithoutClass) -> tuple[list[int], list[int]]:
+    return sorted(origins.hooks), sorted(origins.buttons)
 
 
-def _undecided(cause: ObjectChange | Press, starter: Hook | Button) -> str | None:
-    if not isinstance(cause, ObjectChange) or not isinstance(starter, Hook):
+def _undecided(cause: ObjectChange | Press, origin: JobHook | JobButton) -> str | None:
+    if not isinstance(cause, ObjectChange) or not isinstance(origin, JobHook):
         return None
-    return undecided(starter, cause)
+    return undecided(origin, cause)
 
 
 def _press(

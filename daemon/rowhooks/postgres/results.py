@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.configuration import Hook
+from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.feed import Position
 from rowhooks.domain.run import WAITING, LogEntry, Outcome
@@ -39,7 +39,7 @@ _RESULT = (
     ("attempt", "integer"),
     ("retries", "integer"),
     ("retry_at", "timestamptz"),
-    ("lease", "uuid"),
+    ("leader_epoch", "uuid"),
     ("started_at", "timestamptz"),
     ("finished_at", "timestamptz"),
     ("result", "jsonb"),
@@ -65,7 +65,7 @@ on conflict {target} do update set
   started_at = excluded.started_at, finished_at = excluded.finished_at, result = excluded.result,
   exception_type = excluded.exception_type, exception_message = excluded.exception_message,
   traceback = excluded.traceback
-where job_result.lease operator(pg_catalog.=) excluded.lease and job_result.finished_at is null
+where job_result.leader_epoch operator(pg_catalog.=) excluded.leader_epoch and job_result.finished_at is null
 returning id
 """
 # A change starts a hook once, whoever reads it; what was asked for by hand has its row already.
@@ -122,8 +122,8 @@ def _insert_one(table: str, columns: Sequence[tuple[str, str]]) -> str:
 # What a change starts and nobody has put on record yet, for COPY; the rest is as the columns' defaults say.
 _FRESH = (
     "id", "object_change_id", "job_hook_id", "job_id", "class_path", "hook_name", "tracked_table", "object_id",
-    "former_object_id", "object_repr", "action", "user_name", "db_user", "status", "retry_at", "lease", "started_at",
-    "finished_at", "key", "result", "exception_type", "exception_message", "traceback",
+    "former_object_id", "object_repr", "action", "user_name", "db_user", "status", "retry_at", "leader_epoch",
+    "started_at", "finished_at", "key", "result", "exception_type", "exception_message", "traceback",
 )  # fmt: skip
 
 _RECORD_MANY = {
@@ -148,7 +148,7 @@ _RECORD_BATCH = {asked_for: _in_a_run(_given_many(_RESULT, "%s"), target) for as
 _LINES = (
     _insert_many("job_log_entry", _ENTRY)
     + " where exists (select from rowhooks.job_result as r where r.id = v.job_result_id"
-    + f" and r.lease = ${len(_ENTRY) + 1})"
+    + f" and r.leader_epoch = ${len(_ENTRY) + 1})"
 )
 RECORD_ENTRY = _insert_one("job_log_entry", _ENTRY)
 
@@ -156,14 +156,14 @@ RECORD_ENTRY = _insert_one("job_log_entry", _ENTRY)
 _ENDED = """
 select r.id
 from rowhooks.job_result as r
-where r.id = any ($2::bigint[]) and (r.finished_at is not null or r.lease is distinct from $1)
+where r.id = any ($2::bigint[]) and (r.finished_at is not null or r.leader_epoch is distinct from $1)
 """
 _REVOKED = "select r.id from rowhooks.job_result as r where r.id = any ($1::bigint[]) and r.status = 'REVOKED'"
 
-LEADS = "select true from rowhooks.feed where lease operator(pg_catalog.=) %s::pg_catalog.uuid"
+LEADS = "select true from rowhooks.feed where leader_epoch operator(pg_catalog.=) %s::pg_catalog.uuid"
 FENCE_ONE = f"{LEADS} for share"
 """For psycopg, in a run's own transaction."""
-_FENCE = "select true from rowhooks.feed where lease = $1 for share"
+_FENCE = "select true from rowhooks.feed where leader_epoch = $1 for share"
 ANOTHER_LEADS = "another daemon has taken the lead"
 
 _MOVE = """
@@ -171,7 +171,7 @@ update rowhooks.feed
 set
   snapshot = $2::text::pg_snapshot, target = $3::text::pg_snapshot,
   after_id = $4, floor_id = $5, newest_id = $6, moved_at = now()
-where lease = $1
+where leader_epoch = $1
 """
 
 
@@ -179,16 +179,16 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _fresh_row(outcome: Outcome, lease: uuid.UUID, held: Repertoire) -> tuple[Any, ...]:
+def _fresh_row(outcome: Outcome, leader_epoch: uuid.UUID, held: Repertoire) -> tuple[Any, ...]:
     """Return the values of `_FRESH` for an outcome."""
     run, started_at = outcome.run, outcome.started_at
-    cause, hook = run.cause, run.starter
+    cause, hook = run.cause, run.origin
     job = hook.job
     assert isinstance(cause, ObjectChange), "only a change starts a run that is not on record"
     row = (
         run.id, cause.id, hook.id, job.id, job.class_path, hook.name, cause.table_id, cause.object_id_json,
         run.former_key, held.text(run.object_repr), cause.action, cause.user_name, cause.db_user, outcome.status,
-        outcome.retry_at, WAITING if outcome.waits else lease, started_at, outcome.finished_at, run.key,
+        outcome.retry_at, WAITING if outcome.waits else leader_epoch, started_at, outcome.finished_at, run.key,
     )  # fmt: skip
     if outcome.result_json is None and outcome.exception_type is None:
         return (*row, None, None, None, None)
@@ -204,22 +204,22 @@ def _what_came_of_it(outcome: Outcome, held: Repertoire) -> tuple[str | None, ..
     )
 
 
-def result_row(outcome: Outcome, lease: uuid.UUID, held: Repertoire) -> tuple[Any, ...]:
+def result_row(outcome: Outcome, leader_epoch: uuid.UUID, held: Repertoire) -> tuple[Any, ...]:
     """Return the values of `_RESULT` for an outcome, for a database that can hold such text."""
     run = outcome.run
     change_id = run.cause.id if isinstance(run.cause, ObjectChange) else None
-    by_hook = isinstance(run.starter, Hook)
+    by_hook = isinstance(run.origin, JobHook)
     return (
         run.id,
         run.trigger,
         run.original_id,
         change_id,
-        run.starter.id if by_hook else None,
-        None if by_hook else run.starter.id,
+        run.origin.id if by_hook else None,
+        None if by_hook else run.origin.id,
         run.job.id,
         run.job.class_path,
-        run.starter.name if by_hook else None,
-        None if by_hook else run.starter.name,
+        run.origin.name if by_hook else None,
+        None if by_hook else run.origin.name,
         run.cause.table_id,
         run.cause.object_id_json,
         run.former_key,
@@ -231,7 +231,7 @@ def result_row(outcome: Outcome, lease: uuid.UUID, held: Repertoire) -> tuple[An
         run.attempt,
         run.retries,
         outcome.retry_at,
-        WAITING if outcome.waits else lease,
+        WAITING if outcome.waits else leader_epoch,
         outcome.started_at,
         outcome.finished_at,
         *_what_came_of_it(outcome, held),
@@ -239,12 +239,14 @@ def result_row(outcome: Outcome, lease: uuid.UUID, held: Repertoire) -> tuple[An
     )
 
 
-def batch_statements(outcome: Outcome, lease: uuid.UUID, held: Repertoire) -> list[tuple[str, tuple[list[Any], ...]]]:
+def batch_statements(
+    outcome: Outcome, leader_epoch: uuid.UUID, held: Repertoire
+) -> list[tuple[str, tuple[list[Any], ...]]]:
     """Return the statements that record the runs of a batch, for psycopg; each returns a row a run."""
     each = outcome.each()
     statements = []
     for asked_for, statement in _RECORD_BATCH.items():
-        rows = [result_row(one, lease, held) for one in each if one.run.asked_for == asked_for]
+        rows = [result_row(one, leader_epoch, held) for one in each if one.run.asked_for == asked_for]
         if rows:
             statements.append((statement, tuple(_columns(rows))))
     return statements
@@ -268,20 +270,20 @@ class PostgresResults:
 
     Args:
         connection: asyncpg, not used by another task meanwhile.
-        lease: the leadership.
+        leader_epoch: the leadership.
         looking: another one, for what must not wait for what is being written; None: the same.
     """
 
     def __init__(
         self,
         connection: asyncpg.Connection[Any],
-        lease: uuid.UUID,
+        leader_epoch: uuid.UUID,
         looking: asyncpg.Connection[Any] | None = None,
     ) -> None:
         self._connection = connection
         self._looking = looking or connection
         self._look = asyncio.Lock()
-        self._lease = lease
+        self._leader_epoch = leader_epoch
         self._held = of_connection(connection)
         # Runs that this leader has put on record, or found there, and that have not ended.
         self._unfinished: set[int] = set()
@@ -334,21 +336,21 @@ class PostgresResults:
                     "job_result",
                     schema_name="rowhooks",
                     columns=_FRESH,
-                    records=[_fresh_row(outcome, self._lease, self._held) for outcome in fresh],
+                    records=[_fresh_row(outcome, self._leader_epoch, self._held) for outcome in fresh],
                 )
             for asked_for in _TARGETS:
-                rows = [result_row(o, self._lease, self._held) for o in known if o.run.asked_for == asked_for]
+                rows = [result_row(o, self._leader_epoch, self._held) for o in known if o.run.asked_for == asked_for]
                 if rows:
                     await self._connection.execute(_RECORD_MANY[asked_for], *_columns(rows))
             if lines:
                 entries = [entry_row(result_id, entry, self._held) for result_id, entry in lines]
-                await self._connection.execute(_LINES, *_columns(entries), self._lease)
+                await self._connection.execute(_LINES, *_columns(entries), self._leader_epoch)
 
     async def ended(self, run_ids: Collection[int]) -> set[int]:
         """Return which of these runs, that are on record or on their way there, are not to begin."""
         async with self._look:
             with translated():
-                ended = {row[0] for row in await self._looking.fetch(_ENDED, self._lease, list(run_ids))}
+                ended = {row[0] for row in await self._looking.fetch(_ENDED, self._leader_epoch, list(run_ids))}
         self._unfinished.update(id_ for id_ in run_ids if id_ not in ended)
         return ended
 
@@ -360,13 +362,13 @@ class PostgresResults:
     async def _fence(self) -> None:
         # A new leader's take-over waits for us, and after it this finds nothing. Otherwise a STARTED of ours, written
         # after it looked for unfinished runs, would stand in its way for ever.
-        if not await self._connection.fetchval(_FENCE, self._lease):
+        if not await self._connection.fetchval(_FENCE, self._leader_epoch):
             raise LeadershipLost(ANOTHER_LEADS)
 
     async def _move(self, position: Position) -> None:
         await self._connection.execute(
             _MOVE,
-            self._lease,
+            self._leader_epoch,
             str(position.snapshot),
             None if position.target is None else str(position.target),
             position.after_id,

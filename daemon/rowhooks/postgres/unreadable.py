@@ -13,7 +13,7 @@ import asyncpg
 from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
-from rowhooks.postgres.connections.errors import passes, translated
+from rowhooks.postgres.connections.errors import is_transient, translated
 from rowhooks.postgres.log_rows import LARGE, PART_SIZE
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def reading(connection: asyncpg.Connection[Any]) -> Iterator[None]:
     except _PASSING as error:
         raise Unreadable(reason_of(error), passing=True) from error
     except Exception as error:  # asyncpg decodes what a row holds, which may raise anything
-        if passes(error) or isinstance(error, asyncpg.InsufficientPrivilegeError):
+        if is_transient(error) or isinstance(error, asyncpg.InsufficientPrivilegeError):
             with translated():
                 raise
         if connection.is_closed():

@@ -20,8 +20,8 @@ from rowhooks.domain.errors import (
     SchemaMismatch,
     SettingsError,
 )
-from rowhooks.observability.health import RELOADING, STOPPING, WAITING, Vitals
-from rowhooks.observability.http import Health
+from rowhooks.observability.health import RELOADING, STOPPING, WAITING, HealthState
+from rowhooks.observability.http import HealthServer
 from rowhooks.pipeline.tasks import first_of, running
 from rowhooks.postgres.administration.schema import head_revision, known_revisions
 from rowhooks.postgres.connections.connect import Target
@@ -29,8 +29,8 @@ from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.receivers.loading import load_permission_backend
 from rowhooks.receivers.logger import collect_entries
 from rowhooks.receivers.registry import Catalog, ReceiverClass
-from rowhooks.runtime.leader import FLUSH_TIMEOUT, Lead
-from rowhooks.runtime.loop_monitor import Pulse
+from rowhooks.runtime.leader import FLUSH_TIMEOUT, Leader
+from rowhooks.runtime.loop_monitor import LoopMonitor
 from rowhooks.service.notifications import Notifier, Service
 from rowhooks.settings import Settings
 
@@ -90,10 +90,10 @@ class Daemon:
         known_revisions()
         self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
-        self.vitals = Vitals()
+        self.health = HealthState()
         notifier = Notifier(os.environ)
-        self.vitals.is_watched = bool(settings.http_listen) or notifier.is_wanted
-        self._service = Service(self.vitals, notifier)
+        self.health.is_watched = bool(settings.http_listen) or notifier.is_wanted
+        self._service = Service(self.health, notifier)
         self.reloads = False
 
     def stop(self) -> None:
@@ -120,8 +120,8 @@ class Daemon:
 
     def _end(self, state: str) -> None:
         longest = self._settings.grace_period + FLUSH_TIMEOUT + LAST_MOMENTS
-        self.vitals.become(state)
-        self.vitals.promise("coming to an end", longest)
+        self.health.become(state)
+        self.health.promise("coming to an end", longest)
         if state == STOPPING:
             self.reloads = False
             self._service.stopping(longest)
@@ -141,9 +141,9 @@ class Daemon:
         collect_entries()
         asyncio.get_running_loop().set_exception_handler(self._notice)
         async with contextlib.AsyncExitStack() as stack:
-            stack.enter_context(Pulse())
+            stack.enter_context(LoopMonitor())
             if self._settings.http_listen:
-                stack.enter_context(Health(self._settings.http_listen, self.vitals))
+                stack.enter_context(HealthServer(self._settings.http_listen, self.health))
             if self._tracing is not None:
                 stack.push_async_callback(self._tracing.close)
             async with running([self._keep_leading(), self._service.attend()]) as tasks:
@@ -157,14 +157,14 @@ class Daemon:
 
     def _notice(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Count what a callback or a task raised that nobody waits for; asyncio's own handler logs it."""
-        self.vitals.count_error()
+        self.health.count_error()
         loop.default_exception_handler(context)
 
     async def _keep_leading(self) -> int:
         failures = late = 0
         was_let_in = False
         while not self._stopping.is_set():
-            lead = Lead(
+            lead = Leader(
                 self._settings,
                 self._catalog,
                 self._clean,
@@ -174,7 +174,7 @@ class Daemon:
                 self._receiver_target,
                 self._stopping,
                 self.ready,
-                self.vitals,
+                self.health,
                 None if self._tracing is None else self._tracing.execution,
             )
             try:
@@ -196,11 +196,11 @@ class Daemon:
                     raise
                 # What it knew in memory may be wrong. The next one begins with what is on record.
                 logger.exception("the lead ended by an error of rowhooks")
-                self.vitals.count_error()
+                self.health.count_error()
                 message = f"{type(error).__name__}: {error}"
             self.ready.clear()
-            self.vitals.reconnects += 1
-            self.vitals.become(WAITING, self._clean(message.partition("\n")[0]))
+            self.health.reconnects += 1
+            self.health.become(WAITING, self._clean(message.partition("\n")[0]))
             late += lead.late
             failures = 1 if lead.was_ready else failures + 1
             delay = min(LONGEST_BACKOFF, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
@@ -208,7 +208,7 @@ class Daemon:
             await first_of(self._stopping.wait(), asyncio.sleep(delay))
         return late
 
-    async def _see_to_the_end(self, lead: Lead) -> int:
+    async def _see_to_the_end(self, lead: Leader) -> int:
         """Run a lead; one that has not begun to work when it is told to stop need not finish what it waits for."""
         task = asyncio.create_task(lead.run())
         try:

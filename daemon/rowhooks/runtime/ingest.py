@@ -9,7 +9,7 @@ from typing import Any
 from rowhooks.domain.change import made
 from rowhooks.domain.keys import former_key
 from rowhooks.domain.run import Run
-from rowhooks.observability.health import Vitals
+from rowhooks.observability.health import HealthState
 from rowhooks.pipeline.listener import Bell, Sleep
 from rowhooks.pipeline.matcher import Matcher
 from rowhooks.pipeline.progress import Progress, Step
@@ -21,7 +21,7 @@ from rowhooks.pipeline.tasks import first_of
 from rowhooks.postgres.feed import FEW
 from rowhooks.postgres.leadership import epoch as leadership
 from rowhooks.postgres.leadership.epoch import Leadership
-from rowhooks.postgres.recovery import NewKey, Unfinished
+from rowhooks.postgres.recovery import NewKey, UnfinishedRuns
 
 LOOK = "a look at the log"
 PARTS_AHEAD = 3
@@ -40,7 +40,7 @@ ASKED_FOR_INTERVAL = 0.5
 """Seconds between looks for what was asked for by hand, while the feed keeps the leader busy."""
 
 
-class Intake:
+class Ingest:
     """What a leader reads.
 
     Args:
@@ -55,7 +55,7 @@ class Intake:
         bell: is answered before each look.
         sleep: says when the next look is due.
         batch_size: changes in a part at the most.
-        vitals: is told that the log is looked at.
+        health: is told that the log is looked at.
         waiting: keeps what this leader's code cannot run.
     """
 
@@ -69,12 +69,12 @@ class Intake:
         progress: Progress,
         scheduler: Scheduler,
         recorder: Recorder,
-        unfinished: Unfinished,
+        unfinished: UnfinishedRuns,
         take_up_asked_for: Callable[[], Awaitable[bool]],
         bell: Bell,
         sleep: Sleep,
         batch_size: int,
-        vitals: Vitals,
+        health: HealthState,
         waiting: Waiting,
     ) -> None:
         self._connection = connection
@@ -88,7 +88,7 @@ class Intake:
         self._bell = bell
         self._sleep = sleep
         self._batch_size = batch_size
-        self._vitals = vitals
+        self._health = health
         self._waiting = waiting
         self._ids: list[int] = []
         # Who uses the connection; and the part that is being read ahead.
@@ -109,7 +109,7 @@ class Intake:
         looked = 0.0
         is_woken = False
         while True:
-            self._vitals.promise(LOOK, LONGEST_LOOK)
+            self._health.promise(LOOK, LONGEST_LOOK)
             self._bell.answer()
             # Who has been woken up mostly finds one change, for which somebody waits.
             part = await self._next_part(FEW if is_woken else None)
@@ -118,19 +118,19 @@ class Intake:
             is_empty = part is None or (not part.changes and part.end.target is None)
             if part is not None:
                 await self._submit(part)
-                self._vitals.delivered += len(part.changes)
+                self._health.delivered += len(part.changes)
             if is_empty or loop.time() - looked > ASKED_FOR_INTERVAL:
                 taken = await self._asked_for()
                 looked = loop.time()
                 if is_empty and not taken:
-                    self._vitals.keep(LOOK)
+                    self._health.keep(LOOK)
                     is_woken = await self._rest()
                     continue
             self._sleep.found()
             if part is not None and part.end.target is None:
                 # Those who write have the next part together meanwhile.
                 await self._sleep.moment()
-            self._vitals.keep(LOOK)
+            self._health.keep(LOOK)
             while self._is_full():
                 self._recorder.room.clear()
                 await self._recorder.room.wait()
@@ -186,7 +186,7 @@ class Intake:
         for change, position in part.changes:
             if loop.time() - began > LONGEST_TURN:
                 # Conditions take what time they take; the others on the event loop must not wait for a whole part.
-                self._vitals.promise(LOOK, LONGEST_LOOK)
+                self._health.promise(LOOK, LONGEST_LOOK)
                 await asyncio.sleep(0)
                 began = loop.time()
             started = [one for one in self.matcher.match(change) if (change.id, one[0].id) not in on_record]
@@ -209,7 +209,7 @@ class Intake:
                     )
                     continue
                 self._scheduler.submit(
-                    made(Run, id=id_, key=key, cause=change, starter=hook, undecided=undecided, former_key=former), step
+                    made(Run, id=id_, key=key, cause=change, origin=hook, undecided=undecided, former_key=former), step
                 )
             if former is not None:
                 others = [one for one in self.matcher.hooks_of(change.table_id).values() if one.id not in kept]

@@ -14,7 +14,7 @@ from rowhooks.domain import shell
 from rowhooks.domain.configuration import Configuration
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost
 from rowhooks.domain.run import RETRY, Outcome
-from rowhooks.observability.health import LEADING, STANDBY, Vitals
+from rowhooks.observability.health import LEADING, STANDBY, HealthState
 from rowhooks.pipeline.execution.runner import ExecutionFactory, Runner
 from rowhooks.pipeline.matcher import Matcher
 from rowhooks.pipeline.progress import Progress
@@ -32,17 +32,17 @@ from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.leadership import epoch as leadership
 from rowhooks.postgres.leadership.epoch import Leadership
 from rowhooks.postgres.leadership.lock import LeaderLock
-from rowhooks.postgres.recovery import Unfinished
+from rowhooks.postgres.recovery import UnfinishedRuns
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.postgres.rows.loading import PostgresObjects
 from rowhooks.postgres.sessions.receiver_login import checked_receiver
 from rowhooks.postgres.sessions.workspaces import MOST_ABANDONED, Workspaces
 from rowhooks.postgres.values import RowDecoder
 from rowhooks.receivers.registry import Catalog
-from rowhooks.runtime.ingest import LOOK, Intake
-from rowhooks.runtime.maintenance import Upkeep
-from rowhooks.runtime.recovery import OnRecord
-from rowhooks.runtime.wakeups import POLL_WITHOUT_BELL, Hearing
+from rowhooks.runtime.ingest import LOOK, Ingest
+from rowhooks.runtime.maintenance import Maintenance
+from rowhooks.runtime.recovery import Recovery
+from rowhooks.runtime.wakeups import POLL_WITHOUT_BELL, WakeUps
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -70,11 +70,11 @@ START, STAND_BY, PROBE = "taking the lead", "a look whether the lead is free", "
 PRUNE_INTERVAL = 600.0
 
 
-class Lead:
+class Leader:
     """One leadership (or one wait for it): from connecting to the loss of a connection or the end.
 
     Everything in it is made anew for the next one, which starts from the stored position; what was on its way and not
-    on record is read again, and what an abandoned receiver still does is fenced off by the lease.
+    on record is read again, and what an abandoned receiver still does is fenced off by the leader_epoch.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Lead:
         receiver_target: Target,
         stopping: asyncio.Event,
         ready: asyncio.Event,
-        vitals: Vitals,
+        health: HealthState,
         execution: ExecutionFactory | None = None,
     ) -> None:
         self._settings = settings
@@ -100,10 +100,10 @@ class Lead:
         self._receiver_target = receiver_target
         self._stopping = stopping
         self._ready = ready
-        self._vitals = vitals
+        self._health = health
         self._execution = execution
-        self._lease = uuid.uuid4()
-        self._hearing = Hearing(settings, vitals)
+        self._leader_epoch = uuid.uuid4()
+        self._wakeups = WakeUps(settings, health)
         self._decoder = RowDecoder()
         self._lost = asyncio.Event()
         self._idle_hooks: set[str] = set()
@@ -117,8 +117,8 @@ class Lead:
     async def run(self) -> int:
         """Wait for the lead, take it, and work until told to stop; return how many receivers were left behind."""
         async with contextlib.AsyncExitStack() as stack:
-            stack.callback(self._vitals.end_of_lead)
-            self._vitals.promise(START, LONGEST_START)
+            stack.callback(self._health.end_of_lead)
+            self._health.promise(START, LONGEST_START)
             await self._find_the_way()
             self.was_let_in = True
             control = await stack.enter_async_context(connected(self._listen_target))
@@ -131,7 +131,7 @@ class Lead:
                 )  # fmt: skip
             if not await self._wait_for_lead(control):
                 return 0
-            self._vitals.promise(START, LONGEST_START)
+            self._health.promise(START, LONGEST_START)
             # A standby may have stood by through an upgrade.
             await check_schema(control)
             await leadership.call_oneself(control, f"rowhooks leader {self._name}")
@@ -140,7 +140,7 @@ class Lead:
             record_connection = await stack.enter_async_context(connected(self._target, patience=RECORD_PATIENCE))
             if not self._target.pooled:
                 await leadership.end_when_idle(record_connection, IDLE_RECORD)
-            await self._hearing.begin(stack, self._listen_target)
+            await self._wakeups.begin(stack, self._listen_target)
             # Standbys hear of the leader meanwhile, which may wait for locks, or go through a restored log.
             async with running([self._watch(control)]):
                 await self._set_up(stack, feed_connection, record_connection, start_connection)
@@ -154,7 +154,7 @@ class Lead:
             self._receiver_target = self._target
         else:
             self._receiver_target = await checked_receiver(self._target, self._receiver_target)
-        self._upkeep = Upkeep(self._settings, self._target)
+        self._maintenance = Maintenance(self._settings, self._target)
 
     async def _wait_for_lead(self, control: Any) -> bool:
         said = False
@@ -164,10 +164,10 @@ class Lead:
                 logger.info("standing by: another daemon leads %s", self._target.label)
                 await leadership.call_oneself(control, f"rowhooks standby {self._name}")
                 await self._announce(control)
-                self._vitals.become(STANDBY)
-                self._vitals.keep(START)
+                self._health.become(STANDBY)
+                self._health.keep(START)
                 said = True
-            self._vitals.promise(STAND_BY, LONGEST_STANDBY)
+            self._health.promise(STAND_BY, LONGEST_STANDBY)
             if silent := await leadership.depose(control, self._settings.leader_timeout):
                 logger.warning(
                     "the leader %s has been silent for %s s; its connections were ended",
@@ -176,7 +176,7 @@ class Lead:
             await first_of(self._stopping.wait(), asyncio.sleep(STANDBY_INTERVAL))
             if self._stopping.is_set():
                 return False
-        self._vitals.keep(STAND_BY)
+        self._health.keep(STAND_BY)
         return True
 
     async def _announce(self, control: Any) -> None:
@@ -193,7 +193,7 @@ class Lead:
         self._leadership = await self._take_over(feed_connection)
         if not self._leadership.same_cluster:
             # It goes through the whole log.
-            self._vitals.promise(START, leadership.LONG_STATEMENT)
+            self._health.promise(START, leadership.LONG_STATEMENT)
             waiting = await leadership.resume_after_restore(feed_connection)
             logger.warning("this log was restored from another cluster; %d changes wait to be dealt with", waiting)
             self._leadership = await self._take_over(feed_connection)
@@ -202,24 +202,27 @@ class Lead:
             logger.info("this log was copied from another database: its runs have keys of their own from now on")
             self._leadership = await self._take_over(feed_connection)
         await leadership.refresh_moved_tables(feed_connection)
-        await self._upkeep.extend_log()
+        await self._maintenance.extend_log()
 
         # The scheduler keeps to the limit; a thread that hangs for good must not take a place in it.
         threads = ThreadPoolExecutor(settings.threads + MOST_ABANDONED, thread_name_prefix="receiver")
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
         workspaces = Workspaces(
-            self._receiver_target, self._lease, threads=settings.threads, async_connections=settings.async_connections
+            self._receiver_target,
+            self._leader_epoch,
+            threads=settings.threads,
+            async_connections=settings.async_connections,
         )
         stack.push_async_callback(workspaces.close)
 
         self._feed_connection = feed_connection
         self._configurations = PostgresConfiguration(feed_connection)
         self._feed = PostgresFeed(feed_connection, self._decoder, self._reshape)
-        self._unfinished = Unfinished(feed_connection, self._feed, self._lease)
-        self._results = PostgresResults(record_connection, self._lease, start_connection)
+        self._unfinished = UnfinishedRuns(feed_connection, self._feed, self._leader_epoch)
+        self._results = PostgresResults(record_connection, self._leader_epoch, start_connection)
         self._progress = Progress(self._leadership.position)
-        self._recorder = Recorder(self._results, self._progress, self._count if self._vitals.is_watched else None)
-        self._on_record = OnRecord(self._unfinished, self._recorder, lambda: self._configuration)
+        self._recorder = Recorder(self._results, self._progress, self._count if self._health.is_watched else None)
+        self._on_record = Recovery(self._unfinished, self._recorder, lambda: self._configuration)
         # A pool of its own: receivers that hold all of theirs must not keep other runs from being started.
         loader = PostgresObjects(
             self._target, self._catalog.permissions, self._receiver_target, row_security=settings.row_security
@@ -229,19 +232,19 @@ class Lead:
         self._runner = Runner(
             self._catalog, workspaces, threads, lambda run: self._scheduler.reload(run), self._clean, self._execution
         )
-        unfinished = Unfinished(record_connection, self._feed, self._lease)
-        fetch = OnRecord(unfinished, self._recorder, lambda: self._configuration).fetch
+        unfinished = UnfinishedRuns(record_connection, self._feed, self._leader_epoch)
+        fetch = Recovery(unfinished, self._recorder, lambda: self._configuration).fetch
         self._scheduler = Scheduler(
             self._runner, self._recorder, loader, loader, self._catalog, fetch,
-            tasks=settings.tasks, threads=settings.threads, count_error=self._vitals.count_error,
+            tasks=settings.tasks, threads=settings.threads, count_error=self._health.count_error,
         )  # fmt: skip
-        self._vitals.waiting_limit = settings.waiting_limit
-        self._vitals.in_memory = lambda: (self._scheduler.waiting, self._scheduler.running)
+        self._health.waiting_limit = settings.waiting_limit
+        self._health.in_memory = lambda: (self._scheduler.waiting, self._scheduler.running)
         reader = Reader(self._feed, self._leadership.position, settings.batch_size, self._configure)
-        self._intake = Intake(
+        self._ingest = Ingest(
             feed_connection, self._leadership, reader, self._progress, self._scheduler, self._recorder,
-            self._unfinished, self._take_up_asked_for, self._hearing.bell, self._hearing.sleep, settings.batch_size,
-            self._vitals,
+            self._unfinished, self._take_up_asked_for, self._wakeups.bell, self._wakeups.sleep, settings.batch_size,
+            self._health,
             Waiting(
                 self._recorder, self._progress, settings.waiting_limit, self._unfinished.waiting,
                 self._unfinished.note_missed,
@@ -253,18 +256,18 @@ class Lead:
         self._undeclared: list[str] = []
         await self._declare_hooks()
         self._configuration = Configuration(0, {}, (), ())
-        self._intake.matcher = Matcher(self._configuration)
+        self._ingest.matcher = Matcher(self._configuration)
         await self._configure(-1)
         await self._on_record.adopt(self._scheduler, settings.batch_size)
 
     async def _take_over(self, connection: Any) -> Leadership:
-        return await leadership.take_over(connection, self._lease, self._name, self._settings.waiting_limit)
+        return await leadership.take_over(connection, self._leader_epoch, self._name, self._settings.waiting_limit)
 
     async def _work(self, control: Any) -> int:
         settings = self._settings
         self.was_ready = True
-        self._vitals.keep(START)
-        self._vitals.become(LEADING)
+        self._health.keep(START)
+        self._health.become(LEADING)
         self._ready.set()
         logger.info(
             "ready: %s; %d tables, %d jobs, %d hooks", self._target.label, len(self._configuration.tables),
@@ -277,21 +280,21 @@ class Lead:
             self._scheduler.refill(),
             self._scheduler.watch_revocations(),
             self._watch(control),
-            *self._hearing.work(),
-            forever(EXTEND_INTERVAL, self._upkeep.make_room),
-            forever(PRUNE_INTERVAL, self._upkeep.prune),
+            *self._wakeups.work(),
+            forever(EXTEND_INTERVAL, self._maintenance.make_room),
+            forever(PRUNE_INTERVAL, self._maintenance.prune),
             forever(BINDINGS_INTERVAL, self._look_again),
         ]
-        if self._vitals.is_watched:
-            work.append(self._upkeep.count(self._vitals, CENSUS_INTERVAL))
+        if self._health.is_watched:
+            work.append(self._maintenance.count(self._health, CENSUS_INTERVAL))
         async with running(work) as background:
-            async with running([self._intake.run(), self._told_to_stop()]) as foreground:
+            async with running([self._ingest.run(), self._told_to_stop()]) as foreground:
                 done, _ = await asyncio.wait({*background, *foreground}, return_when=asyncio.FIRST_COMPLETED)
-            self._vitals.keep(LOOK)
+            self._health.keep(LOOK)
             # The reader has ended: what comes after this must not be started any more.
             problem = next((task.exception() for task in done if task.exception() is not None), None)
             if problem is not None:
-                self._vitals.release()
+                self._health.release()
                 self.late = await self._scheduler.finish(ABANDON_AFTER)
                 # Perhaps only another connection was lost. What cannot be recorded is run again: it is worth a try.
                 await self._record_the_last(ABANDON_AFTER)
@@ -308,9 +311,9 @@ class Lead:
             job = outcome.run.job.class_path
             if outcome.finished_at is not None and outcome.started_at is not None:
                 seconds = (outcome.finished_at - outcome.started_at).total_seconds()
-                self._vitals.count(job, outcome.status, seconds)
+                self._health.count(job, outcome.status, seconds)
             elif outcome.status == RETRY:
-                self._vitals.retries[job] += 1
+                self._health.retries[job] += 1
 
     async def _record_the_last(self, seconds: float) -> None:
         try:
@@ -385,8 +388,8 @@ class Lead:
             logger.info("%s", said)
         without_class = self._configuration.without_class()
         self._configuration = await self._configurations.load()
-        self._hearing.use(is_rung=self._configuration.notify)
-        self._intake.matcher = Matcher(self._configuration, self._intake.matcher)
+        self._wakeups.use(is_rung=self._configuration.notify)
+        self._ingest.matcher = Matcher(self._configuration, self._ingest.matcher)
         self._decoder.learn(self._configuration.tables)
         self._feed.tables = self._configuration.tables
         self._scheduler.learn(self._configuration.tables)
@@ -438,11 +441,11 @@ class Lead:
         # Often enough for the standbys, which hear of the leader by these round trips.
         interval = min(self._settings.poll_interval, self._settings.leader_timeout / 3)
         while True:
-            self._vitals.promise(PROBE, interval + 4 * PROBE_TIMEOUT + self._settings.bell_lock_timeout)
+            self._health.promise(PROBE, interval + 4 * PROBE_TIMEOUT + self._settings.bell_lock_timeout)
             await first_of(self._lost.wait(), asyncio.sleep(interval))
             if self._lost.is_set():
-                self._vitals.keep(PROBE)
+                self._health.keep(PROBE)
                 raise ConnectionFailed("the listening connection was lost")
             patience = min(PROBE_TIMEOUT, self._settings.leader_timeout)
             await leadership.probe(control, patience)
-            await self._hearing.probe(patience)
+            await self._wakeups.probe(patience)

@@ -16,7 +16,7 @@ SILENCE = 1.0
 """Seconds without an answer of the event loop that are worth a warning."""
 
 
-class Pulse:
+class LoopMonitor:
     """Feels the pulse of the running event loop from a thread of its own, for the length of a block.
 
     An `async def` receiver that calls what blocks (`time.sleep`, a synchronous HTTP client) holds up all others, the

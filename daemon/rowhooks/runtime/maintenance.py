@@ -8,8 +8,8 @@ import time
 from datetime import timedelta
 
 from rowhooks.domain.errors import DatabaseError
-from rowhooks.observability.health import Vitals
-from rowhooks.postgres.backlog import take_census
+from rowhooks.observability.health import HealthState
+from rowhooks.postgres.backlog import count_backlog
 from rowhooks.postgres.connections.connect import Target, connected
 from rowhooks.postgres.leadership import epoch as leadership
 from rowhooks.settings import Settings
@@ -24,7 +24,7 @@ CENSUS_SHARE = 0.05
 """Of the time, so much at the most goes into counting."""
 
 
-class Upkeep:
+class Maintenance:
     """What is done now and then, on connections of its own that last as long as it takes."""
 
     def __init__(self, settings: Settings, target: Target) -> None:
@@ -80,7 +80,7 @@ class Upkeep:
         except DatabaseError as error:
             logger.warning("a change of a table's owner could not be followed: %s", error.message)
 
-    async def count(self, vitals: Vitals, interval: float) -> None:
+    async def count(self, health: HealthState, interval: float) -> None:
         """Count what waits for ever, every so many seconds or, where that takes long, less often."""
         is_told = False
         began = time.monotonic()
@@ -89,11 +89,11 @@ class Upkeep:
                 async with connected(self._target, patience=CENSUS_PATIENCE) as connection:
                     while True:
                         began = time.monotonic()
-                        vitals.census = await take_census(connection)
+                        health.backlog = await count_backlog(connection)
                         is_told = False
                         await asyncio.sleep(max(interval, (time.monotonic() - began) / CENSUS_SHARE))
             except DatabaseError as error:
-                vitals.census = None
+                health.backlog = None
                 if not is_told:
                     logger.warning("what waits cannot be counted: %s", error.message)
                 is_told = True

@@ -7,18 +7,18 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 
-from rowhooks.domain.configuration import Button, Configuration, Hook, WithoutClass
+from rowhooks.domain.configuration import Configuration, JobButton, JobHook, WithoutClass
 from rowhooks.domain.errors import DatabaseError, ReceiverError
 from rowhooks.domain.run import PENDING, Run, now
 from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling.scheduler import Scheduler
-from rowhooks.postgres.recovery import Left, NewKey, TakenUp, Unfinished
+from rowhooks.postgres.recovery import Left, NewKey, TakenUp, UnfinishedRuns
 
 logger = logging.getLogger(__name__)
 
 
-class OnRecord:
+class Recovery:
     """Takes up what an earlier leader left, what was asked for by hand, and what waits in the table for its turn.
 
     Args:
@@ -27,7 +27,9 @@ class OnRecord:
         configuration: returns the present one.
     """
 
-    def __init__(self, unfinished: Unfinished, recorder: Recorder, configuration: Callable[[], Configuration]) -> None:
+    def __init__(
+        self, unfinished: UnfinishedRuns, recorder: Recorder, configuration: Callable[[], Configuration]
+    ) -> None:
         self._unfinished = unfinished
         self._recorder = recorder
         self._configuration = configuration
@@ -58,12 +60,12 @@ class OnRecord:
         """
         count = after_id = 0
         new_keys = deque(await self._unfinished.noted())
-        jobs = {(isinstance(one, Hook), one.id): one.job for one in self._starters()}
+        jobs = {(isinstance(one, JobHook), one.id): one.job for one in self._origins()}
         while found := await left(after_id):
             # What waits behind many others, in its lane or in memory, stays in the table until its turn comes nearer.
             shelved = {
                 one.result_id for one in found
-                if one.status == PENDING and scheduler.is_better_shelved(one.lanes, jobs.get(one.starter))
+                if one.status == PENDING and scheduler.is_better_shelved(one.lanes, jobs.get(one.origin))
             }  # fmt: skip
             fetched = await self.fetch([one.result_id for one in found if one.result_id not in shelved])
             runnable = {run.id: (run, due) for run, due in fetched}
@@ -71,7 +73,7 @@ class OnRecord:
                 while new_keys and new_keys[0].id < one.result_id:
                     self._follow(scheduler, new_keys.popleft(), only)
                 if one.result_id in shelved:
-                    scheduler.shelve(one.lanes, one.result_id, jobs.get(one.starter))
+                    scheduler.shelve(one.lanes, one.result_id, jobs.get(one.origin))
                 elif one.result_id in runnable:
                     run, due = runnable[one.result_id]
                     scheduler.submit(run, None, due=due)
@@ -80,7 +82,7 @@ class OnRecord:
             self._follow(scheduler, new_key, only)
         return count
 
-    def _starters(self) -> Sequence[Hook | Button]:
+    def _origins(self) -> Sequence[JobHook | JobButton]:
         configuration = self._configuration()
         return (*configuration.hooks, *configuration.buttons)
 
@@ -92,12 +94,12 @@ class OnRecord:
         ]
         scheduler.join(hooks, new_key.table_id, new_key.key, new_key.former_key)
 
-    async def release(self, starters: WithoutClass, scheduler: Scheduler, limit: int) -> None:
+    async def release(self, origins: WithoutClass, scheduler: Scheduler, limit: int) -> None:
         """Take up what has waited for the class of these hooks and buttons, so many at once."""
         # What was kept of late may not be on record yet.
         await self._recorder.flush()
         count = await self._take_over(
-            scheduler, lambda after_id: self._unfinished.release(starters, limit), starters.hooks
+            scheduler, lambda after_id: self._unfinished.release(origins, limit), origins.hooks
         )
         if count:
             logger.info("%d runs that waited for their job were taken up", count)

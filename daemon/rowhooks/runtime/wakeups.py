@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
-from rowhooks.observability.health import Vitals
+from rowhooks.observability.health import HealthState
 from rowhooks.pipeline.listener import Bell, Sleep
 from rowhooks.postgres.connections.connect import Target, connected
 from rowhooks.postgres.leadership.bell import Listener, PostgresBellLock
@@ -25,17 +25,17 @@ WATCH_INTERVAL = 5.0
 """Seconds between looks at the server's notification queue, and at those who hold the bell's lock."""
 
 
-class Hearing:
+class WakeUps:
     """What the leader hears.
 
     Args:
         settings: the intervals.
-        vitals: is told of each ring.
+        health: is told of each ring.
     """
 
-    def __init__(self, settings: Settings, vitals: Vitals) -> None:
+    def __init__(self, settings: Settings, health: HealthState) -> None:
         self._settings = settings
-        self._vitals = vitals
+        self._health = health
         self.bell = Bell(settings.poll_interval)
         self.sleep = Sleep(self.bell, settings.bell_linger)
         self._lock: PostgresBellLock | None = None
@@ -88,7 +88,7 @@ class Hearing:
         raise ConnectionFailed("the connection with the bell's lock was lost")
 
     def _rung(self) -> None:
-        self._vitals.rings += 1
+        self._health.rings += 1
         self.bell.ring()
 
     def _changed(self) -> None:

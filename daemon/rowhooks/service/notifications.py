@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 
 from rowhooks.domain.display import LONG, visible
-from rowhooks.observability.health import Vitals
+from rowhooks.observability.health import HealthState
 
 logger = logging.getLogger(__name__)
 
@@ -66,25 +66,25 @@ class Service:
     """Tells the service manager how the daemon is, and feeds its watchdog while no promise is broken.
 
     Args:
-        vitals: how the daemon is.
+        health: how the daemon is.
         notifier: the way to the manager.
     """
 
-    def __init__(self, vitals: Vitals, notifier: Notifier) -> None:
-        self._vitals = vitals
+    def __init__(self, health: HealthState, notifier: Notifier) -> None:
+        self._health = health
         self._notifier = notifier
         self._is_ready = False
         self._status = ""
         self._said = ""
-        vitals.changed = self._tell
+        health.changed = self._tell
 
     async def attend(self) -> None:
         """Look after the daemon for ever; on its event loop, so that a wedged one is noticed too."""
         notifier = self._notifier
         tick = min(TICK, notifier.watchdog / 3) if notifier.watchdog else TICK
         while True:
-            self._vitals.promise("the event loop goes on", LOOP_SILENCE)
-            broken = self._vitals.broken_promise()
+            self._health.promise("the event loop goes on", LOOP_SILENCE)
+            broken = self._health.broken_promise()
             if broken is not None and broken != self._said:
                 logger.error("wedged: this should have been done by now: %s", broken)
             self._said = broken or ""
@@ -106,8 +106,8 @@ class Service:
         self._notifier.send(READY=1)
 
     def _tell(self) -> None:
-        if self._vitals.is_ready and not self._is_ready:
+        if self._health.is_ready and not self._is_ready:
             self._is_ready = self._notifier.send(READY=1)
-        status = str(self._vitals)
+        status = str(self._health)
         if status != self._status:
             self._status = status if self._notifier.send(STATUS=status) else ""

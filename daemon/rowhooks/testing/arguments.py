@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Required, TypedDict
 
-from rowhooks.domain.configuration import Hook, TrackedTable
+from rowhooks.domain.configuration import JobHook, TrackedTable
 from rowhooks.domain.errors import UsageError
 from rowhooks.domain.job import Job
 from rowhooks.domain.names import join_name, split_name
@@ -83,11 +83,11 @@ def job_of(receiver: ReceiverClass) -> Job:
     return Job(0, class_path(receiver), receiver.__name__, enabled=True, installed=True)
 
 
-def domain_hook(receiver: ReceiverClass, table: TrackedTable, declared: declaration.Hook | None) -> Hook:
+def domain_hook(receiver: ReceiverClass, table: TrackedTable, declared: declaration.Hook | None) -> JobHook:
     """Return the hook as the matcher knows it; None stands for one that every change of the table starts."""
     if declared is None:
         declared = declaration.Hook(table.name)
-    return Hook(
+    return JobHook(
         id=0,
         name=declared.name or receiver.__name__,
         job=job_of(receiver),

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.configuration import Button, Hook, TrackedTable
+from rowhooks.domain.configuration import JobButton, JobHook, TrackedTable
 from rowhooks.domain.errors import Conflict, NotFound, ReceiverError, SettingsError, UsageError
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.domain.run import RETRY, Press, Run
@@ -156,15 +156,15 @@ class Rehearsal:
             with self._rows.kept_together():
                 change = self._change(target, before, after)
                 self._rows.commit()
-            starter = domain_hook(receiver, target, hook)
+            origin = domain_hook(receiver, target, hook)
             if change is None:
                 return RunReport(matched=False, why_not="the update changes nothing")
-            rule = None if hook is None else Rule(starter)
+            rule = None if hook is None else Rule(origin)
             why_not = None if rule is None else rule.why_not(change)
             if why_not is not None:
                 return RunReport(matched=False, why_not=why_not, change=change)
             undecided = None if rule is None else rule.undecided(change)
-            return self._run(receiver, change, starter, target, user, permissions, attempts, undecided)
+            return self._run(receiver, change, origin, target, user, permissions, attempts, undecided)
         finally:
             self._put_back(former)
 
@@ -221,7 +221,7 @@ class Rehearsal:
         )  # fmt: skip
         former = self._rows.variables()
         try:
-            button = Button(0, receiver.__name__, job_of(receiver))
+            button = JobButton(0, receiver.__name__, job_of(receiver))
             return self._run(receiver, press, button, target, user, permissions, attempts)
         finally:
             self._put_back(former)
@@ -286,7 +286,7 @@ class Rehearsal:
         self,
         receiver: ReceiverClass,
         cause: ObjectChange | Press,
-        starter: Hook | Button,
+        origin: JobHook | JobButton,
         table: TrackedTable,
         user: str | None,
         permissions: Collection[str] | PermissionBackend | None,
@@ -304,7 +304,7 @@ class Rehearsal:
             1,
             f"rehearsal-{uuid.uuid4()}",
             cause,
-            starter,
+            origin,
             trigger=trigger,
             sensitive=options.has_sensitive_variables,
             undecided=undecided,

@@ -33,7 +33,7 @@ TRANSIENT_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 """Seconds before the second try, doubled each time up to the longest, with jitter."""
 
 
-class Theirs:
+class UserCode:
     """A thing to do in the receiver's own code, where it may be interrupted."""
 
     __slots__ = ("work",)
@@ -42,7 +42,7 @@ class Theirs:
         self.work = work
 
 
-Steps = Generator[Theirs | Callable[[], Any], Any, Outcome | None]
+Steps = Generator[UserCode | Callable[[], Any], Any, Outcome | None]
 
 
 class Runner:
@@ -194,7 +194,7 @@ class Execution:
             if call.defines:
                 yield from _life_cycle(call, done, "before_start")
             if call.failure is None:
-                value = yield Theirs(call.run)
+                value = yield UserCode(call.run)
                 _check_awaited(workspace)
             if call.defines:
                 if call.failure is None:
@@ -319,10 +319,10 @@ def _check_awaited(workspace: Workspace) -> None:
 ExecutionFactory = Callable[[Runner, Run, str], Execution]
 
 
-def _life_cycle(call: Call, done: set[str], name: str, *arguments: Any) -> Generator[Theirs, Any, None]:
+def _life_cycle(call: Call, done: set[str], name: str, *arguments: Any) -> Generator[UserCode, Any, None]:
     done.add(name)
     if name in call.defines:
-        yield Theirs(lambda: getattr(call, name)(*arguments))
+        yield UserCode(lambda: getattr(call, name)(*arguments))
 
 
 def drive(steps: Steps, guard: Guard) -> Outcome | None:
@@ -331,7 +331,7 @@ def drive(steps: Steps, guard: Guard) -> Outcome | None:
         step = next(steps)
         while True:
             try:
-                answer = guard.call(step.work) if isinstance(step, Theirs) else step()
+                answer = guard.call(step.work) if isinstance(step, UserCode) else step()
                 if type(answer) is CoroutineType:
                     answer.close()
                     raise TypeError("a plain receiver returned a coroutine; declare its method with `async def`")
@@ -351,7 +351,7 @@ async def drive_asynchronously(steps: Steps, guard: Guard) -> Outcome | None:
         step = next(steps)
         while True:
             try:
-                answer = guard.call(step.work) if isinstance(step, Theirs) else step()
+                answer = guard.call(step.work) if isinstance(step, UserCode) else step()
                 if is_awaitable(answer):
                     answer = await answer
                 _check_has_run(answer)

@@ -50,9 +50,9 @@ class Batches:
 
     def submit(self, member: Member, options: JobOptions, asynchronous: bool) -> None:
         """Take a run; those of one hook in the order of their changes."""
-        line = self._lines.get(member.run.starter.id)
+        line = self._lines.get(member.run.origin.id)
         if line is None:
-            line = self._lines[member.run.starter.id] = _Line(options, asynchronous)
+            line = self._lines[member.run.origin.id] = _Line(options, asynchronous)
         line.options = options
         line.members.append(member)
         self._count += 1
@@ -61,7 +61,7 @@ class Batches:
 
     def ended(self, ticket: Ticket) -> None:
         """Note that a batch has ended."""
-        line = self._lines[ticket.run.starter.id]
+        line = self._lines[ticket.run.origin.id]
         line.is_busy = False
         if line.members:
             self._look(line)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from rowhooks.domain import shell
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.configuration import Hook
+from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.run import PENDING, Outcome, Run
 from rowhooks.pipeline.progress import Progress, Step
 from rowhooks.pipeline.recorder import Recorder
@@ -87,7 +87,7 @@ class Waiting:
         self._waiting = Counter(await self._count())
         self._counted_at = time.monotonic()
 
-    def has_room(self, hook: Hook) -> bool:
+    def has_room(self, hook: JobHook) -> bool:
         """Say whether one more run of a hook's job may wait."""
         return self._waiting[hook.job.id] < self._limit
 
@@ -96,7 +96,7 @@ class Waiting:
         self._waiting[run.job.id] += 1
         self._recorder.submit(Outcome(run, PENDING, None), step)
 
-    def miss(self, hook: Hook, change: ObjectChange, step: Step) -> None:
+    def miss(self, hook: JobHook, change: ObjectChange, step: Step) -> None:
         """Count a change that is not kept for a hook; the position does not pass it before that is written down."""
         found = self._missed.get(hook.id)
         self._missed[hook.id] = (

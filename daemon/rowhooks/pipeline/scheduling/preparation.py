@@ -61,7 +61,7 @@ class Window:
         self._taken -= 1
 
 
-class Starter:
+class Preparation:
     """Gets runs ready, each table in a task of its own: one that somebody has locked holds up its own runs alone.
 
     Those of a locked table are put aside, without a place among what is got ready, until it can be read again. Where

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from rowhooks.domain.configuration import Button, Hook, TrackedTable
+from rowhooks.domain.configuration import JobButton, JobHook, TrackedTable
 from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, RunRevoked, TimeLimitExceeded
 from rowhooks.domain.job import Job, JobOptions
 from rowhooks.domain.keys import lane_key
@@ -25,7 +25,7 @@ from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling.batches import Batches, put_off, put_on_record
 from rowhooks.pipeline.scheduling.lanes import Lanes
 from rowhooks.pipeline.scheduling.pools import TaskWorkers, ThreadWorkers
-from rowhooks.pipeline.scheduling.preparation import FRESH, Starter, Window
+from rowhooks.pipeline.scheduling.preparation import FRESH, Preparation, Window
 from rowhooks.pipeline.scheduling.tickets import Lane, Member, Ticket, size_of
 from rowhooks.pipeline.tasks import first_of
 
@@ -86,7 +86,7 @@ class Scheduler:
         self._windows = {True: Window(tasks), False: Window(threads)}
         # Lanes of which the first was left to the table: its own was locked, or there was much in memory.
         self._asleep: dict[bool, deque[Lane]] = {True: deque(), False: deque()}
-        self._starter = Starter(
+        self._preparation = Preparation(
             recorder, loader, users, receivers,
             self._start, self._leave, self._free_place, self._make_ready, self._sleep, self._fail,
         )  # fmt: skip
@@ -107,7 +107,7 @@ class Scheduler:
 
     def learn(self, tables: Mapping[int, TrackedTable]) -> None:
         """Take over the tracked tables."""
-        self._starter.tables = tables
+        self._preparation.tables = tables
         self._loose = {id_: table.loose_key for id_, table in tables.items() if table.loose_key}
 
     @property
@@ -118,7 +118,7 @@ class Scheduler:
     @property
     def held(self) -> int:
         """How many characters of changes and rows are in memory, of what waits and what runs."""
-        return self._held + self._starter.loaded
+        return self._held + self._preparation.loaded
 
     @property
     def running(self) -> int:
@@ -175,7 +175,7 @@ class Scheduler:
         is_asynchronous = job is not None and self._receivers.is_asynchronous(job.class_path)
         self._asleep[is_asynchronous] += self._lanes.shelve(self._distinct(lanes), run_id)
 
-    def join(self, starters: Iterable[Hook | Button], table_id: int, key: str, former_key: str) -> bool:
+    def join(self, origins: Iterable[JobHook | JobButton], table_id: int, key: str, former_key: str) -> bool:
         """Take account of an update that has given a row another key, without a run of these hooks and buttons for it.
 
         What comes to the new key from now on waits for their runs of the former key.
@@ -184,8 +184,8 @@ class Scheduler:
             Whether there are any.
         """
         joined = False
-        for starter in starters:
-            lanes = self._distinct([lane_of(starter, table_id, one) for one in (key, former_key)])
+        for origin in origins:
+            lanes = self._distinct([lane_of(origin, table_id, one) for one in (key, former_key)])
             if len(lanes) == 2 and self._lanes.is_taken(lanes[1]):
                 self._put_on_record_before(lanes if any(map(self._lanes.is_long, lanes)) else ())
                 self._lanes.join(*lanes)
@@ -244,7 +244,7 @@ class Scheduler:
                 if ready and self._workers[kind].is_idle:
                     window.widen()
                 while ready and window.take(ready[0]):
-                    self._starter.submit(ready.popleft())
+                    self._preparation.submit(ready.popleft())
             self._wake_lanes()
 
     async def sweep(self) -> None:
@@ -267,7 +267,7 @@ class Scheduler:
             for member in self._batches:
                 if _is_late(member, moment):
                     put_off(self._recorder, member)
-            self._starter.put_back(self._put_back)
+            self._preparation.put_back(self._put_back)
             self._wake_lanes()
 
     def _sleep(self, lanes: Iterable[tuple[bool, Lane]]) -> None:
@@ -322,7 +322,7 @@ class Scheduler:
             How many receivers had not ended by then, counting those that were abandoned at their time limit.
         """
         self._closing = True
-        self._starter.close()
+        self._preparation.close()
         for workers in self._workers.values():
             workers.close()
         self._lanes.close()
@@ -342,13 +342,13 @@ class Scheduler:
 
     async def reload(self, run: Run) -> Any:
         """Load the row of one run again; None when it is gone, or when the receiver does not look at it."""
-        return await self._starter.reload(run)
+        return await self._preparation.reload(run)
 
     # From submission to the start.
 
     def _make_ready(self, ticket: Ticket) -> None:
         try:
-            needs = self._starter.needs(ticket)
+            needs = self._preparation.needs(ticket)
         except Exception as error:
             # Here it would come up in the run that has made way for this one.
             ticket.refused, needs = error, False
@@ -482,7 +482,7 @@ class Scheduler:
             self._make_ready(ticket)
         elif not self._closing:
             self._windows[ticket.asynchronous].narrow()
-            self._starter.submit(ticket)
+            self._preparation.submit(ticket)
         if self._closing and not self._running:
             self._none_runs.set()
 
@@ -505,7 +505,7 @@ class Scheduler:
             self._batches.ended(ticket)
 
     def _free_place(self, ticket: Ticket) -> None:
-        self._starter.release(ticket)
+        self._preparation.release(ticket)
         if ticket.place is not None:
             ticket.place()
             ticket.place = None

@@ -79,7 +79,7 @@ select
 from (
   select r.status, count(*) as runs
   from rowhooks.job_result as r
-  where r.status in ('PENDING', 'STARTED', 'RETRY') and r.lease is not null and not {IS_KEPT}
+  where r.status in ('PENDING', 'STARTED', 'RETRY') and r.leader_epoch is not null and not {IS_KEPT}
   group by r.status
 ) as s
 where not {LEADS}

@@ -8,7 +8,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from rowhooks.domain import exact, shell
-from rowhooks.domain.configuration import ON_UNDECIDED, Configuration, Hook
+from rowhooks.domain.configuration import ON_UNDECIDED, Configuration, JobHook
 from rowhooks.domain.errors import Conflict, NotFound
 from rowhooks.domain.renaming import with_columns
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
@@ -55,7 +55,7 @@ def load_configuration(conn: Connection) -> Configuration:
         return read_configuration(row[0])
 
 
-def load_hook(conn: Connection, name: str) -> Hook:
+def load_hook(conn: Connection, name: str) -> JobHook:
     """Return a hook as the daemon matches it against changes.
 
     Raises:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rowhooks.domain import shell
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.configuration import Hook
+from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.errors import Conflict
 from rowhooks.pipeline.matcher import Rule
 from rowhooks.postgres.administration.changes import iterate_changes
@@ -35,7 +35,7 @@ order by c.id
 """
 
 
-def check_replay(hook: Hook) -> None:
+def check_replay(hook: JobHook) -> None:
     """Make sure that runs of the hook's job would start.
 
     The hook itself may be disabled: it starts nothing by itself then.
@@ -55,7 +55,7 @@ def check_replay(hook: Hook) -> None:
         )
 
 
-def tables_of(conn: Connection, hook: Hook, table: str | None) -> frozenset[int]:
+def tables_of(conn: Connection, hook: JobHook, table: str | None) -> frozenset[int]:
     """Return the ids of the hook's tables, or of the one that is named.
 
     Raises:
@@ -78,7 +78,7 @@ def tables_of(conn: Connection, hook: Hook, table: str | None) -> frozenset[int]
 
 def matching_changes(
     conn: Connection,
-    hook: Hook,
+    hook: JobHook,
     *,
     since: datetime,
     until: datetime | None,
@@ -105,7 +105,7 @@ def matching_changes(
             yield change
 
 
-def made_up_for(conn: Connection, hook: Hook, *, since: datetime, until: datetime | None) -> None:
+def made_up_for(conn: Connection, hook: JobHook, *, since: datetime, until: datetime | None) -> None:
     """Forget that changes were not kept for a hook, where all of them lie in a time span that it was given again."""
     conn.execute(
         "delete from rowhooks.job_hook_missed"
@@ -114,7 +114,7 @@ def made_up_for(conn: Connection, hook: Hook, *, since: datetime, until: datetim
     )
 
 
-def ask_for_runs(conn: Connection, hook: Hook, change_ids: Sequence[int], done: Callable[[int], None]) -> int:
+def ask_for_runs(conn: Connection, hook: JobHook, change_ids: Sequence[int], done: Callable[[int], None]) -> int:
     """Ask for one run for each change; return how many there are: a change may have left the log.
 
     Args:

@@ -19,7 +19,7 @@ _NO_ANSWER = (
 )
 
 
-def passes(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Say whether another try, on a new connection, may go through: it was lost, or the server says what passes."""
     if isinstance(error, asyncpg.PostgresError):
         return verdict(error.sqlstate, getattr(error, "server_source_function", None)).daemon
@@ -34,7 +34,7 @@ def translated() -> Iterator[None]:
     except asyncpg.exceptions._base.DataError as error:  # noqa: SLF001  (the one that is raised before sending)
         raise DatabaseError(f"a value cannot be sent: {error}") from error
     except (*_NO_ANSWER, asyncpg.PostgresError) as error:
-        if passes(error):
+        if is_transient(error):
             raise ConnectionFailed(f"the connection was lost: {str(error) or type(error).__name__}") from error
         if isinstance(error, asyncpg.InsufficientPrivilegeError):
             raise PermissionDenied(str(error), hint="grant the daemon's role to the daemon's login") from error

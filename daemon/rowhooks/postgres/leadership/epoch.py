@@ -40,7 +40,7 @@ _END = "select pg_terminate_backend(p.pid) from unnest($1::integer[]) as p (pid)
 _TAKE_OVER = """
 update rowhooks.feed as f
 set
-  lease = $1, leader = $2, leader_since = now(), waiting_limit = $3,
+  leader_epoch = $1, leader = $2, leader_since = now(), waiting_limit = $3,
   old_keys_until = coalesce(f.old_keys_until, (select s.last_value from rowhooks.object_change_id_seq as s))
 returning
   f.snapshot::text, f.target::text, f.after_id, f.floor_id, f.newest_id,
@@ -97,17 +97,19 @@ async def depose(connection: asyncpg.Connection[Any], silence: float) -> str | N
         return str(row[0])
 
 
-async def take_over(connection: asyncpg.Connection[Any], lease: uuid.UUID, name: str, waiting_limit: int) -> Leadership:
+async def take_over(
+    connection: asyncpg.Connection[Any], leader_epoch: uuid.UUID, name: str, waiting_limit: int
+) -> Leadership:
     """Write oneself down as the leader and read the position; to be called with the lock held.
 
     Args:
         connection: the feed's.
-        lease: the new leadership.
+        leader_epoch: the new leadership.
         name: of the daemon.
         waiting_limit: how many runs may wait for a job that this leader does not have; presses go by it too.
     """
     with translated():
-        row = await connection.fetchrow(_TAKE_OVER, lease, name, waiting_limit)
+        row = await connection.fetchrow(_TAKE_OVER, leader_epoch, name, waiting_limit)
         last_recorded = await connection.fetchval(_LAST_RECORDED)
     assert row is not None, "rowhooks.feed is empty"
     snapshot, target, after_id, floor_id, newest_id, same_cluster, same_oid, history, old_until, installation = row

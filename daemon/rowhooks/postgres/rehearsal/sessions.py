@@ -34,7 +34,7 @@ class RehearsalSession(ReceiverSession):
         else:
             Session.close(self)
 
-    def commit_run(self, outcome: Outcome, lease: uuid.UUID) -> None:
+    def commit_run(self, outcome: Outcome, leader_epoch: uuid.UUID) -> None:
         """Commit: what is deferred until then is checked now."""
         self.flush()
         self.connection().exec_driver_sql("set constraints all immediate")
@@ -73,12 +73,12 @@ class RehearsalWorkspaces:
 
     def open(self, run: Run, user: str, *, asynchronous: bool) -> SyncWorkspace | AsyncWorkspace:
         """Return a workspace for one attempt of a run; its log lines, once committed, go to `entries`."""
-        variables, lease = partial(session_variables, run, user), uuid.uuid4()
+        variables, leader_epoch = partial(session_variables, run, user), uuid.uuid4()
         workspace: _SyncWorkspace | _AsyncWorkspace
         if asynchronous:
-            workspace = _AsyncWorkspace(self._transaction.async_connection, variables, lease)
+            workspace = _AsyncWorkspace(self._transaction.async_connection, variables, leader_epoch)
         else:
-            workspace = _SyncWorkspace(self._transaction.connection, variables, lease)
+            workspace = _SyncWorkspace(self._transaction.connection, variables, leader_epoch)
         workspace.entries = self.entries
         return workspace
 

@@ -239,7 +239,7 @@ class PostgresObjects:
             if (
                 _is_lost(error)
                 or is_refused(error)
-                or _passes(error)
+                or _is_transient(error)
                 or isinstance(getattr(error, "orig", error), _OF_THE_TABLE)
             ):
                 raise
@@ -348,14 +348,14 @@ async def _again(work: Callable[[], Awaitable[_T]]) -> _T:
         try:
             return await work()
         except DBAPIError as error:
-            if not _passes(error) or tries == TRIES - 1:
+            if not _is_transient(error) or tries == TRIES - 1:
                 raise
             logger.info("asked again: %s", str(error.orig).strip())
         await asyncio.sleep(PAUSE * 2**tries * random.uniform(0.5, 1.5))
     raise AssertionError("the last try returns or raises")
 
 
-def _passes(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     """Say whether a query may go through when all of it is asked again: the server has said so."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     found = None if cause is None or is_lost_connection(cause) else verdict_of(cause)

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
-from rowhooks.domain.configuration import Hook
+from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.run import Batch, Outcome, Run
 from rowhooks.pipeline.ports import AlreadyRecorded
@@ -121,7 +121,7 @@ class ReceiverSession(Session):
         else:
             super().close()
 
-    def commit_run(self, outcome: Outcome, lease: uuid.UUID) -> None:
+    def commit_run(self, outcome: Outcome, leader_epoch: uuid.UUID) -> None:
         """Write the result and commit.
 
         Raises:
@@ -134,16 +134,16 @@ class ReceiverSession(Session):
         # may have some runs and not the others.
         is_batch = isinstance(outcome.run, Batch)
         is_fenced = outcome.finished_at is None or is_batch
-        if is_fenced and connection.exec_driver_sql(FENCE_ONE, (lease,)).first() is None:
+        if is_fenced and connection.exec_driver_sql(FENCE_ONE, (leader_epoch,)).first() is None:
             self.end()
             raise LeadershipLost(ANOTHER_LEADS)
         driver: Any = connection.connection.driver_connection
         refused: Exception | None = None
         try:
             if isinstance(driver, psycopg.Connection) and psycopg.Pipeline.is_supported() and not is_batch:
-                is_recorded = _record_and_commit(driver, outcome, lease)
+                is_recorded = _record_and_commit(driver, outcome, leader_epoch)
             else:
-                is_recorded = _record(connection, outcome, lease)
+                is_recorded = _record(connection, outcome, leader_epoch)
         except (DBAPIError, psycopg.errors.InsufficientPrivilege) as error:
             # A login of the receivers' own may record nothing under a leadership that is over.
             if not isinstance(getattr(error, "orig", error), psycopg.errors.InsufficientPrivilege):
@@ -152,7 +152,7 @@ class ReceiverSession(Session):
         if not is_recorded:
             self.rollback()
             # Where another leader has the run, the later ones of its lane are that leader's too.
-            is_ours = self.connection().exec_driver_sql(LEADS, (lease,)).first() is not None
+            is_ours = self.connection().exec_driver_sql(LEADS, (leader_epoch,)).first() is not None
             self.end()
             if refused is not None and is_ours:
                 raise refused
@@ -161,13 +161,13 @@ class ReceiverSession(Session):
         self.end()
 
 
-def _record(connection: sqlalchemy.Connection, outcome: Outcome, lease: uuid.UUID) -> bool:
+def _record(connection: sqlalchemy.Connection, outcome: Outcome, leader_epoch: uuid.UUID) -> bool:
     """Write a result and its lines; False where the run is on record already."""
     held = of_connection(connection.connection.driver_connection)
     statements = (
-        batch_statements(outcome, lease, held)
+        batch_statements(outcome, leader_epoch, held)
         if isinstance(outcome.run, Batch)
-        else [(RECORD_ONE[outcome.run.asked_for], result_row(outcome, lease, held))]
+        else [(RECORD_ONE[outcome.run.asked_for], result_row(outcome, leader_epoch, held))]
     )
     recorded = [row for one, values in statements for row in connection.exec_driver_sql(one, values)]
     if recorded and outcome.entries:
@@ -175,12 +175,12 @@ def _record(connection: sqlalchemy.Connection, outcome: Outcome, lease: uuid.UUI
     return bool(recorded)
 
 
-def _record_and_commit(connection: psycopg.Connection[Any], outcome: Outcome, lease: uuid.UUID) -> bool:
+def _record_and_commit(connection: psycopg.Connection[Any], outcome: Outcome, leader_epoch: uuid.UUID) -> bool:
     """Do the same in one round trip with COMMIT, which fails where the run is on record already."""
     held = of_connection(connection)
     try:
         with connection.pipeline():
-            connection.execute(RECORD_ONE_OR_FAIL[outcome.run.asked_for], result_row(outcome, lease, held))
+            connection.execute(RECORD_ONE_OR_FAIL[outcome.run.asked_for], result_row(outcome, leader_epoch, held))
             if outcome.entries:
                 connection.cursor().executemany(RECORD_ENTRY, _entry_rows(outcome, held))
             connection.commit()
@@ -231,11 +231,11 @@ class SyncWorkspace:
         self,
         engine: sqlalchemy.Engine | sqlalchemy.Connection,
         variables: Callable[[], Mapping[str, str]],
-        lease: uuid.UUID,
+        leader_epoch: uuid.UUID,
     ) -> None:
         self._engine = engine
         self._variables = variables
-        self._lease = lease
+        self._leader_epoch = leader_epoch
         self._session: ReceiverSession | None = None
         self._grip = Grip()
 
@@ -270,7 +270,7 @@ class SyncWorkspace:
 
     def commit(self, outcome: Outcome) -> None:
         """Write the result beside the receiver's writes and commit both."""
-        self.session.commit_run(outcome, self._lease)
+        self.session.commit_run(outcome, self._leader_epoch)
 
     def cancel(self) -> None:
         """Ask the server to give up the statement that runs."""
@@ -300,11 +300,11 @@ class AsyncWorkspace:
     _session_class = ReceiverSession
 
     def __init__(
-        self, engine: AsyncEngine | AsyncConnection, variables: Callable[[], Mapping[str, str]], lease: uuid.UUID
+        self, engine: AsyncEngine | AsyncConnection, variables: Callable[[], Mapping[str, str]], leader_epoch: uuid.UUID
     ) -> None:
         self._engine = engine
         self._variables = variables
-        self._lease = lease
+        self._leader_epoch = leader_epoch
         self._session: AsyncSession | None = None
         self._surrendering: asyncio.Task[None] | None = None
         self._grip = Grip()
@@ -373,7 +373,7 @@ class AsyncWorkspace:
 
     async def commit(self, outcome: Outcome) -> None:
         """Write the result beside the receiver's writes and commit both."""
-        await self.session.run_sync(lambda session: session.commit_run(outcome, self._lease))  # type: ignore[attr-defined]
+        await self.session.run_sync(lambda session: session.commit_run(outcome, self._leader_epoch))  # type: ignore[attr-defined]
 
     async def rollback(self) -> None:
         """Undo what the receiver wrote and give the connection back."""
@@ -406,13 +406,13 @@ class Workspaces:
 
     Args:
         target: the database.
-        lease: the leadership under which runs are recorded.
+        leader_epoch: the leadership under which runs are recorded.
         threads: connections for plain receivers.
         async_connections: connections for asynchronous receivers.
     """
 
-    def __init__(self, target: Target, lease: uuid.UUID, *, threads: int, async_connections: int) -> None:
-        self._lease = lease
+    def __init__(self, target: Target, leader_epoch: uuid.UUID, *, threads: int, async_connections: int) -> None:
+        self._leader_epoch = leader_epoch
         self._closed = False
         # The scheduler keeps to the limit. A receiver that was abandoned in a call that cannot be interrupted keeps its
         # session, whose connection has been cut; it must not take a place in the pool.
@@ -441,8 +441,8 @@ class Workspaces:
         """Return a workspace for one attempt of a run; nothing is connected yet."""
         variables = partial(session_variables, run, user)
         if asynchronous:
-            return AsyncWorkspace(self._async_engine, variables, self._lease)
-        return SyncWorkspace(self._engine, variables, self._lease)
+            return AsyncWorkspace(self._async_engine, variables, self._leader_epoch)
+        return SyncWorkspace(self._engine, variables, self._leader_epoch)
 
     def is_transient(self, error: BaseException) -> bool:
         """Say whether an error may pass by itself: serialization failure, deadlock, lost connection."""
@@ -469,6 +469,6 @@ def session_variables(run: Run, user: str) -> dict[str, str]:
     writes: its changes are ordinary ones, of the presser.
     """
     variables = {"rowhooks.user": user or "", "rowhooks.request_id": run.key}
-    if isinstance(run.starter, Hook):
+    if isinstance(run.origin, JobHook):
         return {"rowhooks.receiver": run.key, **variables}
     return {**variables, "rowhooks.context": "job-button"}

@@ -16,27 +16,27 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from rowhooks.domain.backlog import Census
+from rowhooks.domain.backlog import Backlog
 from rowhooks.domain.errors import RowhooksError
-from rowhooks.observability.health import LEADING, RELOADING, STANDBY, STOPPING, WAITING, Vitals
-from rowhooks.observability.http import Health
+from rowhooks.observability.health import LEADING, RELOADING, STANDBY, STOPPING, WAITING, HealthState
+from rowhooks.observability.http import HealthServer
 from rowhooks.observability.metrics import registry
 from rowhooks.pipeline.tasks import running
 from rowhooks.service.notifications import Notifier, Service
 from tests.conftest import eventually
 from tests.unit.manager import Manager
 
-CENSUS = Census(
+CENSUS = Backlog(
     backlog=1200, lag=3.25, captured=77, unfinished={"RETRY": 2, "PENDING": 5}, log_bytes=8192, partitions=3
 )
 
 
-def leading() -> Vitals:
-    vitals = Vitals()
-    vitals.become(LEADING)
-    vitals.census = CENSUS
-    vitals.in_memory = lambda: (7, 1)
-    return vitals
+def leading() -> HealthState:
+    health = HealthState()
+    health.become(LEADING)
+    health.backlog = CENSUS
+    health.in_memory = lambda: (7, 1)
+    return health
 
 
 def test_a_leader_says_what_waits() -> None:
@@ -44,42 +44,42 @@ def test_a_leader_says_what_waits() -> None:
 
 
 def test_who_cannot_reach_the_database_says_why_and_forgets_what_was_counted() -> None:
-    vitals = leading()
-    vitals.become(WAITING, "no route to host")
-    assert str(vitals) == "waiting for the database: no route to host"
-    assert vitals.census is None
+    health = leading()
+    health.become(WAITING, "no route to host")
+    assert str(health) == "waiting for the database: no route to host"
+    assert health.backlog is None
 
 
 def test_who_stops_goes_on_saying_so() -> None:
-    vitals = leading()
-    vitals.become(STOPPING)
-    vitals.become(WAITING, "the connection was lost")
-    assert str(vitals) == "stopping"
+    health = leading()
+    health.become(STOPPING)
+    health.become(WAITING, "the connection was lost")
+    assert str(health) == "stopping"
 
 
 def test_a_reload_can_become_a_stop() -> None:
-    vitals = leading()
-    vitals.become(RELOADING)
-    vitals.become(STOPPING)
-    assert vitals.state == STOPPING
+    health = leading()
+    health.become(RELOADING)
+    health.become(STOPPING)
+    assert health.state == STOPPING
 
 
 def test_a_promise_is_broken_when_its_time_is_over_unless_it_was_kept_or_made_again() -> None:
-    vitals = Vitals()
-    assert vitals.broken_promise() is None
-    vitals.promise("a", 60)
-    assert vitals.broken_promise() is None
-    vitals.promise("b", -1)
-    assert vitals.broken_promise() == "b"
-    vitals.promise("b", 60)
-    assert vitals.broken_promise() is None
-    vitals.promise("b", -1)
-    vitals.keep("b")
-    assert vitals.broken_promise() is None
+    health = HealthState()
+    assert health.broken_promise() is None
+    health.promise("a", 60)
+    assert health.broken_promise() is None
+    health.promise("b", -1)
+    assert health.broken_promise() == "b"
+    health.promise("b", 60)
+    assert health.broken_promise() is None
+    health.promise("b", -1)
+    health.keep("b")
+    assert health.broken_promise() is None
 
 
-def samples(vitals: Vitals) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    text = generate_latest(registry(vitals)).decode()
+def samples(health: HealthState) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    text = generate_latest(registry(health)).decode()
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -88,14 +88,14 @@ def samples(vitals: Vitals) -> dict[tuple[str, tuple[tuple[str, str], ...]], flo
 
 
 def test_what_prometheus_reads_of_a_leader() -> None:
-    vitals = leading()
-    vitals.delivered, vitals.rings, vitals.reconnects = 70, 9, 4
-    vitals.count_error()
-    vitals.retries["acme.Sync"] = 3
-    vitals.count("acme.Sync", "SUCCESS", 0.002)
-    vitals.count("acme.Sync", "SUCCESS", 0.5)
-    vitals.count("acme.Sync", "FAILURE", 1000.0)
-    read = samples(vitals)
+    health = leading()
+    health.delivered, health.rings, health.reconnects = 70, 9, 4
+    health.count_error()
+    health.retries["acme.Sync"] = 3
+    health.count("acme.Sync", "SUCCESS", 0.002)
+    health.count("acme.Sync", "SUCCESS", 0.5)
+    health.count("acme.Sync", "FAILURE", 1000.0)
+    read = samples(health)
     sync = ("receiver", "acme.Sync")
     expected = {
         ("rowhooks_leader", ()): 1,
@@ -133,14 +133,14 @@ def test_what_prometheus_reads_of_a_leader() -> None:
 
 
 def test_a_standby_tells_prometheus_nothing_that_it_has_not_counted() -> None:
-    vitals = leading()
-    vitals.become(STANDBY)
-    read = samples(vitals)
+    health = leading()
+    health.become(STANDBY)
+    read = samples(health)
     assert (read["rowhooks_leader", ()], read["rowhooks_ready", ()]) == (0, 1)
     assert ("rowhooks_backlog_changes", ()) not in read
 
 
-def get(health: Health, path: str, method: str = "GET") -> tuple[int, str]:
+def get(health: HealthServer, path: str, method: str = "GET") -> tuple[int, str]:
     request = urllib.request.Request(f"http://127.0.0.1:{health.port}{path}", method=method)
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
@@ -152,27 +152,27 @@ def get(health: Health, path: str, method: str = "GET") -> tuple[int, str]:
 
 @pytest.mark.parametrize("address", ["0", "127.0.0.1:0", "localhost:0"])
 def test_a_daemon_that_waits_for_its_database_is_alive_and_not_ready(address: str) -> None:
-    vitals = Vitals()
-    vitals.become(WAITING, "connection refused")
-    with Health(address, vitals) as health:
-        assert get(health, "/livez")[0] == 200
-        status, body = get(health, "/readyz")
+    health = HealthState()
+    health.become(WAITING, "connection refused")
+    with HealthServer(address, health) as server:
+        assert get(server, "/livez")[0] == 200
+        status, body = get(server, "/readyz")
         assert status == 503
         assert json.loads(body) == {"status": "waiting for the database: connection refused", "overdue": None}
-        vitals.become(STANDBY)
-        assert get(health, "/readyz")[0] == 200
+        health.become(STANDBY)
+        assert get(server, "/readyz")[0] == 200
 
 
 def test_a_wedged_daemon_is_neither_alive_nor_ready() -> None:
-    vitals = leading()
-    vitals.promise("a look at the log", -1)
-    with Health("127.0.0.1:0", vitals) as health:
-        assert [get(health, path)[0] for path in ("/livez", "/readyz")] == [503, 503]
-        assert json.loads(get(health, "/livez")[1])["overdue"] == "a look at the log"
+    health = leading()
+    health.promise("a look at the log", -1)
+    with HealthServer("127.0.0.1:0", health) as server:
+        assert [get(server, path)[0] for path in ("/livez", "/readyz")] == [503, 503]
+        assert json.loads(get(server, "/livez")[1])["overdue"] == "a look at the log"
 
 
 def test_metrics_come_over_http_and_nothing_else_is_there() -> None:
-    with Health("127.0.0.1:0", leading()) as health:
+    with HealthServer("127.0.0.1:0", leading()) as health:
         status, body = get(health, "/metrics")
         assert status == 200
         families = {family.name for family in text_string_to_metric_families(body)}
@@ -182,8 +182,11 @@ def test_metrics_come_over_http_and_nothing_else_is_there() -> None:
 
 
 def test_an_address_that_is_in_use_is_named() -> None:
-    with Health("127.0.0.1:0", Vitals()) as health, pytest.raises(RowhooksError, match=r"http_listen: .*cannot be"):
-        Health(f"127.0.0.1:{health.port}", Vitals())
+    with (
+        HealthServer("127.0.0.1:0", HealthState()) as health,
+        pytest.raises(RowhooksError, match=r"http_listen: .*cannot be"),
+    ):
+        HealthServer(f"127.0.0.1:{health.port}", HealthState())
 
 
 @pytest.fixture
@@ -198,12 +201,12 @@ def environment(manager: Manager, **more: str) -> dict[str, str]:
 
 
 def test_ready_is_said_once_and_each_state_once(manager: Manager) -> None:
-    vitals = Vitals()
-    Service(vitals, Notifier(environment(manager)))
-    vitals.become(WAITING, "connection refused")
-    vitals.become(WAITING, "connection refused")
-    vitals.become(STANDBY)
-    vitals.become(LEADING)
+    health = HealthState()
+    Service(health, Notifier(environment(manager)))
+    health.become(WAITING, "connection refused")
+    health.become(WAITING, "connection refused")
+    health.become(STANDBY)
+    health.become(LEADING)
     assert manager.listen() == [
         {"STATUS": "waiting for the database: connection refused"},
         {"READY": "1"},
@@ -213,44 +216,44 @@ def test_ready_is_said_once_and_each_state_once(manager: Manager) -> None:
 
 
 def test_what_a_busy_manager_did_not_hear_is_said_again(manager: Manager) -> None:
-    vitals = Vitals()
-    service = Service(vitals, Notifier(environment(manager)))
+    health = HealthState()
+    service = Service(health, Notifier(environment(manager)))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as crowd:
         with pytest.raises(BlockingIOError):
             while True:
                 crowd.sendto(b"X=1", manager.address)
-        vitals.become(STANDBY)
+        health.become(STANDBY)
         crowded = manager.listen()
     assert {"READY": "1"} not in crowded
-    vitals.changed()
+    health.changed()
     assert manager.listen()[-2:] == [{"READY": "1"}, {"STATUS": "standing by"}]
     assert service is not None
 
 
 def test_stopping_asks_for_the_time_it_may_take(manager: Manager) -> None:
-    Service(Vitals(), Notifier(environment(manager))).stopping(90)
+    Service(HealthState(), Notifier(environment(manager))).stopping(90)
     assert manager.listen() == [{"STOPPING": "1", "EXTEND_TIMEOUT_USEC": "90000000"}]
 
 
 async def test_the_watchdog_is_fed_until_a_promise_is_broken(
     manager: Manager, caplog: pytest.LogCaptureFixture
 ) -> None:
-    vitals = leading()
+    health = leading()
     notifier = Notifier(environment(manager, WATCHDOG_USEC="30000", WATCHDOG_PID=str(os.getpid())))
     assert notifier.watchdog == 0.03
 
     def fed() -> int:
         return manager.listen().count({"WATCHDOG": "1"})
 
-    async with running([Service(vitals, notifier).attend()]):
+    async with running([Service(health, notifier).attend()]):
         await eventually(lambda: fed() >= 3)
-        vitals.promise("a look at the log", -1)
+        health.promise("a look at the log", -1)
         await eventually(lambda: "wedged: this should have been done by now: a look at the log" in caplog.text)
         so_far = fed()
         # Ten more ticks.
         await asyncio.sleep(0.1)
         assert fed() == so_far
-        vitals.keep("a look at the log")
+        health.keep("a look at the log")
         await eventually(lambda: fed() > so_far)
     assert caplog.text.count("wedged") == 1
 
@@ -279,7 +282,7 @@ def test_without_a_manager_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_what_has_ended_need_not_be_done_any_more() -> None:
-    vitals = Vitals()
-    vitals.promise("a", -1)
-    vitals.release()
-    assert vitals.broken_promise() is None
+    health = HealthState()
+    health.promise("a", -1)
+    health.release()
+    assert health.broken_promise() is None

@@ -1,10 +1,10 @@
--- Purpose: say under which lease a press stands on record until a leader takes it up. Absence is no decision: where the
+-- Purpose: say under which leader_epoch a press stands on record until a leader takes it up. Absence is no decision: where the
 --          daemon that leads does not have the class, the press is kept for one that has, and the presser is told.
 -- Parameters: button   the button's name
 --             its_job  the job that it starts
 -- Returns: null where a leader takes it up at once, all zeros where it waits
 -- Reads:   rowhooks.feed, rowhooks.job_result, rowhooks.job_button
-create or replace function rowhooks.lease_of_press(button text, its_job rowhooks.job) returns uuid
+create or replace function rowhooks.epoch_of_press(button text, its_job rowhooks.job) returns uuid
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$

@@ -1,8 +1,11 @@
-"""The first schema: the log, jobs, hooks, results and the feed's position."""
+"""The first schema: the log, jobs, hooks, results and the feed's position.
 
-from pathlib import Path
+Until the first release it is what sql/structure says; the release freezes a copy here.
+"""
 
 from alembic import op
+
+from rowhooks.resources import sql_script
 
 revision = "0001"
 down_revision = None
@@ -11,9 +14,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    statements = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
     # The driver's own cursor: SQLAlchemy would read a colon in the script as a parameter.
-    op.get_bind().connection.cursor().execute(statements)
+    op.get_bind().connection.cursor().execute(sql_script("structure"))
 
 
 def downgrade() -> None:

@@ -7,12 +7,11 @@ A database with rowhooks installed is made once; each test gets a clone of it.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import time
+import signal
 import uuid
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,12 +26,10 @@ from pytest_postgresql import factories
 from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.postgres.administration.schema import Roles, install
 from rowhooks.postgres.connections.connect import Target
-from rowhooks.runtime.daemon import Daemon
-from rowhooks.settings import Settings, load_settings
 
-DAEMON_LOGIN = "rowhooks_test_daemon"
-PATIENCE = float(os.environ.get("ROWHOOKS_TEST_PATIENCE", "30"))
-"""Seconds after which a test gives up waiting; never reached unless something is broken."""
+pytest.register_assert_rewrite("tests.support")
+
+from tests.support.daemons import DAEMON_LOGIN  # noqa: E402
 
 # The examples of the property tests are new ones each time; a failure prints what makes it happen again.
 hypothesis.settings.register_profile("default", derandomize=False, deadline=None, print_blob=True, max_examples=100)
@@ -43,6 +40,15 @@ hypothesis.settings.register_profile(
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
 )
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure() -> None:
+    """Let programs that tests start hear SIGHUP, also where nohup has this process ignore it.
+
+    An ignored signal stays ignored in a new program; one that has a handler gets its default back.
+    """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -144,120 +150,3 @@ def device(db: psycopg.Connection[Any]) -> str:
     db.execute("grant usage on schema dcim to rowhooks_daemon")
     db.execute("grant select, insert, update, delete on dcim.device to rowhooks_daemon")
     return "dcim.device"
-
-
-def add_hook(
-    conn: psycopg.Connection[Any], job: type, table: str, actions: str = "create update delete", name: str | None = None
-) -> int:
-    """Enable a job, which may not be known to the database yet, and make a hook that starts it."""
-    class_path = f"{job.__module__}.{job.__qualname__}"
-    conn.execute(
-        "insert into rowhooks.job (class_path, kind, name, enabled) values (%s, 'hook', %s, true)"
-        " on conflict (class_path) do update set enabled = true",
-        (class_path, job.__name__),
-    )
-    row = conn.execute(
-        """
-        with hook as (
-          insert into rowhooks.job_hook (name, job_id, type_create, type_update, type_delete)
-          select %(name)s, j.id, %(actions)s ~ 'create', %(actions)s ~ 'update', %(actions)s ~ 'delete'
-          from rowhooks.job as j where j.class_path = %(class_path)s
-          returning id
-        )
-        insert into rowhooks.job_hook_table (job_hook_id, tracked_table_id)
-        select h.id, t.id from hook as h cross join rowhooks.tracked_table as t
-        where t.relation = %(table)s::regclass and t.untracked_at is null
-        returning job_hook_id
-        """,
-        {"name": name or job.__name__, "actions": actions, "class_path": class_path, "table": table},
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def add_button(
-    conn: psycopg.Connection[Any], job: type, *tables: str, name: str | None = None, roles: Sequence[str] = ()
-) -> int:
-    """Enable a button receiver, which may not be known to the database yet, and make a button that starts it."""
-    class_path = f"{job.__module__}.{job.__qualname__}"
-    conn.execute(
-        "insert into rowhooks.job (class_path, kind, name, enabled) values (%s, 'button', %s, true)"
-        " on conflict (class_path) do update set enabled = true",
-        (class_path, job.__name__),
-    )
-    row = conn.execute(
-        """
-        with button as (
-          insert into rowhooks.job_button (name, job_id, text, roles)
-          select %(name)s, j.id, %(name)s, %(roles)s
-          from rowhooks.job as j where j.class_path = %(class_path)s
-          returning id
-        )
-        insert into rowhooks.job_button_table (job_button_id, tracked_table_id)
-        select b.id, t.id from button as b cross join rowhooks.tracked_table as t
-        where t.relation = any (%(tables)s::text[]::regclass[]) and t.untracked_at is null
-        returning job_button_id
-        """,
-        {"name": name or job.__name__, "roles": list(roles), "class_path": class_path, "tables": list(tables)},
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-async def eventually(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
-    """Return the first true value of a condition."""
-    deadline = time.monotonic() + patience
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"{condition} did not become true within {patience} s"
-        await asyncio.sleep(0.01)
-
-
-def is_read(conn: psycopg.Connection[Any]) -> bool:
-    """Say whether the position is behind every committed change."""
-    row = conn.execute(
-        """
-        select
-          f.target is null
-          and not exists (
-            select from rowhooks.object_change as c where not pg_visible_in_snapshot(c.transaction_id, f.snapshot)
-          )
-        from rowhooks.feed as f
-        """
-    ).fetchone()
-    return row == (True,)
-
-
-def is_settled(conn: psycopg.Connection[Any]) -> bool:
-    """Say whether every committed change has been dealt with and every run has ended."""
-    # Before too: what a press has written is a change from when its run has ended.
-    return _all_ended(conn) and is_read(conn) and _all_ended(conn)
-
-
-def _all_ended(conn: psycopg.Connection[Any]) -> bool:
-    return conn.execute("select 1 from rowhooks.job_result where finished_at is null").fetchone() is None
-
-
-async def settled(conn: psycopg.Connection[Any]) -> None:
-    """Wait until the daemon has dealt with every committed change."""
-    await eventually(lambda: is_settled(conn))
-
-
-@contextlib.asynccontextmanager
-async def running_daemon(dsn: str, *receivers: type, **given: Any) -> AsyncIterator[Daemon]:
-    """Run a daemon in this process, with these receivers; it is ready when the block begins."""
-    settings: Settings = load_settings(dsn=dsn, **{"poll_interval": 60.0, "grace_period": 5.0, **given})
-    daemon = Daemon(settings, list(receivers))
-    task = asyncio.create_task(daemon.run())
-    ready = asyncio.create_task(daemon.ready.wait())
-    await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
-    ready.cancel()
-    if task.done():
-        task.result()
-    try:
-        yield daemon
-    finally:
-        daemon.stop()
-        await asyncio.wait_for(task, PATIENCE)

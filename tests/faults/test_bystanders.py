@@ -23,8 +23,10 @@ from rowhooks.postgres.leadership import bell
 from rowhooks.postgres.leadership.lock import LeaderLock
 from rowhooks.runtime import loop_monitor as pulse
 from rowhooks.runtime import wakeups as hearing
-from tests.conftest import DAEMON_LOGIN, add_hook, eventually, running_daemon, settled
-from tests.faults.pgbouncer import PROGRAM, pgbouncer
+from tests.support.daemons import DAEMON_LOGIN, running_daemon
+from tests.support.hooks import add_hook
+from tests.support.pgbouncer import PROGRAM, pgbouncer
+from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]
 

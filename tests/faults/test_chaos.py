@@ -10,8 +10,8 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.chaos import Chaos, staged
-from tests.faults.workload import Writers
+from tests.support.chaos import Chaos, staged
+from tests.support.workload import Writers
 
 MINUTES = float(os.environ.get("ROWHOOKS_FAULTS_MINUTES", "0"))
 """How long `make faults` goes on; a short while when 0."""

@@ -50,8 +50,8 @@ from rowhooks.postgres.leadership import epoch as leadership
 from rowhooks.postgres.leadership.bell import PostgresBellLock
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.postgres.values import RowDecoder
-from tests.faults.ledger import Transaction
-from tests.faults.writers import TABLE, TRANSACTION_ID, Connection, Writers, numbers, pick, transaction_of
+from tests.support.ledger import Transaction
+from tests.support.writers import TABLE, TRANSACTION_ID, Connection, Writers, numbers, pick, transaction_of
 
 SESSIONS = 6
 MOST_PREPARED = 4

@@ -10,7 +10,9 @@ import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE
-from tests.conftest import add_hook, eventually, is_read, running_daemon, settled
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import eventually, is_read, settled
 
 Connection = psycopg.Connection[Any]
 

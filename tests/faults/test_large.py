@@ -18,8 +18,10 @@ import pytest
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE
 from rowhooks.runtime import ingest as intake
-from tests.conftest import add_hook, eventually, is_read, running_daemon, settled
-from tests.faults.processes import Process, wait
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.processes import Process
+from tests.support.waiting import eventually, is_read, settled, wait
 
 Connection = psycopg.Connection[Any]
 

@@ -18,8 +18,10 @@ from rowhooks.pipeline.listener import Bell
 from rowhooks.pipeline.reader import Part, Reader
 from rowhooks.postgres.connections.connect import DIRECT, Target, async_engine, connected, sync_engine
 from rowhooks.runtime import leader as lead
-from tests.conftest import DAEMON_LOGIN, add_hook, eventually, running_daemon, settled
-from tests.faults.proxy import Proxy
+from tests.support.daemons import DAEMON_LOGIN, running_daemon
+from tests.support.hooks import add_hook
+from tests.support.proxy import Proxy
+from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]
 

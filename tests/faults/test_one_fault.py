@@ -11,10 +11,10 @@ import psycopg
 import pytest
 
 from rowhooks.postgres.administration.status import status
-from tests.conftest import is_settled
-from tests.faults.chaos import LEADER_TIMEOUT, Stage, staged, taken_connections
-from tests.faults.processes import Process, wait
-from tests.faults.proxy import BEGINNING, MOMENTS, PARTIES
+from tests.support.chaos import LEADER_TIMEOUT, Stage, staged, taken_connections
+from tests.support.processes import Process
+from tests.support.proxy import BEGINNING, MOMENTS, PARTIES
+from tests.support.waiting import is_settled, wait
 
 
 @pytest.fixture

@@ -15,8 +15,10 @@ from psycopg.conninfo import make_conninfo
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.postgres.connections.connect import DIRECT, SESSION_POOLER, TRANSACTION_POOLER, Target
 from rowhooks.postgres.connections.poolers import recognised
-from tests.conftest import add_hook, eventually, running_daemon, settled
-from tests.faults.pgbouncer import PROGRAM, pgbouncer
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.pgbouncer import PROGRAM, pgbouncer
+from tests.support.waiting import eventually, settled
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not installed (Debian's package pgbouncer)")
 

@@ -17,8 +17,8 @@ from psycopg.conninfo import make_conninfo
 from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.postgres.administration.schema import Roles, install
 from rowhooks.postgres.connections.connect import Target
-from tests.conftest import is_settled
-from tests.faults.processes import Process, wait
+from tests.support.processes import Process
+from tests.support.waiting import is_settled, wait
 
 RECEIVERS = '''
 import asyncio, os, signal, threading, time

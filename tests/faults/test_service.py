@@ -17,9 +17,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from psycopg.conninfo import make_conninfo
 
-from tests.conftest import is_settled
-from tests.faults.processes import Process, wait
-from tests.unit.manager import Manager
+from tests.support.manager import Manager
+from tests.support.processes import Process
+from tests.support.waiting import is_settled, wait
 
 Start = Callable[..., Process]
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from rowhooks.testing import Rehearsal
-from tests.integration.rehearsing import SCHEMA
+from tests.support.rehearsing import SCHEMA
 
 
 @pytest.fixture

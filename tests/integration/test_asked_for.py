@@ -11,9 +11,11 @@ import psycopg
 import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange
-from tests.conftest import PATIENCE, add_hook, eventually, running_daemon, settled
-from tests.integration.test_cli import Rowhooks
-from tests.results import Following
+from tests.support.cli import Rowhooks
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.results import Following
+from tests.support.waiting import PATIENCE, eventually, settled
 
 Connection = psycopg.Connection[Any]
 

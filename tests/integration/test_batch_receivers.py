@@ -16,7 +16,9 @@ from rowhooks.domain.feed import Position
 from rowhooks.pipeline.scheduling import scheduler as scheduler_module
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.postgres.sessions import workspaces as sessions_module
-from tests.conftest import add_hook, eventually, running_daemon, settled
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]
 WRITE = sqlalchemy.text("insert into sink (id) values (:id)")

@@ -15,8 +15,10 @@ from psycopg.types.json import Jsonb
 from rowhooks import Hook, JobButtonReceiver, JobHookReceiver
 from rowhooks.cli import call
 from rowhooks.runtime import leader as lead
-from tests.conftest import add_button, add_hook, eventually, running_daemon, settled
-from tests.mends import run_in_a_shell
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_button, add_hook
+from tests.support.mends import run_in_a_shell
+from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]
 

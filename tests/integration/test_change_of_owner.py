@@ -11,8 +11,9 @@ from psycopg.conninfo import make_conninfo
 
 from rowhooks.postgres.administration.doctor import examine
 from rowhooks.runtime import leader as lead
-from tests.conftest import eventually, running_daemon
-from tests.mends import run_as_printed
+from tests.support.daemons import running_daemon
+from tests.support.mends import run_as_printed
+from tests.support.waiting import eventually
 
 Connection = psycopg.Connection[Any]
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 import pytest
@@ -20,38 +20,13 @@ from psycopg.conninfo import make_conninfo
 import rowhooks
 from rowhooks import JobHookReceiver, cli
 from rowhooks.postgres.administration import schema
-from tests.conftest import add_hook, eventually, running_daemon, settled
+from tests.support.cli import Rowhooks
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]
 SECRET = "hunter2"
-
-
-class Done(NamedTuple):
-    """What a command exited with and printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert (self.code, self.err) == (0, ""), self.err
-        return json.loads(self.out)
-
-
-class Rowhooks:
-    """Runs commands on one database."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], dsn: str) -> None:
-        self._capsys = capsys
-        self.dsn = dsn
-
-    def __call__(self, *arguments: object, dsn: str | None = None) -> Done:
-        self._capsys.readouterr()
-        code = cli.call([*map(str, arguments), "--dsn", self.dsn if dsn is None else dsn])
-        printed = self._capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return Done(code, printed.out, printed.err)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,8 @@ from psycopg import sql
 
 from rowhooks.cli import call
 from rowhooks.runtime import leader as lead
-from tests.conftest import eventually, running_daemon
+from tests.support.daemons import running_daemon
+from tests.support.waiting import eventually
 
 Connection = psycopg.Connection[Any]
 

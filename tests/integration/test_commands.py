@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 
 from rowhooks.cli import call
-from tests.mends import run_in_a_shell
+from tests.support.mends import run_in_a_shell
 
 Connection = psycopg.Connection[Any]
 

@@ -16,8 +16,10 @@ import sqlalchemy
 from psycopg.conninfo import make_conninfo
 
 from rowhooks import JobHookReceiver, ObjectChange
-from tests.conftest import add_hook, running_daemon, settled
-from tests.faults.proxy import Proxy
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.proxy import Proxy
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

@@ -19,7 +19,9 @@ from rowhooks.postgres.connections.connect import Target, connect
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.runtime.daemon import Daemon
 from rowhooks.settings import load_settings
-from tests.conftest import DAEMON_LOGIN, add_hook, eventually, is_read, running_daemon, settled
+from tests.support.daemons import DAEMON_LOGIN, running_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import eventually, is_read, settled
 
 Connection = psycopg.Connection[Any]
 

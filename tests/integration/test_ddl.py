@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 import psycopg
 
 from rowhooks import JobHookReceiver, ObjectChange
-from tests.conftest import add_hook, eventually, is_read, running_daemon, settled
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import eventually, is_read, settled
 
 Connection = psycopg.Connection[Any]
 

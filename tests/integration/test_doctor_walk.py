@@ -9,7 +9,9 @@ import sqlalchemy
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.postgres.administration.doctor import examine
-from tests.conftest import DAEMON_LOGIN, add_hook, running_daemon, settled
+from tests.support.daemons import DAEMON_LOGIN, running_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

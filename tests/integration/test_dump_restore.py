@@ -20,8 +20,10 @@ from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.domain.errors import EmbeddedServerError
 from rowhooks.postgres.administration.schema import Roles, install
 from rowhooks.postgres.connections.connect import Target
-from tests.conftest import DAEMON_LOGIN, add_button, add_hook, running_daemon, settled
-from tests.dumps import dump, restore
+from tests.support.daemons import DAEMON_LOGIN, running_daemon
+from tests.support.dumps import dump, restore
+from tests.support.hooks import add_button, add_hook
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

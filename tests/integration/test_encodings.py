@@ -20,7 +20,9 @@ from rowhooks.cli import call
 from rowhooks.domain.errors import RowhooksError
 from rowhooks.postgres.administration.schema import Roles, install
 from rowhooks.postgres.connections.connect import NO_UTF8, Target
-from tests.conftest import DAEMON_LOGIN, add_button, running_daemon, settled
+from tests.support.daemons import DAEMON_LOGIN, running_daemon
+from tests.support.hooks import add_button
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

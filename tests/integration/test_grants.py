@@ -13,8 +13,10 @@ from psycopg.conninfo import make_conninfo
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.postgres.administration.doctor import Finding, examine
-from tests.conftest import DAEMON_LOGIN, add_hook, running_daemon, settled
-from tests.mends import run_as_printed
+from tests.support.daemons import DAEMON_LOGIN, running_daemon
+from tests.support.hooks import add_hook
+from tests.support.mends import run_as_printed
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

@@ -9,7 +9,9 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from rowhooks import Hook, JobHookReceiver
-from tests.conftest import add_hook, eventually, running_daemon, settled
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]
 

@@ -23,8 +23,10 @@ from rowhooks.cli import call
 from rowhooks.postgres.connections.connect import Target, connection
 from rowhooks.postgres.connections.session_settings import SETTINGS
 from rowhooks.testing import Rehearsal
-from tests.conftest import DAEMON_LOGIN, add_button, add_hook, running_daemon, settled
-from tests.faults.pgbouncer import PROGRAM, pgbouncer
+from tests.support.daemons import DAEMON_LOGIN, running_daemon
+from tests.support.hooks import add_button, add_hook
+from tests.support.pgbouncer import PROGRAM, pgbouncer
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

@@ -15,7 +15,9 @@ from rowhooks.postgres.configuration import LOAD, read_configuration
 from rowhooks.postgres.connections.connect import Target
 from rowhooks.postgres.rows.loading import PostgresObjects
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
-from tests.conftest import DAEMON_LOGIN, add_hook, running_daemon, settled
+from tests.support.daemons import DAEMON_LOGIN, running_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

@@ -19,7 +19,9 @@ from rowhooks.postgres.connections.connect import Target, connection
 from rowhooks.postgres.rows import loading as objects_module
 from rowhooks.postgres.rows.loading import PostgresObjects
 from rowhooks.postgres.rows.mapping import load_objects, reflect
-from tests.conftest import DAEMON_LOGIN, add_hook, eventually, running_daemon, settled
+from tests.support.daemons import DAEMON_LOGIN, running_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]
 

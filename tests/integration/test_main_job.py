@@ -8,7 +8,9 @@ import psycopg
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.choices import ObjectChangeActionChoices
-from tests.conftest import add_hook, running_daemon, settled
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

@@ -18,7 +18,9 @@ import pytest
 from rowhooks import Hook, JobButtonReceiver, JobHookReceiver, ObjectChange, cli
 from rowhooks.runtime.daemon import Daemon
 from rowhooks.settings import load_settings
-from tests.conftest import add_button, add_hook, eventually, is_read, running_daemon, settled
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_button, add_hook
+from tests.support.waiting import eventually, is_read, settled
 
 Connection = psycopg.Connection[Any]
 

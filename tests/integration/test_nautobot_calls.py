@@ -11,7 +11,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from rowhooks.receivers.loading import load_receivers
-from tests.conftest import add_button, add_hook, running_daemon, settled
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_button, add_hook
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

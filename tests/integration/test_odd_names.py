@@ -13,7 +13,9 @@ from psycopg import sql
 from rowhooks import Hook, JobButtonReceiver, JobHookReceiver, ObjectChange, cli, press, table
 from rowhooks.domain.names import join_name, split_name
 from rowhooks.testing import Rehearsal
-from tests.conftest import add_button, add_hook, running_daemon, settled
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_button, add_hook
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

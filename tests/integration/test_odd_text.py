@@ -21,7 +21,9 @@ from rowhooks import JobHookReceiver
 from rowhooks.cli import call
 from rowhooks.domain import exact
 from rowhooks.observability.logs import configure_logging
-from tests.conftest import add_hook, running_daemon, settled
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

@@ -14,7 +14,9 @@ from sqlalchemy.orm.attributes import flag_modified
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.postgres.rows.column_types import _literal
 from rowhooks.testing import Rehearsal
-from tests.conftest import add_button, add_hook, running_daemon, settled
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_button, add_hook
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

@@ -19,8 +19,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rowhooks.cli import call
 from rowhooks.demo.embedded import find_binaries
 from rowhooks.resources import data_directory
-from tests.dumps import dump, restore
-from tests.mends import run_as_printed
+from tests.support.dumps import dump, restore
+from tests.support.mends import run_as_printed
 
 Connection = psycopg.Connection[Any]
 Capsys = pytest.CaptureFixture[str]

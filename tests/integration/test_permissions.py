@@ -18,7 +18,7 @@ from rowhooks.domain.errors import ReceiverError
 from rowhooks.postgres.connections.connect import Target, async_engine, sync_engine
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.receivers.user import User
-from tests.conftest import DAEMON_LOGIN
+from tests.support.daemons import DAEMON_LOGIN
 
 Connection = psycopg.Connection[Any]
 MakeRole = Callable[..., str]

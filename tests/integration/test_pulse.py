@@ -11,7 +11,9 @@ import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.runtime import loop_monitor as module
-from tests.conftest import add_hook, eventually, running_daemon, settled
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]
 

@@ -17,8 +17,10 @@ from rowhooks.postgres.connections.connect import Target
 from rowhooks.postgres.sessions.workspaces import Workspaces
 from rowhooks.runtime.daemon import Daemon
 from rowhooks.settings import load_settings
-from tests.conftest import add_hook, running_daemon, settled
-from tests.unit.make import change, outcome, run
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.make import change, outcome, run
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.conftest import add_hook
-from tests.integration.test_cli import Rowhooks
-from tests.results import Serial, rings
+from tests.support.cli import Rowhooks
+from tests.support.hooks import add_hook
+from tests.support.results import Serial, rings
 
 Connection = psycopg.Connection[Any]
 
@@ -67,7 +67,19 @@ def test_a_replayed_run_has_the_row_and_the_author_of_its_change(run: Rowhooks, 
         "select job_hook_id, hook_name, class_path, original_id, tracked_table, object_id, object_repr, action,"
         " user_name, db_user, idempotency_key from rowhooks.job_result"
     ).fetchall() == [
-        (hook_id, "Serials", "tests.results.Serial", None, 1, {"id": 1}, "sw1", "create", "ada", db.info.user, None)
+        (
+            hook_id,
+            "Serials",
+            "tests.support.results.Serial",
+            None,
+            1,
+            {"id": 1},
+            "sw1",
+            "create",
+            "ada",
+            db.info.user,
+            None,
+        )
     ]
 
 
@@ -146,8 +158,9 @@ def test_a_change_can_be_replayed_that_has_had_its_run_and_a_replay(
 
 
 @pytest.mark.parametrize(("setting", "complaint"), [
-    ("enabled = false", "its job tests.results.Serial is disabled\n  run: rowhooks jobs enable tests.results.Serial\n"),
-    ("installed = false", "its job tests.results.Serial is not installed\n  add its module to rowhooks.toml and"
+    ("enabled = false", "its job tests.support.results.Serial is disabled\n"
+    "  run: rowhooks jobs enable tests.support.results.Serial\n"),
+    ("installed = false", "its job tests.support.results.Serial is not installed\n  add its module to rowhooks.toml and"
      " restart the daemon\n"),
 ])  # fmt: skip
 def test_a_hook_whose_job_would_not_run_is_refused(

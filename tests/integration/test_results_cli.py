@@ -14,9 +14,9 @@ import pytest
 
 from rowhooks.cli.common import moment, span
 from rowhooks.domain.errors import UsageError
-from tests.conftest import add_hook
-from tests.integration.test_cli import Rowhooks
-from tests.results import LONG_AGO, Following, Serial, add_button, add_line, add_result, behind_the_feed
+from tests.support.cli import Rowhooks
+from tests.support.hooks import add_hook
+from tests.support.results import LONG_AGO, Following, Serial, add_button, add_line, add_result, behind_the_feed
 
 Connection = psycopg.Connection[Any]
 

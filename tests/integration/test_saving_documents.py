@@ -11,7 +11,9 @@ import pytest
 import sqlalchemy
 
 from rowhooks import JobHookReceiver, ObjectChange
-from tests.conftest import add_hook, running_daemon, settled
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

@@ -13,8 +13,10 @@ from psycopg.conninfo import make_conninfo
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.cli import call
 from rowhooks.testing import Rehearsal
-from tests.conftest import DAEMON_LOGIN, add_hook, eventually, is_settled, running_daemon
-from tests.faults.pgbouncer import PROGRAM, pgbouncer
+from tests.support.daemons import DAEMON_LOGIN, running_daemon
+from tests.support.hooks import add_hook
+from tests.support.pgbouncer import PROGRAM, pgbouncer
+from tests.support.waiting import eventually, is_settled
 
 Connection = psycopg.Connection[Any]
 

@@ -18,7 +18,7 @@ from rowhooks.domain.errors import (
     UsageError,
 )
 from rowhooks.testing import Rehearsal, run_hook
-from tests.integration.rehearsing import SCHEMA, AsyncPolicy, SerialPolicy
+from tests.support.rehearsing import SCHEMA, AsyncPolicy, SerialPolicy
 
 Connection = psycopg.Connection[Any]
 

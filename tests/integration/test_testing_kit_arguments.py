@@ -22,7 +22,7 @@ from rowhooks.domain.errors import (
     UsageError,
 )
 from rowhooks.testing import Rehearsal, press_button
-from tests.integration.rehearsing import SerialPolicy
+from tests.support.rehearsing import SerialPolicy
 
 Connection = psycopg.Connection[Any]
 

@@ -18,7 +18,7 @@ from rowhooks.domain.errors import (
     TimeLimitExceeded,
 )
 from rowhooks.testing import Rehearsal, run_hook
-from tests.integration.rehearsing import AsyncPolicy, SerialPolicy, contents
+from tests.support.rehearsing import AsyncPolicy, SerialPolicy, contents
 
 Connection = psycopg.Connection[Any]
 

@@ -17,8 +17,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
-from tests.conftest import add_button, add_hook, eventually, running_daemon, settled
-from tests.integration.spans import attributes, failure, is_child, named, one
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_button, add_hook
+from tests.support.spans import attributes, failure, is_child, named, one
+from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]
 

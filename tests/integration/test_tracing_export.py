@@ -15,8 +15,9 @@ import psycopg
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.conftest import add_hook, is_settled
-from tests.faults.processes import Process, wait
+from tests.support.hooks import add_hook
+from tests.support.processes import Process
+from tests.support.waiting import is_settled, wait
 
 RECEIVER = """
 from opentelemetry import trace

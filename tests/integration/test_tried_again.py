@@ -13,7 +13,9 @@ from sqlalchemy import text
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.domain.sqlstates import CACHED_PLAN, TABLE
 from rowhooks.pipeline.execution.runner import TRANSIENT_ATTEMPTS
-from tests.conftest import add_hook, running_daemon, settled
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

@@ -19,7 +19,9 @@ from rowhooks.postgres.connections.connect import Target, connected, connection
 from rowhooks.postgres.feed import FEW, PostgresFeed
 from rowhooks.postgres.log_rows import LARGEST, TOO_LARGE
 from rowhooks.postgres.values import RowDecoder
-from tests.conftest import DAEMON_LOGIN, add_button, add_hook, running_daemon, settled
+from tests.support.daemons import DAEMON_LOGIN, running_daemon
+from tests.support.hooks import add_button, add_hook
+from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from rowhooks.postgres.administration.schema import Roles
-
-Connection = psycopg.Connection[Any]
-MakeDatabase = Callable[[], str]
-MakeRole = Callable[..., str]
+from tests.support.roles import Connection, MakeDatabase, MakeRole
 
 
 @pytest.fixture
@@ -86,18 +82,3 @@ def admin(database: str) -> Iterator[Connection]:
     """The administrator, connected to `database`."""
     with contextlib.closing(psycopg.connect(database, autocommit=True)) as conn:
         yield conn
-
-
-def role_exists(conn: Connection, role: str) -> bool:
-    """Say whether the cluster has a role of this name."""
-    return conn.execute("select from pg_roles where rolname = %s", (role,)).fetchone() is not None
-
-
-def schema_exists(conn: Connection) -> bool:
-    """Say whether the database has a schema rowhooks."""
-    return conn.execute("select from pg_namespace where nspname = 'rowhooks'").fetchone() is not None
-
-
-def dbname(dsn: str) -> sql.Identifier:
-    """Return the name of a DSN's database, quoted."""
-    return sql.Identifier(str(conninfo_to_dict(dsn)["dbname"]))

@@ -13,8 +13,8 @@ from rowhooks.domain.errors import PermissionDenied
 from rowhooks.postgres.administration.schema import head_revision, installed_connection, uninstall, upgrade
 from rowhooks.postgres.bindings import find_faults
 from rowhooks.postgres.connections.connect import Target
-from tests.dumps import restore
-from tests.migration.conftest import MakeRole, role_exists
+from tests.support.dumps import restore
+from tests.support.roles import MakeRole, role_exists
 
 Connection = psycopg.Connection[Any]
 

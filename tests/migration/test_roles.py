@@ -16,8 +16,8 @@ from rowhooks.postgres.administration.doctor import Finding, examine
 from rowhooks.postgres.administration.schema import Roles, install
 from rowhooks.postgres.connections.connect import Target
 from rowhooks.resources import data_directory
-from tests.mends import run_as_printed
-from tests.migration.conftest import MakeDatabase, MakeRole, dbname
+from tests.support.mends import run_as_printed
+from tests.support.roles import MakeDatabase, MakeRole, dbname
 
 pytestmark = pytest.mark.usefixtures("no_roles_left")
 Connection = psycopg.Connection[Any]

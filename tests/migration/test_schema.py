@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
-import subprocess
 import threading
 import time
 from datetime import timedelta
@@ -16,32 +14,24 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from rowhooks.demo.embedded import find_binaries
 from rowhooks.domain.errors import Conflict, DatabaseError, PermissionDenied, SchemaMismatch
 from rowhooks.postgres.administration import schema
 from rowhooks.postgres.administration.schema import Roles, explain_mismatch, head_revision, install, uninstall, upgrade
 from rowhooks.postgres.connections import connect
 from rowhooks.postgres.connections.connect import Target
 from rowhooks.resources import data_directory, sql_script
-from tests.conftest import PATIENCE
-from tests.migration.conftest import MakeDatabase, MakeRole, dbname, role_exists, schema_exists
+from tests.support.dumps import dump_schema
+from tests.support.roles import MakeDatabase, MakeRole, dbname, role_exists, schema_exists
+from tests.support.waiting import PATIENCE
 
 Connection = psycopg.Connection[Any]
 
 
-def dump(dsn: str) -> list[str]:
-    """Return a database's schema as pg_dump writes it, without what differs from dump to dump."""
-    done = subprocess.run(
-        [find_binaries() / "pg_dump", "--schema-only", "--dbname", dsn],
-        capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return [line for line in done.stdout.splitlines() if not re.match(r"\\(un)?restrict |-- Dumped ", line)]
-
-
 def assert_same_schema(expected: str, found: str) -> None:
     """Fail with the differences when two databases' schemas differ."""
-    difference = list(difflib.unified_diff(dump(expected), dump(found), "sql/install.sql", "migrations", lineterm=""))
+    difference = list(
+        difflib.unified_diff(dump_schema(expected), dump_schema(found), "sql/install.sql", "migrations", lineterm="")
+    )
     assert not difference, "the schemas differ:\n" + "\n".join(difference)
 
 
@@ -91,10 +81,10 @@ def test_installing_twice_changes_nothing(database: str, admin: Connection, role
     admin.execute("create table public.thing (id integer primary key)")
     admin.execute("select rowhooks.track('public.thing')")
     admin.execute("insert into public.thing values (1)")
-    before, identity = dump(database), admin.execute("select * from rowhooks.installation").fetchall()
+    before, identity = dump_schema(database), admin.execute("select * from rowhooks.installation").fetchall()
     again = install(Target(database), roles)
     assert not again.created
-    assert dump(database) == before
+    assert dump_schema(database) == before
     assert admin.execute("select * from rowhooks.installation").fetchall() == identity
     assert admin.execute("select count(*) from rowhooks.object_change").fetchone() == (1,)
 
@@ -119,13 +109,13 @@ def test_upgrading_makes_the_generated_functions_anew(database: str, admin: Conn
 
 def test_upgrading_restores_privileges(database: str, admin: Connection, roles: Roles) -> None:
     install(Target(database), roles)
-    before = dump(database)
+    before = dump_schema(database)
     admin.execute("grant select on rowhooks.object_change to public")
     admin.execute("grant execute on function rowhooks.ring_bell() to public")
     admin.execute("revoke insert on rowhooks.press from public")
-    assert dump(database) != before
+    assert dump_schema(database) != before
     upgrade(Target(database), trusting=True)
-    assert dump(database) == before
+    assert dump_schema(database) == before
 
 
 def test_upgrading_a_database_without_rowhooks_is_refused(database: str) -> None:
@@ -327,7 +317,7 @@ def test_an_upgrade_that_does_not_get_a_lock_says_who_holds_it_and_leaves_nothin
     database: str, admin: Connection, roles: Roles
 ) -> None:
     install(Target(database), roles)
-    before = dump(database)
+    before = dump_schema(database)
     with psycopg.connect(database, application_name="the holder") as holder:
         holder.execute("lock table rowhooks.job_hook in access exclusive mode")
         with pytest.raises(DatabaseError) as refused:
@@ -340,7 +330,7 @@ def test_an_upgrade_that_does_not_get_a_lock_says_who_holds_it_and_leaves_nothin
     assert refused.value.hint == (
         f"let it end, or end it: select pg_terminate_backend({pid}); or wait longer: rowhooks upgrade --wait 60s"
     )
-    assert dump(database) == before
+    assert dump_schema(database) == before
 
 
 def test_no_login_but_the_owner_can_stand_in_the_way_of_an_upgrade(

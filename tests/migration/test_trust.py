@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from rowhooks.domain.errors import Conflict, PermissionDenied
 from rowhooks.postgres.administration.schema import Roles, install, installed_connection, uninstall, upgrade
 from rowhooks.postgres.connections.connect import Target
-from tests.migration.conftest import MakeDatabase, MakeRole, dbname
+from tests.support.roles import MakeDatabase, MakeRole, dbname
 
 Connection = psycopg.Connection[Any]
 

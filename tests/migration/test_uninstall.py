@@ -15,8 +15,8 @@ from rowhooks.domain.errors import Conflict, DatabaseError, PermissionDenied, Sc
 from rowhooks.postgres.administration.removal import Kept
 from rowhooks.postgres.administration.schema import Roles, install, uninstall
 from rowhooks.postgres.connections.connect import Target
-from tests.migration.conftest import MakeDatabase, MakeRole, dbname, role_exists, schema_exists
-from tests.migration.test_schema import dump
+from tests.support.dumps import dump_schema
+from tests.support.roles import MakeDatabase, MakeRole, dbname, role_exists, schema_exists
 
 Connection = psycopg.Connection[Any]
 
@@ -25,13 +25,13 @@ def test_uninstalling_leaves_the_database_as_it_was(database: str, admin: Connec
     admin.execute("create table public.thing (id integer primary key, name text)")
     admin.execute("create table public.part (id integer primary key) partition by range (id)")
     admin.execute("create table public.part_1 partition of public.part default")
-    before = dump(database)
+    before = dump_schema(database)
     install(Target(database), roles)
     admin.execute("select rowhooks.track('public.thing'), rowhooks.track('public.part')")
     admin.execute("insert into public.thing values (1, 'one'), (2, 'two')")
     admin.execute("insert into public.part values (1)")
     assert uninstall(Target(database)) == []
-    assert dump(database) == before
+    assert dump_schema(database) == before
     assert admin.execute("select * from public.thing order by id").fetchall() == [(1, "one"), (2, "two")]
     assert admin.execute("select * from public.part").fetchall() == [(1,)]
     for role in (roles.owner, roles.daemon):

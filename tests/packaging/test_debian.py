@@ -18,7 +18,7 @@ import pytest
 from packaging.version import Version
 
 from rowhooks import __version__
-from tests.packaging.test_wheel import CHECKOUT, build
+from tests.support.builds import CHECKOUT, build
 
 pytestmark = pytest.mark.packaging
 

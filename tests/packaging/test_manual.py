@@ -17,7 +17,7 @@ import typer
 
 from rowhooks.cli import app
 from rowhooks.settings import Settings
-from tests.packaging.test_wheel import CHECKOUT, build
+from tests.support.builds import CHECKOUT, build
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.test_wheel import CHECKOUT, wheel
-
-__all__ = ["wheel"]
+from tests.support.builds import CHECKOUT
 
 pytestmark = pytest.mark.packaging
 

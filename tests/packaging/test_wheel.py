@@ -18,11 +18,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.conftest import eventually
+from tests.support.builds import CHECKOUT, build
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.packaging
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 DATA = ("sql", "alembic", "systemd")
 
 RECEIVER = '''
@@ -42,25 +42,9 @@ register_jobs(Upper)
 '''
 
 
-def build(target: Path, *options: str) -> Path:
-    """Build into a directory; return the wheel."""
-    done = subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(target), *options, str(CHECKOUT)],
-        cwd=target.parent, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    (wheel,) = target.glob("*.whl")
-    return wheel
-
-
 def contents(wheel: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(wheel) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("build") / "wheel", "--wheel")
 
 
 class Installation:

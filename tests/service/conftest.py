@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.machine import CannotRun, Machine, build_root, copy, install
+from tests.support.machine import CannotRun, Machine, build_root, copy, install
 
 CHECKOUT = Path(__file__).parents[2]
 

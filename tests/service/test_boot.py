@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.machine import Machine
+from tests.support.machine import Machine
 
 pytestmark = pytest.mark.timeout(600)
 

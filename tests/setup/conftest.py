@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rowhooks.cli import call
-from tests.setup.server import PASSWORD, Server, make_certificates, with_tls
+from tests.support.server import PASSWORD, Server, make_certificates, with_tls
 
 
 @pytest.fixture(scope="package")

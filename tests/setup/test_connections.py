@@ -12,9 +12,11 @@ import pytest
 from rowhooks.cli import call
 from rowhooks.domain.errors import ConnectionFailed, SettingsError
 from rowhooks.postgres.connections.connect import Target, connected
-from tests.conftest import add_hook, eventually, running_daemon
-from tests.setup.drivers import IN_THE_CLEAR, OVER_TLS, Witness, let_in, refused
-from tests.setup.server import PASSWORD, Server, with_tls
+from tests.support.daemons import running_daemon
+from tests.support.drivers import IN_THE_CLEAR, OVER_TLS, Witness, let_in, refused
+from tests.support.hooks import add_hook
+from tests.support.server import PASSWORD, Server, with_tls
+from tests.support.waiting import eventually
 
 
 async def test_scram(server: Server) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from rowhooks.postgres.connections.connect import Target
-from tests.conftest import eventually, running_daemon
-from tests.setup.drivers import IN_THE_CLEAR, OVER_TLS, let_in, refused
-from tests.setup.server import PASSWORD, Server, free_port
+from tests.support.daemons import running_daemon
+from tests.support.drivers import IN_THE_CLEAR, OVER_TLS, let_in, refused
+from tests.support.server import PASSWORD, Server, free_port
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -13,9 +13,11 @@ import psycopg
 import pytest
 
 from rowhooks.cli import call
-from tests.conftest import PATIENCE, add_hook, eventually, running_daemon
-from tests.setup.drivers import Witness
-from tests.setup.server import PASSWORD, Server
+from tests.support.daemons import running_daemon
+from tests.support.drivers import Witness
+from tests.support.hooks import add_hook
+from tests.support.server import PASSWORD, Server
+from tests.support.waiting import PATIENCE, eventually
 
 
 @pytest.fixture

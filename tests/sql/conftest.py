@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tests.sql.pressing import add_button
-
-Connection = psycopg.Connection[Any]
-MakeRole = Callable[..., str]
-ConnectAs = Callable[[str], Connection]
+from tests.support.pressing import add_button
+from tests.support.roles import ConnectAs, Connection, MakeRole
 
 
 @pytest.fixture
@@ -79,21 +75,3 @@ def clerk(db: Connection, make_role: MakeRole, connect_as: ConnectAs, item: str)
     db.execute(f"grant usage on schema shop to {name}")
     db.execute(f"grant select on shop.item to {name}")
     return connect_as(name)
-
-
-def log(db: Connection, columns: str = "action, object_id, prechange, postchange") -> list[tuple[Any, ...]]:
-    """Return the log, oldest first."""
-    return db.execute(f"select {columns} from rowhooks.object_change order by id").fetchall()
-
-
-def actions(db: Connection) -> list[tuple[str, Any]]:
-    """Return action and key of each change, oldest first; a key of one column as its value."""
-    return [
-        (action, next(iter(key.values())) if key and len(key) == 1 else key)
-        for action, key in log(db, "action, object_id")
-    ]
-
-
-def clear(db: Connection) -> None:
-    """Empty the log."""
-    db.execute("delete from rowhooks.object_change")

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from tests.sql.conftest import ConnectAs, MakeRole
+from tests.support.roles import ConnectAs, MakeRole
 
 Connection = psycopg.Connection[Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.sql.conftest import actions, clear, log
+from tests.support.log import actions, clear, log
 
 Connection = psycopg.Connection[Any]
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from psycopg import sql
 
-from tests.sql.programs import PREPARATION, SESSIONS, SETTINGS, Row, Step, Table, definition, programs, statement
+from tests.support.programs import PREPARATION, SESSIONS, SETTINGS, Row, Step, Table, definition, programs, statement
 
 Connection = psycopg.Connection[Any]
 

@@ -12,9 +12,9 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tests.conftest import eventually
-from tests.dumps import dump, restore
-from tests.sql.conftest import actions, clear, log
+from tests.support.dumps import dump, restore
+from tests.support.log import actions, clear, log
+from tests.support.waiting import eventually
 
 Connection = psycopg.Connection[Any]
 

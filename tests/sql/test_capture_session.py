@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.sql.conftest import ConnectAs, MakeRole, actions, log
+from tests.support.log import actions, log
+from tests.support.roles import ConnectAs, MakeRole
 
 Connection = psycopg.Connection[Any]
 CLAIMS = "user_name, request_id, change_context"

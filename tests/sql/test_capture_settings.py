@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.sql.conftest import log
-from tests.sql.pressing import add_button, press, presses
+from tests.support.log import log
+from tests.support.pressing import add_button, press, presses
 
 Connection = psycopg.Connection[Any]
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.sql.conftest import actions, clear, log
+from tests.support.log import actions, clear, log
 
 Connection = psycopg.Connection[Any]
 

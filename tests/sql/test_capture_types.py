@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from rowhooks.postgres.administration.doctor import examine
-from tests.sql.conftest import ConnectAs, MakeRole, log
+from tests.support.log import log
+from tests.support.roles import ConnectAs, MakeRole
 
 Connection = psycopg.Connection[Any]
 

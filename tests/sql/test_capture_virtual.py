@@ -9,7 +9,8 @@ import pytest
 from psycopg import errors
 
 from rowhooks.postgres.administration.doctor import examine
-from tests.sql.conftest import ConnectAs, MakeRole, clear, log
+from tests.support.log import clear, log
+from tests.support.roles import ConnectAs, MakeRole
 
 Connection = psycopg.Connection[Any]
 

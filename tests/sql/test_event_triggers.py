@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.sql.conftest import ConnectAs, MakeRole, actions, log
+from tests.support.log import actions, log
+from tests.support.roles import ConnectAs, MakeRole
 
 Connection = psycopg.Connection[Any]
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from tests.sql.conftest import clear, log
+from tests.support.log import clear, log
 
 Connection = psycopg.Connection[Any]
 

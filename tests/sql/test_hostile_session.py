@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from tests.sql.conftest import log
+from tests.support.log import log
 
 Connection = psycopg.Connection[Any]
 

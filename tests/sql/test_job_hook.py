@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from rowhooks.domain.errors import ConditionsError
 from rowhooks.pipeline.conditions import parse
-from tests.sql.conftest import Connection
+from tests.support.roles import Connection
 
 SERIAL = {"attr": "serial", "value": "A1"}
 

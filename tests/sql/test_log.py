@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from tests.sql.conftest import actions
+from tests.support.log import actions
 
 Connection = psycopg.Connection[Any]
 WIDTH = 1_000_000

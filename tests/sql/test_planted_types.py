@@ -15,10 +15,9 @@ import pytest
 from psycopg import errors, sql
 from psycopg.conninfo import make_conninfo
 
-from tests.conftest import DAEMON_LOGIN
-from tests.sql.conftest import ConnectAs, MakeRole
-from tests.sql.pressing import add_button
-from tests.sql.test_track_by_owner import allow_self_service
+from tests.support.daemons import DAEMON_LOGIN
+from tests.support.pressing import add_button
+from tests.support.roles import ConnectAs, MakeRole, allow_self_service
 
 Connection = psycopg.Connection[Any]
 

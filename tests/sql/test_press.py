@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 
-from tests.conftest import PATIENCE, eventually
-from tests.sql.conftest import ConnectAs, MakeRole
-from tests.sql.pressing import add_button, press, presses
+from tests.support.pressing import add_button, press, presses
+from tests.support.roles import ConnectAs, MakeRole
+from tests.support.waiting import PATIENCE, eventually
 
 Connection = psycopg.Connection[Any]
 

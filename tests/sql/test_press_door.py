@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from tests.sql.conftest import ConnectAs, MakeRole
-from tests.sql.pressing import add_button, press, presses
+from tests.support.pressing import add_button, press, presses
+from tests.support.roles import ConnectAs, MakeRole
 
 Connection = psycopg.Connection[Any]
 

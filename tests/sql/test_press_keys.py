@@ -10,8 +10,8 @@ import pytest
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
-from tests.sql.conftest import MakeRole
-from tests.sql.pressing import add_button, press, presses
+from tests.support.pressing import add_button, press, presses
+from tests.support.roles import MakeRole
 
 Connection = psycopg.Connection[Any]
 

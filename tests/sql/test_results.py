@@ -11,8 +11,9 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from tests.conftest import PATIENCE, add_hook
-from tests.results import LEASE, Serial, add_button, add_line, add_result, behind_the_feed, rings
+from tests.support.hooks import add_hook
+from tests.support.results import LEASE, Serial, add_button, add_line, add_result, behind_the_feed, rings
+from tests.support.waiting import PATIENCE
 
 Connection = psycopg.Connection[Any]
 
@@ -109,7 +110,7 @@ def test_a_finished_run_is_run_again_and_the_history_of_both_stays(
         " attempt"
         " from rowhooks.job_result where id = %s", (again,),
     ).fetchall() == [
-        ("change", original, change_id, hook_id, "Serials", None, "tests.results.Serial",
+        ("change", original, change_id, hook_id, "Serials", None, "tests.support.results.Serial",
          1, {"id": 1}, "sw1", "create", "ada", "app", "PENDING", None, None, 1)
     ]  # fmt: skip
     assert value(db, "select status from rowhooks.job_result where id = %s", original) == status
@@ -186,8 +187,8 @@ def test_a_run_whose_job_is_disabled_is_not_run_again(db: Connection, hook_id: i
     run = add_result(db, hook_id, object_change_id=change_id)
     db.execute("update rowhooks.job set enabled = false")
     assert refused(db, "select rowhooks.retry(%s)", run) == (
-        f"run {run} cannot be run again: its job tests.results.Serial is disabled",
-        "Run: rowhooks jobs enable tests.results.Serial",
+        f"run {run} cannot be run again: its job tests.support.results.Serial is disabled",
+        "Run: rowhooks jobs enable tests.support.results.Serial",
     )
 
 
@@ -195,7 +196,7 @@ def test_a_run_whose_job_is_not_installed_is_not_run_again(db: Connection, hook_
     run = add_result(db, hook_id, object_change_id=change_id)
     db.execute("update rowhooks.job set installed = false")
     assert refused(db, "select rowhooks.retry(%s)", run)[0] == (
-        f"run {run} cannot be run again: its job tests.results.Serial is not installed"
+        f"run {run} cannot be run again: its job tests.support.results.Serial is not installed"
     )
 
 

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from tests.conftest import PATIENCE, eventually
-from tests.sql.conftest import log
+from tests.support.log import log
+from tests.support.waiting import PATIENCE, eventually
 
 Connection = psycopg.Connection[Any]
 

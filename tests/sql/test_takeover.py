@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 
-from tests.sql.conftest import ConnectAs, MakeRole, actions, clear, log
+from tests.support.log import actions, clear, log
+from tests.support.roles import ConnectAs, MakeRole
 
 Connection = psycopg.Connection[Any]
 

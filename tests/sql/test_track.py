@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from tests.sql.conftest import actions, log
+from tests.support.log import actions, log
 
 Connection = psycopg.Connection[Any]
 

@@ -6,21 +6,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import errors, sql
+from psycopg import errors
 
-from tests.sql.conftest import ConnectAs, MakeRole, actions, log
+from tests.support.log import actions, log
+from tests.support.roles import ConnectAs, MakeRole, allow_self_service
 
 Connection = psycopg.Connection[Any]
-
-# What an ordinary role needs to track and untrack its own tables.
-SELF_SERVICE = [
-    "grant usage on schema rowhooks to {}",
-    "grant execute on function rowhooks.track(regclass, boolean, interval, text[], boolean, text[], text[]),"
-    " rowhooks.untrack(regclass, interval), rowhooks.identity_of(regclass, text[]),"
-    " rowhooks.register_table(regclass, name[], boolean, boolean, boolean, name[], name[]),"
-    " rowhooks.build_capture(integer), rowhooks.is_compared_inside(integer, regclass),"
-    " rowhooks.hand_over(integer), rowhooks.forget_table(regclass) to {}",
-]
 
 
 @pytest.fixture
@@ -37,11 +28,6 @@ def as_owner(owner: str, connect_as: ConnectAs) -> Connection:
     conn.execute("create table depot.box (id integer primary key) partition by range (id)")
     conn.execute("create table depot.box_1 partition of depot.box for values from (0) to (10)")
     return conn
-
-
-def allow_self_service(db: Connection, role: str) -> None:
-    for statement in SELF_SERVICE:
-        db.execute(sql.SQL(statement).format(sql.Identifier(role)))
 
 
 def test_the_owner_adds_partitions_to_a_tracked_table_and_they_are_captured(

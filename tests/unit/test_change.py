@@ -8,7 +8,7 @@ import json
 import pytest
 
 from rowhooks.domain.change import differing_columns
-from tests.unit.make import change
+from tests.support.make import change
 
 OLD = {"id": 1, "name": "sw1", "serial": "SN1"}
 NEW = {"id": 1, "name": "sw1", "serial": "SN2"}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import ConditionFailed, ConditionsError
 from rowhooks.pipeline.conditions import MAX_CONDITIONS, MAX_DEPTH, parse, parse_json
-from tests.unit.make import change
+from tests.support.make import change
 
 ROW = {
     "name": "sw1",

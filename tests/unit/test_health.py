@@ -16,27 +16,15 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from rowhooks.domain.backlog import Backlog
 from rowhooks.domain.errors import RowhooksError
 from rowhooks.observability.health import LEADING, RELOADING, STANDBY, STOPPING, WAITING, HealthState
 from rowhooks.observability.http import HealthServer
 from rowhooks.observability.metrics import registry
 from rowhooks.pipeline.tasks import running
 from rowhooks.service.notifications import Notifier, Service
-from tests.conftest import eventually
-from tests.unit.manager import Manager
-
-CENSUS = Backlog(
-    backlog=1200, lag=3.25, captured=77, unfinished={"RETRY": 2, "PENDING": 5}, log_bytes=8192, partitions=3
-)
-
-
-def leading() -> HealthState:
-    health = HealthState()
-    health.become(LEADING)
-    health.backlog = CENSUS
-    health.in_memory = lambda: (7, 1)
-    return health
+from tests.support.health import leading
+from tests.support.manager import Manager
+from tests.support.waiting import eventually
 
 
 def test_a_leader_says_what_waits() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowhooks.domain.keys import ANY, NUMBER, TEXT, former_key, lane_key
-from tests.unit.make import change
+from tests.support.make import change
 
 
 def update(key: str, before: str, action: str = "update") -> str | None:

@@ -14,7 +14,7 @@ from rowhooks.domain.run import now
 from rowhooks.pipeline.scheduling import lanes as module
 from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE, REFILL_BELOW, Lanes
 from rowhooks.pipeline.scheduling.tickets import Lane, Ticket
-from tests.unit.make import change, hook, job, run
+from tests.support.make import change, hook, job, run
 
 UNORDERED = JobOptions(ordered=False)
 SINGLETON = JobOptions(is_singleton=True)

@@ -23,7 +23,7 @@ from rowhooks.observability.logs import (
     configure_logging,
     priority,
 )
-from tests.unit.make import run
+from tests.support.make import run
 
 
 def record(message: str = "run %d ended", *args: Any, exc_info: Any = None, **fields: Any) -> logging.LogRecord:

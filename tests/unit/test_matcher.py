@@ -13,7 +13,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import ON_UNDECIDED, JobHook
 from rowhooks.domain.feed import Snapshot
 from rowhooks.pipeline.matcher import Matcher, Rule, undecided, why_not
-from tests.unit.make import change, configuration, hook, job
+from tests.support.make import change, configuration, hook, job
 
 
 def match(*hooks: JobHook, action: str = "update", table: int = 1, transaction: int = 701) -> list[int]:

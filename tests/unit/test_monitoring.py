@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from rowhooks.observability.metrics import registry
-from tests.unit.test_vitals import CENSUS, leading
+from tests.support.health import CENSUS, leading
 
 CHECKOUT = Path(__file__).parents[2]
 RULES = CHECKOUT / "contrib" / "prometheus" / "rules.yaml"

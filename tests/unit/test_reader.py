@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rowhooks import ObjectChange
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.pipeline.reader import Part, Reader
-from tests.unit.make import change
+from tests.support.make import change
 
 EMPTY = Snapshot(100, 100)
 

@@ -13,7 +13,7 @@ from rowhooks.domain.run import FAILURE, STARTED, SUCCESS, LogEntry, Outcome, no
 from rowhooks.pipeline import recorder as module
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import Recorder
-from tests.unit.make import outcome, run
+from tests.support.make import outcome, run
 
 START = Position(Snapshot(1, 1), Snapshot(2, 2))
 

@@ -13,7 +13,7 @@ from rowhooks.domain.errors import ReceiverError
 from rowhooks.pipeline.execution.run_log import RunLog
 from rowhooks.receivers.logger import collect_entries
 from rowhooks.receivers.registry import Catalog, describe, take_registered
-from tests.unit.make import change, hook, job, run
+from tests.support.make import change, hook, job, run
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import pytest
 from rowhooks.domain.run import LogEntry
 from rowhooks.pipeline.execution.run_log import RunLog
 from rowhooks.receivers.logger import FAILURE, SUCCESS, RunLogger, collect_entries
-from tests.unit.make import run
+from tests.support.make import run
 
 
 class Entries(list[LogEntry]):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from rowhooks.domain.run_keys import Keys
-from tests.unit.make import change, hook
+from tests.support.make import change, hook
 
 HISTORY, INSTALLATION = uuid.UUID(int=7), uuid.UUID(int=8)
 TIME = datetime(2026, 11, 29, 8, 0, 0, 123457, tzinfo=UTC)

@@ -20,7 +20,7 @@ from rowhooks.pipeline.execution.interruption import TaskGuard, ThreadGuard
 from rowhooks.pipeline.execution.run_log import RunLog
 from rowhooks.pipeline.execution.runner import TRANSIENT_ATTEMPTS, Runner, drive, drive_asynchronously
 from rowhooks.pipeline.ports import AlreadyRecorded
-from tests.unit.make import run
+from tests.support.make import run
 
 Body = Callable[["FakeWorkspace", Any, RunLog], Any]
 

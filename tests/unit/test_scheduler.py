@@ -27,8 +27,8 @@ from rowhooks.pipeline.scheduling import scheduler as module
 from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE
 from rowhooks.pipeline.scheduling.scheduler import Scheduler
 from rowhooks.pipeline.tasks import first_of
-from tests.conftest import eventually
-from tests.unit.make import change, run
+from tests.support.make import change, run
+from tests.support.waiting import eventually
 
 START = Position(Snapshot(1, 1), Snapshot(2, 2))
 
@@ -480,9 +480,9 @@ async def test_what_is_put_on_record_and_revoked_while_it_is_asked_for_others_is
     ended = world.ended
 
     async def slow(run_ids: Collection[int]) -> set[int]:
-        found = await ended(run_ids)
+        # Of those that are asked for: the other one may be on record by the time that it is its turn.
         await asking.wait()
-        return found
+        return await ended(run_ids)
 
     world.ended = slow  # type: ignore[method-assign]
     world.scheduler.submit(world.run(1, row=1), None)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sentences import SENTENCES
+from tests.support.sentences import SENTENCES
 
 TESTS = Path(__file__).parents[1]
 # The fixtures that begin with a database of the test's own.

@@ -12,7 +12,7 @@ from rowhooks.pipeline.execution.outcomes import LONGEST_MESSAGE, LONGEST_RESULT
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import GROUP_HELD, Recorder
 from rowhooks.pipeline.scheduling.tickets import size_of
-from tests.unit.make import NOON, change, outcome, press, pressed, run
+from tests.support.make import NOON, change, outcome, press, pressed, run
 
 LONG = "x" * 1000
 

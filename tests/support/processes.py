@@ -7,11 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from tests.conftest import PATIENCE
+from tests.support.waiting import PATIENCE, wait
 
 
 class Process:
@@ -38,6 +37,8 @@ class Process:
                     "ROWHOOKS_LOG_FORMAT": "text",
                     **(settings or {}),
                 },
+                # A terminal would be another matter: closing it sends SIGHUP, so there it asks for no reload.
+                stdin=subprocess.DEVNULL,
                 stderr=log,
             )
 
@@ -72,11 +73,3 @@ class Process:
         """End it by SIGKILL, also where it is stopped."""
         self._child.kill()
         self._child.wait()
-
-
-def wait(condition: Callable[[], Any], patience: float = PATIENCE) -> None:
-    """Wait until a condition is true."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, f"{condition} did not become true within {patience} s"
-        time.sleep(0.01)

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from tests.conftest import PATIENCE
+from tests.support.waiting import PATIENCE
 
 Connection = psycopg.Connection[Any]
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -112,7 +112,7 @@ class Following:
         self.out = ""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "rowhooks", "results", "show", "--follow", str(result_id), "--dsn", dsn],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
     def __enter__(self) -> Following:

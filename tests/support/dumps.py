@@ -16,6 +16,12 @@ def dump(dsn: str, *options: str) -> str:
     return re.sub(r"^SET transaction_timeout = 0;$", "", script, flags=re.MULTILINE)
 
 
+def dump_schema(dsn: str) -> list[str]:
+    """Return a database's schema as pg_dump writes it, without what differs from dump to dump."""
+    lines = _run("pg_dump", "--schema-only", "--dbname", dsn).splitlines()
+    return [line for line in lines if not re.match(r"\\(un)?restrict |-- Dumped ", line)]
+
+
 def restore(script: str, dsn: str) -> None:
     """Run a dump in a database, up to its first error."""
     _run("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname", dsn, given=script)

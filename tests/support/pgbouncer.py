@@ -16,7 +16,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rowhooks.demo.embedded import UNPRIVILEGED_USER
-from tests.faults.processes import wait
+from tests.support.waiting import wait
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 

@@ -18,10 +18,10 @@ import psycopg
 from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.postgres.administration.schema import Roles, install
 from rowhooks.postgres.connections.connect import Target
-from tests.conftest import is_settled
-from tests.faults import workload
-from tests.faults.processes import Process, wait
-from tests.faults.proxy import MOMENTS, PARTIES, Link, Proxy
+from tests.support import workload
+from tests.support.processes import Process
+from tests.support.proxy import MOMENTS, PARTIES, Link, Proxy
+from tests.support.waiting import is_settled, wait
 
 LEADER_TIMEOUT = 3.0
 SETTLING = 300.0

@@ -10,7 +10,7 @@ import sqlalchemy
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.domain.errors import ConnectionFailed
 from rowhooks.postgres.connections.connect import Target, async_engine, connected, connection, sync_engine
-from tests.setup.server import PASSWORD
+from tests.support.server import PASSWORD
 
 WHO = "select current_user::text, coalesce((select s.ssl from pg_stat_ssl as s where s.pid = pg_backend_pid()), false)"
 OVER_TLS, IN_THE_CLEAR = True, False

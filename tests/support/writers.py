@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from psycopg import sql
 
-from tests.faults.ledger import Ledger, Rows, Transaction, Write
+from tests.support.ledger import Ledger, Rows, Transaction, Write
 
 Connection = psycopg.Connection[Any]
 T = TypeVar("T")

@@ -54,7 +54,7 @@ check: $(READY) ## Format, lint, types, import direction, SQL lint
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/sqlfluff lint --disable-progress-bar --nocolor sql
+	$(BIN)/sqlfluff lint --disable-progress-bar --nocolor sql daemon
 
 format: $(READY) ## Put the code into its standard form
 	$(BIN)/ruff format .

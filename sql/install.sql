@@ -29,6 +29,10 @@
 \ir functions/captured_columns.sql
 \ir functions/settings_of_rows.sql
 \ir functions/row_as_json.sql
+\ir functions/source_of_beginning.sql
+\ir functions/source_of_session.sql
+\ir functions/source_of_rows.sql
+\ir functions/source_of_record.sql
 \ir functions/source_of_capture.sql
 \ir functions/build_capture.sql
 \ir functions/refresh_tables.sql

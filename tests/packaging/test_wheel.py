@@ -109,12 +109,16 @@ def test_the_wheel_carries_the_data_and_the_type_marker(wheel: Path) -> None:
     for name in ("sql/install.sql", "alembic/env.py", "alembic/versions/0001_initial.py", "systemd/rowhooks.service"):
         assert f"rowhooks/_data/{name}" in found
     versions = [name for name in found if name.startswith("rowhooks/_data/alembic/versions/")]
-    assert {Path(name).suffix for name in versions} == {".py", ".sql"}
+    assert {Path(name).suffix for name in versions} == {".py"}
 
 
 def test_the_wheel_carries_everything_of_the_package_and_nothing_else(wheel: Path) -> None:
     found = {name for name in contents(wheel) if ".dist-info/" not in name and "/_data/" not in name}
     package = CHECKOUT / "daemon"
+    # The statements beside the modules that run them.
+    assert {name for name in found if name.endswith(".sql")} == {
+        str(path.relative_to(package)) for path in package.rglob("*.sql")
+    }
     assert found == {
         str(path.relative_to(package))
         for path in (package / "rowhooks").rglob("*")

@@ -41,7 +41,9 @@ create table dcim.audit_line (
 );
 
 insert into dcim.site (name, region)
-select format('%s%s', city.code, number), city.region
+select
+  format('%s%s', city.code, number) as name,
+  city.region
 from unnest(
   array['ams', 'fra', 'lhr', 'nyc', 'sjc', 'sin', 'syd', 'gru'],
   array['emea', 'emea', 'emea', 'amer', 'amer', 'apac', 'apac', 'amer']
@@ -52,11 +54,11 @@ cross join generate_series(1, 3) as number;
 insert into dcim.device (site_id, name, role, model, serial, status)
 select
   s.id,
-  format('%s-%s%s', s.name, kind.prefix, to_char(number, 'FM00')),
+  format('%s-%s%s', s.name, kind.prefix, to_char(number, 'FM00')) as name,
   kind.role,
   kind.model,
-  format('SN-%s', to_char(100000 + s.id * 100 + number, 'FM000000')),
-  case when number % 8 = 0 then 'planned' else 'active' end
+  format('SN-%s', to_char(100000 + s.id * 100 + number, 'FM000000')) as serial,
+  case when number % 8 = 0 then 'planned' else 'active' end as status
 from dcim.site as s
 cross join generate_series(1, 25) as number
 cross join lateral (
@@ -68,12 +70,20 @@ cross join lateral (
 where number between kind.first and kind.last;
 
 insert into dcim.interface (device_id, name, speed_mbps, enabled)
-select d.id, format('eth%s', port), case when d.role = 'access' then 1000 else 10000 end, port <= 6
+select
+  d.id,
+  format('eth%s', port) as name,
+  case when d.role = 'access' then 1000 else 10000 end as speed_mbps,
+  port <= 6 as enabled
 from dcim.device as d
 cross join generate_series(1, 8) as port;
 
 update dcim.site as s
-set device_count = (select count(*) from dcim.device as d where d.site_id = s.id);
+set device_count = (
+  select count(*)
+  from dcim.device as d
+  where d.site_id = s.id
+);
 
 analyze;
 

@@ -1,8 +1,12 @@
 """Statements: named blocks of the .sql files beside the modules that run them, as in Procrastinate.
 
-A block begins with a line `-- name: what it is called` and ends where the next one begins. `{other}` in a block stands
-for the block of that name, of the same file or of one that is included: a condition or a query that several need.
-Placeholders are those of the driver.
+A block begins with the line `-- name: word` and ends where the next block begins. Lines of comment are for the reader
+and are not sent to the server. `{other}` in a block stands for the text of the block `other`, of the same file or of an
+included one: a condition or a query that several statements need. Placeholders are the driver's: `$1` for asyncpg,
+`%(name)s` for psycopg.
+
+`make check` lints these files. A block that is only a part of a statement, such as a condition, stands at the end of
+its file, below the line `-- noqa: disable=PRS`. A block that is a query is used as `select ... from ({other}) as o`.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*--.*\n?", re.MULTILINE)
 _FRAGMENT = re.compile(r"\{(\w+)\}")
 
 
@@ -23,15 +28,18 @@ class Statements(Mapping[str, str]):
         including: files whose blocks may be used as fragments.
 
     Raises:
-        ValueError: a name stands twice.
-        KeyError: a block uses a fragment that there is not.
+        ValueError: two blocks have the same name, or a statement has none.
+        KeyError: a block uses a fragment that does not exist.
     """
 
     def __init__(self, file: str | Path, *including: Statements) -> None:
-        _, *parts = _NAME.split(Path(file).with_suffix(".sql").read_text(encoding="utf-8"))
-        names, texts = parts[::2], [text.strip().removesuffix(";") for text in parts[1::2]]
+        before, *parts = _NAME.split(Path(file).with_suffix(".sql").read_text(encoding="utf-8"))
+        names = parts[::2]
+        texts = [_COMMENT.sub("", text).strip().removesuffix(";") for text in parts[1::2]]
+        if _COMMENT.sub("", before).strip():
+            raise ValueError(f"{file}: there is a statement without a name")
         if len(set(names)) < len(names):
-            raise ValueError(f"{file}: a statement's name stands twice")
+            raise ValueError(f"{file}: two statements have the same name")
         self._fragments = {name: text for one in including for name, text in one.items()}
         self._fragments.update(zip(names, texts, strict=True))
         self._texts = {name: self._filled(name) for name in names}
@@ -44,9 +52,9 @@ class Statements(Mapping[str, str]):
         return self._texts[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the names."""
+        """Iterate over the names."""
         return iter(self._texts)
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of statements."""
         return len(self._texts)

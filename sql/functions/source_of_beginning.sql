@@ -1,0 +1,118 @@
+-- Purpose: say which settings a tracked table's capture function has: a search_path where it computes virtual generated
+--          columns, whose expressions have names in them that cannot be qualified. For the others it would cost a tenth.
+-- Parameters: target_id  rowhooks.tracked_table.id
+-- Returns: as in pg_proc.proconfig; null for none
+-- Reads:   rowhooks.tracked_table
+create or replace function rowhooks.settings_of_capture(target_id integer) returns text[]
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select array['search_path=pg_catalog, pg_temp']
+  where exists (
+    select from rowhooks.tracked_table as t
+    cross join lateral rowhooks.captured_columns(t.id, t.relation) as c
+    where t.id = target_id and c.computed is not null
+  )
+$$;
+
+-- Purpose: say whether the capture function itself checks that an update changes something, instead of the trigger's
+--          condition. That condition computes virtual generated columns, and fails the write where one cannot be computed.
+-- Parameters: target_id  rowhooks.tracked_table.id
+--             target     the table
+-- Returns: true where the table has such a column, and where the trigger has no condition
+create or replace function rowhooks.is_compared_inside(target_id integer, target regclass) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select exists (select from pg_catalog.pg_attribute as a where a.attrelid = target and a.attgenerated = 'v')
+    or exists (
+      select from pg_catalog.pg_trigger as t
+      where t.tgrelid = target and t.tgname = '!rowhooks_update_' || target_id and t.tgqual is null
+    )
+$$;
+
+-- Purpose: write the condition under which a row is not one of the tracked table, or of a partition of it.
+-- Parameters: tracked  the table's entry
+-- Returns: an expression
+create or replace function rowhooks.is_another_table(tracked rowhooks.tracked_table) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select pg_catalog.format(
+    case
+      when c.relkind = 'p' then
+        'coalesce(pg_catalog.pg_partition_root(tg_relid)::pg_catalog.oid, tg_relid) operator(pg_catalog.<>) %s::pg_catalog.oid'
+      else 'tg_relid operator(pg_catalog.<>) %s::pg_catalog.oid'
+    end,
+    tracked.relation::pg_catalog.oid
+  )
+  from (select) as one
+  left join pg_catalog.pg_class as c on c.oid = tracked.relation
+$$;
+
+-- Purpose: write the first part of a capture function: its variables, and what it passes over.
+-- Parameters: tracked  the table's entry
+-- Returns: a part of the function's source
+-- Reads:   rowhooks.tracked_table
+create or replace function rowhooks.source_of_beginning(tracked rowhooks.tracked_table) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $source$
+  select pg_catalog.format(
+    $body$%1$s
+declare
+  run pg_catalog.text;
+  claimed_user pg_catalog.text;
+  request pg_catalog.text;
+  context pg_catalog.text;
+  -- The row before an update, and the row after it; of a create or delete its only row.
+  before_data pg_catalog.jsonb;
+  row_data pg_catalog.jsonb;
+  identity pg_catalog.jsonb;
+  representation pg_catalog.text;
+  problem pg_catalog.text;
+  other_problem pg_catalog.text;
+  is_marked pg_catalog.bool := false;
+  is_by_columns pg_catalog.bool := false;
+  is_foreign pg_catalog.bool := false;
+  is_zoned pg_catalog.bool := false;
+begin
+  -- Nothing but the triggers that rowhooks.track makes records anything.
+  if tg_when operator(pg_catalog.<>) 'AFTER' then
+    return case when tg_op operator(pg_catalog.=) 'DELETE' then old else new end;
+  elsif tg_level operator(pg_catalog.<>) 'ROW' and tg_op operator(pg_catalog.<>) 'TRUNCATE' then
+    return null;
+  end if;
+  if %2$s then
+    if not rowhooks.is_captured(tg_relid, %3$s) then
+      return null;
+    end if;
+    is_by_columns := true;
+  end if;
+  %4$s%5$s
+$body$,
+    -- The columns that an expression names have the names of the table's columns.
+    case when rowhooks.settings_of_capture(tracked.id) is not null then E'\n#variable_conflict use_column' else '' end,
+    rowhooks.is_another_table(tracked),
+    tracked.id,
+    -- The feed relies on a transaction's id being older than those of its changes. A transaction that writes a row of
+    -- this database has one; one that writes a foreign table's row need not.
+    case
+      when exists (select from pg_catalog.pg_class as c where c.oid = tracked.relation and c.relkind = 'f')
+        then 'perform pg_catalog.pg_current_xact_id();'
+      else ''
+    end,
+    -- The trigger has no condition that says so, see rowhooks.track.
+    case
+      when rowhooks.is_compared_inside(tracked.id, tracked.relation) then
+        $compare$
+  if tg_op operator(pg_catalog.=) 'UPDATE' then
+    if pg_catalog.record_image_eq(old, new) then
+      return null;
+    end if;
+  end if;
+        $compare$
+      else ''
+    end
+  )
+$source$;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import json
 import logging
@@ -13,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from rowhooks.domain.errors import RunRevoked
+from rowhooks.domain.events import AttemptEnded, AttemptStarted, Event, Events, RunExecuted, RunRetried, RunStarted
 from rowhooks.domain.job import JobOptions
-from rowhooks.domain.run import FAILURE, REVOKED, SUCCESS, LogEntry, Outcome, Run, now
+from rowhooks.domain.run import FAILURE, RETRY, REVOKED, SUCCESS, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.execution import runner as module
 from rowhooks.pipeline.execution.interruption import TaskGuard, ThreadGuard
 from rowhooks.pipeline.execution.run_log import RunLog
@@ -122,6 +125,12 @@ class Ports:
         self.life_cycle: dict[str, Any] = {}
         self.failure: BaseException | None = None
         self.threads = ThreadPoolExecutor(1, thread_name_prefix="receiver")
+        self.events = Events()
+        self.published: list[Event] = []
+
+    def listen(self) -> None:
+        for kind in (RunStarted, AttemptStarted, AttemptEnded, RunRetried, RunExecuted):
+            self.events.subscribe(kind, self.published.append)
 
     def is_asynchronous(self, class_path: str) -> bool:
         return self.asynchronous
@@ -150,7 +159,7 @@ class Ports:
 
     async def execute(self, body: Body) -> Outcome:
         self.body = body
-        self.execution = Runner(self, self, self.threads, self.reload).prepare(run(), "alice")
+        self.execution = Runner(self, self, self.threads, self.reload, events=self.events).prepare(run(), "alice")
         return await self.execution.result("row")
 
     @property
@@ -400,3 +409,75 @@ async def test_drive_asynchronously_awaits_what_can_be_awaited() -> None:
         return second
 
     assert await drive_asynchronously(steps(), TaskGuard()) == 2
+
+
+async def test_what_becomes_of_a_run_is_published_in_order(ports: Ports) -> None:
+    ports.listen()
+    transient = Transient("deadlock")
+    attempts: list[int] = []
+
+    def body(*_: Any) -> None:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise transient
+
+    outcome = await ports.execute(body)
+    started, *_, executed = ports.published
+    assert isinstance(started, RunStarted)
+    assert ports.published[1:-1] == [
+        AttemptStarted(started.run, 1),
+        RunRetried(started.run, transient, 0.0, is_transient=True),
+        AttemptEnded(started.run),
+        AttemptStarted(started.run, 2),
+        AttemptEnded(started.run),
+    ]
+    assert executed == RunExecuted(started.run, outcome, None)
+    assert all(event.run is started.run for event in ports.published if not isinstance(event, RunRetried))  # type: ignore[attr-defined]
+
+
+async def test_a_retry_that_meta_asks_for_is_published_once_its_attempt_has_ended(ports: Ports) -> None:
+    ports.listen()
+    ports.job_options = JobOptions(max_retries=1, autoretry_for=(ValueError,), retry_backoff=0.5)
+    error = ValueError("no good")
+    outcome = await ports.execute(raising(error))
+    retried, executed = ports.published[-2:]
+    assert outcome.status == RETRY
+    assert isinstance(retried, RunRetried)
+    assert (retried.error, retried.is_transient) == (error, False)
+    assert executed == RunExecuted(retried.run, outcome, error)
+
+
+async def test_an_abandoned_run_is_executed_once(ports: Ports) -> None:
+    ports.listen()
+    begun, released = threading.Event(), threading.Event()
+
+    async def later() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    def body(*_: Any) -> Any:
+        if ports.asynchronous:
+            return later()
+        begun.set()
+        return released.wait(60)
+
+    task = asyncio.create_task(ports.execute(body))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(begun.wait)
+    outcome = ports.execution.abandon(RunRevoked())
+    released.set()
+    await task
+    executed = [event for event in ports.published if isinstance(event, RunExecuted)]
+    assert [(event.outcome, type(event.error)) for event in executed] == [(outcome, RunRevoked)]
+    assert isinstance(ports.published[-1], AttemptEnded)
+
+
+async def test_a_subscriber_can_put_something_into_the_receivers_context(ports: Ports) -> None:
+    span: contextvars.ContextVar[str] = contextvars.ContextVar("span", default="none")
+    ports.events.subscribe(AttemptStarted, lambda event: span.set("this run's") and None)
+    ports.events.subscribe(AttemptEnded, lambda event: span.set("none") and None)
+    seen: list[str] = []
+    await ports.execute(lambda *_: seen.append(span.get()))
+    assert seen == ["this run's"]
+    assert await asyncio.get_running_loop().run_in_executor(ports.threads, span.get) == "none"
+    assert span.get() == "none"

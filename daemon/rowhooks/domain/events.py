@@ -31,9 +31,50 @@ class RunSubmitted(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(Event):
-    """A run begins to be executed; published once, before its receiver is called."""
+    """A run begins to be executed; published once, before its receiver is called.
+
+    This and all events up to `RunExecuted` carry the same object as `run`. A retry that `Meta` asks for begins with
+    another object and with a RunStarted of its own. A batch is one run here.
+    """
 
     run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted(Event):
+    """The receiver is about to be called; published in the thread and in the context in which its code then runs.
+
+    Args:
+        run: the run.
+        number: 1 for the first attempt since RunStarted, and one more after each transient retry.
+    """
+
+    run: Run
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded(Event):
+    """The receiver was called; published where `AttemptStarted` was, also for a run that was abandoned meanwhile."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class RunExecuted(Event):
+    """A run is executed no more; published once after `RunStarted`, before the outcome is on record, from any thread.
+
+    A receiver that is left behind when the daemon stops ends without it.
+
+    Args:
+        run: the run.
+        outcome: what became of it; None where the leadership or the connection was lost, or the run was cancelled.
+        error: what the receiver raised or fail() noted, or what ended the run without an outcome.
+    """
+
+    run: Run
+    outcome: Outcome | None
+    error: BaseException | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +82,7 @@ class RunRetried(Event):
     """An attempt failed, and there is to be another one.
 
     Args:
-        run: the run.
+        run: the run; a batch is one.
         error: what the attempt raised.
         pause: seconds until the next attempt.
         is_transient: whether the error passes by itself, so that the retry counts against no limit of `Meta`.

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, PermissionDenied
+from rowhooks.domain.events import Events, RunEnded
 from rowhooks.domain.feed import Position
 from rowhooks.domain.run import PENDING, STARTED, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.execution.outcomes import failed
@@ -44,14 +45,20 @@ class Recorder:
         sink: where they are written.
         progress: the steps of the feed that wait for them.
         recorded: is told of those that are on record.
+        events: where it is published that a run has ended, once that is on record.
     """
 
     def __init__(
-        self, sink: ResultSink, progress: Progress, recorded: Callable[[Sequence[Outcome]], None] | None = None
+        self,
+        sink: ResultSink,
+        progress: Progress,
+        recorded: Callable[[Sequence[Outcome]], None] | None = None,
+        events: Events | None = None,
     ) -> None:
         self._sink = sink
         self._progress = progress
         self._recorded = recorded
+        self._events = events or Events()
         self._waiting: list[Entry] = []
         self.held = 0
         """Characters of results and lines that wait to be written."""
@@ -131,6 +138,11 @@ class Recorder:
             self._progress.record(steps)
             if self._recorded is not None:
                 self._recorded([refused.get(entry.outcome.run.id, entry.outcome) for entry in group])
+            if self._events.wants(RunEnded):
+                for entry in group:
+                    outcome = refused.get(entry.outcome.run.id, entry.outcome)
+                    if outcome.finished_at is not None:
+                        self._events.publish(RunEnded(outcome))
             self.room.set()
 
     def _next_group(self) -> list[Entry]:

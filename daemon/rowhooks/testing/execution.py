@@ -81,17 +81,6 @@ class DaemonThreads(Executor):
         return future
 
 
-class ObservedExecution(Execution):
-    """An execution that keeps what the receiver raised."""
-
-    error: BaseException | None = None
-
-    def failed(self, error: BaseException) -> Outcome:
-        """Return the outcome of a failure."""
-        self.error = error
-        return super().failed(error)
-
-
 async def execute(execution: Execution, changed_object: Any, options: JobOptions) -> Outcome:
     """Execute a run once, within its time limits, as the scheduler does."""
     soft, hard = options.soft_time_limit, options.time_limit

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import JobButton, JobHook, TrackedTable
 from rowhooks.domain.errors import Conflict, NotFound, ReceiverError, SettingsError, UsageError
+from rowhooks.domain.events import Events, RunExecuted
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.domain.run import RETRY, Press, Run
 from rowhooks.pipeline.execution.runner import Runner
@@ -26,7 +27,7 @@ from rowhooks.receivers.logger import collect_entries
 from rowhooks.receivers.registry import Catalog, ReceiverClass, check, class_path
 from rowhooks.receivers.table import TableType
 from rowhooks.testing.arguments import Row, Tables, backend_of, domain_hook, job_of, key_columns, key_value, table_name
-from rowhooks.testing.execution import DaemonThreads, EventLoop, ObservedExecution, execute
+from rowhooks.testing.execution import DaemonThreads, EventLoop, execute
 from rowhooks.testing.report import Attempt, LogLine, RunReport, Write
 
 if TYPE_CHECKING:
@@ -298,7 +299,9 @@ class Rehearsal:
         catalog = Catalog([receiver], permissions=backend_of(permissions))
         path = class_path(receiver)
         options = catalog.options(path)
-        runner = Runner(catalog, workspaces, DaemonThreads(), lambda run: self._reload(table, run))
+        events, errors = Events(), list[BaseException | None]()
+        events.subscribe(RunExecuted, lambda event: errors.append(event.error))
+        runner = Runner(catalog, workspaces, DaemonThreads(), lambda run: self._reload(table, run), events=events)
         trigger = "change" if isinstance(cause, ObjectChange) else "press"
         run = Run(
             1,
@@ -312,10 +315,10 @@ class Rehearsal:
         made: list[Attempt] = []
         logs: list[LogLine] = []
         while True:
-            execution = ObservedExecution(runner, run, user or cause.db_user)
+            execution = runner.prepare(run, user or cause.db_user)
             changed_object = self._load(table, run)
             outcome = self._loop.call(execute(execution, changed_object, options))
-            made.append(Attempt.of(outcome, execution.error))
+            made.append(Attempt.of(outcome, errors[-1]))
             entries = (*workspaces.entries, *outcome.entries, *execution.log.take())
             workspaces.entries.clear()
             logs.extend(map(LogLine.of, entries))

@@ -23,6 +23,10 @@ class Guard(Protocol):
         """Call it; an awaitable where the receiver is asynchronous."""
         ...
 
+    def beside(self, work: Callable[[], None]) -> None:
+        """Call code of ours in the context in which the receiver's code runs."""
+        ...
+
     def interrupt(self, error: type[BaseException]) -> None:
         """Raise an exception inside the receiver, if its code runs at this moment."""
         ...
@@ -56,6 +60,10 @@ class ThreadGuard:
             # It may have been raised in _leave(); it is raised only once.
             self._leave()
             raise
+
+    def beside(self, work: Callable[[], None]) -> None:
+        """Call code of ours: the context is the thread's."""
+        work()
 
     def interrupt(self, error: type[BaseException]) -> None:
         """Raise an exception in the receiver's thread, if its code runs at this moment."""
@@ -110,6 +118,10 @@ class TaskGuard:
             raise self._closed
         answer = self._context.run(work)
         return _Guarded(self, answer) if is_awaitable(answer) else answer
+
+    def beside(self, work: Callable[[], None]) -> None:
+        """Call code of ours in the receiver's context."""
+        self._context.run(work)
 
     def interrupt(self, error: type[BaseException]) -> None:
         """Raise an exception at the await in which the receiver waits."""

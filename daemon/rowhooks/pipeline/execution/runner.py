@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Executor
@@ -19,6 +20,14 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, ReceiverError, SoftTimeLimitExceeded
+from rowhooks.domain.events import (
+    AttemptEnded,
+    AttemptStarted,
+    Events,
+    RunExecuted,
+    RunRetried,
+    RunStarted,
+)
 from rowhooks.domain.run import FAILURE, RETRY, REVOKED, SUCCESS, Outcome, Run, now
 from rowhooks.pipeline.execution.interruption import Guard, TaskGuard, ThreadGuard, is_awaitable
 from rowhooks.pipeline.execution.outcomes import failed, one_line, succeeded
@@ -31,6 +40,9 @@ TRANSIENT_ATTEMPTS = 10
 """How often a run is tried whose transaction fails by no fault of its own (deadlock, lost connection ...)."""
 TRANSIENT_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 """Seconds before the second try, doubled each time up to the longest, with jitter."""
+
+_executed_once = threading.Lock()
+"""Held while it is decided who publishes RunExecuted: an abandoned receiver may end in its thread meanwhile."""
 
 
 class UserCode:
@@ -55,6 +67,7 @@ class Runner:
         reload: loads the changed object again before another attempt.
         clean: blanks secrets in what is stored.
         execution: makes each run's execution, where it is not to be a plain `Execution`.
+        events: where it is published what becomes of each run.
     """
 
     def __init__(
@@ -65,6 +78,7 @@ class Runner:
         reload: Callable[[Run], Awaitable[Any]],
         clean: Callable[[str], str] = str,
         execution: ExecutionFactory | None = None,
+        events: Events | None = None,
     ) -> None:
         self.receivers = receivers
         self.workspaces = workspaces
@@ -72,9 +86,12 @@ class Runner:
         self.reload = reload
         self.clean = clean
         self._execution = execution or Execution
+        self.events = events or Events()
 
     def prepare(self, run: Run, user: str) -> Execution:
         """Return a run that can be executed, and be ended from outside while it is."""
+        if self.events.wants(RunStarted):
+            self.events.publish(RunStarted(run))
         return self._execution(self, run, user)
 
 
@@ -93,6 +110,10 @@ class Execution:
         self._ended: BaseException | None = None
         self._attempts = 1
         self._tries = 0
+        self._pause = 0.0
+        self._events = runner.events
+        self._error: BaseException | None = None
+        self._is_executed = False
         self.log = RunLog(runner.clean)
         for entry in run.notes():
             self.log.add(entry)
@@ -112,11 +133,7 @@ class Execution:
             self._guard.task = task or asyncio.current_task()
         while True:
             if self._asynchronous:
-                self.alive = True
-                try:
-                    outcome = await drive_asynchronously(self._next_attempt(changed_object), self._guard)
-                finally:
-                    self.alive = False
+                outcome = await self._attempt_on_the_loop(changed_object)
             else:
                 loop = asyncio.get_running_loop()
                 outcome = await loop.run_in_executor(self._runner.threads, self.attempt, changed_object)
@@ -129,20 +146,30 @@ class Execution:
 
     def attempt(self, changed_object: Any) -> Outcome | None:
         """Run a plain receiver once in this thread; None where it is to be tried again, after `pause`."""
-        self.alive = True
         try:
-            return drive(self._next_attempt(changed_object), self._guard)
-        finally:
-            self.alive = False
+            outcome = drive(self._next_attempt(changed_object), self._guard)
+        except BaseException as error:
+            self._end_attempt(None, error)
+            raise
+        self._end_attempt(outcome)
+        return outcome
+
+    async def _attempt_on_the_loop(self, changed_object: Any) -> Outcome | None:
+        try:
+            outcome = await drive_asynchronously(self._next_attempt(changed_object), self._guard)
+        except BaseException as error:
+            self._end_attempt(None, error)
+            raise
+        self._end_attempt(outcome)
+        return outcome
 
     async def pause(self) -> Any:
         """Wait before another attempt; return the row as it is then, or an outcome where that cannot be had."""
-        # Bounded: a run without a connection is tried for as long as that takes, and 2.0 ** 1024 overflows.
-        longest = min(LONGEST_PAUSE, TRANSIENT_PAUSE * 2.0 ** min(self._tries - 1, 64))
-        await asyncio.sleep(longest * random.uniform(0.5, 1.5))
         try:
+            await asyncio.sleep(self._pause)
             return await self._runner.reload(self._run)
-        except ConnectionFailed:
+        except (ConnectionFailed, asyncio.CancelledError) as error:
+            self._publish_executed(None, error)
             raise
         except Exception as error:
             return self.failed(error)
@@ -170,7 +197,14 @@ class Execution:
             logger.exception("the run is to end, and it was not possible to %s", what, extra=self._run.log_fields())
 
     def failed(self, error: BaseException) -> Outcome:
+        """End the run before its receiver is called, or between its attempts; return the outcome of the failure."""
+        outcome = self._failed(error)
+        self._publish_executed(outcome)
+        return outcome
+
+    def _failed(self, error: BaseException) -> Outcome:
         """Return the outcome of a failure, with the lines logged so far."""
+        self._error = error
         return failed(
             self._run, self.started_at, error,
             entries=self.log.take(), clean=self._runner.clean, sensitive=self._options.has_sensitive_variables,
@@ -178,7 +212,30 @@ class Execution:
 
     def _next_attempt(self, changed_object: Any) -> Steps:
         self._tries += 1
+        self.alive = True
+        if self._events.wants(AttemptStarted):
+            self._guard.beside(lambda: self._events.publish(AttemptStarted(self._run, self._tries)))
         return self._steps(changed_object, last=self._attempts == TRANSIENT_ATTEMPTS or self._ended is not None)
+
+    def _end_attempt(self, outcome: Outcome | None, error: BaseException | None = None) -> None:
+        self.alive = False
+        if self._events.wants(AttemptEnded):
+            self._guard.beside(lambda: self._events.publish(AttemptEnded(self._run)))
+        if outcome is not None or error is not None:
+            self._publish_executed(outcome, error)
+
+    def _publish_executed(self, outcome: Outcome | None, error: BaseException | None = None) -> None:
+        if not (self._events.wants(RunExecuted) or self._events.wants(RunRetried)):
+            return
+        with _executed_once:
+            if self._is_executed:
+                return
+            self._is_executed = True
+        if outcome is not None and outcome.exception_type is not None:
+            error = self._error
+        if outcome is not None and outcome.status == RETRY and error is not None:
+            self._events.publish(RunRetried(self._run, error, self._pause, is_transient=False))
+        self._events.publish(RunExecuted(self._run, outcome, error))
 
     def _steps(self, changed_object: Any, *, last: bool) -> Steps:
         """Yield what is to be done; return the outcome, None for another attempt at once."""
@@ -204,7 +261,7 @@ class Execution:
                 status = SUCCESS if call.failure is None else FAILURE
                 yield from _life_cycle(call, done, "after_return", status, value, call.failure)
             _check_awaited(workspace)
-            outcome = self.failed(call.failure) if call.failure is not None else self._succeeded(value)
+            outcome = self._failed(call.failure) if call.failure is not None else self._succeeded(value)
             if not workspace.used:
                 return outcome
             return (yield from self._committed(workspace, outcome))
@@ -222,6 +279,7 @@ class Execution:
             if self._ended is None and self._runner.workspaces.is_unreachable(error):
                 # It waits for its turn, as it would in the pool; its time limit ends that too.
                 logger.warning("the run waits for a connection: %s", self._line(error), extra=run.log_fields())
+                self._retry_soon(error)
                 return None
             if not last and self._runner.workspaces.is_transient(error):
                 self._attempts += 1
@@ -229,10 +287,18 @@ class Execution:
                     "the run is tried again (%d of %d): %s", self._attempts, TRANSIENT_ATTEMPTS, self._line(error),
                     extra=run.log_fields(),
                 )  # fmt: skip
+                self._retry_soon(error)
                 return None
             return (yield from self._unsuccessful(workspace, call, done, error))
         finally:
             workspace.close()
+
+    def _retry_soon(self, error: BaseException) -> None:
+        # Bounded: a run without a connection is tried for as long as that takes, and 2.0 ** 1024 overflows.
+        longest = min(LONGEST_PAUSE, TRANSIENT_PAUSE * 2.0 ** min(self._tries - 1, 64))
+        self._pause = longest * random.uniform(0.5, 1.5)
+        if self._ended is None and self._events.wants(RunRetried):
+            self._events.publish(RunRetried(self._run, error, self._pause, is_transient=True))
 
     def _prepared(self, run: Run, workspace: Workspace, changed_object: Any) -> Call:
         try:
@@ -263,7 +329,7 @@ class Execution:
             except BaseException as problem:
                 yield from self._roll_back(workspace)
                 self.log.note("error", f"{name} raised {self._line(problem)}")
-        outcome = self._retried(error) if retries else self.failed(error)
+        outcome = self._retried(error) if retries else self._failed(error)
         try:
             return (yield from self._committed(workspace, outcome))
         except AlreadyRecorded:
@@ -281,9 +347,9 @@ class Execution:
         return name if self._options.has_sensitive_variables else f"{name}: {one_line(error)}"
 
     def _retried(self, error: BaseException) -> Outcome:
-        pause = self._options.pause(self._run.retries, random.uniform)
+        self._pause = pause = self._options.pause(self._run.retries, random.uniform)
         self.log.note("warning", f"attempt {self._run.attempt} raised {self._line(error)}; the next in {pause:.1f} s")
-        return replace(self.failed(error), status=RETRY, finished_at=None, retry_at=now() + timedelta(seconds=pause))
+        return replace(self._failed(error), status=RETRY, finished_at=None, retry_at=now() + timedelta(seconds=pause))
 
     def _succeeded(self, value: Any) -> Outcome:
         sensitive = self._options.has_sensitive_variables

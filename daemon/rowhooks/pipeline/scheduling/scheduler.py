@@ -14,6 +14,7 @@ from typing import Any
 
 from rowhooks.domain.configuration import JobButton, JobHook, TrackedTable
 from rowhooks.domain.errors import ConnectionFailed, LeadershipLost, RunRevoked, TimeLimitExceeded
+from rowhooks.domain.events import Events, InternalErrorOccurred, RunSubmitted
 from rowhooks.domain.job import Job, JobOptions
 from rowhooks.domain.keys import lane_key
 from rowhooks.domain.run import PENDING, RETRY, STARTED, Batch, Outcome, Run, lane_of, now
@@ -59,6 +60,7 @@ class Scheduler:
         tasks: how many asynchronous receivers run at once.
         threads: how many plain receivers run at once.
         count_error: called for each run that an error of rowhooks' own has ended.
+        events: where it is published that a run was submitted, and that an error of rowhooks' own has ended one.
     """
 
     def __init__(
@@ -73,12 +75,14 @@ class Scheduler:
         tasks: int,
         threads: int,
         count_error: Callable[[], None] = lambda: None,
+        events: Events | None = None,
     ) -> None:
         self._runner = runner
         self._recorder = recorder
         self._receivers = receivers
         self._fetch = fetch
         self._count_error = count_error
+        self._events = events or Events()
         self._workers: dict[bool, TaskWorkers | ThreadWorkers] = {
             True: TaskWorkers(tasks, self._run, self._ended),
             False: ThreadWorkers(threads, runner.threads, self._run_in_thread, self._ended),
@@ -138,6 +142,8 @@ class Scheduler:
         options = self._receivers.options(run.job.class_path)
         if options.has_sensitive_variables:
             run = replace(run, sensitive=True)
+        if self._events.wants(RunSubmitted):
+            self._events.publish(RunSubmitted(run))
         if options.batch_size is not None:
             member = Member(run, step, due, size_of(run))
             self._held += member.size
@@ -460,6 +466,7 @@ class Scheduler:
             # Ours, not the receiver's; it must not take the daemon down, and come again at each start.
             logger.error("the run ended by an error of rowhooks", exc_info=problem, extra=ticket.run.log_fields())
             self._count_error()
+            self._events.publish(InternalErrorOccurred())
             execution = ticket.execution
             outcome = failed(ticket.run, now(), problem) if execution is None else execution.failed(problem)
         if outcome is not None:

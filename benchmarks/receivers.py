@@ -19,12 +19,18 @@ WRITE = sqlalchemy.text("insert into bench.written (change_id) values (:change_i
 class AsyncNoOp(JobHookReceiver):
     """An `async def` receiver that does nothing."""
 
+    class Meta:
+        loads_object = False
+
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         """Do nothing."""
 
 
 class PlainNoOp(JobHookReceiver):
     """A plain receiver that does nothing."""
+
+    class Meta:
+        loads_object = False
 
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         """Do nothing."""
@@ -51,6 +57,9 @@ class Saving(JobHookReceiver):
 class Writing(JobHookReceiver):
     """A plain receiver that writes one row of another table in its transaction."""
 
+    class Meta:
+        loads_object = False
+
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         """Write one row."""
         self.session.execute(WRITE, {"change_id": change.id})
@@ -58,6 +67,9 @@ class Writing(JobHookReceiver):
 
 class Stopwatch(JobHookReceiver):
     """An `async def` receiver that notes when it began."""
+
+    class Meta:
+        loads_object = False
 
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         """Note the time."""

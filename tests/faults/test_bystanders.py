@@ -38,6 +38,9 @@ BELL_KEY = "hashtextextended('rowhooks.bell', 0)"
 class Witness(JobHookReceiver):
     """Remembers what it was called with."""
 
+    class Meta:
+        loads_object = False
+
     seen: ClassVar[list[int]] = []
 
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:

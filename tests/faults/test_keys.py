@@ -20,6 +20,9 @@ Connection = psycopg.Connection[Any]
 class Witness(JobHookReceiver):
     """Remembers the changes by the row's name, which stays; is held up at the first of row `a`."""
 
+    class Meta:
+        loads_object = False
+
     seen: ClassVar[dict[str, list[int]]] = {}
     going_on: ClassVar[set[str]] = set()
     release: ClassVar[asyncio.Event]

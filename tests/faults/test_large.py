@@ -39,6 +39,9 @@ pytestmark = pytest.mark.timeout(3600 if LONG else 120)
 class Witness(JobHookReceiver):
     """Remembers the ids of the changes, by object; may be held up at one of them."""
 
+    class Meta:
+        loads_object = False
+
     seen: ClassVar[dict[Any, list[int]]] = {}
     hot: ClassVar[Any] = None
     release: ClassVar[asyncio.Event]
@@ -144,6 +147,9 @@ async def test_a_transaction_of_a_million_rows_delays_nobody_while_it_is_open_an
 
 class Slow(JobHookReceiver):
     """Its first run goes on until the test lets it go."""
+
+    class Meta:
+        loads_object = False
 
     release: ClassVar[threading.Event]
     done: ClassVar[list[int]] = []

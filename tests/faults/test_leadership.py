@@ -36,6 +36,7 @@ class Held(JobHookReceiver):
         max_retries = 3
         autoretry_for = (ValueError,)
         retry_backoff = 0
+        loads_object = False
 
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         self.begun.append((change.id, self.job_result.attempt))
@@ -51,12 +52,18 @@ class Held(JobHookReceiver):
 class Silent(JobHookReceiver):
     """Leaves the database alone."""
 
+    class Meta:
+        loads_object = False
+
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         pass
 
 
 class Quick(JobHookReceiver):
     """Writes."""
+
+    class Meta:
+        loads_object = False
 
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         self.session.execute(sqlalchemy.text("insert into effect values (:id)"), {"id": change.id})

@@ -37,6 +37,9 @@ class Plain(JobHookReceiver):
 class Asynchronous(JobHookReceiver):
     """The same on the event loop."""
 
+    class Meta:
+        loads_object = False
+
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         await self.session.execute(
             sqlalchemy.text("insert into effect values (:id, 'Asynchronous')"), {"id": change.id}
@@ -45,6 +48,9 @@ class Asynchronous(JobHookReceiver):
 
 class Witness(JobHookReceiver):
     """Remembers what it was called with."""
+
+    class Meta:
+        loads_object = False
 
     seen: ClassVar[list[int]] = []
 

@@ -31,11 +31,17 @@ BESIDE = 60
 
 
 class Idle(JobHookReceiver):
+    class Meta:
+        loads_object = False
+
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         pass
 
 
 class PlainIdle(JobHookReceiver):
+    class Meta:
+        loads_object = False
+
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         pass
 
@@ -51,6 +57,9 @@ class Reads(JobHookReceiver):
 
 
 class Writes(JobHookReceiver):
+    class Meta:
+        loads_object = False
+
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         self.session.execute(WRITE, {"id": change.id})
 

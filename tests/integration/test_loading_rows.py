@@ -17,8 +17,9 @@ from rowhooks.postgres.administration.results import revoke
 from rowhooks.postgres.configuration import LOAD, read_configuration
 from rowhooks.postgres.connections.connect import Target, connection
 from rowhooks.postgres.rows import loading as objects_module
+from rowhooks.postgres.rows.by_key import load_objects
 from rowhooks.postgres.rows.loading import PostgresObjects
-from rowhooks.postgres.rows.mapping import load_objects, reflect
+from rowhooks.postgres.rows.mapping import reflect
 from tests.support.daemons import DAEMON_LOGIN, running_daemon
 from tests.support.hooks import add_hook
 from tests.support.waiting import eventually, settled

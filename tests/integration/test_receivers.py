@@ -438,6 +438,27 @@ async def test_a_table_the_daemon_may_not_read_fails_its_runs_with_the_grant_tha
     assert ("Plain", "create", "SUCCESS") in results(db)
 
 
+class WithoutRow(JobHookReceiver):
+    class Meta:
+        loads_object = False
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        assert changed_object is None
+        return change.object_data
+
+
+async def test_a_receiver_that_does_without_the_row_needs_no_privilege_on_its_table(
+    db: Connection, daemon_dsn: str
+) -> None:
+    db.execute("create table secret (id integer primary key)")
+    db.execute("select rowhooks.track('secret')")
+    add_hook(db, WithoutRow, "secret")
+    async with running_daemon(daemon_dsn, WithoutRow):
+        db.execute("insert into secret values (1)")
+        await settled(db)
+    assert db.execute("select status, result from rowhooks.results").fetchall() == [("SUCCESS", {"id": 1})]
+
+
 async def test_a_table_dropped_or_untracked_before_its_changes_are_read_fails_its_runs_by_name(
     db: Connection, daemon_dsn: str, device: str
 ) -> None:

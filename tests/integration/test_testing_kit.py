@@ -68,6 +68,19 @@ def test_the_row_that_is_there_is_taken_by_its_key(kit: Rehearsal) -> None:
     assert run.change.get_snapshots()["differences"]["added"] == {"serial": "XX", "serial_length": 2}
 
 
+class WithoutRow(JobHookReceiver):
+    class Meta:
+        loads_object = False
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        return [change.changed_object_id, changed_object]
+
+
+def test_a_receiver_that_does_without_the_row_is_called_without_it(kit: Rehearsal) -> None:
+    report = kit.run_hook(WithoutRow, table="dcim.device", before={"id": 1}, after={"serial": "x"})
+    assert report.result == [{"id": 1}, None]
+
+
 def test_only_before_is_a_delete_with_no_row_left(kit: Rehearsal) -> None:
     class Deleted(JobHookReceiver):
         def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:

@@ -32,6 +32,9 @@ TOO_LONG_AS_TEXT = "repeat(chr(1), 200000000)"
 class Witness(JobHookReceiver):
     """Remembers the changes; looks at no row."""
 
+    class Meta:
+        loads_object = False
+
     seen: ClassVar[list[ObjectChange]] = []
 
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rowhooks import JobHookReceiver, ObjectChange, register_jobs, table
+from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange, register_jobs, table
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.pipeline.execution.run_log import RunLog
 from rowhooks.receivers.logger import collect_entries
@@ -176,6 +176,54 @@ class Instances(JobHookReceiver):
 
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         self.seen.append(self)
+
+
+class WithoutRow(JobHookReceiver):
+    class Meta:
+        loads_object = False
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        return changed_object
+
+
+class Batched(JobHookReceiver):
+    def receive_job_hooks(self, changes: list[ObjectChange]) -> None:
+        pass
+
+
+class Pressed(JobButtonReceiver):
+    def receive_job_button(self, obj: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("cls", "loads"),
+    [(Plain, True), (Lenient, True), (RunOnly, True), (Pressed, True), (WithoutRow, False), (Batched, False)],
+)
+def test_the_row_is_loaded_for_those_that_are_called_with_it(cls: Any, loads: bool) -> None:
+    catalog = Catalog([cls])
+    (described,) = catalog
+    assert catalog.options(described.class_path).loads_object is loads
+    assert described.entry.meta["loads_object"] is loads
+
+
+def test_no_row_is_loaded_for_a_class_that_is_not_installed() -> None:
+    assert not Catalog([]).options("no.such.Class").loads_object
+
+
+@pytest.mark.parametrize(
+    ("cls", "value", "what"),
+    [
+        (Plain, "no", "True or False, not 'no'"),
+        (Plain, None, "True or False, not None"),
+        (Batched, True, "left out, as receive_job_hooks gets changes and no rows, not True"),
+        (Pressed, False, "left out, as receive_job_button always gets its row, not False"),
+    ],
+)
+def test_a_loads_object_that_cannot_be_is_refused(cls: Any, value: object, what: str) -> None:
+    wrong = type("Wrong", (cls,), {"Meta": type("Meta", (), {"loads_object": value})})
+    with pytest.raises(ReceiverError, match=rf"\.Wrong: Meta\.loads_object must be {what}"):
+        register_jobs(wrong)
 
 
 def test_each_run_has_an_instance_of_its_own() -> None:

@@ -76,7 +76,7 @@ class World:
         self.locked: set[int] = set()
         self.loads = 0
         self.job_options = JobOptions()
-        self.asynchronous = self.reads_rows = True
+        self.asynchronous = True
         self.known_user: str | None = None
         self.unreachable = 0
         self.known_problem: Exception | None = None
@@ -143,9 +143,6 @@ class World:
     # ReceiverCatalog and WorkspaceFactory
     def is_asynchronous(self, class_path: str) -> bool:
         return self.asynchronous
-
-    def reads_object(self, class_path: str) -> bool:
-        return self.reads_rows
 
     def options(self, class_path: str) -> JobOptions:
         return self.job_options
@@ -460,7 +457,7 @@ def _raise(error: Exception) -> None:
 
 async def test_what_is_revoked_while_it_waits_for_a_worker_is_not_started(world: World) -> None:
     """It needed nothing when it became ready, and was put on record while it waited."""
-    world.reads_rows, world.known_user = False, "somebody"
+    world.job_options, world.known_user = JobOptions(loads_object=False), "somebody"
     go_on = asyncio.Event()
     world.receive = lambda run: go_on.wait()
     for number in range(1, 106):

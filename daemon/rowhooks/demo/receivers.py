@@ -48,6 +48,7 @@ class DeviceCount(JobHookReceiver):
 
     class Meta:
         name = "Device count"
+        loads_object = False
 
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> dict[str, int] | None:
         if not change.changed("site_id"):
@@ -74,6 +75,7 @@ class AuditLine(JobHookReceiver):
 
     class Meta:
         name = "Audit line"
+        loads_object = False
 
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         # The login is what PostgreSQL knows; the other is what the application says.

@@ -64,6 +64,7 @@ class JobOptions:
         ordered: runs for one row happen one after another, in the order of the changes.
         batch_size: how many changes one call takes at the most; None: one, the receiver has no batch form.
         batch_wait: how long a change waits for others to be taken with it.
+        loads_object: whether the receiver is called with the row, which is loaded for it.
     """
 
     soft_time_limit: float | None = None
@@ -78,6 +79,7 @@ class JobOptions:
     ordered: bool = True
     batch_size: int | None = None
     batch_wait: float = 0.0
+    loads_object: bool = True
 
     def retries(self, error: BaseException, retries: int) -> bool:
         """Say whether a run that has been retried so often is tried again after this error."""

@@ -217,10 +217,6 @@ class ReceiverCatalog(Protocol):
         """Say whether a class's receiver method is `async def`."""
         ...
 
-    def reads_object(self, class_path: str) -> bool:
-        """Say whether a class's receiver may look at the row: others need not wait for it to be loaded."""
-        ...
-
     def options(self, class_path: str) -> JobOptions:
         """Return how a class's runs are to be run."""
         ...

@@ -2,8 +2,9 @@
 
 A block begins with the line `-- name: word` and ends where the next block begins. Lines of comment are for the reader
 and are not sent to the server. `{other}` in a block stands for the text of the block `other`, of the same file or of an
-included one: a condition or a query that several statements need. Placeholders are the driver's: `$1` for asyncpg,
-`%(name)s` for psycopg.
+included one (a condition or a query that several statements need), or for a constant that the module gives.
+Placeholders are the driver's: `$1` for asyncpg and for psycopg's RawCursor, `%(name)s` for psycopg's other cursors,
+`:name` for SQLAlchemy.
 
 `make check` lints these files. A block that is only a part of a statement, such as a condition, stands at the end of
 its file, below the line `-- noqa: disable=PRS`. A block that is a query is used as `select ... from ({other}) as o`.
@@ -26,13 +27,14 @@ class Statements(Mapping[str, str]):
     Args:
         file: the module's `__file__`, for the .sql file of the same name, or the path of an .sql file.
         including: files whose blocks may be used as fragments.
+        constants: what else may be used as a fragment, by its name.
 
     Raises:
         ValueError: two blocks have the same name, or a statement has none.
         KeyError: a block uses a fragment that does not exist.
     """
 
-    def __init__(self, file: str | Path, *including: Statements) -> None:
+    def __init__(self, file: str | Path, *including: Statements, **constants: object) -> None:
         before, *parts = _NAME.split(Path(file).with_suffix(".sql").read_text(encoding="utf-8"))
         names = parts[::2]
         texts = [_COMMENT.sub("", text).strip().removesuffix(";") for text in parts[1::2]]
@@ -41,6 +43,7 @@ class Statements(Mapping[str, str]):
         if len(set(names)) < len(names):
             raise ValueError(f"{file}: two statements have the same name")
         self._fragments = {name: text for one in including for name, text in one.items()}
+        self._fragments.update({name: str(value) for name, value in constants.items()})
         self._fragments.update(zip(names, texts, strict=True))
         self._texts = {name: self._filled(name) for name in names}
 

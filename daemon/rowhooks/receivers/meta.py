@@ -27,14 +27,16 @@ class Meta:
 
     Args:
         cls: the receiver class.
-        takes_batches: it defines receive_job_hooks.
+        is_button: whether it is a button receiver.
+        takes_batches: whether it defines receive_job_hooks.
 
     Raises:
         ReceiverError: an attribute has a wrong type or value; names class and attribute.
     """
 
-    def __init__(self, cls: type, *, takes_batches: bool = False) -> None:
+    def __init__(self, cls: type, *, is_button: bool = False, takes_batches: bool = False) -> None:
         self._cls = cls
+        self._is_button = is_button
         self._takes_batches = takes_batches
         self._meta = getattr(cls, "Meta", None)
         texts = {name: self._typed(name, "", str, "a string") for name in _TEXTS}
@@ -51,6 +53,7 @@ class Meta:
         self._backoff = self._first_pause()
         self._batch_size = self._size_of_batch()
         self._batch_wait = BATCH_WAIT if self._get("batch_wait", None) is None else self._time("batch_wait") or 0.0
+        self._loads_object = self._row_is_loaded()
         self.hooks: tuple[Hook, ...] = self._declared()
 
     def options(self, soft_time_limit: float | None, time_limit: float | None) -> JobOptions:
@@ -73,6 +76,7 @@ class Meta:
             ordered=self._flags["ordered"],
             batch_size=self._batch_size,
             batch_wait=self._batch_wait if self._takes_batches else 0.0,
+            loads_object=self._loads_object,
         )
 
     def _limit(self, name: str, default: float | None) -> float | None:
@@ -136,6 +140,14 @@ class Meta:
             raise self._wrong("batch_size", "a whole number, 1 or more")
         return value
 
+    def _row_is_loaded(self) -> bool:
+        loads = bool(self._typed("loads_object", not self._takes_batches, bool, "True or False"))
+        if self._takes_batches and loads:
+            raise self._wrong("loads_object", "left out, as receive_job_hooks gets changes and no rows")
+        if self._is_button and not loads:
+            raise self._wrong("loads_object", "left out, as receive_job_button always gets its row")
+        return loads
+
     def _declared(self) -> tuple[Hook, ...]:
         value = self._get("hooks", ())
         if not isinstance(value, tuple | list) or not all(isinstance(hook, Hook) for hook in value):
@@ -158,4 +170,5 @@ class Meta:
             "ordered": options.ordered,
             "batch_size": options.batch_size,
             "batch_wait": options.batch_wait,
+            "loads_object": options.loads_object,
         }

@@ -19,7 +19,6 @@ from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver, JobResul
 from rowhooks.receivers.call import ReceiverCall
 from rowhooks.receivers.logger import RunLogger
 from rowhooks.receivers.meta import Meta
-from rowhooks.receivers.source import mentions
 from rowhooks.receivers.user import User
 
 logger = logging.getLogger(__name__)
@@ -101,7 +100,7 @@ def check(cls: Any) -> None:
                 f"{class_path(cls)} ({_place(cls)}): {name} is `async def`, but the receiver is plain",
                 hint=f"declare {method} with `async def`, or {name} without",
             )
-    Meta(cls, takes_batches=takes_batches(cls))
+    _meta(cls)
 
 
 def takes_batches(cls: Any) -> bool:
@@ -156,7 +155,6 @@ class RegisteredJob:
     meta: Meta = field(compare=False)
     asynchronous: bool
     defines: frozenset[str]
-    reads_object: bool
     takes_batches: bool
 
     @property
@@ -167,8 +165,7 @@ class RegisteredJob:
 
 def describe(cls: ReceiverClass) -> RegisteredJob:
     """Return what a class says of itself."""
-    kind, batches = _kind(cls), takes_batches(cls)
-    meta = Meta(cls, takes_batches=batches)
+    kind, batches, meta = _kind(cls), takes_batches(cls), _meta(cls)
     entry = JobEntry(
         class_path=class_path(cls),
         kind=kind,
@@ -179,15 +176,11 @@ def describe(cls: ReceiverClass) -> RegisteredJob:
         meta=meta.as_json(),
     )
     method = _BATCH_METHOD if batches else _KINDS[kind][1]
-    return RegisteredJob(
-        entry, cls, meta, _is_asynchronous(cls, method), frozenset(_defined(cls)),
-        not batches and _reads_object(cls, kind, method), batches,
-    )  # fmt: skip
+    return RegisteredJob(entry, cls, meta, _is_asynchronous(cls, method), frozenset(_defined(cls)), batches)
 
 
-def _reads_object(cls: Any, kind: str, method: str) -> bool:
-    overrides_run = cls.run is not JobHookReceiver.run
-    return kind == "button" or overrides_run or mentions(getattr(cls, method), "changed_object")
+def _meta(cls: Any) -> Meta:
+    return Meta(cls, is_button=issubclass(cls, JobButtonReceiver), takes_batches=takes_batches(cls))
 
 
 class Catalog:
@@ -224,11 +217,6 @@ class Catalog:
         """Say whether a class's receiver method is `async def`."""
         job = self._jobs.get(class_path)
         return job is not None and job.asynchronous
-
-    def reads_object(self, class_path: str) -> bool:
-        """Say whether a class's receiver may look at the row: others need not wait for it to be loaded."""
-        job = self._jobs.get(class_path)
-        return job is not None and job.reads_object
 
     def options(self, class_path: str) -> JobOptions:
         """Return how a class's runs are to be run."""
@@ -299,7 +287,7 @@ def _job_result(run: Run) -> JobResult:
     return JobResult(run.id, run.key, run.attempt)
 
 
-_NO_OPTIONS = JobOptions()
+_NO_OPTIONS = JobOptions(loads_object=False)
 
 
 def _warn(path: str, meta: Meta, options: JobOptions) -> None:

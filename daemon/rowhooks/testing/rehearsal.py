@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Collection, Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.configuration import JobButton, JobHook, TrackedTable
+from rowhooks.domain.configuration import JobButton
 from rowhooks.domain.errors import Conflict, NotFound, ReceiverError, SettingsError, UsageError
-from rowhooks.domain.events import Events, RunExecuted
 from rowhooks.domain.permissions import PermissionBackend
-from rowhooks.domain.run import RETRY, Press, Run
-from rowhooks.pipeline.execution.runner import Runner
+from rowhooks.domain.run import Press
 from rowhooks.pipeline.matcher import Rule
 from rowhooks.postgres.connections.connect import Target
 from rowhooks.postgres.rehearsal.rows import Rows
-from rowhooks.postgres.rehearsal.sessions import RehearsalWorkspaces
-from rowhooks.postgres.rehearsal.statements import execute_statement
 from rowhooks.postgres.rehearsal.transaction import WAYS_OUT, Transaction
 from rowhooks.receivers import declaration
 from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver
 from rowhooks.receivers.logger import collect_entries
-from rowhooks.receivers.registry import Catalog, ReceiverClass, check, class_path
+from rowhooks.receivers.registry import check, class_path
 from rowhooks.receivers.table import TableType
-from rowhooks.testing.arguments import Row, Tables, backend_of, domain_hook, job_of, key_columns, key_value, table_name
-from rowhooks.testing.execution import DaemonThreads, EventLoop, execute
-from rowhooks.testing.report import Attempt, LogLine, RunReport, Write
+from rowhooks.testing.arguments import Row, Tables, backend_of, domain_hook, job_of, table_name
+from rowhooks.testing.arranging import Arrangement
+from rowhooks.testing.execution import EventLoop
+from rowhooks.testing.report import RunReport
+from rowhooks.testing.running import RehearsedRuns, RunTerms
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     import sqlalchemy
-
-LOCK_TIMEOUT = timedelta(seconds=3)
-"""How long to wait for the lock of a table that is watched."""
 
 
 class Rehearsal:
@@ -69,6 +61,8 @@ class Rehearsal:
             self.close()
             raise
         self._rows = Rows(self._transaction.driver, self._transaction.connection)
+        self._arrangement = Arrangement(self._rows)
+        self._runs = RehearsedRuns(self._transaction, self._rows, self._loop)
 
     def __enter__(self) -> Rehearsal:
         return self
@@ -105,7 +99,8 @@ class Rehearsal:
         Raises:
             sqlalchemy.exc.DBAPIError: PostgreSQL refused it; the transaction goes on.
         """
-        return execute_statement(self.connection, statement, parameters)
+        self._check_whole()
+        return self._transaction.execute(statement, parameters)
 
     def run_hook(
         self,
@@ -149,14 +144,12 @@ class Rehearsal:
                 "run_hook() needs before= or after=", hint="only after: create; only before: delete; both: update"
             )
         self._check_user(user, permissions)
-        self._watch(target, watch)
+        self._arrangement.watch(target, watch)
         former = self._rows.variables()
         try:
             if user is not None:
                 self._rows.set_variables({"rowhooks.user": user})
-            with self._rows.kept_together():
-                change = self._change(target, before, after)
-                self._rows.commit()
+            change = self._arrangement.change(target, before, after)
             origin = domain_hook(receiver, target, hook)
             if change is None:
                 return RunReport(matched=False, why_not="the update changes nothing")
@@ -165,7 +158,9 @@ class Rehearsal:
             if why_not is not None:
                 return RunReport(matched=False, why_not=why_not, change=change)
             undecided = None if rule is None else rule.undecided(change)
-            return self._run(receiver, change, origin, target, user, permissions, attempts, undecided)
+            return self._runs.run(
+                receiver, change, origin, RunTerms(target, user, backend_of(permissions), attempts), undecided
+            )
         finally:
             self._put_back(former)
 
@@ -205,147 +200,20 @@ class Rehearsal:
         if (row is None) == (key is None):
             raise UsageError("press_button() needs row= or key=, one of them")
         self._check_user(user, permissions)
-        self._watch(target, watch)
-        if row is not None:
-            with self._rows.kept_together():
-                object_id, representation = self._arrange(target, row, "row")
-                self._rows.commit()
-        else:
-            found = self._rows.find(target, key_columns(target, key), "key")
-            if found is None:
-                raise NotFound(
-                    f"{target.name} has no row with the key {key!r}", hint="insert it first, or give the row with row="
-                )
-            object_id, representation = found
-        press = Press(
-            target.id, target.name, object_id, representation, self._rows.session_user(), user_name=user
-        )  # fmt: skip
+        self._arrangement.watch(target, watch)
+        object_id, representation = self._arrangement.pressed_row(target, row, key)
+        press = Press(target.id, target.name, object_id, representation, self._rows.session_user(), user_name=user)
         former = self._rows.variables()
         try:
             button = JobButton(0, receiver.__name__, job_of(receiver))
-            return self._run(receiver, press, button, target, user, permissions, attempts)
+            return self._runs.run(receiver, press, button, RunTerms(target, user, backend_of(permissions), attempts))
         finally:
             self._put_back(former)
-
-    # The row.
-
-    def _change(self, table: TrackedTable, before: Row | None, after: Row | None) -> ObjectChange | None:
-        """Make the change; return it as capture sees it, None for an update that changes nothing."""
-        if before is None:
-            assert after is not None
-            begun = self._last_change()
-            self._rows.insert(table, after, "after")
-            return self._made(table, begun, "create", None, "after")
-        object_id, _ = self._arrange(table, before, "before")
-        self._rows.commit()
-        begun = self._last_change()
-        if after is None:
-            self._rows.delete(table, object_id)
-            return self._made(table, begun, "delete", object_id, "before")
-        self._rows.update(table, object_id, after)
-        return self._find(table, begun, "update", object_id)
-
-    def _arrange(self, table: TrackedTable, row: Row, argument: str) -> tuple[str, str]:
-        """Return key and representation of the row that is there, or is now inserted."""
-        if set(row) == {name for _, name, _ in table.key}:
-            found = self._rows.find(table, row, argument)
-            if found is not None:
-                return found
-        begun = self._last_change()
-        self._rows.insert(table, row, argument)
-        change = self._made(table, begun, "create", None, argument)
-        return change.object_id_json, change.object_repr
-
-    def _made(self, table: TrackedTable, begun: int, action: str, object_id: str | None, argument: str) -> ObjectChange:
-        change = self._find(table, begun, action, object_id)
-        if change is None:
-            raise UsageError(
-                f"{argument}: PostgreSQL did not {'insert' if action == 'create' else action} the row of {table.name}",
-                hint="a trigger, a rule or row security keeps it from that",
-            )
-        return change
-
-    def _find(self, table: TrackedTable, begun: int, action: str, object_id: str | None) -> ObjectChange | None:
-        wanted = None if object_id is None else Press(0, "", object_id, "", "").object_pk
-        for change in self._rows.changes(begun):
-            if change.table_id != table.id or change.action != action:
-                continue
-            if wanted is None or key_value(table, change.prechange or {}) == wanted:
-                return change
-        return None
-
-    def _last_change(self) -> int:
-        return max((change.id for change in self._rows.changes(0)), default=0)
-
-    def _watch(self, table: TrackedTable, watch: Tables | None) -> None:
-        self._rows.watch([table], LOCK_TIMEOUT)
-        self._rows.watch(None if watch is None else [self._rows.table(table_name(one)) for one in watch], LOCK_TIMEOUT)
-
-    # The run.
-
-    def _run(
-        self,
-        receiver: ReceiverClass,
-        cause: ObjectChange | Press,
-        origin: JobHook | JobButton,
-        table: TrackedTable,
-        user: str | None,
-        permissions: Collection[str] | PermissionBackend | None,
-        attempts: int,
-        undecided: str | None = None,
-    ) -> RunReport:
-        begun = self._last_change()
-        workspaces = RehearsalWorkspaces(self._transaction)
-        catalog = Catalog([receiver], permissions=backend_of(permissions))
-        path = class_path(receiver)
-        options = catalog.options(path)
-        events, errors = Events(), list[BaseException | None]()
-        events.subscribe(RunExecuted, lambda event: errors.append(event.error))
-        runner = Runner(catalog, workspaces, DaemonThreads(), lambda run: self._reload(table, run), events=events)
-        trigger = "change" if isinstance(cause, ObjectChange) else "press"
-        run = Run(
-            1,
-            f"rehearsal-{uuid.uuid4()}",
-            cause,
-            origin,
-            trigger=trigger,
-            sensitive=options.has_sensitive_variables,
-            undecided=undecided,
-        )
-        made: list[Attempt] = []
-        logs: list[LogLine] = []
-        while True:
-            execution = runner.prepare(run, user or cause.db_user)
-            changed_object = self._load(table, run)
-            outcome = self._loop.call(execute(execution, changed_object, options))
-            made.append(Attempt.of(outcome, errors[-1]))
-            entries = (*workspaces.entries, *outcome.entries, *execution.log.take())
-            workspaces.entries.clear()
-            logs.extend(map(LogLine.of, entries))
-            if outcome.status != RETRY or len(made) == attempts:
-                break
-            run = run.again()
-        writes = self._rows.changes(begun) if self._transaction.is_whole() else []
-        return RunReport(
-            change=cause if isinstance(cause, ObjectChange) else None,
-            attempts=tuple(made),
-            logs=tuple(logs),
-            writes=tuple(map(Write, writes)),
-            result_json=outcome.result_json,
-        )
-
-    def _load(self, table: TrackedTable, run: Run) -> Any:
-        return None if run.cause.action == "delete" else self._rows.load(table, run.cause.object_id_json)
-
-    async def _reload(self, table: TrackedTable, run: Run) -> Any:
-        return self._load(table, run)
 
     def _put_back(self, variables: Mapping[str, str]) -> None:
         if self._transaction.is_whole():
             self._rows.set_variables(variables)
             self._rows.defer_again()
-
-    # The arguments.
 
     def _check(self, receiver: Any, base: type, function: str, attempts: int) -> None:
         other = "press_button" if base is JobHookReceiver else "run_hook"

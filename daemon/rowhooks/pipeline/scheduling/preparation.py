@@ -71,7 +71,7 @@ class Preparation:
         recorder: says what stands on record and was revoked there.
         loader: loads the rows of all runs that start together, one query a table.
         users: says whom runs are for.
-        receivers: says which of them look at the row.
+        receivers: says which of them are called with the row.
         start: called with each ticket that is ready.
         leave: called with each that is not to be run any more.
         put_aside: called with each that gives back its place, and its row, until it is submitted again.
@@ -125,10 +125,10 @@ class Preparation:
 
     def needs_row(self, run: Run) -> bool:
         """Say whether a run's row has to be loaded."""
-        return run.cause.action != "delete" and self._receivers.reads_object(run.job.class_path)
+        return run.cause.action != "delete" and self._receivers.options(run.job.class_path).loads_object
 
     async def reload(self, run: Run) -> Any:
-        """Load the row of one run; None when it is gone, or when the receiver does not look at it."""
+        """Load the row of one run; None when it is gone, or when the receiver is called without it."""
         if not self.needs_row(run):
             return None
         table_id, key = run.cause.table_id, run.cause.object_id_json

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import timedelta
-from enum import Enum
 from typing import Any
 
 import psycopg
@@ -18,68 +15,23 @@ from sqlalchemy.orm import Session
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import TrackedTable
-from rowhooks.domain.errors import Conflict, NotFound, UsageError
+from rowhooks.domain.errors import NotFound, UsageError
 from rowhooks.domain.names import join_name, quoting_hint, split_name
 from rowhooks.postgres.configuration import DESCRIPTION, read_table
 from rowhooks.postgres.connections.connect import translated_errors
 from rowhooks.postgres.connections.search_path import PINNED
 from rowhooks.postgres.log_rows import COLUMNS, object_change
-from rowhooks.postgres.rows.mapping import key_columns, load_objects, reflect
+from rowhooks.postgres.rehearsal.given import as_json, refusals_of
+from rowhooks.postgres.rows.by_key import load_objects
+from rowhooks.postgres.rows.key_columns import read_key_columns
+from rowhooks.postgres.rows.mapping import reflect
+from rowhooks.postgres.statements import Statements
 from rowhooks.postgres.values import RowDecoder
 
 _NOT_THEIRS = ("rowhooks.", "information_schema.", "pg_")
 VARIABLES = ("rowhooks.receiver", "rowhooks.user", "rowhooks.request_id", "rowhooks.context")
 
-_DESCRIBE = f"""
-select json_build_object(
-  'id', r.oid::bigint,
-  'repr_column', pg_temp.rowhooks_repr(r.oid),
-  'kind', r.relkind,
-  'persistence', r.relpersistence,
-  'root', (
-    select json_build_array(rn.nspname, rc.relname)
-    from pg_class as rc
-    join pg_namespace as rn on rn.oid = rc.relnamespace
-    where r.relispartition and rc.oid = pg_partition_root(r.oid)
-  ),
-  'types', (
-    select json_object_agg(a.attname, format_type(a.atttypid, -1))
-    from pg_attribute as a
-    where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
-  ),
-{DESCRIPTION},
-  'key', (
-    select coalesce(json_agg(
-      json_build_array(quote_ident(a.attname), a.attname, format_type(a.atttypid, a.atttypmod)) order by k.position
-    ), '[]')
-    from pg_index as i
-    cross join lateral unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
-    join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
-    where i.indrelid = r.oid and i.indisprimary and k.position <= i.indnkeyatts
-  )
-)
-from pg_class as r
-join pg_namespace as n on n.oid = r.relnamespace
-where n.nspname = PLACE and r.relname = PLACE
-  and r.relkind in ('r', 'p', 'v', 'm', 'f')
-""".replace("%", "%%").replace("PLACE", "%s")  # noqa: S608  (a constant)
-
-# As the daemon names a table: as it is called now.
-_CHANGES = f"""
-select {COLUMNS}, n.nspname::text, r.relname::text
-from pg_temp.rowhooks_change as c
-left join pg_class as r on r.oid = c.tracked_table::oid
-left join pg_namespace as n on n.oid = r.relnamespace
-where c.id > %s
-order by c.id
-"""  # noqa: S608  (a constant)
-
-_DEFERRED = """
-select string_agg(distinct format('%I.%I', n.nspname, c.conname), ', ')
-from pg_constraint as c
-join pg_namespace as n on n.oid = c.connamespace
-where c.condeferred
-"""
+_STATEMENTS = Statements(__file__, description=DESCRIPTION, columns=COLUMNS)
 
 
 class Rows:
@@ -108,7 +60,7 @@ class Rows:
                 f"table {name!r} needs its schema", hint=quoting_hint(name) or f"for example table='public.{name}'"
             )
         with translated_errors(), self._asking():
-            row = self._driver.execute(_DESCRIBE, parts).fetchone()
+            row = self._asked("describe", *parts).fetchone()
         if row is None:
             raise NotFound(
                 f"there is no table {name} in this database",
@@ -199,7 +151,7 @@ class Rows:
             raise UsageError(
                 f"{argument}: {dict(key)!r} is no key of {table.name}", hint=f"its columns are {', '.join(names)}"
             )
-        data = _as_json(key, argument)
+        data = as_json(key, argument)
         statement = sql.SQL(
             "select pg_temp.rowhooks_object_id({oid}, to_jsonb(t))::text,"
             " pg_temp.rowhooks_object_repr({oid}, to_jsonb(t)) from {} as t, {} where {}"
@@ -210,11 +162,18 @@ class Rows:
     def changes(self, after: int) -> list[ObjectChange]:
         """Return the changes that were logged after one, in order."""
         with translated_errors(), self._asking():
-            rows = self._driver.execute(_CHANGES, (after,)).fetchall()
+            rows = self._asked("changes", after).fetchall()
         decoder = RowDecoder()
         names = ["a dropped table" if row[-1] is None else join_name(*row[-2:]) for row in rows]
         decoder.learn(self._described(set(names)))
         return [object_change(row, name, decoder) for row, name in zip(rows, names, strict=True)]
+
+    def last_change(self) -> int:
+        """Return the id of the last change that was logged; 0 where none was."""
+        with translated_errors(), self._asking():
+            row = self._asked("last_change").fetchone()
+        assert row is not None
+        return int(row[0])
 
     def load(self, table: TrackedTable, key: str) -> Any:
         """Return the row that has a key as an object that belongs to no session; None if it is gone.
@@ -249,7 +208,7 @@ class Rows:
         """Put back to deferred what is declared as initially deferred."""
         with translated_errors():
             with self._asking():
-                row = self._driver.execute(_DEFERRED).fetchone()
+                row = self._asked("initially_deferred").fetchone()
             if row is not None and row[0] is not None:
                 self._driver.execute(sql.SQL("set constraints {} deferred").format(sql.SQL(row[0])))
 
@@ -282,6 +241,9 @@ class Rows:
             found = self._driver.execute("select true from pg_roles where rolname::text = %s", (name,)).fetchone()
         return found is not None
 
+    def _asked(self, statement: str, *values: Any) -> psycopg.RawCursor[Any]:
+        return psycopg.RawCursor(self._driver).execute(_STATEMENTS[statement], values)
+
     def _described(self, names: Iterable[str]) -> dict[int, TrackedTable]:
         described: dict[int, TrackedTable] = {}
         for name in names:
@@ -304,13 +266,13 @@ class Rows:
         # Types were written by the server (format_type).
         columns = _list(sql.Identifier(name) + sql.SQL(" " + types[name]) for name in values)
         # Literals, no parameters: with them a % in a name would be a placeholder.
-        data = sql.Literal(_as_json(values, argument))
+        data = sql.Literal(as_json(values, argument))
         return list(values), sql.SQL("jsonb_to_record({}::jsonb) as r ({})").format(data, columns)
 
     def _by_key(self, table: TrackedTable, key: str) -> tuple[sql.Composable, sql.Composable]:
         columns = _list(sql.SQL(f"{quoted} {self._types[table.id][name]}") for quoted, name, _ in table.key)
         with translated_errors(), self._asking():
-            equal = {column.name: column.equal for column in key_columns(self._connection, table)}
+            equal = {column.name: column.equal for column in read_key_columns(self._connection, table)}
         condition = sql.SQL(" and ").join(
             sql.SQL(f"t.{quoted} {equal[name]} k.{quoted}") for quoted, name, _ in table.key
         )
@@ -326,60 +288,9 @@ class Rows:
     @contextlib.contextmanager
     def _writing(self, table: TrackedTable, argument: str) -> Iterator[None]:
         """Translate what PostgreSQL refuses; the transaction goes on."""
-        with translated_errors(), self._driver.transaction(), _named(table, argument):
+        with translated_errors(), self._driver.transaction(), refusals_of(table, argument):
             yield
-
-
-@contextlib.contextmanager
-def _named(table: TrackedTable, argument: str) -> Iterator[None]:
-    try:
-        yield
-    except psycopg.errors.NotNullViolation as error:
-        if not _is_of(error, table):
-            raise
-        raise UsageError(
-            f"{argument}: table {table.name} needs a value for column {error.diag.column_name!r}",
-            hint=f"add it to {argument}",
-        ) from error
-    except psycopg.errors.UniqueViolation as error:
-        if not _is_of(error, table):
-            raise
-        raise Conflict(
-            f"{argument}: {table.name} has such a row already: {error.diag.message_detail}",
-            hint="to use the row that is there, name nothing but its key",
-        ) from error
-    except (psycopg.errors.DataError, psycopg.errors.GeneratedAlways) as error:
-        raise UsageError(
-            f"{argument}: {table.name}: {error.diag.message_primary}", hint=error.diag.message_detail
-        ) from error
-
-
-def _is_of(error: psycopg.Error, table: TrackedTable) -> bool:
-    # Not of another table, to which a trigger of the user's has written.
-    return (error.diag.schema_name, error.diag.table_name) == (table.schema_name, table.table_name)
 
 
 def _list(parts: Iterable[sql.Composable]) -> sql.Composed:
     return sql.SQL(", ").join(parts)
-
-
-def _as_json(values: Mapping[str, Any], argument: str) -> str:
-    try:
-        return json.dumps(_plain(values), ensure_ascii=False, default=str)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"{argument}: JSON cannot hold {dict(values)!r}: {error}") from error
-
-
-def _plain(value: Any) -> Any:
-    """Return a value that JSON can hold and PostgreSQL reads as the same; the rest travels as text."""
-    if isinstance(value, Enum):
-        return _plain(value.value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, bytes | bytearray | memoryview):
-        return f"\\x{bytes(value).hex()}"
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(one) for one in value]
-    return value

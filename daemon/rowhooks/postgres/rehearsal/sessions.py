@@ -10,13 +10,8 @@ from sqlalchemy.orm import Session
 
 from rowhooks.domain.run import LogEntry, Outcome, Run
 from rowhooks.postgres.rehearsal.transaction import Transaction
-from rowhooks.postgres.sessions.workspaces import (
-    AsyncWorkspace,
-    ReceiverSession,
-    SyncWorkspace,
-    is_transient,
-    session_variables,
-)
+from rowhooks.postgres.sessions.receiver_session import ReceiverSession
+from rowhooks.postgres.sessions.workspaces import AsyncWorkspace, SyncWorkspace, is_transient, session_variables
 
 
 class RehearsalSession(ReceiverSession):

@@ -98,6 +98,18 @@ class Transaction:
                 hint=f"grant temporary on database {self.driver.info.dbname} to it",
             ) from error
 
+    def execute(self, statement: Any, parameters: Any) -> list[dict[str, Any]]:
+        """Execute a statement in a savepoint and return its rows; refused, it leaves the transaction as it was.
+
+        Args:
+            statement: text with `:name` for parameters, or a statement of SQLAlchemy's.
+            parameters: a mapping, several of them, or None.
+        """
+        executable = sqlalchemy.text(statement) if isinstance(statement, str) else statement
+        with self.connection.begin_nested():
+            result = self.connection.execute(executable, parameters)
+            return [dict(row) for row in result.mappings()] if result.returns_rows else []
+
     @property
     def connected(self) -> bool:
         """Whether the connection is there, and in a transaction."""

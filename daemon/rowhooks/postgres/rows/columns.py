@@ -16,72 +16,9 @@ from sqlalchemy.dialects.postgresql.ranges import AbstractMultiRange, AbstractSi
 
 from rowhooks.postgres.rows.column_types import ArrayType, DriverType, KeyType, ServerType
 from rowhooks.postgres.rows.in_place import as_document
+from rowhooks.postgres.statements import Statements
 
-# Somebody else's type may have the name of an extension's.
-_IS_OF_ITS_EXTENSION = """exists (
-      select
-      from pg_catalog.pg_depend as d
-      join pg_catalog.pg_extension as x on x.oid operator(pg_catalog.=) d.refobjid
-      where
-        d.classid operator(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass
-        and d.objid operator(pg_catalog.=) TYPE.oid
-        and d.deptype operator(pg_catalog.=) 'e'
-        and x.extname operator(pg_catalog.=) TYPE.typname
-    )"""
-
-# Types below all domains, whose checks are PostgreSQL's business.
-_COLUMNS = """
-select
-  a.attname::pg_catalog.text,
-  a.attgenerated operator(pg_catalog.<>) '' as is_generated,
-  a.atthasdef or a.attidentity operator(pg_catalog.<>) '' as has_default,
-  pg_catalog.format('%I.%I', tn.nspname, t.typname),
-  case
-    when tn.nspname operator(pg_catalog.=) 'pg_catalog' or IS_OF_ITS_EXTENSION(t) then t.typname::pg_catalog.text
-  end,
-  e.oid::pg_catalog.int8,
-  case when e.oid is not null then pg_catalog.format('%I.%I', en.nspname, e.typname) end,
-  case
-    when en.nspname operator(pg_catalog.=) 'pg_catalog' or IS_OF_ITS_EXTENSION(e) then e.typname::pg_catalog.text
-  end,
-  e.typdelim::pg_catalog.text
-from pg_catalog.pg_attribute as a
-cross join lateral (
-  with recursive beneath (oid) as (
-    select a.atttypid
-    union all
-    select d.typbasetype
-    from beneath as b
-    join pg_catalog.pg_type as d on d.oid operator(pg_catalog.=) b.oid and d.typtype operator(pg_catalog.=) 'd'
-  )
-  select t.*
-  from beneath as b
-  join pg_catalog.pg_type as t on t.oid operator(pg_catalog.=) b.oid and t.typtype operator(pg_catalog.<>) 'd'
-) as t
-join pg_catalog.pg_namespace as tn on tn.oid operator(pg_catalog.=) t.typnamespace
-left join lateral (
-  with recursive beneath (oid) as (
-    select i.oid
-    from pg_catalog.pg_type as i
-    where i.oid operator(pg_catalog.=) t.typelem and i.typarray operator(pg_catalog.=) t.oid
-    union all
-    select d.typbasetype
-    from beneath as b
-    join pg_catalog.pg_type as d on d.oid operator(pg_catalog.=) b.oid and d.typtype operator(pg_catalog.=) 'd'
-  )
-  select e.*
-  from beneath as b
-  join pg_catalog.pg_type as e on e.oid operator(pg_catalog.=) b.oid and e.typtype operator(pg_catalog.<>) 'd'
-) as e on true
-left join pg_catalog.pg_namespace as en on en.oid operator(pg_catalog.=) e.typnamespace
-where
-  a.attrelid operator(pg_catalog.=) cast(:relation as pg_catalog.oid)
-  and a.attnum operator(pg_catalog.>) 0
-  and not a.attisdropped
-order by a.attnum
-"""
-for _type in ("t", "e"):
-    _COLUMNS = _COLUMNS.replace(f"IS_OF_ITS_EXTENSION({_type})", _IS_OF_ITS_EXTENSION.replace("TYPE", _type))
+_COLUMNS = sqlalchemy.text(Statements(__file__)["columns"])
 
 _KNOWN: dict[str, Callable[[], types.TypeEngine[Any]]] = {
     "bool": postgresql.BOOLEAN,
@@ -151,7 +88,7 @@ def read_columns(connection: sqlalchemy.Connection, relation: int, key: list[str
     """
     return [
         _column(found, is_key=found.name in key)
-        for found in map(_Column._make, connection.execute(sqlalchemy.text(_COLUMNS), {"relation": relation}))
+        for found in map(_Column._make, connection.execute(_COLUMNS, {"relation": relation}))
     ]
 
 

@@ -14,6 +14,7 @@ from rowhooks.domain import shell
 from rowhooks.domain.names import join_name
 from rowhooks.postgres.connections.search_path import PINNED
 from rowhooks.postgres.rows.row_security import Binding, find_binding
+from rowhooks.postgres.statements import Statements
 
 REFUSED = "(psycopg.errors.InsufficientPrivilege) "
 """What the message of a refused statement of a receiver's begins with."""
@@ -26,96 +27,7 @@ SAID = re.compile(
 # In the login's own path, as the statement was read that was refused.
 _PATH = sqlalchemy.text("select pg_catalog.current_schemas(true)::pg_catalog.text[]")
 
-# The server names what is refused without its schema, at the end of a sentence in the language of its own, and never
-# says which privilege is missing: that follows from the words of the statement.
-_REFUSAL = sqlalchemy.text(r"""
-with said as (
-  select
-    rtrim(cast(:message as text), '"') as message, lower(cast(:statement as text)) as statement,
-    cast(:path as text[]) as path
-),
-named as (
-  select
-    case c.relkind when 'S' then 'sequence' else 'table' end as kind, c.oid, c.relname as short, n.nspname as schema,
-    format('%I.%I', n.nspname, c.relname) as name
-  from said as s
-  join pg_class as c on c.relkind in ('r', 'p', 'f', 'v', 'm', 'S') and strpos(s.message, c.relname) > 0
-  join pg_namespace as n on n.oid = c.relnamespace
-  union all
-  select 'schema', n.oid, n.nspname, n.nspname, quote_ident(n.nspname)
-  from said as s
-  join pg_namespace as n on strpos(s.message, n.nspname) > 0
-  union all
-  select 'function', p.oid, p.proname, n.nspname, p.oid::regprocedure::text
-  from said as s
-  join pg_proc as p on strpos(s.message, p.proname) > 0
-  join pg_namespace as n on n.oid = p.pronamespace
-),
-wanted (privilege, place, words, by_column) as (
-  values
-  ('SELECT', 1, '\m(select|where|returning)\M', true),
-  ('INSERT', 2, '\minsert\M', true),
-  ('UPDATE', 3, '\mupdate\M', true),
-  ('DELETE', 4, '\mdelete\M', false),
-  ('TRUNCATE', 5, '\mtruncate\M', false)
-),
-lacking as (
-  select
-    o.*,
-    case o.kind
-      when 'sequence' then case when not has_sequence_privilege(o.oid, 'usage') then 'USAGE' end
-      when 'schema' then case when not has_schema_privilege(o.oid, 'usage') then 'USAGE' end
-      when 'function' then case when not has_function_privilege(o.oid, 'execute') then 'EXECUTE' end
-      else coalesce(w.wholly, w.partly)
-    end as privileges
-  from named as o
-  cross join said as s
-  left join lateral (
-    select
-      string_agg(p.privilege, ', ' order by p.place) filter (where not p.is_partly) as wholly,
-      string_agg(format('%s (%s)', p.privilege, p.columns), ', ' order by p.place)
-      filter (where p.is_partly and p.columns is not null) as partly
-    from (
-      select
-        k.privilege, k.place, k.by_column and has_any_column_privilege(o.oid, k.privilege) as is_partly,
-        (
-          select string_agg(quote_ident(a.attname), ', ' order by a.attnum)
-          from pg_attribute as a
-          where
-            k.by_column and a.attrelid = o.oid and a.attnum > 0 and not a.attisdropped
-            and not has_column_privilege(o.oid, a.attnum, k.privilege)
-            and (strpos(s.statement, lower(a.attname)) > 0 or s.statement ~ '[*]')
-        ) as columns
-      from wanted as k
-      where s.statement ~ k.words and not has_table_privilege(o.oid, k.privilege)
-    ) as p
-  ) as w on o.kind = 'table'
-)
-select
-  quote_ident(current_user), l.kind, l.name, l.privileges, l.schema, l.short,
-  coalesce(
-    (
-      -- Beside its owner it is the daemon's role that may read this table.
-      select a.grantee::regrole::text
-      from pg_class as c
-      join pg_namespace as n on n.oid = c.relnamespace
-      cross join lateral aclexplode(c.relacl) as a
-      where n.nspname = 'rowhooks' and c.relname = 'installation' and a.grantee not in (0, c.relowner)
-        and pg_has_role(a.grantee, 'usage')
-      order by 1
-      limit 1
-    ),
-    quote_ident(current_user)
-  )
-from lacking as l
-cross join said as s
-where l.privileges is not null or l.kind = 'table' and row_security_active(l.oid)
-order by
-  right(s.message, length(l.short)) = l.short desc, length(l.short) desc,
-  strpos(s.statement, lower(concat(l.schema, '.', l.short))) > 0 desc, array_position(s.path, l.schema::text),
-  l.privileges is null, l.kind, l.name
-limit 1
-""")
+_REFUSAL = sqlalchemy.text(Statements(__file__)["refusal"])
 
 
 @dataclass(frozen=True)

@@ -11,43 +11,26 @@ import sqlalchemy
 from rowhooks.domain import shell
 from rowhooks.domain.errors import PermissionDenied
 from rowhooks.domain.names import split_name
+from rowhooks.postgres.statements import Statements
 
 OFF = {"row_security": "off"}
 """With it off, PostgreSQL refuses a query that policies would alter, and runs none of their code."""
-NO_VIEWS = """
-select pg_catalog.set_config(s.name, 'view', {is_local})
-from pg_catalog.pg_settings as s
-where s.name operator(pg_catalog.=) 'restrict_nonsystem_relation_kind'
-"""
-"""PostgreSQL then refuses a query of a view, which may have taken a table's name: a view's code is its owner's. Servers
-before 14.13, 15.8 and 16.4 do not know it."""
+_BINDING = sqlalchemy.text(Statements(__file__)["binding"])
 
-# A receiver may have set any search_path, so that every name is qualified. row_security_active says of the present
-# role what check_enable_rls does in PostgreSQL's source.
-_BINDING = sqlalchemy.text("""
-select
-  current_user,
-  array(
-    select p.polname::pg_catalog.text
-    from pg_catalog.pg_policy as p
-    where
-      p.polrelid operator(pg_catalog.=) c.oid
-      and (
-        0::pg_catalog.oid operator(pg_catalog.=) any (p.polroles)
-        or exists (
-          select from pg_catalog.unnest(p.polroles) as r (oid) where pg_catalog.pg_has_role(r.oid, 'usage')
-        )
-      )
-    order by p.polname
-  )
-from pg_catalog.pg_class as c
-join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
-where
-  n.nspname operator(pg_catalog.=) cast(:schema as pg_catalog.text)
-  and c.relname operator(pg_catalog.=) cast(:table as pg_catalog.text)
-  and pg_catalog.row_security_active(c.oid)
-  and pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
-""")
+
+def refuse_views(*, is_local: bool) -> str:
+    """Return SQL after which PostgreSQL refuses queries of views: a view's code is its owner's.
+
+    A view may have taken a tracked table's name. Servers before 14.13, 15.8 and 16.4 do not have the setting; there the
+    statement does nothing.
+
+    Args:
+        is_local: whether it holds for the transaction, not for the session.
+    """
+    return (
+        f"select pg_catalog.set_config(s.name, 'view', {is_local}) from pg_catalog.pg_settings as s"  # noqa: S608  (a bool)
+        " where s.name operator(pg_catalog.=) 'restrict_nonsystem_relation_kind'"
+    )
 
 
 @dataclass(frozen=True)

@@ -11,30 +11,13 @@ import sqlalchemy
 from rowhooks.domain.errors import ObjectGone, RowhooksError, WriteSuppressed
 from rowhooks.domain.names import join_name
 from rowhooks.postgres.rows.row_security import find_binding
+from rowhooks.postgres.statements import Statements
 
 _BITS = {"UPDATE": 16, "DELETE": 8}
 """Of pg_trigger.tgtype (TRIGGER_TYPE_* in PostgreSQL's source); with 1, for each row, and 2, before it."""
 _RULES = {"UPDATE": "2", "DELETE": "4"}
 """Of pg_rewrite.ev_type."""
-# A rule takes a statement's place where it says INSTEAD. A trigger that is disabled, or is for replicas, does nothing.
-_SUPPRESSORS = sqlalchemy.text("""
-select pg_catalog.format('trigger %I', t.tgname)
-from pg_catalog.pg_trigger as t
-where
-  t.tgrelid operator(pg_catalog.=) cast(:relation as pg_catalog.regclass)
-  and not t.tgisinternal
-  and t.tgenabled operator(pg_catalog.=) any ('{O,A}'::pg_catalog."char"[])
-  and (t.tgtype operator(pg_catalog.&) 3::pg_catalog.int2) operator(pg_catalog.=) 3
-  and (t.tgtype operator(pg_catalog.&) cast(:bit as pg_catalog.int2)) operator(pg_catalog.<>) 0
-union all
-select pg_catalog.format('rule %I', r.rulename)
-from pg_catalog.pg_rewrite as r
-where
-  r.ev_class operator(pg_catalog.=) cast(:relation as pg_catalog.regclass)
-  and r.is_instead
-  and r.ev_type operator(pg_catalog.=) cast(:rule as pg_catalog."char")
-order by 1
-""")
+_SUPPRESSORS = sqlalchemy.text(Statements(__file__)["suppressors"])
 
 _WATCH = "rowhooks_watch"
 _KEPT = "rowhooks_kept"

@@ -12,75 +12,15 @@ from sqlalchemy.orm import Session
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.names import join_name
 from rowhooks.domain.permissions import PermissionBackend
+from rowhooks.postgres.statements import Statements
 
 _PRIVILEGES = {"view": "SELECT", "add": "INSERT", "change": "UPDATE", "delete": "DELETE"}
 
-# A receiver may have set any search_path, so that every name is qualified, the operators' too. Names are compared as
-# text: as `name` a longer one would be cut, and found.
-_RESOLVE = sqlalchemy.text("""
-select
-  case
-    when
-      pg_catalog.pg_has_role(login.oid, claimed.oid, 'member')
-      or pg_catalog.pg_has_role(login.oid, daemon.oid, 'member')
-      then pair.claimed
-    else pair.db_user
-  end
-from rows from (
-  pg_catalog.unnest(cast(:claimed as pg_catalog.text[])), pg_catalog.unnest(cast(:db_users as pg_catalog.text[]))
-) with ordinality as pair (claimed, db_user, place)
-left join pg_catalog.pg_roles as claimed on claimed.rolname operator(pg_catalog.=) pair.claimed
-left join pg_catalog.pg_roles as login
-  on login.rolname operator(pg_catalog.=) pair.db_user and claimed.oid is not null
-left join rowhooks.installation as i on true
-left join pg_catalog.pg_roles as daemon on daemon.rolname operator(pg_catalog.=) i.daemon_role
-order by pair.place
-""")
-
-# Whom row security does not bind (check_enable_rls in PostgreSQL's source): superusers and roles with BYPASSRLS, and
-# the table's owner, unless it is forced on them.
-_HAS_PRIVILEGE = sqlalchemy.text("""
-select
-  pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE') and pg_catalog.has_table_privilege(r.oid, c.oid, :privilege),
-  c.relrowsecurity and not (
-    r.rolsuper
-    or r.rolbypassrls
-    or (pg_catalog.pg_has_role(r.oid, c.relowner, 'usage') and not c.relforcerowsecurity)
-  )
-from pg_catalog.pg_roles as r
-cross join pg_catalog.pg_namespace as n
-join pg_catalog.pg_class as c on c.relnamespace operator(pg_catalog.=) n.oid
-where
-  r.rolname operator(pg_catalog.=) cast(:username as pg_catalog.text)
-  and n.nspname operator(pg_catalog.=) cast(:schema as pg_catalog.text)
-  and c.relname operator(pg_catalog.=) cast(:table as pg_catalog.text)
-  and c.relkind operator(pg_catalog.=) any (cast('{r,p,v,m,f}' as pg_catalog."char"[]))
-""")
-
-_IS_SUPERUSER = sqlalchemy.text("""
-select r.rolsuper
-from pg_catalog.pg_roles as r
-where r.rolname operator(pg_catalog.=) cast(:username as pg_catalog.text)
-""")
-
-# Not pg_has_role(): a superuser counts as a member of every role there.
-_GROUPS = sqlalchemy.text("""
-with recursive held (oid) as (
-  select m.roleid
-  from pg_catalog.pg_roles as r
-  join pg_catalog.pg_auth_members as m on m.member operator(pg_catalog.=) r.oid
-  where r.rolname operator(pg_catalog.=) cast(:username as pg_catalog.text)
-  union
-  select m.roleid
-  from held
-  join pg_catalog.pg_auth_members as m on m.member operator(pg_catalog.=) held.oid
-)
-select g.rolname
-from held
-join pg_catalog.pg_roles as g on g.oid operator(pg_catalog.=) held.oid
-order by g.rolname
-""")
-
+_STATEMENTS = Statements(__file__)
+_RESOLVE = sqlalchemy.text(_STATEMENTS["resolve"])
+_HAS_PRIVILEGE = sqlalchemy.text(_STATEMENTS["has_privilege"])
+_IS_SUPERUSER = sqlalchemy.text(_STATEMENTS["is_superuser"])
+_GROUPS = sqlalchemy.text(_STATEMENTS["groups"])
 
 _QUOTED_SCHEMA = re.compile(r'"((?:[^"]|"")+)"\.')
 

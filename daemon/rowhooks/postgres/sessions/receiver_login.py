@@ -6,19 +6,9 @@ from rowhooks.domain.errors import LoginRefused, PermissionDenied, SettingsError
 from rowhooks.postgres.connections.connect import Target, connected
 from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.connections.poolers import recognised
+from rowhooks.postgres.statements import Statements
 
-_PLACE = """
-select d.oid, (pg_catalog.pg_control_system()).system_identifier
-from pg_catalog.pg_database as d
-where d.datname operator(pg_catalog.=) pg_catalog.current_database()
-"""
-_ROLE = "select i.receiver_role::pg_catalog.text from rowhooks.installation as i"
-_IS_MEMBER = """
-select current_user::pg_catalog.text, exists (
-  select from pg_catalog.pg_roles as r
-  where r.rolname operator(pg_catalog.=) $1 and pg_catalog.pg_has_role(r.oid, 'member')
-)
-"""
+_STATEMENTS = Statements(__file__)
 
 
 async def checked_receiver(target: Target, receiver_target: Target) -> Target:
@@ -42,13 +32,13 @@ async def checked_receiver(target: Target, receiver_target: Target) -> Target:
         ) from error
     async with connected(target) as ours, connected(found) as theirs:
         with translated():
-            if tuple(await ours.fetchrow(_PLACE)) != tuple(await theirs.fetchrow(_PLACE)):
+            if tuple(await ours.fetchrow(_STATEMENTS["place"])) != tuple(await theirs.fetchrow(_STATEMENTS["place"])):
                 raise SettingsError(
                     f"receiver_dsn leads to {found.label}, which is not the database of dsn",
                     hint="both must name the same database",
                 )
-            role = await ours.fetchval(_ROLE)
-            login, is_member = await theirs.fetchrow(_IS_MEMBER, role)
+            role = await ours.fetchval(_STATEMENTS["receivers_role"])
+            login, is_member = await theirs.fetchrow(_STATEMENTS["is_member"], role)
     if not is_member:
         raise PermissionDenied(
             f"receiver_dsn: login {login} has not the receivers' role {role}",

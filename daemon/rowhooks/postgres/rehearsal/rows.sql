@@ -1,0 +1,56 @@
+-- name: describe
+-- What a table is, as read_table() wants it, and whether rowhooks could track it.
+select json_build_object(
+  'id', r.oid::bigint,
+  'repr_column', pg_temp.rowhooks_repr(r.oid),
+  'kind', r.relkind,
+  'persistence', r.relpersistence,
+  'root', (
+    select json_build_array(rn.nspname, rc.relname)
+    from pg_class as rc
+    inner join pg_namespace as rn on rc.relnamespace = rn.oid
+    where r.relispartition and rc.oid = pg_partition_root(r.oid)
+  ),
+  'types', (
+    select json_object_agg(a.attname, format_type(a.atttypid, -1))
+    from pg_attribute as a
+    where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+  ),
+  {description},
+  'key', (
+    select coalesce(json_agg(
+      json_build_array(quote_ident(a.attname), a.attname, format_type(a.atttypid, a.atttypmod)) order by k.position
+    ), '[]')
+    from pg_index as i
+    cross join lateral unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
+    inner join pg_attribute as a on i.indrelid = a.attrelid and k.attnum = a.attnum
+    where i.indrelid = r.oid and i.indisprimary and k.position <= i.indnkeyatts
+  )
+)
+from pg_class as r
+inner join pg_namespace as n on r.relnamespace = n.oid
+where
+  n.nspname = $1 and r.relname = $2
+  and r.relkind in ('r', 'p', 'v', 'm', 'f');
+
+-- name: changes
+-- The changes after one, in order. A table is named as the daemon names it: as it is called now.
+select
+  {columns},
+  n.nspname::text as schema_name,
+  r.relname::text as table_name
+from pg_temp.rowhooks_change as c
+left join pg_class as r on c.tracked_table::oid = r.oid
+left join pg_namespace as n on r.relnamespace = n.oid
+where c.id > $1
+order by c.id;
+
+-- name: last_change
+select coalesce(max(c.id), 0) from pg_temp.rowhooks_change as c;
+
+-- name: initially_deferred
+-- The constraints that are declared initially deferred, quoted, in a list.
+select string_agg(distinct format('%I.%I', n.nspname, c.conname), ', ')
+from pg_constraint as c
+inner join pg_namespace as n on c.connamespace = n.oid
+where c.condeferred;

@@ -1,0 +1,192 @@
+"""A receiver's session: SQLAlchemy over psycopg, one transaction for a run, marked as the run's."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+import sqlalchemy
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, SessionTransaction
+
+from rowhooks.domain.errors import LeadershipLost
+from rowhooks.domain.run import Batch, Outcome
+from rowhooks.pipeline.ports import AlreadyRecorded
+from rowhooks.postgres.connections.encodings import Repertoire, of_connection
+from rowhooks.postgres.connections.settled import SettledConnection
+from rowhooks.postgres.results import (
+    ANOTHER_LEADS,
+    FENCE_ONE,
+    LEADS,
+    ON_RECORD,
+    RECORD_ENTRY,
+    RECORD_ONE,
+    RECORD_ONE_OR_FAIL,
+    batch_statements,
+    entry_row,
+    result_row,
+)
+from rowhooks.postgres.rows import in_place as inplace
+from rowhooks.postgres.rows.mapping import RowObject
+from rowhooks.postgres.rows.suppression import take_kept
+from rowhooks.postgres.sessions.grip import Grip
+
+GRIP = "rowhooks_grip"
+"""The key of a run's grip in the `info` of the connection that the run has."""
+
+
+class ReceiverSession(Session):
+    """A session whose transaction belongs to the run.
+
+    Args:
+        variables: the session variables of each of its transactions.
+        grip: the hold by which the run is ended from outside.
+    """
+
+    def __init__(self, *args: Any, variables: Mapping[str, str], grip: Grip, **kwargs: Any) -> None:
+        super().__init__(*args, expire_on_commit=False, **kwargs)
+        self._grip = grip
+        self._variables = variables
+
+    def mark(self, connection: sqlalchemy.Connection) -> None:
+        """Mark a transaction that has begun as the run's."""
+        driver: Any = connection.connection.driver_connection
+        # Until the connection is back in the pool, see Workspaces.
+        self._grip.hold(driver)
+        connection.info[GRIP] = self._grip
+        variables = _set_local(self._variables, of_connection(driver))
+        if isinstance(driver, psycopg.Connection) and driver.isolation_level is None:
+            # This is how psycopg begins a transaction itself, but in one round trip.
+            settings = driver.settling() if isinstance(driver, SettledConnection) else []
+            begin = "; ".join(["begin", *settings, *variables])
+            answer = driver.pgconn.exec_(begin.encode(driver.info.encoding))
+            if driver.pgconn.status != psycopg.pq.ConnStatus.OK:
+                raise psycopg.OperationalError(driver.pgconn.get_error_message())
+            if answer.status != psycopg.pq.ExecStatus.COMMAND_OK:
+                raise psycopg.errors.error_from_result(answer, driver.info.encoding)
+        else:
+            connection.exec_driver_sql("; ".join(variables))
+
+    def flush(self, objects: Any = None) -> None:
+        """Write what was assigned, added and deleted, and what was altered in place."""
+        held = inplace.mark(self)
+        doomed = [one for one in self.deleted if isinstance(one, RowObject)]
+        super().flush(objects)
+        inplace.written(held)
+        if doomed and take_kept(connection := self.connection()):
+            for one in doomed:
+                one.check_deleted(connection)
+
+    def commit(self) -> None:
+        """Flush only: the run commits, together with its result."""
+        self.flush()
+
+    def begin(self, nested: bool = False) -> SessionTransaction:
+        """Begin a savepoint: the transaction is the run's."""
+        return super().begin(nested=True)
+
+    def close(self) -> None:
+        """Flush only, also at the end of a `with` block: the run commits."""
+        self.flush()
+
+    def end(self) -> None:
+        """Undo what is not committed and give the connection back."""
+        if self._grip.touched:
+            # A statement may still run, or a request to cancel may be on its way: no other run may get the connection.
+            self.invalidate()
+        else:
+            super().close()
+
+    def commit_run(self, outcome: Outcome, leader_epoch: uuid.UUID) -> None:
+        """Write the result and commit.
+
+        Raises:
+            AlreadyRecorded: the run stands on record; nothing of this transaction remains.
+            LeadershipLost: another daemon leads; nothing of this transaction remains.
+        """
+        self.flush()
+        connection = self.connection()
+        # A new leader has already looked for unfinished runs: it would not take up one that is recorded later. Of a
+        # batch it may have taken up some runs and not the others.
+        is_batch = isinstance(outcome.run, Batch)
+        is_fenced = outcome.finished_at is None or is_batch
+        if is_fenced and connection.exec_driver_sql(FENCE_ONE, (leader_epoch,)).first() is None:
+            self.end()
+            raise LeadershipLost(ANOTHER_LEADS)
+        driver: Any = connection.connection.driver_connection
+        refused: Exception | None = None
+        try:
+            if isinstance(driver, psycopg.Connection) and psycopg.Pipeline.is_supported() and not is_batch:
+                is_recorded = _record_and_commit(driver, outcome, leader_epoch)
+            else:
+                is_recorded = _record(connection, outcome, leader_epoch)
+        except (DBAPIError, psycopg.errors.InsufficientPrivilege) as error:
+            # The receivers' own login may record nothing for a leadership that is over.
+            if not isinstance(getattr(error, "orig", error), psycopg.errors.InsufficientPrivilege):
+                raise
+            is_recorded, refused = False, error
+        if not is_recorded:
+            self.rollback()
+            # If another leader has this run, it also has the later runs of its lane.
+            is_ours = self.connection().exec_driver_sql(LEADS, (leader_epoch,)).first() is not None
+            self.end()
+            if refused is not None and is_ours:
+                raise refused
+            raise AlreadyRecorded if is_ours else LeadershipLost(ANOTHER_LEADS)
+        super().commit()
+        self.end()
+
+
+def _record(connection: sqlalchemy.Connection, outcome: Outcome, leader_epoch: uuid.UUID) -> bool:
+    """Write a result and its log lines; return False where the run is on record already."""
+    held = of_connection(connection.connection.driver_connection)
+    statements = (
+        batch_statements(outcome, leader_epoch, held)
+        if isinstance(outcome.run, Batch)
+        else [(RECORD_ONE[outcome.run.asked_for], result_row(outcome, leader_epoch, held))]
+    )
+    recorded = [row for one, values in statements for row in connection.exec_driver_sql(one, values)]
+    if recorded and outcome.entries:
+        connection.exec_driver_sql(RECORD_ENTRY, _entry_rows(outcome, held))
+    return bool(recorded)
+
+
+def _record_and_commit(connection: psycopg.Connection[Any], outcome: Outcome, leader_epoch: uuid.UUID) -> bool:
+    """Do the same and commit, in one round trip; the COMMIT fails where the run is on record already."""
+    held = of_connection(connection)
+    try:
+        with connection.pipeline():
+            connection.execute(RECORD_ONE_OR_FAIL[outcome.run.asked_for], result_row(outcome, leader_epoch, held))
+            if outcome.entries:
+                connection.cursor().executemany(RECORD_ENTRY, _entry_rows(outcome, held))
+            connection.commit()
+    except psycopg.errors.InvalidTextRepresentation as error:
+        if ON_RECORD in str(error):
+            return False
+        raise
+    return True
+
+
+def _entry_rows(outcome: Outcome, held: Repertoire) -> list[tuple[Any, ...]]:
+    return [entry_row(outcome.run.id, entry, held) for entry in outcome.entries]
+
+
+def _set_local(variables: Mapping[str, str], held: Repertoire) -> list[str]:
+    # They are local to the transaction, so that they cannot leak through our pool or a pooler. set_config() would be a
+    # query, after which the receiver could not choose its isolation level any more.
+    return [
+        f"set local {_quoted(name)} = {psycopg.sql.Literal(held.fitted(value)).as_string()}"
+        for name, value in variables.items()
+    ]
+
+
+@sqlalchemy.event.listens_for(ReceiverSession, "after_begin")
+def _begun(session: ReceiverSession, transaction: Any, connection: sqlalchemy.Connection) -> None:
+    session.mark(connection)
+
+
+def _quoted(variable: str) -> str:
+    # `user` is a word of SQL's own.
+    return psycopg.sql.Identifier(*variable.split(".")).as_string()

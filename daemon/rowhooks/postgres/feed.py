@@ -13,134 +13,17 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import ConnectionFailed
 from rowhooks.domain.feed import Position, Snapshot
+from rowhooks.postgres import log_rows, unreadable
 from rowhooks.postgres.connections.errors import translated
-from rowhooks.postgres.log_rows import (
-    IN_PART,
-    IS_LARGE,
-    LARGE_BY_ID,
-    PART_SIZE,
-    TEXT_COLUMNS,
-    TOO_LARGE,
-    WITH_TEXTS,
-    in_parts,
-    object_change,
-    size_of,
-)
-from rowhooks.postgres.unreadable import PASSING_TRIES, RAW, Unreadable, note, piecemeal, reading, without_rows
+from rowhooks.postgres.log_rows import IS_LARGE, LARGE_BY_ID, PART_SIZE, TOO_LARGE, in_parts, object_change
+from rowhooks.postgres.statements import Statements
+from rowhooks.postgres.unreadable import PASSING_TRIES, Unreadable, note, piecemeal, reading, without_rows
 from rowhooks.postgres.values import RowDecoder
 
-_LOOK = """
-select pg_current_snapshot()::text, rowhooks.configuration_version()
-"""
-
-# The two halves have no row in common. Fresh: transactions at or above the old snapshot's xmax. That is no promise that
-# they began after it (xmax is one past the last transaction that had ended, and younger ones may have been running), so
-# their ids need not lie above those already delivered; they do lie above floor_id, see the reader. Late: transactions
-# that were open at the old snapshot and have ended since, found by their transaction id.
-# Texts are read in subqueries, which makes it happen once and not for each row.
-# What hook receivers wrote (on tables that audit them) starts no hook.
-# Rows are counted by what is stored of them, without unpacking it, and then by their texts; there is always one.
-_BATCH = """
-  select
-    b.*,
-    coalesce(sum(b.stored) over (order by b.id rows between unbounded preceding and 1 preceding), 0) as stored_before
-  from (
-    select
-      p.*,
-      {size} as stored
-    from (
-  (
-    select f.* from rowhooks.object_change as f
-    where f.id > $2::bigint
-      and f.transaction_id >= (select $3::text::xid8)
-      and {visible}
-      and f.receiver is null and f.action <> 'truncate'
-    order by f.id
-    limit $1
-  )
-  union all
-  (
-    select l.*
-    from unnest($4::text[]::xid8[]) as ended (transaction_id)
-    cross join lateral (
-      select o.* from rowhooks.object_change as o
-      where o.transaction_id = ended.transaction_id
-        and {beyond}
-        and o.receiver is null and o.action <> 'truncate'
-      order by o.id
-      limit $1
-    ) as l
-    order by l.id
-    limit $1
-  )
-    ) as p
-    order by p.id
-    limit $1
-  ) as b
-"""
-_SHAPES = """\
-(
-  select json_agg(json_build_array(
-    t.id, rowhooks.qualified_name(n.nspname, r.relname),
-    (
-      select json_agg(json_build_array(a.attname, a.atttypid::bigint) order by a.attnum) from pg_attribute as a
-      where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
-    )
-  ))
-  from rowhooks.tracked_table as t
-  join pg_class as r on r.oid = t.relation
-  join pg_namespace as n on n.oid = r.relnamespace"""
-# As bytes: a table's name may be no text where the database knows no encoding.
-_HEADER = RAW.format(f"""json_build_array(
-    pg_current_snapshot(),
-    rowhooks.configuration_version(),
-    {_SHAPES} where t.id in (select b.tracked_table from batch as b))
-  )::text""")  # noqa: S608  (a constant)
-# One row says when this was read and what the tables look like: in a snapshot that sees a change, no table looks older
-# than the change. The others are the changes.
-_ROWS = f"""
-select
-  {", ".join(["null"] * (IS_LARGE + 2))},
-  {_HEADER}
-union all
-select {TEXT_COLUMNS}, greatest(c.stored_before + c.stored, c.text_size), null
-from ({IN_PART.format(source="batch", where=f"r.stored_before < {PART_SIZE}")}) as c
-"""  # noqa: S608  (a constant)
-# Everything that the statement sees belongs to the batch that begins with it.
-_BEGIN = f"with batch as materialized ({_BATCH.format(visible='true', beyond='true', size=size_of('p'))}) {_ROWS}"
 FEW = 2
-"""A batch of so many changes at the most is read by a statement that takes half the time."""
-_FEW_ROWS = f"""(
-  select f.* from rowhooks.object_change as f
-  where f.id > $1::bigint
-    and f.transaction_id >= (select $2::text::xid8)
-    and f.receiver is null and f.action <> 'truncate'
-  order by f.id
-  limit {FEW}
-)"""  # noqa: S608  (constants)
-# Where no transaction was open at the old snapshot; whatever the size of the rows.
-_BEGIN_WITH_FEW = f"""
-select
-  {TEXT_COLUMNS}, 0,
-  {RAW.format(f"json_build_array(h.snapshot, h.version, {_SHAPES} where t.id = c.tracked_table))::text")}
-from (select pg_current_snapshot() as snapshot, rowhooks.configuration_version() as version) as h
-left join ({WITH_TEXTS.format(source=_FEW_ROWS, where="")}) as c on true
-order by c.id
-"""  # noqa: S608  (a constant)
-_visible = "pg_visible_in_snapshot(f.transaction_id, (select $6::text::pg_snapshot))"
-_LATER = (
-    f"with batch as materialized ({_BATCH.format(visible=_visible, beyond='o.id > $5::bigint', size=size_of('p'))})"
-)
-_FETCH = f"{_LATER} {_ROWS}"
-_NEXT_ID = f"{_LATER} select min(b.id) from batch as b"  # noqa: S608  (a constant)
+"""A batch of at most so many changes is read by a statement that takes half the time."""
 
-_SIZES = f"""
-select c.id, {size_of("c")} from rowhooks.object_change as c where c.id = any ($1::bigint[]) order by c.id
-"""  # noqa: S608  (a constant)
-_BY_ID = f"""
-select {TEXT_COLUMNS}
-from ({IN_PART.format(source="rowhooks.object_change", where="r.id = any ($1::bigint[])")}) as c
-"""  # noqa: S608  (constants)
+SQL = Statements(__file__, log_rows.SQL, unreadable.SQL, PART_SIZE=PART_SIZE, FEW=FEW)
 
 
 class PostgresFeed:
@@ -165,7 +48,7 @@ class PostgresFeed:
     async def look(self) -> tuple[Snapshot, int]:
         """Return the present snapshot and the version of the configuration in it."""
         with translated():
-            row = await self._connection.fetchrow(_LOOK)
+            row = await self._connection.fetchrow(SQL["look"])
         assert row is not None, "rowhooks.configuration is empty"
         return Snapshot.parse(row[0]), row[1]
 
@@ -177,9 +60,7 @@ class PostgresFeed:
     async def newest_id(self) -> int:
         """Return the highest id that is visible; 0 in an empty log."""
         with translated():
-            return int(
-                await self._connection.fetchval("select coalesce(max(c.id), 0) from rowhooks.object_change as c")
-            )
+            return int(await self._connection.fetchval(SQL["newest_id"]))
 
     async def next_batch(
         self, position: Position, limit: int, configure: Callable[[int], Awaitable[None]]
@@ -198,9 +79,11 @@ class PostgresFeed:
     async def _begin(self, snapshot: Snapshot, floor_id: int, limit: int) -> tuple[list[Any], list[asyncpg.Record]]:
         with reading(self._connection):
             if limit == FEW and not snapshot.xip:
-                return _taken_apart(await self._connection.fetch(_BEGIN_WITH_FEW, floor_id, str(snapshot.xmax)))
+                return _taken_apart(await self._connection.fetch(SQL["begin_with_few"], floor_id, str(snapshot.xmax)))
             return _taken_apart(
-                await self._connection.fetch(_BEGIN, limit, floor_id, str(snapshot.xmax), list(map(str, snapshot.xip)))
+                await self._connection.fetch(
+                    SQL["begin"], limit, floor_id, str(snapshot.xmax), list(map(str, snapshot.xip))
+                )
             )
 
     async def fetch(self, position: Position, limit: int) -> tuple[list[ObjectChange], bool]:
@@ -224,7 +107,7 @@ class PostgresFeed:
             )
             try:
                 with reading(self._connection):
-                    header, rows = _taken_apart(await self._connection.fetch(_FETCH, size, *place))
+                    header, rows = _taken_apart(await self._connection.fetch(SQL["fetch"], size, *place))
             except Unreadable as error:
                 self._suspects = size
                 tries += size == 1
@@ -238,7 +121,7 @@ class PostgresFeed:
     async def _next_without_rows(self, place: tuple[Any, ...], reason: str) -> tuple[list[ObjectChange], bool]:
         try:
             with reading(self._connection):
-                id_ = await self._connection.fetchval(_NEXT_ID, 1, *place)
+                id_ = await self._connection.fetchval(SQL["next_id"], 1, *place)
         except Unreadable as error:
             raise ConnectionFailed(f"the log cannot be read: {error.reason}") from error
         change = None if id_ is None else await without_rows(self._connection, id_, reason, self.change)
@@ -260,7 +143,7 @@ class PostgresFeed:
             left = some
             while left:
                 with reading(on):
-                    rows = await on.fetch(_BY_ID, left)
+                    rows = await on.fetch(SQL["by_id"], left)
                 changes = await self._whole(sorted(rows, key=itemgetter(0)), on)
                 found.update((change.id, change) for change in changes)
                 # Fewer than there are, where they are large as text.
@@ -271,7 +154,7 @@ class PostgresFeed:
                 found[id_] = change
 
         with translated():
-            sizes = await on.fetch(_SIZES, list(ids)) if ids else []
+            sizes = await on.fetch(SQL["sizes"], list(ids)) if ids else []
         for part in in_parts([(row[0], row[1]) for row in sizes]):
             await piecemeal(part, read, alone)
         return found
@@ -284,7 +167,7 @@ class PostgresFeed:
         return changes, is_end
 
     async def _whole(self, rows: list[asyncpg.Record], connection: asyncpg.Connection[Any]) -> list[ObjectChange]:
-        """Make changes of TEXT_COLUMNS, and read those by themselves that are large; the first ones, as a part has."""
+        """Make changes of text_columns, and read those by themselves that are large; the first ones, as a part has."""
         changes: list[ObjectChange] = []
         room = PART_SIZE
         for row in rows:
@@ -300,7 +183,7 @@ class PostgresFeed:
 
         async def read(_: list[int]) -> None:
             with reading(connection):
-                row = await connection.fetchrow(f"{LARGE_BY_ID}$1", id_)
+                row = await connection.fetchrow(LARGE_BY_ID, id_)
             found.extend([] if row is None else [self.change(row)])
 
         async def alone(_: int, reason: str) -> None:

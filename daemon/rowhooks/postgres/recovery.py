@@ -16,130 +16,14 @@ from rowhooks.domain.keys import former_key
 from rowhooks.domain.run import RETRY, WAITING, Press, Run
 from rowhooks.pipeline.matcher import undecided
 from rowhooks.pipeline.scheduling.missing_jobs import Missed
+from rowhooks.postgres import missing_jobs, unreadable
 from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.feed import PostgresFeed
-from rowhooks.postgres.log_rows import LONGEST_TEXT, key_of
-from rowhooks.postgres.missing_jobs import KEPT_BY_JOB
-from rowhooks.postgres.unreadable import RAW, piecemeal, reading
+from rowhooks.postgres.log_rows import LARGE, LONGEST_TEXT
+from rowhooks.postgres.statements import Statements
+from rowhooks.postgres.unreadable import piecemeal, reading
 
-_TAKE_UP = """
-with taken as (
-  update rowhooks.job_result as r
-  set leader_epoch = $1, attempt = r.attempt + (r.status = 'STARTED')::integer
-  where r.id in (
-    select u.id from rowhooks.job_result as u
-    where {which}
-    order by u.id
-    limit $2
-    for update {locked}
-  )
-  returning r.*
-)
-select
-  t.id as result_id, t.trigger, t.original_id, t.object_change_id, t.job_hook_id, t.job_button_id, t.tracked_table,
-  t.status, t.attempt, t.retries, t.retry_at, coalesce(
-    t.key,
-    -- As an older release has handed it out.
-    case
-      when t.trigger = 'change' then format('%s:%s:%s', i.id, t.object_change_id, t.job_hook_id)
-      else format('%s:run:%s', i.id, coalesce(t.original_id, t.id))
-    end
-  ) as key
-from taken as t
-cross join rowhooks.installation as i
-order by t.id
-"""
-# By itself, as are the changes: one that cannot be read must not keep the others from being taken up.
-_PRESSES = f"""
-select
-  r.id, {key_of("r")}, {RAW.format(f"left(r.object_repr, {LONGEST_TEXT})")}, r.db_user::text,
-  left(r.user_name, {LONGEST_TEXT})
-from rowhooks.job_result as r
-where r.id = any ($1::bigint[])
-"""  # noqa: S608  (constants)
-_UNFINISHED = "u.status in ('PENDING', 'STARTED', 'RETRY')"
-# Waits for what is locked: a former leader may be committing one, and if that fails it is still to be run, first.
-_OF_THESE = "coalesce(u.job_hook_id = any ({hooks}::integer[]), u.job_button_id = any ({buttons}::integer[]), false)"
-_ADOPT = _TAKE_UP.format(which=f"u.id = any ($3::bigint[]) and {_UNFINISHED}", locked="")
-_CLAIM = _TAKE_UP.format(which="u.status = 'PENDING' and u.leader_epoch is null", locked="skip locked")
-
-_WHERE_IT_STANDS = f"""
-select
-  u.id, u.status, u.trigger <> 'press', coalesce(u.job_hook_id, u.job_button_id), u.tracked_table,
-  {RAW.format(key_of("u"))}, {RAW.format(key_of("u", "former_object_id"))}
-"""
-_RELEASE = f"""
-with u as (
-  update rowhooks.job_result as r
-  set leader_epoch = $1
-  where r.id in (
-    select u.id from rowhooks.job_result as u
-    where u.leader_epoch = $2 and {_UNFINISHED} and {_OF_THESE.format(hooks="$4", buttons="$5")}
-    order by u.id
-    limit $3
-    for update
-  )
-  returning r.*
-)
-{_WHERE_IT_STANDS}
-from u
-order by u.id
-"""  # noqa: S608  (constants)
-
-_LEFT = f"""
-{_WHERE_IT_STANDS}
-from rowhooks.job_result as u
-where {_UNFINISHED} and u.leader_epoch <> $1 and u.id > $2 and not {_OF_THESE.format(hooks="$4", buttons="$5")}
-order by u.id
-limit $3
-"""
-
-_NOTE = """
-insert into rowhooks.key_change (id, tracked_table, object_id, former_object_id)
-select n.id, n.tracked_table, n.object_id::jsonb, n.former_object_id::jsonb
-from unnest($1::bigint[], $2::integer[], $3::text[], $4::text[]) as n (id, tracked_table, object_id, former_object_id)
-"""
-_NOTED = """
-select k.id, k.tracked_table, k.object_id::text, k.former_object_id::text
-from rowhooks.key_change as k
-order by k.id
-"""
-
-# What began is to begin again, and is so long nobody's.
-_SET_ASIDE = """
-update rowhooks.job_result as u
-set
-  leader_epoch = $1, attempt = u.attempt + (u.status = 'STARTED')::integer,
-  status = case when u.status = 'STARTED' then 'PENDING' else u.status end
-where {which} and u.leader_epoch is distinct from $1
-"""
-_SET_ASIDE_OF = _SET_ASIDE.format(which=f"{_UNFINISHED} and {_OF_THESE.format(hooks='$2', buttons='$3')}")
-_SET_ASIDE_THESE = _SET_ASIDE.format(which=f"{_UNFINISHED} and u.id = any ($2::bigint[])")
-
-_WAITING = f"select k.job_id, k.runs from ({KEPT_BY_JOB}) as k where k.job_id is not null"  # noqa: S608  (a constant)
-
-_NOTE_MISSED = """
-insert into rowhooks.job_hook_missed as m (job_hook_id, changes, first_at, last_at)
-select v.job_hook_id, v.changes, v.first_at, v.last_at
-from unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])
-  as v (job_hook_id, changes, first_at, last_at)
--- It may have been removed meanwhile.
-where exists (select from rowhooks.job_hook as h where h.id = v.job_hook_id)
-on conflict (job_hook_id) do update set
-  changes = m.changes + excluded.changes,
-  first_at = least(m.first_at, excluded.first_at), last_at = greatest(m.last_at, excluded.last_at)
-"""
-
-_IS_ASKED_FOR = (
-    "select exists (select from rowhooks.job_result as r where r.status = 'PENDING' and r.leader_epoch is null)"
-)
-
-_REVOKE = """
-update rowhooks.job_result as r
-set status = 'REVOKED', finished_at = clock_timestamp()
-where r.id = any ($1::bigint[]) and r.finished_at is null
-"""
-
+SQL = Statements(__file__, missing_jobs.SQL, unreadable.SQL, LARGE=LARGE, LONGEST_TEXT=LONGEST_TEXT)
 
 ADOPTION_PATIENCE = "10s"
 """How long adopting waits for a former leader that is recording."""
@@ -214,18 +98,20 @@ class UnfinishedRuns:
     async def left(self, after_id: int, limit: int, without_class: WithoutClass) -> list[Left]:
         """Return what earlier leaders have left unfinished, by id and beyond one, and what need not wait any longer."""
         with translated():
-            rows = await self._connection.fetch(_LEFT, self._leader_epoch, after_id, limit, *_lists(without_class))
+            rows = await self._connection.fetch(
+                SQL["left"], self._leader_epoch, *_lists(without_class), after_id, limit
+            )
         return [_left(*row) for row in rows]
 
     async def note(self, new_keys: Sequence[NewKey]) -> None:
         """Put on record which rows have another key, for a leader that takes over from this one."""
         with translated():
-            await self._connection.execute(_NOTE, *map(list, zip(*new_keys, strict=True)))
+            await self._connection.execute(SQL["note"], *map(list, zip(*new_keys, strict=True)))
 
     async def noted(self) -> list[NewKey]:
         """Return which rows have another key, in the order in which they got it."""
         with translated():
-            return [NewKey(*row) for row in await self._connection.fetch(_NOTED)]
+            return [NewKey(*row) for row in await self._connection.fetch(SQL["noted"])]
 
     async def adopt(self, result_ids: Sequence[int], configuration: Configuration) -> list[TakenUp]:
         """Take these runs over, of whichever leader they are; those that have ended are missing.
@@ -236,24 +122,24 @@ class UnfinishedRuns:
         with translated():
             async with self._connection.transaction():
                 await self._connection.execute("select set_config('lock_timeout', $1, true)", ADOPTION_PATIENCE)
-                rows = await self._connection.fetch(_ADOPT, self._leader_epoch, None, list(result_ids))
+                rows = await self._connection.fetch(SQL["adopt"], self._leader_epoch, list(result_ids))
         return await self._taken_up(rows, configuration)
 
     async def is_asked_for(self) -> bool:
         """Say whether anything that was asked for by hand waits; takes no lock that a writer could wait for."""
         with translated():
-            return bool(await self._connection.fetchval(_IS_ASKED_FOR))
+            return bool(await self._connection.fetchval(SQL["is_asked_for"]))
 
     async def claim(self, configuration: Configuration, limit: int) -> list[TakenUp]:
         """Take up what was asked for by hand (presses, retries, replays), the oldest first, `limit` at the most."""
         with translated():
-            rows = await self._connection.fetch(_CLAIM, self._leader_epoch, limit)
+            rows = await self._connection.fetch(SQL["claim"], self._leader_epoch, limit)
         return await self._taken_up(rows, configuration)
 
     async def release(self, origins: WithoutClass, limit: int) -> list[Left]:
         """Take over what has waited for the class of these hooks and buttons, the oldest first, `limit` at the most."""
         with translated():
-            rows = await self._connection.fetch(_RELEASE, self._leader_epoch, WAITING, limit, *_lists(origins))
+            rows = await self._connection.fetch(SQL["release"], self._leader_epoch, *_lists(origins), limit, WAITING)
         return [_left(*row) for row in rows]
 
     async def set_aside(self, origins: WithoutClass) -> None:
@@ -262,28 +148,28 @@ class UnfinishedRuns:
             with translated():
                 async with self._connection.transaction():
                     await self._connection.execute("select set_config('lock_timeout', $1, true)", ADOPTION_PATIENCE)
-                    await self._connection.execute(_SET_ASIDE_OF, WAITING, *_lists(origins))
+                    await self._connection.execute(SQL["set_aside"], WAITING, *_lists(origins))
 
     async def set_aside_these(self, result_ids: list[int]) -> None:
         """Let these runs wait for a leader that has their class."""
         with translated():
-            await self._connection.execute(_SET_ASIDE_THESE, WAITING, result_ids)
+            await self._connection.execute(SQL["set_aside_these"], WAITING, result_ids)
 
     async def waiting(self) -> dict[int, int]:
         """Return how many runs wait for a leader that has their class, by the jobs' ids."""
         with translated():
-            return {row[0]: row[1] for row in await self._connection.fetch(_WAITING)}
+            return {row[0]: row[1] for row in await self._connection.fetch(SQL["waiting"])}
 
     async def note_missed(self, missed: Sequence[Missed]) -> None:
         """Write down what was not kept for hooks whose class is missing."""
         rows = [(one.hook_id, one.changes, one.first, one.last) for one in missed]
         with translated():
-            await self._connection.execute(_NOTE_MISSED, *map(list, zip(*rows, strict=True)))
+            await self._connection.execute(SQL["note_missed"], *map(list, zip(*rows, strict=True)))
 
     async def revoke(self, result_ids: list[int]) -> None:
         """End runs that nothing can run any more."""
         with translated():
-            await self._connection.execute(_REVOKE, result_ids)
+            await self._connection.execute(SQL["revoke"], result_ids)
 
     async def _taken_up(self, rows: list[asyncpg.Record], configuration: Configuration) -> list[TakenUp]:
         changes = await self._feed.changes(
@@ -314,7 +200,7 @@ class UnfinishedRuns:
 
         async def read(some: list[int]) -> None:
             with reading(self._connection):
-                texts = await self._connection.fetch(_PRESSES, some)
+                texts = await self._connection.fetch(SQL["presses"], some)
             for id_, *rest in texts:
                 found[id_] = _press(tables[id_], configuration, *rest)
 

@@ -16,6 +16,7 @@ from rowhooks.domain.feed import Position
 from rowhooks.domain.run import WAITING, LogEntry, Outcome
 from rowhooks.postgres.connections.encodings import Repertoire, of_connection
 from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.statements import Statements
 
 _RESULT = (
     ("id", "bigint"),
@@ -57,26 +58,15 @@ _ENTRY = (
     ("object_type", "text"),
     ("object_repr", "text"),
 )
-
-# A finished status is never overwritten, and a run of an earlier leader does not end in place of a later one.
-_UPSERT = """
-on conflict {target} do update set
-  status = excluded.status, attempt = excluded.attempt, retries = excluded.retries, retry_at = excluded.retry_at,
-  started_at = excluded.started_at, finished_at = excluded.finished_at, result = excluded.result,
-  exception_type = excluded.exception_type, exception_message = excluded.exception_message,
-  traceback = excluded.traceback
-where job_result.leader_epoch operator(pg_catalog.=) excluded.leader_epoch and job_result.finished_at is null
-returning id
-"""
-# A change starts a hook once, whoever reads it; what was asked for by hand has its row already.
-_TARGETS = {
-    False: "(object_change_id, job_hook_id) where trigger operator(pg_catalog.=) 'change' and original_id is null",
-    True: "(id)",
-}
+ON_RECORD = "rowhooks: the run is on record"
 
 
 def _names(columns: Sequence[tuple[str, str]]) -> str:
     return ", ".join(name for name, _ in columns)
+
+
+def _given_one(columns: Sequence[tuple[str, str]]) -> str:
+    return "select " + ", ".join(f"%s::{type_} as {name}" for name, type_ in columns)
 
 
 def _given_many(columns: Sequence[tuple[str, str]], parameter: str = "${}") -> str:
@@ -86,37 +76,18 @@ def _given_many(columns: Sequence[tuple[str, str]], parameter: str = "${}") -> s
         for n, (_, type_) in enumerate(columns, start=1)
     )
     values = ", ".join(f"v.{name}::{type_} as {name}" for name, type_ in columns)
-    return f"select {values} from unnest({arrays}) as v ({_names(columns)})"  # noqa: S608  (constants of this module)
+    return f"select {values} from unnest({arrays}) as v ({_names(columns)})"  # noqa: S608  (names of the tables above)
 
 
-def _insert_many(table: str, columns: Sequence[tuple[str, str]]) -> str:
-    return f"insert into rowhooks.{table} ({_names(columns)}) {_given_many(columns)}"
-
-
-# A login of the receivers' own may write these and not read them; of what is proposed it may then not even name them.
-_UNREAD = ("result", "exception_type", "exception_message", "traceback")
-
-
-def _in_a_run(given: str, target: str) -> str:
-    """Return the statement that a run's own transaction records by.
-
-    Args:
-        given: a query of what is to be recorded, by the names of _RESULT.
-        target: of _TARGETS.
-    """
-    upsert = _UPSERT.format(target=target)
-    for name in _UNREAD:
-        upsert = upsert.replace(
-            f"{name} = excluded.{name}",
-            f"{name} = (select g.{name} from given as g where g.id operator(pg_catalog.=) job_result.id)",  # noqa: S608
-        )
-    columns = _names(_RESULT)
-    return f"with given as ({given}) insert into rowhooks.job_result ({columns}) select {columns} from given{upsert}"  # noqa: S608
-
-
-def _insert_one(table: str, columns: Sequence[tuple[str, str]]) -> str:
-    values = ", ".join(f"%s::{type_}" for _, type_ in columns)
-    return f"insert into rowhooks.{table} ({_names(columns)}) values ({values})"  # noqa: S608
+def _statements(given: str) -> Statements:
+    return Statements(
+        __file__,
+        columns=_names(_RESULT),
+        entry_columns=_names(_ENTRY),
+        given=given,
+        given_entries=_given_many(_ENTRY),
+        ON_RECORD=ON_RECORD,
+    )
 
 
 # What a change starts and nobody has put on record yet, for COPY; the rest is as the columns' defaults say.
@@ -126,53 +97,27 @@ _FRESH = (
     "started_at", "finished_at", "key", "result", "exception_type", "exception_message", "traceback",
 )  # fmt: skip
 
-_RECORD_MANY = {
-    asked_for: _insert_many("job_result", _RESULT) + _UPSERT.format(target=target)
-    for asked_for, target in _TARGETS.items()
-}
-_GIVEN_ONE = "select " + ", ".join(f"%s::{type_} as {name}" for name, type_ in _RESULT)
-RECORD_ONE = {asked_for: _in_a_run(_GIVEN_ONE, target) for asked_for, target in _TARGETS.items()}
+_MANY = _statements(_given_many(_RESULT))
+_ONE_IN_RUN = _statements(_given_one(_RESULT))
+_MANY_IN_RUN = _statements(_given_many(_RESULT, "%s"))
+# By `Run.asked_for`.
+_RECORD_MANY = {False: _MANY["record_started"], True: _MANY["record_asked_for"]}
+RECORD_ONE = {False: _ONE_IN_RUN["record_started_in_run"], True: _ONE_IN_RUN["record_asked_for_in_run"]}
 """For psycopg, in a run's own transaction, by `Run.asked_for`; returns no row where the run is on record already."""
-ON_RECORD = "rowhooks: the run is on record"
-_OR_FAIL = f"""
-select case
-  when pg_catalog.count(*) operator(pg_catalog.=) 0 then pg_catalog.concat('{ON_RECORD} ', pg_catalog.count(*))::boolean
-end
-from recorded
-"""  # noqa: S608
 RECORD_ONE_OR_FAIL = {
-    asked_for: f"with recorded as ({statement}) {_OR_FAIL}" for asked_for, statement in RECORD_ONE.items()
+    False: _ONE_IN_RUN["record_started_or_fail"],
+    True: _ONE_IN_RUN["record_asked_for_or_fail"],
 }
 """The same with an error (whose message has ON_RECORD) for no row, so that COMMIT can be sent along with it."""
-_RECORD_BATCH = {asked_for: _in_a_run(_given_many(_RESULT, "%s"), target) for asked_for, target in _TARGETS.items()}
-_LINES = (
-    _insert_many("job_log_entry", _ENTRY)
-    + " where exists (select from rowhooks.job_result as r where r.id = v.job_result_id"
-    + f" and r.leader_epoch = ${len(_ENTRY) + 1})"
-)
-RECORD_ENTRY = _insert_one("job_log_entry", _ENTRY)
-
-# Those that are not there are on their way. Another leader's are not ours to begin.
-_ENDED = """
-select r.id
-from rowhooks.job_result as r
-where r.id = any ($2::bigint[]) and (r.finished_at is not null or r.leader_epoch is distinct from $1)
-"""
-_REVOKED = "select r.id from rowhooks.job_result as r where r.id = any ($1::bigint[]) and r.status = 'REVOKED'"
+_RECORD_BATCH = {False: _MANY_IN_RUN["record_started_in_run"], True: _MANY_IN_RUN["record_asked_for_in_run"]}
+RECORD_ENTRY = f"insert into rowhooks.job_log_entry ({_names(_ENTRY)}) {_given_one(_ENTRY)}"
+"""For psycopg, in a run's own transaction."""
 
 LEADS = "select true from rowhooks.feed where leader_epoch operator(pg_catalog.=) %s::pg_catalog.uuid"
 FENCE_ONE = f"{LEADS} for share"
 """For psycopg, in a run's own transaction."""
 _FENCE = "select true from rowhooks.feed where leader_epoch = $1 for share"
 ANOTHER_LEADS = "another daemon has taken the lead"
-
-_MOVE = """
-update rowhooks.feed
-set
-  snapshot = $2::text::pg_snapshot, target = $3::text::pg_snapshot,
-  after_id = $4, floor_id = $5, newest_id = $6, moved_at = now()
-where leader_epoch = $1
-"""
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
@@ -338,26 +283,26 @@ class PostgresResults:
                     columns=_FRESH,
                     records=[_fresh_row(outcome, self._leader_epoch, self._held) for outcome in fresh],
                 )
-            for asked_for in _TARGETS:
+            for asked_for, statement in _RECORD_MANY.items():
                 rows = [result_row(o, self._leader_epoch, self._held) for o in known if o.run.asked_for == asked_for]
                 if rows:
-                    await self._connection.execute(_RECORD_MANY[asked_for], *_columns(rows))
+                    await self._connection.execute(statement, *_columns(rows))
             if lines:
                 entries = [entry_row(result_id, entry, self._held) for result_id, entry in lines]
-                await self._connection.execute(_LINES, *_columns(entries), self._leader_epoch)
+                await self._connection.execute(_MANY["record_lines"], *_columns(entries), self._leader_epoch)
 
     async def ended(self, run_ids: Collection[int]) -> set[int]:
         """Return which of these runs, that are on record or on their way there, are not to begin."""
         async with self._look:
             with translated():
-                ended = {row[0] for row in await self._looking.fetch(_ENDED, self._leader_epoch, list(run_ids))}
+                ended = {row[0] for row in await self._looking.fetch(_MANY["ended"], self._leader_epoch, list(run_ids))}
         self._unfinished.update(id_ for id_ in run_ids if id_ not in ended)
         return ended
 
     async def revoked(self, run_ids: Collection[int]) -> set[int]:
         """Return which of these runs have been revoked."""
         with translated():
-            return {row[0] for row in await self._connection.fetch(_REVOKED, list(run_ids))}
+            return {row[0] for row in await self._connection.fetch(_MANY["revoked"], list(run_ids))}
 
     async def _fence(self) -> None:
         # A new leader's take-over waits for us, and after it this finds nothing. Otherwise a STARTED of ours, written
@@ -367,7 +312,7 @@ class PostgresResults:
 
     async def _move(self, position: Position) -> None:
         await self._connection.execute(
-            _MOVE,
+            _MANY["move"],
             self._leader_epoch,
             str(position.snapshot),
             None if position.target is None else str(position.target),

@@ -16,125 +16,9 @@ import asyncpg
 from rowhooks.domain import shell
 from rowhooks.domain.job import JobEntry
 from rowhooks.postgres.connections.encodings import Repertoire, of_connection
+from rowhooks.postgres.statements import Statements
 
-_COMPARE = """
-with found as (
-  select * from jsonb_to_recordset($1::jsonb)
-  as f (class_path text, kind text, name text, grouping text, description text, hidden boolean, meta jsonb)
-), not_theirs as (
-  select j.id, j.class_path, j.kind, f.kind as kind_now
-  from rowhooks.job as j
-  join found as f on f.class_path = j.class_path
-  where j.kind <> f.kind and (
-    exists (select from rowhooks.job_hook as h where h.job_id = j.id)
-    or exists (select from rowhooks.job_button as b where b.job_id = j.id)
-  )
-)
-select
-  array(
-    select f.class_path
-    from found as f
-    where not exists (select from rowhooks.job as j where j.class_path = f.class_path)
-  ) as fresh,
-  array(
-    select f.class_path
-    from found as f
-    join rowhooks.job as j on j.class_path = f.class_path
-    where (j.kind, j.name, j.grouping, j.description, j.hidden, j.meta, j.installed)
-      is distinct from (f.kind, f.name, f.grouping, f.description, f.hidden, f.meta, true)
-      and j.id not in (select n.id from not_theirs as n)
-  ) as changed,
-  array(
-    select j.id
-    from rowhooks.job as j
-    where j.installed and (
-      j.id in (select n.id from not_theirs as n)
-      or not exists (select from found as f where f.class_path = j.class_path)
-    )
-  ) as missing,
-  (
-    select coalesce(json_agg(json_build_array(n.class_path, n.kind, n.kind_now) order by n.class_path), '[]')::text
-    from not_theirs as n
-  ) as not_theirs
-"""
-
-_INSERT_JOBS = """
-insert into rowhooks.job (class_path, kind, name, grouping, description, hidden, meta)
-select f.class_path, f.kind, f.name, f.grouping, f.description, f.hidden, f.meta
-from jsonb_to_recordset($1::jsonb)
-as f (class_path text, kind text, name text, grouping text, description text, hidden boolean, meta jsonb)
-where f.class_path = any ($2::text[])
-on conflict (class_path) do nothing
-"""
-
-_UPDATE_JOBS = """
-update rowhooks.job as j
-set
-  kind = f.kind, name = f.name, grouping = f.grouping, description = f.description, hidden = f.hidden, meta = f.meta,
-  installed = true
-from jsonb_to_recordset($1::jsonb)
-as f (class_path text, kind text, name text, grouping text, description text, hidden boolean, meta jsonb)
-where j.class_path = f.class_path and f.class_path = any ($2::text[])
-"""
-
-_TRACKED = """
-select rowhooks.qualified_name(n.nspname, c.relname) as name, format('%I.%I', n.nspname, c.relname) as quoted, t.id
-from pg_class as c
-join pg_namespace as n on n.oid = c.relnamespace
-left join rowhooks.tracked_table as t on t.relation = c.oid and t.untracked_at is null
-where rowhooks.qualified_name(n.nspname, c.relname) = any ($1::text[])
-"""
-
-_SUPERFLUOUS = """
-select h.id
-from rowhooks.job_hook as h
-join rowhooks.job as j on j.id = h.job_id
-where h.declared and j.installed and not exists (
-  select from unnest($1::text[], $2::text[]) as w (class_path, name)
-  where w.class_path = j.class_path and w.name = h.name
-)
-"""
-
-_SAME_NAME = """
-select
-  h.id, h.declared, j.class_path, j.installed,
-  (h.type_create, h.type_update, h.type_delete) = ($2, $3, $4)
-    and h.columns = $5::text[] and h.conditions is not distinct from $6::jsonb and h.on_undecided = $7
-    and h.ignored_columns = $8::text[] as as_declared,
-  h.waits_for,
-  (
-    select coalesce(json_agg(json_build_object(
-      'id', x.tracked_table_id, 'present', m.id, 'given', rowhooks.qualified_name(x.schema_name, x.table_name)
-    )), '[]')
-    from rowhooks.job_hook_table as x
-    left join rowhooks.table_meant as m
-      on m.kind = 'hook' and m.owner_id = h.id and m.named_id = x.tracked_table_id and m.is_present
-    where x.job_hook_id = h.id
-  )::text as links
-from rowhooks.job_hook as h
-join rowhooks.job as j on j.id = h.job_id
-where h.name = $1
-"""
-
-_INSERT_HOOK = """
-insert into rowhooks.job_hook
-  (name, job_id, type_create, type_update, type_delete, columns, conditions, on_undecided, ignored_columns, enabled,
-   declared)
-select $1, j.id, $2, $3, $4, $5::text[], $6::jsonb, $7, $8::text[], $10, true
-from rowhooks.job as j
-where j.class_path = $9
-returning id
-"""
-
-_UPDATE_HOOK = """
-update rowhooks.job_hook
-set
-  type_create = $2, type_update = $3, type_delete = $4, columns = $5::text[], conditions = $6::jsonb, on_undecided = $7,
-  ignored_columns = $8::text[]
-where id = $1
-"""
-
-_WAIT_FOR = "update rowhooks.job_hook set waits_for = $2::text[] where id = $1"
+SQL = Statements(__file__)
 
 _REFUSED = (asyncpg.IntegrityConstraintViolationError, asyncpg.UndefinedColumnError, asyncpg.DataError)
 """What the database says of a hook that it does not take."""
@@ -167,13 +51,13 @@ async def sync_jobs(connection: asyncpg.Connection[Any], jobs: Iterable[JobEntry
         A sentence for each class that is found and cannot be had for what its hooks or buttons want of it.
     """
     found = of_connection(connection).fitted_json(json.dumps([asdict(job) for job in jobs], ensure_ascii=False))
-    compared = await connection.fetchrow(_COMPARE, found)
+    compared = await connection.fetchrow(SQL["compare"], found)
     if compared["missing"]:
         await connection.execute("update rowhooks.job set installed = false where id = any ($1)", compared["missing"])
     if compared["changed"]:
-        await connection.execute(_UPDATE_JOBS, found, compared["changed"])
+        await connection.execute(SQL["update_jobs"], found, compared["changed"])
     if compared["fresh"]:
-        await connection.execute(_INSERT_JOBS, found, compared["fresh"])
+        await connection.execute(SQL["insert_jobs"], found, compared["fresh"])
     return [
         f"{path} is a {kind_now} receiver now, and {kind}s of it wait for a {kind} receiver; give the class another "
         f"name, or let them go: {shell.command('rowhooks', 'jobs', 'remove', path)}"
@@ -196,14 +80,14 @@ async def sync_hooks(connection: asyncpg.Connection[Any], declared: Iterable[tup
     superfluous = [
         row["id"]
         for row in await connection.fetch(
-            _SUPERFLUOUS, [path for path, _, _ in wanted], [name for _, name, _ in wanted]
+            SQL["superfluous"], [path for path, _, _ in wanted], [name for _, name, _ in wanted]
         )
     ]
     if superfluous:
         await connection.execute("delete from rowhooks.job_hook where id = any ($1)", superfluous)
     # A name that the database cannot hold is none of its tables'.
     names = {table for _, _, hook in wanted for table in hook.tables if held.fitted(table) == table}
-    tables = {row["name"]: row for row in await connection.fetch(_TRACKED, sorted(names))} if names else {}
+    tables = {row["name"]: row for row in await connection.fetch(SQL["tracked"], sorted(names))} if names else {}
     problems: list[str] = []
     done: set[str] = set()
     for class_path, name, hook in wanted:
@@ -224,7 +108,7 @@ async def tables_named(connection: asyncpg.Connection[Any], names: Iterable[str]
     """Return which of some names, `schema.table`, are those of tracked tables now, with their entries."""
     held = of_connection(connection)
     # A name that the database cannot hold is none of its tables'.
-    found = await connection.fetch(_TRACKED, sorted(name for name in names if held.fitted(name) == name))
+    found = await connection.fetch(SQL["tracked"], sorted(name for name in names if held.fitted(name) == name))
     return frozenset((row["name"], row["id"]) for row in found if _is_tracked(row))
 
 
@@ -258,7 +142,7 @@ async def _sync_hook(
         hook.on_undecided,
         sorted(hook.ignored_columns),
     )
-    found = await connection.fetchrow(_SAME_NAME, name, *scope)
+    found = await connection.fetchrow(SQL["same_name"], name, *scope)
     if found is not None and found["class_path"] != class_path and found["declared"] and not found["installed"]:
         # Perhaps its class has moved to another module; perhaps another daemon has it. A person knows.
         return [
@@ -280,16 +164,18 @@ async def _sync_hook(
         table for table in hook.tables if table not in tracked and table not in {link["given"] for link in kept}
     ]
     if found is None:
-        hook_id = await connection.fetchval(_INSERT_HOOK, name, *scope, class_path, hook.enabled)
+        hook_id = await connection.fetchval(SQL["insert_hook"], name, *scope, class_path, hook.enabled)
         if hook_id is None:
             return [f"hook {name}: there is no job {class_path}"]
     else:
         hook_id = found["id"]
         if not found["as_declared"]:
-            await connection.execute(_UPDATE_HOOK, hook_id, *scope)
+            await connection.execute(SQL["update_hook"], hook_id, *scope)
     await _set_tables(connection, hook_id, [link for link in links if link not in kept], set(tracked.values()))
     if waits_for != ([] if found is None else found["waits_for"]):
-        await connection.execute(_WAIT_FOR, hook_id, waits_for)
+        await connection.execute(
+            "update rowhooks.job_hook set waits_for = $2::text[] where id = $1", hook_id, waits_for
+        )
     # Now, inside the savepoint, and not when everything is committed.
     await connection.execute("set constraints rowhooks.job_hook_scope, rowhooks.job_hook_table_scope immediate")
     await connection.execute("set constraints rowhooks.job_hook_scope, rowhooks.job_hook_table_scope deferred")

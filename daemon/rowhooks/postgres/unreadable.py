@@ -15,6 +15,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
 from rowhooks.postgres.connections.errors import is_transient, translated
 from rowhooks.postgres.log_rows import LARGE, PART_SIZE
+from rowhooks.postgres.statements import Statements
 
 logger = logging.getLogger(__name__)
 
@@ -27,35 +28,21 @@ LONGEST_REASON = 300
 _PASSING = (asyncpg.QueryCanceledError, asyncpg.OutOfMemoryError, asyncpg.ConfigurationLimitExceededError)
 """What reading less at once mends, though elsewhere it counts as a lost connection."""
 
-RAW = "convert_to({}, case when getdatabaseencoding() = 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end)"
-"""A text as bytes; a database that knows no encoding may hold what is no UTF-8."""
-
-# Nothing here is a text that a user has made, but for the name of a login.
-FIXED = f"""
-select
-  c.id, c.transaction_id::text::bigint, least(greatest(c.time, '0001-01-02'), '9999-12-30'), c.action, c.tracked_table,
-  {RAW.format("c.db_user::text")}
-from rowhooks.object_change as c
-where c.id = """  # noqa: S608  (a constant)
-
 ROWS = ("prechange", "postchange")
 TEXTS = ("object_id", "object_repr", "user_name", "request_id", "change_context", "capture_error", *ROWS)
 _EXACT = ("object_id", "user_name")
 """The texts that mean something else when they are not exactly what they were."""
 
 
-def text_of(name: str) -> str:
-    """Return the query of one of TEXTS as bytes, and whether there is one; the id comes behind it."""
-    is_short = f"pg_column_size(c.{name}) <= {LARGE} and octet_length(c.{name}::text) <= {PART_SIZE}"
-    text = f"case when {is_short} then {RAW.format(f'c.{name}::text')} end"
-    return f"select {text}, c.{name} is not null from rowhooks.object_change as c where c.id = "  # noqa: S608
+def _statements(column: str) -> Statements:
+    return Statements(__file__, column=column, LARGE=LARGE, PART_SIZE=PART_SIZE, LAST_NOTED=MOST_NOTED - 1)
 
 
-_NOTE = f"""
-update rowhooks.feed as f
-set unreadable = jsonb_path_query_array(jsonb_build_array($2::text::jsonb) || f.unreadable, '$[0 to {MOST_NOTED - 1}]')
-where not f.unreadable @> jsonb_build_array(jsonb_build_object('id', $1::bigint))
-"""  # noqa: S608  (a constant)
+SQL = _statements(TEXTS[0])
+FIXED = SQL["fixed"]
+"""The statement that reads what every change has, by its id."""
+TEXT_OF = {column: _statements(column)["text_of_column"] for column in TEXTS}
+"""The statements that read one of TEXTS as bytes, and whether it has a value, by the change's id."""
 
 
 class Unreadable(Exception):
@@ -152,7 +139,7 @@ async def without_rows(
     """
     try:
         with reading(connection):
-            fixed = await connection.fetchrow(f"{FIXED}$1", id_)
+            fixed = await connection.fetchrow(FIXED, id_)
     except Unreadable as error:
         raise ConnectionFailed(f"change {id_} of the log cannot be read at all: {error.reason}") from error
     if fixed is None:
@@ -161,7 +148,7 @@ async def without_rows(
     for name in TEXTS:
         try:
             with reading(connection):
-                texts[name] = tuple(await connection.fetchrow(f"{text_of(name)}$1", id_) or (None, False))
+                texts[name] = tuple(await connection.fetchrow(TEXT_OF[name], id_) or (None, False))
         except Unreadable:
             texts[name] = (None, True)
     change = make(row_of_texts(fixed, texts, reason))
@@ -225,7 +212,9 @@ async def note(connection: asyncpg.Connection[Any], change: ObjectChange) -> Non
     table, error = (_ascii(text or "") for text in (change.changed_object_type, change.capture_error))
     try:
         with translated():
-            await connection.execute(_NOTE, change.id, json.dumps({"id": change.id, "table": table, "error": error}))
+            await connection.execute(
+                SQL["note"], change.id, json.dumps({"id": change.id, "table": table, "error": error})
+            )
     except ConnectionFailed:
         raise
     except DatabaseError as refused:

@@ -11,7 +11,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import NotFound
 from rowhooks.postgres.administration.common import Connection, Row, conditions, fetch, only
 from rowhooks.postgres.administration.reading import read_changes
-from rowhooks.postgres.log_rows import in_parts, size_of
+from rowhooks.postgres.log_rows import SQL, in_parts
 
 BATCH = 1000
 """Changes that the server hands over at once."""
@@ -83,7 +83,7 @@ def iterate_changes(
     with conn.cursor(name="rowhooks_changes") as cursor:
         cursor.itersize = BATCH
         cursor.execute(
-            f"select c.id, {size_of('c')} from rowhooks.object_change as c {_WANTED} order by c.id",  # noqa: S608  (constants)
+            f"select c.id, {SQL['stored_size']} from rowhooks.object_change as c {_WANTED} order by c.id",  # noqa: S608  (constants)
             _span(since, until, tables),
         )
         while sizes := cursor.fetchmany(BATCH):

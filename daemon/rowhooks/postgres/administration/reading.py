@@ -11,7 +11,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.connections.connect import is_lost_connection
 from rowhooks.postgres.log_rows import IS_LARGE, LARGE_BY_ID, SMALL_COLUMNS, object_change
-from rowhooks.postgres.unreadable import FIXED, TEXTS, Text, reason_of, row_of_texts, text_of
+from rowhooks.postgres.unreadable import FIXED, TEXT_OF, TEXTS, Text, reason_of, row_of_texts
 
 # As the daemon names a table: as it is called now, where it still is.
 _NAME = """\
@@ -27,7 +27,7 @@ coalesce(
 from rowhooks.object_change as c
 join rowhooks.tracked_table as t on t.id = c.tracked_table
 where c.id = """
-_BY_ID = f"select {SMALL_COLUMNS}, {_NAME} any (%s::bigint[]) order by c.id"
+_BY_ID = f"select {SMALL_COLUMNS}, {_NAME} any ($1::bigint[]) order by c.id"
 
 
 def read_changes(conn: Connection, ids: Sequence[int]) -> list[ObjectChange]:
@@ -57,7 +57,7 @@ class _Unreadable(Exception):
 def _fetch(conn: Connection, query: str, parameter: Any) -> list[Any]:
     try:
         with conn.transaction():
-            return conn.execute(query, (parameter,)).fetchall()
+            return psycopg.RawCursor(conn).execute(query, (parameter,)).fetchall()
     except psycopg.errors.InsufficientPrivilege:
         raise
     except Exception as error:  # a value may be none that Python can hold
@@ -68,7 +68,7 @@ def _fetch(conn: Connection, query: str, parameter: Any) -> list[Any]:
 
 def _large(conn: Connection, id_: int, table: str) -> list[ObjectChange]:
     try:
-        return [object_change(row, table) for row in _fetch(conn, f"{LARGE_BY_ID}%s", id_)]
+        return [object_change(row, table) for row in _fetch(conn, LARGE_BY_ID, id_)]
     except _Unreadable as error:
         return _without_rows(conn, id_, str(error))
 
@@ -77,9 +77,9 @@ def _without_rows(conn: Connection, id_: int, reason: str) -> list[ObjectChange]
     texts: dict[str, Text] = {}
     for name in TEXTS:
         try:
-            texts[name] = next((tuple(row) for row in _fetch(conn, f"{text_of(name)}%s", id_)), (None, False))
+            texts[name] = next((tuple(row) for row in _fetch(conn, TEXT_OF[name], id_)), (None, False))
         except _Unreadable:
             texts[name] = (None, True)
-    fixed = conn.execute(f"{FIXED}%s", (id_,)).fetchall()
+    fixed = psycopg.RawCursor(conn).execute(FIXED, (id_,)).fetchall()
     names = conn.execute(f"select {_NAME}%s", (id_,)).fetchall()
     return [object_change(row_of_texts(row, texts, reason), name[0]) for row, name in zip(fixed, names, strict=False)]

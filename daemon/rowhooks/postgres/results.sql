@@ -1,0 +1,109 @@
+-- Results, log lines and the position, written. The lists of columns, and the queries of what is given for them, come
+-- from results.py. In a run's own transaction the search_path is the login's: there every operator is qualified (and
+-- the linter would put a space into that).
+-- noqa: disable=LT01,LT06
+
+-- name: record_lines
+-- Writes log lines of runs that are on record under the leader epoch $8.
+insert into rowhooks.job_log_entry ({entry_columns})
+select v.* from ({given_entries}) as v
+where exists (select from rowhooks.job_result as r where r.id = v.job_result_id and r.leader_epoch = $8);
+
+-- name: ended
+-- Those of the runs $2 that are not to begin. Runs without a row are on their way there; another leader's runs are not
+-- ours to begin.
+select r.id
+from rowhooks.job_result as r
+where r.id = any($2::bigint[]) and (r.finished_at is not null or r.leader_epoch is distinct from $1);
+
+-- name: revoked
+-- Those of these runs that were revoked.
+select r.id
+from rowhooks.job_result as r
+where r.id = any($1::bigint[]) and r.status = 'REVOKED';
+
+-- name: move
+-- Stores the position.
+update rowhooks.feed
+set
+  snapshot = $2::text::pg_snapshot, target = $3::text::pg_snapshot,
+  after_id = $4, floor_id = $5, newest_id = $6, moved_at = now()
+where leader_epoch = $1;
+
+-- The linter does not know the condition of a unique index in ON CONFLICT.
+-- noqa: disable=PRS
+
+-- name: record_started
+-- Writes results of runs that changes have started. A change starts a hook once, whichever leader reads it.
+insert into rowhooks.job_result ({columns})
+select g.* from ({given}) as g
+on conflict (object_change_id, job_hook_id) where trigger operator(pg_catalog.=) 'change' and original_id is null
+do update set {outcome}
+where {may_end}
+returning id;
+
+-- name: record_asked_for
+-- Writes results of runs that were asked for by hand; they have their rows already.
+insert into rowhooks.job_result ({columns})
+select g.* from ({given}) as g
+on conflict (id)
+do update set {outcome}
+where {may_end}
+returning id;
+
+-- name: record_started_in_run
+-- As record_started, in a run's own transaction: its login may write the outcome of a run and not read it. Such a login
+-- may not name the columns that are proposed for insertion either, so they are read from what is given.
+with given as ({given})
+insert into rowhooks.job_result ({columns})
+select {columns} from given
+on conflict (object_change_id, job_hook_id) where trigger operator(pg_catalog.=) 'change' and original_id is null
+do update set {outcome_as_given}
+where {may_end}
+returning id;
+
+-- name: record_asked_for_in_run
+-- As record_asked_for, in a run's own transaction.
+with given as ({given})
+insert into rowhooks.job_result ({columns})
+select {columns} from given
+on conflict (id)
+do update set {outcome_as_given}
+where {may_end}
+returning id;
+
+-- name: record_started_or_fail
+-- The same with an error for no row, so that COMMIT can be sent along with it.
+with recorded as ({record_started_in_run})
+select {fail_without_row} from recorded;
+
+-- name: record_asked_for_or_fail
+-- The same with an error for no row, so that COMMIT can be sent along with it.
+with recorded as ({record_asked_for_in_run})
+select {fail_without_row} from recorded;
+
+-- name: fail_without_row
+-- An error with the message ON_RECORD where nothing was recorded.
+case
+  when pg_catalog.count(*) operator(pg_catalog.=) 0 then pg_catalog.concat('{ON_RECORD} ', pg_catalog.count(*))::boolean
+end;
+
+-- name: may_end
+-- A finished status is never overwritten, and a run of an earlier leader does not end in place of a later leader's.
+job_result.leader_epoch operator(pg_catalog.=) excluded.leader_epoch and job_result.finished_at is null;
+
+-- name: outcome
+-- What becomes of a row that exists.
+status = excluded.status, attempt = excluded.attempt, retries = excluded.retries, retry_at = excluded.retry_at,
+started_at = excluded.started_at, finished_at = excluded.finished_at,
+result = excluded.result, exception_type = excluded.exception_type,
+exception_message = excluded.exception_message, traceback = excluded.traceback;
+
+-- name: outcome_as_given
+-- The same, for a login that may not read all columns.
+status = excluded.status, attempt = excluded.attempt, retries = excluded.retries, retry_at = excluded.retry_at,
+started_at = excluded.started_at, finished_at = excluded.finished_at,
+(result, exception_type, exception_message, traceback) = (
+  select g.result, g.exception_type, g.exception_message, g.traceback from given as g
+  where g.id operator(pg_catalog.=) job_result.id
+);

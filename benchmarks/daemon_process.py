@@ -17,8 +17,8 @@ from typing import Any
 from benchmarks.database import Database
 from benchmarks.receivers import RECEIVERS, batches, starts
 from rowhooks.observability.logs import configure_logging
-from rowhooks.pipeline.scheduling import scheduler
-from rowhooks.pipeline.scheduling.scheduler import STARTED_AFTER
+from rowhooks.pipeline.scheduling import records
+from rowhooks.pipeline.scheduling.records import STARTED_AFTER
 from rowhooks.receivers.registry import class_path
 from rowhooks.runtime.daemon import Daemon
 from rowhooks.runtime.event_loop import run as run_loop
@@ -142,7 +142,7 @@ def _serve(pipe: Connection, dsn: str, log: Path) -> None:
     configure_logging("info", "text")
     with contextlib.suppress(EOFError):
         while True:
-            _, scheduler.STARTED_AFTER = pipe.recv()
+            _, records.STARTED_AFTER = pipe.recv()
             run_loop(_run(pipe, dsn))
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE
-from rowhooks.runtime import ingest as intake
+from rowhooks.runtime import ingest
 from tests.support.daemons import running_daemon
 from tests.support.hooks import add_hook
 from tests.support.processes import Process
@@ -69,7 +69,7 @@ async def test_a_hot_row_whose_runs_stand_still_keeps_no_other_from_being_dealt_
 ) -> None:
     hot, others = size(50_000, 3_000), size(10_000, 500)
     # What may wait in memory before nothing more is read.
-    monkeypatch.setattr(intake, "MOST_WAITING", size(12_000, 600))
+    monkeypatch.setattr(ingest, "MOST_WAITING", size(12_000, 600))
     add_hook(db, Witness, device)
     Witness.hot = 0
     db.execute("insert into dcim.device values (0, 'hot', null)")

@@ -17,7 +17,7 @@ from rowhooks.pipeline.execution import runner
 from rowhooks.pipeline.listener import Bell
 from rowhooks.pipeline.reader import Part, Reader
 from rowhooks.postgres.connections.connect import DIRECT, Target, async_engine, connected, sync_engine
-from rowhooks.runtime import leader as lead
+from rowhooks.runtime import leader
 from tests.support.daemons import DAEMON_LOGIN, running_daemon
 from tests.support.hooks import add_hook
 from tests.support.proxy import Proxy
@@ -238,8 +238,8 @@ async def test_a_bell_that_rings_while_one_reads_is_not_forgotten(
 def proxy(server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     if not server.host.startswith("/"):
         pytest.skip("the proxy leads to a Unix socket")
-    monkeypatch.setattr(lead, "RECORD_PATIENCE", 1.0)
-    monkeypatch.setattr(lead, "FEED_PATIENCE", 1.0)
+    monkeypatch.setattr(leader, "RECORD_PATIENCE", 1.0)
+    monkeypatch.setattr(leader, "FEED_PATIENCE", 1.0)
     with Proxy(f"{server.host}/.s.PGSQL.{server.port}") as proxy:
         yield proxy
 

@@ -135,7 +135,7 @@ def test_a_leader_tells_its_manager_and_prometheus_what_it_does(
     wait(lambda: metrics(port).get(("rowhooks_backlog_changes", "")) == 0)
     read = metrics(port)
     assert read["rowhooks_leader", ""] == 1
-    assert read["rowhooks_changes_delivered_total", ""] == 50
+    assert read["rowhooks_changes_read_total", ""] == 50
     assert read["rowhooks_runs_total", "SUCCESS"] == 50
     assert read["rowhooks_run_duration_seconds_count", ""] == 50
     assert read["rowhooks_log_partitions", ""] >= 2
@@ -201,6 +201,37 @@ def test_a_reload_takes_up_new_code_and_settings_and_loses_and_repeats_nothing(
     assert get(new_port, "/readyz")[0] == 200
     order = [name for one in manager.heard for name in one if name in ("READY", "RELOADING", "STOPPING")]
     assert order == ["READY", "RELOADING", "READY"]
+
+
+def test_a_reload_does_not_double_the_subscribers_of_a_receivers_module(
+    db: psycopg.Connection[Any], table: None, start: Start, tmp_path: Path
+) -> None:
+    hook(db, "Effects")
+    told = tmp_path / "told"
+    (tmp_path / "effects.py").write_text(
+        RECEIVERS
+        + f"""
+from rowhooks.events import RunEnded, subscribe
+
+def tell(event):
+    with open({str(told)!r}, "a") as file:
+        file.write(event.outcome.run.object_repr + "\\n")
+
+subscribe(RunEnded, tell)
+"""
+    )
+    process = start()
+    process.wait_for("ready:")
+    for number in (1, 2):
+        db.execute("insert into thing values (%s)", (number,))
+        wait(lambda: is_settled(db))
+        process.send(signal.SIGHUP)
+        wait(lambda number=number: process.log.read_text().count("ready:") == number + 1)
+    db.execute("insert into thing values (3)")
+    wait(lambda: is_settled(db))
+    process.send(signal.SIGTERM)
+    assert process.ends() == 0
+    assert told.read_text().split() == ["1", "2", "3"]
 
 
 def test_a_reload_waits_for_what_runs(

@@ -255,7 +255,7 @@ async def test_a_batch_that_is_put_on_record_while_it_commits_is_not_called_agai
 
     monkeypatch.setattr(PostgresResults, "_move", moves)
     monkeypatch.setattr(sessions_module, "_record", records)
-    monkeypatch.setattr(scheduler_module, "STARTED_AFTER", 0.2)
+    monkeypatch.setattr(records, "STARTED_AFTER", 0.2)
     monkeypatch.setattr(scheduler_module, "SWEEP_INTERVAL", 0.01)
     add_hook(db, Writes, device)
     db.execute("create table sink (id integer primary key)")

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from rowhooks import Hook, JobButtonReceiver, JobHookReceiver
 from rowhooks.cli import call
-from rowhooks.runtime import leader as lead
+from rowhooks.runtime import configuration
 from tests.support.daemons import running_daemon
 from tests.support.hooks import add_button, add_hook
 from tests.support.mends import run_in_a_shell
@@ -193,7 +193,7 @@ async def test_a_dropped_column_is_named_once_and_the_printed_command_starts_the
     dsn: str, db: Connection, daemon_dsn: str, device: str, noticed_by: str,
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(lead, "BINDINGS_INTERVAL", 0.2)
+    monkeypatch.setattr(configuration, "BINDINGS_INTERVAL", 0.2)
     add_hook(db, Sync, device, "update", name="sync")
     db.execute(
         "update rowhooks.job_hook set columns = '{serial}', on_undecided = 'skip', conditions ="
@@ -226,7 +226,7 @@ async def test_a_table_that_was_swapped_by_rename_is_named_and_the_printed_comma
     dsn: str, db: Connection, daemon_dsn: str, device: str, noticed_by: str,
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(lead, "BINDINGS_INTERVAL", 0.2)
+    monkeypatch.setattr(configuration, "BINDINGS_INTERVAL", 0.2)
     db.execute("create table dcim.rack (id integer primary key)")
     db.execute("select rowhooks.track('dcim.rack')")
     db.execute("grant select on dcim.rack to rowhooks_daemon")
@@ -375,7 +375,7 @@ async def test_a_partition_that_is_detached_is_a_note_until_it_is_tracked(
     dsn: str, db: Connection, daemon_dsn: str, noticed_by: str, caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(lead, "BINDINGS_INTERVAL", 0.2)
+    monkeypatch.setattr(configuration, "BINDINGS_INTERVAL", 0.2)
     db.execute("create table public.event (id integer primary key) partition by range (id)")
     db.execute("create table public.event_1 partition of public.event for values from (0) to (10)")
     db.execute("select rowhooks.track('public.event')")

@@ -10,7 +10,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from rowhooks.postgres.administration.doctor import examine
-from rowhooks.runtime import leader as lead
+from rowhooks.runtime import maintenance
 from tests.support.daemons import running_daemon
 from tests.support.mends import run_as_printed
 from tests.support.waiting import eventually
@@ -85,7 +85,7 @@ def test_without_event_triggers_doctor_names_it_and_the_command_mends_it(
 async def test_without_event_triggers_the_daemon_follows_it(
     db: Connection, dsn: str, daemon_dsn: str, box: str, unseen: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lead, "EXTEND_INTERVAL", 0.05)
+    monkeypatch.setattr(maintenance, "EXTEND_INTERVAL", 0.05)
     async with running_daemon(daemon_dsn):
         db.execute(HANDING_OVER[0].encode())
         await eventually(lambda: findings(db) == [])

@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 
 from rowhooks.cli import call
-from rowhooks.runtime import leader as lead
+from rowhooks.runtime import maintenance
 from tests.support.daemons import running_daemon
 from tests.support.waiting import eventually
 
@@ -76,7 +76,7 @@ def test_a_wrong_span_is_refused(dsn: str, device: str, text: str, capsys: pytes
 async def test_the_daemon_prunes_the_log_by_itself(
     db: Connection, daemon_dsn: str, history: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lead, "PRUNE_INTERVAL", 0.05)
+    monkeypatch.setattr(maintenance, "PRUNE_INTERVAL", 0.05)
     async with running_daemon(daemon_dsn, change_retention=90):
         await eventually(lambda: ids(db) == [15])
 
@@ -84,8 +84,8 @@ async def test_the_daemon_prunes_the_log_by_itself(
 async def test_a_daemon_that_is_to_keep_everything_prunes_nothing(
     db: Connection, daemon_dsn: str, history: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(lead, "PRUNE_INTERVAL", 0.01)
-    monkeypatch.setattr(lead, "EXTEND_INTERVAL", 0.02)
+    monkeypatch.setattr(maintenance, "PRUNE_INTERVAL", 0.01)
+    monkeypatch.setattr(maintenance, "EXTEND_INTERVAL", 0.02)
     db.execute("select setval('rowhooks.object_change_id_seq', 5000000)")
     async with running_daemon(daemon_dsn, change_retention=0):
         db.execute("insert into dcim.device values (16, 'far')")

@@ -14,6 +14,7 @@ import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.domain.errors import LeadershipLost, PermissionDenied, SchemaMismatch
+from rowhooks.domain.events import InternalErrorOccurred
 from rowhooks.pipeline.scheduling.scheduler import Scheduler
 from rowhooks.postgres.connections.connect import Target, connect
 from rowhooks.postgres.results import PostgresResults
@@ -447,7 +448,7 @@ async def test_stopping_waits_for_the_results_that_are_being_written(
     assert "connection was lost" not in caplog.text
 
 
-async def test_an_error_of_rowhooks_ends_a_lead_and_not_the_daemon(
+async def test_an_error_of_rowhooks_ends_a_leadership_and_not_the_daemon(
     db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     add_hook(db, Counted, device)
@@ -460,8 +461,10 @@ async def test_an_error_of_rowhooks_ends_a_lead_and_not_the_daemon(
 
     monkeypatch.setattr(Scheduler, "_end", broken)
     async with running_daemon(daemon_dsn, Counted) as daemon:
+        errors: list[InternalErrorOccurred] = []
+        daemon.events.subscribe(InternalErrorOccurred, errors.append)
         insert(db, 1)
         await settled(db)
-        assert daemon.health.errors == 1
-    assert "the lead ended by an error of rowhooks" in caplog.text
+        assert len(errors) == 1
+    assert "the leadership ended by an error of rowhooks" in caplog.text
     assert statuses(db) == [(1, "SUCCESS")]

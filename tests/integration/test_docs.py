@@ -14,7 +14,9 @@ import psycopg
 import pytest
 import typer.main
 
+from rowhooks import events
 from rowhooks.cli import app
+from rowhooks.domain.events import Events
 from rowhooks.pipeline.conditions import parse_json
 from rowhooks.receivers.loading import load_permission_backend, load_receivers
 from rowhooks.receivers.registry import take_registered
@@ -146,8 +148,9 @@ def test_each_python_block_compiles_and_is_clean(block: str) -> None:
 
 
 @pytest.fixture
-def module(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+def module(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A module's file, forgotten afterwards; the test writes it."""
+    monkeypatch.setattr(events, "PROCESS", Events())
     path = list(sys.path)
     name = re.sub(r"\W", "_", f"documented_{request.node.callspec.id}".lower())
     yield tmp_path / f"{name}.py"

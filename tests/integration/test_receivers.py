@@ -348,7 +348,7 @@ async def test_a_serialization_failure_is_retried_by_itself_and_takes_effect_onc
         await settled(db)
     assert [row[2] for row in results(db)] == ["SUCCESS", "SUCCESS"]
     assert db.execute("select runs from dcim.counter").fetchall() == [(2,)]
-    assert "the run is tried again (2 of 10): OperationalError: (psycopg.errors.SerializationFailure)" in caplog.text
+    assert "the run is retried (2 of 10): OperationalError: (psycopg.errors.SerializationFailure)" in caplog.text
 
 
 class Commits(JobHookReceiver):

@@ -304,8 +304,8 @@ async def test_attempts_after_a_passing_error_are_events_of_one_span(
         await settled(db)
     span = one(spans, "Deadlocked")
     assert [(event.name, dict(event.attributes or {})) for event in span.events] == [
-        ("tried again", {"rowhooks.try": 2}),
-        ("tried again", {"rowhooks.try": 3}),
+        ("transient retry", {"rowhooks.try": 2}),
+        ("transient retry", {"rowhooks.try": 3}),
     ]
     assert (attributes(span)["rowhooks.status"], span.status.status_code) == ("SUCCESS", StatusCode.UNSET)
 

@@ -150,7 +150,7 @@ async def test_a_table_that_is_altered_again_and_again_costs_no_run(
         ("SUCCESS", None)
     ]
     # It was met indeed.
-    assert any(line.startswith("the run is tried again") and "cached plan" in line for line in caplog.messages)
+    assert any(line.startswith("the run is retried") and "cached plan" in line for line in caplog.messages)
 
 
 class Names(JobHookReceiver):

@@ -1,18 +1,46 @@
-"""The health state of a leader, and what it has counted."""
+"""The events of a daemon, and what listens to them: its health and the counters of its metrics."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from rowhooks.domain.backlog import Backlog
-from rowhooks.observability.health import LEADING, HealthState
+from rowhooks.domain.events import BacklogCounted, DaemonState, DeadlineSet, Events, LeadershipChanged, RunEnded
+from rowhooks.domain.run import Outcome
+from rowhooks.observability.health import HealthState
+from rowhooks.observability.metrics import Counters
+from tests.support.make import NOON, hook, job, run
 
-CENSUS = Backlog(
-    backlog=1200, lag=3.25, captured=77, unfinished={"RETRY": 2, "PENDING": 5}, log_bytes=8192, partitions=3
+BACKLOG = Backlog(
+    changes=1200, lag=3.25, newest_id=77, unfinished={"RETRY": 2, "PENDING": 5}, log_bytes=8192, partitions=3
 )
+RUN = run(origin=hook(job=job(class_path="acme.Sync")))
 
 
-def leading() -> HealthState:
-    health = HealthState()
-    health.become(LEADING)
-    health.backlog = CENSUS
-    health.in_memory = lambda: (7, 1)
-    return health
+class Observed:
+    """A daemon, as far as it publishes."""
+
+    def __init__(self) -> None:
+        self.events = Events()
+        self.health = HealthState(self.events, lambda: (7, 1))
+        self.counters = Counters(self.events)
+
+    def become(self, state: DaemonState, reason: str = "") -> None:
+        """Publish another state."""
+        self.events.publish(LeadershipChanged(state, reason))
+
+    def set_deadline(self, what: str, seconds: float) -> None:
+        """Publish a deadline."""
+        self.events.publish(DeadlineSet(what, seconds))
+
+    def end_run(self, status: str, seconds: float) -> None:
+        """Publish that a run has ended, which took so long."""
+        self.events.publish(RunEnded(Outcome(RUN, status, NOON, NOON + timedelta(seconds=seconds))))
+
+
+def leading() -> Observed:
+    """Return a daemon that leads and has counted the backlog."""
+    daemon = Observed()
+    daemon.become(DaemonState.LEADING)
+    daemon.events.publish(BacklogCounted(BACKLOG))
+    return daemon

@@ -17,57 +17,76 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from rowhooks.domain.errors import RowhooksError
-from rowhooks.observability.health import LEADING, RELOADING, STANDBY, STOPPING, WAITING, HealthState
+from rowhooks.domain.events import (
+    BacklogCounted,
+    BellRung,
+    DaemonState,
+    DeadlineMet,
+    DeadlinesDropped,
+    Events,
+    FeedRead,
+    InternalErrorOccurred,
+    RunRetried,
+)
+from rowhooks.observability.health import HealthState
 from rowhooks.observability.http import HealthServer
 from rowhooks.observability.metrics import registry
-from rowhooks.pipeline.tasks import running
+from rowhooks.pipeline.concurrency import running
 from rowhooks.service.notifications import Notifier, Service
-from tests.support.health import leading
+from tests.support.health import BACKLOG, RUN, Observed, leading
 from tests.support.manager import Manager
 from tests.support.waiting import eventually
 
 
 def test_a_leader_says_what_waits() -> None:
-    assert str(leading()) == "leading; backlog 1,200 changes, the oldest 3.2 s old; 1 runs, 7 wait"
+    assert str(leading().health) == "leading; backlog 1,200 changes, the oldest 3.2 s old; 1 runs, 7 wait"
 
 
-def test_who_cannot_reach_the_database_says_why_and_forgets_what_was_counted() -> None:
-    health = leading()
-    health.become(WAITING, "no route to host")
-    assert str(health) == "waiting for the database: no route to host"
-    assert health.backlog is None
+def test_a_daemon_that_cannot_reach_the_database_says_why_and_forgets_what_was_counted() -> None:
+    daemon = leading()
+    daemon.become(DaemonState.WAITING, "no route to host")
+    assert str(daemon.health) == "waiting for the database: no route to host"
+    assert daemon.health.backlog is None
 
 
-def test_who_stops_goes_on_saying_so() -> None:
-    health = leading()
-    health.become(STOPPING)
-    health.become(WAITING, "the connection was lost")
-    assert str(health) == "stopping"
+def test_a_daemon_that_stops_goes_on_saying_so() -> None:
+    daemon = leading()
+    daemon.become(DaemonState.STOPPING)
+    daemon.become(DaemonState.WAITING, "the connection was lost")
+    assert str(daemon.health) == "stopping"
 
 
 def test_a_reload_can_become_a_stop() -> None:
-    health = leading()
-    health.become(RELOADING)
-    health.become(STOPPING)
-    assert health.state == STOPPING
+    daemon = leading()
+    daemon.become(DaemonState.RELOADING)
+    daemon.become(DaemonState.STOPPING)
+    assert daemon.health.state == DaemonState.STOPPING
 
 
-def test_a_promise_is_broken_when_its_time_is_over_unless_it_was_kept_or_made_again() -> None:
-    health = HealthState()
-    assert health.broken_promise() is None
-    health.promise("a", 60)
-    assert health.broken_promise() is None
-    health.promise("b", -1)
-    assert health.broken_promise() == "b"
-    health.promise("b", 60)
-    assert health.broken_promise() is None
-    health.promise("b", -1)
-    health.keep("b")
-    assert health.broken_promise() is None
+def test_something_is_overdue_when_its_time_is_over_unless_it_is_done_or_has_another_deadline() -> None:
+    daemon = Observed()
+    assert daemon.health.overdue is None
+    daemon.set_deadline("a", 60)
+    assert daemon.health.overdue is None
+    daemon.set_deadline("b", -1)
+    assert daemon.health.overdue == "b"
+    daemon.set_deadline("b", 60)
+    assert daemon.health.overdue is None
+    daemon.set_deadline("b", -1)
+    daemon.events.publish(DeadlineMet("b"))
+    assert daemon.health.overdue is None
 
 
-def samples(health: HealthState) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    text = generate_latest(registry(health)).decode()
+def test_what_nobody_asks_for_is_not_counted() -> None:
+    events = Events()
+    HealthState(events, counts_backlog=False)
+    assert not events.wants(BacklogCounted)
+    HealthState(events)
+    assert events.wants(BacklogCounted)
+
+
+def samples(daemon: Observed) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    text = generate_latest(registry(daemon.health, daemon.counters)).decode()
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -76,14 +95,22 @@ def samples(health: HealthState) -> dict[tuple[str, tuple[tuple[str, str], ...]]
 
 
 def test_what_prometheus_reads_of_a_leader() -> None:
-    health = leading()
-    health.delivered, health.rings, health.reconnects = 70, 9, 4
-    health.count_error()
-    health.retries["acme.Sync"] = 3
-    health.count("acme.Sync", "SUCCESS", 0.002)
-    health.count("acme.Sync", "SUCCESS", 0.5)
-    health.count("acme.Sync", "FAILURE", 1000.0)
-    read = samples(health)
+    daemon = Observed()
+    for _ in range(4):
+        daemon.become(DaemonState.WAITING, "the connection was lost")
+    daemon.become(DaemonState.LEADING)
+    daemon.events.publish(BacklogCounted(BACKLOG))
+    daemon.events.publish(FeedRead(40))
+    daemon.events.publish(FeedRead(30))
+    for _ in range(9):
+        daemon.events.publish(BellRung())
+    daemon.events.publish(InternalErrorOccurred())
+    for is_transient in (False, False, False, True):
+        daemon.events.publish(RunRetried(RUN, ValueError(), 1.0, is_transient))
+    daemon.end_run("SUCCESS", 0.002)
+    daemon.end_run("SUCCESS", 0.5)
+    daemon.end_run("FAILURE", 1000.0)
+    read = samples(daemon)
     sync = ("receiver", "acme.Sync")
     expected = {
         ("rowhooks_leader", ()): 1,
@@ -92,13 +119,12 @@ def test_what_prometheus_reads_of_a_leader() -> None:
         ("rowhooks_reconnects_total", ()): 4,
         ("rowhooks_internal_errors_total", ()): 1,
         ("rowhooks_bell_rings_total", ()): 9,
-        ("rowhooks_changes_delivered_total", ()): 70,
+        ("rowhooks_changes_read_total", ()): 70,
         ("rowhooks_changes_captured_total", ()): 77,
         ("rowhooks_backlog_changes", ()): 1200,
         ("rowhooks_backlog_seconds", ()): 3.25,
         ("rowhooks_runs_waiting", ()): 7,
         ("rowhooks_runs_running", ()): 1,
-        ("rowhooks_runs_parked", ()): 2,
         ("rowhooks_runs_unfinished", (("status", "PENDING"),)): 5,
         ("rowhooks_runs_unfinished", (("status", "STARTED"),)): 0,
         ("rowhooks_runs_unfinished", (("status", "RETRY"),)): 2,
@@ -121,15 +147,19 @@ def test_what_prometheus_reads_of_a_leader() -> None:
 
 
 def test_a_standby_tells_prometheus_nothing_that_it_has_not_counted() -> None:
-    health = leading()
-    health.become(STANDBY)
-    read = samples(health)
+    daemon = leading()
+    daemon.become(DaemonState.STANDBY)
+    read = samples(daemon)
     assert (read["rowhooks_leader", ()], read["rowhooks_ready", ()]) == (0, 1)
     assert ("rowhooks_backlog_changes", ()) not in read
 
 
-def get(health: HealthServer, path: str, method: str = "GET") -> tuple[int, str]:
-    request = urllib.request.Request(f"http://127.0.0.1:{health.port}{path}", method=method)
+def serve(daemon: Observed, address: str = "127.0.0.1:0") -> HealthServer:
+    return HealthServer(address, daemon.health, daemon.events)
+
+
+def get(server: HealthServer, path: str, method: str = "GET") -> tuple[int, str]:
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", method=method)
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status, answer.read().decode()
@@ -140,41 +170,41 @@ def get(health: HealthServer, path: str, method: str = "GET") -> tuple[int, str]
 
 @pytest.mark.parametrize("address", ["0", "127.0.0.1:0", "localhost:0"])
 def test_a_daemon_that_waits_for_its_database_is_alive_and_not_ready(address: str) -> None:
-    health = HealthState()
-    health.become(WAITING, "connection refused")
-    with HealthServer(address, health) as server:
+    daemon = Observed()
+    daemon.become(DaemonState.WAITING, "connection refused")
+    with serve(daemon, address) as server:
         assert get(server, "/livez")[0] == 200
         status, body = get(server, "/readyz")
         assert status == 503
         assert json.loads(body) == {"status": "waiting for the database: connection refused", "overdue": None}
-        health.become(STANDBY)
+        daemon.become(DaemonState.STANDBY)
         assert get(server, "/readyz")[0] == 200
 
 
 def test_a_wedged_daemon_is_neither_alive_nor_ready() -> None:
-    health = leading()
-    health.promise("a look at the log", -1)
-    with HealthServer("127.0.0.1:0", health) as server:
+    daemon = leading()
+    daemon.set_deadline("a look at the log", -1)
+    with serve(daemon) as server:
         assert [get(server, path)[0] for path in ("/livez", "/readyz")] == [503, 503]
         assert json.loads(get(server, "/livez")[1])["overdue"] == "a look at the log"
 
 
 def test_metrics_come_over_http_and_nothing_else_is_there() -> None:
-    with HealthServer("127.0.0.1:0", leading()) as health:
-        status, body = get(health, "/metrics")
+    with serve(leading()) as server:
+        status, body = get(server, "/metrics")
         assert status == 200
         families = {family.name for family in text_string_to_metric_families(body)}
         assert "rowhooks_backlog_changes" in families
-        assert get(health, "/")[0] == 404
-        assert get(health, "/metrics", "POST")[0] == 405
+        assert get(server, "/")[0] == 404
+        assert get(server, "/metrics", "POST")[0] == 405
 
 
 def test_an_address_that_is_in_use_is_named() -> None:
     with (
-        HealthServer("127.0.0.1:0", HealthState()) as health,
+        serve(Observed()) as server,
         pytest.raises(RowhooksError, match=r"http_listen: .*cannot be"),
     ):
-        HealthServer(f"127.0.0.1:{health.port}", HealthState())
+        serve(Observed(), f"127.0.0.1:{server.port}")
 
 
 @pytest.fixture
@@ -188,60 +218,63 @@ def environment(manager: Manager, **more: str) -> dict[str, str]:
     return {"NOTIFY_SOCKET": manager.address, **more}
 
 
+def service_of(daemon: Observed, manager: Manager, **more: str) -> Service:
+    return Service(daemon.health, Notifier(environment(manager, **more)), daemon.events)
+
+
 def test_ready_is_said_once_and_each_state_once(manager: Manager) -> None:
-    health = HealthState()
-    Service(health, Notifier(environment(manager)))
-    health.become(WAITING, "connection refused")
-    health.become(WAITING, "connection refused")
-    health.become(STANDBY)
-    health.become(LEADING)
+    daemon = Observed()
+    service_of(daemon, manager)
+    daemon.become(DaemonState.WAITING, "connection refused")
+    daemon.become(DaemonState.WAITING, "connection refused")
+    daemon.become(DaemonState.STANDBY)
+    daemon.become(DaemonState.LEADING)
     assert manager.listen() == [
         {"STATUS": "waiting for the database: connection refused"},
         {"READY": "1"},
         {"STATUS": "standing by"},
-        {"STATUS": "leading; 0 runs, 0 wait"},
+        {"STATUS": "leading; 1 runs, 7 wait"},
     ]
 
 
 def test_what_a_busy_manager_did_not_hear_is_said_again(manager: Manager) -> None:
-    health = HealthState()
-    service = Service(health, Notifier(environment(manager)))
+    daemon = Observed()
+    service_of(daemon, manager)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as crowd:
         with pytest.raises(BlockingIOError):
             while True:
                 crowd.sendto(b"X=1", manager.address)
-        health.become(STANDBY)
+        daemon.become(DaemonState.STANDBY)
         crowded = manager.listen()
     assert {"READY": "1"} not in crowded
-    health.changed()
+    daemon.become(DaemonState.STANDBY)
     assert manager.listen()[-2:] == [{"READY": "1"}, {"STATUS": "standing by"}]
-    assert service is not None
 
 
 def test_stopping_asks_for_the_time_it_may_take(manager: Manager) -> None:
-    Service(HealthState(), Notifier(environment(manager))).stopping(90)
+    service_of(Observed(), manager).stopping(90)
     assert manager.listen() == [{"STOPPING": "1", "EXTEND_TIMEOUT_USEC": "90000000"}]
 
 
-async def test_the_watchdog_is_fed_until_a_promise_is_broken(
+async def test_the_watchdog_is_fed_until_something_is_overdue(
     manager: Manager, caplog: pytest.LogCaptureFixture
 ) -> None:
-    health = leading()
-    notifier = Notifier(environment(manager, WATCHDOG_USEC="30000", WATCHDOG_PID=str(os.getpid())))
-    assert notifier.watchdog == 0.03
+    daemon = leading()
+    watchdog = {"WATCHDOG_USEC": "30000", "WATCHDOG_PID": str(os.getpid())}
+    assert Notifier(environment(manager, **watchdog)).watchdog == 0.03
 
     def fed() -> int:
         return manager.listen().count({"WATCHDOG": "1"})
 
-    async with running([Service(health, notifier).attend()]):
+    async with running([service_of(daemon, manager, **watchdog).watch()]):
         await eventually(lambda: fed() >= 3)
-        health.promise("a look at the log", -1)
+        daemon.set_deadline("a look at the log", -1)
         await eventually(lambda: "wedged: this should have been done by now: a look at the log" in caplog.text)
         so_far = fed()
         # Ten more ticks.
         await asyncio.sleep(0.1)
         assert fed() == so_far
-        health.keep("a look at the log")
+        daemon.events.publish(DeadlineMet("a look at the log"))
         await eventually(lambda: fed() > so_far)
     assert caplog.text.count("wedged") == 1
 
@@ -270,7 +303,7 @@ def test_without_a_manager_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_what_has_ended_need_not_be_done_any_more() -> None:
-    health = HealthState()
-    health.promise("a", -1)
-    health.release()
-    assert health.broken_promise() is None
+    daemon = Observed()
+    daemon.set_deadline("a", -1)
+    daemon.events.publish(DeadlinesDropped())
+    assert daemon.health.overdue is None

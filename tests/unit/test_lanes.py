@@ -13,17 +13,17 @@ from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import now
 from rowhooks.pipeline.scheduling import lanes as module
 from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE, REFILL_BELOW, Lanes
-from rowhooks.pipeline.scheduling.tickets import Lane, Ticket
+from rowhooks.pipeline.scheduling.pools import THREADS
+from rowhooks.pipeline.scheduling.tasks import Lane, Task
 from tests.support.make import change, hook, job, run
 
 UNORDERED = JobOptions(ordered=False)
 SINGLETON = JobOptions(is_singleton=True)
 
 
-def ticket(id_: int, row: int = 1, options: JobOptions = JobOptions(), **given: Any) -> Ticket:  # noqa: B008  (frozen)
+def task(id_: int, row: int = 1, options: JobOptions = JobOptions(), **given: Any) -> Task:  # noqa: B008  (frozen)
     cause = change(id_, object_id_json=f'{{"id": {row}}}')
-    given = {"on_record": False, "due": None, **given}
-    return Ticket(run(id_, cause=cause), None, options, asynchronous=False, **given)
+    return Task(run(id_, cause=cause), None, options, THREADS, **given)
 
 
 class Started(list[int]):
@@ -43,13 +43,13 @@ def started() -> Started:
     return Started()
 
 
-def add(started: Started, *tickets: Ticket) -> None:
-    for one in tickets:
+def add(started: Started, *tasks: Task) -> None:
+    for one in tasks:
         started.lanes.add(one)
 
 
 def test_runs_of_one_row_become_ready_one_after_another_in_order(started: Started) -> None:
-    one, two, three = ticket(1), ticket(2), ticket(3)
+    one, two, three = task(1), task(2), task(3)
     add(started, one, two, three)
     assert started == [1]
     started.lanes.begin(one)
@@ -63,24 +63,24 @@ def test_runs_of_one_row_become_ready_one_after_another_in_order(started: Starte
 
 
 def test_different_rows_do_not_wait_for_each_other(started: Started) -> None:
-    add(started, ticket(1, row=1), ticket(2, row=2))
+    add(started, task(1, row=1), task(2, row=2))
     assert started == [1, 2]
 
 
 def test_two_hooks_on_one_row_do_not_wait_for_each_other(started: Started) -> None:
-    one = ticket(1)
+    one = task(1)
     through_another = run(2, cause=one.run.cause, origin=hook(2, job=job(2)))
-    add(started, one, Ticket(through_another, None, JobOptions(), False, on_record=False, due=None))
+    add(started, one, Task(through_another, None, JobOptions(), THREADS))
     assert started == [1, 2]
 
 
 def test_unordered_runs_of_one_row_do_not_wait_for_each_other(started: Started) -> None:
-    add(started, ticket(1, options=UNORDERED), ticket(2, options=UNORDERED))
+    add(started, task(1, options=UNORDERED), task(2, options=UNORDERED))
     assert started == [1, 2]
 
 
 def test_runs_of_a_singleton_take_turns_whatever_their_row(started: Started) -> None:
-    one, two, three = (ticket(n, row=n, options=SINGLETON) for n in (1, 2, 3))
+    one, two, three = (task(n, row=n, options=SINGLETON) for n in (1, 2, 3))
     add(started, one, two, three)
     assert started == [1]
     started.lanes.begin(one)
@@ -89,13 +89,13 @@ def test_runs_of_a_singleton_take_turns_whatever_their_row(started: Started) -> 
     started.lanes.leave(two)
     started.lanes.leave(three)
     assert started == [1, 2, 3]
-    add(started, ticket(4, options=SINGLETON))
+    add(started, task(4, options=SINGLETON))
     assert started == [1, 2, 3, 4]
 
 
 async def test_a_run_that_waits_for_its_retry_holds_back_its_lane_and_nothing_else(started: Started) -> None:
-    one = ticket(1, options=SINGLETON)
-    add(started, one, ticket(2, options=SINGLETON), ticket(3, row=3, options=SINGLETON))
+    one = task(1, options=SINGLETON)
+    add(started, one, task(2, options=SINGLETON), task(3, row=3, options=SINGLETON))
     started.lanes.begin(one)
     one.due = now() + timedelta(seconds=3600)
     started.lanes.park(one)
@@ -105,8 +105,8 @@ async def test_a_run_that_waits_for_its_retry_holds_back_its_lane_and_nothing_el
 
 
 async def test_a_parked_run_that_is_dropped_lets_the_next_in(started: Started) -> None:
-    one = ticket(1)
-    add(started, one, ticket(2))
+    one = task(1)
+    add(started, one, task(2))
     started.lanes.begin(one)
     one.due = now() + timedelta(seconds=3600)
     started.lanes.park(one)
@@ -116,8 +116,8 @@ async def test_a_parked_run_that_is_dropped_lets_the_next_in(started: Started) -
 
 
 async def test_a_run_whose_retry_is_due_is_ready_at_once(started: Started) -> None:
-    one = ticket(1)
-    add(started, one, ticket(2))
+    one = task(1)
+    add(started, one, task(2))
     started.lanes.begin(one)
     one.due = now() - timedelta(seconds=1)
     started.lanes.park(one)
@@ -125,14 +125,14 @@ async def test_a_run_whose_retry_is_due_is_ready_at_once(started: Started) -> No
 
 
 def test_what_waits_is_listed_heads_before_followers(started: Started) -> None:
-    add(started, ticket(1), ticket(2), ticket(3, row=3), ticket(4))
+    add(started, task(1), task(2), task(3, row=3), task(4))
     assert [one.run.id for one in started.lanes] == [1, 3, 2, 4]
     assert len(started.lanes) == 4
 
 
 def test_nothing_becomes_ready_after_closing(started: Started) -> None:
-    one = ticket(1, options=SINGLETON)
-    add(started, one, ticket(2, options=SINGLETON))
+    one = task(1, options=SINGLETON)
+    add(started, one, task(2, options=SINGLETON))
     started.lanes.begin(one)
     started.lanes.close()
     started.lanes.leave(one)
@@ -142,43 +142,43 @@ def test_nothing_becomes_ready_after_closing(started: Started) -> None:
 
 def test_a_long_lane_is_refilled_from_its_shelf_behind_its_followers(started: Started) -> None:
     lanes = started.lanes
-    add(started, *(ticket(n) for n in range(1, LONGEST_LANE + 2)))
-    lane = ticket(1).lane
+    add(started, *(task(n) for n in range(1, LONGEST_LANE + 2)))
+    lane = task(1).lane
     assert lanes.is_long(lane)
     for number in range(LONGEST_LANE + 2, LONGEST_LANE + 5):
         lanes.shelve([lane], number)
     assert len(lanes) == LONGEST_LANE + 1
     for number in range(1, LONGEST_LANE - REFILL_BELOW + 2):
         assert started.hungry == 0
-        lanes.leave(ticket_of(lanes, number))
+        lanes.leave(task_of(lanes, number))
     assert started.hungry == 1
     taken = lanes.unshelve(1000)
     assert taken == {lane: [LONGEST_LANE + 2, LONGEST_LANE + 3, LONGEST_LANE + 4]}
     # What comes meanwhile must not overtake what is being fetched.
     assert lanes.is_long(lane)
     lanes.shelve([lane], LONGEST_LANE + 5)
-    lanes.refill(lane, taken[lane], {n: ticket(n) for n in (LONGEST_LANE + 2, LONGEST_LANE + 4)})
+    lanes.refill(lane, taken[lane], {n: task(n) for n in (LONGEST_LANE + 2, LONGEST_LANE + 4)})
     assert lanes.unshelve(1000) == {}
     for _ in range(2):
-        lanes.leave(ticket_of(lanes, started[-1]))
+        lanes.leave(task_of(lanes, started[-1]))
     assert lanes.unshelve(1000) == {lane: [LONGEST_LANE + 5]}
     lanes.refill(lane, [LONGEST_LANE + 5], {})
     assert not lanes.is_long(lane)
-    add(started, ticket(LONGEST_LANE + 6))
+    add(started, task(LONGEST_LANE + 6))
     while len(lanes):
-        lanes.leave(ticket_of(lanes, started[-1]))
+        lanes.leave(task_of(lanes, started[-1]))
     assert started == [*range(1, LONGEST_LANE + 3), LONGEST_LANE + 4, LONGEST_LANE + 6]
 
 
 def test_a_lane_that_has_run_dry_goes_on_with_what_was_on_its_shelf(started: Started) -> None:
     lanes, lane = started.lanes, run_dry(started)
     assert lanes.unshelve(1000) == {lane: [LONGEST_LANE + 2]}
-    lanes.refill(lane, [LONGEST_LANE + 2], {LONGEST_LANE + 2: ticket(LONGEST_LANE + 2)})
+    lanes.refill(lane, [LONGEST_LANE + 2], {LONGEST_LANE + 2: task(LONGEST_LANE + 2)})
     assert started[-1] == LONGEST_LANE + 2
-    lanes.leave(ticket_of(lanes, LONGEST_LANE + 2))
+    lanes.leave(task_of(lanes, LONGEST_LANE + 2))
     # The lane is forgotten.
     assert not lanes.is_long(lane)
-    add(started, ticket(LONGEST_LANE + 3))
+    add(started, task(LONGEST_LANE + 3))
     assert started[-1] == LONGEST_LANE + 3
 
 
@@ -186,22 +186,22 @@ def test_a_dry_lane_of_which_everything_was_revoked_is_forgotten(started: Starte
     lanes, lane = started.lanes, run_dry(started)
     lanes.unshelve(1000)
     lanes.refill(lane, [LONGEST_LANE + 2], {})
-    add(started, ticket(LONGEST_LANE + 3))
+    add(started, task(LONGEST_LANE + 3))
     assert started[-1] == LONGEST_LANE + 3
 
 
-def moved(id_: int, former: int, row: int, **given: Any) -> Ticket:
-    """Return the ticket of a change that gave a row another key."""
-    one = ticket(id_, row, **given)
-    one.former_lane = ticket(id_, former).lane
+def moved(id_: int, former: int, row: int, **given: Any) -> Task:
+    """Return the task of a change that gave a row another key."""
+    one = task(id_, row, **given)
+    one.former_lane = task(id_, former).lane
     return one
 
 
 def test_a_run_whose_change_gave_its_row_another_key_follows_the_runs_of_both_keys_and_goes_before_both(
     started: Started,
 ) -> None:
-    old, new, move = ticket(1, row=1), ticket(2, row=2), moved(3, 1, 2)
-    add(started, old, new, move, ticket(4, row=1), ticket(5, row=2))
+    old, new, move = task(1, row=1), task(2, row=2), moved(3, 1, 2)
+    add(started, old, new, move, task(4, row=1), task(5, row=2))
     assert started == [1, 2]
     assert [one.run.id for one in started.lanes] == [1, 2, 3, 4, 5]
     started.lanes.leave(new)
@@ -215,7 +215,7 @@ def test_a_run_whose_change_gave_its_row_another_key_follows_the_runs_of_both_ke
 
 def test_a_swap_of_keys_comes_to_its_end(started: Started) -> None:
     moves = [moved(1, 1, 3), moved(2, 2, 1), moved(3, 3, 2)]
-    add(started, *moves, ticket(4, row=2))
+    add(started, *moves, task(4, row=2))
     for number in range(1, 4):
         assert started == list(range(1, number + 1))
         started.lanes.leave(moves[number - 1])
@@ -225,11 +225,11 @@ def test_a_swap_of_keys_comes_to_its_end(started: Started) -> None:
 def test_thousands_of_changes_of_one_key_that_start_nothing_let_the_next_run_wait_for_the_first(
     started: Started,
 ) -> None:
-    first = ticket(1, row=0)
+    first = task(1, row=0)
     add(started, first)
     for row in range(3000):
-        started.lanes.join(ticket(1, row + 1).lane, ticket(1, row).lane)
-    add(started, ticket(2, row=3000))
+        started.lanes.join(task(1, row + 1).lane, task(1, row).lane)
+    add(started, task(2, row=3000))
     assert started == [1]
     started.lanes.leave(first)
     assert started == [1, 2]
@@ -255,7 +255,7 @@ class Model:
         self.runs: list[int] = []
         self.waits_for: list[set[int]] = []
         self.shelved: dict[int, tuple[int, int]] = {}
-        self.ready: list[Ticket] = []
+        self.ready: list[Task] = []
         self.started: list[int] = []
         self.ended: set[int] = set()
         self.lanes = Lanes(self.start, lambda: None)
@@ -268,7 +268,7 @@ class Model:
         elif what == "move unseen" and number != row:
             if self.is_taken(number):
                 self.come({number, row})
-                self.lanes.join(ticket(0, row).lane, ticket(0, number).lane)
+                self.lanes.join(task(0, row).lane, task(0, number).lane)
         elif what == "fetch":
             self.fetch()
         elif what == "revoke" and self.shelved:
@@ -288,7 +288,7 @@ class Model:
     def submit(self, former: int, row: int) -> None:
         id_ = self.come({former, row})
         self.runs.append(id_)
-        one = moved(id_, former, row) if former != row else ticket(id_, row)
+        one = moved(id_, former, row) if former != row else task(id_, row)
         lanes = [one.lane] if one.former_lane is None else [one.lane, one.former_lane]
         if any(map(self.lanes.is_long, lanes)):
             self.shelved[id_] = (former, row)
@@ -307,10 +307,10 @@ class Model:
     def is_taken(self, key: int) -> bool:
         known = {id_ for id_, keys in enumerate(self.keys, start=1) if key in keys}
         found = bool(known.union(*(self.waits_for[id_ - 1] for id_ in known)) & set(self.runs) - self.ended)
-        assert self.lanes.is_taken(ticket(0, key).lane) >= found
+        assert self.lanes.is_taken(task(0, key).lane) >= found
         return found
 
-    def start(self, one: Ticket) -> None:
+    def start(self, one: Task) -> None:
         id_ = one.run.id
         assert id_ not in self.started
         assert not (self.waits_for[id_ - 1] & set(self.runs)) - self.ended
@@ -323,7 +323,7 @@ class Model:
         for id_ in self.lanes.missing(taken):
             if id_ in self.shelved:
                 former, row = self.shelved.pop(id_)
-                found[id_] = moved(id_, former, row) if former != row else ticket(id_, row)
+                found[id_] = moved(id_, former, row) if former != row else task(id_, row)
         for lane, ids in taken.items():
             self.lanes.refill(lane, ids, found)
 
@@ -347,18 +347,18 @@ def test_however_keys_change_runs_keep_their_order_and_all_come_to_their_end(
             model.fetch()
     assert model.ended == set(model.runs)
     assert len(model.lanes) == 0
-    assert not any(model.lanes.is_taken(ticket(0, row).lane) for row in range(4))
+    assert not any(model.lanes.is_taken(task(0, row).lane) for row in range(4))
 
 
 def run_dry(started: Started) -> Lane:
     """Let everything in memory of a long lane come to its end; one run is on its shelf."""
-    lanes, lane = started.lanes, ticket(1).lane
-    add(started, *(ticket(n) for n in range(1, LONGEST_LANE + 2)))
+    lanes, lane = started.lanes, task(1).lane
+    add(started, *(task(n) for n in range(1, LONGEST_LANE + 2)))
     lanes.shelve([lane], LONGEST_LANE + 2)
     while len(lanes):
-        lanes.leave(ticket_of(lanes, started[-1]))
+        lanes.leave(task_of(lanes, started[-1]))
     return lane
 
 
-def ticket_of(lanes: Lanes, number: int) -> Ticket:
+def task_of(lanes: Lanes, number: int) -> Task:
     return next(one for one in lanes if one.run.id == number)

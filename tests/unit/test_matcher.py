@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import ON_UNDECIDED, JobHook
 from rowhooks.domain.feed import Snapshot
-from rowhooks.pipeline.matcher import Matcher, Rule, undecided, why_not
+from rowhooks.pipeline.matcher import Matcher
+from rowhooks.pipeline.rules import Rule, undecided, why_not
 from tests.support.make import change, configuration, hook, job
 
 

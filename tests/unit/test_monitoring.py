@@ -15,8 +15,9 @@ import promql_parser
 import pytest
 import yaml
 
+from rowhooks.domain.events import BacklogCounted, RunRetried
 from rowhooks.observability.metrics import registry
-from tests.support.health import CENSUS, leading
+from tests.support.health import BACKLOG, RUN, leading
 
 CHECKOUT = Path(__file__).parents[2]
 RULES = CHECKOUT / "contrib" / "prometheus" / "rules.yaml"
@@ -42,11 +43,11 @@ def expressions() -> Iterator[Any]:
 
 def there_are() -> set[str]:
     """Return the names of the samples that Prometheus stores."""
-    health = leading()
-    health.count("acme.Sync", "SUCCESS", 1.0)
-    health.retries["acme.Sync"] = 1
-    health.backlog = replace(CENSUS, missing={"acme.Gone": 3})
-    return {sample.name for family in registry(health).collect() for sample in family.samples}
+    daemon = leading()
+    daemon.end_run("SUCCESS", 1.0)
+    daemon.events.publish(RunRetried(RUN, ValueError(), 1.0, is_transient=False))
+    daemon.events.publish(BacklogCounted(replace(BACKLOG, missing={"acme.Gone": 3})))
+    return {sample.name for family in registry(daemon.health, daemon.counters).collect() for sample in family.samples}
 
 
 @pytest.mark.parametrize("expression", list(expressions()))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import rowhooks
-from rowhooks import choices
+from rowhooks import choices, events
 
 PUBLIC = [
     "Hook",
@@ -31,6 +31,42 @@ def test_the_public_names_are_these() -> None:
     assert sorted(rowhooks.__all__) == PUBLIC
     # Written in order, so that a diff of it can be read.
     assert list(rowhooks.__all__) == PUBLIC
+
+
+EVENTS = [
+    "AttemptEnded",
+    "AttemptStarted",
+    "BacklogCounted",
+    "BellRung",
+    "ConfigurationLoaded",
+    "DaemonState",
+    "DeadlineMet",
+    "DeadlineSet",
+    "DeadlinesDropped",
+    "Event",
+    "FeedRead",
+    "InternalErrorOccurred",
+    "LeadershipChanged",
+    "RunEnded",
+    "RunExecuted",
+    "RunRetried",
+    "RunStarted",
+    "RunSubmitted",
+    "subscribe",
+]
+
+
+def test_the_public_events_are_these() -> None:
+    assert list(events.__all__) == EVENTS
+    assert {one.__name__ for one in events.Event.__subclasses__()} < set(EVENTS)
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_every_event_is_described_and_in_the_docs(name: str) -> None:
+    value = getattr(events, name)
+    assert value.__doc__
+    if name != "Event":
+        assert f"`{name}" in (Path(__file__).parents[2] / "docs" / "events.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -82,7 +118,7 @@ def test_the_specifications_classes_are_found_under_their_names() -> None:
 def test_a_module_at_the_root_of_the_package_is_what_users_import_or_a_leaf() -> None:
     root = Path(rowhooks.__file__).parent
     assert {path.name for path in root.glob("*.py")} == {
-        "__init__.py", "__main__.py", "choices.py", "pressing.py", "resources.py", "settings.py",
+        "__init__.py", "__main__.py", "choices.py", "events.py", "pressing.py", "resources.py", "settings.py",
     }  # fmt: skip
     assert {path.name for path in root.iterdir() if path.is_dir() and path.name not in ("__pycache__", "_data")} == {
         "cli", "demo", "domain", "integrations", "observability", "pipeline", "postgres", "receivers", "runtime",

@@ -61,7 +61,7 @@ async def test_results_that_wait_together_are_written_together_with_the_position
     recorder: Recorder, sink: Sink, progress: Progress
 ) -> None:
     for n in (1, 2, 3):
-        recorder.submit(outcome(run(n)), progress.add(START.past(n), 1))
+        recorder.take(outcome(run(n)), progress.add(START.past(n), 1))
     await recorder.flush()
     assert sink.written == [([(1, SUCCESS), (2, SUCCESS), (3, SUCCESS)], START.past(3))]
     assert progress.open_changes == 0
@@ -71,9 +71,9 @@ async def test_the_position_stays_while_an_earlier_run_is_open(
     recorder: Recorder, sink: Sink, progress: Progress
 ) -> None:
     first, second = progress.add(START.past(1), 1), progress.add(START.past(2), 1)
-    recorder.submit(outcome(run(2)), second)
+    recorder.take(outcome(run(2)), second)
     await recorder.flush()
-    recorder.submit(outcome(run(1)), first)
+    recorder.take(outcome(run(1)), first)
     await recorder.flush()
     assert sink.written == [([(2, SUCCESS)], None), ([(1, SUCCESS)], START.past(2))]
 
@@ -82,9 +82,9 @@ async def test_a_change_with_two_runs_is_passed_when_both_are_on_record(
     recorder: Recorder, sink: Sink, progress: Progress
 ) -> None:
     step = progress.add(START.past(1), 2)
-    recorder.submit(outcome(run(1)), step)
+    recorder.take(outcome(run(1)), step)
     await recorder.flush()
-    recorder.submit(outcome(run(2)), step)
+    recorder.take(outcome(run(2)), step)
     await recorder.flush()
     assert [position for _, position in sink.written] == [None, START.past(1)]
 
@@ -94,7 +94,7 @@ async def test_large_numbers_are_written_in_bounded_groups(
 ) -> None:
     monkeypatch.setattr(module, "GROUP_SIZE", 2)
     for n in range(1, 6):
-        recorder.submit(outcome(run(n)), progress.add(START.past(n), 1))
+        recorder.take(outcome(run(n)), progress.add(START.past(n), 1))
     await recorder.flush()
     assert [(len(outcomes), position) for outcomes, position in sink.written] == [
         (2, START.past(2)),
@@ -107,16 +107,16 @@ async def test_large_numbers_are_written_in_bounded_groups(
 async def test_a_started_is_superseded_by_the_end_of_the_same_run(
     recorder: Recorder, sink: Sink, progress: Progress, end: str
 ) -> None:
-    recorder.submit(outcome(run(1), STARTED), progress.add(START.past(1), 1))
-    recorder.submit(outcome(run(1), end), None)
+    recorder.take(outcome(run(1), STARTED), progress.add(START.past(1), 1))
+    recorder.take(outcome(run(1), end), None)
     await recorder.flush()
     assert sink.written == [([(1, end)], START.past(1))]
 
 
 async def test_a_started_lets_the_position_pass(recorder: Recorder, sink: Sink, progress: Progress) -> None:
-    recorder.submit(outcome(run(1), STARTED), progress.add(START.past(1), 1))
+    recorder.take(outcome(run(1), STARTED), progress.add(START.past(1), 1))
     await recorder.flush()
-    recorder.submit(outcome(run(1)), None)
+    recorder.take(outcome(run(1)), None)
     await recorder.flush()
     assert sink.written == [([(1, STARTED)], START.past(1)), ([(1, SUCCESS)], None)]
 
@@ -124,7 +124,7 @@ async def test_a_started_lets_the_position_pass(recorder: Recorder, sink: Sink, 
 async def test_what_stands_on_record_already_only_moves_the_position(
     recorder: Recorder, sink: Sink, progress: Progress
 ) -> None:
-    recorder.submit(outcome(run(1), recorded=True), progress.add(START.past(1), 1))
+    recorder.take(outcome(run(1), recorded=True), progress.add(START.past(1), 1))
     await recorder.flush()
     assert sink.written == [([], START.past(1))]
 
@@ -132,8 +132,8 @@ async def test_what_stands_on_record_already_only_moves_the_position(
 async def test_a_started_of_a_run_that_stands_on_record_is_not_written(
     recorder: Recorder, sink: Sink, progress: Progress
 ) -> None:
-    recorder.submit(outcome(run(1), STARTED), progress.add(START.past(1), 1))
-    recorder.submit(outcome(run(1), recorded=True), None)
+    recorder.take(outcome(run(1), STARTED), progress.add(START.past(1), 1))
+    recorder.take(outcome(run(1), recorded=True), None)
     await recorder.flush()
     assert sink.written == [([], START.past(1))]
 
@@ -148,7 +148,7 @@ async def test_a_position_that_moved_without_results_is_written_once(
 
 
 async def test_room_is_announced_when_something_is_on_record(recorder: Recorder, progress: Progress) -> None:
-    recorder.submit(outcome(run(1)), progress.add(START.past(1), 1))
+    recorder.take(outcome(run(1)), progress.add(START.past(1), 1))
     assert not recorder.room.is_set()
     await recorder.flush()
     assert recorder.room.is_set()
@@ -156,7 +156,7 @@ async def test_room_is_announced_when_something_is_on_record(recorder: Recorder,
 
 async def test_when_the_lead_is_lost_nothing_moves(recorder: Recorder, sink: Sink, progress: Progress) -> None:
     sink.problem = LeadershipLost("another daemon leads")
-    recorder.submit(outcome(run(1)), progress.add(START.past(1), 1))
+    recorder.take(outcome(run(1)), progress.add(START.past(1), 1))
     with pytest.raises(LeadershipLost):
         await recorder.flush()
     assert progress.position_after([]) == START
@@ -168,11 +168,11 @@ async def test_the_recorder_writes_by_itself_what_is_submitted(
 ) -> None:
     task = asyncio.create_task(recorder.run())
     for n in (1, 2):
-        recorder.submit(outcome(run(n)), progress.add(START.past(n), 1))
+        recorder.take(outcome(run(n)), progress.add(START.past(n), 1))
     await sink.called.wait()
     assert sink.written == [([(1, SUCCESS), (2, SUCCESS)], START.past(2))]
     sink.called.clear()
-    recorder.submit(outcome(run(3)), progress.add(START.past(3), 1))
+    recorder.take(outcome(run(3)), progress.add(START.past(3), 1))
     await sink.called.wait()
     assert sink.written[1:] == [([(3, SUCCESS)], START.past(3))]
     task.cancel()
@@ -196,8 +196,8 @@ def line(message: str) -> LogEntry:
 async def test_the_lines_of_a_started_are_kept_when_its_status_is_superseded(
     recorder: Recorder, sink: Sink, progress: Progress
 ) -> None:
-    recorder.submit(outcome(run(1), STARTED, entries=(line("one"),)), progress.add(START.past(1), 1))
-    recorder.submit(outcome(run(1), entries=(line("two"),)), None)
+    recorder.take(outcome(run(1), STARTED, entries=(line("one"),)), progress.add(START.past(1), 1))
+    recorder.take(outcome(run(1), entries=(line("two"),)), None)
     await recorder.flush()
     assert sink.written == [([(1, SUCCESS)], START.past(1))]
     assert sink.lines == [(1, "one"), (1, "two")]
@@ -207,6 +207,6 @@ async def test_the_lines_of_a_run_that_recorded_itself_are_written(
     recorder: Recorder, sink: Sink, progress: Progress
 ) -> None:
     recorder.add_lines(run(1), [line("late")])
-    recorder.submit(outcome(run(1), recorded=True), progress.add(START.past(1), 1))
+    recorder.take(outcome(run(1), recorded=True), progress.add(START.past(1), 1))
     await recorder.flush()
     assert sink.lines == [(1, "late")]

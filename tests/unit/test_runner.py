@@ -19,9 +19,10 @@ from rowhooks.domain.events import AttemptEnded, AttemptStarted, Event, Events, 
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, RETRY, REVOKED, SUCCESS, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.execution import runner as module
+from rowhooks.pipeline.execution.driving import drive, drive_asynchronously
 from rowhooks.pipeline.execution.interruption import TaskGuard, ThreadGuard
 from rowhooks.pipeline.execution.run_log import RunLog
-from rowhooks.pipeline.execution.runner import TRANSIENT_ATTEMPTS, Runner, drive, drive_asynchronously
+from rowhooks.pipeline.execution.runner import TRANSIENT_ATTEMPTS, Runner
 from rowhooks.pipeline.ports import AlreadyRecorded
 from tests.support.make import run
 
@@ -338,7 +339,7 @@ async def test_a_transient_error_is_tried_again_with_the_row_as_it_is_then(
     assert rows == ["row", "row, read again 1", "row, read again 2"]
     # Each attempt had a session of its own.
     assert [workspace.done for workspace in ports.workspaces] == [["rollback"], ["rollback"], ["commit SUCCESS"]]
-    assert caplog.messages == [f"the run is tried again ({n} of 10): Transient: deadlock" for n in (2, 3)]
+    assert caplog.messages == [f"the run is retried ({n} of 10): Transient: deadlock" for n in (2, 3)]
     assert {record.run for record in caplog.records} == {1}  # type: ignore[attr-defined]
 
 

@@ -14,19 +14,23 @@ import pytest
 
 from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import TableLocked
+from rowhooks.domain.events import Events, InternalErrorOccurred
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, PENDING, STARTED, SUCCESS, LogEntry, Outcome, Run
+from rowhooks.pipeline.concurrency import first_of
 from rowhooks.pipeline.execution import runner
 from rowhooks.pipeline.execution.runner import Runner
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import Recorder
-from rowhooks.pipeline.scheduling import loads
-from rowhooks.pipeline.scheduling import pools as workers
+from rowhooks.pipeline.scheduling import admission, loads, records, thread_pool
 from rowhooks.pipeline.scheduling import scheduler as module
 from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE
+from rowhooks.pipeline.scheduling.loop_pool import LoopPool
+from rowhooks.pipeline.scheduling.preparation import Preparation
+from rowhooks.pipeline.scheduling.rows import Rows
 from rowhooks.pipeline.scheduling.scheduler import Scheduler
-from rowhooks.pipeline.tasks import first_of
+from rowhooks.pipeline.scheduling.thread_pool import ThreadPool
 from tests.support.make import change, run
 from tests.support.waiting import eventually
 
@@ -84,19 +88,14 @@ class World:
         self.receive: Callable[[Run], Any] = lambda run: asyncio.sleep(0)
         self.progress = Progress(START)
         self.recorder = Recorder(self, self.progress)
-        threads = ThreadPoolExecutor(1)
-        self.runner = Runner(self, self, threads, self.reload)
-        self.scheduler = Scheduler(
-            self.runner,
-            self.recorder,
-            self,
-            self,
-            self,
-            self.fetch,
-            tasks=100,
-            threads=10,
-            count_error=self.count_error,
-        )
+        self.threads = ThreadPoolExecutor(1)
+        self.rows = Rows(self, self)
+        events = Events()
+        events.subscribe(InternalErrorOccurred, self.count_error)
+        runner = Runner(self, self, self.threads, self.reload, events=events)
+        pools = (LoopPool(100, runner), ThreadPool(10, runner, self.threads))
+        preparation = Preparation(self.recorder, self.rows, self, pools)
+        self.scheduler = Scheduler(self.recorder, preparation, self, self.fetch, events)
         self.scheduler.learn(
             {
                 n: TrackedTable(n, f"dcim.t{n}", f"dcim.t{n}", n, (("id", 23),), (("id", "id", "integer"),))
@@ -158,7 +157,7 @@ class World:
         self.unreachable -= 1
         return self.unreachable >= 0
 
-    def count_error(self) -> None:
+    def count_error(self, event: InternalErrorOccurred) -> None:
         self.errors += 1
 
     def is_transient(self, error: BaseException) -> bool:
@@ -179,7 +178,7 @@ class World:
 @pytest.fixture
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """A scheduler for which a moment is already long."""
-    monkeypatch.setattr(module, "STARTED_AFTER", 0.0)
+    monkeypatch.setattr(records, "STARTED_AFTER", 0.0)
     monkeypatch.setattr(module, "SWEEP_INTERVAL", 0.001)
     monkeypatch.setattr(module, "REVOCATION_INTERVAL", 0.001)
     made = World()
@@ -240,7 +239,7 @@ async def test_many_runs_of_a_locked_table_leave_their_places_to_others(world: W
     # One look at a time; none of them is STARTED.
     assert world.loads < 10
     assert not set(world.asked) - {301}
-    again = asyncio.create_task(world.scheduler.reload(world.run(1)))
+    again = asyncio.create_task(world.rows.reload(world.run(1)))
     await eventually(lambda: world.scheduler.waiting == 300)
     world.locked.clear()
     await eventually(lambda: len([1 for _, status in world.written if status == SUCCESS]) == 301)
@@ -252,7 +251,7 @@ async def test_most_of_what_waits_for_a_locked_table_is_not_in_memory_and_runs_i
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loads, "KEPT", 10)
-    monkeypatch.setattr(module, "FETCHED_AT_ONCE", 50)
+    monkeypatch.setattr(admission, "FETCHED_TOGETHER", 50)
     world.locked.add(1)
     for number in range(1, 301):
         world.submit(number, row=number, table=1)
@@ -340,7 +339,7 @@ async def test_what_is_on_record_of_a_long_lane_is_never_there_before_what_stand
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A leader that dies then leaves a lane without gaps: its successor begins with what is on record."""
-    monkeypatch.setattr(module, "STARTED_AFTER", 3600.0)
+    monkeypatch.setattr(records, "STARTED_AFTER", 3600.0)
     go_on = asyncio.Event()
     world.receive = lambda run: go_on.wait()
     world.submit(1, row=1)
@@ -401,7 +400,7 @@ async def test_what_a_worker_raises_ends_its_run_is_seen_and_lets_the_next_in(
     async def broken(execution: runner.Execution) -> None:
         raise OverflowError("int too large")
 
-    monkeypatch.setattr(runner.Execution, "pause", broken)
+    monkeypatch.setattr(runner.Execution, "wait", broken)
     world.asynchronous, world.unreachable = asynchronous, 1
     world.receive = lambda run: _raise(OSError("no connection")) if run.id == 1 else None
     world.submit(1)
@@ -430,17 +429,17 @@ async def test_what_goes_wrong_before_a_run_begins_ends_this_one_and_not_the_one
 async def test_a_thread_that_cannot_be_started_is_tried_again(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(workers, "NEXT_THREAD", 0.01)
+    monkeypatch.setattr(thread_pool, "NEXT_THREAD", 0.01)
     world.asynchronous = False
     world.receive = lambda run: None
-    submit, refusals = world.runner.threads.submit, iter(range(3))
+    submit, refusals = world.threads.submit, iter(range(3))
 
     def refuse(*args: Any) -> Any:
         if next(refusals, None) is not None:
             raise RuntimeError("can't start new thread")
         return submit(*args)
 
-    monkeypatch.setattr(world.runner.threads, "submit", refuse)
+    monkeypatch.setattr(world.threads, "submit", refuse)
     world.submit(1)
     await eventually(lambda: (1, SUCCESS) in world.written)
     assert "plain receivers wait for a thread: can't start new thread" in caplog.text
@@ -496,7 +495,7 @@ async def test_what_was_left_to_the_table_is_not_kept_waiting_by_what_may_not_be
     world: World, monkeypatch: pytest.MonkeyPatch, parked: bool
 ) -> None:
     monkeypatch.setattr(loads, "KEPT", 10)
-    monkeypatch.setattr(module, "FETCHED_AT_ONCE", 50)
+    monkeypatch.setattr(admission, "FETCHED_TOGETHER", 50)
     world.locked.add(1)
     for number in range(1, 101):
         world.submit(number, row=number, table=1)
@@ -517,8 +516,8 @@ async def test_what_was_left_to_the_table_is_not_kept_waiting_by_what_may_not_be
 async def test_of_very_much_that_is_taken_over_most_stays_in_the_table(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_TAKEN_OVER", 20)
-    monkeypatch.setattr(module, "FETCHED_AT_ONCE", 50)
+    monkeypatch.setattr(admission, "MOST_TAKEN_OVER", 20)
+    monkeypatch.setattr(admission, "FETCHED_TOGETHER", 50)
     most = 0
     for number in range(1, 501):
         one = world.submitted[number] = world.run(number, row=number)
@@ -541,7 +540,7 @@ async def test_of_very_much_that_is_taken_over_most_stays_in_the_table(
 async def test_of_what_cannot_be_had_one_by_one_nothing_is_left_to_the_table(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_TAKEN_OVER", 0)
+    monkeypatch.setattr(admission, "MOST_TAKEN_OVER", 0)
     one = world.run(1)
     assert world.scheduler.is_better_shelved(one.lanes, one.job)
     assert not world.scheduler.is_better_shelved(one.lanes, None)

@@ -11,7 +11,7 @@ from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.pipeline.execution.outcomes import LONGEST_MESSAGE, LONGEST_RESULT, failed, succeeded
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import GROUP_HELD, Recorder
-from rowhooks.pipeline.scheduling.tickets import size_of
+from rowhooks.pipeline.scheduling.tasks import size_of
 from tests.support.make import NOON, change, outcome, press, pressed, run
 
 LONG = "x" * 1000
@@ -46,7 +46,7 @@ async def test_large_results_are_written_in_several_statements_and_counted_until
     sink = Sink()
     recorder = Recorder(sink, Progress(Position(Snapshot(1, 1))))  # type: ignore[arg-type]
     for number in range(1, 5):
-        recorder.submit(outcome(run(number), result_json="x" * (GROUP_HELD // 2 + 1)), None)
+        recorder.take(outcome(run(number), result_json="x" * (GROUP_HELD // 2 + 1)), None)
     assert recorder.held == 4 * (GROUP_HELD // 2 + 1)
     await recorder.flush()
     assert sink.groups == [2, 2]
@@ -69,8 +69,8 @@ class Picky(Sink):
 async def test_a_run_whose_names_the_server_does_not_take_is_a_failure_and_keeps_no_other_from_its_record() -> None:
     sink = Picky()
     recorder = Recorder(sink, Progress(Position(Snapshot(1, 1))))  # type: ignore[arg-type]
-    recorder.submit(outcome(run(1, cause=change(object_repr="unheard of"))), None)
-    recorder.submit(outcome(run(2)), None)
+    recorder.take(outcome(run(1, cause=change(object_repr="unheard of"))), None)
+    recorder.take(outcome(run(2)), None)
     await recorder.flush()
     assert sink.taken == [(1, "FAILURE", "no such text"), (2, "SUCCESS", None)]
 

@@ -13,7 +13,7 @@ from rowhooks.domain.configuration import ON_UNDECIDED
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import ConditionsError, UsageError
 from rowhooks.pipeline.conditions import parse_json
-from rowhooks.pipeline.matcher import Rule
+from rowhooks.pipeline.rules import Rule
 from rowhooks.postgres.administration import hooks as administration
 from rowhooks.postgres.administration.changes import load_change
 from rowhooks.postgres.administration.schema import installed_connection

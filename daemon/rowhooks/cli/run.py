@@ -18,8 +18,9 @@ from rowhooks.domain.errors import SettingsError
 from rowhooks.domain.redaction import SHORTEST
 from rowhooks.observability.logs import TRACEBACK, configure_logging
 from rowhooks.receivers.loading import load_receivers
-from rowhooks.runtime.daemon import Daemon, handle_signals
+from rowhooks.runtime.daemon import Daemon
 from rowhooks.runtime.event_loop import run as run_loop
+from rowhooks.runtime.signals import handle_signals
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -10,23 +10,23 @@ class Backlog:
     """What the leader has counted in the database.
 
     Args:
-        backlog: changes that have not been dealt with.
-        lag: age of the oldest of them, in seconds; 0 where there is none.
-        captured: the id of the newest change.
-        unfinished: runs on record that have not ended, by status.
-        log_bytes: size of the log with its indexes.
-        partitions: of the log.
-        missing: runs that are kept for each job which the leader does not have, where something waits for it.
-        missed: changes that were not kept for hooks of such jobs, beyond the limit.
+        changes: how many changes have not been dealt with.
+        lag: the age of the oldest of them, in seconds; 0 where there is none.
+        newest_id: the id of the newest change.
+        unfinished: how many runs on record have not ended, by status.
+        log_bytes: the size of the log with its indexes.
+        partitions: how many partitions the log has.
+        missing: how many runs are kept for each job that the leader does not have, where something waits for it.
+        not_kept: how many changes beyond the limit were not kept for hooks of such jobs.
         notification_queue: how full the server's notification queue is, from 0 to 1.
     """
 
-    backlog: int
+    changes: int
     lag: float
-    captured: int
+    newest_id: int
     unfinished: dict[str, int]
     log_bytes: int
     partitions: int
     notification_queue: float = 0.0
     missing: dict[str, int] = field(default_factory=dict)
-    missed: int = 0
+    not_kept: int = 0

@@ -1,7 +1,7 @@
-"""Events: what the engine says of itself. Frozen values, published in one place; whoever wants to know subscribes.
+"""Events: what the engine says of itself. They are frozen values, published in one place.
 
-The engine never calls a subscriber by name, and no class of the engine is subclassed to listen to it (as in Oban's
-telemetry and stamina's instrumentation). An event that nobody has subscribed to is not even made: see `Events.wants`.
+The engine calls no subscriber by name, and no class of the engine is subclassed to listen to it (as in Oban's telemetry
+and stamina's instrumentation). Where nothing has subscribed to a kind, its event is not made: see `Events.wants`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from enum import StrEnum
+from typing import TypeVar
 
 from rowhooks.domain.backlog import Backlog
 from rowhooks.domain.run import Outcome, Run
@@ -101,34 +102,49 @@ class RunEnded(Event):
     outcome: Outcome
 
 
+class DaemonState(StrEnum):
+    """What a daemon is doing."""
+
+    STARTING = "starting"
+    STANDBY = "standing by"
+    LEADING = "leading"
+    WAITING = "waiting for the database"
+    STOPPING = "stopping"
+    RELOADING = "reloading"
+
+
 @dataclass(frozen=True, slots=True)
 class LeadershipChanged(Event):
-    """The daemon does something else now.
+    """The daemon is in another state now.
 
     Args:
-        state: one of the states of `rowhooks.observability.health`.
-        reason: what went wrong, in one line; empty where nothing did.
+        state: the new state. WAITING means that a leadership, or the wait for one, has ended by an error.
+        reason: the error, in one line with its secrets blanked; empty where there is none.
     """
 
-    state: str
+    state: DaemonState
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedRead(Event):
-    """Changes were read from the log and matched."""
+    """The leader has read changes from the log, and matched them.
+
+    Args:
+        changes: how many; 0 where only the position moves.
+    """
 
     changes: int
 
 
 @dataclass(frozen=True, slots=True)
 class BellRung(Event):
-    """A notification was received."""
+    """The leader has received a notification."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationLoaded(Event):
-    """Tracked tables, jobs, hooks and buttons were read anew.
+    """The leader has read the tracked tables, jobs, hooks and buttons anew.
 
     Args:
         version: of the configuration.
@@ -143,19 +159,30 @@ class ConfigurationLoaded(Event):
 
 @dataclass(frozen=True, slots=True)
 class BacklogCounted(Event):
-    """The leader has counted what waits in the database; None where it could not."""
+    """The leader has counted what waits in the database.
+
+    The leader counts only where there is a subscriber, every 5 seconds or less often.
+
+    Args:
+        backlog: what it has counted; None where counting failed.
+    """
 
     backlog: Backlog | None
 
 
 @dataclass(frozen=True, slots=True)
 class InternalErrorOccurred(Event):
-    """An error of rowhooks' own ended a run or a leadership."""
+    """An error of rowhooks itself has ended a run or a leadership. It is in the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadlineSet(Event):
-    """Something is to be done, or its deadline set anew, within so many seconds; otherwise the daemon is wedged."""
+    """The daemon has begun something. If it takes longer than this, the daemon is wedged.
+
+    Args:
+        what: names it. A later event of the same name replaces the deadline.
+        seconds: from now on.
+    """
 
     what: str
     seconds: float
@@ -163,31 +190,54 @@ class DeadlineSet(Event):
 
 @dataclass(frozen=True, slots=True)
 class DeadlineMet(Event):
-    """It is done."""
+    """What had a deadline is done.
+
+    Args:
+        what: as in `DeadlineSet`.
+    """
 
     what: str
 
 
-Subscriber: TypeAlias = Callable[[Event], None]
+@dataclass(frozen=True, slots=True)
+class DeadlinesDropped(Event):
+    """What had a deadline has ended, all of it: none of the deadlines counts any more."""
+
+
 E_ = TypeVar("E_", bound=Event)
 
 
 class Events:
     """Where events are published and subscribed to.
 
-    Subscribers are called in the thread and in the context of whoever publishes, one after another. What one of them
-    raises is logged; it ends neither the run nor the daemon.
+    Subscribers are called one after another, in the thread and in the context of the code that publishes. What a
+    subscriber raises is logged; it ends neither the run nor the daemon.
+
+    Args:
+        parent: its subscribers hear of these events too.
     """
 
-    def __init__(self) -> None:
-        self._subscribers: dict[type[Event], list[Callable[..., None]]] = {}
+    def __init__(self, parent: Events | None = None) -> None:
+        self._parent = parent
+        # Each tuple is replaced and never changed: other threads may be reading it.
+        self._subscribers: dict[type[Event], tuple[Callable[..., object], ...]] = {}
 
-    def subscribe(self, kind: type[E_], subscriber: Callable[[E_], None]) -> Callable[[], None]:
-        """Call a function with each event of a kind from now on; return what ends that."""
-        self._subscribers[kind] = [*self._subscribers.get(kind, ()), subscriber]
+    def subscribe(self, kind: type[E_], function: Callable[[E_], object]) -> Callable[[], None]:
+        """Call a function with each event of a kind from now on.
+
+        Args:
+            kind: the class of the events; its subclasses are not included.
+            function: is called with the event. If it has subscribed to this kind already, nothing changes.
+
+        Returns:
+            A function that ends the subscription.
+        """
+        subscribers = self._subscribers.get(kind, ())
+        if function not in subscribers:
+            self._subscribers[kind] = (*subscribers, function)
 
         def unsubscribe() -> None:
-            left = [one for one in self._subscribers.get(kind, ()) if one is not subscriber]
+            left = tuple(one for one in self._subscribers.get(kind, ()) if one != function)
             if left:
                 self._subscribers[kind] = left
             else:
@@ -196,13 +246,19 @@ class Events:
         return unsubscribe
 
     def wants(self, kind: type[Event]) -> bool:
-        """Say whether anybody has subscribed to a kind; who publishes often asks before the event is made."""
-        return kind in self._subscribers
+        """Say whether a kind has a subscriber; code that publishes often asks before it makes the event."""
+        return kind in self._subscribers or (self._parent is not None and self._parent.wants(kind))
 
     def publish(self, event: Event) -> None:
-        """Hand an event to those who have subscribed to its kind."""
+        """Hand an event to the subscribers of its kind."""
         for subscriber in self._subscribers.get(type(event), ()):
             try:
                 subscriber(event)
             except Exception:
                 logger.exception("a subscriber of %s failed", type(event).__name__)
+        if self._parent is not None:
+            self._parent.publish(event)
+
+
+PROCESS = Events()
+"""Those that have subscribed to the events of all daemons of this process, by `rowhooks.events.subscribe`."""

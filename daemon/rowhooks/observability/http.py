@@ -1,4 +1,4 @@
-"""The HTTP server of health: /livez, /readyz and /metrics, from a thread of its own, which answers while the loop hangs."""
+"""The HTTP server of health: /livez, /readyz and /metrics. Its own thread answers while the loop hangs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from prometheus_client import make_wsgi_app
 
 from rowhooks.domain.errors import RowhooksError
+from rowhooks.domain.events import Events
 from rowhooks.observability.health import HealthState
-from rowhooks.observability.metrics import registry
+from rowhooks.observability.metrics import Counters, registry
 
 logger = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT = 10.0
-"""Seconds that a client has to say what it wants."""
+"""Seconds in which a client must send its request."""
 
 
 class _Handler(WSGIRequestHandler):
@@ -39,13 +40,13 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().__init__((host, port), _Handler)
 
     def server_bind(self) -> None:
-        # Not WSGIServer's: that looks the host's name up, which may take long where there is no name server.
+        # WSGIServer's own method looks the host's name up, which may take long where there is no name server.
         TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
         self.setup_environ()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        logger.debug("a request of %s was given up", client_address, exc_info=True)
+        logger.debug("a request of %s failed", client_address, exc_info=True)
 
 
 class HealthServer:
@@ -53,21 +54,22 @@ class HealthServer:
 
     Args:
         address: host and port, or a port of localhost.
-        health: what is told.
+        health: the state of the daemon.
+        events: those of the daemon; the metrics count them from now on.
 
     Raises:
-        RowhooksError: the address cannot be had.
+        RowhooksError: the server cannot listen on the address.
     """
 
-    def __init__(self, address: str, health: HealthState) -> None:
+    def __init__(self, address: str, health: HealthState, events: Events) -> None:
         self._health = health
-        self._metrics = make_wsgi_app(registry(health))
+        self._metrics = make_wsgi_app(registry(health, Counters(events)))
         host, _, port = address.rpartition(":")
         self.host = host.strip("[]") or "127.0.0.1"
         try:
             self._server = _Server(self.host, int(port))
         except OSError as error:
-            # No SettingsError: it may be there later, and the service is to be started again.
+            # This is no SettingsError: the address may be free later, and the service manager starts the daemon again.
             raise RowhooksError(
                 f"http_listen: {address} cannot be listened on: {error.strerror or error}",
                 hint="name another address, such as 127.0.0.1:9187",
@@ -94,17 +96,17 @@ class HealthServer:
         if path == "/metrics":
             metrics: Iterable[bytes] = self._metrics(environ, start_response)
             return metrics
-        broken = self._health.broken_promise()
+        overdue = self._health.overdue
         if path == "/livez":
-            return self._state(broken is None, broken, start_response)
+            return self._state(overdue is None, overdue, start_response)
         if path == "/readyz":
-            return self._state(broken is None and self._health.is_ready, broken, start_response)
+            return self._state(overdue is None and self._health.is_ready, overdue, start_response)
         return _text("404 Not Found", "there are /livez, /readyz and /metrics\n", start_response)
 
-    def _state(self, is_well: bool, broken: str | None, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        told = {"status": str(self._health), "overdue": broken}
+    def _state(self, is_well: bool, overdue: str | None, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body = {"status": str(self._health), "overdue": overdue}
         status = "200 OK" if is_well else "503 Service Unavailable"
-        return _text(status, json.dumps(told) + "\n", start_response, "application/json")
+        return _text(status, json.dumps(body) + "\n", start_response, "application/json")
 
 
 def _text(

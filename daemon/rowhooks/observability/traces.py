@@ -1,6 +1,6 @@
-"""Tracing: one OpenTelemetry span a run, linked to what made the change. Needs the extra `otel`.
+"""Traces: one OpenTelemetry span a run, linked to what made the change. It listens to the events of runs.
 
-The daemon alone imports it, and only where the setting `traces` is on.
+It needs the extra `otel`. The daemon alone imports it, and only where the setting `traces` is on.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
+from contextvars import Token
 from importlib.metadata import version
-from typing import Any
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
@@ -19,13 +19,13 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Link, ProxyTracerProvider, SpanKind, StatusCode, set_span_in_context
+from opentelemetry.trace import Link, ProxyTracerProvider, Span, SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
 from rowhooks.domain.configuration import JobHook
-from rowhooks.domain.run import Batch, Outcome, Run
-from rowhooks.pipeline.execution.runner import Execution, Runner, Steps
+from rowhooks.domain.events import AttemptEnded, AttemptStarted, Events, RunExecuted, RunStarted
+from rowhooks.domain.run import Batch, Run
 
 logger = logging.getLogger(__name__)
 
@@ -39,39 +39,81 @@ _TRACEPARENT = re.compile(
 
 
 class Tracing:
-    """Where spans go: to the provider that a receivers' module has set up, else by OTLP over HTTP.
+    """Makes one span a run. It is the current span while the receiver's code runs.
 
-    The exporter is set up by OpenTelemetry's own environment variables.
+    Spans go to the provider that a receivers' module has set up, else by OTLP over HTTP. The exporter is set up by
+    OpenTelemetry's own environment variables.
+
+    Args:
+        events: those of the daemon.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, events: Events) -> None:
         provider = trace.get_tracer_provider()
         if isinstance(provider, ProxyTracerProvider):
             resource = Resource.create()
             if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
                 resource = resource.merge(Resource({SERVICE_NAME: "rowhooks"}))
-            # Not at the process' exit, which would wait as long as the collector pleases; see close().
+            # Its own shutdown at the process' exit would wait as long as the collector pleases; see close().
             provider = TracerProvider(resource=resource, shutdown_on_exit=False)
             provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
             # So that receivers' own spans go there too.
             trace.set_tracer_provider(provider)
         self._provider = provider
-        self.tracer = provider.get_tracer("rowhooks", version("rowhooks"))
-        self.open: dict[int, TracedExecution] = {}
+        self._tracer = provider.get_tracer("rowhooks", version("rowhooks"))
+        # By the identity of the run, which is the same object in all its events.
+        self._spans: dict[int, Span] = {}
+        self._tokens: dict[int, Token[Context]] = {}
+        events.subscribe(RunStarted, self._start)
+        events.subscribe(AttemptStarted, self._enter)
+        events.subscribe(AttemptEnded, self._leave)
+        events.subscribe(RunExecuted, self._end)
 
-    def execution(self, runner: Runner, run: Run, user: str) -> Execution:
-        """Return a run that is traced."""
-        return TracedExecution(self, runner, run, user)
+    def _start(self, event: RunStarted) -> None:
+        run = event.run
+        self._spans[id(run)] = self._tracer.start_span(
+            run.job.name,
+            # Nothing that this worker has done before is its parent.
+            Context(), SpanKind.CONSUMER, attributes_of(run), list(links_of(run)),
+        )  # fmt: skip
+
+    def _enter(self, event: AttemptStarted) -> None:
+        span = self._spans.get(id(event.run))
+        if span is None:
+            return
+        self._tokens[id(event.run)] = context.attach(set_span_in_context(span, Context()))
+        if event.number > 1:
+            span.add_event("transient retry", {"rowhooks.try": event.number})
+
+    def _leave(self, event: AttemptEnded) -> None:
+        token = self._tokens.pop(id(event.run), None)
+        if token is not None:
+            context.detach(token)
+
+    def _end(self, event: RunExecuted) -> None:
+        span = self._spans.pop(id(event.run), None)
+        if span is None:
+            return
+        outcome, error = event.outcome, event.error
+        if outcome is not None:
+            span.set_attribute("rowhooks.status", outcome.status)
+            if outcome.exception_type is not None:
+                _fail(span, outcome.exception_type, None if event.run.sensitive else outcome.exception_message)
+        elif error is not None:
+            _fail(span, f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."), None)
+        span.end()
 
     async def close(self) -> None:
         """End the spans of receivers that were left behind, and send what has not been sent."""
-        for execution in list(self.open.values()):
-            execution.leave_behind()
+        while self._spans:
+            _, span = self._spans.popitem()
+            span.set_status(StatusCode.ERROR, "the daemon stopped before the receiver ended")
+            span.end()
         # An application's own provider, other than the SDK's, may have nothing to flush.
         flush = getattr(self._provider, "force_flush", None)
         if flush is None:
             return
-        # The SDK keeps to no time-out of ours (its issue 4568), and nobody may wait for a collector that is away.
+        # The SDK does not keep to its time-out (its issue 4568), and the daemon must not wait for an absent collector.
         thread = threading.Thread(target=flush, args=(int(FLUSH_TIMEOUT * 1000),), name="spans", daemon=True)
         thread.start()
         await asyncio.to_thread(thread.join, FLUSH_TIMEOUT)
@@ -79,112 +121,17 @@ class Tracing:
             logger.warning("the last spans were not sent within %s s: see OTEL_EXPORTER_OTLP_ENDPOINT", FLUSH_TIMEOUT)
 
 
-class TracedExecution(Execution):
-    """A run with its span, which is the current one while the receiver's code runs, and is ended once.
-
-    Args:
-        tracing: where the span goes.
-        runner: as for any execution.
-        run: what is traced.
-        user: whom it is for.
-    """
-
-    def __init__(self, tracing: Tracing, runner: Runner, run: Run, user: str) -> None:
-        self._tracing = tracing
-        self._span = tracing.tracer.start_span(
-            run.job.name,
-            # Nothing that this worker has done before is its parent.
-            Context(), SpanKind.CONSUMER, attributes_of(run), list(links_of(run)),
-        )  # fmt: skip
-        self._context = set_span_in_context(self._span, Context())
-        self._has_begun = False
-        # An asynchronous receiver's code runs in a copy of the context in which its execution is made.
-        token = context.attach(self._context)
-        try:
-            super().__init__(runner, run, user)
-        finally:
-            context.detach(token)
-        tracing.open[id(self)] = self
-
-    async def result(self, changed_object: Any, task: asyncio.Task[Any] | None = None) -> Outcome:
-        """Run the receiver to its end."""
-        self._has_begun = True
-        try:
-            outcome = await super().result(changed_object, task)
-        except BaseException as error:
-            self._end_by(error)
-            raise
-        return self._end(outcome)
-
-    def attempt(self, changed_object: Any) -> Outcome | None:
-        """Run a plain receiver once in this thread."""
-        self._has_begun = True
-        token = context.attach(self._context)
-        try:
-            outcome = super().attempt(changed_object)
-        except BaseException as error:
-            self._end_by(error)
-            raise
-        finally:
-            context.detach(token)
-        return outcome and self._end(outcome)
-
-    async def pause(self) -> Any:
-        """Wait before another attempt."""
-        try:
-            again = await super().pause()
-        except BaseException as error:
-            self._end_by(error)
-            raise
-        return self._end(again) if isinstance(again, Outcome) else again
-
-    def abandon(self, error: BaseException) -> Outcome:
-        """End the run from outside."""
-        return self._end(super().abandon(error))
-
-    def failed(self, error: BaseException) -> Outcome:
-        """Return the outcome of a failure; before the receiver was called it is the last one."""
-        outcome = super().failed(error)
-        return outcome if self._has_begun else self._end(outcome)
-
-    def leave_behind(self) -> None:
-        """End the span of a receiver that has not ended with the daemon."""
-        if self._may_end():
-            self._span.set_status(StatusCode.ERROR, "the daemon stopped before the receiver ended")
-            self._span.end()
-
-    def _next_attempt(self, changed_object: Any) -> Steps:
-        if self._tries:
-            self._span.add_event("tried again", {"rowhooks.try": self._tries + 1})
-        return super()._next_attempt(changed_object)
-
-    def _end(self, outcome: Outcome) -> Outcome:
-        if self._may_end():
-            self._span.set_attribute("rowhooks.status", outcome.status)
-            if outcome.exception_type is not None:
-                self._fail(outcome.exception_type, None if self._run.sensitive else outcome.exception_message)
-            self._span.end()
-        return outcome
-
-    def _end_by(self, error: BaseException) -> None:
-        """End the span of a run that has no outcome: its connection or the lead was lost, or it was cancelled."""
-        if self._may_end():
-            self._fail(f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."), None)
-            self._span.end()
-
-    def _may_end(self) -> bool:
-        """Say whether the span is to be ended, once: an abandoned receiver may end meanwhile in its thread."""
-        return self._tracing.open.pop(id(self), None) is not None
-
-    def _fail(self, kind: str, message: str | None) -> None:
-        said = {} if message is None else {"exception.message": message}
-        self._span.set_attribute("error.type", kind)
-        self._span.add_event("exception", {"exception.type": kind, **said})
-        self._span.set_status(StatusCode.ERROR, kind if message is None else f"{kind}: {message}")
+def _fail(span: Span, kind: str, message: str | None) -> None:
+    attributes = {"exception.type": kind}
+    if message is not None:
+        attributes["exception.message"] = message
+    span.set_attribute("error.type", kind)
+    span.add_event("exception", attributes)
+    span.set_status(StatusCode.ERROR, kind if message is None else f"{kind}: {message}")
 
 
 def attributes_of(run: Run) -> dict[str, AttributeValue]:
-    """Return what a span says about its run: no value of a row but what people call it, which logs say too."""
+    """Return what a span says about its run. Of the row it has only what people call it, as the logs have."""
     attributes: dict[str, AttributeValue] = {
         "db.system.name": "postgresql",
         "rowhooks.run": run.id,

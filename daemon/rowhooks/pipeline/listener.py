@@ -11,7 +11,7 @@ import asyncio
 import time
 from typing import Protocol
 
-from rowhooks.pipeline.tasks import first_of
+from rowhooks.pipeline.concurrency import first_of
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.01
 """Seconds between looks while awake: doubled with each, so that a busy log is read in larger parts."""

@@ -39,25 +39,17 @@ class Entry(NamedTuple):
 
 
 class Recorder:
-    """Collects outcomes and lines and writes them; there is one writer, so the order is that of `submit`.
+    """Collects outcomes and lines and writes them; there is one writer, so the order is that of `take`.
 
     Args:
         sink: where they are written.
         progress: the steps of the feed that wait for them.
-        recorded: is told of those that are on record.
         events: where it is published that a run has ended, once that is on record.
     """
 
-    def __init__(
-        self,
-        sink: ResultSink,
-        progress: Progress,
-        recorded: Callable[[Sequence[Outcome]], None] | None = None,
-        events: Events | None = None,
-    ) -> None:
+    def __init__(self, sink: ResultSink, progress: Progress, events: Events | None = None) -> None:
         self._sink = sink
         self._progress = progress
-        self._recorded = recorded
         self._events = events or Events()
         self._waiting: list[Entry] = []
         self.held = 0
@@ -69,7 +61,7 @@ class Recorder:
         self._writing = asyncio.Lock()
         self.room = asyncio.Event()
 
-    def submit(self, outcome: Outcome, step: Step | None) -> None:
+    def take(self, outcome: Outcome, step: Step | None) -> None:
         """Take an outcome over; it is on record when its step has moved."""
         if outcome.entries:
             self.add_lines(outcome.run, outcome.entries)
@@ -82,7 +74,7 @@ class Recorder:
             self._is_large.set()
 
     def add_lines(self, run: Run, entries: Sequence[LogEntry]) -> None:
-        """Take lines over of a run that is on record, or whose outcome is submitted next."""
+        """Take lines over of a run that is on record, or whose outcome is taken next."""
         if entries:
             self._lines += [(run.id, entry) for entry in entries]
             self.held += sum(len(entry.message) for entry in entries)
@@ -136,14 +128,14 @@ class Recorder:
             refused = await self._write(_unrecorded(group), lines, position if position != self._stored else None)
             self._stored = position
             self._progress.record(steps)
-            if self._recorded is not None:
-                self._recorded([refused.get(entry.outcome.run.id, entry.outcome) for entry in group])
             if self._events.wants(RunEnded):
-                for entry in group:
-                    outcome = refused.get(entry.outcome.run.id, entry.outcome)
-                    if outcome.finished_at is not None:
-                        self._events.publish(RunEnded(outcome))
+                self._publish_ended([refused.get(entry.outcome.run.id, entry.outcome) for entry in group])
             self.room.set()
+
+    def _publish_ended(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            if outcome.finished_at is not None:
+                self._events.publish(RunEnded(outcome))
 
     def _next_group(self) -> list[Entry]:
         count = held = 0

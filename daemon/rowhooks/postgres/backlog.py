@@ -25,13 +25,13 @@ async def count_backlog(connection: asyncpg.Connection[Any]) -> Backlog:
     with translated():
         row = await connection.fetchrow(SQL["census"])
     return Backlog(
-        backlog=row["backlog"],
+        changes=row["backlog"],
         lag=max(0.0, row["lag"] or 0.0),
-        captured=row["captured"],
+        newest_id=row["captured"],
         unfinished=json.loads(row["unfinished"]),
         log_bytes=row["log_bytes"],
         partitions=row["partitions"],
         notification_queue=row["notification_queue"],
         missing=json.loads(row["missing"]),
-        missed=row["missed"],
+        not_kept=row["missed"],
     )

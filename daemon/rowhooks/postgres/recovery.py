@@ -14,7 +14,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import Configuration, JobButton, JobHook, WithoutClass
 from rowhooks.domain.keys import former_key
 from rowhooks.domain.run import RETRY, WAITING, Press, Run
-from rowhooks.pipeline.matcher import undecided
+from rowhooks.pipeline.rules import undecided
 from rowhooks.pipeline.scheduling.missing_jobs import Missed
 from rowhooks.postgres import missing_jobs, unreadable
 from rowhooks.postgres.connections.errors import translated

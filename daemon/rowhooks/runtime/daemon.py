@@ -1,4 +1,4 @@
-"""The daemon: takes and keeps the lead, stops in good order."""
+"""Daemon: one process that leads or stands by, again and again, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import random
-import signal
 import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,15 +19,16 @@ from rowhooks.domain.errors import (
     SchemaMismatch,
     SettingsError,
 )
-from rowhooks.observability.health import RELOADING, STOPPING, WAITING, HealthState
+from rowhooks.domain.events import PROCESS, DaemonState, DeadlineSet, Events, InternalErrorOccurred, LeadershipChanged
+from rowhooks.observability.health import HealthState
 from rowhooks.observability.http import HealthServer
-from rowhooks.pipeline.tasks import first_of, running
+from rowhooks.pipeline.concurrency import first_of, running
 from rowhooks.postgres.administration.schema import head_revision, known_revisions
-from rowhooks.postgres.connections.connect import Target
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.receivers.loading import load_permission_backend
 from rowhooks.receivers.logger import collect_entries
 from rowhooks.receivers.registry import Catalog, ReceiverClass
+from rowhooks.runtime.context import DaemonContext, Targets
 from rowhooks.runtime.leader import FLUSH_TIMEOUT, Leader
 from rowhooks.runtime.loop_monitor import LoopMonitor
 from rowhooks.service.notifications import Notifier, Service
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_BACKOFF = 30.0
 LAST_MOMENTS = 15.0
-"""Seconds that ending takes at the most beside the grace period and the last results."""
+"""Seconds that a stop may take beside the grace period and the last results."""
 
 
 class Daemon:
@@ -52,53 +52,48 @@ class Daemon:
         classes: the receivers that were found.
 
     Raises:
-        SettingsError: the permission backend, a secret, or what traces need, cannot be had.
+        SettingsError: the permission backend, a secret, or a package that traces need, is not there.
     """
 
     def __init__(self, settings: Settings, classes: Sequence[ReceiverClass]) -> None:
-        self._settings = settings
-        self._clean = settings.redactor().clean
-        self._catalog = Catalog(
-            classes,
-            permissions=load_permission_backend(settings.permission_backend, settings.directory)
-            if settings.permission_backend
-            else PostgresPermissions(),
-            soft_time_limit=settings.soft_time_limit or None,
-            time_limit=settings.time_limit or None,
-        )
         # What a server shows of an application's name has 63 bytes at the most.
-        self._name = f"{socket.gethostname()[:40]}:{os.getpid()}"
-        application = f"rowhooks {self._name}"
-        self._target = Target(settings.dsn, application, password=settings.password)
-        self._listen_target = (
-            self._target
-            if settings.listen_dsn is None
-            else Target(settings.listen_dsn, application, password=settings.password)
-        )
-        self._receiver_target = (
-            self._target
-            if settings.receiver_dsn is None
-            # The password is that of the daemon's own login.
-            else Target(settings.receiver_dsn, application)
-        )
-        self._tracing = _load_tracing() if settings.traces else None
-        for target in (self._target, self._listen_target, self._receiver_target):
-            # What can never be had is said now; what can, and cannot at the moment, is tried again.
-            target.asyncpg_attempts()
-        # Those of the code in memory: what is on the disk may be replaced while it runs.
+        name = f"{socket.gethostname()[:40]}:{os.getpid()}"
+        self.events = Events(PROCESS)
+        self._stopping = asyncio.Event()
+        self._context = DaemonContext(
+            settings, _catalog(settings, classes), name, Targets.of(settings, f"rowhooks {name}"), self.events,
+            self._stopping, settings.redactor().clean,
+        )  # fmt: skip
+        self._settings = settings
+        self._tracing = _load_tracing(self.events) if settings.traces else None
+        self._context.targets.check()
+        # Those of the code in memory: the code on the disk may be replaced while this process runs.
         head_revision()
         known_revisions()
-        self._stopping = asyncio.Event()
         self.ready = asyncio.Event()
-        self.health = HealthState()
         notifier = Notifier(os.environ)
-        self.health.is_watched = bool(settings.http_listen) or notifier.is_wanted
-        self._service = Service(self.health, notifier)
+        is_watched = bool(settings.http_listen) or notifier.is_wanted
+        self.health = HealthState(
+            self.events, self._in_memory, waiting_limit=settings.waiting_limit, counts_backlog=is_watched
+        )
+        self._service = Service(self.health, notifier, self.events)
+        self.events.subscribe(LeadershipChanged, self._note_readiness)
+        self._leader: Leader | None = None
         self.reloads = False
+
+    def _in_memory(self) -> tuple[int, int]:
+        leader = self._leader
+        return (0, 0) if leader is None else leader.in_memory()
+
+    def _note_readiness(self, event: LeadershipChanged) -> None:
+        if event.state == DaemonState.LEADING:
+            self.ready.set()
+        elif event.state == DaemonState.WAITING:
+            self.ready.clear()
 
     def stop(self) -> None:
         """Take no new runs, let the running ones finish within the grace period, and return from `run`."""
-        self._end(STOPPING)
+        self._end(DaemonState.STOPPING)
 
     def reload(self, check: Callable[[], object]) -> None:
         """End as `stop` does, for a successor in the same process; `reloads` says so.
@@ -112,17 +107,17 @@ class Daemon:
         try:
             check()
         except Exception as error:
-            logger.error("nothing is reloaded, the daemon goes on as it was: %s", self._clean(str(error)))
+            logger.error("nothing is reloaded, the daemon goes on as it was: %s", self._context.clean(str(error)))
             self._service.reloaded()
             return
         self.reloads = True
-        self._end(RELOADING)
+        self._end(DaemonState.RELOADING)
 
-    def _end(self, state: str) -> None:
+    def _end(self, state: DaemonState) -> None:
         longest = self._settings.grace_period + FLUSH_TIMEOUT + LAST_MOMENTS
-        self.health.become(state)
-        self.health.promise("coming to an end", longest)
-        if state == STOPPING:
+        self.events.publish(LeadershipChanged(state))
+        self.events.publish(DeadlineSet("the end of the daemon", longest))
+        if state == DaemonState.STOPPING:
             self.reloads = False
             self._service.stopping(longest)
         self._stopping.set()
@@ -134,7 +129,7 @@ class Daemon:
             How many receivers had not ended within the grace period.
 
         Raises:
-            LoginRefused: the login has never been let in: a wrong password, no entry in pg_hba.conf.
+            LoginRefused: the server has never accepted the login: a wrong password, no entry in pg_hba.conf.
             SchemaMismatch: the schema is missing, older or newer than this code.
             PermissionDenied: the login may not use schema rowhooks.
         """
@@ -143,77 +138,68 @@ class Daemon:
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(LoopMonitor())
             if self._settings.http_listen:
-                stack.enter_context(HealthServer(self._settings.http_listen, self.health))
+                stack.enter_context(HealthServer(self._settings.http_listen, self.health, self.events))
             if self._tracing is not None:
                 stack.push_async_callback(self._tracing.close)
-            async with running([self._keep_leading(), self._service.attend()]) as tasks:
+            async with running([self._keep_leading(), self._service.watch()]) as tasks:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                lead, attendance = tasks
-                if not lead.done():
-                    # It ends by an error only, and nothing would look after the daemon any more.
-                    attendance.result()
-                late: int = lead.result()
+                leading, watching = tasks
+                if not leading.done():
+                    # It ends by an error only, and nothing would watch the daemon any more.
+                    watching.result()
+                late: int = leading.result()
                 return late
 
     def _notice(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Count what a callback or a task raised that nobody waits for; asyncio's own handler logs it."""
-        self.health.count_error()
+        """Count what a callback raised, or a task that nothing waits for; asyncio's own handler logs it."""
+        self.events.publish(InternalErrorOccurred())
         loop.default_exception_handler(context)
 
     async def _keep_leading(self) -> int:
+        """Lead or stand by until told to stop; return how many receivers were left behind."""
         failures = late = 0
         was_let_in = False
         while not self._stopping.is_set():
-            lead = Leader(
-                self._settings,
-                self._catalog,
-                self._clean,
-                self._name,
-                self._target,
-                self._listen_target,
-                self._receiver_target,
-                self._stopping,
-                self.ready,
-                self.health,
-                None if self._tracing is None else self._tracing.execution,
-            )
+            leader = self._leader = Leader(self._context)
             try:
-                return late + await self._see_to_the_end(lead)
-            except (DatabaseError, LeadershipLost) as error:
-                was_let_in = was_let_in or lead.was_let_in
-                if isinstance(error, LoginRefused) and not was_let_in:
-                    # Not the server's state but a mistake in the settings, which waiting does not mend.
-                    raise
-                is_lost = isinstance(error, ConnectionFailed | LeadershipLost)
-                if isinstance(error, SchemaMismatch) or not (is_lost or lead.was_ready):
-                    raise
-                if not is_lost:
-                    # It led, and a statement was refused: that ends this leadership, not the daemon.
-                    logger.error("a statement was refused while the daemon led: %s", error)
-                message = error.message
+                return late + await self._see_to_the_end(leader)
             except Exception as error:
-                if not lead.was_ready:
-                    raise
-                # What it knew in memory may be wrong. The next one begins with what is on record.
-                logger.exception("the lead ended by an error of rowhooks")
-                self.health.count_error()
-                message = f"{type(error).__name__}: {error}"
-            self.ready.clear()
-            self.health.reconnects += 1
-            self.health.become(WAITING, self._clean(message.partition("\n")[0]))
-            late += lead.late
-            failures = 1 if lead.was_ready else failures + 1
+                was_let_in = was_let_in or leader.was_let_in
+                reason = self._reason_to_go_on(leader, error, was_let_in=was_let_in)
+            self.events.publish(LeadershipChanged(DaemonState.WAITING, self._context.clean(reason.partition("\n")[0])))
+            late += leader.late
+            failures = 1 if leader.was_ready else failures + 1
             delay = min(LONGEST_BACKOFF, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
-            logger.warning("%s; attempt %d, next in %.1f s", message, failures, delay)
+            logger.warning("%s; attempt %d, next in %.1f s", reason, failures, delay)
             await first_of(self._stopping.wait(), asyncio.sleep(delay))
         return late
 
-    async def _see_to_the_end(self, lead: Leader) -> int:
-        """Run a lead; one that has not begun to work when it is told to stop need not finish what it waits for."""
-        task = asyncio.create_task(lead.run())
+    def _reason_to_go_on(self, leader: Leader, error: Exception, *, was_let_in: bool) -> str:
+        """Return what has ended a leadership after which there is to be another one; raise what ends the daemon."""
+        if not isinstance(error, DatabaseError | LeadershipLost):
+            if not leader.was_ready:
+                raise error
+            # What the leader knew in memory may be wrong. The next one begins with what is on record.
+            logger.error("the leadership ended by an error of rowhooks", exc_info=error)
+            self.events.publish(InternalErrorOccurred())
+            return f"{type(error).__name__}: {error}"
+        if isinstance(error, LoginRefused) and not was_let_in:
+            # Not the server's state but a mistake in the settings, which waiting does not mend.
+            raise error
+        is_lost = isinstance(error, ConnectionFailed | LeadershipLost)
+        if isinstance(error, SchemaMismatch) or not (is_lost or leader.was_ready):
+            raise error
+        if not is_lost:
+            # It led, and a statement was refused: that ends this leadership, not the daemon.
+            logger.error("a statement was refused while the daemon led: %s", error)
+        return error.message
+
+    async def _see_to_the_end(self, leader: Leader) -> int:
+        """Run a leadership; one that is told to stop before it leads is cancelled."""
+        task = asyncio.create_task(leader.run())
         try:
             await first_of(asyncio.shield(task), self._stopping.wait())
-            if not lead.was_ready:
+            if not leader.was_ready:
                 task.cancel()
             return await task
         except asyncio.CancelledError:
@@ -224,7 +210,17 @@ class Daemon:
             task.cancel()
 
 
-def _load_tracing() -> Tracing:
+def _catalog(settings: Settings, classes: Sequence[ReceiverClass]) -> Catalog:
+    backend = settings.permission_backend
+    return Catalog(
+        classes,
+        permissions=load_permission_backend(backend, settings.directory) if backend else PostgresPermissions(),
+        soft_time_limit=settings.soft_time_limit or None,
+        time_limit=settings.time_limit or None,
+    )
+
+
+def _load_tracing(events: Events) -> Tracing:
     try:
         from rowhooks.observability.traces import Tracing  # its packages are an extra
     except ModuleNotFoundError as error:
@@ -232,28 +228,4 @@ def _load_tracing() -> Tracing:
             f"traces: the package {error.name} is not installed",
             hint="install rowhooks[otel], or take the setting out",
         ) from error
-    return Tracing()
-
-
-def handle_signals(daemon: Daemon, check: Callable[[], object]) -> None:
-    """Stop on SIGTERM and SIGINT, where a second one ends the process at once; reload on SIGHUP.
-
-    A terminal that is closed sends SIGHUP too, and nohup keeps it away: there it stays what it was.
-
-    Args:
-        daemon: what is told.
-        check: raises where a successor could not begin.
-    """
-    loop = asyncio.get_running_loop()
-
-    def on_signal(number: signal.Signals) -> None:
-        logger.info("%s received", number.name)
-        daemon.stop()
-        loop.remove_signal_handler(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
-    if not os.isatty(0) and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        loop.add_signal_handler(signal.SIGHUP, daemon.reload, check)
-    # A successor begins with it held back, so that one which comes too early does not end the process.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
+    return Tracing(events)

@@ -1,14 +1,17 @@
-"""Upkeep: the leader makes the log's partitions ahead, takes away what is too old, and counts what waits."""
+"""Maintenance: the leader makes the log's partitions ahead, prunes what is too old, and counts the backlog."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 
 from rowhooks.domain.errors import DatabaseError
-from rowhooks.observability.health import HealthState
+from rowhooks.domain.events import BacklogCounted, Events
+from rowhooks.pipeline.concurrency import forever
 from rowhooks.postgres.backlog import count_backlog
 from rowhooks.postgres.connections.connect import Target, connected
 from rowhooks.postgres.leadership import epoch as leadership
@@ -16,86 +19,103 @@ from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+EXTEND_INTERVAL = 60.0
+PRUNE_INTERVAL = 600.0
+BACKLOG_INTERVAL = 5.0
+"""Seconds between counts of the backlog, where something has subscribed to them."""
 PRUNE_BATCH = 5000
 """Results or changes deleted in one transaction."""
-CENSUS_PATIENCE = 60.0
-"""Seconds for counting what waits."""
-CENSUS_SHARE = 0.05
-"""Of the time, so much at the most goes into counting."""
+BACKLOG_PATIENCE = 60.0
+"""Seconds that one count may take."""
+BACKLOG_SHARE = 0.05
+"""The share of the time that goes into counting, at the most."""
 
 
 class Maintenance:
-    """What is done now and then, on connections of its own that last as long as it takes."""
+    """What is done now and then, on connections of its own that last as long as it takes.
 
-    def __init__(self, settings: Settings, target: Target) -> None:
+    Args:
+        settings: of the daemon.
+        target: the database.
+        events: those of the daemon.
+    """
+
+    def __init__(self, settings: Settings, target: Target, events: Events) -> None:
         self._settings = settings
         self._target = target
+        self._events = events
+
+    def work(self) -> list[Coroutine[Any, Any, None]]:
+        """Return what goes on for ever while this daemon leads."""
+        work = [forever(EXTEND_INTERVAL, self.make_room), forever(PRUNE_INTERVAL, self.prune)]
+        return [*work, self.count_backlog()] if self._events.wants(BacklogCounted) else work
 
     async def prune(self) -> None:
-        """Delete what is older than the settings keep; what cannot be had now is for the next time."""
-        settings = self._settings
-        try:
-            async with connected(self._target) as connection:
-                if settings.result_retention:
-                    age = timedelta(days=settings.result_retention)
-                    if count := await leadership.prune_results(connection, age, PRUNE_BATCH):
-                        logger.info("%d results of more than %s days were pruned", count, settings.result_retention)
-                if settings.change_retention:
-                    age = timedelta(days=settings.change_retention)
-                    dropped, deleted = await leadership.prune_log(connection, age, PRUNE_BATCH)
-                    if dropped or deleted:
-                        logger.info(
-                            "%d partitions and %d single changes of more than %s days were pruned",
-                            dropped, deleted, settings.change_retention,
-                        )  # fmt: skip
-        except DatabaseError as error:
-            logger.warning("the log could not be pruned: %s", error.message)
+        """Delete what is older than the settings keep. What is locked now is left for the next time."""
+        await self._attempt(self._prune, "the log could not be pruned: %s")
 
-    async def extend_log(self) -> None:
-        """Make the log's partitions ahead."""
-        try:
-            async with connected(self._target) as connection:
-                await leadership.extend_log(connection)
-        except DatabaseError as error:
-            # The default partition takes what has no other place, and it is tried again.
-            logger.warning("the log's partitions could not be made ahead: %s", error.message)
+    async def _prune(self, connection: Any) -> None:
+        settings = self._settings
+        if settings.result_retention:
+            age = timedelta(days=settings.result_retention)
+            if count := await leadership.prune_results(connection, age, PRUNE_BATCH):
+                logger.info("%d results of more than %s days were pruned", count, settings.result_retention)
+        if settings.change_retention:
+            age = timedelta(days=settings.change_retention)
+            dropped, deleted = await leadership.prune_log(connection, age, PRUNE_BATCH)
+            if dropped or deleted:
+                logger.info(
+                    "%d partitions and %d single changes of more than %s days were pruned",
+                    dropped, deleted, settings.change_retention,
+                )  # fmt: skip
 
     async def make_room(self) -> None:
-        """Move what fell into the default partition out of it, and make the log's partitions ahead."""
-        try:
-            async with connected(self._target) as connection:
-                if moved := await leadership.empty_default_partition(connection):
-                    logger.info("%d changes were moved out of the log's default partition", moved)
-                await leadership.forget_new_keys(connection)
-        except DatabaseError as error:
-            logger.warning("the log's default partition could not be emptied: %s", error.message)
+        """Empty the default partition, make the log's partitions ahead, and follow changes of owners."""
+        await self._attempt(self._empty_default_partition, "the log's default partition could not be emptied: %s")
         await self.extend_log()
-        await self.follow_owners()
+        # Where no event trigger has reported it, the owner of a tracked table may be another one.
+        await self._attempt(
+            leadership.refresh_moved_tables, "a change of a table's owner could not be followed: %s"
+        )  # fmt: skip
 
-    async def follow_owners(self) -> None:
-        """Bring up to date what no event trigger has: the owner of a tracked table may be another one."""
+    async def extend_log(self) -> None:
+        """Make the log's partitions ahead; where that fails, the default partition takes the changes meanwhile."""
+        await self._attempt(leadership.extend_log, "the log's partitions could not be made ahead: %s")
+
+    @staticmethod
+    async def _empty_default_partition(connection: Any) -> None:
+        if moved := await leadership.empty_default_partition(connection):
+            logger.info("%d changes were moved out of the log's default partition", moved)
+        await leadership.forget_new_keys(connection)
+
+    async def _attempt(self, work: Callable[[Any], Awaitable[None]], problem: str) -> None:
+        """Do some work on a connection of its own; log what goes wrong."""
         try:
             async with connected(self._target) as connection:
-                await leadership.refresh_moved_tables(connection)
+                await work(connection)
         except DatabaseError as error:
-            logger.warning("a change of a table's owner could not be followed: %s", error.message)
+            logger.warning(problem, error.message)
 
-    async def count(self, health: HealthState, interval: float) -> None:
-        """Count what waits for ever, every so many seconds or, where that takes long, less often."""
-        is_told = False
+    async def count_backlog(self) -> None:
+        """Count the backlog for ever; less often where counting takes long."""
+        is_logged = False
         began = time.monotonic()
         while True:
             try:
-                async with connected(self._target, patience=CENSUS_PATIENCE) as connection:
+                async with connected(self._target, patience=BACKLOG_PATIENCE) as connection:
                     while True:
                         began = time.monotonic()
-                        health.backlog = await count_backlog(connection)
-                        is_told = False
-                        await asyncio.sleep(max(interval, (time.monotonic() - began) / CENSUS_SHARE))
+                        self._events.publish(BacklogCounted(await count_backlog(connection)))
+                        is_logged = False
+                        await _pause_since(began)
             except DatabaseError as error:
-                health.backlog = None
-                if not is_told:
-                    logger.warning("what waits cannot be counted: %s", error.message)
-                is_told = True
-                await asyncio.sleep(max(interval, (time.monotonic() - began) / CENSUS_SHARE))
+                self._events.publish(BacklogCounted(None))
+                if not is_logged:
+                    logger.warning("the backlog cannot be counted: %s", error.message)
+                is_logged = True
+                await _pause_since(began)
                 began = time.monotonic()
+
+
+async def _pause_since(began: float) -> None:
+    await asyncio.sleep(max(BACKLOG_INTERVAL, (time.monotonic() - began) / BACKLOG_SHARE))

@@ -1,4 +1,4 @@
-"""Hearing: how the leader learns that there is something to read: by the bell where it can be, else by looking."""
+"""Wake-ups: how the leader learns that there is something to read: by the bell where possible, else by polling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
-from rowhooks.observability.health import HealthState
+from rowhooks.domain.events import BellRung, Events
 from rowhooks.pipeline.listener import Bell, Sleep
 from rowhooks.postgres.connections.connect import Target, connected
 from rowhooks.postgres.leadership.bell import Listener, PostgresBellLock
@@ -20,22 +20,22 @@ from rowhooks.settings import Settings
 logger = logging.getLogger(__name__)
 
 POLL_WITHOUT_BELL = 0.5
-"""Seconds between looks where nobody rings (two-phase commit mode), or where it cannot be heard (behind a pooler)."""
+"""Seconds between looks where no transaction rings (two-phase commit mode), or where no ring is heard (a pooler)."""
 WATCH_INTERVAL = 5.0
-"""Seconds between looks at the server's notification queue, and at those who hold the bell's lock."""
+"""Seconds between looks at the server's notification queue, and at the sessions that hold the bell lock."""
 
 
 class WakeUps:
-    """What the leader hears.
+    """Wakes the reader.
 
     Args:
         settings: the intervals.
-        health: is told of each ring.
+        events: those of the daemon.
     """
 
-    def __init__(self, settings: Settings, health: HealthState) -> None:
+    def __init__(self, settings: Settings, events: Events) -> None:
         self._settings = settings
-        self._health = health
+        self._events = events
         self.bell = Bell(settings.poll_interval)
         self.sleep = Sleep(self.bell, settings.bell_linger)
         self._lock: PostgresBellLock | None = None
@@ -48,7 +48,7 @@ class WakeUps:
         self._told: set[Bystander] = set()
 
     async def begin(self, stack: contextlib.AsyncExitStack, target: Target) -> None:
-        """Open the connections, where they do not go through a transaction pooler; `stack` closes them."""
+        """Open the connections, unless they would go through a transaction pooler; `stack` closes them."""
         stack.callback(self.sleep.close)
         self._target = target
         if target.pooled:
@@ -61,7 +61,7 @@ class WakeUps:
         self._lock = PostgresBellLock(connection, self._settings.bell_lock_timeout)
 
     def use(self, *, is_rung: bool) -> None:
-        """Note whether those who write ring at all."""
+        """Note whether transactions that write ring at all."""
         self._is_rung = is_rung
         is_heard = (
             is_rung
@@ -75,25 +75,25 @@ class WakeUps:
         self.sleep.use(self._lock if is_heard else None)
 
     async def probe(self, patience: float) -> None:
-        """Make a round trip on the connection that has the bell's lock, within so many seconds."""
+        """Make a round trip on the connection that has the bell lock, within so many seconds."""
         if self._lock is not None:
             await self._lock.probe(patience)
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
-        """Return what looks after it for ever, and ends with ConnectionFailed when a connection was lost."""
+        """Return what goes on for ever beside the reader. It ends with ConnectionFailed when a connection was lost."""
         return [] if self._listener is None else [self._listener.run(), self._watch(), self._notice_the_end()]
 
     async def _notice_the_end(self) -> None:
         await self._lost.wait()
-        raise ConnectionFailed("the connection with the bell's lock was lost")
+        raise ConnectionFailed("the connection with the bell lock was lost")
 
     def _rung(self) -> None:
-        self._health.rings += 1
+        self._events.publish(BellRung())
         self.bell.ring()
 
     def _changed(self) -> None:
         self.use(is_rung=self._is_rung)
-        # It may sleep with the former interval.
+        # The reader may sleep with the former interval.
         self.bell.ring()
 
     async def _watch(self) -> None:
@@ -119,8 +119,8 @@ class WakeUps:
         self._is_filling = is_filling
         if is_filling:
             logger.warning(
-                "the server's notification queue is %.0f %% full, so that nobody rings before long: the log is looked"
-                " at every %s s (a session that listens in an open transaction holds it up; see: rowhooks doctor)",
+                "the server's notification queue is %.0f %% full, and soon no transaction rings: the log is looked at"
+                " every %s s (a session that listens in an open transaction holds the queue up; see: rowhooks doctor)",
                 100 * usage, POLL_WITHOUT_BELL,
             )  # fmt: skip
         else:
@@ -135,6 +135,6 @@ class WakeUps:
             if moment - since >= LONG and holder not in self._told:
                 self._told.add(holder)
                 logger.warning(
-                    "%s has held the bell's lock for more than %.0f s, so that the leader cannot sleep; nothing is lost"
+                    "%s has held the bell lock for more than %.0f s, so that the leader cannot sleep; nothing is lost"
                     " (%s)", holder.name, LONG, holder.ending,
                 )  # fmt: skip

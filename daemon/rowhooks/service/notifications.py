@@ -1,6 +1,6 @@
-"""Service: what the service manager is told, by systemd's notification protocol.
+"""Service: tells the service manager how the daemon is, by systemd's notification protocol.
 
-One datagram for each message; sd_notify(3) describes it, and advises to speak it without libsystemd.
+Each message is one datagram. sd_notify(3) describes the protocol, and advises to implement it without libsystemd.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ import time
 from collections.abc import Mapping
 
 from rowhooks.domain.display import LONG, visible
+from rowhooks.domain.events import DeadlineSet, Events, LeadershipChanged
 from rowhooks.observability.health import HealthState
 
 logger = logging.getLogger(__name__)
 
 SEND_TIMEOUT = 0.1
-"""Seconds that a message may wait for the manager; what it must know is sent again at the next tick."""
+"""Seconds that a message may wait for the manager; state and status are sent again at the next tick."""
 TICK = 1.0
-"""Seconds between looks at how the daemon is."""
+"""Seconds between looks at the health of the daemon."""
 LOOP_SILENCE = 30.0
 """Seconds after which an event loop that has not ticked counts as wedged."""
 
 
 class Notifier:
-    """Sends messages to the service manager, where there is one that wants them.
+    """Sends messages to the service manager, where there is one that listens.
 
     Args:
-        environment: has NOTIFY_SOCKET, and WATCHDOG_USEC and WATCHDOG_PID where the manager wants to be fed.
+        environment: has NOTIFY_SOCKET, and WATCHDOG_USEC and WATCHDOG_PID where the manager has a watchdog.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -43,11 +44,11 @@ class Notifier:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether anybody listens."""
+        """Whether a service manager listens."""
         return bool(self._address)
 
     def send(self, **fields: str | int) -> bool:
-        """Send one message, for example READY=1; a manager that cannot be reached is logged, and False returned."""
+        """Send one message, for example READY=1; where the manager cannot be reached, log that and return False."""
         if not self._address:
             return True
         message = "\n".join(f"{name}={visible(value, LONG)}" for name, value in fields.items())
@@ -63,46 +64,48 @@ class Notifier:
 
 
 class Service:
-    """Tells the service manager how the daemon is, and feeds its watchdog while no promise is broken.
+    """Tells the service manager how the daemon is, and feeds its watchdog while nothing is overdue.
 
     Args:
-        health: how the daemon is.
-        notifier: the way to the manager.
+        health: the state of the daemon; it has subscribed to the events before this.
+        notifier: reaches the manager.
+        events: those of the daemon.
     """
 
-    def __init__(self, health: HealthState, notifier: Notifier) -> None:
+    def __init__(self, health: HealthState, notifier: Notifier, events: Events) -> None:
         self._health = health
         self._notifier = notifier
+        self._events = events
         self._is_ready = False
         self._status = ""
-        self._said = ""
-        health.changed = self._tell
+        self._logged = ""
+        events.subscribe(LeadershipChanged, lambda _: self._tell())
 
-    async def attend(self) -> None:
-        """Look after the daemon for ever; on its event loop, so that a wedged one is noticed too."""
+    async def watch(self) -> None:
+        """Watch the daemon for ever, on its event loop, so that a wedged loop is noticed too."""
         notifier = self._notifier
         tick = min(TICK, notifier.watchdog / 3) if notifier.watchdog else TICK
         while True:
-            self._health.promise("the event loop goes on", LOOP_SILENCE)
-            broken = self._health.broken_promise()
-            if broken is not None and broken != self._said:
-                logger.error("wedged: this should have been done by now: %s", broken)
-            self._said = broken or ""
-            if broken is None and notifier.watchdog:
+            self._events.publish(DeadlineSet("the event loop goes on", LOOP_SILENCE))
+            overdue = self._health.overdue
+            if overdue is not None and overdue != self._logged:
+                logger.error("wedged: this should have been done by now: %s", overdue)
+            self._logged = overdue or ""
+            if overdue is None and notifier.watchdog:
                 notifier.send(WATCHDOG=1)
             self._tell()
             await asyncio.sleep(tick)
 
     def stopping(self, seconds: float) -> None:
-        """Say that the daemon stops, and how long that may take."""
+        """Say that the daemon stops, and how many seconds that may take."""
         self._notifier.send(STOPPING=1, EXTEND_TIMEOUT_USEC=int(seconds * 1e6))
 
     def reloading(self) -> None:
-        """Say that the daemon takes up new code and settings; it is ready again when its successor says so."""
+        """Say that the daemon loads new code and settings; its successor says when it is ready again."""
         self._notifier.send(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
 
     def reloaded(self) -> None:
-        """Say that nothing came of it: the daemon goes on as it was."""
+        """Say that the daemon could not be reloaded, and goes on as it was."""
         self._notifier.send(READY=1)
 
     def _tell(self) -> None:

@@ -10,7 +10,7 @@ from rowhooks.domain.configuration import JobButton
 from rowhooks.domain.errors import Conflict, NotFound, ReceiverError, SettingsError, UsageError
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.domain.run import Press
-from rowhooks.pipeline.matcher import Rule
+from rowhooks.pipeline.rules import Rule
 from rowhooks.postgres.connections.connect import Target
 from rowhooks.postgres.rehearsal.rows import Rows
 from rowhooks.postgres.rehearsal.transaction import WAYS_OUT, Transaction

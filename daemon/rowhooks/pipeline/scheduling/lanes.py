@@ -10,7 +10,9 @@ from operator import attrgetter
 from typing import TypeAlias
 
 from rowhooks.domain.run import now
-from rowhooks.pipeline.scheduling.tickets import Junction, Lane, Ticket
+from rowhooks.pipeline.scheduling.shelves import Shelves
+from rowhooks.pipeline.scheduling.tasks import Junction, Lane, Task
+from rowhooks.pipeline.scheduling.turns import Turns
 
 LONGEST_LANE = 200
 """Runs that wait in memory behind one another; what comes after them waits in the table alone, by its id."""
@@ -18,7 +20,7 @@ REFILL_BELOW = 50
 """When so few are left in memory, the next ones are fetched."""
 
 _number = attrgetter("number")
-_Waiting: TypeAlias = "Ticket | Junction"
+_Waiting: TypeAlias = "Task | Junction"
 
 
 class Lanes:
@@ -27,29 +29,26 @@ class Lanes:
     Heads are first in their lane and do not run yet; followers stand behind a head or a run that goes on. Behind the
     followers of a long lane is its shelf: ids of runs that are on record and not in memory.
 
-    What stands in two lanes (see `Ticket.former_lane`) is a head once it is the first in both. Every lane has what is
+    What stands in two lanes (see `Task.former_lane`) is a head once it is the first in both. Every lane has what is
     in it in the order in which it came, so that nothing waits for what waits for it.
 
     Args:
-        ready: called with each ticket that may start, now that nothing stands before it.
+        ready: called with each task that may start, now that nothing stands before it.
         hungry: called when a lane's followers are to be fetched from its shelf.
     """
 
-    def __init__(self, ready: Callable[[Ticket], None], hungry: Callable[[], None]) -> None:
+    def __init__(self, ready: Callable[[Task], None], hungry: Callable[[], None]) -> None:
         self._ready = ready
-        self._hungry = hungry
         self._following = 0
-        self._shelves: dict[Lane, deque[int]] = {}
-        self._short: dict[Lane, None] = {}
+        self._shelves = Shelves(hungry)
+        self._on_shelves = self._shelves.ids
         self._idle: set[Lane] = set()
-        self._heads: dict[Ticket, None] = {}
+        self._heads: dict[Task, None] = {}
         # What is in a lane that is taken: its first or, where others wait, all of them. Hardly any has others.
         self._taken: dict[Lane, _Waiting | deque[_Waiting]] = {}
-        # How many in memory stand in two lanes. Of those on two shelves: the lanes, and what has come from the first.
+        # How many in memory stand in two lanes.
         self._crossing = 0
-        self._doubles: dict[int, tuple[Lane, Lane]] = {}
-        self._met: dict[int, _Waiting] = {}
-        self._turns: dict[int, deque[Ticket]] = {}
+        self._turns = Turns()
         self._numbers = itertools.count(1)
         self._junctions = itertools.count(-1, -1)
         self._passed: deque[Junction] = deque()
@@ -59,31 +58,31 @@ class Lanes:
         """Return how many wait in memory."""
         return len(self._heads) + self._following
 
-    def __iter__(self) -> Iterator[Ticket]:
+    def __iter__(self) -> Iterator[Task]:
         """Go through what waits, heads before followers: a later run of a lane never comes before an earlier one."""
         yield from self._heads
         if not self._following:
             return
         queues = (queue for queue in self._taken.values() if type(queue) is deque)
-        followers = (one for queue in queues for one in queue if one.ahead and isinstance(one, Ticket))
+        followers = (one for queue in queues for one in queue if one.ahead and isinstance(one, Task))
         # Lane by lane, what stands in two might come behind what waits for it.
         yield from sorted(set(followers), key=_number) if self._crossing else followers
 
-    def parked(self) -> list[Ticket]:
+    def parked(self) -> list[Task]:
         """Return what waits for its retry."""
-        return [ticket for ticket in self._heads if ticket.due is not None]
+        return [task for task in self._heads if task.due is not None]
 
-    def add(self, ticket: Ticket) -> None:
-        """Put a ticket at the end of its lane, or of both its lanes."""
-        if ticket.former_lane is not None:
-            self._cross(ticket, (ticket.lane, ticket.former_lane))
+    def add(self, task: Task) -> None:
+        """Put a task at the end of its lane, or of both its lanes."""
+        if task.former_lane is not None:
+            self._cross(task, (task.lane, task.former_lane))
             return
-        ticket.number = next(self._numbers)
-        if self._taken.setdefault(ticket.lane, ticket) is ticket:
-            self._advance(ticket)
+        task.number = next(self._numbers)
+        if self._taken.setdefault(task.lane, task) is task:
+            self._advance(task)
         else:
-            ticket.ahead = 1
-            self._queue(ticket.lane).append(ticket)
+            task.ahead = 1
+            self._queue(task.lane).append(task)
             self._following += 1
 
     def join(self, lane: Lane, former_lane: Lane) -> None:
@@ -100,25 +99,25 @@ class Lanes:
 
     def is_long(self, lane: Lane) -> bool:
         """Say whether what comes now must go to the lane's shelf."""
-        if not self._following and not self._shelves:
+        if not self._following and not self._on_shelves:
             return False
-        if lane in self._shelves:
+        if lane in self._on_shelves:
             return True
         queue = self._taken.get(lane)
         return type(queue) is deque and len(queue) > LONGEST_LANE
 
-    def before(self, lanes: Iterable[Lane]) -> list[Ticket]:
+    def before(self, lanes: Iterable[Lane]) -> list[Task]:
         """Return what is in memory of lanes without a shelf, and what that waits for, in the order in which it came."""
-        found: dict[Ticket, None] = {}
+        found: dict[Task, None] = {}
         seen: set[Lane] = set()
         todo = list(lanes)
         while todo:
             lane = todo.pop()
-            if lane in seen or lane in self._shelves:
+            if lane in seen or lane in self._on_shelves:
                 continue
             seen.add(lane)
             for one in self._members(lane):
-                if isinstance(one, Ticket):
+                if isinstance(one, Task):
                     found[one] = None
                 todo += [one.lane] if one.former_lane is None else [one.lane, one.former_lane]
         return sorted(found, key=_number)
@@ -132,13 +131,11 @@ class Lanes:
             Those of the lanes in which nothing was; they are fetched when they are woken, see `wake`.
         """
         if len(lanes) == 2:
-            self._doubles[run_id] = (lanes[0], lanes[1])
+            self._shelves.note_double(run_id, lanes)
         empty = []
         for lane in lanes:
-            if (shelf := self._shelves.get(lane)) is not None:
-                shelf.append(run_id)
+            if not self._shelves.put(lane, run_id):
                 continue
-            self._shelves[lane] = deque((run_id,))
             if lane not in self._taken:
                 self._taken[lane] = deque()
                 self._idle.add(lane)
@@ -149,17 +146,17 @@ class Lanes:
                 self._ask_for_more(lane)
         return empty
 
-    def put_back(self, ticket: Ticket) -> bool:
+    def put_back(self, task: Task) -> bool:
         """Leave a head that is on record to the table, by its id, until `wake`; False where that cannot be.
 
         What comes to its lane meanwhile goes on the shelf behind it.
         """
-        lane = ticket.lane
-        if ticket.former_lane is not None or lane in self._shelves or self._taken.get(lane) is not ticket:
+        lane = task.lane
+        if task.former_lane is not None or lane in self._on_shelves or self._taken.get(lane) is not task:
             return False
-        del self._heads[ticket]
+        del self._heads[task]
         self._taken[lane] = deque()
-        self._shelves[lane] = deque((ticket.run.id,))
+        self._shelves.put(lane, task.run.id)
         self._idle.add(lane)
         return True
 
@@ -169,38 +166,35 @@ class Lanes:
 
     def unshelve(self, limit: int) -> dict[Lane, list[int]]:
         """Return what is next on the shelves of lanes that are to be refilled, about `limit` ids; see `refill`."""
-        taken: dict[Lane, list[int]] = {}
-        while self._short and limit > 0:
-            lane = next(iter(self._short))
-            del self._short[lane]
-            shelf = self._shelves[lane]
-            taken[lane] = [shelf.popleft() for _ in range(min(len(shelf), LONGEST_LANE - REFILL_BELOW))]
-            limit -= len(taken[lane])
-        return taken
+        return self._shelves.take(limit, LONGEST_LANE - REFILL_BELOW)
 
     def missing(self, taken: Mapping[Lane, Sequence[int]]) -> list[int]:
         """Return what is to be fetched of what was unshelved: the ids of runs that are not in memory yet."""
-        ids = dict.fromkeys(id_ for some in taken.values() for id_ in some)
-        return [id_ for id_ in ids if id_ > 0 and id_ not in self._met]
+        return self._shelves.missing(taken)
 
-    def refill(self, lane: Lane, ids: Sequence[int], tickets: Mapping[int, Ticket]) -> None:
+    def refill(self, lane: Lane, ids: Sequence[int], tasks: Mapping[int, Task]) -> None:
         """Put what was on a lane's shelf behind its followers.
 
         Args:
             lane: one that was unshelved.
             ids: what was taken from its shelf.
-            tickets: those of them that were fetched; what was revoked is missing.
+            tasks: those of them that were fetched; what was revoked is missing.
         """
         if self._closed:
             return
         # It was a long lane all the time: nothing has been put behind the followers meanwhile.
         queue = self._queue(lane)
         for id_ in ids:
-            one = self._come_back(id_, lane, tickets)
-            if one is not None:
-                queue.append(one)
-        if not self._shelves[lane]:
-            del self._shelves[lane]
+            one, is_new = self._shelves.come_back(id_, lane, tasks.get(id_))
+            if one is None:
+                continue
+            queue.append(one)
+            self._following += is_new
+            if is_new and one.former_lane is not None:
+                one.number = next(self._numbers)
+                self._crossing += 1
+        if not self._on_shelves[lane]:
+            del self._on_shelves[lane]
         if lane in self._idle:
             self._idle.discard(lane)
             self._go_on(lane)
@@ -208,27 +202,27 @@ class Lanes:
             self._ask_for_more(lane)
         self._let_pass()
 
-    def begin(self, ticket: Ticket) -> None:
+    def begin(self, task: Task) -> None:
         """Note that a run goes on; its lane stays taken. It may have been noted before."""
-        self._heads.pop(ticket, None)
+        self._heads.pop(task, None)
 
-    def park(self, ticket: Ticket) -> None:
+    def park(self, task: Task) -> None:
         """Let a run wait until it is due, at the head of its lane and without its job's turn."""
-        self._give_up_turn(ticket)
+        self._give_up_turn(task)
         if not self._closed:
-            self._advance(ticket)
+            self._advance(task)
 
-    def leave(self, ticket: Ticket) -> None:
-        """Take a ticket out that was ready or went on."""
-        self._heads.pop(ticket, None)
-        self._give_up_turn(ticket)
-        self._make_way(ticket)
+    def leave(self, task: Task) -> None:
+        """Take a task out that was ready or went on."""
+        self._heads.pop(task, None)
+        self._give_up_turn(task)
+        self._make_way(task)
 
-    def drop(self, ticket: Ticket) -> None:
-        """Take a parked ticket out."""
-        del self._heads[ticket]
-        ticket.due = None
-        self._make_way(ticket)
+    def drop(self, task: Task) -> None:
+        """Take a parked task out."""
+        del self._heads[task]
+        task.due = None
+        self._make_way(task)
 
     def close(self) -> None:
         """Forget what waits; nothing becomes ready any more."""
@@ -238,39 +232,28 @@ class Lanes:
         self._following = self._crossing = 0
         self._turns.clear()
         self._shelves.clear()
-        self._short.clear()
         self._idle.clear()
-        self._doubles.clear()
-        self._met.clear()
 
-    def _advance(self, ticket: Ticket) -> None:
-        self._heads[ticket] = None
-        if ticket.due is not None and ticket.due > now():
-            delay = (ticket.due - now()).total_seconds()
-            asyncio.get_running_loop().call_later(delay, self._unpark, ticket)
+    def _advance(self, task: Task) -> None:
+        self._heads[task] = None
+        if task.due is not None and task.due > now():
+            delay = (task.due - now()).total_seconds()
+            asyncio.get_running_loop().call_later(delay, self._unpark, task)
             return
-        ticket.due = None
-        if ticket.options.is_singleton:
-            turns = self._turns.get(ticket.run.job.id)
-            if turns is not None:
-                turns.append(ticket)
-                return
-            self._turns[ticket.run.job.id] = deque()
-        self._ready(ticket)
+        task.due = None
+        if not task.options.is_singleton or self._turns.take(task):
+            self._ready(task)
 
-    def _unpark(self, ticket: Ticket) -> None:
-        if ticket in self._heads and ticket.due is not None:
-            ticket.due = None
-            self._advance(ticket)
+    def _unpark(self, task: Task) -> None:
+        if task in self._heads and task.due is not None:
+            task.due = None
+            self._advance(task)
 
-    def _give_up_turn(self, ticket: Ticket) -> None:
-        if not ticket.options.is_singleton or self._closed:
-            return
-        turns = self._turns[ticket.run.job.id]
-        if turns:
-            self._ready(turns.popleft())
-        else:
-            del self._turns[ticket.run.job.id]
+    def _give_up_turn(self, task: Task) -> None:
+        if task.options.is_singleton and not self._closed:
+            following = self._turns.pass_on(task)
+            if following is not None:
+                self._ready(following)
 
     def _cross(self, one: _Waiting, lanes: tuple[Lane, Lane]) -> None:
         """Put what stands in two lanes at the end of both."""
@@ -292,7 +275,7 @@ class Lanes:
         if one.ahead:
             return
         self._following -= 1
-        if isinstance(one, Ticket):
+        if isinstance(one, Task):
             self._advance(one)
         else:
             # Not at once: there may be thousands of them, one behind another.
@@ -303,11 +286,11 @@ class Lanes:
             junction = self._passed.popleft()
             self._leave_both(junction)
 
-    def _make_way(self, ticket: Ticket) -> None:
-        if ticket.former_lane is None:
-            self._next(ticket.lane)
+    def _make_way(self, task: Task) -> None:
+        if task.former_lane is None:
+            self._next(task.lane)
         else:
-            self._leave_both(ticket)
+            self._leave_both(task)
         self._let_pass()
 
     def _leave_both(self, one: _Waiting) -> None:
@@ -329,11 +312,11 @@ class Lanes:
         queue = self._queue(lane)
         if queue:
             self._comes_first(queue[0])
-        elif lane in self._shelves:
+        elif lane in self._on_shelves:
             self._idle.add(lane)
         else:
             del self._taken[lane]
-        if self._shelves:
+        if self._on_shelves:
             self._ask_for_more(lane)
 
     def _members(self, lane: Lane) -> Sequence[_Waiting]:
@@ -349,30 +332,6 @@ class Lanes:
         queue = self._taken[lane] = deque((found,))
         return queue
 
-    def _come_back(self, id_: int, lane: Lane, tickets: Mapping[int, Ticket]) -> _Waiting | None:
-        """Return what was on a lane's shelf; None where it was revoked."""
-        one: _Waiting | None = tickets.get(id_)
-        both = self._doubles.get(id_)
-        if both is None:
-            if one is not None:
-                # As it was when it came, whatever the key is called now.
-                one.lane, one.former_lane, one.ahead = lane, None, 1
-                self._following += 1
-            return one
-        if id_ in self._met:
-            del self._doubles[id_]
-            return self._met.pop(id_)
-        if one is None:
-            # What came to the lane of the new key waits for that of the former one, also where the run was revoked.
-            one = Junction(*both)
-        one.lane, one.former_lane, one.ahead = *both, 2
-        one.number = next(self._numbers)
-        self._following += 1
-        self._crossing += 1
-        self._met[id_] = one
-        return one
-
     def _ask_for_more(self, lane: Lane) -> None:
-        if self._shelves.get(lane) and len(self._members(lane)) <= REFILL_BELOW and lane not in self._short:
-            self._short[lane] = None
-            self._hungry()
+        if lane in self._on_shelves and len(self._members(lane)) <= REFILL_BELOW:
+            self._shelves.ask_for_more(lane)

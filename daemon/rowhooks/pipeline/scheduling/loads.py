@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from rowhooks.domain.errors import TableLocked
-from rowhooks.pipeline.scheduling.tickets import Lane, Ticket
+from rowhooks.pipeline.concurrency import Background
+from rowhooks.pipeline.scheduling.tasks import Lane, Task
 
 logger = logging.getLogger(__name__)
 
@@ -93,16 +94,16 @@ class Locked:
         table_id: which.
         name: its name.
         key: of a row with which it is tried whether the table can be read again.
-        tickets: what waits for that.
-        lanes: those of what waits for that and is not in memory, each with whether its receiver is asynchronous.
+        tasks: what waits for that.
+        lanes: those of what waits for that and is not in memory, each with the name of its pool.
         is_free: set when it can be read.
     """
 
     table_id: int
     name: str
     key: str
-    tickets: list[Ticket] = field(default_factory=list)
-    lanes: list[tuple[bool, Lane]] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
+    lanes: list[tuple[str, Lane]] = field(default_factory=list)
     is_free: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -111,21 +112,13 @@ class Locks:
 
     Args:
         can_be_read: tries it, with the key of a row.
-        goes_on: called once a table can be read.
-        fail: called with what ends the leadership.
+        background: where they are looked at.
     """
 
-    def __init__(
-        self,
-        can_be_read: Callable[[int, str], Awaitable[bool]],
-        goes_on: Callable[[Locked], None],
-        fail: Callable[[BaseException], None],
-    ) -> None:
+    def __init__(self, can_be_read: Callable[[int, str], Awaitable[bool]], background: Background) -> None:
         self._can_be_read = can_be_read
-        self._goes_on = goes_on
-        self._fail = fail
+        self._background = background
         self._locked: dict[int, Locked] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
 
     def get(self, table_id: int) -> Locked | None:
@@ -138,30 +131,23 @@ class Locks:
         if lock is None:
             lock = self._locked[table_id] = Locked(table_id, name, key)
             logger.warning("%s; the runs of %s that need a row wait for it", error, name)
-            task = asyncio.get_running_loop().create_task(self._wait(lock))
-            self._tasks.add(task)
-            task.add_done_callback(self._done)
+            self._background.start(self._wait(lock))
         return lock
 
-    def put_back(self, work: Callable[[Ticket], bool]) -> None:
+    def put_back(self, work: Callable[[Task], bool]) -> None:
         """Keep only some of what waits for each table in memory.
 
         Args:
-            work: takes a ticket out of it; False where it must stay.
+            work: takes a task out of it; False where it must stay.
         """
         for lock in self._locked.values():
-            stays = lock.tickets[:KEPT]
-            for ticket in lock.tickets[KEPT:]:
-                if work(ticket):
-                    lock.lanes.append((ticket.asynchronous, ticket.lane))
+            stays = lock.tasks[:KEPT]
+            for task in lock.tasks[KEPT:]:
+                if work(task):
+                    lock.lanes.append((task.pool, task.lane))
                 else:
-                    stays.append(ticket)
-            lock.tickets = stays
-
-    def close(self) -> None:
-        """Wait for nothing more."""
-        for task in self._tasks:
-            task.cancel()
+                    stays.append(task)
+            lock.tasks = stays
 
     async def _wait(self, lock: Locked) -> None:
         pause = SHORTEST_PAUSE
@@ -174,10 +160,3 @@ class Locks:
         del self._locked[lock.table_id]
         logger.info("rows of %s can be loaded again: its runs go on", lock.name)
         lock.is_free.set()
-        self._goes_on(lock)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        problem = None if task.cancelled() else task.exception()
-        if problem is not None:
-            self._fail(problem)

@@ -94,7 +94,7 @@ class Waiting:
     def keep(self, run: Run, step: Step) -> None:
         """Put a run on record, to wait."""
         self._waiting[run.job.id] += 1
-        self._recorder.submit(Outcome(run, PENDING, None), step)
+        self._recorder.take(Outcome(run, PENDING, None), step)
 
     def miss(self, hook: JobHook, change: ObjectChange, step: Step) -> None:
         """Count a change that is not kept for a hook; the position does not pass it before that is written down."""

@@ -1,255 +1,227 @@
-"""Workers: where receivers run. Tasks on the event loop for `async def` receivers, threads for plain ones.
+"""Execution pools: where runs are executed. The scheduler knows them by this protocol alone.
 
-A worker takes one run after another: a task or a thread for each would cost more than most receivers do. There are as
-many as the limit says; while some are busy, another one stands ready, so that a receiver that waits holds nobody up.
+What goes into a pool is frozen values, and what it says of a run names it by its id: a pool may be in another process.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from rowhooks.pipeline.scheduling.tickets import Ticket
+from rowhooks.domain.errors import ConnectionFailed, LeadershipLost
+from rowhooks.domain.run import LogEntry, Outcome, Run
+from rowhooks.pipeline.concurrency import first_of
+from rowhooks.pipeline.execution.runner import Execution, Runner
+from rowhooks.pipeline.ports import ReceiverCatalog
 
 logger = logging.getLogger(__name__)
 
-LONGEST_TURN = 0.005
-"""Seconds after which a worker whose receivers never wait lets others have the event loop."""
-RAMP_UP = 0.001
-"""Seconds after which what one thread has not got through goes to more of them."""
+LOOP, THREADS = "loop", "threads"
+"""The names of the pools of this process."""
+LAST_MOMENTS = 1.0
+"""Seconds in which asynchronous receivers that were cancelled at a stop may clean up."""
 
-NEXT_THREAD = 1.0
-"""Seconds after which a thread that could not be started is tried again."""
-
-Ended = Callable[[Ticket, Any, BaseException | None], None]
-"""Called on the event loop with what a run returned, or what it raised; not for one that was abandoned."""
+_ENDS_THE_LEADERSHIP = (ConnectionFailed, LeadershipLost)
 
 
-class TaskWorkers:
-    """Runs tickets in tasks.
-
-    Args:
-        limit: how many at once.
-        work: returns what runs one to its end when it is awaited, or None.
-        ended: see `Ended`.
-    """
-
-    def __init__(self, limit: int, work: Callable[[Ticket], Awaitable[Any] | None], ended: Ended) -> None:
-        self._limit = limit
-        self._work = work
-        self._ended = ended
-        self._queue: deque[Ticket] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._is_ready = False
-        self._closed = False
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether there is a worker that has nothing to do."""
-        return not self._queue and len(self._tasks) < self._limit
-
-    def submit(self, ticket: Ticket, *, first: bool = False) -> None:
-        """Take a ticket; it begins when a worker is free, `first` before the others."""
-        if first:
-            self._queue.appendleft(ticket)
-        else:
-            self._queue.append(ticket)
-        self._wake()
-
-    def abandon(self, ticket: Ticket) -> None:
-        """Go on without a ticket that runs: its worker ends when it does."""
-        worker, ticket.worker = ticket.worker, None
-        if worker is not None:
-            self._tasks.discard(worker)
-            worker.cancel()
-            self._wake()
-
-    def close(self) -> None:
-        """Begin nothing more."""
-        self._closed = True
-        self._queue.clear()
-
-    def _wake(self) -> None:
-        if self._queue and not self._is_ready and len(self._tasks) < self._limit and not self._closed:
-            self._is_ready = True
-            task = asyncio.get_running_loop().create_task(self._serve())
-            self._tasks.add(task)
-            task.add_done_callback(self._gone)
-
-    def _gone(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._wake()
-
-    async def _serve(self) -> None:
-        self._is_ready = False
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        assert task is not None
-        began = loop.time()
-        while self._queue and not self._closed:
-            ticket = self._queue.popleft()
-            ticket.worker = task
-            self._wake()
-            # Its name says which run holds the event loop up, see Pulse.
-            task.set_name(f"run {ticket.run.id} of {ticket.run.job.class_path}")
-            value = problem = None
-            try:
-                running = self._work(ticket)
-                if running is not None:
-                    value = await running
-            except asyncio.CancelledError:
-                # By us: what a receiver raises comes back as an outcome.
-                raise
-            except BaseException as error:
-                problem = error
-            if ticket.worker is not task:
-                if problem is not None:
-                    logger.info("an abandoned run ended with %r", problem)
-                return
-            ticket.worker = None
-            self._ended(ticket, value, problem)
-            if task.cancelling():
-                # The receiver has cancelled its own task, which must not reach the next one.
-                return
-            if loop.time() - began > LONGEST_TURN:
-                await asyncio.sleep(0)
-                began = loop.time()
+def pool_for(receivers: ReceiverCatalog, class_path: str) -> str:
+    """Return the name of the pool that executes the runs of a job."""
+    return LOOP if receivers.is_asynchronous(class_path) else THREADS
 
 
-class _Thread:
-    """One worker of ThreadWorkers."""
-
-    is_abandoned = False
-
-
-class ThreadWorkers:
-    """Runs tickets in threads.
+class PreparedRun(NamedTuple):
+    """A run that may begin, with what was had for it.
 
     Args:
-        limit: how many at once.
-        threads: where.
-        work: runs one to its end, in a thread.
-        ended: see `Ended`.
+        run: what is executed.
+        user: whom it is for.
+        changed_object: its row as it was a moment ago; a pool elsewhere loads it itself.
+        refused: what stands in its way: the run fails by it, and its receiver is not called.
     """
 
-    def __init__(self, limit: int, threads: Executor, work: Callable[[Ticket], Any], ended: Ended) -> None:
-        self._limit = limit
-        self._threads = threads
-        self._work = work
-        self._ended = ended
-        self._queue: deque[Ticket] = deque()
-        self._done: deque[tuple[_Thread, Ticket | None, Any, BaseException | None]] = deque()
-        self._is_posted = False
-        self._active = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
+    run: Run
+    user: str
+    changed_object: Any
+    refused: Exception | None = None
+
+
+class RunningRun(Protocol):
+    """What a pool says of a run that goes on.
+
+    Args:
+        run: which.
+        started_at: when it began.
+        began: the same by time.monotonic().
+    """
+
+    run: Run
+    started_at: datetime
+    began: float
+
+    def take_lines(self) -> Sequence[LogEntry]:
+        """Return what it has logged since the last call."""
+        ...
+
+
+class PoolOwner(Protocol):
+    """Whom a pool reports to."""
+
+    def may_begin(self, run_id: int) -> bool:
+        """Say whether a run may begin with what was had for it; in any thread. Otherwise it is given back."""
+        ...
+
+    def ended(self, run_id: int, outcome: Outcome | None, problem: BaseException | None) -> None:
+        """Take what became of a run, on the event loop; it is not told of a run that was abandoned.
+
+        Args:
+            run_id: which.
+            outcome: None where the run was not begun, or ended by a problem.
+            problem: what ends the leadership.
+        """
+        ...
+
+
+class ExecutionPool(Protocol):
+    """Executes runs. All methods are called on the event loop."""
+
+    name: str
+    limit: int
+    """How many runs it executes at the same time."""
 
     @property
-    def is_idle(self) -> bool:
-        """Whether there is a worker that has nothing to do."""
-        return not self._queue and self._active < self._limit
+    def running(self) -> Mapping[int, RunningRun]:
+        """What goes on, by the ids of the runs. Another thread may change it at any time."""
+        ...
 
-    def submit(self, ticket: Ticket, *, first: bool = False) -> None:
-        """Take a ticket; it begins when a worker is free, `first` before the others."""
-        if first:
-            self._queue.appendleft(ticket)
-        else:
-            self._queue.append(ticket)
+    @property
+    def capacity(self) -> int:
+        """How many more runs would begin now."""
+        ...
+
+    def attach(self, owner: PoolOwner) -> None:
+        """Report to an owner from now on."""
+        ...
+
+    def accept(self, group: Collection[PreparedRun]) -> None:
+        """Take runs; each begins when there is a place for it."""
+        ...
+
+    def interrupt(self, run_id: int) -> None:
+        """Raise SoftTimeLimitExceeded inside the receiver of a run that goes on."""
+        ...
+
+    def abandon(self, run_id: int, error: BaseException) -> Outcome:
+        """End a run that goes on and may not end by itself; return what became of it."""
+        ...
+
+    async def drain(self, grace: float) -> int:
+        """Begin nothing more and wait for what goes on.
+
+        Args:
+            grace: seconds after which what can be cancelled is, and the rest is left behind.
+
+        Returns:
+            How many receivers had not ended by then, with those that were abandoned before.
+        """
+        ...
+
+
+T = TypeVar("T")
+
+
+class LocalPool(Generic[T]):
+    """What the pools of this process have in common.
+
+    Args:
+        name: of the pool.
+        limit: how many runs at the same time.
+        runner: executes one.
+    """
+
+    def __init__(self, name: str, limit: int, runner: Runner) -> None:
+        self.name = name
+        self.limit = limit
+        self.running: dict[int, Execution] = {}
+        self._runner = runner
+        self._queue: deque[PreparedRun | T] = deque()
+        self._owner: PoolOwner
+        self._abandoned: list[Execution] = []
+        self._closed = False
+        self._is_empty = asyncio.Event()
+
+    def attach(self, owner: PoolOwner) -> None:
+        """Report to an owner from now on."""
+        self._owner = owner
+
+    def accept(self, group: Collection[PreparedRun]) -> None:
+        """Take runs; each begins when a worker is free."""
+        self._queue.extend(group)
         self._wake()
 
-    def abandon(self, ticket: Ticket) -> None:
-        """Go on without a ticket that runs; its thread ends when it does."""
-        worker, ticket.worker = ticket.worker, None
-        if worker is None:
-            # It waits for another attempt.
-            with contextlib.suppress(ValueError):
-                self._queue.remove(ticket)
-        else:
-            worker.is_abandoned = True
-            self._active -= 1
-            self._ramp_up()
+    def interrupt(self, run_id: int) -> None:
+        """Raise SoftTimeLimitExceeded inside a receiver."""
+        self.running[run_id].interrupt()
 
-    def close(self) -> None:
-        """Begin nothing more."""
+    def abandon(self, run_id: int, error: BaseException) -> Outcome:
+        """End a run from outside, and go on without it."""
+        execution = self.running.pop(run_id)
+        outcome = execution.abandon(error)
+        self._let_go(execution)
+        self._abandoned = [other for other in self._abandoned if other.alive] + [execution]
+        self._note_end()
+        return outcome
+
+    async def drain(self, grace: float) -> int:
+        """Begin nothing more, wait for what goes on, and cancel or leave behind what has not ended by then."""
         self._closed = True
         self._queue.clear()
+        if self.running:
+            await first_of(self._is_empty.wait(), asyncio.sleep(grace))
+        late = list(self.running.values())
+        if late:
+            names = ", ".join(sorted({execution.run.job.class_path for execution in late}))
+            logger.warning("%d receivers did not end within %s s: %s", len(late), grace, names)
+        tasks = self._cancel(late)
+        if tasks:
+            await asyncio.wait(tasks, timeout=LAST_MOMENTS)
+        return len(late) + sum(execution.alive for execution in self._abandoned)
+
+    def _begin(self, prepared: PreparedRun, worker: Any) -> Execution | None:
+        """Begin a run, in any thread; None where it may not begin as it is."""
+        if not self._owner.may_begin(prepared.run.id):
+            return None
+        execution = self._runner.prepare(prepared.run, prepared.user)
+        execution.worker = worker
+        self.running[prepared.run.id] = execution
+        return execution
+
+    def _ended(
+        self, run: Run, execution: Execution | None, outcome: Outcome | None, problem: BaseException | None
+    ) -> None:
+        """Report a run that has ended, or was not begun."""
+        if problem is not None and not isinstance(problem, _ENDS_THE_LEADERSHIP):
+            outcome, problem = self._runner.broken(run, execution, problem), None
+        if execution is not None:
+            self.running.pop(run.id, None)
+        self._owner.ended(run.id, outcome, problem)
+        self._note_end()
+
+    def _note_end(self) -> None:
+        if self._closed and not self.running:
+            self._is_empty.set()
 
     def _wake(self) -> None:
-        if not self._queue or self._closed:
-            return
-        self._loop = asyncio.get_running_loop()
-        if not self._active:
-            self._start()
-        elif self._timer is None and self._active < self._limit:
-            self._timer = self._loop.call_later(RAMP_UP, self._ramp_up)
+        """Have a worker that takes what is in the queue."""
+        raise NotImplementedError
 
-    def _ramp_up(self) -> None:
-        self._timer = None
-        if not self._closed:
-            for _ in range(min(self._limit - self._active, len(self._queue))):
-                self._start()
+    def _let_go(self, execution: Execution) -> None:
+        """Go on without the worker of a run that was abandoned."""
+        raise NotImplementedError
 
-    def _start(self) -> None:
-        worker = _Thread()
-        try:
-            self._threads.submit(self._serve, worker)
-        except RuntimeError as error:
-            # The system has no thread to spare. The executor may still have it in its queue.
-            worker.is_abandoned = True
-            self._wait_for_a_thread(error)
-        else:
-            self._active += 1
-
-    def _wait_for_a_thread(self, error: RuntimeError) -> None:
-        if self._timer is None and self._loop is not None:
-            logger.error("plain receivers wait for a thread: %s", error)
-            self._timer = self._loop.call_later(NEXT_THREAD, self._ramp_up)
-
-    def _serve(self, worker: _Thread) -> None:
-        while not (self._closed or worker.is_abandoned):
-            try:
-                ticket = self._queue.popleft()
-            except IndexError:
-                break
-            ticket.worker = worker
-            value = problem = None
-            try:
-                value = self._work(ticket)
-            except BaseException as error:
-                problem = error
-            self._post(worker, ticket, value, problem)
-            if worker.is_abandoned:
-                return
-        self._post(worker, None, None, None)
-
-    def _post(self, worker: _Thread, ticket: Ticket | None, value: Any, problem: BaseException | None) -> None:
-        self._done.append((worker, ticket, value, problem))
-        if not self._is_posted:
-            self._is_posted = True
-            assert self._loop is not None
-            try:
-                self._loop.call_soon_threadsafe(self._collect)
-            except RuntimeError:
-                # The loop was closed: the daemon has ended without this receiver.
-                logger.debug("a receiver ended after the daemon")
-
-    def _collect(self) -> None:
-        # In this order: what is posted from now on posts anew.
-        self._is_posted = False
-        while self._done:
-            worker, ticket, value, problem = self._done.popleft()
-            if ticket is None:
-                if not worker.is_abandoned:
-                    self._active -= 1
-            elif ticket.worker is worker:
-                ticket.worker = None
-                self._ended(ticket, value, problem)
-            elif problem is not None:
-                logger.info("an abandoned run ended with %r", problem)
-        self._wake()
+    def _cancel(self, late: Sequence[Execution]) -> set[asyncio.Task[None]]:
+        """Cancel what can be; return what may be waited for."""
+        raise NotImplementedError

@@ -9,7 +9,7 @@ from rowhooks.domain import shell
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.errors import Conflict
-from rowhooks.pipeline.matcher import Rule
+from rowhooks.pipeline.rules import Rule
 from rowhooks.postgres.administration.changes import iterate_changes
 from rowhooks.postgres.administration.common import Connection, fetch
 from rowhooks.postgres.administration.tables import resolve_table

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
-from rowhooks.pipeline.tasks import first_of
+from rowhooks.pipeline.concurrency import first_of
 from rowhooks.postgres.connections.connect import Target, connect, connected
 from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.leadership.epoch import probe

@@ -1,0 +1,93 @@
+"""Shelves: what stands behind the followers of a long lane, by the ids of runs that are on record and not in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from rowhooks.pipeline.scheduling.tasks import Junction, Lane, Task
+
+
+class Shelves:
+    """The shelves of lanes, and which of them are to be fetched from.
+
+    Args:
+        hungry: called when something is to be fetched.
+    """
+
+    def __init__(self, hungry: Callable[[], None]) -> None:
+        self._hungry = hungry
+        self.ids: dict[Lane, deque[int]] = {}
+        """What is on the shelf of each lane that has one; it may be empty while it is fetched."""
+        self._short: dict[Lane, None] = {}
+        # Of those on two shelves: the lanes, and what has come from the first.
+        self._doubles: dict[int, tuple[Lane, Lane]] = {}
+        self._met: dict[int, Task | Junction] = {}
+
+    def put(self, lane: Lane, run_id: int) -> bool:
+        """Put a run on a lane's shelf; say whether the shelf is new."""
+        shelf = self.ids.get(lane)
+        if shelf is not None:
+            shelf.append(run_id)
+            return False
+        self.ids[lane] = deque((run_id,))
+        return True
+
+    def note_double(self, run_id: int, lanes: Sequence[Lane]) -> None:
+        """Note that a run stands in two lanes."""
+        self._doubles[run_id] = (lanes[0], lanes[1])
+
+    def ask_for_more(self, lane: Lane) -> None:
+        """Have a lane's shelf fetched from."""
+        if self.ids.get(lane) and lane not in self._short:
+            self._short[lane] = None
+            self._hungry()
+
+    def take(self, limit: int, of_one: int) -> dict[Lane, list[int]]:
+        """Return what is next on the shelves that are to be fetched from: about `limit` ids, and `of_one` of each."""
+        taken: dict[Lane, list[int]] = {}
+        while self._short and limit > 0:
+            lane = next(iter(self._short))
+            del self._short[lane]
+            shelf = self.ids[lane]
+            taken[lane] = [shelf.popleft() for _ in range(min(len(shelf), of_one))]
+            limit -= len(taken[lane])
+        return taken
+
+    def missing(self, taken: Mapping[Lane, Sequence[int]]) -> list[int]:
+        """Return what is to be fetched of what was taken: the ids of runs that are not in memory yet."""
+        ids = dict.fromkeys(id_ for some in taken.values() for id_ in some)
+        return [id_ for id_ in ids if id_ > 0 and id_ not in self._met]
+
+    def come_back(self, id_: int, lane: Lane, task: Task | None) -> tuple[Task | Junction | None, bool]:
+        """Return what was on a lane's shelf, and whether it comes to its lanes only now.
+
+        Args:
+            id_: its id.
+            lane: the lane.
+            task: what was fetched; None where it was revoked, or is no run.
+
+        Returns:
+            None where nothing is left of it.
+        """
+        both = self._doubles.get(id_)
+        if both is None:
+            if task is not None:
+                # As it was when it came, whatever the key is called now.
+                task.lane, task.former_lane, task.ahead = lane, None, 1
+            return task, task is not None
+        if id_ in self._met:
+            del self._doubles[id_]
+            return self._met.pop(id_), False
+        # What came to the lane of the new key waits for that of the former one, also where the run was revoked.
+        one: Task | Junction = Junction(*both) if task is None else task
+        one.lane, one.former_lane, one.ahead = *both, 2
+        self._met[id_] = one
+        return one, True
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.ids.clear()
+        self._short.clear()
+        self._doubles.clear()
+        self._met.clear()

@@ -1,0 +1,143 @@
+"""Tasks: one or several runs on their way through the scheduler, and what else stands in lanes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.job import JobOptions
+from rowhooks.domain.run import Batch, Run
+from rowhooks.pipeline.progress import Step
+
+Lane = tuple[Any, ...]
+
+
+class Task:
+    """A run on its way through the scheduler, or several that are one call of a receiver (see `of`).
+
+    The scheduler owns it. A pool and the recorder are told of its run alone.
+
+    Args:
+        run: what is to be run.
+        step: what of the feed waits for the run to be on record; None once it is.
+        options: how it is to be run.
+        pool: the name of the pool that executes it.
+        due: when a run that waits for its retry may start.
+        parts: the tasks of the runs of a batch.
+    """
+
+    __slots__ = (
+        "ahead", "changed_object", "due", "former_lane", "interrupted", "lane", "loaded", "loaded_at", "may_begin",
+        "number", "on_record", "options", "parts", "place", "pool", "refused", "run", "size", "started_on_record",
+        "step", "submitted_at", "user",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        run: Run,
+        step: Step | None,
+        options: JobOptions,
+        pool: str,
+        *,
+        due: datetime | None = None,
+        parts: Sequence[Task] = (),
+    ) -> None:
+        self.run = run
+        self.step = step
+        self.options = options
+        self.pool = pool
+        self.due = due
+        self.parts = parts
+        # How much of what users made it holds, in characters.
+        self.size: int = sum(part.size for part in parts) if parts else size_of(run)
+        # Whether it stands in the table, unstarted: it may have been revoked there.
+        self.on_record: bool = any(part.on_record for part in parts) if parts else step is None
+        # What it must not overtake: its row's lane and, where its change has given the row another key, that of the
+        # former key.
+        self.lane: Lane = run.lane if options.ordered or parts else (run.id,)
+        self.former_lane: Lane | None = None
+        # In how many of the two something stands before it; and when it came to them.
+        self.ahead = 0
+        self.number = 0
+        self.submitted_at = time.monotonic()
+        self.started_on_record = False
+        self.interrupted = False
+        # For whom it is, and its row, once they are known; or what stands in the way of them.
+        self.user: str | None = None
+        self.changed_object: Any = None
+        self.refused: Exception | None = None
+        self.loaded_at: float | None = None
+        # Whether what stands on record of it was looked at, since it stands there.
+        self.may_begin = False
+        # How much of a row was loaded for it, in characters.
+        self.loaded = 0
+        # What gives back the place that it takes among those that are prepared.
+        self.place: Callable[[], None] | None = None
+
+    @classmethod
+    def of(cls, parts: Sequence[Task]) -> Task:
+        """Return the task of several runs of one hook, which are one call of its receiver."""
+        # A part that waits for its retry holds back what comes after it.
+        due = max((part.due for part in parts if part.due is not None), default=None)
+        first = parts[0]
+        return cls(Batch.of([part.run for part in parts]), None, first.options, first.pool, due=due, parts=parts)
+
+    @property
+    def needs_row(self) -> bool:
+        """Whether its row has to be loaded."""
+        return self.options.loads_object and self.run.cause.action != "delete"
+
+    @property
+    def singles(self) -> Sequence[Task]:
+        """The tasks of its runs, one by one."""
+        return self.parts or (self,)
+
+    def without(self, run_ids: Collection[int]) -> None:
+        """Take runs out of a batch that is to go on without them; one at least is left.
+
+        They were counted with what is in memory, and are until this task leaves.
+        """
+        self.parts = [part for part in self.parts if part.run.id not in run_ids]
+        self.run = Batch.of([part.run for part in self.parts])
+
+    def retry(self, due: datetime | None) -> None:
+        """Go on to the next attempt."""
+        self.run = self.run.again()
+        if isinstance(self.run, Batch):
+            for part, run in zip(self.parts, self.run.runs, strict=True):
+                part.run, part.on_record = run, True
+        self.on_record, self.due = True, due
+        self.started_on_record = self.interrupted = False
+        self.user = self.changed_object = None
+
+
+class Junction:
+    """Makes two lanes one for what comes later: the key of a row was changed, by a change that starts no run.
+
+    It waits for all that stands before it in both, as a run of that change would, and is gone then.
+
+    Args:
+        lane: that of the new key.
+        former_lane: that of the former key.
+    """
+
+    __slots__ = ("ahead", "former_lane", "lane", "number")
+
+    def __init__(self, lane: Lane, former_lane: Lane) -> None:
+        self.lane = lane
+        self.former_lane: Lane | None = former_lane
+        self.ahead = self.number = 0
+
+
+def size_of(run: Run) -> int:
+    """Return how much of what users made a run holds, in characters: rows, key, names, context."""
+    cause = run.cause
+    texts = [cause.object_id_json, cause.object_repr, cause.db_user, cause.user_name]
+    if isinstance(cause, ObjectChange):
+        texts += [
+            cause.prechange_json, cause.postchange_json, cause.request_id, cause.change_context, cause.capture_error,
+        ]  # fmt: skip
+    return sum(map(len, filter(None, texts)))

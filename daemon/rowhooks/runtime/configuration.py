@@ -1,0 +1,199 @@
+"""Configuration: the tracked tables, jobs, hooks and buttons as the leader knows them now.
+
+It follows the database. Where the configuration cannot be read, the last good one stays in force.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from typing import Any
+
+from rowhooks.domain import shell
+from rowhooks.domain.configuration import Configuration, JobHook, WithoutClass
+from rowhooks.domain.errors import ConnectionFailed, DatabaseError
+from rowhooks.domain.events import ConfigurationLoaded, Events
+from rowhooks.pipeline.concurrency import forever
+from rowhooks.postgres.bindings import PostgresBindings
+from rowhooks.postgres.configuration import PostgresConfiguration
+from rowhooks.postgres.connections.connect import Target, connected
+from rowhooks.postgres.leadership import epoch as leadership
+from rowhooks.receivers.registry import Catalog
+
+logger = logging.getLogger(__name__)
+
+BINDINGS_INTERVAL = 60.0
+"""Seconds between looks at what hooks and buttons are bound to."""
+
+Use = Callable[[Configuration, WithoutClass], Awaitable[None]]
+"""Puts a configuration into force. The second argument: hooks and buttons whose job the leader has from now on."""
+
+
+class ConfigurationHolder:
+    """Holds the configuration in force.
+
+    Args:
+        connection: the feed's; asyncpg.
+        target: the database, for what is asked on another connection.
+        catalog: the receivers that this daemon has.
+        events: those of the daemon.
+    """
+
+    def __init__(self, connection: Any, target: Target, catalog: Catalog, events: Events) -> None:
+        self.current = Configuration(0, {}, (), ())
+        self._connection = connection
+        self._target = target
+        self._events = events
+        self._source = PostgresConfiguration(connection)
+        self._catalog = catalog
+        self._declared = DeclaredHooks(self._source, catalog)
+        self._use: Use | None = None
+        self._is_in_force = self._is_outdated = False
+        self._idle_hooks, self._waiting_hooks, self._faults = _Said(), _Said(), _Said()
+
+    async def begin(self, use: Use) -> None:
+        """Register the jobs and the hooks that receivers declare, and load the configuration for the first time.
+
+        Args:
+            use: puts this configuration into force, and each later one.
+        """
+        self._use = use
+        for problem in await self._source.sync_jobs([job.entry for job in self._catalog]):
+            logger.warning("%s", problem)
+        await self._declared.bring_in()
+        await self._load()
+        self._is_in_force = True
+
+    async def follow(self, version: int) -> None:
+        """Load the configuration, unless this version of it is in force."""
+        if version == self.current.version:
+            return
+        with self._keeping_the_last_good_one():
+            await self._declared.follow()
+            await self._load()
+
+    async def reshape(self) -> None:
+        """Follow DDL on a tracked table that no event trigger has reported."""
+        with self._keeping_the_last_good_one():
+            await leadership.refresh_tables(self._connection)
+            await self._load()
+
+    async def watch_bindings(self) -> None:
+        """Check for ever what hooks and buttons are bound to."""
+        await forever(BINDINGS_INTERVAL, self._check_bindings)
+
+    async def _check_bindings(self) -> None:
+        """Notice what DDL has done to hooks and buttons where neither a change nor an event trigger reports it."""
+        try:
+            async with connected(self._target) as connection:
+                bindings = PostgresBindings(connection)
+                await bindings.note_partitions()
+                await self._log_faults(bindings)
+        except DatabaseError as error:
+            logger.warning("it could not be seen what hooks and buttons are on: %s", error.message)
+
+    @contextlib.contextmanager
+    def _keeping_the_last_good_one(self) -> Iterator[None]:
+        """Go on with the configuration in force where it cannot be read; the next look reads it again."""
+        try:
+            yield
+        except ConnectionFailed:
+            raise
+        except (DatabaseError, LookupError, TypeError, ValueError) as error:
+            if not self._is_in_force:
+                raise
+            if not self._is_outdated:
+                logger.error("the configuration cannot be read, the last good one stays in force: %s", error)
+            self._is_outdated = True
+        else:
+            if self._is_outdated:
+                logger.info("the configuration could be read again")
+            self._is_outdated = False
+
+    async def _load(self) -> None:
+        assert self._use is not None, "begin() comes first"
+        bindings = PostgresBindings(self._connection)
+        for message in await bindings.relink():
+            logger.info("%s", message)
+        without_class = self.current.without_class()
+        self.current = await self._source.load()
+        released = without_class.minus(self.current.without_class())
+        self._log_hooks()
+        # Before anything newer is read.
+        await self._use(self.current, released)
+        hooks = sum(hook.enabled for hook in self.current.hooks)
+        self._events.publish(ConfigurationLoaded(self.current.version, len(self.current.tables), hooks))
+        await self._log_faults(bindings)
+
+    def _log_hooks(self) -> None:
+        """Log which hooks start nothing, and which wait for their job; once each."""
+        idle = _by_name(self.current.idle_hooks())
+        for name in self._idle_hooks.news(idle):
+            path = idle[name].job.class_path
+            command = shell.command("rowhooks", "jobs", "enable", path)
+            logger.warning("hook %s starts nothing: its job %s is disabled (%s)", name, path, command)
+        waiting = _by_name(self.current.waiting_hooks())
+        for name in self._waiting_hooks.news(waiting):
+            path = waiting[name].job.class_path
+            logger.warning(
+                "hook %s waits: this daemon does not have its job %s; what it is to run is kept (start a daemon with"
+                " its module; or, if it is gone for good: %s)",
+                name, path, shell.command("rowhooks", "jobs", "remove", path),
+            )  # fmt: skip
+
+    async def _log_faults(self, bindings: PostgresBindings) -> None:
+        """Log what is broken, once each."""
+        for fault in self._faults.news(dict.fromkeys(map(str, await bindings.find_faults()))):
+            logger.warning("%s", fault)
+
+
+class DeclaredHooks:
+    """Brings the hooks that receivers declare in their Meta into the database.
+
+    Args:
+        source: the configuration in the database.
+        catalog: the receivers that this daemon has.
+    """
+
+    def __init__(self, source: PostgresConfiguration, catalog: Catalog) -> None:
+        self._source = source
+        self._hooks = [(job.class_path, hook) for job in catalog for hook in job.meta.hooks]
+        self._problems: list[str] = []
+        self._tables: frozenset[tuple[str, int]] = frozenset()
+
+    async def follow(self) -> None:
+        """Bring them in again where one could not be, or where a table of such a name has come since."""
+        if self._problems or await self._tables_named() != self._tables:
+            await self.bring_in()
+
+    async def bring_in(self) -> None:
+        """Bring them in; log what stands in the way, once each."""
+        problems = await self._source.sync_hooks(self._hooks)
+        for problem in problems:
+            if problem not in self._problems:
+                logger.warning("%s", problem)
+        self._problems = problems
+        self._tables = await self._tables_named()
+
+    async def _tables_named(self) -> frozenset[tuple[str, int]]:
+        """Return the tracked tables whose name a receiver declares a hook for."""
+        names = {table for _, hook in self._hooks for table in hook.tables}
+        return await self._source.tables_named(names) if names else frozenset()
+
+
+class _Said:
+    """What is true now and was logged; it is logged again when it has ceased to be true in between."""
+
+    def __init__(self) -> None:
+        self._present: set[str] = set()
+
+    def news(self, present: Collection[str]) -> list[str]:
+        """Note what is true now; return what was not true at the last call."""
+        news = [one for one in present if one not in self._present]
+        self._present = set(present)
+        return news
+
+
+def _by_name(hooks: Collection[JobHook]) -> dict[str, JobHook]:
+    return {hook.name: hook for hook in hooks}

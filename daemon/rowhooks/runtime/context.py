@@ -1,0 +1,79 @@
+"""Context: what all leaderships of one daemon have in common."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from rowhooks.domain.events import Events
+from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.poolers import recognised
+from rowhooks.postgres.sessions.receiver_login import checked_receiver
+from rowhooks.receivers.registry import Catalog
+from rowhooks.settings import Settings
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The ways to the database.
+
+    Args:
+        main: for the feed, the results and everything else.
+        listen: for LISTEN, the leader lock and the bell lock.
+        receivers: for the receivers' own sessions.
+    """
+
+    main: Target
+    listen: Target
+    receivers: Target
+
+    @classmethod
+    def of(cls, settings: Settings, application: str) -> Self:
+        """Return the targets that the settings name.
+
+        Args:
+            settings: of the daemon.
+            application: the name that the server shows for each connection.
+        """
+        main = Target(settings.dsn, application, password=settings.password)
+        listen = settings.listen_dsn and Target(settings.listen_dsn, application, password=settings.password)
+        # The password is that of the daemon's own login.
+        receivers = settings.receiver_dsn and Target(settings.receiver_dsn, application)
+        return cls(main, listen or main, receivers or main)
+
+    def check(self) -> None:
+        """Raise SettingsError where a target can never be reached; one that cannot be reached now is another matter."""
+        for target in (self.main, self.listen, self.receivers):
+            target.asyncpg_attempts()
+
+    async def recognised(self) -> Targets:
+        """Return them with what only the server can tell: where there is a pooler, and what the receivers' login is."""
+        main = await recognised(self.main)
+        listen = main if self.listen == self.main else await recognised(self.listen)
+        receivers = main if self.receivers == self.main else await checked_receiver(main, self.receivers)
+        return Targets(main, listen, receivers)
+
+
+@dataclass(frozen=True)
+class DaemonContext:
+    """What all leaderships of one daemon have in common.
+
+    Args:
+        settings: of the daemon.
+        catalog: the receivers that its code has.
+        name: of the daemon: host and process id.
+        targets: the ways to the database, as the settings name them.
+        events: where the daemon publishes.
+        stopping: set when the daemon is told to stop.
+        clean: blanks secrets in what is stored and published.
+    """
+
+    settings: Settings
+    catalog: Catalog
+    name: str
+    targets: Targets
+    events: Events
+    stopping: asyncio.Event
+    clean: Callable[[str], str]

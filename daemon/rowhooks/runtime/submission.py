@@ -1,0 +1,170 @@
+"""Submission: matches the changes that were read, and hands the runs to the scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from rowhooks.domain.change import ObjectChange, made
+from rowhooks.domain.configuration import Configuration, JobHook
+from rowhooks.domain.events import DeadlineSet, Events
+from rowhooks.domain.keys import former_key
+from rowhooks.domain.run import Run
+from rowhooks.pipeline.matcher import Matcher
+from rowhooks.pipeline.progress import Progress, Step
+from rowhooks.pipeline.reader import Part
+from rowhooks.pipeline.scheduling.missing_jobs import Waiting
+from rowhooks.pipeline.scheduling.scheduler import Scheduler
+from rowhooks.postgres.leadership import epoch as leadership
+from rowhooks.postgres.leadership.epoch import Leadership
+from rowhooks.postgres.recovery import NewKey, UnfinishedRuns
+
+LOOK = "a look at the log"
+"""What has a deadline."""
+LONGEST_LOOK = 600.0
+"""Seconds that one look at the log may take, with its matching; its statements are given up before."""
+LONGEST_TURN = 0.02
+"""Seconds of matching after which other tasks of the event loop have their turn."""
+IDS_AHEAD = 10
+"""How many ids of results are reserved in one statement, in parts."""
+
+
+class FeedConnection:
+    """The connection of the feed: one statement at a time.
+
+    Args:
+        connection: asyncpg; whoever uses it takes `turn` first.
+        leadership: what the leader has found.
+        batch_size: changes in a part at the most.
+    """
+
+    def __init__(self, connection: Any, leadership: Leadership, batch_size: int) -> None:
+        self.turn = asyncio.Lock()
+        self.ids: list[int] = []
+        """Ids for results to come, the next one last."""
+        self.keys = leadership.keys
+        self._connection = connection
+        self._last_recorded = leadership.last_recorded
+        self._ids_ahead = IDS_AHEAD * batch_size
+
+    async def runs_on_record(self, part: Part) -> set[tuple[int, int]]:
+        """Return the runs of these changes that an earlier leader has put on record: ids of change and hook."""
+        doubtful = [change.id for change, _ in part.changes if change.id <= self._last_recorded]
+        if not doubtful:
+            return set()
+        async with self.turn:
+            return await leadership.runs_on_record(self._connection, doubtful)
+
+    async def reserve_ids(self) -> None:
+        """Reserve more ids of results; those that are left go first, because the order of ids is that of the runs."""
+        async with self.turn:
+            reserved = await leadership.reserve_result_ids(self._connection, self._ids_ahead)
+        self.ids[:0] = reserved[::-1]
+
+
+class Submission:
+    """Submits what changes start.
+
+    Args:
+        feed: the feed's connection.
+        progress: is told of each change.
+        scheduler: takes the runs.
+        unfinished: notes which rows have another key.
+        waiting: keeps the runs of jobs that this leader's code does not have.
+        events: those of the daemon.
+    """
+
+    def __init__(
+        self,
+        feed: FeedConnection,
+        progress: Progress,
+        scheduler: Scheduler,
+        unfinished: UnfinishedRuns,
+        waiting: Waiting,
+        events: Events,
+    ) -> None:
+        self.matcher = Matcher(Configuration(0, {}, (), ()))
+        self._feed = feed
+        self._progress = progress
+        self._scheduler = scheduler
+        self._unfinished = unfinished
+        self._waiting = waiting
+        self._events = events
+
+    async def submit(self, part: Part) -> None:
+        """Submit the runs of a part in the order of its changes."""
+        on_record = await self._feed.runs_on_record(part)
+        if self.matcher.keeps and self._waiting.is_in_doubt():
+            async with self._feed.turn:
+                await self._waiting.recount()
+        new_keys: list[NewKey] = []
+        steps: list[Step] = []
+        loop, ids = asyncio.get_running_loop(), self._feed.ids
+        began = loop.time()
+        for change, position in part.changes:
+            if loop.time() - began > LONGEST_TURN:
+                # Conditions take what time they take; the other tasks must not wait for a whole part.
+                self._events.publish(DeadlineSet(LOOK, LONGEST_LOOK))
+                await asyncio.sleep(0)
+                began = loop.time()
+            matches = [one for one in self.matcher.match(change) if (change.id, one[0].id) not in on_record]
+            former = former_key(change)
+            expected = len(matches) + (former is not None)
+            if len(ids) < expected:
+                await self._feed.reserve_ids()
+            step = self._progress.add(position, expected)
+            submitted: set[int] = set()
+            if matches:
+                change.forget()
+                submitted = self._submit_runs(change, matches, former, step)
+            if former is not None:
+                if (new_key := self._follow_key(change, former, submitted)) is not None:
+                    new_keys.append(new_key)
+                steps.append(step)
+        await self._record(part, new_keys, steps)
+
+    def _submit_runs(
+        self, change: ObjectChange, matches: Sequence[tuple[JobHook, str | None]], former: str | None, step: Step
+    ) -> set[int]:
+        """Submit the runs of one change; return the ids of the hooks that have one."""
+        submitted: set[int] = set()
+        for hook, undecided in matches:
+            if hook.waits and not self._waiting.has_room(hook):
+                self._waiting.miss(hook, change, step)
+                continue
+            submitted.add(hook.id)
+            run = made(
+                Run, id=self._feed.ids.pop(), key=self._feed.keys.of(change, hook), cause=change, origin=hook,
+                undecided=undecided, former_key=former, sensitive=hook.waits and hook.job.sensitive,
+            )  # fmt: skip
+            if hook.waits:
+                self._waiting.keep(run, step)
+            else:
+                self._scheduler.submit(run, step)
+        return submitted
+
+    def _follow_key(self, change: ObjectChange, former: str, submitted: set[int]) -> NewKey | None:
+        """Make runs of a row's new key wait for those of its former key, see `Scheduler.join`.
+
+        Returns:
+            What is to be noted for the next leader, where there are such runs.
+        """
+        others = [one for one in self.matcher.hooks_of(change.table_id).values() if one.id not in submitted]
+        is_joined = self._scheduler.join(others, change.table_id, change.object_id_json, former)
+        # Of a hook that waits for its job, the runs of the former key are on record alone.
+        if not is_joined and not any(hook.waits for hook in others):
+            return None
+        return NewKey(self._feed.ids.pop(), change.table_id, change.object_id_json, former)
+
+    async def _record(self, part: Part, new_keys: list[NewKey], steps: list[Step]) -> None:
+        """Put on record what the scheduler does not, and let the position move past it."""
+        if self._waiting.has_missed:
+            async with self._feed.turn:
+                await self._waiting.write_down()
+        self._progress.add(part.end, 0)
+        if new_keys:
+            async with self._feed.turn:
+                await self._unfinished.note(new_keys)
+        # Only now may the position move past them: a new leader does not read them again.
+        self._progress.record(steps)

@@ -1,0 +1,65 @@
+"""Where events are published: who is called, and what a subscriber can do wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from rowhooks.domain.events import BellRung, Event, Events, FeedRead
+
+
+def test_a_subscriber_hears_of_its_kind_alone_and_until_it_ends_that() -> None:
+    events = Events()
+    heard: list[Event] = []
+    unsubscribe = events.subscribe(FeedRead, heard.append)
+    events.publish(FeedRead(1))
+    events.publish(BellRung())
+    unsubscribe()
+    events.publish(FeedRead(2))
+    assert heard == [FeedRead(1)]
+
+
+def test_a_function_that_subscribes_twice_is_called_once() -> None:
+    events = Events()
+    heard: list[Event] = []
+    for _ in range(2):
+        events.subscribe(BellRung, heard.append)
+    events.publish(BellRung())
+    assert heard == [BellRung()]
+
+
+def test_what_a_subscriber_raises_is_logged_and_the_next_one_is_called(caplog: pytest.LogCaptureFixture) -> None:
+    events = Events()
+    heard: list[Event] = []
+
+    def broken(event: BellRung) -> None:
+        raise ValueError(event)
+
+    events.subscribe(BellRung, broken)
+    events.subscribe(BellRung, heard.append)
+    events.publish(BellRung())
+    assert heard == [BellRung()]
+    assert "a subscriber of BellRung failed" in caplog.text
+    assert "ValueError" in caplog.text
+
+
+def test_what_has_no_subscriber_is_not_wanted() -> None:
+    events = Events()
+    assert not events.wants(BellRung)
+    unsubscribe = events.subscribe(BellRung, str)
+    assert events.wants(BellRung)
+    unsubscribe()
+    unsubscribe()
+    assert not events.wants(BellRung)
+
+
+def test_those_who_have_subscribed_to_all_hear_of_each_and_each_of_its_own() -> None:
+    everything = Events()
+    first, second = Events(everything), Events(everything)
+    heard: list[tuple[str, Event]] = []
+    everything.subscribe(FeedRead, lambda event: heard.append(("all", event)))
+    first.subscribe(FeedRead, lambda event: heard.append(("first", event)))
+    first.publish(FeedRead(1))
+    second.publish(FeedRead(2))
+    assert heard == [("first", FeedRead(1)), ("all", FeedRead(1)), ("all", FeedRead(2))]
+    assert second.wants(FeedRead)
+    assert not second.wants(BellRung)

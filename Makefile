@@ -47,7 +47,7 @@ faults: $(READY) ## Break things at random for MINUTES=30, and run the fault tes
 	ROWHOOKS_FAULTS=long ROWHOOKS_FAULTS_MINUTES=$(MINUTES) $(BIN)/python -m pytest -v tests/faults
 
 sabotage: $(READY) ## Take each mechanism of docs/guarantees.md away, and see its test fail
-	$(BIN)/python -m tests.faults.sabotage
+	$(BIN)/python -m tests.support.sabotage
 
 check: $(READY) ## Format, lint, types, import direction, SQL lint
 	$(BIN)/ruff format --check .

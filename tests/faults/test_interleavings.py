@@ -364,7 +364,7 @@ def steps() -> settings:
 def test_whatever_overlaps_each_change_is_delivered_once_and_in_order_and_a_sleeping_reader_is_woken(
     world: World,
 ) -> None:
-    run_state_machine_as_test(lambda: Sleeps(world), settings=steps())
+    run_state_machine_as_test(lambda: Sleeps(world), settings=steps())  # type: ignore[arg-type]
 
 
 @pytest.mark.timeout(3600)
@@ -374,4 +374,4 @@ def test_whatever_overlaps_prepared_transactions_each_change_is_delivered_once_a
     if db.execute("show max_prepared_transactions").fetchone() == ("0",):
         pytest.skip("this server takes no prepared transactions (max_prepared_transactions = 0)")
     db.execute("select rowhooks.set_notify(false)")
-    run_state_machine_as_test(lambda: TwoPhase(world), settings=steps())
+    run_state_machine_as_test(lambda: TwoPhase(world), settings=steps())  # type: ignore[arg-type]

@@ -28,7 +28,7 @@ class Witness(JobHookReceiver):
     release: ClassVar[asyncio.Event]
 
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
-        name = change.object_data["name"]
+        name = (change.object_data or {})["name"]
         assert name not in self.going_on, "two runs of one row at once"
         self.going_on.add(name)
         try:

@@ -278,7 +278,8 @@ async def test_both_ends_of_the_daemons_connections_notice_a_peer_that_has_gone(
     engine, asynchronous = sync_engine(target, 1), async_engine(target, 1)
     with engine.connect() as opened:
         assert list(opened.exec_driver_sql(asked.replace("%", "%%")).scalars()) == set_by_us
-        assert opened.connection.driver_connection.info.get_parameters()["tcp_user_timeout"] == "20000"
+        driver: Any = opened.connection.driver_connection
+        assert driver.info.get_parameters()["tcp_user_timeout"] == "20000"
     engine.dispose()
     async with asynchronous.connect() as opened_too:
         assert list((await opened_too.exec_driver_sql(asked.replace("%", "%%"))).scalars()) == set_by_us

@@ -274,13 +274,14 @@ def test_an_ordinary_role_sets_no_button_up(clerks: Rowhooks, button: str) -> No
 def test_a_row_shows_its_buttons_in_order_and_why_one_cannot_be_pressed(
     db: Connection, run: Rowhooks, button: str, clerks: Rowhooks, clerk: str, reader: None
 ) -> None:
-    for name, options in {
+    given: dict[str, list[object]] = {
         "hidden": ["--text", "{% if obj.serial == 'B2' %}x{% endif %}"],
         "broken": ["--text", "{{ obj.nothing }}", "--group", "Power", "--weight", 1],
         "mine": ["--text", "{{ user }} {{ user.is_superuser }} {{ user.groups }}"
                  " {{ user.has_perm('dcim.view_device') }}", "--group", "Power"],
         "denied": ["--text", "{{ obj }}", "--group", "Audit"],
-    }.items():  # fmt: skip
+    }  # fmt: skip
+    for name, options in given.items():
         roles = [] if name == "denied" else ["--role", "public"]
         assert run("buttons", "add", name, "--job", "jobs.Reboot", "--table", "dcim.device", *options, *roles).code == 0
     shown = clerks("buttons", "for", "dcim.device", 42, "--json").json

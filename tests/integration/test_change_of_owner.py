@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -37,11 +36,10 @@ def box(db: Connection) -> str:
 
 
 @pytest.fixture
-def unseen(db: Connection) -> Iterator[None]:
+def unseen(db: Connection) -> None:
     """No event trigger sees what is done."""
     for name in ("after_ddl", "after_drop"):
         db.execute(f"alter event trigger rowhooks_{name} disable")
-    return
 
 
 def findings(db: Connection) -> list[tuple[str, str]]:

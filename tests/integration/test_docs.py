@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ def test_each_command_line_in_the_docs_parses(arguments: list[str]) -> None:
 def test_no_page_and_no_message_shows_a_password_on_a_command_line() -> None:
     """Everybody on a machine reads the list of processes, and a shell keeps what was typed."""
     sources = sorted((CHECKOUT / "daemon").rglob("*.py"))
-    shown = {page.name: console_lines(page.read_text(encoding="utf-8")) for page in PAGES}
+    shown: dict[str, Iterable[str]] = {page.name: console_lines(page.read_text(encoding="utf-8")) for page in PAGES}
     shown |= {str(source.relative_to(CHECKOUT)): source.read_text(encoding="utf-8").splitlines() for source in sources}
     wrong = [
         f"{name}: {line.strip()}"

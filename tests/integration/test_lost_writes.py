@@ -230,7 +230,7 @@ async def test_assigning_what_is_no_column_is_refused_with_the_nearest_names(db:
 
 class Writes(JobHookReceiver):
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
-        if change.object_data["serial"] == "delete":
+        if (change.object_data or {})["serial"] == "delete":
             changed_object.delete()
         else:
             changed_object.serial = "saved"
@@ -239,7 +239,7 @@ class Writes(JobHookReceiver):
 
 class WritesAsynchronously(JobHookReceiver):
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
-        if change.object_data["serial"] == "delete":
+        if (change.object_data or {})["serial"] == "delete":
             await changed_object.delete()
         else:
             changed_object.serial = "saved"

@@ -31,15 +31,15 @@ class Noted(JobHookReceiver):
     seen: ClassVar[list[str]] = []
 
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
-        self.seen.append(f"{change.changed_object_id['id']} {change.object_data['serial']}")
+        self.seen.append(f"{change.changed_object_id['id']} {(change.object_data or {})['serial']}")
 
 
 class Slow(JobHookReceiver):
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
-        Noted.seen.append(f"begin {change.object_data['serial']}")
+        Noted.seen.append(f"begin {(change.object_data or {})['serial']}")
         for _ in range(50):
             await asyncio.sleep(0)
-        Noted.seen.append(f"end {change.object_data['serial']}")
+        Noted.seen.append(f"end {(change.object_data or {})['serial']}")
 
 
 class Other(JobHookReceiver):

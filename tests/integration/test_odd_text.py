@@ -23,6 +23,7 @@ from rowhooks.domain import exact
 from rowhooks.observability.logs import configure_logging
 from tests.support.daemons import running_daemon
 from tests.support.hooks import add_hook
+from tests.support.rows import first_value
 from tests.support.waiting import settled
 
 Connection = psycopg.Connection[Any]
@@ -168,13 +169,13 @@ def test_what_is_followed_is_shown_so_too(db: Connection, dsn: str, device: str)
 
 
 def select_readable(*processes: subprocess.Popen[bytes]) -> bool:
-    ready, _, _ = select.select([process.stdout for process in processes], [], [], 0.2)
+    ready, _, _ = select.select([process.stdout.fileno() for process in processes if process.stdout], [], [], 0.2)
     return len(ready) == len(processes)
 
 
 def read_until(stream: Any, wanted: bytes) -> bytes:
     """Read lines until one has this in it."""
-    seen = b""
+    seen: bytes = b""
     for line in stream:
         seen += line
         if wanted in line:
@@ -232,7 +233,7 @@ async def test_a_line_of_the_daemons_log_is_one_line_whatever_a_row_holds(
 
 
 def test_the_login_and_the_claim_stand_apart(db: Connection, device: str, rowhooks: Rowhooks) -> None:
-    (login,) = db.execute("select session_user").fetchone() or ()
+    login = first_value(db, "select session_user")
     with db.transaction():
         db.execute("select set_config('rowhooks.user', 'ada', true)")
         db.execute("insert into dcim.device values (1, 'sw1', null)")
@@ -241,7 +242,7 @@ def test_the_login_and_the_claim_stand_apart(db: Connection, device: str, rowhoo
     assert header.split()[-4:] == ["db", "user", "user", "name"]
     assert first.split()[-2:] == [login, "ada"]
     assert second.split()[-1] == login
-    (change_id,) = db.execute("select min(id) from rowhooks.object_change").fetchone() or ()
+    change_id = first_value(db, "select min(id) from rowhooks.object_change")
     shown = rowhooks.people("changes", "show", change_id).splitlines()
     assert [line.split()[-1] for line in shown if line.split()[:2] in (["db", "user"], ["user", "name"])] == [
         login,
@@ -297,7 +298,7 @@ def test_any_json_that_postgresql_stores_is_shown(
     except (psycopg.errors.DataError, psycopg.errors.StatementTooComplex):
         # A number beyond what numeric takes, or deeper than max_stack_depth.
         return
-    (id_,) = db.execute("select max(id) from rowhooks.object_change where action = 'update'").fetchone() or (None,)
+    id_ = first_value(db, "select max(id) from rowhooks.object_change where action = 'update'")
     if id_ is None:
         return
     rowhooks = Rowhooks(capsys, dsn)
@@ -320,7 +321,7 @@ def test_replay_results_and_hooks_test_show_any_json_too(db: Connection, device:
         "hooks", "add", "it", "--job", "It", "--table", "dcim.document", "--on", "create", "--conditions", conditions
     )
     db.execute("insert into dcim.document values (%s, %s)", ("8" * 5000, odd))
-    (id_,) = db.execute("select max(id) from rowhooks.object_change").fetchone() or ()
+    (id_,) = db.execute("select max(id) from rowhooks.object_change")
     assert "body.n lt 1 does not hold (it is 999" in rowhooks.people("hooks", "test", "it", "--change", id_)
     db.execute("update rowhooks.job_hook set conditions = null")
     rowhooks.people("replay", "--hook", "it", "--since", "1h", "--dry-run")
@@ -333,7 +334,7 @@ def test_replay_results_and_hooks_test_show_any_json_too(db: Connection, device:
         " from rowhooks.job_hook as h",
         (f'{{"id": {"8" * 5000}}}', odd),
     )
-    (result,) = db.execute("select max(id) from rowhooks.job_result").fetchone() or ()
+    result = first_value(db, "select max(id) from rowhooks.job_result")
     rowhooks.people("results", "show", result)
     rowhooks.people("results", "list")
     shown = exact.read_exactly(rowhooks("results", "show", result, "--json"))

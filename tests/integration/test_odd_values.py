@@ -54,7 +54,9 @@ class Touches(JobHookReceiver):
 
 
 class AsyncTouches(Touches):
-    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+    async def receive_job_hook(  # type: ignore[override]
+        self, change: ObjectChange, action: str, changed_object: Any
+    ) -> None:
         loaded = values(changed_object)
         await changed_object.refresh_from_db()
         self.seen.append((loaded, values(changed_object)))

@@ -173,7 +173,7 @@ class UnspeakableError(Exception):
 
 class CannotBeFormatted(JobHookReceiver):
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
-        raise SyntaxError("bad", ("f", 1, "x", "text"))
+        raise SyntaxError("bad", ("f", 1, 1, "text"))
 
 
 class ForgetsToAwait(JobHookReceiver):

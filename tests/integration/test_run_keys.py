@@ -24,6 +24,7 @@ from rowhooks.postgres.connections.connect import Target
 from tests.support.daemons import DAEMON_LOGIN, running_daemon
 from tests.support.dumps import dump, restore
 from tests.support.hooks import add_button, add_hook
+from tests.support.rows import first_value
 from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]
@@ -196,7 +197,7 @@ async def test_what_an_older_release_has_begun_keeps_the_form_of_its_key(
     async with running_daemon(daemon_dsn, Hanging):
         pass
     hook = add_hook(db, Hanging, device)
-    (installation,) = db.execute("select id from rowhooks.installation").fetchone() or ()
+    installation = first_value(db, "select id from rowhooks.installation")
     db.execute("insert into dcim.device values (1, 'sw', 'SN'), (2, 'sw', 'SN')")
     # As the upgrade leaves it: one run on record, and one that may have begun.
     db.execute("update rowhooks.feed set old_keys_until = null")

@@ -258,7 +258,7 @@ async def test_following_calls_nothing_that_somebody_else_has_made(
     while not await written():
         pass
     assert first.result().object_repr == "sw"
-    await changes.aclose()
+    await changes.aclose()  # type: ignore[attr-defined]
     assert not sprung(db)
 
 

@@ -47,7 +47,9 @@ class WriteBack(JobHookReceiver):
 class Look(JobHookReceiver):
     """Returns what it was given; takes keywords alone, in another order."""
 
-    async def receive_job_hook(self, *, changed_object: Any, action: str, change: ObjectChange) -> Any:
+    async def receive_job_hook(  # type: ignore[override]
+        self, *, changed_object: Any, action: str, change: ObjectChange
+    ) -> Any:
         return [action, None if changed_object is None else changed_object.name, self.user.username]
 
 
@@ -56,7 +58,9 @@ class LookLater(Look):
 
     go_on: ClassVar[asyncio.Event]
 
-    async def receive_job_hook(self, *, changed_object: Any, action: str, change: ObjectChange) -> Any:
+    async def receive_job_hook(  # type: ignore[override]
+        self, *, changed_object: Any, action: str, change: ObjectChange
+    ) -> Any:
         await self.go_on.wait()
         return await super().receive_job_hook(changed_object=changed_object, action=action, change=change)
 

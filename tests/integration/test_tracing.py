@@ -19,6 +19,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from tests.support.daemons import running_daemon
 from tests.support.hooks import add_button, add_hook
+from tests.support.rows import first_value
 from tests.support.spans import attributes, failure, is_child, named, one
 from tests.support.waiting import eventually, settled
 
@@ -171,7 +172,7 @@ async def test_a_run_has_one_span_and_the_receivers_own_are_its_children(
         insert(db, 1)
         await settled(db)
     span = one(spans, "Plain policy")
-    (run_id,) = db.execute("select id from rowhooks.job_result").fetchone() or ()
+    run_id = first_value(db, "select id from rowhooks.job_result")
     assert attributes(span) == {
         "db.system.name": "postgresql",
         "rowhooks.run": run_id,

@@ -13,6 +13,7 @@ from rowhooks import Hook, JobHookReceiver, ObjectChange
 from rowhooks.cli import call
 from tests.support.daemons import running_daemon
 from tests.support.hooks import add_hook
+from tests.support.rows import first_value
 from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]
@@ -247,7 +248,7 @@ def test_the_command_line_sets_shows_and_tests_it(
     assert run(*add)[0] == 0
     assert json.loads(run("hooks", "list", "--json")[1])[0]["on_undecided"] == "run"
     db.execute("insert into dcim.payment (id, amount) values (1, 'NaN')")
-    (change_id,) = db.execute("select id from rowhooks.object_change").fetchone() or ()
+    change_id = first_value(db, "select id from rowhooks.object_change")
     test = ["hooks", "test", "it", "--change", str(change_id)]
     assert run(*test)[:2] == (
         0, f"Hook it starts on change {change_id} (create of dcim.payment 1).\n  {NOT_A_NUMBER}\n"

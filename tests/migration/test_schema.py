@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from rowhooks.domain.errors import Conflict, DatabaseError, PermissionDenied, SchemaMismatch
-from rowhooks.postgres.administration import schema
+from rowhooks.postgres.administration import schema, trust
 from rowhooks.postgres.administration.schema import Roles, explain_mismatch, head_revision, install, uninstall, upgrade
 from rowhooks.postgres.connections import connect
 from rowhooks.postgres.connections.connect import Target
@@ -153,7 +153,7 @@ def test_an_installation_that_fails_in_the_middle_leaves_nothing(
     database: str, admin: Connection, roles: Roles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "sql_script", lambda *_: "select 1 / 0")
-    with pytest.raises(connect.DatabaseError, match="division by zero"):
+    with pytest.raises(DatabaseError, match="division by zero"):
         install(Target(database), roles)
     assert not schema_exists(admin)
     assert not role_exists(admin, roles.owner)
@@ -356,7 +356,7 @@ def test_of_two_first_installations_at_once_the_second_finds_it_installed(
         for role in (roles.owner, roles.daemon, roles.capture, roles.receiver):
             admin.execute(sql.SQL("create role {} nologin").format(sql.Identifier(role)))
     may_go_on, is_in_the_middle = threading.Event(), threading.Event()
-    replace = schema.replace_event_triggers
+    replace = trust.replace_event_triggers
 
     def halt(conn: Connection) -> None:
         if threading.current_thread() is first:

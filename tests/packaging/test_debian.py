@@ -57,7 +57,7 @@ def missing() -> str | None:
         return "dpkg-deb is not installed"
     if not (Path(sysconfig.get_path("scripts")) / "nfpm").exists():
         return "nfpm is not installed (extra `package`)"
-    check = [DISTRIBUTION_PYTHON, "-c", "import sys, venv; sys.exit(sys.version_info < (3, 11))"]
+    check = [str(DISTRIBUTION_PYTHON), "-c", "import sys, venv; sys.exit(sys.version_info < (3, 11))"]
     if not DISTRIBUTION_PYTHON.exists() or subprocess.run(check, check=False, capture_output=True).returncode:
         return f"{DISTRIBUTION_PYTHON} is not there, has no venv, or is older than 3.11"
     return None

@@ -33,10 +33,19 @@ def installed_by(tool: str, wheels: Path, home: Path) -> Path:
         name: value for name, value in os.environ.items() if not name.startswith(("PIP", "UV_", "VIRTUAL_ENV"))
     }
     if tool == "pipx":
-        command = [programs / "pipx", "install", f"--pip-args=--no-index --find-links {wheels}", "rowhooks"]
+        command = [str(programs / "pipx"), "install", f"--pip-args=--no-index --find-links {wheels}", "rowhooks"]
         environment |= {"PIPX_HOME": str(home / "pipx"), "PIPX_BIN_DIR": str(bin_)}
     else:
-        command = [programs / "uv", "tool", "install", "--no-index", "--find-links", wheels, "--python", sys.executable]
+        command = [
+            str(programs / "uv"),
+            "tool",
+            "install",
+            "--no-index",
+            "--find-links",
+            str(wheels),
+            "--python",
+            sys.executable,
+        ]
         command.append("rowhooks")
         environment |= {
             "UV_TOOL_DIR": str(home / "uv"),

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def read_only(server: Server) -> Iterator[None]:
     server.execute("alter role rowhooks reset default_transaction_read_only")
 
 
-def hosts(server: Server, *before: int, **more: str | int) -> str:
+def hosts(server: Server, *before: int, **more: Any) -> str:
     """Return a DSN with other ports of localhost before the server's."""
     ports = (*before, server.port)
     return server.over_tcp(host=",".join(["127.0.0.1"] * len(ports)), port=",".join(map(str, ports)), **more)

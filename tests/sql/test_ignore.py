@@ -9,6 +9,7 @@ import pytest
 from psycopg import errors
 
 from tests.support.log import clear, log
+from tests.support.rows import first_value
 
 Connection = psycopg.Connection[Any]
 
@@ -67,7 +68,7 @@ def test_they_follow_a_rename_by_their_number_and_one_made_anew_is_another(
     )
     db.execute(f"update public.article set {name} = now()")  # type: ignore[arg-type]
     assert [action for (action,) in log(db, "action")] == ([] if still_ignored else ["update"])
-    (ignored,) = db.execute("select ignored_columns::text[] from rowhooks.tracked_table").fetchone() or ()
+    ignored = first_value(db, "select ignored_columns::text[] from rowhooks.tracked_table")
     assert (name in ignored) is still_ignored
 
 
@@ -135,13 +136,11 @@ def test_what_cannot_be_ignored_is_refused(
 def add_hook(db: Connection, columns: str, ignored_columns: str = "{}") -> None:
     db.execute("insert into rowhooks.job (class_path, kind, name) values ('a.B', 'hook', 'b') on conflict do nothing")
     with db.transaction():
-        (hook_id,) = (
-            db.execute(
-                "insert into rowhooks.job_hook (name, job_id, type_update, columns, ignored_columns)"
-                " select concat('hook ', %s::text, %s::text), id, true, %s, %s from rowhooks.job returning id",
-                (columns, ignored_columns, columns, ignored_columns),
-            ).fetchone()
-            or ()
+        hook_id = first_value(
+            db,
+            "insert into rowhooks.job_hook (name, job_id, type_update, columns, ignored_columns)"
+            " select concat('hook ', %s::text, %s::text), id, true, %s, %s from rowhooks.job returning id",
+            *(columns, ignored_columns, columns, ignored_columns),
         )
         db.execute("insert into rowhooks.job_hook_table select %s, t.id from rowhooks.tracked_table as t", (hook_id,))
 

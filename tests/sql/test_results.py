@@ -13,6 +13,7 @@ from psycopg import errors
 
 from tests.support.hooks import add_hook
 from tests.support.results import LEASE, Serial, add_button, add_line, add_result, behind_the_feed, rings
+from tests.support.rows import first_value as value
 from tests.support.waiting import PATIENCE
 
 Connection = psycopg.Connection[Any]
@@ -28,19 +29,13 @@ def hook_id(db: Connection, device: str) -> int:
 
 @pytest.fixture
 def change_id(db: Connection, hook_id: int) -> int:
-    return value(db, "select max(id) from rowhooks.object_change")
+    return int(value(db, "select max(id) from rowhooks.object_change"))
 
 
 @pytest.fixture
 def daemon(daemon_dsn: str) -> Iterator[Connection]:
     with psycopg.connect(daemon_dsn, autocommit=True) as conn:
         yield conn
-
-
-def value(db: Connection, query: str, *parameters: Any) -> Any:
-    row = db.execute(query, parameters).fetchone()  # type: ignore[arg-type]
-    assert row is not None
-    return row[0]
 
 
 def retry(conn: Connection, result_id: int) -> int:

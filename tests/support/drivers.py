@@ -18,11 +18,11 @@ OVER_TLS, IN_THE_CLEAR = True, False
 
 async def let_in(target: Target) -> tuple[str, bool]:
     """Connect in each of our ways; return who one is then, and whether it is over TLS: the same for all."""
-    found = set()
+    found: set[Any] = set()
     with connection(target) as conn:
         found.add(conn.execute(WHO).fetchone())
     async with connected(target) as opened:
-        found.add(tuple(await opened.fetchrow(WHO)))
+        found.add(tuple(await opened.fetchrow(WHO) or ()))
     engine = sync_engine(target, 1)
     with engine.connect() as one:
         found.add(tuple(one.execute(sqlalchemy.text(WHO)).one()))

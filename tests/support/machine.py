@@ -179,7 +179,7 @@ class Machine:
         return any(what in str(entry["MESSAGE"]) for entry in self.journal(unit))
 
     @staticmethod
-    def wait(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
+    def wait(condition: Callable[..., Any], patience: float = PATIENCE) -> Any:
         """Wait until a condition is true, and return it."""
         deadline = time.monotonic() + patience
         while not (value := condition()):

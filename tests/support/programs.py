@@ -226,7 +226,7 @@ def programs(draw: st.DrawFn) -> tuple[Table, list[Row], list[Step]]:
 
 def definition(table: Table) -> sql.Composed:
     """Return the statements that make the table `public.t`."""
-    columns = [
+    columns: list[sql.Composable] = [
         sql.SQL("{} {} {}").format(
             sql.Identifier(column.name), sql.SQL(column.type), sql.SQL("not null" if column in table.keys else "")
         )
@@ -290,7 +290,7 @@ def _rows(table: Table, rows: list[Row]) -> sql.Composed:
     )
 
 
-def statement(table: Table, operation: str, given: Any) -> sql.Composable:
+def statement(table: Table, operation: str, given: Any) -> sql.SQL | sql.Composed:
     """Return the SQL of a step that writes."""
     names = sql.SQL(", ").join(sql.Identifier(column.name) for column in (*table.keys, *table.values))
     keys = sql.SQL(", ").join(map(sql.Identifier, table.key_names))

@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -118,7 +119,7 @@ class Server(EmbeddedPostgres):
         """Return the DSN of its administrator, by the socket."""
         return f"host={self.directory} port={self.port} user=postgres dbname={database}"
 
-    def over_tcp(self, user: str = "rowhooks", **more: str | int) -> str:
+    def over_tcp(self, user: str = "rowhooks", **more: Any) -> str:
         """Return a DSN without a password, to localhost."""
         given = {"host": "localhost", "port": self.port, "user": user, "dbname": "app", **more}
         return " ".join(f"{name}='{value}'" for name, value in given.items())

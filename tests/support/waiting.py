@@ -14,7 +14,7 @@ PATIENCE = float(os.environ.get("ROWHOOKS_TEST_PATIENCE", "30"))
 """Seconds after which a test gives up waiting; never reached unless something is broken."""
 
 
-async def eventually(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
+async def eventually(condition: Callable[..., Any], patience: float = PATIENCE) -> Any:
     """Return the first true value of a condition."""
     deadline = time.monotonic() + patience
     while True:
@@ -25,7 +25,7 @@ async def eventually(condition: Callable[[], Any], patience: float = PATIENCE) -
         await asyncio.sleep(0.01)
 
 
-def wait(condition: Callable[[], Any], patience: float = PATIENCE) -> None:
+def wait(condition: Callable[..., Any], patience: float = PATIENCE) -> None:
     """Wait until a condition is true."""
     deadline = time.monotonic() + patience
     while not condition():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeVar
 
@@ -31,6 +31,14 @@ class Session:
     number: int
     conn: Connection
     transaction: Transaction | None = None
+
+
+def when(candidates: Callable[[Any], list[Session]]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Allow a rule where there is a session that can follow it."""
+    is_possible: Callable[[Callable[..., None]], Callable[..., None]] = precondition(
+        lambda writers: bool(candidates(writers))
+    )
+    return is_possible
 
 
 class Writers(RuleBasedStateMachine):
@@ -99,7 +107,7 @@ class Writers(RuleBasedStateMachine):
 
     # Beginning and writing.
 
-    @precondition(idle)
+    @when(idle)
     @rule(number=numbers, repeatable_read=st.booleans(), draw_an_id=st.booleans())
     def begin(self, number: int, repeatable_read: bool, draw_an_id: bool) -> None:
         for session in self.idle() if self.together else [pick(self.idle(), number)]:
@@ -115,7 +123,7 @@ class Writers(RuleBasedStateMachine):
             session.conn.execute("select")
         session.transaction = Transaction(dict(self.rows) if repeatable_read else None)
 
-    @precondition(able)
+    @when(able)
     @rule(number=numbers, rows=st.lists(st.tuples(numbers, st.booleans()), min_size=1, max_size=3))
     def write(self, number: int, rows: list[tuple[int, bool]]) -> None:
         session = pick(self.able(), number)
@@ -125,7 +133,7 @@ class Writers(RuleBasedStateMachine):
             if not transaction_of(session).failed:
                 self.write_row(session, key, delete=delete)
 
-    @precondition(idle)
+    @when(idle)
     @rule(number=numbers, key=numbers, delete=st.booleans())
     def write_and_commit_in_one_statement(self, number: int, key: int, delete: bool) -> None:
         session = pick(self.idle(), number)
@@ -170,7 +178,7 @@ class Writers(RuleBasedStateMachine):
                 session.conn.execute("insert into public.item values (%s, 0)", (key,))
         transaction.failed = True
 
-    @precondition(able)
+    @when(able)
     @rule(number=numbers, what=st.sampled_from([TRANSACTION_ID, CHANGE_ID]))
     def draw_an_id_for_nothing(self, number: int, what: LiteralString) -> None:
         session = pick(self.able(), number)
@@ -179,7 +187,7 @@ class Writers(RuleBasedStateMachine):
 
     # Savepoints and failures.
 
-    @precondition(working)
+    @when(working)
     @rule(number=numbers)
     def set_a_savepoint(self, number: int) -> None:
         session = pick(self.working(), number)
@@ -188,7 +196,7 @@ class Writers(RuleBasedStateMachine):
         session.conn.execute(savepoint("savepoint", len(layers)))
         layers.append([])
 
-    @precondition(in_a_savepoint)
+    @when(in_a_savepoint)
     @rule(number=numbers, depth=numbers)
     def roll_back_to_a_savepoint(self, number: int, depth: int) -> None:
         session = pick(self.in_a_savepoint(), number)
@@ -199,7 +207,7 @@ class Writers(RuleBasedStateMachine):
         transaction.layers[chosen:] = [[]]
         transaction.failed = False
 
-    @precondition(able_to_release)
+    @when(able_to_release)
     @rule(number=numbers)
     def release_a_savepoint(self, number: int) -> None:
         session = pick(self.able_to_release(), number)
@@ -209,7 +217,7 @@ class Writers(RuleBasedStateMachine):
         released = layers.pop()
         layers[-1] += released
 
-    @precondition(working)
+    @when(working)
     @rule(number=numbers)
     def fail(self, number: int) -> None:
         session = pick(self.working(), number)
@@ -220,7 +228,7 @@ class Writers(RuleBasedStateMachine):
 
     # Ends.
 
-    @precondition(begun)
+    @when(begun)
     @rule(number=numbers)
     def commit(self, number: int) -> None:
         self.commit_session(pick(self.begun(), number))
@@ -237,7 +245,7 @@ class Writers(RuleBasedStateMachine):
         self.rows = transaction.over(self.rows)
         self.ledger.commit(transaction.writes)
 
-    @precondition(begun)
+    @when(begun)
     @rule(number=numbers)
     def roll_back(self, number: int) -> None:
         session = pick(self.begun(), number)

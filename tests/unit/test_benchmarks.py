@@ -30,7 +30,7 @@ def single(*, running: float, handled: float, notifying: float) -> Single:
 
 def peer() -> PeerFigures:
     times = Percentiles(0.001, 0.002, 0.003, 0.004)
-    return PeerFigures("PgQueuer", "1", "batches of 1", *map(series, (0.3, 12, 15_000, 2_000)), times)
+    return PeerFigures("PgQueuer", "1", "batches of 1", series(0.3), series(12), series(15_000), series(2_000), times)
 
 
 def test_a_ratio_is_the_median_of_the_rounds_ratios_and_not_the_ratio_of_the_medians() -> None:

@@ -86,7 +86,8 @@ def test_outside_the_receivers_code_nothing_is_raised() -> None:
 
 def test_an_interruption_that_comes_as_the_receiver_ends_does_not_leave_the_window() -> None:
     for _ in range(300):
-        guard, begun, outside = ThreadGuard(), threading.Event(), []
+        guard, begun = ThreadGuard(), threading.Event()
+        outside: list[str] = []
 
         def work(guard: ThreadGuard = guard, begun: threading.Event = begun, outside: list[str] = outside) -> None:
             with contextlib.suppress(SoftTimeLimitExceeded):

@@ -208,7 +208,8 @@ def test_a_value_that_nobody_can_read_starts_the_hook_that_waits_for_one(conditi
 
 def test_each_kind_of_problem_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     matcher = Matcher(configuration(with_conditions(TALL)))
-    for height in ([], "3", [], "4"):
+    heights: list[Any] = [[], "3", [], "4"]
+    for height in heights:
         matcher.match(update(height=height, name="sw2"))
     assert len(caplog.records) == 2
 
@@ -353,6 +354,11 @@ def test_of_a_thousand_hooks_only_those_that_may_start_are_asked(monkeypatch: py
     matcher = Matcher(configuration(*by_value, *by_column, hook(1000)))
     asked = []
     starts_ = Rule.starts
-    monkeypatch.setattr(Rule, "starts", lambda rule, of: bool(asked.append(rule.hook.id)) or starts_(rule, of))
+
+    def starts(rule: Rule, of: ObjectChange) -> bool:
+        asked.append(rule.hook.id)
+        return starts_(rule, of)
+
+    monkeypatch.setattr(Rule, "starts", starts)
     assert started(matcher, update(serial="B7")) == [7, 1000]
     assert asked == [7, 1000]

@@ -49,7 +49,7 @@ def progress() -> Progress:
 
 @pytest.fixture
 def recorder(sink: Sink, progress: Progress) -> Recorder:
-    return Recorder(sink, progress)
+    return Recorder(sink, progress)  # type: ignore[arg-type]
 
 
 async def test_without_results_nothing_is_written(recorder: Recorder, sink: Sink) -> None:

@@ -30,7 +30,7 @@ def entries() -> Entries:
 @pytest.fixture
 def logger(entries: Entries) -> RunLogger:
     collect_entries()
-    return RunLogger("policies.Serial", run(7).log_fields(), entries)
+    return RunLogger("policies.Serial", run(7).log_fields(), entries)  # type: ignore[arg-type]
 
 
 class Device:
@@ -141,7 +141,7 @@ def test_an_unknown_level_is_refused_by_name(logger: RunLogger) -> None:
 
 def test_one_runs_level_is_not_anothers(logger: RunLogger) -> None:
     others = Entries()
-    other = RunLogger("policies.Serial", run(8).log_fields(), others)
+    other = RunLogger("policies.Serial", run(8).log_fields(), others)  # type: ignore[arg-type]
     logger.setLevel("CRITICAL")
     other.info("kept")
     assert lines(others) == [("info", "kept")]
@@ -149,7 +149,7 @@ def test_one_runs_level_is_not_anothers(logger: RunLogger) -> None:
 
 def test_lines_of_two_runs_of_one_class_do_not_mix(logger: RunLogger, entries: Entries) -> None:
     others = Entries()
-    other = RunLogger("policies.Serial", run(8).log_fields(), others)
+    other = RunLogger("policies.Serial", run(8).log_fields(), others)  # type: ignore[arg-type]
     logger.info("mine")
     other.info("theirs")
     assert (lines(entries), lines(others)) == ([("info", "mine")], [("info", "theirs")])

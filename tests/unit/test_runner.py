@@ -190,6 +190,7 @@ async def test_what_the_receiver_returns_is_kept_as_json(ports: Ports) -> None:
     assert (outcome.status, outcome.recorded) == (SUCCESS, False)
     assert outcome.result_json is not None
     assert json.loads(outcome.result_json) == {"fixed": [1, None]}
+    assert outcome.started_at is not None
     assert outcome.finished_at is not None
     assert outcome.started_at <= outcome.finished_at
 
@@ -384,7 +385,8 @@ def test_drive_sends_each_answer_back() -> None:
         second = yield lambda: first + 1
         return second
 
-    assert drive(steps(), ThreadGuard()) == 2
+    result: Any = drive(steps(), ThreadGuard())
+    assert result == 2
 
 
 def test_drive_throws_what_a_step_raises_into_the_steps() -> None:
@@ -397,7 +399,8 @@ def test_drive_throws_what_a_step_raises_into_the_steps() -> None:
         except KeyError as error:
             return str(error)
 
-    assert drive(steps(), ThreadGuard()) == "'a'"
+    result: Any = drive(steps(), ThreadGuard())
+    assert result == "'a'"
 
 
 async def test_drive_asynchronously_awaits_what_can_be_awaited() -> None:
@@ -409,7 +412,8 @@ async def test_drive_asynchronously_awaits_what_can_be_awaited() -> None:
         second = yield lambda: first + 1
         return second
 
-    assert await drive_asynchronously(steps(), TaskGuard()) == 2
+    result: Any = await drive_asynchronously(steps(), TaskGuard())
+    assert result == 2
 
 
 async def test_what_becomes_of_a_run_is_published_in_order(ports: Ports) -> None:

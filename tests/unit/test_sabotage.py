@@ -1,19 +1,29 @@
-"""What tests/faults/sabotage.py takes away is still there, and so are the tests that are to miss it."""
+"""What tests/support/sabotage takes away is still there, and so are the tests that are to miss it."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.faults.closed_doors import CLOSED_DOORS
-from tests.faults.mechanism import Sabotage
-from tests.faults.sabotage import ROOT, SABOTAGES
+from tests.support.sabotage import EVERYTHING
+from tests.support.sabotage.guarantees import SABOTAGES
+from tests.support.sabotage.mechanism import Sabotage
+from tests.support.sabotage.security import CLOSED_DOORS
+
+ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("one", SABOTAGES + CLOSED_DOORS, ids=lambda one: one.mechanism)
-def test_what_is_taken_away_is_there_once_and_the_test_is_too(one: Sabotage) -> None:
-    assert (ROOT / one.file).read_text("utf-8").count(one.old) == 1
+@pytest.mark.parametrize("one", EVERYTHING, ids=lambda one: one.mechanism)
+def test_what_is_taken_away_is_there_and_the_test_is_too(one: Sabotage) -> None:
+    one.breakage.check()
     file, _, name = one.test.partition(" ")
     assert f"def test_{name}(" in (ROOT / "tests" / file).read_text("utf-8")
+
+
+def test_a_mechanism_is_named_once() -> None:
+    named = [one.mechanism for one in EVERYTHING]
+    assert len(named) == len(set(named))
 
 
 @pytest.mark.parametrize(("page", "mechanisms"), [("guarantees.md", SABOTAGES), ("security.md", CLOSED_DOORS)])

@@ -137,7 +137,7 @@ class World:
         return self.known_user
 
     async def resolve(self, pairs: Sequence[tuple[str | None, str]]) -> list[str | Exception]:
-        return [db_user for _, db_user in pairs] if self.users is None else self.users
+        return list([db_user for _, db_user in pairs] if self.users is None else self.users)
 
     # ReceiverCatalog and WorkspaceFactory
     def is_asynchronous(self, class_path: str) -> bool:
@@ -464,7 +464,7 @@ async def test_what_is_revoked_while_it_waits_for_a_worker_is_not_started(world:
     await eventually(lambda: len(world.called) == 100)
     await eventually(lambda: (105, PENDING) in world.written)
     world.revoked_ids.add(103)
-    await asyncio.sleep(module.FRESH)
+    await asyncio.sleep(module.FRESH)  # type: ignore[attr-defined]
     go_on.set()
     await eventually(lambda: (105, SUCCESS) in world.written)
     await eventually(lambda: world.scheduler.waiting == 0 and world.scheduler.running == 0)

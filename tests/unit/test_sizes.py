@@ -25,7 +25,7 @@ LONG = "x" * 1000
     ],
 )  # fmt: skip
 def test_every_column_of_a_change_counts(column: str) -> None:
-    assert size_of(run(cause=change(**{column: LONG}))) >= len(LONG)
+    assert size_of(run(cause=change(**dict[str, Any]({column: LONG})))) >= len(LONG)
 
 
 def test_what_a_press_says_counts() -> None:

@@ -192,7 +192,7 @@ async def test_answers_awaited_together_are_asked_for_one_after_another() -> Non
     answers = await asyncio.gather(
         user.has_perm("dcim.view_device"), user.has_perm("dcim.view_device"), user.is_superuser, user.groups
     )
-    assert answers == [True, True, False, ["staff", "network"]]
+    assert list(answers) == [True, True, False, ["staff", "network"]]
     assert len(backend.asked) == 3
 
 

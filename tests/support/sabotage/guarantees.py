@@ -1,0 +1,314 @@
+"""What keeps the promises of docs/guarantees.md, and what takes each mechanism away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import sqlalchemy.orm
+
+from tests.support.sabotage.mechanism import (
+    Constant,
+    Function,
+    Python,
+    Sabotage,
+    Statement,
+    awaiting,
+    constant,
+    returning,
+)
+
+LEADERSHIP = "faults/test_leadership.py"
+FEED = "rowhooks.postgres.feed"
+LEADER_EPOCH = "rowhooks.postgres.leadership.epoch"
+SESSION = "rowhooks.postgres.sessions.receiver_session"
+Becomes = Callable[[Any], Any]
+
+
+def finding(**instead: object) -> Becomes:
+    """Have a new leader find something else."""
+
+    def becomes(take_over: Any) -> Any:
+        async def altered(*args: Any) -> Any:
+            return replace(await take_over(*args), **instead)
+
+        return altered
+
+    return becomes
+
+
+def committing_first(commit_run: Any) -> Any:
+    """Have what a receiver wrote committed before its result."""
+
+    def altered(session: Any, *args: Any) -> None:
+        session.flush()
+        sqlalchemy.orm.Session.commit(session)
+        commit_run(session, *args)
+
+    return altered
+
+
+def sleeping_unseen(wait: Any) -> Any:
+    """Have a reader that has just got the bell lock wait for the bell without another look."""
+
+    async def altered(sleep: Any) -> bool:
+        before = sleep._held
+        woken = bool(await wait(sleep))
+        if before is None and sleep._held is not None:
+            await sleep._bell.wait()
+        return woken
+
+    return altered
+
+
+def forgetting(wait_for: Any) -> Any:
+    """Have rings forgotten that come while one reads."""
+
+    async def altered(bell: Any, seconds: float) -> bool:
+        bell.answer()
+        return bool(await wait_for(bell, seconds))
+
+    return altered
+
+
+def only_conflicts(_: Any) -> Any:
+    """Have nothing but conflicts between transactions pass by itself."""
+    return lambda error: isinstance(getattr(error, "orig", error), psycopg.errors.TransactionRollback)
+
+
+async def never(*_: Any) -> None:
+    """Wait for ever."""
+    await asyncio.Event().wait()
+
+
+SABOTAGES = [
+    Sabotage(
+        1, "changes of transactions that were open at the last look are read when they have ended",
+        Statement(FEED, "ended", "$4::text[]::xid8[]", "($4::text[]::xid8[])[1:0]"),
+        "integration/test_feed.py transactions_that_commit_in_the_opposite_order_of_their_ids_both_arrive",
+    ),
+    Sabotage(
+        1, "the floor below which nothing is read is drawn by an anchor, not the highest id that was seen",
+        Python(
+            "rowhooks.domain.feed:Position.arrive", lambda arrive: lambda position, _: arrive(position, position.newest_id)
+        ),
+        "faults/test_interleavings.py"
+        " whatever_overlaps_each_change_is_delivered_once_and_in_order_and_a_sleeping_reader_is_woken",
+    ),
+    Sabotage(
+        1, "a part ends at the snapshot that was taken for its batch",
+        Statement(
+            FEED, "later_found", "pg_visible_in_snapshot(c.transaction_id, (select $6::text::pg_snapshot))",
+            "($6::text is not null)",
+        ),
+        "faults/test_interleavings.py whatever_overlaps_prepared_transactions_each_change_is_delivered_once_and_in_order",
+    ),
+    Sabotage(
+        1, "the position waits for every run before it",
+        Python(
+            "rowhooks.pipeline.progress:Progress.position_after",
+            lambda _: lambda progress, __: progress._steps[-1].position if progress._steps else progress._position,
+        ),
+        "faults/test_process.py killed_in_the_middle_of_a_run_database_effects_happen_once_and_others_at_least_once",
+    ),
+    Sabotage(
+        1, "the next leader takes up what is on record as unfinished",
+        Python("rowhooks.postgres.recovery:UnfinishedRuns.left", awaiting([])),
+        "integration/test_daemon.py an_unfinished_run_of_a_dead_leader_is_taken_over",
+    ),
+    Sabotage(
+        1, "a reader goes to sleep only when it has looked after the last ring",
+        Python("rowhooks.pipeline.listener:Bell.wait_for", forgetting),
+        "faults/test_leadership.py a_bell_that_rings_while_one_reads_is_not_forgotten",
+    ),
+    Sabotage(
+        1, "whoever does not get the bell lock rings",
+        Function("source_of_bell", "'if not pg_catalog.pg_try", "'if false and not pg_catalog.pg_try"),
+        "integration/test_bell.py a_commit_wakes_the_sleeping_leader",
+    ),
+    Sabotage(
+        1, "who goes to sleep waits for those who have not rung",
+        Function("arm_bell", "pg_catalog.pg_advisory_lock(", "pg_catalog.pg_try_advisory_lock("),
+        "integration/test_bell.py it_does_not_fall_asleep_over_a_transaction_that_has_written_and_not_rung",
+    ),
+    Sabotage(
+        1, "with the bell lock in hand it looks once more",
+        Python("rowhooks.pipeline.listener:Sleep.wait", sleeping_unseen),
+        "integration/test_bell.py it_does_not_fall_asleep_over_a_transaction_that_has_written_and_not_rung",
+    ),
+    Sabotage(
+        1, "a leader notices that its bell lock is gone",
+        Python("rowhooks.runtime.wakeups:WakeUps._notice_the_end", constant(never)),
+        "integration/test_bell.py a_leader_that_lost_its_bell_lock_gets_it_back",
+    ),
+    Sabotage(
+        1, "after a restore into another cluster the feed finds its place",
+        Python(f"{LEADER_EPOCH}:take_over", finding(same_cluster=True)),
+        "integration/test_feed.py a_log_restored_into_another_cluster_goes_on_where_it_stood",
+    ),
+    Sabotage(
+        3, "the result is inserted in the receiver's transaction",
+        Python(f"{SESSION}:ReceiverSession.commit_run", committing_first),
+        "integration/test_daemon.py a_run_that_another_leader_has_recorded_is_rolled_back",
+    ),
+    Sabotage(
+        3, "a run that is on record as ended, or another leader's, is not recorded again",
+        Statement("rowhooks.postgres.results", "may_end", None, "true"),
+        "integration/test_daemon.py a_run_that_another_leader_has_recorded_is_rolled_back",
+    ),
+    Sabotage(
+        3, "a run whose transaction fails is rolled back",
+        Python("rowhooks.postgres.sessions.workspaces:SyncWorkspace.rollback", returning(None)),
+        "integration/test_job_options.py"
+        " after_a_failure_on_failure_and_after_return_write_and_the_receivers_own_writes_are_gone",
+    ),
+    Sabotage(
+        3, "deadlocks and serialization failures are tried again",
+        Python(
+            "rowhooks.domain.sqlstates:verdict",
+            lambda verdict: lambda state, *given: replace(verdict(state, *given), run=state[:2] != "40"),
+        ),
+        "integration/test_receivers.py a_serialization_failure_is_retried_by_itself_and_takes_effect_once",
+    ),
+    Sabotage(
+        3, "a run whose connection is lost is tried again",
+        Python("rowhooks.postgres.sessions.workspaces:is_transient", only_conflicts),
+        "integration/test_daemon.py a_run_whose_connection_is_cut_is_run_again_and_takes_effect_once",
+    ),
+    Sabotage(
+        3, "a run waits for a connection that cannot be had",
+        Python("rowhooks.postgres.connections.connect:is_unreachable", returning(False)),
+        "faults/test_leadership.py a_run_that_finds_no_connection_waits_for_one_however_long_it_takes",
+    ),
+    Sabotage(
+        4, "runs of one row stand in a lane",
+        Python("rowhooks.domain.run:Run.lane", constant(property(lambda run: (run.id,)))),
+        "faults/test_large.py a_receiver_that_takes_an_hour_holds_back_its_own_row_and_nothing_else",
+    ),
+    Sabotage(
+        4, "a long lane goes on from its shelf in order",
+        Python("rowhooks.pipeline.scheduling.lanes:Lanes.is_long", returning(False)),
+        "faults/test_large.py a_long_lane_that_a_dead_leader_has_left_is_taken_over_in_order",
+    ),
+    Sabotage(
+        4, "a run whose change gave its row another key stands in two lanes",
+        Python("rowhooks.domain.run:Run.lanes", constant(property(lambda run: [run.lane]))),
+        "faults/test_keys.py runs_of_a_rows_new_key_wait_for_those_of_its_former_key",
+    ),
+    Sabotage(
+        4, "a change of key that starts nothing makes two lanes one",
+        Python("rowhooks.pipeline.scheduling.lanes:Lanes.join", returning(None)),
+        "faults/test_keys.py runs_of_a_rows_new_key_wait_for_those_of_its_former_key",
+    ),
+    Sabotage(
+        4, "a change of key that starts nothing is noted for the next leader",
+        Python("rowhooks.postgres.recovery:UnfinishedRuns.noted", awaiting([])),
+        "faults/test_keys.py runs_of_a_rows_new_key_wait_for_those_of_its_former_key",
+    ),
+    Sabotage(
+        4, "a zombie that meets another leader's run gives up",
+        Python("rowhooks.postgres.results:LEADS", constant("select true, %s::pg_catalog.uuid")),
+        f"{LEADERSHIP} a_zombie_does_not_go_on_to_the_next_run_of_a_row_whose_last_one_another_leader_has",
+    ),
+    Sabotage(
+        4, "a retry is recorded by the leader alone",
+        Python("rowhooks.postgres.results:FENCE_ONE", constant("select true, %s::pg_catalog.uuid")),
+        f"{LEADERSHIP} a_zombie_records_no_retry_that_nobody_would_look_after",
+    ),
+    Sabotage(
+        4, "taking over waits for a run that is just being committed",
+        Statement("rowhooks.postgres.recovery", "adopt", "for update", "for update skip locked"),
+        f"{LEADERSHIP} a_run_that_a_former_leader_is_just_committing_is_waited_for_and_run_first_if_that_fails",
+    ),
+    Sabotage(
+        5, "a hook receiver's transactions say so",
+        Python(
+            "rowhooks.postgres.sessions.workspaces:session_variables",
+            lambda made: lambda *run: {k: v for k, v in made(*run).items() if k != "rowhooks.receiver"},
+        ),
+        "integration/test_main_job.py a_bad_serial_is_put_back_and_the_reverting_write_starts_nothing",
+    ),
+    Sabotage(
+        5, "nobody but the daemon's role gets through that door",
+        Function("is_receiver", None, "select coalesce(pg_catalog.current_setting('rowhooks.receiver', true), '') <> ''"),
+        "sql/test_capture_session.py nobody_else_hides_a_change_behind_the_flag",
+    ),
+    Sabotage(
+        5, "the variable ends with the transaction",
+        Python(
+            f"{SESSION}:_set_local",
+            lambda made: lambda *given: [one.replace("set local ", "set ", 1) for one in made(*given)],
+        ),
+        "faults/test_pgbouncer.py nothing_of_a_run_is_left_in_a_server_connection",
+    ),
+    Sabotage(
+        6, "where nobody tells of DDL, no condition of a trigger computes virtual columns",
+        Function("make_triggers", "or exists (select from pg_catalog.pg_event_trigger", "or true or exists (select from"
+                 " pg_catalog.pg_event_trigger"),
+        "sql/test_capture_virtual.py where_nobody_tells_of_ddl_the_first_one_fails_no_write",
+    ),
+    Sabotage(
+        6, "new partitions are noted without waiting for entries that another transaction has",
+        Function("note_partitions", "for no key update of t skip locked", "for no key update of t"),
+        "sql/test_capture_tables.py new_partitions_are_noted_and_nobody_waits_or_fails_for_an_entry_that_another_has",
+    ),
+    Sabotage(
+        6, "what jsonb cannot hold fails no write",
+        Function("source_of_rows", "exception when others then", "exception when division_by_zero then"),
+        "sql/test_capture_shapes.py a_value_too_large_for_jsonb_costs_its_column_and_not_the_row",
+    ),
+    Sabotage(
+        7, "one daemon leads",
+        Python("rowhooks.postgres.leadership.lock:LeaderLock._lock", awaiting(True)),
+        "integration/test_daemon.py a_second_daemon_stands_by_and_takes_over",
+    ),
+    Sabotage(
+        7, "nothing is recorded without the lease",
+        Python("rowhooks.postgres.results:PostgresResults._fence", awaiting(None)),
+        "integration/test_daemon.py a_leader_without_its_lease_records_nothing",
+    ),
+    Sabotage(
+        7, "a standby ends the connections of a silent leader",
+        Python(f"{LEADER_EPOCH}:depose", awaiting("nobody")),
+        "faults/test_one_fault.py a_leader_that_was_stopped_is_deposed_and_wakes_up_as_a_standby",
+    ),
+    Sabotage(
+        7, "a silent connection is given up",
+        Python(
+            "rowhooks.postgres.connections.connect:_first_that_lets_in",
+            lambda connect: lambda target, _, given: connect(target, None, given),
+        ),
+        f"{LEADERSHIP} a_connection_that_has_died_silently_is_noticed_and_nothing_is_lost",
+    ),
+    Sabotage(
+        7, "a leader knows what its predecessor recorded last",
+        Python(f"{LEADER_EPOCH}:take_over", finding(last_recorded=0)),
+        f"{LEADERSHIP} what_a_former_leader_records_while_it_loses_the_lead_is_not_run_again",
+    ),
+    Sabotage(
+        7, "behind a transaction pooler nothing is prepared",
+        Python("rowhooks.postgres.connections.connect:TRANSACTION_POOLER", constant("direct")),
+        "faults/test_pgbouncer.py nothing_of_a_run_is_left_in_a_server_connection",
+    ),
+    Sabotage(
+        9, "what stands behind many others waits in the table",
+        Python("rowhooks.pipeline.scheduling.lanes:LONGEST_LANE", constant(10**9)),
+        "faults/test_large.py a_hot_row_whose_runs_stand_still_keeps_no_other_from_being_dealt_with",
+    ),
+    Sabotage(
+        9, "a part of the feed is bounded in bytes",
+        Constant("rowhooks.postgres.log_rows", "PART_SIZE", 2**50),
+        "faults/test_large.py rows_of_30_megabytes_are_written_delivered_and_forgotten",
+    ),
+    Sabotage(
+        10, "a batch ends at a snapshot, not at the oldest open transaction",
+        Statement(
+            FEED, "starts_hooks", None, "c.receiver is null and c.action <> 'truncate'"
+            " and c.transaction_id < pg_snapshot_xmin(pg_current_snapshot())",
+        ),
+        "integration/test_feed.py a_transaction_left_open_delays_nobody",
+    ),
+]  # fmt: skip

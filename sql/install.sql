@@ -19,24 +19,35 @@
 \ir functions/set_notify.sql
 \ir functions/configuration_changed.sql
 \ir functions/hook_enabled_since.sql
-\ir functions/bindings.sql
+\ir functions/table_meant.sql
+\ir functions/column_names.sql
+\ir functions/note_partitions.sql
+\ir functions/check_job_can_start.sql
 \ir functions/check_conditions.sql
 \ir functions/check_hook.sql
 \ir functions/check_hook_scope.sql
 \ir functions/check_button.sql
 \ir functions/may_press.sql
 \ir functions/present_key.sql
+\ir functions/json_form.sql
 \ir functions/captured_columns.sql
+\ir functions/column_as_json.sql
 \ir functions/settings_of_rows.sql
+\ir functions/row_by_columns.sql
 \ir functions/row_as_json.sql
+\ir functions/is_up_to_date.sql
 \ir functions/source_of_beginning.sql
 \ir functions/source_of_session.sql
 \ir functions/source_of_rows.sql
 \ir functions/source_of_record.sql
 \ir functions/source_of_capture.sql
 \ir functions/build_capture.sql
+\ir functions/must_own.sql
+\ir functions/representing_column.sql
 \ir functions/refresh_tables.sql
 \ir functions/identity_of.sql
+\ir functions/check_left_out.sql
+\ir functions/entry_of_table.sql
 \ir functions/register_table.sql
 \ir functions/matches_glob.sql
 \ir functions/track.sql
@@ -49,6 +60,7 @@
 \ir functions/retry.sql
 \ir functions/revoke.sql
 \ir functions/prune_results.sql
+\ir functions/prunable_partitions.sql
 \ir functions/prune_changes.sql
 \ir functions/drop_partition.sql
 \ir functions/empty_default_partition.sql
@@ -56,11 +68,19 @@
 \ir functions/buttons.sql
 \ir functions/epoch_of_press.sql
 \ir functions/value_as_recorded.sql
-\ir functions/press.sql
+\ir functions/press_view.sql
+\ir functions/is_checked_inside.sql
+\ir functions/check_press.sql
+\ir functions/press_key.sql
+\ir functions/find_pressed_row.sql
+\ir functions/record_press.sql
 \ir functions/triggers.sql
+\ir functions/press.sql
 
 -- Privileges: set anew by every `init` and `upgrade`.
 \ir functions/privileges.sql
 
 -- Event triggers: by a superuser, where one installs.
+\ir superuser/fingerprint.sql
+\ir superuser/follow_ddl.sql
 \ir superuser/event_triggers.sql

@@ -1,3 +1,39 @@
+-- Purpose: let the owner of a table, and no other role, execute its capture function.
+-- Parameters: function_name  the function's name, unqualified
+--             target         the table
+-- Returns: nothing
+create or replace function rowhooks.grant_capture(function_name text, target regclass) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute pg_catalog.format('revoke execute on function rowhooks.%I() from public', function_name);
+  -- A former owner of the table has no right on its history.
+  execute coalesce(
+    (
+      select pg_catalog.string_agg(
+        pg_catalog.format('revoke execute on function rowhooks.%I() from %s', function_name, a.grantee::pg_catalog.regrole), ';'
+      )
+      from pg_catalog.pg_proc as p
+      cross join lateral pg_catalog.aclexplode(p.proacl) as a
+      where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
+        and p.proname = function_name
+        and a.grantee not in (0, p.proowner)
+    ),
+    'select'
+  );
+  -- The owner adds partitions, which copies the triggers and needs this right. It allows nothing new: on another table the
+  -- function does nothing.
+  execute (
+    select pg_catalog.format(
+      'grant execute on function rowhooks.%I() to %s', function_name, c.relowner::pg_catalog.regrole
+    )
+    from pg_catalog.pg_class as c
+    where c.oid = target
+  );
+end
+$$;
+
 -- Purpose: make the capture function of one tracked table, unless it is there already.
 -- Parameters: target_id  rowhooks.tracked_table.id
 -- Returns: the function's name, unqualified
@@ -28,7 +64,7 @@ begin
       and p.prosecdef
       and p.proconfig is not distinct from settings
       and pg_catalog.obj_description(p.oid, 'pg_proc') = description
-      -- The right is the present owner's and nobody else's: a former one could not be dropped while he has it.
+      -- The right is the present owner's alone: a former owner's role could not be dropped while it has the right.
       and array(select distinct a.grantee from pg_catalog.aclexplode(p.proacl) as a where a.grantee <> p.proowner)
         = pg_catalog.array_remove(array[c.relowner], p.proowner)
   ) then
@@ -40,30 +76,7 @@ begin
     function_name, case when settings is not null then 'set search_path = pg_catalog, pg_temp' else '' end, body
   );
   execute pg_catalog.format('comment on function rowhooks.%I() is %L', function_name, description);
-  execute pg_catalog.format('revoke execute on function rowhooks.%I() from public', function_name);
-  -- A former owner of the table has no say in its history.
-  execute coalesce(
-    (
-      select pg_catalog.string_agg(
-        pg_catalog.format('revoke execute on function rowhooks.%I() from %s', function_name, a.grantee::pg_catalog.regrole), ';'
-      )
-      from pg_catalog.pg_proc as p
-      cross join lateral pg_catalog.aclexplode(p.proacl) as a
-      where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
-        and p.proname = function_name
-        and a.grantee not in (0, p.proowner)
-    ),
-    'select'
-  );
-  -- The owner adds partitions, which copies the triggers and asks for this right. It lets him do nothing new: on another
-  -- table the function does nothing.
-  execute (
-    select pg_catalog.format(
-      'grant execute on function rowhooks.%I() to %s', function_name, c.relowner::pg_catalog.regrole
-    )
-    from pg_catalog.pg_class as c
-    where c.oid = tracked.relation
-  );
+  perform rowhooks.grant_capture(function_name, tracked.relation);
   return function_name;
 end
 $build$;
@@ -89,8 +102,8 @@ $$;
 -- Parameters: target_id  rowhooks.tracked_table.id
 -- Returns: nothing
 -- Reads:   rowhooks.installation
--- Whoever gets a function must be allowed to create in its schema, for as long as that takes: one transaction at a time.
--- A superuser who tracks gives it away himself, see rowhooks.track.
+-- The role that gets a function must be allowed to create in its schema for as long as that takes: one transaction at a
+-- time. A superuser that tracks gives the function away itself, see rowhooks.track.
 create or replace function rowhooks.hand_over(target_id integer) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

@@ -10,7 +10,7 @@ declare
 begin
   select j.* into its_job from rowhooks.job as j where j.id = new.job_id;
   if not found then
-    -- The foreign key says so.
+    -- The foreign key refuses it.
     return new;
   end if;
   if its_job.kind <> 'button' then
@@ -18,17 +18,7 @@ begin
       using errcode = 'invalid_parameter_value', hint = 'Name a job that is a JobButtonReceiver.';
   end if;
   if tg_op = 'UPDATE' and new.enabled and not old.enabled then
-    if not its_job.installed then
-      raise exception 'button % cannot be enabled: its job % is not installed', new.name, its_job.class_path
-        using
-          errcode = 'object_not_in_prerequisite_state',
-          hint = 'Add its module to rowhooks.toml and restart the daemon.';
-    elsif not its_job.enabled then
-      raise exception 'button % cannot be enabled: its job % is disabled', new.name, its_job.class_path
-        using
-          errcode = 'object_not_in_prerequisite_state',
-          hint = pg_catalog.format('Run: rowhooks jobs enable %s', rowhooks.shell_operand(its_job.class_path));
-    end if;
+    perform rowhooks.check_job_can_start(pg_catalog.format('button %s cannot be enabled', new.name), its_job);
   end if;
   return new;
 end

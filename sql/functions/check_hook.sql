@@ -16,7 +16,7 @@ begin
       using errcode = 'check_violation', constraint = 'job_hook_has_an_action';
   end if;
 
-  -- JSON's null is none.
+  -- JSON's null means no conditions.
   new.conditions := nullif(new.conditions, 'null');
   problem := rowhooks.check_conditions(new.conditions);
   if problem is not null then
@@ -33,23 +33,15 @@ begin
 
   select j.* into its_job from rowhooks.job as j where j.id = new.job_id;
   if not found then
-    -- The foreign key says so.
+    -- The foreign key refuses it.
     return new;
   end if;
   if (tg_op = 'INSERT' or enabling or new.job_id <> old.job_id) and its_job.kind <> 'hook' then
     raise exception 'job hook % cannot start job %: it is a % receiver', new.name, its_job.class_path, its_job.kind
       using errcode = 'invalid_parameter_value', hint = 'Name a job that is a JobHookReceiver.';
   end if;
-  if enabling and not its_job.installed then
-    raise exception 'hook % cannot be enabled: its job % is not installed', new.name, its_job.class_path
-      using
-        errcode = 'object_not_in_prerequisite_state',
-        hint = 'Add its module to rowhooks.toml and restart the daemon.';
-  elsif enabling and not its_job.enabled then
-    raise exception 'hook % cannot be enabled: its job % is disabled', new.name, its_job.class_path
-      using
-        errcode = 'object_not_in_prerequisite_state',
-        hint = pg_catalog.format('Run: rowhooks jobs enable %s', rowhooks.shell_operand(its_job.class_path));
+  if enabling then
+    perform rowhooks.check_job_can_start(pg_catalog.format('hook %s cannot be enabled', new.name), its_job);
   end if;
   return new;
 end

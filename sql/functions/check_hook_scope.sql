@@ -14,31 +14,18 @@ as $$
   )
 $$;
 
--- Purpose: refuse a job hook that says again what another one says (the same job, a common table and action, the same
---          columns, ignored ones too, and conditions), and one that names a column that none of its tables has. At the end of the
---          transaction, because the tables of a hook follow the hook.
--- Parameters: tg_argv[0]  the column that holds the hook's id
--- Returns: null (deferred constraint trigger function of rowhooks.job_hook and rowhooks.job_hook_table)
--- Reads:   rowhooks.job, rowhooks.job_hook, rowhooks.job_hook_table, rowhooks.tracked_table, rowhooks.configuration
-create or replace function rowhooks.check_hook_scope() returns trigger
-language plpgsql security definer
+-- Purpose: refuse a job hook that another one repeats: the same job, a common table and action, the same columns, ignored
+--          ones too, and conditions.
+-- Parameters: hook  the hook
+-- Returns: nothing
+-- Reads:   rowhooks.job, rowhooks.job_hook, rowhooks.table_meant, rowhooks.tracked_table
+create or replace function rowhooks.check_hook_is_unique(hook rowhooks.job_hook) returns void
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  its_id constant integer := (pg_catalog.to_jsonb(coalesce(new, old)) ->> tg_argv[0])::integer;
-  hook rowhooks.job_hook;
   other record;
-  stray text;
-  its_tables text;
 begin
-  -- Two transactions that make the same hook must see each other. Each of them has changed this row already, when its
-  -- statement ended (rowhooks.configuration_changed), so that locking it here waits for nobody.
-  perform c.version from rowhooks.configuration as c for no key update;
-  select h.* into hook from rowhooks.job_hook as h where h.id = its_id;
-  if not found then
-    return null;
-  end if;
-
   select
     o.name,
     case
@@ -72,36 +59,64 @@ begin
         errcode = 'unique_violation',
         hint = pg_catalog.format('It is hook %s. Give one of them other columns or conditions.', other.name);
   end if;
+end
+$$;
 
-  -- What the log does not hold could never start it.
+-- Purpose: refuse a job hook that names a column which the log of one of its tables does not hold.
+-- Parameters: hook  the hook
+-- Returns: nothing
+-- Reads:   rowhooks.table_meant, rowhooks.tracked_table
+create or replace function rowhooks.check_hook_columns_are_recorded(hook rowhooks.job_hook) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  stray text;
+  its_table text;
+begin
+  -- A value that the log does not hold can never start the hook.
   select n.name, rowhooks.qualified_name(t.schema_name, t.table_name)
-  into stray, its_tables
+  into stray, its_table
   from rowhooks.table_meant as x
   join rowhooks.tracked_table as t on t.id = x.id
   cross join lateral pg_catalog.unnest(t.excluded_columns) as n (name)
   where x.kind = 'hook' and x.owner_id = hook.id and x.is_present and rowhooks.asks_for(hook.columns, hook.conditions, n.name)
   limit 1;
   if found then
-    raise exception 'job hook %: column % is kept out of the log of %', hook.name, stray, its_tables
+    raise exception 'job hook %: column % is kept out of the log of %', hook.name, stray, its_table
       using
         errcode = 'undefined_column',
         hint = 'Name other columns, or track the table with --exclude for fewer.';
   end if;
 
   select n.name, rowhooks.qualified_name(t.schema_name, t.table_name)
-  into stray, its_tables
+  into stray, its_table
   from rowhooks.table_meant as x
   join rowhooks.tracked_table as t on t.id = x.id
   cross join lateral pg_catalog.unnest(t.ignored_columns) as n (name)
   where x.kind = 'hook' and x.owner_id = hook.id and x.is_present and n.name = any (hook.columns)
   limit 1;
   if found then
-    raise exception 'job hook %: an update of nothing but column % is not recorded of %', hook.name, stray, its_tables
+    raise exception 'job hook %: an update of nothing but column % is not recorded of %', hook.name, stray, its_table
       using
         errcode = 'undefined_column',
         hint = 'Name other columns, or track the table with --ignore-columns for fewer.';
   end if;
+end
+$$;
 
+-- Purpose: refuse a job hook that names a column which none of its tables has.
+-- Parameters: hook  the hook
+-- Returns: nothing
+-- Reads:   rowhooks.job_hook_table, rowhooks.table_meant, rowhooks.tracked_table
+create or replace function rowhooks.check_hook_columns_exist(hook rowhooks.job_hook) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  stray text;
+  its_tables text;
+begin
   -- A table that was dropped has no columns to compare with.
   select pg_catalog.string_agg(rowhooks.qualified_name(t.schema_name, t.table_name), ', ' order by t.id)
   into its_tables
@@ -119,13 +134,39 @@ begin
       join rowhooks.tracked_table as t on t.id = m.id
       join pg_catalog.pg_attribute as a on a.attrelid = t.relation
       where x.job_hook_id = hook.id
-        -- Or it was called so when the hook asked for it.
-        and (a.attname = n.name or m.id = x.tracked_table_id and a.attnum = (x.numbers ->> n.name)::smallint) and a.attnum > 0 and not a.attisdropped
+        and a.attnum > 0 and not a.attisdropped
+        -- Or the column had this name when the hook named it.
+        and (a.attname = n.name or m.id = x.tracked_table_id and a.attnum = (x.numbers ->> n.name)::smallint)
     )
   limit 1;
   if found then
     raise exception 'job hook %: there is no column % in %', hook.name, coalesce(stray, 'null'), its_tables
       using errcode = 'undefined_column', hint = 'Name columns of its tables, or none: then any column counts.';
+  end if;
+end
+$$;
+
+-- Purpose: check a job hook with its tables. At the end of the transaction, because the tables of a hook are inserted after
+--          the hook.
+-- Parameters: tg_argv[0]  the column that holds the hook's id
+-- Returns: null (deferred constraint trigger function of rowhooks.job_hook and rowhooks.job_hook_table)
+-- Reads:   rowhooks.job_hook, rowhooks.configuration
+create or replace function rowhooks.check_hook_scope() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  its_id constant integer := (pg_catalog.to_jsonb(coalesce(new, old)) ->> tg_argv[0])::integer;
+  hook rowhooks.job_hook;
+begin
+  -- Two transactions that make the same hook must see each other. Each of them has already changed this row at the end of
+  -- its statement (rowhooks.configuration_changed), so that this lock waits for no other transaction.
+  perform c.version from rowhooks.configuration as c for no key update;
+  select h.* into hook from rowhooks.job_hook as h where h.id = its_id;
+  if found then
+    perform rowhooks.check_hook_is_unique(hook);
+    perform rowhooks.check_hook_columns_are_recorded(hook);
+    perform rowhooks.check_hook_columns_exist(hook);
   end if;
   return null;
 end

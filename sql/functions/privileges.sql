@@ -46,7 +46,8 @@ begin
     daemon_role
   );
   execute pg_catalog.format(
-    'grant execute on function rowhooks.ring_bell(), rowhooks.arm_bell(interval), rowhooks.retry(bigint), rowhooks.revoke(bigint), '
+    'grant execute on function rowhooks.ring_bell(), rowhooks.arm_bell(interval), rowhooks.retry(bigint), '
+    'rowhooks.origin_to_retry(rowhooks.job_result), rowhooks.check_job_can_start(text, rowhooks.job), rowhooks.revoke(bigint), '
     'rowhooks.prune_results(interval, integer, bigint, boolean, boolean), '
     'rowhooks.prunable_partitions(timestamptz), rowhooks.drop_partition(name, timestamptz), '
     'rowhooks.prune_changes(timestamptz, integer, bigint, boolean), rowhooks.empty_default_partition(bigint) to %s', daemon_role
@@ -105,7 +106,11 @@ grant usage on schema rowhooks to public;
 grant select on rowhooks.buttons to public;
 grant select, insert on rowhooks.press to public;
 grant execute on function
-rowhooks.shell_operand(text), rowhooks.qualified_name(name, name), rowhooks.press(text, regclass, jsonb, text), rowhooks.press(text, regclass, text, text), rowhooks.may_press(name, text[], name),
+rowhooks.shell_operand(text), rowhooks.qualified_name(name, name), rowhooks.press(text, regclass, jsonb, text),
+rowhooks.press(text, regclass, text, text), rowhooks.may_press(name, text[], name), rowhooks.check_press(rowhooks.press),
+rowhooks.check_pressed_table(regclass), rowhooks.compared_type(oid), rowhooks.equality_of(oid),
+rowhooks.key_to_find(regclass), rowhooks.repr_to_find(regclass),
+rowhooks.key_of_press(rowhooks.press, regclass, text[], text),
 rowhooks.json_form(oid), rowhooks.has_lossy_cast(oid), rowhooks.base_type(oid), rowhooks.is_checked_inside(oid),
 rowhooks.recorded_item(text, name, text), rowhooks.value_as_recorded(anyelement, text), rowhooks.always_quoted(name)
 to public;

@@ -1,40 +1,12 @@
--- Purpose: attach rowhooks to a table: from the next transaction on each changed row is recorded.
--- Parameters: target           the table
---             audit_receivers  record what hook receivers write (it starts no hook) instead of skipping it
---             wait             how long to wait for the table's lock (SHARE ROW EXCLUSIVE, held until the end of
---                              this transaction) before giving up
---             identity         what tells the rows apart: null for the primary key; columns with a unique index, which
---                              a foreign table need not have; or '{}' for nothing: the changes are recorded without
---                              a key
---             always           fire under session_replication_role = replica too
---             exclude          columns whose values are kept out of the log; '{}' for none, null: as it is
---             ignore           columns that do not count: an update that changes nothing else is not recorded; '{}' for
---                              none, null: as it is
--- Returns: rowhooks.tracked_table.id
--- Writes:  rowhooks.tracked_table, by rowhooks.enter_table; the table's triggers
--- Repeatable: a table that is tracked already has its function and triggers made anew.
--- Runs with the caller's rights: he must own the table.
-create or replace function rowhooks.track(
-  target regclass,
-  audit_receivers boolean default false,
-  wait interval default '3 seconds',
-  identity text[] default null,
-  always boolean default false,
-  exclude text[] default null,
-  ignore text[] default null
-) returns integer
-language plpgsql
+-- Purpose: refuse a relation that cannot be tracked.
+-- Parameters: target  the table
+-- Returns: nothing
+create or replace function rowhooks.check_trackable(target regclass) returns void
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   relation pg_catalog.pg_class;
-  keys pg_catalog.name[];
-  tracked_id integer;
-  function_name pg_catalog.text;
-  trigger_name pg_catalog.text;
-  carrier pg_catalog.regclass;
-  is_superuser constant pg_catalog.bool := (select r.rolsuper from pg_catalog.pg_roles as r where r.rolname = current_user);
-  former_timeout constant pg_catalog.text := pg_catalog.current_setting('lock_timeout');
 begin
   if target is null then
     raise exception 'rowhooks: no table was named' using errcode = 'invalid_parameter_value';
@@ -69,15 +41,127 @@ begin
           'Track the table it belongs to: select rowhooks.track(%L)', pg_catalog.pg_partition_root(target)::pg_catalog.text
         );
   end if;
+end
+$$;
 
+-- Purpose: make the triggers of a tracked table.
+-- Parameters: target      the table
+--             tracked_id  rowhooks.tracked_table.id
+-- Returns: nothing
+-- It runs with the caller's rights. The caller must own the table.
+create or replace function rowhooks.make_triggers(target regclass, tracked_id integer) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- Triggers fire in the order of their names: "!" puts these before the user's and before cascades, which keeps
+  -- the order of the log the order of the changes. The number lets a tracked table be attached to a tracked partitioned
+  -- one, whose triggers PostgreSQL copies to it.
+  execute pg_catalog.format(
+    'create or replace trigger %I after insert or delete on %s for each row execute function rowhooks.%I()',
+    '!rowhooks_row_' || tracked_id, target, 'capture_' || tracked_id
+  );
+  -- The rows are compared as bytes, which works for every type, also for those without an equality (json, point). Where a
+  -- virtual column may be added without an event trigger that reports it, the function compares.
+  execute pg_catalog.format(
+    'create or replace trigger %I after update on %s for each row %s execute function rowhooks.%I()',
+    '!rowhooks_update_' || tracked_id,
+    target,
+    case
+      when not rowhooks.is_compared_inside(tracked_id, target) and (
+        pg_catalog.current_setting('server_version_num')::integer < 180000
+        or exists (select from pg_catalog.pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl' and e.evtenabled <> 'D')
+      )
+        then 'when (old.* operator(pg_catalog.*<>) new.*)'
+    end,
+    'capture_' || tracked_id
+  );
+  -- PostgreSQL has TRUNCATE triggers on foreign tables since version 16.
+  if not exists (select from pg_catalog.pg_class as c where c.oid = target and c.relkind = 'f')
+    or pg_catalog.current_setting('server_version_num')::integer >= 160000 then
+    execute pg_catalog.format(
+      'create or replace trigger %I after truncate on %s for each statement execute function rowhooks.%I()',
+      '!rowhooks_truncate_' || tracked_id, target, 'capture_' || tracked_id
+    );
+  end if;
+end
+$$;
+
+-- Purpose: let the triggers of a tracked table and of its partitions fire always, or only where the session is no replica.
+-- Parameters: target      the table
+--             tracked_id  rowhooks.tracked_table.id
+--             always      fire under session_replication_role = replica too
+-- Returns: nothing
+-- It runs with the caller's rights. The caller must own the table.
+create or replace function rowhooks.enable_triggers(target regclass, tracked_id integer, always boolean) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  carrier pg_catalog.regclass;
+  trigger_name pg_catalog.text;
+begin
+  -- Each partition by itself: not every release of PostgreSQL passes it on to them. Only where something has to change: it
+  -- makes every session forget its plans.
+  for carrier, trigger_name in
+    select t.tgrelid::pg_catalog.regclass, t.tgname
+    from pg_catalog.pg_trigger as t
+    join pg_catalog.pg_proc as p on p.oid = t.tgfoid
+    where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
+      and p.proname = 'capture_' || tracked_id
+      and t.tgenabled <> case when always then 'A' else 'O' end
+      and (t.tgrelid = target or t.tgrelid in (select m.relid from pg_catalog.pg_partition_tree(target) as m))
+  loop
+    execute pg_catalog.format(
+      'alter table %s enable %s trigger %I', carrier, case when always then 'always' else '' end, trigger_name
+    );
+  end loop;
+end
+$$;
+
+-- Purpose: attach rowhooks to a table: from the next transaction on each changed row is recorded.
+-- Parameters: target           the table
+--             audit_receivers  record what hook receivers write (it starts no hook) instead of skipping it
+--             wait             how long to wait for the table's lock (SHARE ROW EXCLUSIVE, held until the end of
+--                              this transaction) before giving up
+--             identity         what tells the rows apart: null for the primary key; columns with a unique index, which
+--                              a foreign table need not have; or '{}' for nothing: the changes are recorded without
+--                              a key
+--             always           fire under session_replication_role = replica too
+--             exclude          columns whose values are kept out of the log; '{}' for none, null: as it is
+--             ignore           columns that do not count: an update that changes nothing else is not recorded; '{}' for
+--                              none, null: as it is
+-- Returns: rowhooks.tracked_table.id
+-- Writes:  rowhooks.tracked_table, by rowhooks.enter_table; the table's triggers
+-- It can be repeated: the function and the triggers of a tracked table are made anew.
+-- It runs with the caller's rights. The caller must own the table.
+create or replace function rowhooks.track(
+  target regclass,
+  audit_receivers boolean default false,
+  wait interval default '3 seconds',
+  identity text[] default null,
+  always boolean default false,
+  exclude text[] default null,
+  ignore text[] default null
+) returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  keys pg_catalog.name[];
+  tracked_id integer;
+  function_name pg_catalog.text;
+  is_superuser constant pg_catalog.bool := (select r.rolsuper from pg_catalog.pg_roles as r where r.rolname = current_user);
+  former_timeout constant pg_catalog.text := pg_catalog.current_setting('lock_timeout');
+begin
+  perform rowhooks.check_trackable(target);
   keys := rowhooks.identity_of(target, identity);
 
   -- A lock_timeout of 0 would wait for ever.
   perform pg_catalog.set_config('lock_timeout', greatest((pg_catalog.date_part('epoch', wait) * 1000)::bigint, 1)::pg_catalog.text, true);
   begin
-    -- CREATE TRIGGER takes this lock; it is taken first, so that nothing is written before it is had. LOCK does not
-    -- know foreign tables.
-    if relation.relkind <> 'f' then
+    -- CREATE TRIGGER takes this lock. It is taken first, so that nothing is written before. LOCK refuses foreign tables.
+    if not exists (select from pg_catalog.pg_class as c where c.oid = target and c.relkind = 'f') then
       execute pg_catalog.format('lock table %s in share row exclusive mode', target);
     end if;
   exception when lock_not_available then
@@ -87,8 +171,8 @@ begin
         hint = 'A transaction that wrote to it is still open (see pg_stat_activity); try again, or wait longer.';
   end;
 
-  -- A superuser needs nobody's leave, and so waits for nobody: the event trigger tracks tables in long transactions, and in
-  -- sessions of logins that do not own them.
+  -- A superuser needs no permission, and so waits for no lock on rowhooks.installation: the event trigger tracks tables in
+  -- long transactions, and in sessions of logins that do not own them.
   if is_superuser then
     tracked_id := rowhooks.enter_table(target, keys, audit_receivers, identity is not null, always, exclude, ignore);
   else
@@ -105,52 +189,10 @@ begin
     perform rowhooks.hand_over(tracked_id);
   end if;
 
-  -- Triggers fire in the order of their names: "!" puts these before the user's and before cascades, which keeps
-  -- the order of the log the order of the changes. The number lets a tracked table be attached to a tracked partitioned
-  -- one, whose triggers PostgreSQL copies to it.
-  execute pg_catalog.format(
-    'create or replace trigger %I after insert or delete on %s for each row execute function rowhooks.%I()',
-    '!rowhooks_row_' || tracked_id, target, function_name
-  );
-  -- Compared as bytes: that knows every type, also those without an equality (json, point). Where virtual columns may be
-  -- added that no event trigger tells of, the function compares.
-  execute pg_catalog.format(
-    'create or replace trigger %I after update on %s for each row %s execute function rowhooks.%I()',
-    '!rowhooks_update_' || tracked_id,
-    target,
-    case
-      when not rowhooks.is_compared_inside(tracked_id, target) and (
-        pg_catalog.current_setting('server_version_num')::integer < 180000
-        or exists (select from pg_catalog.pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl' and e.evtenabled <> 'D')
-      )
-        then 'when (old.* operator(pg_catalog.*<>) new.*)'
-    end,
-    function_name
-  );
-  -- Which does nothing where the trigger is as it was.
+  perform rowhooks.make_triggers(target, tracked_id);
+  -- It does nothing where the update trigger is as it was before.
   perform rowhooks.build_capture(tracked_id);
-  -- PostgreSQL knows TRUNCATE triggers on foreign tables since version 16.
-  if relation.relkind <> 'f' or pg_catalog.current_setting('server_version_num')::integer >= 160000 then
-    execute pg_catalog.format(
-      'create or replace trigger %I after truncate on %s for each statement execute function rowhooks.%I()',
-      '!rowhooks_truncate_' || tracked_id, target, function_name
-    );
-  end if;
-  -- Partition by partition: not every release of PostgreSQL does it for them. Only where something is to be changed: it
-  -- makes every session forget its plans.
-  for carrier, trigger_name in
-    select t.tgrelid::pg_catalog.regclass, t.tgname
-    from pg_catalog.pg_trigger as t
-    join pg_catalog.pg_proc as p on p.oid = t.tgfoid
-    where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
-      and p.proname = function_name
-      and t.tgenabled <> case when always then 'A' else 'O' end
-      and (t.tgrelid = target or t.tgrelid in (select m.relid from pg_catalog.pg_partition_tree(target) as m))
-  loop
-    execute pg_catalog.format(
-      'alter table %s enable %s trigger %I', carrier, case when always then 'always' else '' end, trigger_name
-    );
-  end loop;
+  perform rowhooks.enable_triggers(target, tracked_id, always);
   perform pg_catalog.set_config('lock_timeout', former_timeout, true);
   return tracked_id;
 end

@@ -62,3 +62,10 @@ for each row execute function rowhooks.name_columns();
 
 create or replace trigger job_button_columns_named after update of text on rowhooks.job_button
 for each row execute function rowhooks.name_columns();
+
+-- The doors for presses. Triggers fire in the order of their names.
+create or replace trigger press_1_find_row instead of insert on rowhooks.press
+for each row execute function rowhooks.find_pressed_row();
+
+create or replace trigger press_2_record instead of insert on rowhooks.press
+for each row execute function rowhooks.record_press();

@@ -3,7 +3,7 @@
 --             wait    how long to wait for the table's lock before giving up
 -- Returns: true when the table was tracked
 -- Writes:  rowhooks.tracked_table, by rowhooks.remove_table; the table's triggers
--- Runs with the caller's rights: he must own the table.
+-- It runs with the caller's rights. The caller must own the table.
 create or replace function rowhooks.untrack(target regclass, wait interval default '3 seconds') returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -43,7 +43,7 @@ $$;
 -- Parameters: target  the table, already without triggers
 -- Returns: true when it was on the list
 -- Writes:  rowhooks.tracked_table
--- For rowhooks.forget_table, and for a superuser, as rowhooks.enter_table.
+-- rowhooks.forget_table calls it, and a superuser, as rowhooks.enter_table.
 create or replace function rowhooks.remove_table(target regclass) returns boolean
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -71,14 +71,13 @@ begin
   if forgotten_id is null then
     return false;
   end if;
-  -- Cascade: the table's owner may have attached the function to another table of his.
-  execute pg_catalog.format('drop function rowhooks.%I() cascade', 'capture_' || forgotten_id);
+  perform rowhooks.drop_capture(forgotten_id);
   return true;
 end
 $$;
 
--- Purpose: the same for whoever owns the table.
--- Whoever may execute this still needs to own it.
+-- Purpose: the same for the owner of the table.
+-- A role that may execute this still needs to own the table.
 create or replace function rowhooks.forget_table(target regclass) returns boolean
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

@@ -51,6 +51,7 @@ ROWHOOKS_CALLS = {
     # By the daemon's login; those that the daemon's role may execute, each with arguments that make it work.
     "arm_bell": "select rowhooks.arm_bell('1 ms')",
     "begin_history": "select rowhooks.begin_history()",
+    "check_job_can_start": "select rowhooks.check_job_can_start('x', j) from rowhooks.job as j where j.enabled",
     "configuration_version": "select rowhooks.configuration_version()",
     "drop_partition": "select rowhooks.drop_partition('object_change_0', now())",
     "empty_default_partition": "select rowhooks.empty_default_partition()",
@@ -58,6 +59,7 @@ ROWHOOKS_CALLS = {
     "log_partitions": "select * from rowhooks.log_partitions()",
     "matches_glob": "select rowhooks.matches_glob('shop.item', 'shop.*')",
     "note_partitions": "select rowhooks.note_partitions()",
+    "origin_to_retry": "select o.* from rowhooks.job_result as r cross join rowhooks.origin_to_retry(r) as o",
     "present_key_columns": "select * from rowhooks.present_key_columns(1)",
     "prunable_partitions": "select * from rowhooks.prunable_partitions(now())",
     "prune_changes": "select * from rowhooks.prune_changes(now())",
@@ -73,6 +75,14 @@ ROWHOOKS_CALLS = {
 PUBLIC_CALLS = {
     "always_quoted": "select rowhooks.always_quoted('a')",
     "base_type": "select rowhooks.base_type('information_schema.sql_identifier'::pg_catalog.regtype)",
+    "check_press": "select rowhooks.check_press(row(null, 'Reboot', 'shop.item', '42', null, 'k', null, null))",
+    "check_pressed_table": "select rowhooks.check_pressed_table('shop.item')",
+    "compared_type": "select * from rowhooks.compared_type('information_schema.sql_identifier'::pg_catalog.regtype)",
+    "equality_of": "select e.* from pg_catalog.pg_opclass as o cross join rowhooks.equality_of(o.oid) as e",
+    "key_of_press": "select rowhooks.key_of_press("
+    "row(null, 'Reboot', 'shop.item', '42', null, 'k', null, null), 'shop.item', '{id}', 'id pg_catalog.int4')",
+    "key_to_find": "select * from rowhooks.key_to_find('shop.item')",
+    "repr_to_find": "select * from rowhooks.repr_to_find('shop.item')",
     "has_lossy_cast": "select rowhooks.has_lossy_cast('pg_catalog.pg_class'::pg_catalog.regtype)",
     "is_checked_inside": "select rowhooks.is_checked_inside('pg_catalog.pg_class'::pg_catalog.regtype)",
     "json_form": "select rowhooks.json_form('pg_catalog.pg_class'::pg_catalog.regtype)",

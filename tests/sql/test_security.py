@@ -44,14 +44,16 @@ DAEMON_PRIVILEGES = {
 # What everybody may do: knock at the door for presses, and see the buttons of the tables that he may read.
 PUBLIC_PRIVILEGES = {("buttons", "SELECT"), ("press", "INSERT"), ("press", "SELECT")}
 PUBLIC_FUNCTIONS = {
-    "always_quoted(name)", "base_type(oid)", "has_lossy_cast(oid)",
-    "is_checked_inside(oid)", "json_form(oid)", "may_press(name,text[],name)", "press(text,regclass,jsonb,text)",
-    "press(text,regclass,text,text)", "qualified_name(name,name)", "recorded_item(text,name,text)",
+    "always_quoted(name)", "base_type(oid)", "check_press(rowhooks.press)", "check_pressed_table(regclass)",
+    "compared_type(oid)", "equality_of(oid)", "has_lossy_cast(oid)", "is_checked_inside(oid)", "json_form(oid)",
+    "key_of_press(rowhooks.press,regclass,text[],text)", "key_to_find(regclass)", "may_press(name,text[],name)",
+    "press(text,regclass,jsonb,text)", "press(text,regclass,text,text)", "qualified_name(name,name)",
+    "recorded_item(text,name,text)", "repr_to_find(regclass)",
     "shell_operand(text)", "value_as_recorded(anyelement,text)",
 }  # fmt: skip
 DAEMON_FUNCTIONS = {
-    "arm_bell", "begin_history", "configuration_version", "drop_partition", "empty_default_partition",
-    "extend_object_change", "log_partitions", "matches_glob", "note_partitions", "present_key_columns",
+    "arm_bell", "begin_history", "check_job_can_start", "configuration_version", "drop_partition", "empty_default_partition",
+    "extend_object_change", "log_partitions", "matches_glob", "note_partitions", "origin_to_retry", "present_key_columns",
     "prunable_partitions", "prune_changes", "prune_results", "refresh_tables", "resume_after_restore", "retry",
     "revoke", "ring_bell", "settings_of_capture", "source_of_capture",
 }  # fmt: skip

@@ -12,6 +12,7 @@ from psycopg.sql import Identifier
 
 from rowhooks.domain import shell
 from rowhooks.domain.errors import Conflict, PermissionDenied
+from rowhooks.postgres.administration.drift import wanted_functions
 from rowhooks.postgres.connections.search_path import SEARCH_PATH
 from rowhooks.resources import sql_script
 
@@ -126,8 +127,6 @@ def foreign_objects(conn: psycopg.Connection[Any]) -> list[str]:
     ]
 
 
-# What the event triggers compare with what a superuser has approved of, in their own words.
-_FINGERPRINT = re.compile(r"(select pg_catalog\.concat\('rowhooks '.*?)\n  into present\n(.*?\) as o);", re.DOTALL)
 _APPROVED = """
 select pg_catalog.obj_description(e.oid, 'pg_event_trigger')
 from pg_catalog.pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl'
@@ -147,11 +146,11 @@ def is_approved(conn: psycopg.Connection[Any]) -> bool:
 
     The catalogue tells it. Only then is a table of the schema read, which runs what is attached to it.
     """
-    query = _FINGERPRINT.search(sql_script("superuser"))
-    assert query is not None, "the event triggers compare no fingerprint"
+    # What the event triggers compare too; the function itself may have been replaced.
+    (fingerprint,) = [one.source for one in wanted_functions("superuser") if one.name == "fingerprint"]
     with conn.transaction():
         conn.execute(_AS_INSTALLED, (SEARCH_PATH,))
-        approved, present = conn.execute(_APPROVED).fetchone(), conn.execute(f"{query[1]}\n{query[2]}").fetchone()
+        approved, present = conn.execute(_APPROVED).fetchone(), conn.execute(fingerprint.encode()).fetchone()
         if approved is None or present is None or not str(approved[0]).startswith(f"{present[0]} "):
             return False
         roles = conn.execute(_ROLES).fetchone()

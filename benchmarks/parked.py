@@ -8,7 +8,7 @@ from benchmarks.drain import TABLE, wait_until_drained
 from benchmarks.plan import Plan
 from benchmarks.receivers import Writing
 from benchmarks.results import Parked, Series
-from rowhooks.pipeline.scheduling.scheduler import STARTED_AFTER
+from rowhooks.pipeline.scheduling.sweep import STARTED_AFTER
 
 ROWS = 40
 _PARK = """

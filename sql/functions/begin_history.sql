@@ -10,7 +10,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   update rowhooks.feed as f
-  set history = pg_catalog.gen_random_uuid(), database_oid = d.oid, old_keys_until = 0
+  set history = pg_catalog.gen_random_uuid(), database_oid = d.oid
   from pg_catalog.pg_database as d
   where d.datname = pg_catalog.current_database()
     and (

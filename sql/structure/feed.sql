@@ -33,9 +33,6 @@ create table rowhooks.feed (
   history uuid not null default pg_catalog.gen_random_uuid(),
   -- That this history is of.
   database_oid oid not null,
-  -- Changes up to this id may have begun under an older release: their runs have keys in its form. Null after an upgrade,
-  -- until a leader of this release has looked.
-  old_keys_until bigint default 0,
   constraint feed_pkey primary key (singleton),
   constraint feed_is_one_row check (singleton)
 );

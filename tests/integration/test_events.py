@@ -11,7 +11,9 @@ import psycopg
 import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange, events
-from tests.conftest import add_hook, eventually, running_daemon, settled
+from tests.support.daemons import running_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]
 OF_RUNS = (

@@ -191,33 +191,6 @@ async def test_a_run_has_one_key_over_its_attempts_a_new_leader_and_a_retry(
     uuid.UUID(shown[0][0])
 
 
-async def test_what_an_older_release_has_begun_keeps_the_form_of_its_key(
-    db: Connection, daemon_dsn: str, device: str
-) -> None:
-    async with running_daemon(daemon_dsn, Hanging):
-        pass
-    hook = add_hook(db, Hanging, device)
-    installation = first_value(db, "select id from rowhooks.installation")
-    db.execute("insert into dcim.device values (1, 'sw', 'SN'), (2, 'sw', 'SN')")
-    # As the upgrade leaves it: one run on record, and one that may have begun.
-    db.execute("update rowhooks.feed set old_keys_until = null")
-    db.execute(
-        "insert into rowhooks.job_result (object_change_id, job_hook_id, hook_name, job_id, class_path, tracked_table,"
-        " object_id, action, status, leader_epoch) select c.id, h.id, h.name, h.job_id, 'x', c.tracked_table,"
-        " c.object_id, 'create', 'STARTED', gen_random_uuid() from rowhooks.object_change as c"
-        " cross join rowhooks.job_hook as h where c.object_id ->> 'id' = '1'"
-    )
-    Hanging.end.set()
-    async with running_daemon(daemon_dsn, Hanging):
-        await settled(db)
-        db.execute("insert into dcim.device values (3, 'sw', 'SN')")
-        await settled(db)
-    first, second, third = Hanging.keys
-    changes = [id_ for (id_,) in db.execute("select id from rowhooks.object_change order by id")]
-    assert sorted([first, second]) == [f"{installation}:{change}:{hook}" for change in changes[:2]]
-    assert re.fullmatch("[0-9a-f-]{36}", third)
-
-
 @pytest.fixture
 def elsewhere(db: Connection, dsn: str) -> Iterator[str]:
     """An empty database of the same cluster."""

@@ -50,7 +50,7 @@ def test_a_fragment_may_come_from_an_included_file(tmp_path: Path) -> None:
 def test_a_constant_stands_for_its_value(tmp_path: Path) -> None:
     text = "-- name: whole\nselect {part};\n-- name: part\n{LARGE} + 1\n"
     (tmp_path / "module.sql").write_text(text, encoding="utf-8")
-    assert Statements(tmp_path / "module.py", LARGE=2**18)["whole"] == "select 262144 + 1"
+    assert Statements(tmp_path / "module.py", {"LARGE": 2**18})["whole"] == "select 262144 + 1"
 
 
 def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:

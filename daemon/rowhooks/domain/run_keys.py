@@ -17,23 +17,17 @@ _VARIANT = str.maketrans("0123456789abcdef", "89ab" * 4)
 class Keys:
     """Derives the keys of the runs that changes start: the same whoever derives them, and however often.
 
-    Ids begin again where a backup is put back, and transactions too; what has the same ids then has another time.
+    Where a backup is restored, ids and transaction ids begin again; a change with the same ids then has another time.
 
     Args:
-        history: new wherever the log goes on in another cluster or database; the namespace of the keys (RFC 9562).
-        installation: what keys of the older form begin with.
-        old_until: changes up to this id have keys of the older form.
+        history: the namespace of the keys (RFC 9562); new wherever the log goes on in another cluster or database.
     """
 
-    def __init__(self, history: UUID, installation: UUID, old_until: int = 0) -> None:
+    def __init__(self, history: UUID) -> None:
         self._seed = hashlib.sha1(history.bytes, usedforsecurity=False)
-        self._installation = installation
-        self._old_until = old_until
 
     def of(self, change: ObjectChange, hook: JobHook) -> str:
         """Return the key of the run that a change starts through a hook."""
-        if change.id <= self._old_until:
-            return f"{self._installation}:{change.id}:{hook.id}"
         microseconds = (change.time - _EPOCH) // _MICROSECOND
         digest = self._seed.copy()
         digest.update(f"{change.id}:{change.transaction_id}:{microseconds}:{hook.id}".encode())

@@ -15,7 +15,7 @@ from rowhooks.postgres.statements import Statements
 MOST_COUNTED = 1_000_000
 """Changes that are counted; those who have fallen so far behind need not be told by how much further."""
 
-SQL = Statements(__file__, missing_jobs.SQL, MOST_COUNTED=MOST_COUNTED)
+SQL = Statements(__file__, missing_jobs.SQL, {"MOST_COUNTED": MOST_COUNTED})
 WAITING = SQL["waiting"]
 """The query of the changes that have not been dealt with."""
 

@@ -23,7 +23,7 @@ from rowhooks.postgres.values import RowDecoder
 FEW = 2
 """A batch of at most so many changes is read by a statement that takes half the time."""
 
-SQL = Statements(__file__, log_rows.SQL, unreadable.SQL, PART_SIZE=PART_SIZE, FEW=FEW)
+SQL = Statements(__file__, log_rows.SQL, unreadable.SQL, {"PART_SIZE": PART_SIZE, "FEW": FEW})
 
 
 class PostgresFeed:

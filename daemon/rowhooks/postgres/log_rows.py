@@ -23,12 +23,14 @@ LONGEST_TEXT = 1_000_000
 
 SQL = Statements(
     __file__,
-    PART_SIZE=PART_SIZE,
-    COMPRESSED=COMPRESSED,
-    LARGEST=LARGEST,
-    LARGE=LARGE,
-    TOO_LARGE=TOO_LARGE,
-    LONGEST_TEXT=LONGEST_TEXT,
+    {
+        "PART_SIZE": PART_SIZE,
+        "COMPRESSED": COMPRESSED,
+        "LARGEST": LARGEST,
+        "LARGE": LARGE,
+        "TOO_LARGE": TOO_LARGE,
+        "LONGEST_TEXT": LONGEST_TEXT,
+    },
 )
 COLUMNS = SQL["columns"]
 """What `object_change` makes an object change of; `c` is rowhooks.object_change."""

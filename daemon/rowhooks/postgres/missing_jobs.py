@@ -5,7 +5,7 @@ from __future__ import annotations
 from rowhooks.domain.run import WAITING
 from rowhooks.postgres.statements import Statements
 
-SQL = Statements(__file__, WAITING=WAITING)
+SQL = Statements(__file__, {"WAITING": WAITING})
 IS_KEPT = SQL["is_kept"]
 """Whether a run, `r`, waits for a leader whose code has its class."""
 MISSING_JOBS = SQL["missing_jobs"]

@@ -1,4 +1,4 @@
-"""Buttons as those use them who press, without a right on rowhooks' tables: which ones a row has, and the press."""
+"""Buttons for a role that presses them, without a right on rowhooks' tables: the buttons of a row, and the press."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import asyncpg
 import psycopg
 import sqlalchemy
 from asyncpg.pool import PoolConnectionProxy
-from psycopg.rows import tuple_row
+from psycopg.rows import dict_row, tuple_row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
@@ -19,54 +19,33 @@ from sqlalchemy.orm import Session, scoped_session
 from rowhooks.domain.errors import ConnectionFailed, NotFound, SchemaMismatch, UsageError
 from rowhooks.postgres.connections.connect import Target, connection, sync_engine, translated_errors
 from rowhooks.postgres.labels import ButtonGroup, LabelRow, render_buttons
+from rowhooks.postgres.statements import Statements
 
-_INSTALLED = "select pg_catalog.to_regclass(cast('rowhooks.press' as pg_catalog.text)) is not null"
-
-# One shape for every driver; {} are its own placeholders. The key's type chooses between the two functions.
-_PRESS = (
-    "select rowhooks.press(cast({} as pg_catalog.text), cast(cast({} as pg_catalog.text) as pg_catalog.regclass), {},"
-    " cast({} as pg_catalog.text))"
-)
-_KEY = {"json": "cast(cast({} as pg_catalog.text) as pg_catalog.jsonb)", "text": "cast({} as pg_catalog.text)"}
-
-# The root, where it is a partition; names and types as the server writes them in SQL.
-_KEY_OF_TABLE = sqlalchemy.text("""
-select
-  format('%I.%I', n.nspname, c.relname) as quoted_name,
-  c.oid,
-  array_agg(a.attname::text order by k.position) as names,
-  string_agg(format('%I %s', a.attname, format_type(a.atttypid, -1)), ', ' order by k.position) as definitions,
-  string_agg(format('t.%1$I = k.%1$I', a.attname), ' and ' order by k.position) as comparisons
-from (select cast(cast(:table as text) as regclass) as given) as g
-join pg_class as c on c.oid = coalesce(pg_partition_root(g.given), g.given)
-join pg_namespace as n on n.oid = c.relnamespace
-join pg_index as i on i.indrelid = c.oid and i.indisprimary
-cross join lateral unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
-join pg_attribute as a on a.attrelid = c.oid and a.attnum = k.attnum
-where k.position <= i.indnkeyatts
-group by n.nspname, c.relname, c.oid
-""")
-
-_BUTTONS = sqlalchemy.text("select b.* from rowhooks.buttons as b where b.relation = cast(:relation as oid)")
+_PARAMETERS = ("button", "table", "key", "idempotency_key")
+_NAMED = Statements(__file__, {name: f":{name}" for name in _PARAMETERS})
+"""With SQLAlchemy's placeholders."""
+_NUMBERED = Statements(__file__, {name: f"${number}" for number, name in enumerate(_PARAMETERS, start=1)})
+"""With those of asyncpg and of psycopg's raw cursors."""
 
 
 def press(connection: Any, button: str, table: str, key: object, idempotency_key: str | None) -> int | Awaitable[int]:
     """Press a button; see `rowhooks.press`."""
     if isinstance(connection, scoped_session | async_scoped_session):
         connection = connection()
-    kind, key = ("json", _as_json(key)) if isinstance(key, Mapping) else ("text", _as_text(key))
+    if isinstance(key, Mapping):
+        named, numbered, key = _NAMED["press_by_json"], _NUMBERED["press_by_json"], _as_json(key)
+    else:
+        named, numbered, key = _NAMED["press_by_text"], _NUMBERED["press_by_text"], _as_text(key)
     values = (button, table, key, idempotency_key)
     if isinstance(connection, psycopg.Connection):
         # The connection's own factories may make other rows, or read other placeholders.
-        with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
-            return _id(cursor.execute(_statement(kind, ("%s",) * 4), values).fetchone())
+        with psycopg.RawCursor(connection, row_factory=tuple_row) as cursor:
+            return _id(cursor.execute(numbered, values).fetchone())
     if isinstance(connection, psycopg.AsyncConnection):
-        return _press_with_psycopg(connection, _statement(kind, ("%s",) * 4), values)
+        return _press_with_psycopg(connection, numbered, values)
     if isinstance(connection, asyncpg.Connection | PoolConnectionProxy):
-        return _press_with_asyncpg(connection, _statement(kind, ("$1", "$2", "$3", "$4")), values)
-    names = ("button", "table", "key", "idempotency_key")
-    statement = sqlalchemy.text(_statement(kind, tuple(f":{name}" for name in names)))
-    parameters = dict(zip(names, values, strict=True))
+        return _press_with_asyncpg(connection, numbered, values)
+    statement, parameters = sqlalchemy.text(named), dict(zip(_PARAMETERS, values, strict=True))
     if isinstance(connection, sqlalchemy.Connection | Session):
         return _id(connection.execute(statement, parameters).one())
     if isinstance(connection, AsyncConnection | AsyncSession):
@@ -78,7 +57,7 @@ def press(connection: Any, button: str, table: str, key: object, idempotency_key
 
 
 async def _press_with_psycopg(connection: psycopg.AsyncConnection[Any], statement: str, values: tuple[Any, ...]) -> int:
-    async with psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor:
+    async with psycopg.AsyncRawCursor(connection, row_factory=tuple_row) as cursor:
         await cursor.execute(statement, values)
         return _id(await cursor.fetchone())
 
@@ -91,11 +70,6 @@ async def _press_with_sqlalchemy(
     connection: AsyncConnection | AsyncSession, statement: sqlalchemy.TextClause, parameters: dict[str, Any]
 ) -> int:
     return _id((await connection.execute(statement, parameters)).one())
-
-
-def _statement(kind: str, places: tuple[str, ...]) -> str:
-    button, table, key, idempotency_key = places
-    return _PRESS.format(button, table, _KEY[kind].format(key), idempotency_key)
 
 
 def _id(row: Any) -> int:
@@ -123,7 +97,7 @@ def pressing_connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
         SchemaMismatch: rowhooks is not installed, or too old to have buttons.
     """
     with connection(target, pinned=False) as conn:
-        _check_installed(bool(_id(conn.execute(_INSTALLED).fetchone())))
+        _check_installed(bool(_id(conn.execute(_NAMED["is_installed"]).fetchone())))
         yield conn
 
 
@@ -139,7 +113,7 @@ def pressing_session(target: Target) -> Iterator[Session]:
     engine = sync_engine(target, 1)
     try:
         with translated_errors(), _unwrapped(target), Session(engine) as session:
-            _check_installed(bool(session.scalar(sqlalchemy.text(_INSTALLED))))
+            _check_installed(bool(session.scalar(sqlalchemy.text(_NAMED["is_installed"]))))
             yield session
     finally:
         engine.dispose()
@@ -149,7 +123,7 @@ def buttons_for(session: Session, table: str, key: object, user: Any) -> list[Bu
     """Return the buttons of one row as a page shows them, with the rights of the session's role.
 
     Args:
-        session: belongs to the role that looks at the row.
+        session: a session over psycopg of the role that looks at the row.
         table: the table, as PostgreSQL reads names.
         key: the value of a key of one column, else a mapping of columns to values, or that as JSON text.
         user: who looks at the row, in templates.
@@ -158,23 +132,19 @@ def buttons_for(session: Session, table: str, key: object, user: Any) -> list[Bu
         NotFound: the table has no primary key, or no row has this key, or row security hides it.
         UsageError: the key does not name the key's columns.
     """
-    found = session.execute(_KEY_OF_TABLE, {"table": table}).mappings().first()
+    found = session.execute(sqlalchemy.text(_NAMED["query_of_row"]), {"table": table}).mappings().first()
     if found is None:
         raise NotFound(f"table {table} has no primary key", hint="a row without a key has no buttons")
-    # Names and types were written by the server (quote_ident, format_type); a colon in one is no parameter.
-    query = (
-        "select t.* from {quoted_name} as t"
-        " join jsonb_to_record(cast(KEY as jsonb)) as k ({definitions}) on {comparisons}"
-    )
-    statement = sqlalchemy.text(query.format(**found).replace(":", "\\:").replace("KEY", ":key", 1))
-    row = session.execute(statement, {"key": _as_json(_key_columns(key, found["names"], table))}).mappings().first()
+    driver: Any = session.connection().connection.driver_connection
+    # Names in the query may contain what would be a placeholder to other cursors.
+    with psycopg.RawCursor(driver, row_factory=dict_row) as cursor:
+        row = cursor.execute(found["query"], [_as_json(_key_columns(key, found["names"], table))]).fetchone()
     if row is None:
         raise NotFound(f"there is no row {key} in {table}, or you may not see it")
-    buttons = [button._asdict() for button in session.execute(_BUTTONS, {"relation": found["oid"]})]
+    relation = {"relation": found["oid"]}
+    buttons = [button._asdict() for button in session.execute(sqlalchemy.text(_NAMED["buttons"]), relation)]
     name = row.get(buttons[0]["repr_column"]) if buttons else None
-    obj = LabelRow(
-        dict(row), str(name) if name is not None else ", ".join(str(row[column]) for column in found["names"])
-    )
+    obj = LabelRow(row, str(name) if name is not None else ", ".join(str(row[column]) for column in found["names"]))
     return render_buttons(buttons, obj, user)
 
 

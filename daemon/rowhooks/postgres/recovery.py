@@ -23,7 +23,7 @@ from rowhooks.postgres.log_rows import LARGE, LONGEST_TEXT
 from rowhooks.postgres.statements import Statements
 from rowhooks.postgres.unreadable import piecemeal, reading
 
-SQL = Statements(__file__, missing_jobs.SQL, unreadable.SQL, LARGE=LARGE, LONGEST_TEXT=LONGEST_TEXT)
+SQL = Statements(__file__, missing_jobs.SQL, unreadable.SQL, {"LARGE": LARGE, "LONGEST_TEXT": LONGEST_TEXT})
 
 ADOPTION_PATIENCE = "10s"
 """How long adopting waits for a former leader that is recording."""

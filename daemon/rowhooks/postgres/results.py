@@ -80,14 +80,14 @@ def _given_many(columns: Sequence[tuple[str, str]], parameter: str = "${}") -> s
 
 
 def _statements(given: str) -> Statements:
-    return Statements(
-        __file__,
-        columns=_names(_RESULT),
-        entry_columns=_names(_ENTRY),
-        given=given,
-        given_entries=_given_many(_ENTRY),
-        ON_RECORD=ON_RECORD,
-    )
+    constants = {
+        "columns": _names(_RESULT),
+        "entry_columns": _names(_ENTRY),
+        "given": given,
+        "given_entries": _given_many(_ENTRY),
+        "ON_RECORD": ON_RECORD,
+    }
+    return Statements(__file__, constants)
 
 
 # What a change starts and nobody has put on record yet, for COPY; the rest is as the columns' defaults say.

@@ -26,15 +26,14 @@ class Statements(Mapping[str, str]):
 
     Args:
         file: the module's `__file__`, for the .sql file of the same name, or the path of an .sql file.
-        including: files whose blocks may be used as fragments.
-        constants: what else may be used as a fragment, by its name.
+        including: what may be used as fragments: the statements of other files, and constants by their names.
 
     Raises:
         ValueError: two blocks have the same name, or a statement has none.
         KeyError: a block uses a fragment that does not exist.
     """
 
-    def __init__(self, file: str | Path, *including: Statements, **constants: object) -> None:
+    def __init__(self, file: str | Path, *including: Mapping[str, object]) -> None:
         before, *parts = _NAME.split(Path(file).with_suffix(".sql").read_text(encoding="utf-8"))
         names = parts[::2]
         texts = [_COMMENT.sub("", text).strip().removesuffix(";") for text in parts[1::2]]
@@ -42,8 +41,7 @@ class Statements(Mapping[str, str]):
             raise ValueError(f"{file}: there is a statement without a name")
         if len(set(names)) < len(names):
             raise ValueError(f"{file}: two statements have the same name")
-        self._fragments = {name: text for one in including for name, text in one.items()}
-        self._fragments.update({name: str(value) for name, value in constants.items()})
+        self._fragments = {name: str(text) for one in including for name, text in one.items()}
         self._fragments.update(zip(names, texts, strict=True))
         self._texts = {name: self._filled(name) for name in names}
 

@@ -35,7 +35,8 @@ _EXACT = ("object_id", "user_name")
 
 
 def _statements(column: str) -> Statements:
-    return Statements(__file__, column=column, LARGE=LARGE, PART_SIZE=PART_SIZE, LAST_NOTED=MOST_NOTED - 1)
+    constants = {"column": column, "LARGE": LARGE, "PART_SIZE": PART_SIZE, "LAST_NOTED": MOST_NOTED - 1}
+    return Statements(__file__, constants)
 
 
 SQL = _statements(TEXTS[0])

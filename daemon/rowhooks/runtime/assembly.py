@@ -155,7 +155,7 @@ class Assembly:
             self._targets.main, context.catalog.permissions, self._targets.receivers, row_security=settings.row_security
         )
         self._stack.push_async_callback(loader.close)
-        await leadership.write_down_login(
+        await leadership.record_login(
             self._connections.feed, await loader.login(), by_policy=settings.row_security
         )  # fmt: skip
         rows = Rows(loader, context.catalog)

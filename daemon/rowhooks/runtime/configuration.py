@@ -15,6 +15,7 @@ from rowhooks.domain.configuration import Configuration, JobHook, WithoutClass
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
 from rowhooks.domain.events import ConfigurationLoaded, Events
 from rowhooks.pipeline.concurrency import forever
+from rowhooks.postgres import maintenance
 from rowhooks.postgres.bindings import PostgresBindings
 from rowhooks.postgres.configuration import PostgresConfiguration
 from rowhooks.postgres.connections.connect import Target, connected
@@ -76,7 +77,7 @@ class ConfigurationHolder:
     async def reshape(self) -> None:
         """Follow DDL on a tracked table that no event trigger has reported."""
         with self._keeping_the_last_good_one():
-            await leadership.refresh_tables(self._connection)
+            await maintenance.refresh_tables(self._connection)
             await self._load()
 
     async def watch_bindings(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from rowhooks.domain.errors import DatabaseError, LeadershipLost
 from rowhooks.domain.events import DaemonState, DeadlineMet, DeadlinesDropped, DeadlineSet, LeadershipChanged
 from rowhooks.pipeline.concurrency import running
+from rowhooks.postgres import maintenance
 from rowhooks.postgres.administration.schema import check_schema
 from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.leadership import epoch as leadership
@@ -85,7 +86,7 @@ class Leader:
             publish(DeadlineSet(START, LONGEST_START))
             # A standby may have stood by through an upgrade.
             await check_schema(control)
-            await leadership.call_oneself(control, f"rowhooks leader {context.name}")
+            await leadership.name_connection(control, f"rowhooks leader {context.name}")
             connections = await _connect(targets, stack)
             await wakeups.begin(stack, targets.listen)
             maintenance = Maintenance(context.settings, targets.main, context.events)
@@ -116,7 +117,7 @@ class Leader:
             await leadership.begin_history(connection)
             logger.info("this log was copied from another database: its runs have keys of their own from now on")
             found = await self._write_down(connection)
-        await leadership.refresh_moved_tables(connection)
+        await maintenance.refresh_moved_tables(connection)
         return found
 
     async def _write_down(self, connection: Any) -> Leadership:

@@ -12,9 +12,9 @@ from typing import Any
 from rowhooks.domain.errors import DatabaseError
 from rowhooks.domain.events import BacklogCounted, Events
 from rowhooks.pipeline.concurrency import forever
+from rowhooks.postgres import maintenance
 from rowhooks.postgres.backlog import count_backlog
 from rowhooks.postgres.connections.connect import Target, connected
-from rowhooks.postgres.leadership import epoch as leadership
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -58,11 +58,11 @@ class Maintenance:
         settings = self._settings
         if settings.result_retention:
             age = timedelta(days=settings.result_retention)
-            if count := await leadership.prune_results(connection, age, PRUNE_BATCH):
+            if count := await maintenance.prune_results(connection, age, PRUNE_BATCH):
                 logger.info("%d results of more than %s days were pruned", count, settings.result_retention)
         if settings.change_retention:
             age = timedelta(days=settings.change_retention)
-            dropped, deleted = await leadership.prune_log(connection, age, PRUNE_BATCH)
+            dropped, deleted = await maintenance.prune_log(connection, age, PRUNE_BATCH)
             if dropped or deleted:
                 logger.info(
                     "%d partitions and %d single changes of more than %s days were pruned",
@@ -75,18 +75,18 @@ class Maintenance:
         await self.extend_log()
         # Where no event trigger has reported it, the owner of a tracked table may be another one.
         await self._attempt(
-            leadership.refresh_moved_tables, "a change of a table's owner could not be followed: %s"
+            maintenance.refresh_moved_tables, "a change of a table's owner could not be followed: %s"
         )  # fmt: skip
 
     async def extend_log(self) -> None:
         """Make the log's partitions ahead; where that fails, the default partition takes the changes meanwhile."""
-        await self._attempt(leadership.extend_log, "the log's partitions could not be made ahead: %s")
+        await self._attempt(maintenance.extend_log, "the log's partitions could not be made ahead: %s")
 
     @staticmethod
     async def _empty_default_partition(connection: Any) -> None:
-        if moved := await leadership.empty_default_partition(connection):
+        if moved := await maintenance.empty_default_partition(connection):
             logger.info("%d changes were moved out of the log's default partition", moved)
-        await leadership.forget_new_keys(connection)
+        await maintenance.forget_new_keys(connection)
 
     async def _attempt(self, work: Callable[[Any], Awaitable[None]], problem: str) -> None:
         """Do some work on a connection of its own; log what goes wrong."""

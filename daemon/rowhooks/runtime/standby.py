@@ -62,7 +62,7 @@ class Elector:
 
     async def _stand_by(self) -> None:
         logger.info("standing by: another daemon leads %s", self._targets.main.label)
-        await leadership.call_oneself(self._control, f"rowhooks standby {self._context.name}")
+        await leadership.name_connection(self._control, f"rowhooks standby {self._context.name}")
         await self._announce_receivers()
         self._context.events.publish(LeadershipChanged(DaemonState.STANDBY))
         self._context.events.publish(DeadlineMet(START))
@@ -77,7 +77,7 @@ class Elector:
 
     async def _depose_silent_leader(self) -> None:
         timeout = self._context.settings.leader_timeout
-        if silent := await leadership.depose(self._control, timeout):
+        if silent := await leadership.end_silent_leader(self._control, timeout):
             logger.warning(
                 "the leader %s has been silent for %s s; its connections were ended", silent, timeout
             )  # fmt: skip

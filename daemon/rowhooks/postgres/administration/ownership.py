@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.grants import Found
-from rowhooks.postgres.leadership.epoch import LENT_TO_ANOTHER
+from rowhooks.postgres.maintenance import LENT_TO_ANOTHER
 
 # The owner adds partitions, for which he needs the right on the function.
 _FORMER_OWNERS = f"""

@@ -1,4 +1,4 @@
-"""The bell: the lock by which those who write see that nobody need ring, and the connection on which it is heard."""
+"""The bell: the lock by which the triggers see whether to ring, and the connection on which the bell is heard."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _LISTEN = "listen rowhooks"
 _SENDER = "select a.usename::text, a.application_name from pg_stat_activity as a where a.pid = $1"
 
 MOST_RINGS = 2000
-"""Notifications a second; what sends more floods the channel, and is not listened to for a while."""
+"""Notifications a second; more of them are a flood, and the channel is not listened to for a while."""
 SHORTEST_SILENCE, LONGEST_SILENCE = 5.0, 300.0
-"""Seconds without listening after a flood: doubled each time that it has not ended."""
+"""Seconds without listening after a flood; doubled each time the flood goes on."""
 
 
 class PostgresBellLock:
     """Holds the bell lock for its session: PostgreSQL frees it when the connection ends.
 
-    On a connection of its own, because waiting for it blocks the connection.
+    It has its own connection, because waiting for the lock blocks the connection.
 
     Args:
         connection: asyncpg, not through a transaction pooler.
@@ -48,13 +48,13 @@ class PostgresBellLock:
         self._turn = asyncio.Lock()
 
     async def arm(self) -> bool:
-        """Take the lock; False when somebody who has not rung kept it for too long."""
+        """Take the lock; False where a transaction that has not rung kept it for too long."""
         async with self._turn:
             with translated():
                 return bool(await self._connection.fetchval(_ARM, self._patience))
 
     async def disarm(self) -> None:
-        """Give the lock back: nobody need ring any more."""
+        """Release the lock: no transaction need ring any more."""
         async with self._turn:
             with translated():
                 await self._connection.execute(_DISARM)
@@ -62,16 +62,16 @@ class PostgresBellLock:
     async def probe(self, patience: float) -> None:
         """Make a round trip; raise ConnectionFailed when none is possible within `patience` seconds.
 
-        A lock that the server has freed, because to it this connection has ended, would wake nobody up.
+        Where the server has seen this connection end, it has freed the lock, and nothing would wake the leader.
         """
         async with self._turn:
             await probe(self._connection, patience)
 
 
 class ListeningConnection(asyncpg.Connection):  # type: ignore[misc]
-    """An asyncpg connection that hands each notification over as it is read, with the sender's process id.
+    """An asyncpg connection that passes each notification on as it is read, with the sender's process id.
 
-    asyncpg puts a callback for each into the event loop's queue, and nothing else has its turn before the last of them.
+    asyncpg itself puts a callback for each into the event loop's queue, and nothing else has its turn before the last.
     """
 
     heard: Callable[[int], None]
@@ -81,10 +81,10 @@ class ListeningConnection(asyncpg.Connection):  # type: ignore[misc]
 
 
 class Listener:
-    """Hears the bell, on a connection of its own: anybody may ring it, as often as he likes.
+    """Hears the bell on its own connection: any login may ring it, as often as it likes.
 
-    A flood of notifications delays what is answered on the same connection, so nothing else is asked on this one. It is
-    closed in a flood, which is all that stops the server from sending what is queued, and opened again later.
+    A flood of notifications delays every answer on the same connection, so nothing else is asked on this one. In a
+    flood it is closed, since nothing else stops the server from sending what is queued, and opened again later.
 
     Args:
         target: the database, not through a transaction pooler.
@@ -132,7 +132,7 @@ class Listener:
             connection.terminate()
 
     async def run(self) -> None:
-        """Look after the connection for ever.
+        """Watch the connection for ever.
 
         Raises:
             ConnectionFailed: it was lost.
@@ -168,7 +168,7 @@ class Listener:
         self._senders[pid] += 1
         if self._senders.total() > MOST_RINGS:
             self._flooded.set()
-            # What has been read already is all that is gone through.
+            # Only what has been read already is processed.
             if self._connection is not None:
                 self._connection._transport.pause_reading()  # noqa: SLF001
         self._ring()
@@ -184,7 +184,7 @@ class Listener:
                 with translated():
                     row = await connection.fetchrow(_SENDER, pid)
         except DatabaseError as error:
-            logger.warning("who floods channel rowhooks cannot be found out: %s", error.message)
+            logger.warning("the session that floods channel rowhooks cannot be found: %s", error.message)
             row = None
         sender = f"a session that has ended (pid {pid})" if row is None else f"login {row[0]} (pid {pid}, {row[1]!r})"
         logger.warning(

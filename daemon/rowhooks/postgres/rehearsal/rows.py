@@ -31,7 +31,7 @@ from rowhooks.postgres.values import RowDecoder
 _NOT_THEIRS = ("rowhooks.", "information_schema.", "pg_")
 VARIABLES = ("rowhooks.receiver", "rowhooks.user", "rowhooks.request_id", "rowhooks.context")
 
-_STATEMENTS = Statements(__file__, description=DESCRIPTION, columns=COLUMNS)
+_STATEMENTS = Statements(__file__, {"description": DESCRIPTION, "columns": COLUMNS})
 
 
 class Rows:

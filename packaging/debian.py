@@ -18,6 +18,8 @@ from pathlib import Path
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
+from rowhooks.service.units import PLAIN, TEMPLATE, unit_text
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 HOME = "opt/rowhooks"
 EXTRAS = "otel,systemd,uvloop"
@@ -102,11 +104,10 @@ def version_of(python: Path) -> str:
 
 def copy_files(stage: Path, share: Path) -> None:
     """Copy the units and the system user, with the installed program's path, and what else the package carries."""
-    for pattern, target in (("*.service", "systemd"), ("sysusers.d/*.conf", "sysusers.d")):
-        (stage / target).mkdir()
-        for path in (CHECKOUT / "systemd").glob(pattern):
-            text = path.read_text(encoding="utf-8").replace("@ROWHOOKS@", "/usr/bin/rowhooks")
-            (stage / target / path.name).write_text(text, encoding="utf-8")
+    (stage / "systemd").mkdir()
+    for name in (PLAIN, TEMPLATE):
+        (stage / "systemd" / name).write_text(unit_text(name, "/usr/bin/rowhooks"), encoding="utf-8")
+    shutil.copytree(CHECKOUT / "systemd" / "sysusers.d", stage / "sysusers.d")
     shutil.copytree(share, stage / "share")
     page = stage / "share" / "man" / "man1" / "rowhooks.1"
     page.with_suffix(".1.gz").write_bytes(gzip.compress(page.read_bytes(), mtime=0))

@@ -1,4 +1,4 @@
-"""The choices that receivers compare with, under the names Nautobot users know."""
+"""The constants that receivers compare with, under Nautobot's names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 
 class ObjectChangeActionChoices:
-    """What happened to the row."""
+    """What happened to a row; the values of `action`."""
 
     ACTION_CREATE: Final = "create"
     ACTION_UPDATE: Final = "update"
@@ -14,7 +14,7 @@ class ObjectChangeActionChoices:
 
 
 class JobResultStatusChoices:
-    """Where a run stands (the names of Celery's states, as in Nautobot)."""
+    """The states of a run, under the names that Celery and Nautobot use."""
 
     STATUS_PENDING: Final = "PENDING"
     STATUS_STARTED: Final = "STARTED"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AsyncpgConnection(Protocol):
-    """asyncpg's Connection, which comes without types, or one from its pool."""
+    """asyncpg's Connection, which has no types of its own, or a connection from asyncpg's pool."""
 
     @property
     def fetchrow(self) -> Any:
@@ -52,25 +52,25 @@ def press(
 ) -> int | Awaitable[int]:
     """Press a job button on a row, as the role that is connected.
 
-    The press is part of the caller's transaction: nothing is committed here, and a press that is rolled back was none.
-    PostgreSQL checks it; what it refuses is raised as the driver's own error (SQLAlchemy wraps it in DBAPIError), since
-    it is the caller's connection. An object that waits in a SQLAlchemy session has to be flushed first.
+    The press is part of the caller's transaction. Nothing is committed here, and a press that is rolled back starts no
+    run. PostgreSQL checks the press. What it refuses is raised as the driver's own error, which SQLAlchemy wraps in
+    DBAPIError. Flush an object that is pending in a SQLAlchemy session first.
 
     Args:
         connection: psycopg's Connection or AsyncConnection; SQLAlchemy's Connection, Session, AsyncConnection or
-            AsyncSession; asyncpg's Connection, also one from a pool.
+            AsyncSession, or a scoped session; asyncpg's Connection, also one from a pool.
         button: the button's name.
         table: the table, as PostgreSQL reads names: `dcim.device`, `public."Device"`.
-        key: the row's key: the value where it is one column, else a mapping of columns to values.
-        idempotency_key: two presses of a button by one role with one key are one press (so a double click runs
-            once); 255 characters at most.
+        key: the row's key: its value where it is one column, else a mapping of key columns to values.
+        idempotency_key: at most 255 characters. Two presses of a button by one role with the same key are one press,
+            so that a double click runs once.
 
     Returns:
-        The id of the run's job_result, or the earlier press's for an idempotency key that was used before; an
-        awaitable of it for asynchronous connections.
+        The id of the run's row in rowhooks.job_result; for an idempotency key that was used before, the id of the
+        earlier press. For an asynchronous connection it is an awaitable of the id.
 
     Raises:
-        TypeError: the connection is none of these.
+        TypeError: the connection is of none of these classes.
     """
     # `import rowhooks` needs no driver.
     from rowhooks.postgres.pressing import press as press_on

@@ -153,7 +153,7 @@ def test_every_field_can_be_given(db: Connection, run: Rowhooks, job: str, devic
 def test_a_button_that_nobody_may_press_is_pointed_out(run: Rowhooks, job: str, device: str) -> None:
     done = run("buttons", "add", "Off", "--job", job, "--table", device, "--text", "Off")
     assert done.code == 0
-    assert "Nobody but superusers and the daemon's role may press it" in done.err
+    assert "Only superusers and the daemon's role may press it" in done.err
 
 
 def test_a_button_whose_job_is_disabled_is_pointed_out(db: Connection, run: Rowhooks, job: str, device: str) -> None:

@@ -468,7 +468,7 @@ def test_a_hook_cannot_be_added_twice(run: Rowhooks, hook: str, device: str) -> 
     done = run("hooks", "add", hook, "--job", "Serial", "--table", device, "--on", "delete")
     assert done.code == 1
     assert "a hook named Serials exists already" in done.err
-    assert "rowhooks hooks remove Serials" in done.err
+    assert "rowhooks hooks edit Serials" in done.err
 
 
 @pytest.mark.parametrize(

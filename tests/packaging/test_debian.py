@@ -18,6 +18,7 @@ import pytest
 from packaging.version import Version
 
 from rowhooks import __version__
+from rowhooks.service.units import unit_text
 from tests.support.builds import CHECKOUT, build
 
 pytestmark = pytest.mark.packaging
@@ -126,10 +127,10 @@ def test_the_files_are_where_the_distribution_looks_for_them(package: Path, extr
 
 def test_the_units_start_the_packaged_program(extracted: Path) -> None:
     units = extracted / "usr/lib/systemd/system"
-    assert {path.name for path in units.iterdir()} == {path.name for path in (CHECKOUT / "systemd").glob("*.service")}
+    assert {path.name for path in units.iterdir()} == {"rowhooks.service", "rowhooks@.service"}
     for path in units.iterdir():
-        source, text = (CHECKOUT / "systemd" / path.name).read_text(), path.read_text()
-        assert text == source.replace("@ROWHOOKS@", "/usr/bin/rowhooks")
+        text = path.read_text()
+        assert text == unit_text(path.name, "/usr/bin/rowhooks")
         assert re.search(r"^ExecStart=/usr/bin/rowhooks ", text, re.MULTILINE)
     users = {path.name for path in (CHECKOUT / "systemd").glob("sysusers.d/*.conf")}
     assert {path.name for path in (extracted / "usr/lib/sysusers.d").iterdir()} == users

@@ -11,26 +11,20 @@ from pathlib import Path
 import pytest
 
 from rowhooks.cli import call
-from rowhooks.resources import data_directory
-from rowhooks.service.units import MARK
+from rowhooks.service.units import MARK, PLAIN, TEMPLATE, unit_text
 
-UNITS = data_directory("systemd")
-KINDS = [
-    Path("rowhooks.service"),
-    Path("rowhooks@.service"),
-    Path("user/rowhooks.service"),
-    Path("user/rowhooks@.service"),
-]
+KINDS = [(PLAIN, False), (TEMPLATE, False), (PLAIN, True), (TEMPLATE, True)]
 
 
-def directives(name: Path | str) -> list[str]:
+def directives(name: str, user: bool) -> list[str]:
     """Return a unit's lines without its comments."""
-    return [line for line in (UNITS / name).read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    text = unit_text(name, "/usr/bin/rowhooks", user=user)
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
-@pytest.mark.parametrize("where", ["", "user"])
-def test_the_template_is_the_unit_with_the_instances_name(where: str) -> None:
-    plain, template = (directives(Path(where) / name) for name in ("rowhooks.service", "rowhooks@.service"))
+@pytest.mark.parametrize("user", [False, True])
+def test_the_template_is_the_unit_with_the_instances_name(user: bool) -> None:
+    plain, template = (directives(name, user) for name in (PLAIN, TEMPLATE))
     named = [
         line.replace("rowhooks: receivers", "rowhooks for %i: receivers")
         .replace("/rowhooks.toml", "/%i.toml")
@@ -38,19 +32,27 @@ def test_the_template_is_the_unit_with_the_instances_name(where: str) -> None:
         for line in plain
     ]
     assert template == named
+    assert plain != template
 
 
-@pytest.mark.parametrize("name", KINDS, ids=str)
-def test_no_secret_is_on_a_command_line(name: Path) -> None:
-    commands = [line for line in directives(name) if line.startswith(("Exec", "Environment"))]
+@pytest.mark.parametrize(("name", "user"), KINDS)
+def test_nothing_is_left_to_fill_in(name: str, user: bool) -> None:
+    text = unit_text(name, "/usr/bin/rowhooks", user=user)
+    assert "ExecStart=/usr/bin/rowhooks run --config " in text
+    assert not re.search("@[A-Z]+@", text)
+
+
+@pytest.mark.parametrize(("name", "user"), KINDS)
+def test_no_secret_is_on_a_command_line(name: str, user: bool) -> None:
+    commands = [line for line in directives(name, user) if line.startswith(("Exec", "Environment"))]
     assert [line for line in commands if re.search("dsn|password", line)] == []
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
-@pytest.mark.parametrize("name", ["rowhooks.service", "rowhooks@.service"])
+@pytest.mark.parametrize("name", [PLAIN, TEMPLATE])
 def test_the_exposure_is_at_most_1_5(name: str, tmp_path: Path) -> None:
     unit = tmp_path / name
-    unit.write_text((UNITS / name).read_text("utf-8").replace("@ROWHOOKS@", "/usr/bin/true"), "utf-8")
+    unit.write_text(unit_text(name, "/usr/bin/true"), "utf-8")
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=15", str(unit)],
         capture_output=True, text=True, check=False,
@@ -155,7 +157,7 @@ def test_without_systemd_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_the_system_is_roots(called: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert call(["systemd", "install"]) == 2
-    assert "by root only" in capsys.readouterr().err
+    assert "only root can write system units" in capsys.readouterr().err
 
 
 def test_a_command_that_the_service_could_not_see_is_refused(

@@ -38,14 +38,6 @@ Config = Annotated[
     Path | None, typer.Option("--config", help="Settings file; rowhooks.toml in this directory if there.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-AddTable = Annotated[
-    list[str] | None,
-    typer.Option("--add-table", help="A tracked table beside its others; may be given several times."),
-]
-RemoveTable = Annotated[
-    list[str] | None,
-    typer.Option("--remove-table", help="One of its tables, also one that is gone; may be given several times."),
-]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at the most.")]
 
 Since = Annotated[

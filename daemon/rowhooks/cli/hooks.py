@@ -7,8 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from rowhooks.cli.common import AddTable, Config, Dsn, Json, RemoveTable, print_json, print_rows, say, target
-from rowhooks.domain import exact, shell
+from rowhooks.cli.common import Config, Dsn, Json, print_json, print_rows, say, target
+from rowhooks.cli.origins import (
+    AddTable,
+    Disabled,
+    Name,
+    NewTables,
+    RemoveTable,
+    Tables,
+    add_commands,
+    check_tables,
+    warn_of_disabled_job,
+)
+from rowhooks.domain import exact
 from rowhooks.domain.configuration import ON_UNDECIDED
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import ConditionsError, UsageError
@@ -18,35 +29,37 @@ from rowhooks.postgres.administration import hooks as administration
 from rowhooks.postgres.administration.changes import load_change
 from rowhooks.postgres.administration.schema import installed_connection
 
-app = typer.Typer(no_args_is_help=True, help="Which tables and actions start which job.")
+app = typer.Typer(no_args_is_help=True, help="Job hooks: which tables and actions start which job.")
 
 ACTIONS = ("create", "update", "delete")
-Name = Annotated[str, typer.Argument(metavar="HOOK", help="The hook's name.")]
+COLUMNS = (
+    "name", "job", "enabled", "job_enabled", "declared", "actions", "tables", "waits_for", "columns",
+    "ignored_columns", "conditions", "on_undecided",
+)  # fmt: skip
 Column = Annotated[
     list[str] | None,
-    typer.Option(
-        "--column", help="An update that changes none of these columns starts nothing; may be given several times."
-    ),
+    typer.Option("--column", help="Skip updates that change none of these columns; may be given several times."),
 ]
+NoColumns = Annotated[bool, typer.Option("--no-columns", help="Start on updates of any column.")]
 IgnoreColumn = Annotated[
     list[str] | None,
-    typer.Option(
-        "--ignore-column",
-        help="An update that changes nothing but such columns starts nothing; may be given several times.",
-    ),
+    typer.Option("--ignore-column", help="Skip updates that change only such columns; may be given several times."),
 ]
+NoIgnoredColumns = Annotated[bool, typer.Option("--no-ignored-columns", help="Ignore no columns any more.")]
 Conditions = Annotated[
     str | None,
-    typer.Option("--conditions", help="What must hold of the two rows, as JSON, or @FILE; see docs/hooks.md."),
+    typer.Option(
+        "--conditions", help="What the rows before and after the change must be, as JSON or @FILE; see docs/hooks.md."
+    ),
 ]
-
+NoConditions = Annotated[bool, typer.Option("--no-conditions", help="Remove its conditions.")]
 OnUndecided = Annotated[
     str | None,
     typer.Option(
-        "--on-undecided",
-        help="What a change does of which the conditions cannot be decided: run (the default) or skip.",
+        "--on-undecided", help="What to do if the conditions cannot be decided for a change: run (the default) or skip."
     ),
 ]
+Rename = Annotated[str | None, typer.Option("--rename", help="Its new name.")]
 
 
 @app.command("list")
@@ -59,40 +72,24 @@ def list_(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None
             conditions = row["conditions"]
             row["conditions"] = None if conditions is None else exact.write(conditions)
     print_rows(
-        rows,
-        [
-            "name",
-            "job",
-            "enabled",
-            "job_enabled",
-            "declared",
-            "actions",
-            "tables",
-            "waits_for",
-            "columns",
-            "ignored_columns",
-            "conditions",
-            "on_undecided",
-        ],
-        as_json=as_json,
-        whole=["conditions"],
+        rows, COLUMNS, as_json=as_json, whole=["conditions"],
         empty="There is no hook. Add one: rowhooks hooks add NAME --job JOB --table TABLE --on update",
-    )
+    )  # fmt: skip
 
 
 @app.command()
 def add(
     name: Name,
     job: Annotated[str, typer.Option("--job", help="The job it starts.")],
-    table: Annotated[list[str], typer.Option("--table", help="A tracked table; may be given several times.")],
-    on: Annotated[str, typer.Option("--on", help="Of create, update, delete; separated by commas.")],
+    table: Tables,
+    on: Annotated[str, typer.Option("--on", help="The actions: create, update, delete, separated by commas.")],
     dsn: Dsn = None,
     config: Config = None,
     column: Column = None,
     ignore_column: IgnoreColumn = None,
     conditions: Conditions = None,
     on_undecided: OnUndecided = None,
-    disabled: Annotated[bool, typer.Option("--disabled", help="Add it disabled.")] = False,
+    disabled: Disabled = False,
 ) -> None:
     """Add a hook."""
     actions, parsed = _actions(on), _conditions(conditions)
@@ -103,13 +100,7 @@ def add(
             on_undecided=_checked(on_undecided), enabled=not disabled,
         )  # fmt: skip
     say(f"Hook {visible(name)} added.")
-    if not hook["job_enabled"]:
-        say(
-            "It starts nothing until its job is enabled: " + shell.command("rowhooks", "jobs", "enable", hook["job"]),
-            err=True,
-            fg="yellow",
-            longest=None,
-        )
+    warn_of_disabled_job(hook)
 
 
 @app.command()
@@ -117,33 +108,29 @@ def edit(
     name: Name,
     dsn: Dsn = None,
     config: Config = None,
-    job: Annotated[str | None, typer.Option("--job", help="The job it is to start.")] = None,
-    table: Annotated[
-        list[str] | None, typer.Option("--table", help="All of its tables from now on; may be given several times.")
-    ] = None,
+    job: Annotated[str | None, typer.Option("--job", help="The job it starts from now on.")] = None,
+    table: NewTables = None,
     add_table: AddTable = None,
     remove_table: RemoveTable = None,
     on: Annotated[str | None, typer.Option("--on", help="Its actions from now on.")] = None,
     column: Column = None,
-    no_columns: Annotated[bool, typer.Option("--no-columns", help="Any column counts.")] = False,
+    no_columns: NoColumns = False,
     ignore_column: IgnoreColumn = None,
-    no_ignored_columns: Annotated[
-        bool, typer.Option("--no-ignored-columns", help="No column is ignored any more.")
-    ] = False,
+    no_ignored_columns: NoIgnoredColumns = False,
     conditions: Conditions = None,
-    no_conditions: Annotated[bool, typer.Option("--no-conditions", help="Take its conditions away.")] = False,
+    no_conditions: NoConditions = False,
     on_undecided: OnUndecided = None,
-    rename: Annotated[str | None, typer.Option("--rename", help="Its name from now on.")] = None,
+    rename: Rename = None,
 ) -> None:
-    """Change a hook, in what is given."""
-    if column and no_columns:
-        raise UsageError("--column and --no-columns exclude each other")
-    if ignore_column and no_ignored_columns:
-        raise UsageError("--ignore-column and --no-ignored-columns exclude each other")
-    if table and (add_table or remove_table):
-        raise UsageError("--table names all of its tables: --add-table and --remove-table exclude it")
-    if conditions is not None and no_conditions:
-        raise UsageError("--conditions and --no-conditions exclude each other")
+    """Change a hook; what is not given stays as it is."""
+    check_tables(table, add_table, remove_table)
+    for option, is_given, removes in (
+        ("--column and --no-columns", column, no_columns),
+        ("--ignore-column and --no-ignored-columns", ignore_column, no_ignored_columns),
+        ("--conditions and --no-conditions", conditions is not None, no_conditions),
+    ):
+        if is_given and removes:
+            raise UsageError(f"{option} exclude each other")
     given = (
         job, table, add_table, remove_table, on, column, no_columns, ignore_column, no_ignored_columns,
         conditions is not None, no_conditions, on_undecided, rename,
@@ -162,24 +149,7 @@ def edit(
     say(f"Hook {visible(rename or name)} changed.")
 
 
-@app.command()
-def enable(name: Name, dsn: Dsn = None, config: Config = None) -> None:
-    """Enable a hook: changes from now on start its job."""
-    _set(name, dsn, config, enabled=True)
-
-
-@app.command()
-def disable(name: Name, dsn: Dsn = None, config: Config = None) -> None:
-    """Disable a hook."""
-    _set(name, dsn, config, enabled=False)
-
-
-@app.command()
-def remove(name: Name, dsn: Dsn = None, config: Config = None) -> None:
-    """Remove a hook; its results stay."""
-    with installed_connection(target(dsn, config)) as conn:
-        administration.remove_hook(conn, name)
-    say(f"Hook {visible(name)} removed.")
+add_commands(app, "hook", administration.set_hook_enabled, administration.remove_hook)
 
 
 @app.command("test")
@@ -254,9 +224,3 @@ def _conditions(given: str | None) -> Any:
             raise UsageError(f"--conditions: {given[1:]} cannot be read: {error}") from error
     parse_json(given)
     return exact.read_exactly(given)
-
-
-def _set(name: str, dsn: Dsn, config: Config, *, enabled: bool) -> None:
-    with installed_connection(target(dsn, config)) as conn:
-        administration.set_hook_enabled(conn, name, enabled=enabled)
-    say(f"Hook {visible(name)} is {'enabled' if enabled else 'disabled'}.")

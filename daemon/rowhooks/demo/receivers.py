@@ -6,10 +6,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from rowhooks import JobHookReceiver, ObjectChange, register_jobs, table
+from rowhooks import JobHookReceiver, ObjectChange, register_jobs
 from rowhooks.choices import ObjectChangeActionChoices
-
-Device = table("dcim.device")
 
 
 class SerialPolicy(JobHookReceiver):
@@ -18,25 +16,13 @@ class SerialPolicy(JobHookReceiver):
     class Meta:
         name = "Serial policy"
 
-    def receive_job_hook(
-        self,
-        change: ObjectChange,
-        action: str,
-        changed_object: Any,
-    ) -> None:
-        if action != ObjectChangeActionChoices.ACTION_UPDATE:
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        if not change.changed("serial") or changed_object is None:
             return
         differences = change.get_snapshots()["differences"]
-        if "serial" not in differences["added"]:
-            return
-        old = differences["removed"]["serial"]
-        new = differences["added"]["serial"]
-        if re.fullmatch(r"SN-\d{6}", new):
-            self.logger.success("%s is a serial number", new)
-            return
-        if not isinstance(changed_object, Device):
-            return  # the row is gone
-        if changed_object.serial == new:  # and not changed again since
+        old, new = differences["removed"]["serial"], differences["added"]["serial"]
+        # It may have changed again since.
+        if not re.fullmatch(r"SN-\d{6}", new) and changed_object.serial == new:
             changed_object.serial = old
             changed_object.save()
             about = {"object": changed_object}
@@ -54,8 +40,7 @@ class DeviceCount(JobHookReceiver):
         if not change.changed("site_id"):
             return None
         sites = sorted({row["site_id"] for row in (change.prechange, change.postchange) if row})
-        session: Any = self.session
-        connection = session.connection()
+        connection = self.session.connection()
         # Locked first and counted by a statement of its own: a count begun before another run's would be too old.
         lock = "select from dcim.site where id = any(%s) order by id for no key update"
         connection.exec_driver_sql(lock, (sites,))
@@ -65,28 +50,24 @@ class DeviceCount(JobHookReceiver):
             " where s.id = any(%s) returning s.name, s.device_count",
             (sites,),
         )
-        counts = dict(counted.all())
-        self.logger.info("counted: %s", ", ".join(f"{name} has {count}" for name, count in sorted(counts.items())))
-        return counts
+        return dict(counted.all())
 
 
 class AuditLine(JobHookReceiver):
-    """Write down in a sentence who did what."""
+    """Write down in a sentence what was changed, and by whom."""
 
     class Meta:
         name = "Audit line"
         loads_object = False
 
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
-        # The login is what PostgreSQL knows; the other is what the application says.
-        who = change.db_user if change.user_name is None else f"{change.db_user} as {change.user_name}"
-        line = f"{who}: {action} {change.changed_object_type} {change.object_repr}"
+        # The login is what PostgreSQL knows; the user is what the application says.
+        line = f"{change.db_user} as {change.user_name}: {action} {change.changed_object_type} {change.object_repr}"
         if action == ObjectChangeActionChoices.ACTION_UPDATE:
             differences = change.get_snapshots()["differences"]
             old, new = differences["removed"], differences["added"]
             line += ": " + ", ".join(f"{column} {old[column]} -> {new[column]}" for column in new)
-        session: Any = self.session
-        connection = await session.connection()
+        connection = await self.session.connection()
         await connection.exec_driver_sql(
             "insert into dcim.audit_line (line, run_key) values (%s, %s)", (line, self.job_result.key)
         )

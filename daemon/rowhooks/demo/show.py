@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import FrameType
 
 from rich.console import Console
 
-from rowhooks.demo.background import quiet
 from rowhooks.demo.page import Page
 from rowhooks.demo.stage import APPLICATION_LOGIN, Stage, own_environment
 from rowhooks.demo.story import Story
@@ -43,32 +42,21 @@ def run_demo(*, keep: bool, console: Console) -> int:
         RowhooksError: the daemon did not start, or stopped working.
     """
     page = Page(console)
-    with own_environment(), _stoppable() as shield:
-        try:
-            _play(keep, page, shield)
-        except Stopped as stopped:
-            page.say(f"{stopped}: the server is stopped, its directory removed")
-            return 128 + stopped.number
-    if page.false_claims:
-        page.say(f"{len(page.false_claims)} of the claims above did not hold.")
-        return 1
-    return 0
-
-
-def _play(keep: bool, page: Page, shield: Callable[[], None]) -> None:
-    stage = Stage()
     try:
-        with quiet(stage.warnings):
-            story = Story(stage, page)
-            story.tell()
+        with own_environment(), _receivers_log_hidden(), _stage() as stage:
+            Story(stage, page).tell()
             if keep:
                 _stay(stage, page)
             else:
-                _go_on(page)
-    finally:
-        shield()
-        stage.close()
+                page.step("Where to go next", "The same on your own database: it needs no extension and no restart.")
+                page.commands("rowhooks demo --keep", "rowhooks init --dsn postgresql://...", "rowhooks run")
+    except Stopped as stopped:
+        page.say(f"{stopped}: the server is stopped, its directory removed")
+        return 128 + stopped.number
     page.say("The server is stopped, and its directory removed.")
+    if page.false_claims:
+        page.say(f"{len(page.false_claims)} of the claims above did not hold.")
+    return int(bool(page.false_claims))
 
 
 def _stay(stage: Stage, page: Page) -> None:
@@ -76,59 +64,55 @@ def _stay(stage: Stage, page: Page) -> None:
     page.step("Your turn", "The server and the daemon stay up until Ctrl-C: change something, and see what runs.")
     page.say("As the application, which may write the inventory and nothing of rowhooks':")
     page.commands(shell.command(psql, stage.dsn(APPLICATION_LOGIN)))
-    page.say("As the administrator, who sees the log and the results:")
-    page.commands(shell.command(psql, stage.dsn()), shell.command("rowhooks", "results", "list", "--dsn", stage.dsn()))
-    page.say("")
-    page.say("Some things to try:")
-    for sql in (
+    page.commands(
         "update dcim.device set serial = 'none' where name = 'fra1-acc10' returning serial;",
         "select serial from dcim.device where name = 'fra1-acc10';",
-        "begin; delete from dcim.device; rollback;",
-        "select set_config('rowhooks.user', 'you', false); delete from dcim.device where name like 'gru3-%';",
-        "select name, device_count from dcim.site order by name;",
         "select line from dcim.audit_line order by id desc limit 5;",
-        "-- as the administrator",
-        "select id, action, object_repr, db_user, user_name from rowhooks.changes order by id desc limit 5;",
-        "select status, hook_name, object_repr, finished_at from rowhooks.results order by created_at desc limit 5;",
-    ):
-        page.sql(sql)
-    page.say("")
+        prompt="",
+    )
+    page.say("As the administrator, who sees the log and the results:")
+    page.commands(shell.command(psql, stage.dsn()), shell.command("rowhooks", "results", "list", "--dsn", stage.dsn()))
     page.say("Ctrl-C ends it.")
     with contextlib.suppress(Stopped):
-        stage.daemon.ended.wait()
+        stage.daemon.join()
         page.claim("the daemon runs", stage.daemon.error is None)
 
 
-def _go_on(page: Page) -> None:
-    page.step("Where to go next", "The same on your own database: it needs no extension and no restart.")
-    page.commands(
-        "rowhooks demo --keep                  # this, and it stays up for you to play with",
-        "rowhooks init --dsn postgresql://...  # our schema, in one transaction",
-        "rowhooks track 'public.*'             # triggers on your tables",
-        "rowhooks run                          # the daemon, with the receivers of rowhooks.toml",
-    )
-    page.say("The three receivers are in rowhooks/demo/receivers.py.")
+@contextlib.contextmanager
+def _receivers_log_hidden() -> Iterator[None]:
+    """Keep what receivers log off the screen: the page shows it from the database. The daemon's warnings are seen."""
+    logger = logging.getLogger("rowhooks.jobs")
+    propagate, logger.propagate = logger.propagate, False
+    handler = logging.NullHandler()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.propagate = propagate
+        logger.removeHandler(handler)
 
 
 @contextlib.contextmanager
-def _stoppable() -> Iterator[Callable[[], None]]:
-    """Raise Stopped at the first SIGINT or SIGTERM; yield a function that shields the clearing away from them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
+def _stage() -> Iterator[Stage]:
+    """Yield the stage; raise Stopped at the first SIGINT or SIGTERM; clear away undisturbed by another."""
 
-    def shield() -> None:
-        # Ignored, not held: the programs that stop the server inherit it, and Ctrl-C goes to them too.
+    def ignore() -> None:
+        # Not held: the programs that stop the server inherit it, and Ctrl-C goes to them too.
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
     def stop(number: int, _: FrameType | None) -> None:
-        shield()
+        ignore()
         raise Stopped(number)
 
     former = {number: signal.signal(number, stop) for number in _SIGNALS}
     try:
-        yield shield
+        stage = Stage()
+        try:
+            yield stage
+        finally:
+            ignore()
+            stage.close()
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)

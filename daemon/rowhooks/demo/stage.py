@@ -2,140 +2,121 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rowhooks.demo.background import PATIENCE, DaemonThread
 from rowhooks.demo.embedded import SUPERUSER, EmbeddedPostgres
+from rowhooks.demo.receivers import AuditLine, DeviceCount, SerialPolicy
 from rowhooks.domain.errors import RowhooksError
+from rowhooks.postgres.administration.common import Connection, execute, fetch
 from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.administration.tables import track
 from rowhooks.postgres.connections.connect import Target, connection
+from rowhooks.postgres.statements import Statements
+from rowhooks.runtime.daemon import Daemon
+from rowhooks.settings import Settings
 
-if TYPE_CHECKING:
-    import psycopg
+SQL = Statements(Path(__file__).with_name("story.sql"))
+DATABASE, APPLICATION_LOGIN, DAEMON_LOGIN = "inventory", "inventory_app", "inventory_hooks"
+PATIENCE, PAUSE = 30.0, 0.01
+"""Seconds after which the demo says that something is wrong; seconds between two looks at the database."""
 
-DATABASE = "inventory"
-APPLICATION_LOGIN = "inventory_app"
-DAEMON_LOGIN = "inventory_hooks"
-PAUSE = 0.01
-"""Seconds between two looks at the database."""
 
-_SETTLED = """
-select
-  f.target is null
-  and not exists (
-    select from rowhooks.object_change as c where not pg_visible_in_snapshot(c.transaction_id, f.snapshot)
-  )
-  and not exists (select from rowhooks.job_result as r where r.finished_at is null)
-from rowhooks.feed as f
-"""
+class DaemonThread(threading.Thread):
+    """A daemon on an event loop of its own, so that the application's writes cannot hold it up."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(name="rowhooks-daemon", daemon=True)
+        # Every setting is given: the user's rowhooks.toml and environment are about another database.
+        defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}
+        settings = Settings(**{**defaults, "dsn": dsn, "listen_dsn": dsn, "grace_period": 5.0})
+        self._daemon = Daemon(settings, [SerialPolicy, DeviceCount, AuditLine])
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Run the daemon until it is stopped; keep the error that ends it."""
+        try:
+            asyncio.run(self._serve())
+        except Exception as error:  # noqa: BLE001  (raised again in the thread that waits)
+            self.error = error
+
+    def stop(self) -> None:
+        """Let running receivers finish, and end the daemon."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+                self._loop.call_soon_threadsafe(self._daemon.stop)
+            self.join(PATIENCE)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await self._daemon.run()
 
 
 class Stage:
-    """One server of the demo's own, and the three logins that it knows."""
+    """One server of the demo's own, its three logins, and the daemon."""
 
     def __init__(self) -> None:
-        # The times of commits are what the latency of runs is measured from.
+        # The latency of a run is measured from the time of the commit.
         self.server = EmbeddedPostgres(settings={"track_commit_timestamp": "on"})
         self.daemon = DaemonThread(self.dsn(DAEMON_LOGIN))
-        self.warnings: list[str] = []
 
     def dsn(self, user: str = SUPERUSER) -> str:
         """Return a libpq URI of the demo's database for one of its logins."""
         return self.server.dsn(DATABASE, user)
 
     def build_inventory(self) -> None:
-        """Create the database and fill it, as if it had always been there."""
+        """Start the server, create the database and fill it, as if it had always been there."""
+        self.server.start()
         with connection(Target(self.server.dsn())) as conn:
             conn.commit()
             conn.autocommit = True
             conn.execute(f"create database {DATABASE}")
-        with self.connect() as conn:
-            conn.execute(read_sql("inventory.sql"))
+        self._run_script("inventory.sql")
 
     def attach(self, *tables: str) -> None:
         """Install rowhooks, track the tables and make the daemon's login."""
         install(Target(self.dsn()), Roles())
         with self.connect() as conn:
             for name in tables:
-                conn.execute("select rowhooks.track(%s::regclass)", (name,))
-            conn.execute(read_sql("daemon_role.sql"))
+                track(conn, name, audit_receivers=False)
+        self._run_script("daemon_role.sql")
 
-    def enable(self, class_path: str) -> None:
-        """Enable a job that the daemon has found."""
-        done = self.ask("update rowhooks.job set enabled = true where class_path = %s returning id", class_path)
-        if not done:
-            raise RowhooksError(f"the daemon has not found {class_path}")
+    def connect(self) -> contextlib.AbstractContextManager[Connection]:
+        """Open a connection of the administrator's for one transaction, committed at the end."""
+        return connection(Target(self.dsn()))
 
-    def add_hook(self, name: str, class_path: str, tables: Sequence[str], actions: Sequence[str]) -> None:
-        """Add a job hook."""
-        self.ask(
-            """
-            with hook as (
-              insert into rowhooks.job_hook (name, job_id, type_create, type_update, type_delete)
-              select
-                %(name)s, j.id,
-                'create' = any(%(actions)s), 'update' = any(%(actions)s), 'delete' = any(%(actions)s)
-              from rowhooks.job as j
-              where j.class_path = %(class_path)s
-              returning id
-            )
-            insert into rowhooks.job_hook_table (job_hook_id, tracked_table_id)
-            select h.id, t.id
-            from hook as h
-            cross join rowhooks.tracked_table as t
-            where t.relation = any(%(tables)s::text[]::regclass[]) and t.untracked_at is null
-            returning job_hook_id
-            """,
-            {"name": name, "class_path": class_path, "tables": list(tables), "actions": list(actions)},
-        )
-
-    @contextlib.contextmanager
-    def connect(self, user: str = SUPERUSER) -> Iterator[psycopg.Connection[Any]]:
-        """Open a connection for one transaction, committed at the end."""
-        with connection(Target(self.dsn(user)), pinned=False) as conn:
-            yield conn
-
-    @contextlib.contextmanager
-    def application(self, user: str, request: str) -> Iterator[psycopg.Connection[Any]]:
-        """Open a transaction of the application, which says for whom it writes and why."""
-        with self.connect(APPLICATION_LOGIN) as conn:
-            conn.execute(
-                "select set_config('rowhooks.user', %s, true), set_config('rowhooks.request_id', %s, true)",
-                (user, request),
-            )
-            yield conn
-
-    def ask(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Return what a statement of the administrator's returns; one mapping stands for named parameters."""
-        given = parameters[0] if len(parameters) == 1 and isinstance(parameters[0], dict) else parameters
+    def ask(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        """Return what a query of the administrator's finds."""
         with self.connect() as conn:
-            return conn.execute(query, given).fetchall()
+            return fetch(conn, query, *values)
 
-    def value(self, query: str, *parameters: Any) -> Any:
-        """Return the one value that a query returns."""
-        return self.ask(query, *parameters)[0][0]
+    def write(self, user: str, *statements: tuple[str, *tuple[int, ...]], gives_up: bool = False) -> None:
+        """Write in one transaction as the application does, which says for whom."""
+        with connection(Target(self.dsn(APPLICATION_LOGIN)), pinned=False) as conn:
+            execute(conn, "select set_config('rowhooks.user', $1, true)", user)
+            for statement in statements:
+                execute(conn, *statement)
+            if gives_up:
+                conn.rollback()
 
-    def settle(self) -> None:
-        """Wait until the daemon has dealt with every committed change and every run has ended.
+    def wait_until(self, condition: str) -> None:
+        """Wait until a query, whose answer is `is_so`, says yes.
 
         Raises:
-            RowhooksError: it has not within `PATIENCE`; carries what the daemon warned of.
+            RowhooksError: it does not within `PATIENCE`, or the daemon has ended.
         """
         deadline = time.monotonic() + PATIENCE
-        with self.connect() as conn:
-            while True:
-                row = conn.execute(_SETTLED).fetchone()
-                if row and row[0]:
-                    return
-                if self.daemon.error is not None or time.monotonic() > deadline:
-                    said = "; ".join(self.warnings) or "it logged no warning"
-                    raise RowhooksError(f"the daemon did not deal with every change: {said}") from self.daemon.error
-                time.sleep(PAUSE)
+        while not self.ask(condition)[0]["is_so"]:
+            if not self.daemon.is_alive() or time.monotonic() > deadline:
+                raise RowhooksError("the daemon did not do its work") from self.daemon.error
+            time.sleep(PAUSE)
 
     def close(self) -> None:
         """Stop the daemon and the server, and remove the server's directory."""
@@ -143,6 +124,10 @@ class Stage:
             self.daemon.stop()
         finally:
             self.server.stop()
+
+    def _run_script(self, name: str) -> None:
+        with self.connect() as conn:
+            conn.execute(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
 
 @contextlib.contextmanager
@@ -153,8 +138,3 @@ def own_environment() -> Iterator[None]:
         yield
     finally:
         os.environ.update(hidden)
-
-
-def read_sql(name: str) -> str:
-    """Return one of the demo's SQL files."""
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""An object change: one row of the log, as it travels through the pipeline and into receivers."""
+"""The object change: one row of the log, as it travels through the pipeline to receivers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ T = TypeVar("T")
 
 
 def made(cls: type[T], **values: Any) -> T:
-    """Make a frozen dataclass without its constructor, which sets field by field; for what is made for every change.
+    """Make an instance of a frozen dataclass without its constructor, which would set each field by itself.
+
+    It is for classes of which one instance is made for each change.
 
     Args:
         cls: the dataclass.
@@ -28,7 +30,7 @@ def made(cls: type[T], **values: Any) -> T:
 
 
 def no_decoder(table: str, data: str | None) -> Row | None:
-    """Refuse: the change was made where nobody knows the tables."""
+    """Refuse to decode: the change was made in a place that does not know the tables."""
     raise LookupError(f"the column types of {table} are not known here")
 
 
@@ -36,25 +38,25 @@ def no_decoder(table: str, data: str | None) -> Row | None:
 class ObjectChange:
     """One created, updated or deleted row.
 
-    The two rows travel as JSON text and are decoded when somebody asks for them.
+    The two rows travel as JSON text. They are decoded when a receiver, or a condition, first asks for them.
 
     Args:
-        id: place in the log.
-        transaction_id: the top-level transaction that wrote it (xid8).
-        time: when the row was written, by the server's clock.
+        id: the change's place in the log.
+        transaction_id: the top-level transaction that made the change (PostgreSQL's xid8).
+        time: when the row was written, by the server's clock; with time zone.
         action: `create`, `update` or `delete`.
-        table_id: rowhooks.tracked_table.id.
-        changed_object_type: `schema.table`.
-        object_id_json: key columns to values after the change (before it, for a delete).
+        table_id: the table's id in rowhooks.tracked_table.
+        changed_object_type: the table, as `schema.table`.
+        object_id_json: the row's key after the change (for a delete, before it): columns to values, as JSON text.
         object_repr: what people call the row.
-        prechange_json: the row before; None for a create.
-        postchange_json: the row after; None for a delete.
-        db_user: the login that wrote it.
-        user_name: whom the application named with rowhooks.user, or None.
-        request_id: what the application set as rowhooks.request_id, or None.
-        change_context: what the application set as rowhooks.context, or None.
-        capture_error: why a row, or a part of it, is missing or could not be read; None where all is there.
-        decoder: turns a row's JSON into Python values by its columns' types.
+        prechange_json: the row before the change, as JSON text; None for a create.
+        postchange_json: the row after the change, as JSON text; None for a delete.
+        db_user: the login that made the change.
+        user_name: the user that the application named with the session variable rowhooks.user; None without.
+        request_id: the value of rowhooks.request_id that the application set; None without.
+        change_context: the value of rowhooks.context that the application set; None without.
+        capture_error: why a row, or a part of it, is missing or could not be read; None where nothing is missing.
+        decoder: turns the JSON text of a row into Python values by the types of its columns.
     """
 
     id: int
@@ -76,7 +78,7 @@ class ObjectChange:
 
     @cached_property
     def changed_object_id(self) -> Row:
-        """Key columns to values."""
+        """The row's key after the change (for a delete, before it): key columns to values."""
         found: Row = exact.read(self.object_id_json)
         return found
 
@@ -92,38 +94,45 @@ class ObjectChange:
 
     @cached_property
     def exact_prechange(self) -> Row | None:
-        """The row before the change; of its numbers no digit is lost (int and Decimal)."""
+        """The row before the change; its numbers have all their digits (int and Decimal)."""
         return _exact(self.prechange, self.prechange_json)
 
     @cached_property
     def exact_postchange(self) -> Row | None:
-        """The row after the change; of its numbers no digit is lost (int and Decimal)."""
+        """The row after the change; its numbers have all their digits (int and Decimal)."""
         return _exact(self.postchange, self.postchange_json)
 
     @property
     def object_data(self) -> Row | None:
-        """The row after the change, or before it for a delete."""
+        """The row after the change with JSON values; for a delete, the row before."""
         return self.prechange if self.action == "delete" else self.postchange
 
     @cached_property
     def before(self) -> Row | None:
-        """The row before the change with Python values (Decimal, datetime, UUID ...)."""
+        """The row before the change with Python values (Decimal, datetime, UUID ...); None for a create."""
         return self.decoder(self.changed_object_type, self.prechange_json)
 
     @cached_property
     def after(self) -> Row | None:
-        """The row after the change with Python values (Decimal, datetime, UUID ...)."""
+        """The row after the change with Python values (Decimal, datetime, UUID ...); None for a delete."""
         return self.decoder(self.changed_object_type, self.postchange_json)
 
     def changed(self, column: str) -> bool:
-        """Say whether a column's value differs between the two rows; any column has changed in a create or delete.
+        """Say whether a column's value differs between the two rows; in a create or delete every column does.
 
-        Where capture_error is set, a column that does not stand in both rows counts as changed: nobody knows.
+        Where capture_error is set, a column that is not in both rows counts as changed, because its value is unknown.
+
+        Args:
+            column: the column's name.
         """
         return column in self.changed_columns or self.is_unknown(column)
 
     def is_unknown(self, column: str) -> bool:
-        """Say whether the log does not tell what became of a column: capture_error says why."""
+        """Say whether the log does not tell if a column has changed; capture_error says why.
+
+        Args:
+            column: the column's name.
+        """
         if self.capture_error is None:
             return False
         return not all(row is not None and column in row for row in (self.prechange, self.postchange))
@@ -131,8 +140,9 @@ class ObjectChange:
     def get_snapshots(self) -> dict[str, Any]:
         """Return `prechange`, `postchange` and their `differences`, as Nautobot's method of this name does.
 
-        `differences` holds `added` (new values) and `removed` (old values): for an update of the columns that
-        differ, for a create the whole row and None, for a delete the reverse.
+        Returns:
+            A mapping with these three keys. `differences` has `added` (the new values) and `removed` (the old values):
+            for an update of the columns that differ; for a create the whole row and None; for a delete the reverse.
         """
         before, after, names = self.prechange, self.postchange, self.changed_columns
         return {
@@ -143,9 +153,10 @@ class ObjectChange:
 
     @cached_property
     def changed_columns(self) -> list[str]:
-        """The columns whose values differ between the two rows, in the rows' order; all of a create or delete.
+        """The names of the columns whose values differ between the two rows, in order; all of a create or delete.
 
-        Where capture_error is set, those in one row alone are among them, those in neither are not: see `changed`.
+        Where capture_error is set, a column that is in one row only is among them. A column that is in neither row is
+        not: see `changed`.
         """
         before, after = self.exact_prechange, self.exact_postchange
         if before is not None and after is not None and _are_told_apart(before, after):
@@ -153,14 +164,14 @@ class ObjectChange:
         return differing_columns(before, after)
 
     def copy(self) -> ObjectChange:
-        """Return an equal change that shares no decoded row with this one, so that a receiver may alter it."""
+        """Return an equal change that shares no decoded row with this one. A receiver may alter the copy."""
         known = self.__dict__
         if len(known) > _FIELDS:
             known = {name: value for name, value in known.items() if name not in _DECODED}
         return made(ObjectChange, **known)
 
     def forget(self) -> None:
-        """Let go of decoded rows, which are several times as large as their text, until they are asked for again."""
+        """Free the decoded rows, which are several times as large as their text. They are decoded again when needed."""
         known = self.__dict__
         if len(known) > _FIELDS:
             for name in _DECODED:

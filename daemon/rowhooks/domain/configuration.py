@@ -10,7 +10,7 @@ from rowhooks.domain.job import Job
 from rowhooks.domain.names import split_name
 
 ON_UNDECIDED = ("run", "skip")
-"""What a hook may do with a change of which its conditions cannot be decided; the first is the default."""
+"""What a hook may do with a change whose conditions cannot be decided; the first is the default."""
 
 
 @dataclass(frozen=True)
@@ -18,16 +18,16 @@ class TrackedTable:
     """A table that carries rowhooks' triggers.
 
     Args:
-        id: rowhooks.tracked_table.id.
-        name: `schema.table`; in double quotes what holds a dot.
-        quoted_name: the same, quoted by the server for use in SQL.
+        id: its id in rowhooks.tracked_table.
+        name: `schema.table`; a part that holds a dot stands in double quotes.
+        quoted_name: the same name, quoted by the server for use in SQL.
         relation: its oid.
-        columns: name, type oid, of every column, in order.
-        repr_column: the column that stands for a row; None: its key does.
-        identity: `key`, the primary key; `columns`, named by hand; `full`, nothing tells its rows apart.
+        columns: name and type oid of every column, in order.
+        repr_column: the column by which people call a row; None: they call it by its key.
+        identity: what tells its rows apart: `key`, the primary key; `columns`, columns named by hand; `full`, nothing.
         key: quoted name, JSON name and type of each key column; names and types as the server writes them in SQL.
-        former_key: names that columns of the key have had, each with its present one: the log's keys may bear them.
-        loose_key: JSON names of key columns of which one value has several texts, and how, see keys.lane_key.
+        former_key: former names of key columns, each with the present name: keys in the log may have them.
+        loose_key: JSON names of the key columns in which one value may have several texts, and how; see keys.lane_key.
     """
 
     id: int
@@ -60,18 +60,22 @@ class TrackedTable:
 
 @dataclass(frozen=True)
 class JobHook:
-    """Which tables and actions start which job.
+    """A row of rowhooks.job_hook: which tables, actions and conditions start which job.
 
     Args:
+        id: its id in rowhooks.job_hook.
+        name: its name, unique among all hooks.
+        job: the job that it starts.
+        enabled: whether it starts the job.
         tables: ids of tracked tables.
-        actions: of `create`, `update`, `delete`.
-        enabled_since: changes visible in this snapshot came before the hook and start nothing.
-        columns: an update that changes none of these starts nothing; empty: any counts.
-        ignored_columns: an update that changes nothing else starts nothing.
+        actions: some of `create`, `update` and `delete`.
+        enabled_since: changes that are visible in this snapshot came before the hook and start nothing.
+        columns: an update that changes none of these columns starts nothing. Empty: any column counts.
+        ignored_columns: an update that changes only these columns starts nothing.
         conditions_json: what must hold of the two rows, as JSON; None: nothing.
-        on_undecided: `run` or `skip`: whether a change starts it of which the conditions cannot be decided.
-        names: by table, what columns that were renamed were called when the hook asked for columns, with what they are
-            called now.
+        on_undecided: `run` or `skip`: what a change does whose conditions cannot be decided.
+        names: by table, the former names of columns that were renamed since the hook named them, each with the present
+            name.
     """
 
     id: int
@@ -89,11 +93,11 @@ class JobHook:
 
     @property
     def waits(self) -> bool:
-        """Whether what it starts is kept for a leader whose code has the job."""
+        """Whether its runs are kept for a leader whose code has the job."""
         return self.enabled and self.job.enabled and not self.job.installed
 
     def predates(self, transaction_id: int) -> bool:
-        """Say whether a change comes from before the hook, or its job, was enabled."""
+        """Say whether a change was made before the hook, or its job, was enabled."""
         since = self.enabled_since
         if since is not None and since.sees(transaction_id):
             return True
@@ -103,7 +107,7 @@ class JobHook:
 
 @dataclass(frozen=True)
 class JobButton:
-    """A button that starts a job for the row it is pressed on."""
+    """A row of rowhooks.job_button: a button that starts a job for the row on which it is pressed."""
 
     id: int
     name: str
@@ -112,13 +116,13 @@ class JobButton:
 
 @dataclass(frozen=True)
 class WithoutClass:
-    """Hooks and buttons, by their ids, whose job the leader's code does not have."""
+    """The hooks and buttons, by their ids, whose job is missing in the leader's code."""
 
     hooks: frozenset[int] = frozenset()
     buttons: frozenset[int] = frozenset()
 
     def minus(self, other: WithoutClass) -> WithoutClass:
-        """Return those that are not among the other ones."""
+        """Return those that are not in the other."""
         return WithoutClass(self.hooks - other.hooks, self.buttons - other.buttons)
 
     def __bool__(self) -> bool:
@@ -128,7 +132,7 @@ class WithoutClass:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Everything changes are matched against, as of one version; and whether the bell is a NOTIFY."""
+    """Everything that changes are matched against, in one version; and whether the bell is a NOTIFY."""
 
     version: int
     tables: dict[int, TrackedTable]
@@ -142,11 +146,11 @@ class Configuration:
         return [hook for hook in self.hooks if hook.enabled and not hook.job.enabled]
 
     def waiting_hooks(self) -> list[JobHook]:
-        """Return the hooks whose changes are kept for a leader that has their job."""
+        """Return the hooks whose runs are kept for a leader that has their job."""
         return [hook for hook in self.hooks if hook.waits]
 
     def without_class(self) -> WithoutClass:
-        """Return the hooks and buttons whose runs cannot be run by this leader, enabled or not."""
+        """Return the hooks and buttons whose runs this leader cannot execute, enabled or not."""
         return WithoutClass(
             frozenset(hook.id for hook in self.hooks if not hook.job.installed),
             frozenset(button.id for button in self.buttons if not button.job.installed),

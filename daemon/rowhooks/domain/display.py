@@ -1,4 +1,4 @@
-"""Text for people: what a terminal, or a reader of lines, would obey is made visible, and what is long is shortened."""
+"""Text for people: control characters are made visible, and long texts are shortened."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 from rowhooks.domain import exact
 
 SHORT, LONG = 200, 4000
-"""Characters of a name or value in a listing or a line; of a message, or a value that stands by itself."""
+"""How many characters are shown: of a name or value in a listing or a line; of a message or a value by itself."""
 MOST_LINES = 400
-"""Lines of a traceback, or of another text of several."""
+"""How many lines are shown of a traceback or another text of several lines."""
 
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0"}
 
@@ -18,22 +18,22 @@ _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0"}
 def visible(text: object, longest: int | None = SHORT) -> str:
     r"""Return a text on one line, as people read it.
 
-    Control characters, line breaks of any kind, lone surrogates, and what cannot be seen or turns the direction of
-    writing are written as `\n`, `\x1b` or `\u202e`. A backslash that is there stays as it is.
+    Control characters, line breaks, lone surrogates, invisible characters and those that turn the direction of writing
+    become `\n`, `\x1b` or `\u202e`. A backslash in the text stays as it is.
 
     Args:
-        text: any text, or what str() makes one of.
+        text: a text, or a value of which str() makes one.
         longest: how many characters are kept; None: all.
     """
     return _escaped(shortened(str(text), longest))
 
 
 def lines(text: str, indent: str = "") -> str:
-    """Return a text of several lines, such as a traceback: its lines stay lines, each is as `visible` makes it.
+    """Return a text of several lines, such as a traceback: each line is as `visible` makes it.
 
     Args:
-        text: its middle is left out where it is long.
-        indent: stands before every line, so that none of them passes for one that begins something.
+        text: the text; the middle of a long one is left out.
+        indent: comes before every line, so that no line looks like the beginning of something else.
     """
     whole = text.replace("\r\n", "\n").expandtabs().split("\n")
     if len(whole) > MOST_LINES:
@@ -43,7 +43,7 @@ def lines(text: str, indent: str = "") -> str:
 
 
 def value(of: Any, longest: int | None = SHORT) -> str:
-    """Return a value as people read it; one that is no text is written as JSON."""
+    """Return a value as people read it; a value that is not a text is written as JSON."""
     return visible(of if isinstance(of, str) else exact.write(of), longest)
 
 
@@ -55,17 +55,17 @@ def shortened(text: str, longest: int | None) -> str:
 
 
 def by_whom(db_user: str | None, user_name: str | None) -> str:
-    """Return who made a change: the login, which cannot be forged, and beside it whom the application claims to be."""
+    """Return the author of a change: the login, which cannot be forged, and the user whom the application names."""
     login = visible(db_user or "")
     return login if user_name is None else f'{login}, as "{visible(user_name)}"'
 
 
 def as_json(text: str, encoding: str | None) -> str:
-    r"""Return JSON that means the same, and of which nothing acts on a terminal or cannot be encoded: `\u001b`.
+    r"""Return equal JSON in which characters that act on a terminal, or cannot be encoded, are escapes like `\u001b`.
 
     Args:
-        text: JSON, perhaps of several lines.
-        encoding: of what it is written to; None: of nothing in particular.
+        text: JSON, on one line or several.
+        encoding: the encoding of the output; None: any character can be written.
     """
     if text.isprintable() and _is_encodable(text, encoding):
         return text

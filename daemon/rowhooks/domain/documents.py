@@ -1,4 +1,4 @@
-"""JSON documents as Python values: compared, and written, whatever numbers and depth they have."""
+"""JSON documents as Python values: how they are compared and written, whatever numbers and depth they have."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from rowhooks.domain import exact
 
 
 def tokens(value: Any) -> list[Any]:
-    """Return what a value consists of, in a form that is altered by nothing and compares true, 1 and 1.0 as unlike.
+    """Return the parts of a value as a flat list, which no later change of the value alters.
+
+    In the list true, 1 and 1.0 are different.
 
     Raises:
-        ValueError: it contains itself.
+        ValueError: the value contains itself.
     """
     found: list[Any] = []
-    # Without recursion: documents may be nested deeper than Python goes.
+    # Without recursion: documents may be nested deeper than Python's recursion goes.
     todo: list[Iterator[Any]] = [iter((value,))]
     path: dict[int, None] = {}
     while todo:
@@ -47,11 +49,11 @@ def _parts(value: Any) -> Iterator[Any]:
 
 
 def write_json(value: Any) -> str:
-    """Return a value as JSON for a driver: numbers of any length, nested as deep as it may be.
+    """Return a value as JSON for a driver, with numbers of any length and to any depth.
 
     Raises:
         TypeError: JSON has no such value.
-        ValueError: it contains itself.
+        ValueError: the value contains itself.
     """
     try:
         return json.dumps(value)

@@ -1,4 +1,4 @@
-"""The errors rowhooks raises; one base, so that a caller can catch them all.
+"""The errors that rowhooks raises. They have one base, so that a caller can catch them all.
 
 RowhooksError
 ├── UsageError               the command or setting is wrong (exit code 2)
@@ -10,7 +10,7 @@ RowhooksError
 │   ├── ConnectionFailed
 │   │   └── LoginRefused     no server lets this login in: a wrong password, no entry in pg_hba.conf
 │   ├── PermissionDenied
-│   ├── TableLocked          another session keeps a table locked for longer than is waited for
+│   ├── TableLocked          another session keeps a table locked for longer than rowhooks waits
 │   └── SchemaMismatch       rowhooks' schema is missing, older or newer than the code
 ├── NotFound                 a table, job, hook, change or result of that name does not exist
 ├── Conflict                 the thing exists already, or its state forbids the request
@@ -21,7 +21,7 @@ RowhooksError
 ├── JobFailed                a receiver has called fail()
 ├── RunRevoked               a run was revoked while it went on
 ├── ObjectGone               a row that a receiver wants to save or refresh no longer exists
-├── WriteSuppressed          a trigger or a rule let the server write nothing, for a row that is there
+├── WriteSuppressed          a trigger or a rule kept the server from writing a row that is there
 └── LeadershipLost           the connection that held the leader lock has ended
 """
 
@@ -33,7 +33,7 @@ class RowhooksError(Exception):
 
     Args:
         message: what is wrong, naming the thing.
-        hint: the way out, as a command where there is one.
+        hint: what to do about it, as a command where there is one.
     """
 
     exit_code = 1
@@ -74,7 +74,7 @@ class DatabaseError(RowhooksError):
 
 
 class ConnectionFailed(DatabaseError):
-    """The server cannot be reached or does not let us in."""
+    """The server cannot be reached, or does not let the login in."""
 
 
 class LoginRefused(ConnectionFailed):
@@ -86,7 +86,7 @@ class PermissionDenied(DatabaseError):
 
 
 class TableLocked(DatabaseError):
-    """Another session keeps a table locked for longer than is waited for."""
+    """Another session keeps a table locked for longer than rowhooks waits."""
 
 
 class SchemaMismatch(DatabaseError):
@@ -139,7 +139,7 @@ class ObjectGone(RowhooksError):
 
 
 class WriteSuppressed(RowhooksError):
-    """A trigger or a rule of the table let PostgreSQL write nothing; the row is there."""
+    """A trigger or a rule of the table kept PostgreSQL from writing the row, which is there."""
 
 
 class LeadershipLost(RowhooksError):

@@ -1,7 +1,7 @@
-"""JSON as PostgreSQL stores it, read and written whole: numbers of any length, nested as deep as it may be.
+"""JSON as PostgreSQL stores it, read and written with numbers of any length and to any depth.
 
-The json module stops at integers of 4,300 digits and where Python's recursion ends, and its floats make two long
-numbers equal. Here it does what it can, and the rest is done without recursion.
+The json module refuses integers of more than 4,300 digits and documents deeper than Python's recursion goes, and its
+floats make two long numbers equal. It is used for what it can do. The rest is done here, without recursion.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from decimal import Decimal
 from typing import Any
 
 _TOKEN = re.compile(r'[ \t\n\r]*(?:([][{}:,])|"((?:[^"\\]|\\.)*)"|([^][{}:,"\s]+))', re.DOTALL)
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?", re.ASCII)
 _BEYOND = "not valid JSON here: a number with an exponent beyond all bounds"
 _WORDS = {"true": True, "false": False, "null": None}
 
 
 def read(text: str) -> Any:
-    """Return the value of a JSON document, as json.loads does; an integer too long for it is a Decimal.
+    """Return the value of a JSON document, as json.loads does; an integer that is too long for it is a Decimal.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: the text is not JSON.
     """
     try:
         return json.loads(text)
@@ -31,10 +32,10 @@ def read(text: str) -> Any:
 
 
 def read_exactly(text: str) -> Any:
-    """Return the value of a JSON document, its numbers as int and Decimal.
+    """Return the value of a JSON document, with its numbers as int and Decimal.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: the text is not JSON.
     """
     try:
         return json.loads(text, parse_float=Decimal)
@@ -48,13 +49,13 @@ def write(value: Any, default: Callable[[Any], Any] = str, indent: int | None = 
     """Return a value as JSON; a Decimal is a number with all its digits.
 
     Args:
-        value: anything.
-        default: makes of a value that JSON does not have one that it has.
-        indent: spaces for each level; None: all on one line.
+        value: any value.
+        default: turns a value that JSON does not have into one that it has.
+        indent: spaces for each level; None: everything is on one line.
     """
     parts: list[str] = []
     add = parts.append
-    # What is still to be written, the next one last: text as it is, or (value, depth).
+    # What is still to be written, the next item last: text as it is, or (value, depth).
     todo: list[Any] = [(value, 0)]
     while todo:
         item = todo.pop()
@@ -89,12 +90,12 @@ def write(value: Any, default: Callable[[Any], Any] = str, indent: int | None = 
 
 
 def same(a: Any, b: Any, equal: Callable[[Any, Any], bool] = operator.eq) -> bool:
-    """Say whether two JSON values are equal; unlike Python's ==, true is not 1.
+    """Say whether two JSON values are equal; unlike in Python, true is not 1.
 
     Args:
-        a: one.
-        b: the other.
-        equal: says it of two that are neither booleans nor both objects or both arrays.
+        a: one value.
+        b: the other value.
+        equal: compares two values that are neither booleans, nor two objects, nor two arrays.
     """
     todo = [(a, b)]
     while todo:
@@ -129,56 +130,76 @@ def _integer(text: str) -> int | Decimal:
 
 def _read(text: str, number: Callable[[str], Any]) -> Any:
     """Read a document without recursion."""
-    document: list[Any] = []
-    # What is open: the document itself, objects and arrays.
-    open_: list[Any] = [document]
+    reader = _Reader(number)
     position, end = 0, len(text.rstrip(" \t\n\r"))
-    name: str | None = None
-    expected = "value"
     while position < end:
         found = _TOKEN.match(text, position)
-        if found is None:
+        position = position if found is None else found.end()
+        if found is None or not reader.take(*found.groups()):
             raise _wrong(text, position)
-        position = found.end()
-        sign, string, word = found.groups()
-        container = open_[-1]
-        is_object = isinstance(container, dict)
-        if sign in ("}", "]"):
-            if (sign == "}") != is_object or len(open_) == 1 or expected not in ("comma", "first"):
-                raise _wrong(text, position)
-            open_.pop()
-            expected = "comma"
-        elif sign == ",":
-            if expected != "comma" or len(open_) == 1:
-                raise _wrong(text, position)
-            expected = "name" if is_object else "value"
-        elif sign == ":":
-            if expected != "colon":
-                raise _wrong(text, position)
-            expected = "value"
-        elif is_object and expected in ("name", "first"):
-            if string is None:
-                raise _wrong(text, position)
-            name, expected = json.loads(f'"{string}"'), "colon"
-        elif expected in ("value", "first"):
-            value: Any = {} if sign == "{" else [] if sign == "[" else None
-            if string is not None:
-                value = json.loads(f'"{string}"')
-            elif word is not None:
-                value = _word(word, number)
-            if is_object:
-                container[name] = value
-            else:
-                container.append(value)
-            expected = "comma"
-            if sign is not None:
-                open_.append(value)
-                expected = "first"
-        else:
-            raise _wrong(text, position)
-    if len(open_) != 1 or len(document) != 1:
+    if not reader.is_done:
         raise _wrong(text, position)
-    return document[0]
+    return reader.document[0]
+
+
+class _Reader:
+    """Makes a document of its tokens.
+
+    Args:
+        number: makes a number that is no integer of its text.
+    """
+
+    def __init__(self, number: Callable[[str], Any]) -> None:
+        self._number = number
+        self.document: list[Any] = []
+        # What is open: the document itself, objects and arrays.
+        self._open: list[Any] = [self.document]
+        self._name: str | None = None
+        self._expected = "value"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is one value, and nothing is open."""
+        return len(self._open) == 1 and len(self.document) == 1
+
+    def take(self, sign: str | None, string: str | None, word: str | None) -> bool:
+        """Take one token, of which two are None; return False where it cannot come next."""
+        container, expected = self._open[-1], self._expected
+        is_object, is_inner = isinstance(container, dict), len(self._open) > 1
+        if sign in ("}", "]"):
+            self._expected = "comma"
+            self._open.pop()
+            return (sign == "}") == is_object and is_inner and expected in ("comma", "first")
+        if sign == ",":
+            self._expected = "name" if is_object else "value"
+            return expected == "comma" and is_inner
+        if sign == ":":
+            self._expected = "value"
+            return expected == "colon"
+        if is_object and expected in ("name", "first"):
+            if string is not None:
+                self._name, self._expected = json.loads(f'"{string}"'), "colon"
+            return string is not None
+        if expected in ("value", "first"):
+            self._add(container, self._value(sign, string, word), opens=sign is not None)
+            return True
+        return False
+
+    def _value(self, sign: str | None, string: str | None, word: str | None) -> Any:
+        if string is not None:
+            return json.loads(f'"{string}"')
+        if word is not None:
+            return _word(word, self._number)
+        return {} if sign == "{" else []
+
+    def _add(self, container: Any, value: Any, *, opens: bool) -> None:
+        if isinstance(container, dict):
+            container[self._name] = value
+        else:
+            container.append(value)
+        self._expected = "first" if opens else "comma"
+        if opens:
+            self._open.append(value)
 
 
 def _word(word: str, number: Callable[[str], Any]) -> Any:
@@ -190,9 +211,6 @@ def _word(word: str, number: Callable[[str], Any]) -> Any:
         return _integer(word) if word.lstrip("-").isdecimal() else number(word)
     except ArithmeticError as error:
         raise ValueError(_BEYOND) from error
-
-
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?", re.ASCII)
 
 
 def _wrong(text: str, position: int) -> ValueError:

@@ -1,4 +1,4 @@
-"""Where the feed stands: PostgreSQL's transaction snapshots, and the position made of them."""
+"""The feed's position, which is made of PostgreSQL's transaction snapshots."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Snapshot:
     """A pg_snapshot (PostgreSQL, "Transaction ID and Snapshot Information Functions").
 
     Args:
-        xmin: every transaction below it had ended.
-        xmax: no transaction from it on had ended; some of them may have been running.
+        xmin: every transaction below this id had ended.
+        xmax: no transaction from this id on had ended; some of them may have been running.
         xip: the transactions between the two that were still open.
     """
 
@@ -38,11 +38,11 @@ class Position(NamedTuple):
     """How far the feed has been dealt with.
 
     Args:
-        snapshot: every change visible in it has been dealt with.
-        target: the batch in hand is what this one sees and `snapshot` does not; None between batches.
-        after_id: of the batch in hand, the changes up to this id have been dealt with.
-        floor_id: every transaction at or above the snapshot's xmax has drawn, and will draw, only higher ids.
-        newest_id: the highest id that was dealt with.
+        snapshot: every change that is visible in it has been dealt with.
+        target: the present batch is what this snapshot sees and `snapshot` does not; None between batches.
+        after_id: the changes of the present batch up to this id have been dealt with.
+        floor_id: transactions at or above the snapshot's xmax have drawn, and will draw, only higher ids.
+        newest_id: the highest id that has been dealt with.
     """
 
     snapshot: Snapshot
@@ -56,15 +56,15 @@ class Position(NamedTuple):
         return self._replace(target=target, after_id=0)
 
     def past(self, change_id: int) -> Position:
-        """Return the position behind one change of the batch in hand."""
+        """Return the position behind one change of the present batch."""
         return Position(self.snapshot, self.target, change_id, self.floor_id, max(self.newest_id, change_id))
 
     def arrive(self, floor_id: int) -> Position:
-        """Return the position behind the batch in hand; `floor_id` is the one that holds for its target."""
-        assert self.target is not None, "there is no batch in hand"
+        """Return the position behind the present batch; `floor_id` is the one that holds for its target."""
+        assert self.target is not None, "there is no present batch"
         return Position(self.target, None, 0, max(self.floor_id, floor_id), self.newest_id)
 
     def ended_since(self) -> list[int]:
         """Return the transactions that were open at `snapshot` and had ended at `target`: late, lower ids."""
-        assert self.target is not None, "there is no batch in hand"
+        assert self.target is not None, "there is no present batch"
         return [xid for xid in self.snapshot.xip if self.target.sees(xid)]

@@ -14,8 +14,8 @@ class Job:
     """A registered receiver class, as the database knows it.
 
     Args:
-        installed: the code of the daemon that leads, or led last, has it; what it is to run waits otherwise.
-        sensitive: `Meta.has_sensitive_variables`, which holds also while the class is missing.
+        installed: whether the code of the present leader, or of the last one, has the class; otherwise its runs wait.
+        sensitive: `Meta.has_sensitive_variables`, which also holds while the class is missing.
     """
 
     id: int
@@ -29,13 +29,13 @@ class Job:
 
 @dataclass(frozen=True)
 class JobEntry:
-    """A receiver class as the code has it, to be made known to the database.
+    """A receiver class as the code has it, for the database.
 
     Args:
         class_path: `module.Class`.
         kind: `hook` or `button`.
-        hidden: left out of listings unless they are asked for it.
-        meta: what else its Meta says, in values that JSON can hold.
+        hidden: whether listings leave it out by default.
+        meta: what else its Meta says, with values that JSON can hold.
     """
 
     class_path: str
@@ -54,16 +54,16 @@ class JobOptions:
     Args:
         soft_time_limit: when SoftTimeLimitExceeded is raised inside the receiver; None: never.
         time_limit: when the run is ended; None: never.
-        is_singleton: one run of the job at a time.
-        has_sensitive_variables: keep the row's values, the return value and exceptions' texts out of what is stored.
-        max_retries: how often a run that raised one of `autoretry_for` is tried again.
+        is_singleton: whether only one run of the job goes on at a time.
+        has_sensitive_variables: whether the row's values, the return value and the texts of exceptions are not stored.
+        max_retries: how often a run that raised one of `autoretry_for` is retried.
         autoretry_for: exception classes.
-        retry_backoff: seconds before the first retry, doubled for each further one; 0: at once.
+        retry_backoff: the pause before the first retry, doubled for each further one; 0: no pause.
         retry_backoff_max: the longest pause.
-        retry_jitter: pause for a random part of that time.
-        ordered: runs for one row happen one after another, in the order of the changes.
-        batch_size: how many changes one call takes at the most; None: one, the receiver has no batch form.
-        batch_wait: how long a change waits for others to be taken with it.
+        retry_jitter: whether each pause is a random part of that time.
+        ordered: whether runs for one row happen one after another, in the order of the changes.
+        batch_size: how many changes one call takes at most; None: one, because the receiver has no batch form.
+        batch_wait: how long a change waits for others that are taken in the same call.
         loads_object: whether the receiver is called with the row, which is loaded for it.
     """
 
@@ -82,14 +82,14 @@ class JobOptions:
     loads_object: bool = True
 
     def retries(self, error: BaseException, retries: int) -> bool:
-        """Say whether a run that has been retried so often is tried again after this error."""
+        """Say whether a run that has been retried so many times is retried after this error."""
         return retries < self.max_retries and isinstance(error, self.autoretry_for)
 
     def pause(self, retries: int, uniform: Callable[[float, float], float]) -> float:
         """Return the seconds before the next retry (Celery's get_exponential_backoff_interval).
 
         Args:
-            retries: how many there were before.
+            retries: the number of retries before it.
             uniform: random.uniform.
         """
         # The exponent is bounded: 2.0 ** 1024 overflows.

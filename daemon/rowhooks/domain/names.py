@@ -1,6 +1,6 @@
 """Names of tables: `schema.table` as PostgreSQL stores them.
 
-In double quotes stands what holds a dot or begins with a quote, so that no two tables share a name.
+A part that holds a dot or begins with a quote stands in double quotes, so that no two tables share a name.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ _NAME = re.compile(rf"{_PART}\.{_PART}")
 
 
 def split_name(name: str) -> tuple[str, str] | None:
-    """Return schema and table of a name; None for what is none, or could be several.
+    """Return schema and table of a name; None for a text that is no name, or could mean several tables.
 
-    Quotes may stand around any part. Unlike in SQL, nothing is lower-cased without them.
+    Quotes may stand around any part. Unlike in SQL, a part without quotes is not lower-cased.
     """
     found = _NAME.fullmatch(name)
     return None if found is None else (_bare(found[1]), _bare(found[2]))
 
 
 def quoting_hint(name: object) -> str | None:
-    """Return the way out where a dot too many is what keeps `split_name` from a name."""
+    """Return what to do about a name that `split_name` cannot read because of its dots; None where that is not why."""
     if not isinstance(name, str) or (name.count(".") < 2 and '"' not in name):
         return None
     return "double quotes around what holds a dot, for example '\"acme.com\".device' or 'dcim.\"device.old\"'"
 
 
 def join_name(schema: str, table: str) -> str:
-    """Return the one name that a table has everywhere."""
+    """Return the name of a table as `split_name` reads it."""
     return f"{_quoted(schema)}.{_quoted(table)}"
 
 

@@ -1,6 +1,6 @@
-"""Blanks passwords and configured secrets in texts that are kept or logged: tracebacks, messages, log lines.
+"""Blanks passwords and configured secrets in texts that are stored or logged: tracebacks, messages, log lines.
 
-Everything here takes time proportional to the text: it comes from receivers, and may be megabytes of anything.
+The time is proportional to the length of the text: texts come from receivers and may have megabytes.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from urllib.parse import unquote
 
 BLANK = "***"
 SHORTEST = 4
-"""Characters; a shorter secret would blank pieces of ordinary words and tell more than it hides."""
+"""Characters. A shorter secret would blank pieces of ordinary words, which tells more than it hides."""
 
-# password=..., also as the end of another name (sslpassword, PGPASSWORD), and as a quoted key of a dict or JSON object.
-# A value in single quotes (libpq's, Python's), else in double ones, else up to the next blank without a backslash.
+# password=..., also at the end of another name (sslpassword, PGPASSWORD), and as a quoted key of a dict or JSON object.
+# The value is in single quotes (libpq, Python), in double quotes, or goes up to the next blank without a backslash.
 _KEYWORD = re.compile(
     r"""(?P<key>password (?: [ \t]*= | ["'][ \t]*[:=] ) [ \t]*)
     (?:
@@ -27,9 +27,9 @@ _KEYWORD = re.compile(
 )
 _WORD = re.compile(r"\S*+")
 _AFTER_USER = re.compile(r"[:/?#[]")
-# What a colon may be followed by where it does not begin a password: a port, or the // of the next URI.
+# What follows a colon that does not begin a password: a port, or the // of the next URI.
 _NO_PASSWORD = re.compile(r"//|\d*+(?:[/?#]|\Z)")
-# Up to the last @ before the path: one in a password should have been written %40, and often is not.
+# Up to the last @ before the path: an @ in a password should be written %40, and often is not.
 _UP_TO_LAST_AT = re.compile(r"""(?:[^/?#@"'<>]*+@)*""")
 _URI = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]+")
@@ -37,30 +37,30 @@ _OTHER_FORMS = {" ": [r"\+"], "\n": [r"\\n"], "\r": [r"\\r"], "\t": [r"\\t"], "'
 
 
 class Redactor:
-    """Blanks what must not be read.
+    """Blanks passwords and secrets.
 
-    Passwords in URIs of any scheme, libpq's keywords `password` and `sslpassword`, and the secrets themselves wherever
-    they stand, as they are, percent-encoded, or escaped as Python's repr() and JSON do it.
+    It blanks passwords in URIs of any scheme and in libpq's keywords `password` and `sslpassword`. It blanks the given
+    secrets wherever they are, also percent-encoded, or escaped as Python's repr() and JSON do.
 
     Args:
-        secrets: their values; one of fewer than `SHORTEST` characters is left out.
+        secrets: the values to blank; those of fewer than `SHORTEST` characters are left out.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         values = {value for secret in secrets if len(value := secret.strip()) >= SHORTEST}
-        # The longest first: of two that begin alike the shorter one would leave the other's end.
+        # The longest comes first: if two begin alike, the shorter one would leave the end of the longer one.
         patterns = [_in_any_form(value) for value in sorted(values, key=lambda value: (-len(value), value))]
         self._secrets = re.compile("|".join(patterns), re.DOTALL) if patterns else None
 
     def clean(self, text: str) -> str:
-        """Return the text with `***` in the place of each password and secret."""
+        """Return a text with `***` in the place of each password and secret."""
         if self._secrets is not None:
             text = self._secrets.sub(BLANK, text)
         return _KEYWORD.sub(_blank_value, _blank_uris(text))
 
 
 def passwords_in(dsn: str) -> list[str]:
-    """Return the passwords that a libpq DSN holds, decoded; a URI or keywords."""
+    """Return the passwords in a DSN of libpq (a URI or keywords), decoded."""
     if not _URI.match(dsn):
         return [_keyword_value(match) for match in _KEYWORD.finditer(dsn)]
     pairs = [pair.partition("=") for pair in dsn.partition("?")[2].split("&")]
@@ -90,10 +90,10 @@ def _uri_passwords(text: str) -> Iterator[tuple[int, int]]:
         if at < start:
             at = text.find("@", start, word_end)
         if at < 0:
-            # No password in the rest of this word: it is not searched again for each of its "://".
+            # There is no password in the rest of this word. It is not searched again for each further "://".
             place = word_end
             continue
-        # Where the user's name has an @ (Azure's do), what comes behind a later path may be anything.
+        # If the user's name has an @ (as on Azure), what follows a later path may be anything.
         begin = start if "@" in text[place:start] else at + 1
         place = max(_end(_UP_TO_LAST_AT, text, begin, word_end) - 1, begin - 1)
         if place > start:
@@ -113,7 +113,7 @@ def _blank_value(match: re.Match[str]) -> str:
 
 
 def _keyword_value(match: re.Match[str]) -> str:
-    # libpq knows single quotes only; a double one is part of its value.
+    # libpq knows single quotes only; a double quote is part of the value.
     text = match["single"] if match["single"] is not None else match[0][len(match["key"]) :]
     return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
 
@@ -127,7 +127,7 @@ def _piece(piece: str) -> str:
         return re.escape(piece)
     encoded = "".join(f"(?i:%{byte:02x})" for byte in piece.encode("utf-8", "surrogatepass"))
     if piece[0] == "\\":
-        # A run of backslashes is one piece: each of them doubled or not would be 2 ** n ways to try.
+        # Several backslashes are one piece. With each of them doubled or not there would be 2 ** n ways to try.
         return rf"(?:\\{{{len(piece)},{2 * len(piece)}}}|{encoded})"
     forms = [re.escape(piece), encoded, *_OTHER_FORMS.get(piece, ())]
     return f"(?:{'|'.join(forms)})"

@@ -1,4 +1,4 @@
-"""Columns that were renamed: what a hook asks for, under the names that a row has. Pure."""
+"""Columns that were renamed: the conditions of a hook, under the names that the columns of a row have. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _ROWS = ("new", "old")
 
 
 def names_of(column: str, names: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what a column that is asked for may be called in a row of the log, its present name first.
+    """Return the names that a column may have in a row of the log, the present name first.
 
     Args:
-        column: the name by which it is asked for.
+        column: the name by which a hook asks for it.
         names: former names of the table's columns, each with its present one.
     """
     present = names.get(column, column)
@@ -21,7 +21,7 @@ def names_of(column: str, names: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def columns_in(conditions: Any) -> Iterator[str]:
-    """Yield the columns that well-formed conditions ask for, as json.loads returns them."""
+    """Yield the columns that well-formed conditions (as json.loads returns them) ask for."""
     if isinstance(conditions, list):
         for condition in conditions:
             yield from columns_in(condition)
@@ -33,11 +33,11 @@ def columns_in(conditions: Any) -> Iterator[str]:
 
 
 def with_columns(conditions: Any, name: Callable[[str], str]) -> Any:
-    """Return well-formed conditions that ask for other columns.
+    """Return well-formed conditions with other names of columns.
 
     Args:
         conditions: as json.loads returns them.
-        name: gives each column the name that it is to have.
+        name: returns the new name of a column.
     """
     if isinstance(conditions, list):
         return [with_columns(condition, name) for condition in conditions]
@@ -49,14 +49,14 @@ def with_columns(conditions: Any, name: Callable[[str], str]) -> Any:
     if isinstance(attr := conditions.get("attr"), str):
         row, column, rest = _apart(attr)
         present = name(column)
-        # A column that is called so would be taken for the row.
+        # A column with such a name would be taken for the row.
         row = row or ("new." if present in _ROWS and present != column else "")
         renamed["attr"] = f"{row}{present}{rest}"
     return renamed
 
 
 def without_columns(conditions: Any, is_gone: Callable[[str], bool]) -> Any:
-    """Return well-formed conditions without the comparisons that ask for certain columns; None where none is left."""
+    """Return well-formed conditions without the comparisons of certain columns; None where no comparison is left."""
     if not isinstance(conditions, dict):
         return None
     if "not" in conditions:

@@ -1,4 +1,4 @@
-"""Names of tables and columns that look as if credentials or sessions were in them."""
+"""Names of tables and columns that seem to hold credentials or sessions."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _SECRET = re.compile(
 
 
 def is_sensitive_column(name: str) -> bool:
-    """Say whether a column's name looks as if its values were credentials: `password_hash`, `apiKey`, `reset_token`."""
+    """Say whether a column seems to hold credentials by its name: `password_hash`, `apiKey`, `reset_token`."""
     return _SECRET.search(_snake(name)) is not None
 
 
 def is_sensitive_table(name: str) -> bool:
-    """Say whether a table's name looks as if its rows were credentials or sessions: `auth_group`, `django_session`."""
+    """Say whether a table seems to hold credentials or sessions by its name: `auth_group`, `django_session`."""
     return is_sensitive_column(name) or "session" in _snake(name) or _snake(name).startswith("auth_")
 
 

@@ -1,4 +1,4 @@
-"""SQLSTATEs: which of PostgreSQL's errors pass by themselves, so that what met them is tried again.
+"""SQLSTATEs: which of PostgreSQL's errors pass by themselves, and are therefore followed by a transient retry.
 
 The classes are those of PostgreSQL's manual, Appendix A. docs/guarantees.md has the same table.
 """
@@ -8,20 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CACHED_PLAN = "0A000 cached plan"
-"""Not a code of PostgreSQL's: 0A000, raised by RevalidateCachedQuery() and by nothing else in the server."""
+"""This is no code of PostgreSQL's. It stands for 0A000 as RevalidateCachedQuery(), and nothing else, raises it."""
 CACHED_PLAN_ROUTINE = "RevalidateCachedQuery"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is done where PostgreSQL answers with an error.
+    """What rowhooks does when PostgreSQL answers with an error.
 
     Args:
-        code: a class (two characters) or one condition (five).
-        name: as in Appendix A.
-        run: whether a run is tried again, from its beginning and in a new transaction.
-        daemon: whether the daemon tries a statement of its own again, on a new connection.
-        why: in a few words.
+        code: a class (two characters) or one condition (five characters).
+        name: its name in Appendix A.
+        run: whether a run is retried, from its beginning and in a new transaction.
+        daemon: whether the daemon retries a statement of its own, on a new connection.
+        why: the reason, in a few words.
     """
 
     code: str
@@ -107,11 +107,11 @@ TABLE: tuple[Verdict, ...] = (
 
 _BY_CODE = {one.code: one for one in TABLE}
 _UNKNOWN = _neither("", "not in Appendix A", "nothing is known of it")
-"""Also what an extension or a function raises with a code of its own."""
+"""The verdict on codes that an extension or a function has made up, too."""
 
 
 def verdict(sqlstate: str, routine: str | None = None) -> Verdict:
-    """Return what is done for an error.
+    """Return what is done about an error.
 
     Args:
         sqlstate: five characters.

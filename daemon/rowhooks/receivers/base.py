@@ -19,9 +19,9 @@ class JobResult:
     """What a receiver may know about its own run.
 
     Args:
-        id: rowhooks.job_result.id.
-        key: stable idempotency key, to be handed to outside systems: the same for every attempt of this run.
-        attempt: 1 for the first.
+        id: the id of its row in rowhooks.job_result.
+        key: its idempotency key, to be handed to outside systems. It is the same for every attempt.
+        attempt: 1 for the first attempt, one more for each retry.
     """
 
     id: int
@@ -30,14 +30,14 @@ class JobResult:
 
 
 class Surroundings(Protocol):
-    """What a receiver finds around it; made when it asks, because most ask for little of it."""
+    """What a receiver finds around it. Each part is made when the receiver first asks for it: most ask for little."""
 
     def logger(self) -> RunLogger:
         """Return the run's logger."""
         ...
 
     def user(self) -> User:
-        """Return for whom the run is."""
+        """Return the user for whom the run is."""
         ...
 
     def job_result(self) -> JobResult:
@@ -57,9 +57,10 @@ class Surroundings(Protocol):
 class Receiver:
     """What hook receivers and button receivers have in common (Nautobot's BaseJob).
 
-    A fresh instance is made for each attempt of a run. The life-cycle methods have Celery's arguments, as in Nautobot:
-    `task_id` is the run's key, `args` is empty, `kwargs` is what `run` is called with. In a plain receiver they are
-    plain methods, in an `async def` receiver they may be either.
+    The daemon makes a new instance for each attempt of a run. The life-cycle methods (`before_start`, `on_success`,
+    `on_retry`, `on_failure`, `after_return`) have Celery's arguments, as in Nautobot: `task_id` is the run's key,
+    `args` is empty, `kwargs` is what `run` is called with, `einfo` has the exception, its type and its traceback. In a
+    plain receiver they are plain methods; in an `async def` receiver they may be plain or `async def`.
     """
 
     _surroundings: Surroundings
@@ -67,7 +68,7 @@ class Receiver:
     _failure: JobFailed | None = None
 
     class Meta:
-        """How the job is shown and run; times in seconds. See docs/receivers.md for each."""
+        """How the job is shown and run; times are in seconds. docs/receivers.md describes each attribute."""
 
         name: ClassVar[str] = ""
         grouping: ClassVar[str] = ""
@@ -75,12 +76,16 @@ class Receiver:
 
     @cached_property
     def logger(self) -> RunLogger:
-        """The run's logger: the standard logging API, and the levels `success` and `failure`."""
+        """The run's logger: the standard logging API with two more levels, `success` and `failure`."""
         return self._surroundings.logger()
 
     @cached_property
     def user(self) -> User:
-        """For whom the run is: the author of the change, or who pressed the button."""
+        """The user for whom the run is: the author of the change, or the user who pressed the button.
+
+        Raises:
+            ReceiverError: the run is a batch, which may have several authors.
+        """
         return self._surroundings.user()
 
     @cached_property
@@ -90,48 +95,65 @@ class Receiver:
 
     @cached_property
     def job_results(self) -> tuple[JobResult, ...]:
-        """The same for each change of a batch, in their order; `job_result` is the first one's."""
+        """The same for each change of a batch, in the order of the changes; `job_result` is the first of them."""
         return self._surroundings.job_results()
 
     @property
     def session(self) -> Any:
-        """The run's SQLAlchemy `Session`, opened when it is first used; an `AsyncSession` in `async def` receivers.
+        """The run's SQLAlchemy `Session`, opened when it is first used; in `async def` receivers an `AsyncSession`.
 
-        Its transaction belongs to the run: it commits together with the run's result when the receiver returns, and
-        is rolled back when it raises. `commit()` on it only flushes.
+        Its transaction belongs to the run. It commits together with the run's result when the receiver returns, and it
+        is rolled back when the receiver raises. `commit()` only flushes.
+
+        Raises:
+            ReceiverError: the run has ended.
+            TimeLimitExceeded: the run was ended at its time limit.
         """
         return self._surroundings.session
 
     def fail(self, message: object, *args: object, **kwargs: Any) -> None:
-        """Note that the run has failed, and go on (Nautobot's `fail`): its writes are kept, its status is FAILURE.
+        """Mark the run as failed and go on (Nautobot's `fail`): its status is FAILURE, and its writes are kept.
 
-        In `before_start` it keeps the receiver from being called.
+        Called in `before_start`, it keeps the receiver from being called.
 
         Args:
-            message: logged with level `failure`; the first one becomes the result's exception message.
-            args: what a message with `%` is filled with.
-            kwargs: as for the logger.
+            message: what is logged with level `failure`. The first message becomes the exception message of the result.
+            args: the values for the `%` placeholders of the message.
+            kwargs: as for the logger, for example `extra`.
         """
         self.logger.failure(message, *args, **kwargs)
         if self._failure is None:
             self._failure = JobFailed(str(message) % args if args else str(message))
 
     def before_start(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Be called before the receiver."""
+        """Prepare the run; called before the receiver, in its transaction."""
 
     def on_success(self, retval: Any, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Be called when the receiver has returned, in its transaction."""
+        """React to a success; called when the receiver has returned, in its transaction."""
 
     def on_retry(self, exc: Any, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], einfo: Any) -> Any:
-        """Be called when the receiver has raised and is to be run again; in a transaction of its own."""
+        """React to an error that is retried; called when the receiver has raised, in a transaction of its own."""
 
     def on_failure(self, exc: Any, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], einfo: Any) -> Any:
-        """Be called when the receiver has raised, in a transaction of its own, or has called `fail`, in the run's."""
+        """React to a failure.
+
+        It is called when the receiver has raised, in a transaction of its own; or when the receiver has called `fail`
+        and returned, in the run's transaction.
+        """
 
     def after_return(
         self, status: str, retval: Any, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], einfo: Any
     ) -> Any:
-        """Be called last, with the status and what the receiver returned or raised."""
+        """Clean up; called last.
+
+        Args:
+            status: SUCCESS, FAILURE or RETRY.
+            retval: what the receiver returned, or the exception that it raised.
+            task_id: the run's key.
+            args: empty.
+            kwargs: what `run` is called with.
+            einfo: the exception with its traceback; None after a success.
+        """
 
 
 class JobHookReceiver(Receiver):
@@ -141,7 +163,11 @@ class JobHookReceiver(Receiver):
     """
 
     def run(self, object_change: ObjectChange) -> Any:
-        """Call `receive_job_hook`; this is what the daemon calls."""
+        """Call `receive_job_hook`; the daemon calls this method.
+
+        Args:
+            object_change: the object change.
+        """
         return self.receive_job_hook(
             change=object_change, action=object_change.action, changed_object=self._changed_object
         )
@@ -151,42 +177,43 @@ class JobHookReceiver(Receiver):
 
         Args:
             change: the object change.
-            action: `create`, `update` or `delete`.
-            changed_object: the row as it is now; None if it is gone.
+            action: `create`, `update` or `delete`, as a string.
+            changed_object: the row as it is now, with an attribute for each column. None if it no longer exists, and
+                with `Meta.loads_object = False`.
 
         Returns:
-            Anything; kept in the result where JSON can hold it.
+            Anything. It becomes the run's result if JSON can hold it.
         """
         raise NotImplementedError(f"{type(self).__qualname__} must define receive_job_hook")
 
     def receive_job_hooks(self, changes: list[ObjectChange]) -> Any:
-        """React to many changes at once: the batch form, for sinks that take many rows. Rowhooks' own.
+        """React to several changes in one call: the batch form, for targets that take many rows. Rowhooks' own.
 
-        Whoever defines it gets the changes of each hook in their order, `Meta.batch_size` at the most, in one call and
-        one transaction: either all of them are dealt with, or none.
+        A receiver that defines it gets the changes of one hook in their order, at most `Meta.batch_size` in one call.
+        Each call has one transaction, so all of its changes are dealt with or none of them.
 
         Args:
-            changes: at least one.
+            changes: the object changes, at least one.
 
         Returns:
-            Anything; kept in the result of the first change's run where JSON can hold it.
+            Anything. It becomes the result of the first change's run if JSON can hold it.
         """
         raise NotImplementedError(f"{type(self).__qualname__} does not define receive_job_hooks")
 
 
 class JobButtonReceiver(Receiver):
-    """Base of receivers that run when somebody presses a button on a row (Nautobot's JobButtonReceiver).
+    """Base of receivers that run when a user presses a button on a row (Nautobot's JobButtonReceiver).
 
-    Subclasses define `receive_job_button`, plain or `async def`. `self.user` is who pressed. What it writes is captured
-    and starts hooks, like anybody's changes.
+    Subclasses define `receive_job_button`, plain or `async def`. `self.user` is the user who pressed. What the receiver
+    writes is captured and starts hooks, like other changes.
     """
 
     def run(self, object_pk: Any, object_model_name: str) -> Any:
-        """Call `receive_job_button` with the row; this is what the daemon calls.
+        """Call `receive_job_button` with the row; the daemon calls this method.
 
         Args:
-            object_pk: the value of the row's key; key columns to values where there are several.
-            object_model_name: `schema.table`.
+            object_pk: the row's key: its value where it is one column, else a mapping of key columns to values.
+            object_model_name: the table, as `schema.table`.
         """
         return self.receive_job_button(obj=self._changed_object)
 
@@ -194,9 +221,9 @@ class JobButtonReceiver(Receiver):
         """React to a press.
 
         Args:
-            obj: the row as it is now.
+            obj: the row as it is now, with an attribute for each column.
 
         Returns:
-            Anything; kept in the result where JSON can hold it.
+            Anything. It becomes the run's result if JSON can hold it.
         """
         raise NotImplementedError(f"{type(self).__qualname__} must define receive_job_button")

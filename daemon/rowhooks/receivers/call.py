@@ -12,7 +12,7 @@ from rowhooks.receivers.base import Receiver
 
 @dataclass(frozen=True)
 class ExceptionInfo:
-    """What life-cycle methods get as `einfo` (the attributes of Celery's class of this name that people use)."""
+    """The argument `einfo` of life-cycle methods, with the most used attributes of Celery's class of this name."""
 
     exception: BaseException
 
@@ -34,7 +34,7 @@ class ReceiverCall:
     """One receiver with its arguments.
 
     Args:
-        receiver: a fresh instance.
+        receiver: a new instance.
         defines: the life-cycle methods that its class defines itself.
         task_id: the run's key.
         kwargs: what the method is called with.
@@ -57,7 +57,7 @@ class ReceiverCall:
 
     @property
     def failure(self) -> JobFailed | None:
-        """What fail() has noted."""
+        """The error that fail() has noted; None if it was not called."""
         failure: JobFailed | None = self._receiver._failure  # noqa: SLF001
         return failure
 
@@ -78,7 +78,7 @@ class ReceiverCall:
         return self._receiver.on_retry(error, self._task_id, (), self._kwargs, ExceptionInfo(error))
 
     def on_failure(self, error: BaseException) -> Any:
-        """Call the life-cycle method with what the receiver raised or fail() noted."""
+        """Call the life-cycle method with what the receiver raised, or with what fail() has noted."""
         return self._receiver.on_failure(error, self._task_id, (), self._kwargs, ExceptionInfo(error))
 
     def after_return(self, status: str, value: Any, error: BaseException | None) -> Any:

@@ -17,24 +17,25 @@ _EXAMPLE = 'for example Hook("dcim.device", actions=["update"], columns=["serial
 
 
 class Hook:
-    """A hook that is declared beside its receiver: `class Meta: hooks = [Hook("dcim.device", actions=["update"])]`.
+    """A hook declared beside its receiver: `class Meta: hooks = [Hook("dcim.device", actions=["update"])]`.
 
-    The daemon writes it into rowhooks.job_hook when it starts. There an operator may enable and disable it; all else
-    is changed here.
+    When the daemon starts, it writes the declaration into rowhooks.job_hook. There an operator may enable and disable
+    the hook; everything else is changed in the code.
 
     Args:
-        tables: `schema.table` as PostgreSQL stores it, in double quotes what holds a dot; or what `table()` returns.
-        actions: of `create`, `update`, `delete`.
-        columns: an update that changes none of these starts nothing; empty: any counts.
-        ignore_columns: an update that changes nothing else starts nothing, for what an ORM writes each time.
+        tables: at least one: `schema.table` as PostgreSQL stores it, with double quotes around a part that holds a dot;
+            or what `table()` returns.
+        actions: some of `create`, `update` and `delete`.
+        columns: an update that changes none of these columns starts nothing. Empty: any column counts.
+        ignore_columns: an update that changes only these columns starts nothing; for what an ORM writes each time.
         conditions: what must hold of the two rows, in the form that `rowhooks hooks add --conditions` takes.
-        on_undecided: `run` or `skip`: whether a change starts it of which its conditions cannot be decided.
-        name: the hook's name, unique among all hooks; None: made of the class's name and the tables.
-        enabled: whether it starts its job at once, or waits for `rowhooks hooks enable`.
+        on_undecided: what a change does whose conditions cannot be decided: `run` or `skip`.
+        name: the hook's name, unique among all hooks. None: it is made of the names of the class and the tables.
+        enabled: whether the hook is enabled when it is first written, or waits for `rowhooks hooks enable`.
 
     Raises:
-        ReceiverError: no table, an unknown action, malformed conditions, an on_undecided that is neither; names what is
-            wrong.
+        ReceiverError: there is no table, an action or `on_undecided` is unknown, or the conditions are malformed. The
+            message names what is wrong.
     """
 
     def __init__(

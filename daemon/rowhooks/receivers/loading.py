@@ -1,4 +1,4 @@
-"""Imports receivers' modules, one that cannot be imported stops no other; and the permission backend."""
+"""Imports the modules of receivers and the permission backend. A module that cannot be imported stops no other."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class ImportProblem:
     """A module that could not be imported.
 
     Args:
-        module: as it was named.
-        message: the error in one line.
-        traceback: where it came from.
+        module: its name, as the settings have it.
+        message: the error, in one line.
+        traceback: the traceback, as text.
     """
 
     module: str
@@ -32,11 +32,11 @@ class ImportProblem:
 
 
 def load_receivers(modules: Sequence[str], directory: Path) -> tuple[list[ReceiverClass], list[ImportProblem]]:
-    """Import modules and return the receiver classes they registered.
+    """Import modules, and return the receiver classes that they have registered and the modules that failed.
 
     Args:
-        modules: dotted names, or paths ending in .py, which may be relative.
-        directory: where relative paths start, and where dotted names are looked for first.
+        modules: dotted names, or paths that end in .py and may be relative.
+        directory: where relative paths begin, and where dotted names are looked for first.
     """
     classes: list[ReceiverClass] = []
     problems: list[ImportProblem] = []
@@ -50,7 +50,8 @@ def load_receivers(modules: Sequence[str], directory: Path) -> tuple[list[Receiv
                 importlib.import_module(module)
         except (Exception, SystemExit) as error:
             problems.append(ImportProblem(module, f"{type(error).__name__}: {error}", traceback.format_exc()))
-        # What failed is not among the loaded modules; what it had imported before is whole, and registers only once.
+        # A module that failed is not among the loaded modules. What it imported before is whole, and registers only
+        # once.
         classes.extend(cls for cls in take_registered() if cls.__module__ in sys.modules)
     return classes, problems
 

@@ -1,4 +1,4 @@
-"""`self.logger`: the standard logging API; each line goes into the run's log and into the daemon's own."""
+"""`self.logger`: the standard logging API. Each line goes into the run's log and into the daemon's log."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ logging.addLevelName(FAILURE, "FAILURE")
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
     """The logger of one run.
 
-    `extra` may hold `object` (the row a line speaks of), `grouping` (a heading) and `skip_db_logging` (True keeps the
-    line out of the run's log), as in Nautobot.
+    As in Nautobot, `extra` may hold `object` (the row that a line is about), `grouping` (a heading) and
+    `skip_db_logging` (True keeps the line out of the run's log).
 
     Args:
-        class_path: module.Class of the receiver.
-        fields: what every line carries in the daemon's own log.
+        class_path: the receiver's `module.Class`.
+        fields: the fields that every line has in the daemon's log.
         log: where the run's lines are collected.
     """
 
@@ -49,6 +49,9 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
     def setLevel(self, level: int | str) -> None:  # noqa: N802  (the name is logging's)
         """Leave out this run's lines below a level.
 
+        Args:
+            level: a number, or a name such as "WARNING" or "FAILURE".
+
         Raises:
             ValueError: there is no level of that name.
         """
@@ -58,7 +61,7 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         self._level = found
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802
-        """Say whether this run keeps lines of a level."""
+        """Return whether lines of a level are kept for this run."""
         return level >= self._level
 
     def getEffectiveLevel(self) -> int:  # noqa: N802
@@ -83,16 +86,16 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 class EntryHandler(logging.Handler):
-    """Puts receivers' lines into their run's log."""
+    """Adds the lines of receivers to the logs of their runs."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Add one line to the log of the run it belongs to."""
+        """Add a line to the log of its run."""
         log = getattr(record, "rowhooks_log", None)
         if log is None or getattr(record, "skip_db_logging", False):
             return
         try:
             log.add(_entry(record))
-        except Exception as error:  # what a line's arguments do when they are formatted must not fail the run
+        except Exception as error:  # formatting the arguments of a line must not fail the run
             log.note("warning", f"a line of {record.pathname}:{record.lineno} cannot be shown: {type(error).__name__}")
 
 
@@ -113,9 +116,9 @@ def _entry(record: logging.LogRecord) -> LogEntry:
 
 
 def collect_entries() -> None:
-    """Send what receivers log into their runs' logs; called once, when the daemon starts."""
+    """Begin to collect what receivers log in the logs of their runs; called once, when the daemon starts."""
     jobs = logging.getLogger(JOBS_LOGGER)
-    # Every level is kept in the run's log; the daemon's own log filters at its handlers.
+    # The run's log keeps every level. The daemon's own log filters at its handlers.
     jobs.setLevel(logging.DEBUG)
     if not any(isinstance(handler, EntryHandler) for handler in jobs.handlers):
         jobs.addHandler(EntryHandler())

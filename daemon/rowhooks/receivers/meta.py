@@ -18,12 +18,12 @@ _FLAGS = (
 )  # fmt: skip
 _SECONDS = ("soft_time_limit", "time_limit", "retry_backoff_max")
 BATCH_SIZE, BATCH_WAIT = 1000, 0.1
-"""How many changes a receiver with a batch form gets at once, and seconds that one waits for others."""
+"""How many changes one call of a batch form gets at most, and for how many seconds a change waits for others."""
 _FORM = 'see docs/receivers.md, "Meta"'
 
 
 class Meta:
-    """A class's `Meta`, read with its types.
+    """The `Meta` of a receiver class, checked.
 
     Args:
         cls: the receiver class.
@@ -31,7 +31,7 @@ class Meta:
         takes_batches: whether it defines receive_job_hooks.
 
     Raises:
-        ReceiverError: an attribute has a wrong type or value; names class and attribute.
+        ReceiverError: an attribute has a wrong type or value. The message names class and attribute.
     """
 
     def __init__(self, cls: type, *, is_button: bool = False, takes_batches: bool = False) -> None:
@@ -57,11 +57,11 @@ class Meta:
         self.hooks: tuple[Hook, ...] = self._declared()
 
     def options(self, soft_time_limit: float | None, time_limit: float | None) -> JobOptions:
-        """Return how runs are to be run.
+        """Return the options for the runs of the class.
 
         Args:
-            soft_time_limit: what holds where the class says 0 or nothing.
-            time_limit: the same.
+            soft_time_limit: seconds, where the class says 0 or nothing; None: no limit.
+            time_limit: the same for the hard limit.
         """
         return JobOptions(
             soft_time_limit=self._limit("soft_time_limit", soft_time_limit),
@@ -80,7 +80,7 @@ class Meta:
         )
 
     def _limit(self, name: str, default: float | None) -> float | None:
-        # As in Nautobot 0 stands for the installation's limit; None, which Nautobot does not know, for no limit.
+        # As in Nautobot, 0 stands for the limit in the settings. None is no limit; Nautobot does not have it.
         said = self._get(name, 0)
         return None if said is None else float(said) or default
 
@@ -124,7 +124,7 @@ class Meta:
 
     def _first_pause(self) -> float:
         value = self._get("retry_backoff", 1)
-        # As in Celery True is one second, doubled each time; False is no pause at all.
+        # As in Celery, True is one second, doubled each time; False is no pause.
         if not isinstance(value, int | float) or not 0 <= value < float("inf"):
             raise self._wrong("retry_backoff", "True, False or a number of seconds")
         return float(value)
@@ -155,7 +155,7 @@ class Meta:
         return tuple(value)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what people may want to see of it in rowhooks.job.meta."""
+        """Return what rowhooks.job.meta shows of it."""
         options = self.options(None, None)
         return {
             "soft_time_limit": options.soft_time_limit,

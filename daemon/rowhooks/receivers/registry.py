@@ -41,11 +41,15 @@ _registered: list[ReceiverClass] = []
 
 
 def register_jobs(*classes: ReceiverClass) -> None:
-    """Make receiver classes known; called at the end of a receivers' module.
+    """Register receiver classes with the daemon; called at the end of a module of receivers.
+
+    Args:
+        classes: subclasses of JobHookReceiver or JobButtonReceiver.
 
     Raises:
-        ReceiverError: one of them is not a receiver class, does not define its method, not with the arguments it is
-            called with (by keyword), or says something in its Meta that cannot be; names file and line.
+        ReceiverError: one of them is not a receiver class, does not define its method, cannot be called with the
+            method's arguments (by keyword), or has an attribute in its Meta that is wrong. The message names the class
+            with file and line, and none of the classes is registered.
     """
     for cls in classes:
         check(cls)
@@ -60,7 +64,7 @@ def take_registered() -> list[ReceiverClass]:
 
 
 def check(cls: Any) -> None:
-    """Refuse a class that cannot be run as a receiver.
+    """Check that a class can be run as a receiver.
 
     Raises:
         ReceiverError: as `register_jobs`.
@@ -142,13 +146,22 @@ def _place(cls: type) -> str:
 
 
 def class_path(cls: type) -> str:
-    """Return `module.Class`, the name under which a job is known."""
+    """Return `module.Class`, the name that identifies a job."""
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
 @dataclass(frozen=True)
 class RegisteredJob:
-    """A receiver class: as the database is to know it, and as it is run."""
+    """A receiver class, with what the database is told of it and what is needed to run it.
+
+    Args:
+        entry: what the database is told.
+        cls: the class.
+        meta: its Meta.
+        asynchronous: whether its method is `async def`.
+        defines: the life-cycle methods that it defines itself.
+        takes_batches: whether it defines the batch form.
+    """
 
     entry: JobEntry
     cls: ReceiverClass = field(compare=False)
@@ -164,7 +177,7 @@ class RegisteredJob:
 
 
 def describe(cls: ReceiverClass) -> RegisteredJob:
-    """Return what a class says of itself."""
+    """Describe a class that `check` has passed."""
     kind, batches, meta = _kind(cls), takes_batches(cls), _meta(cls)
     entry = JobEntry(
         class_path=class_path(cls),
@@ -189,8 +202,8 @@ class Catalog:
     Args:
         classes: what was registered.
         permissions: answers what users may do.
-        soft_time_limit: for classes that do not say; seconds, None for none.
-        time_limit: the same.
+        soft_time_limit: seconds, for classes whose Meta does not say; None: no limit.
+        time_limit: the same for the hard limit.
     """
 
     def __init__(
@@ -223,7 +236,14 @@ class Catalog:
         return self._options.get(class_path, _NO_OPTIONS)
 
     def prepare(self, run: Run, user: str, workspace: Workspace, changed_object: Any, log: RunLog) -> ReceiverCall:
-        """Make a fresh receiver; what it logs goes to `log`.
+        """Make a new instance of a run's receiver.
+
+        Args:
+            run: the run.
+            user: for whom it is.
+            workspace: gives the receiver its session.
+            changed_object: the row; None if it no longer exists or was not loaded.
+            log: where the lines go that the receiver logs.
 
         Raises:
             ReceiverError: the class is not installed here.

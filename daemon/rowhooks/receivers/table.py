@@ -1,4 +1,4 @@
-"""`table("schema.name")`: a name for a table's rows that needs no connection at import."""
+"""`table("schema.name")`: a class for a table's rows that needs no connection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rowhooks.domain.names import join_name, quoting_hint, split_name
 
 
 class TableType(type):
-    """Makes `isinstance(obj, table("dcim.device"))` true for every object of that table."""
+    """The class of what `table()` returns: `isinstance(obj, table("dcim.device"))` is true for rows of that table."""
 
     table_name: str
 
@@ -21,13 +21,16 @@ class TableType(type):
 
 
 def table(name: str) -> TableType:
-    """Return a class that stands for the rows of a table.
+    """Return a class that stands for the rows of a table; it is for isinstance() and for `Hook`.
+
+    No connection is needed, and the table need not exist.
 
     Args:
-        name: `schema.table` as PostgreSQL stores it; in double quotes what holds a dot: `"acme.com".device`.
+        name: `schema.table` as PostgreSQL stores it. A part that holds a dot stands in double quotes:
+            `"acme.com".device`.
 
     Raises:
-        ReceiverError: the schema is missing, or a dot too many.
+        ReceiverError: the name has no schema, or more dots than one outside quotes.
     """
     parts = split_name(name)
     if parts is None:

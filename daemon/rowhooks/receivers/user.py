@@ -1,4 +1,4 @@
-"""`self.user`: for whom a receiver runs, and what they may do."""
+"""`self.user`: the user for whom a receiver runs, and what the user may do."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _UNKNOWN = object()
 
 
 class Answer:
-    """An answer that has to be awaited, in `async def` receivers; it may be awaited more than once.
+    """An answer that an `async def` receiver has to await; it may do so more than once.
 
-    Used without `await` it raises: an object counts as true, and a forgotten `await` would grant everything.
+    An answer that is used without `await` raises: objects count as true, so a forgotten `await` would grant everything.
 
     Args:
         ask: makes the coroutine that finds the answer.
-        question: how the receiver asked, for the message.
+        question: the receiver's call, for the message.
     """
 
     def __init__(self, ask: Callable[[], Coroutine[Any, Any, Any]], question: str) -> None:
@@ -27,7 +27,7 @@ class Answer:
         self._question = question
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        # A coroutine only now: one that is never awaited would be warned about.
+        # The coroutine is made only now: Python warns about one that is never awaited.
         return self._ask().__await__()
 
     def _refuse(self, *_: object) -> NoReturn:
@@ -40,7 +40,7 @@ class Answer:
     )
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __invert__ = __add__ = __radd__ = _refuse
-    # asyncio.gather() keeps what it is given in a dict.
+    # asyncio.gather() keeps its arguments in a dict.
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
@@ -48,17 +48,17 @@ class Answer:
 
 
 class User:
-    """For whom a run is done: the author of the change, or who pressed the button.
+    """The user for whom a run is: the author of the change, or the user who pressed the button.
 
     In `async def` receivers `has_perm()`, `has_perms()`, `is_superuser` and `groups` are awaited. Answers are kept for
-    the run; those about one object are not, as the receiver may change it.
+    the run, except those about one object, because the receiver may change the object.
 
     Args:
-        username: its name.
+        username: the user's name.
         backend: where the answers come from.
-        ask: does some work on a synchronous session in the run's own transaction and returns its value, or an
-            awaitable of it where the receiver is asynchronous.
-        asynchronous: whether the receiver is.
+        ask: does some work on a synchronous session in the run's own transaction. It returns the work's value; where
+            the receiver is asynchronous, an awaitable of the value.
+        asynchronous: whether the receiver is asynchronous.
     """
 
     def __init__(
@@ -81,11 +81,13 @@ class User:
 
         Args:
             permission: `schema.<view|add|change|delete>_<table>`, or what the permission backend understands.
-            obj: ask for this object only. PostgreSQL answers where the table's privileges decide, and refuses where
-                row security does.
+            obj: a row; the question is then about this row only.
+
+        Returns:
+            True or False; in `async def` receivers an awaitable of it.
 
         Raises:
-            ReceiverError: the question cannot be answered.
+            ReceiverError: the question cannot be answered; for example, row security decides about single rows.
         """
 
         def work(session: Any) -> bool:
@@ -95,10 +97,17 @@ class User:
         return self._answer(question, work, keep=obj is None)
 
     def has_perms(self, permissions: Iterable[str], obj: Any = None) -> Any:
-        """Say whether the user has all of these permissions.
+        """Say whether the user has all of some permissions.
+
+        Args:
+            permissions: as for `has_perm`.
+            obj: as for `has_perm`.
+
+        Returns:
+            True or False; in `async def` receivers an awaitable of it.
 
         Raises:
-            ReceiverError: a question cannot be answered, or the permissions are one string.
+            ReceiverError: a question cannot be answered, or `permissions` is one string.
         """
         if isinstance(permissions, str):
             raise ReceiverError(f"has_perms({permissions!r}) needs a list of permissions", hint="use has_perm()")
@@ -116,7 +125,7 @@ class User:
 
     @property
     def is_superuser(self) -> Any:
-        """Whether the user may do everything."""
+        """Whether the user may do everything; in `async def` receivers it is awaited."""
 
         def work(session: Any) -> bool:
             return self._yes_or_no("is_superuser", self._backend.is_superuser(session, self.username))
@@ -125,7 +134,7 @@ class User:
 
     @property
     def groups(self) -> Any:
-        """The names of the groups the user is in, as a list; with PostgreSQL's permissions these are roles."""
+        """The names of the user's groups, as a list; in `async def` receivers it is awaited. PostgreSQL's are roles."""
 
         def work(session: Any) -> tuple[str, ...]:
             return tuple(self._backend.groups(session, self.username))
@@ -133,7 +142,7 @@ class User:
         return self._answer("groups", work, shown_as=list)
 
     def _yes_or_no(self, method: str, value: Any) -> bool:
-        # Not bool(value): anything that a mistaken backend returns, a coroutine for one, would be a yes.
+        # bool(value) would take whatever a mistaken backend returns, such as a coroutine, for a yes.
         if not isinstance(value, bool):
             raise ReceiverError(f"{type(self._backend).__qualname__}.{method} returned {value!r}, not True or False")
         return value
@@ -155,7 +164,7 @@ class User:
             return shown_as(value)
 
         async def ask() -> Any:
-            # The session does one thing at a time, and the receiver may ask several at once.
+            # The session runs one query at a time, and the receiver may ask several questions concurrently.
             assert self._turn is not None
             async with self._turn:
                 value = known()

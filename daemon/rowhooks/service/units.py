@@ -1,4 +1,4 @@
-"""Units: systemd's units of an installed rowhooks, written, enabled and removed."""
+"""The units of an installed rowhooks for systemd: written, enabled and removed."""
 
 from __future__ import annotations
 
@@ -13,36 +13,56 @@ from pathlib import Path
 from rowhooks.domain.errors import Conflict, RowhooksError, UsageError
 from rowhooks.resources import data_directory
 
-MARK = "# Written by `rowhooks systemd install`; changes belong into a drop-in (systemctl edit)."
-"""The first line of each file that is ours to write again and to remove."""
-EXECUTABLE = "@ROWHOOKS@"
-"""Stands in the units for the path of the command."""
+MARK = "# Written by `rowhooks systemd install`. Make changes in a drop-in (systemctl edit)."
+"""The first line of each file that the commands may overwrite and remove."""
+PLAIN, TEMPLATE = "rowhooks.service", "rowhooks@.service"
+"""The files of the plain unit, and of the template of which each instance has a database of its own."""
+_WORDS = {
+    PLAIN: {"DESCRIPTION": "rowhooks", "SETTINGS": "rowhooks", "CREDENTIALS": "rowhooks", "UNIT": "rowhooks"},
+    TEMPLATE: {
+        "DESCRIPTION": "rowhooks for %i", "SETTINGS": "%i", "CREDENTIALS": "rowhooks.%i", "UNIT": "rowhooks@NAME",
+    },
+}  # fmt: skip
+"""What stands for @DESCRIPTION@, @SETTINGS@ ... in each of the two."""
 _INSTANCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]*")
-_HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  (names of places, not used as such)
-"""Places that the service does not see (ProtectHome, PrivateTmp)."""
+_HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  (the names of directories, which nothing here uses)
+"""Directories that the service cannot see (ProtectHome, PrivateTmp)."""
+
+
+def unit_text(name: str, executable: str, *, user: bool = False) -> str:
+    """Return the text of a unit, made from the one source that the plain unit and the template have.
+
+    Args:
+        name: `PLAIN` or `TEMPLATE`.
+        executable: the path of the command.
+        user: for a user's own service manager.
+    """
+    source = data_directory("systemd") / ("user" if user else "") / PLAIN
+    words = {"ROWHOOKS": executable, **_WORDS[name]}
+    return re.sub(r"@([A-Z]+)@", lambda found: words[found[1]], source.read_text("utf-8"))
 
 
 class Units:
     """The units of one installation.
 
     Args:
-        instance: of the template, one a database; None for the plain unit.
-        user: for the user's own service manager.
+        instance: the name of one of several services, each for one database; None for the plain unit.
+        user: whether the unit is for the user's own service manager.
 
     Raises:
-        UsageError: the instance's name cannot be one.
+        UsageError: the instance cannot have this name.
     """
 
     def __init__(self, *, instance: str | None, user: bool) -> None:
         if instance is not None and not _INSTANCE.fullmatch(instance):
             raise UsageError(
                 f"{instance!r} cannot be the name of an instance",
-                hint="letters, digits, underscores and dots are taken",
+                hint="use letters, digits, underscores and dots",
             )
         self._user = user
         self._instance = instance
-        self._template = "rowhooks.service" if instance is None else "rowhooks@.service"
-        self.unit = "rowhooks.service" if instance is None else f"rowhooks@{instance}.service"
+        self._file = PLAIN if instance is None else TEMPLATE
+        self.unit = PLAIN if instance is None else f"rowhooks@{instance}.service"
         if user:
             home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
             self._directory = home / "systemd" / "user"
@@ -53,24 +73,23 @@ class Units:
         self._sysusers = Path("/etc/sysusers.d/rowhooks.conf")
 
     def install(self) -> list[Path]:
-        """Write the unit, make its user, and enable it; return what was written.
+        """Write the unit, create its system user, and enable it; return the files written.
 
         Raises:
-            UsageError: this is not the place or the user for it.
-            Conflict: a file of that name is not ours.
+            UsageError: systemd does not run here, the user is not root, or the service could not see the command.
+            Conflict: a file of that name was written by another program.
             RowhooksError: systemd refused.
         """
         self._check()
-        executable = command(must_be_seen=not self._user)
-        source = data_directory("systemd") / ("user" if self._user else "")
-        texts = {self._directory / self._template: (source / self._template).read_text("utf-8")}
+        executable = str(command(must_be_seen=not self._user))
+        texts = {self._directory / self._file: unit_text(self._file, executable, user=self._user)}
         if not self._user:
             texts[self._sysusers] = (data_directory("systemd") / "sysusers.d/rowhooks.conf").read_text("utf-8")
         for path in texts:
             _refuse_others(path)
         for path, text in texts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"{MARK}\n{text.replace(EXECUTABLE, str(executable))}", "utf-8")
+            path.write_text(f"{MARK}\n{text}", "utf-8")
         if not self._user:
             _call("systemd-sysusers", str(self._sysusers))
             self.settings_file.parent.mkdir(mode=0o755, exist_ok=True)
@@ -79,7 +98,7 @@ class Units:
         return list(texts)
 
     def start(self) -> None:
-        """Start the service, or start it again with what was written; wait until it is ready.
+        """Start or restart the service; wait until it is ready.
 
         Raises:
             RowhooksError: it cannot be started.
@@ -87,17 +106,17 @@ class Units:
         self._systemctl("restart", self.unit)
 
     def uninstall(self) -> list[Path]:
-        """Stop and disable the service and remove what no other one needs; return what was removed.
+        """Stop and disable the service, and remove the files that no other instance needs; return those.
 
         Settings, credentials and the user `rowhooks` stay.
 
         Raises:
-            UsageError: nothing is installed, or this is not the place or the user for it.
-            Conflict: the unit is not ours.
+            UsageError: nothing is installed, systemd does not run here, or the user is not root.
+            Conflict: the unit was written by another program.
             RowhooksError: systemd refused.
         """
         self._check()
-        path = self._directory / self._template
+        path = self._directory / self._file
         if not path.exists():
             raise UsageError(f"{path} does not exist: nothing is installed", hint="rowhooks systemd install --help")
         _refuse_others(path)
@@ -117,12 +136,11 @@ class Units:
     def _check(self) -> None:
         if shutil.which("systemctl") is None:
             raise UsageError(
-                "there is no systemctl: systemd does not run this machine", hint="run `rowhooks run` by what does"
+                "there is no systemctl: this machine does not use systemd",
+                hint="start `rowhooks run` with the service manager of this machine",
             )
         if not self._user and os.geteuid() != 0:
-            raise UsageError(
-                "system units can be written by root only", hint="sudo, or --user for a service of your own"
-            )
+            raise UsageError("only root can write system units", hint="use sudo, or --user for a service of your own")
 
     def _systemctl(self, *arguments: str) -> None:
         _call("systemctl", *(["--user"] if self._user else []), *arguments)
@@ -132,21 +150,21 @@ def command(*, must_be_seen: bool) -> Path:
     """Return the path of the installed command.
 
     Args:
-        must_be_seen: by another user, in a service with ProtectHome.
+        must_be_seen: whether another user must see it, in a service with ProtectHome.
 
     Raises:
-        UsageError: it is not installed, or where it cannot be seen.
+        UsageError: it is not installed, or the service could not see it.
     """
     path = Path(sysconfig.get_path("scripts")) / "rowhooks"
     if not path.exists():
-        raise UsageError(f"{path} does not exist", hint="install rowhooks, do not run it from its source")
+        raise UsageError(f"{path} does not exist", hint="install rowhooks instead of running it from its source")
     for place in (path, Path(sys.base_prefix)):
         hidden = [directory for directory in _HIDDEN if place.resolve().is_relative_to(directory)]
         closed = [parent for parent in place.resolve().parents if not parent.stat().st_mode & 0o001]
         if must_be_seen and (hidden or closed):
             raise UsageError(
                 f"the service could not see {place}, which is below {(hidden or closed)[0]}",
-                hint="install rowhooks where every user may read it, for example with a system's python3:"
+                hint="install rowhooks where every user can read it, for example with the system's python3:"
                 " python3 -m venv /opt/rowhooks && /opt/rowhooks/bin/pip install rowhooks",
             )
     return path
@@ -154,9 +172,7 @@ def command(*, must_be_seen: bool) -> Path:
 
 def _refuse_others(path: Path) -> None:
     if path.exists() and not path.read_text("utf-8").startswith(MARK):
-        raise Conflict(
-            f"{path} was not written by `rowhooks systemd install`", hint="move it away, or keep it as it is"
-        )
+        raise Conflict(f"{path} was not written by `rowhooks systemd install`", hint="move the file away, or keep it")
 
 
 def _call(*arguments: str) -> None:

@@ -1,12 +1,14 @@
-"""A rehearsal: receivers run for changes and presses made in one transaction, which is always rolled back."""
+"""A rehearsal: receivers run for changes and presses in one transaction, which is always rolled back."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-from rowhooks.domain.configuration import JobButton
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.configuration import JobButton, TrackedTable
 from rowhooks.domain.errors import Conflict, NotFound, ReceiverError, SettingsError, UsageError
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.domain.run import Press
@@ -32,16 +34,16 @@ if TYPE_CHECKING:
 
 
 class Rehearsal:
-    """One transaction on a database, in which rows are arranged and receivers run, and which is always rolled back.
+    """One transaction on a database, in which a test arranges rows and runs receivers. It is always rolled back.
 
-    A context manager; the fixture `rowhooks` is one. rowhooks need not be installed in the database.
+    It is a context manager; the fixture `rowhooks` is a rehearsal. rowhooks need not be installed in the database.
 
     Args:
-        dsn: the database; None for what ROWHOOKS_TEST_DSN says.
+        dsn: the database, as a URI or libpq's keywords; None for the environment variable ROWHOOKS_TEST_DSN.
 
     Raises:
         SettingsError: no database was named, or the DSN cannot be read.
-        ConnectionFailed: the server cannot be reached or does not let us in.
+        ConnectionFailed: the server cannot be reached or does not let the login in.
         DatabaseError: the role may not make temporary tables there.
     """
 
@@ -79,22 +81,22 @@ class Rehearsal:
 
     @property
     def connection(self) -> sqlalchemy.Connection:
-        """SQLAlchemy's connection, inside the transaction; for factories and helpers that want one.
+        """SQLAlchemy's connection in the transaction, for factories and helpers.
 
-        A session on it keeps to the transaction with `Session(connection, join_transaction_mode="create_savepoint")`.
+        A session on it stays in the transaction with `Session(connection, join_transaction_mode="create_savepoint")`.
         """
         self._check_whole()
         return self._transaction.connection
 
     def execute(self, statement: Any, parameters: Any = None) -> list[dict[str, Any]]:
-        """Execute a statement in the transaction: to arrange rows, and to look at what became of them.
+        """Execute a statement in the transaction: to arrange rows, and to look at them after a run.
 
         Args:
             statement: SQL with `:name` for parameters, or a statement of SQLAlchemy's.
-            parameters: a mapping, or a list of them to execute it several times.
+            parameters: a mapping, or a list of mappings to execute the statement several times.
 
         Returns:
-            The rows, column by column; none where it returns none.
+            The rows, each a mapping of column names to values; an empty list where the statement returns no rows.
 
         Raises:
             sqlalchemy.exc.DBAPIError: PostgreSQL refused it; the transaction goes on.
@@ -120,15 +122,19 @@ class Rehearsal:
         Args:
             receiver: the class.
             table: `schema.table` as PostgreSQL stores it, or what `rowhooks.table()` returns.
-            before: the row before; without `after` it is deleted. A row is inserted, unless only its key is named and
-                it is there.
-            after: what is different after an update; without `before`, the row to create.
-            hook: checked first; where the change does not start it, nothing runs.
+            before: the row before, columns to values. It is inserted first, unless only its key is named and the row
+                is there. Without `after` it is then deleted.
+            after: with `before`, the columns that the update sets; without, the row that is created.
+            hook: the hook that the change is matched against; where it does not match, nothing runs. None: every
+                change of the table starts the receiver.
             user: the author of the change; None: the role that is connected.
             permissions: what the author may do, for example {"dcim.change_device"}, or a permission backend; None:
-                what PostgreSQL's privileges say.
-            attempts: how many are made at the most, where Meta asks for retries; without their pauses.
+                PostgreSQL's privileges decide.
+            attempts: how many attempts are made at most, where Meta asks for retries. There is no pause between them.
             watch: the tables whose writes are reported, beside `table`; None: all on which the role may make triggers.
+
+        Returns:
+            What became of the run.
 
         Raises:
             UsageError: an argument is wrong.
@@ -137,32 +143,17 @@ class Rehearsal:
             Conflict: there is such a row already; or the transaction has ended.
             DatabaseError: PostgreSQL refused the change.
         """
-        self._check(receiver, JobHookReceiver, "run_hook", attempts)
-        target = self._rows.table(table_name(table))
+        target = self._target(receiver, JobHookReceiver, "run_hook", table, attempts)
         if before is None and after is None:
             raise UsageError(
                 "run_hook() needs before= or after=", hint="only after: create; only before: delete; both: update"
             )
         self._check_user(user, permissions)
         self._arrangement.watch(target, watch)
-        former = self._rows.variables()
-        try:
-            if user is not None:
-                self._rows.set_variables({"rowhooks.user": user})
+        terms = RunTerms(target, user, backend_of(permissions), attempts)
+        with self._variables_kept(user):
             change = self._arrangement.change(target, before, after)
-            origin = domain_hook(receiver, target, hook)
-            if change is None:
-                return RunReport(matched=False, why_not="the update changes nothing")
-            rule = None if hook is None else Rule(origin)
-            why_not = None if rule is None else rule.why_not(change)
-            if why_not is not None:
-                return RunReport(matched=False, why_not=why_not, change=change)
-            undecided = None if rule is None else rule.undecided(change)
-            return self._runs.run(
-                receiver, change, origin, RunTerms(target, user, backend_of(permissions), attempts), undecided
-            )
-        finally:
-            self._put_back(former)
+            return self._run_for(receiver, change, hook, terms)
 
     def press_button(
         self,
@@ -176,17 +167,20 @@ class Rehearsal:
         attempts: int = 1,
         watch: Tables | None = None,
     ) -> RunReport:
-        """Run a button receiver for a row. What the database checks of a press is not checked.
+        """Run a button receiver for a row. The checks that the database makes of a press are left out.
 
         Args:
             receiver: the class.
             table: as in `run_hook`.
-            row: the row; it is inserted, unless only its key is named and it is there.
-            key: instead of `row`: the key of one that is there; the value, or key columns to values.
-            user: who presses; None: the role that is connected.
+            row: the row, columns to values. It is inserted, unless only its key is named and the row is there.
+            key: instead of `row`, the key of a row that is there: its value, or key columns to values.
+            user: the user who presses; None: the role that is connected.
             permissions: as in `run_hook`.
             attempts: as in `run_hook`.
             watch: as in `run_hook`.
+
+        Returns:
+            What became of the run.
 
         Raises:
             UsageError: an argument is wrong.
@@ -195,27 +189,50 @@ class Rehearsal:
             Conflict: there is such a row already; or the transaction has ended.
             DatabaseError: PostgreSQL refused the row.
         """
-        self._check(receiver, JobButtonReceiver, "press_button", attempts)
-        target = self._rows.table(table_name(table))
+        target = self._target(receiver, JobButtonReceiver, "press_button", table, attempts)
         if (row is None) == (key is None):
             raise UsageError("press_button() needs row= or key=, one of them")
         self._check_user(user, permissions)
         self._arrangement.watch(target, watch)
         object_id, representation = self._arrangement.pressed_row(target, row, key)
         press = Press(target.id, target.name, object_id, representation, self._rows.session_user(), user_name=user)
+        button = JobButton(0, receiver.__name__, job_of(receiver))
+        with self._variables_kept():
+            return self._runs.run(receiver, press, button, RunTerms(target, user, backend_of(permissions), attempts))
+
+    def _run_for(
+        self,
+        receiver: type[JobHookReceiver],
+        change: ObjectChange | None,
+        hook: declaration.Hook | None,
+        terms: RunTerms,
+    ) -> RunReport:
+        if change is None:
+            return RunReport(matched=False, why_not="the update changes nothing")
+        origin = domain_hook(receiver, terms.table, hook)
+        if hook is None:
+            return self._runs.run(receiver, change, origin, terms)
+        rule = Rule(origin)
+        why_not = rule.why_not(change)
+        if why_not is not None:
+            return RunReport(matched=False, why_not=why_not, change=change)
+        return self._runs.run(receiver, change, origin, terms, rule.undecided(change))
+
+    @contextlib.contextmanager
+    def _variables_kept(self, user: str | None = None) -> Iterator[None]:
+        """Put session variables and deferred constraints back after a block, in which changes are made by `user`."""
         former = self._rows.variables()
         try:
-            button = JobButton(0, receiver.__name__, job_of(receiver))
-            return self._runs.run(receiver, press, button, RunTerms(target, user, backend_of(permissions), attempts))
+            if user is not None:
+                self._rows.set_variables({"rowhooks.user": user})
+            yield
         finally:
-            self._put_back(former)
+            if self._transaction.is_whole():
+                self._rows.set_variables(former)
+                self._rows.defer_again()
 
-    def _put_back(self, variables: Mapping[str, str]) -> None:
-        if self._transaction.is_whole():
-            self._rows.set_variables(variables)
-            self._rows.defer_again()
-
-    def _check(self, receiver: Any, base: type, function: str, attempts: int) -> None:
+    def _target(self, receiver: Any, base: type, function: str, table: str | TableType, attempts: int) -> TrackedTable:
+        """Check what the test asks for, and return the table's description."""
         other = "press_button" if base is JobHookReceiver else "run_hook"
         if not isinstance(receiver, type):
             raise ReceiverError(f"{function}({receiver!r}) needs a receiver class", hint="the class, not an instance")
@@ -226,6 +243,7 @@ class Rehearsal:
         if attempts < 1:
             raise UsageError(f"{function}(): attempts={attempts!r} makes no attempt", hint="1 or more")
         self._check_whole()
+        return self._rows.table(table_name(table))
 
     def _check_user(self, user: str | None, permissions: object) -> None:
         if user is not None and permissions is None and not self._rows.is_role(user):

@@ -1,11 +1,14 @@
-"""What the modules of this package share: rows as dictionaries, and the one row that was meant."""
+"""What the modules of this package share: rows as dictionaries, and the one row that is meant.
+
+Statements have PostgreSQL's own placeholders ($1), as those for asyncpg: a percent sign in them is nothing but that.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import psycopg
-from psycopg import sql
+from psycopg import RawCursor, sql
 from psycopg.rows import dict_row
 
 from rowhooks.domain.errors import Conflict, NotFound
@@ -14,10 +17,16 @@ Connection = psycopg.Connection[Any]
 Row = dict[str, Any]
 
 
-def fetch(conn: Connection, query: str, parameters: Any = None) -> list[Row]:
-    """Return what a query finds, as dictionaries."""
-    with conn.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query, parameters).fetchall()
+def fetch(conn: Connection, query: str | sql.Composed, *values: Any) -> list[Row]:
+    """Return what a query finds, as dictionaries; its placeholders are $1, $2 ..."""
+    with RawCursor(conn, row_factory=dict_row) as cursor:
+        return cursor.execute(query, values or None).fetchall()
+
+
+def execute(conn: Connection, statement: str | sql.Composed, *values: Any) -> int:
+    """Execute a statement; return how many rows it has changed. Its placeholders are $1, $2 ..."""
+    with RawCursor(conn) as cursor:
+        return cursor.execute(statement, values or None).rowcount
 
 
 def only(found: list[Row], what: str, wanted: object, hint: str) -> Row:
@@ -33,13 +42,3 @@ def only(found: list[Row], what: str, wanted: object, hint: str) -> Row:
         names = ", ".join(str(row.get("class_path") or row.get("name")) for row in found)
         raise Conflict(f"{what} {wanted} could be any of: {names}", hint="give the full name")
     return found[0]
-
-
-def conditions(**wanted: tuple[str, Any]) -> sql.Composable:
-    """Return a WHERE clause of the comparisons whose value is given; names are columns of ours, values are quoted."""
-    chosen = [
-        sql.SQL("{} = {}").format(sql.SQL(column), sql.Literal(value))
-        for column, value in wanted.values()
-        if value is not None
-    ]
-    return sql.SQL(" and ").join(chosen) if chosen else sql.SQL("true")

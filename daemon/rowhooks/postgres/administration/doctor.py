@@ -17,6 +17,7 @@ from rowhooks.postgres.backlog import WAITING
 from rowhooks.postgres.bindings import find_faults
 from rowhooks.postgres.leadership.bystanders import hindrances, locked_tables, long_transactions
 from rowhooks.postgres.missing_jobs import IS_KEPT, MISSING_JOBS, OTHER_RECEIVERS
+from rowhooks.postgres.statements import Statements
 from rowhooks.postgres.track_options import MARKS, OPTIONS, columns_left_out, named
 
 
@@ -40,366 +41,41 @@ class Finding:
         return cls(level, what, shell.sentence(way_out))
 
 
-# Each query below returns sentences: what is wrong; then the way out, in one column or several. Text in it stands as it
-# is, an array is the words of a command. No name is in the text, but quoted by the server in words, so that the shell
-# of whoever pastes the command sees one argument. What is SQL is an argument of psql.
-
-# Tracked tables, with the command that makes them what they are.
-_TRACKED = f"""
-      select t.*, r.relkind, array['rowhooks', 'track', t.relation::text] || {OPTIONS} as track
-      from rowhooks.tracked_table as t
-      join pg_class as r on r.oid = t.relation
-      where t.untracked_at is null
-"""  # noqa: S608  (constants)
-
-
-# How the feed stands; by the index on transaction_id.
-_UNREAD = f"""
-select
-  format('%s changes wait to be dealt with, the oldest since %s%s', w.changes, date_trunc('second', w.oldest), case
-    when l.leads then format(', and %s, who leads, has dealt with nothing since %s',
-      f.leader, date_trunc('second', f.moved_at))
-    else ', and no daemon runs'
-  end),
-  case when l.leads then 'see what that daemon logs, and: ' end,
-  array['rowhooks', case when l.leads then 'status' else 'run' end]
-from rowhooks.feed as f
-cross join (select {LEADS} as leads) as l
-cross join (select count(*) as changes, min(w.time) as oldest from ({WAITING}) as w) as w
-where w.oldest < clock_timestamp() - interval '5 minutes'
-  and (not l.leads or coalesce(f.moved_at, '-infinity') < clock_timestamp() - interval '5 minutes')
-"""  # noqa: S608  (constants)
-
-_OF_A_DEAD_LEADER = f"""
-select
-  format('%s runs of a leader that has ended have not (%s)', sum(s.runs), string_agg(
-    format('%s %s', s.runs, s.status), ', ' order by s.status
-  )),
-  array['rowhooks', 'run'],
-  ' (the next leader takes them up)'
-from (
-  select r.status, count(*) as runs
-  from rowhooks.job_result as r
-  where r.status in ('PENDING', 'STARTED', 'RETRY') and r.leader_epoch is not null and not {IS_KEPT}
-  group by r.status
-) as s
-where not {LEADS}
-having count(*) > 0
-"""  # noqa: S608  (constants)
-
-_CAPTURE = f"""
-select
-  format('%s: its capture function %s', t.relation, case
-    when p.oid is null then 'is missing' else 'is not what rowhooks makes'
-  end),
-  t.track
-from ({_TRACKED}) as t
-left join pg_proc as p
-  on p.pronamespace = 'rowhooks'::regnamespace and p.proname = 'capture_' || t.id and p.pronargs = 0
-where p.oid is null or p.prosrc <> rowhooks.source_of_capture(t.id) or not p.prosecdef
-  or p.proconfig is distinct from rowhooks.settings_of_capture(t.id)
-order by 1
-"""  # noqa: S608  (constants)
-
-# A row is looked up by its key, which is made a value of the key's types first.
-_KEY_TYPES = """
-select distinct
-  format(
-    'rows of %s cannot be loaded by %s: it may not use schema %s, where type %s of key column %s is',
-    t.relation, l.rolname, n.nspname, y.typname, k.name
-  ),
-  array['psql', '-c', format('grant usage on schema %I to %I', n.nspname, g.rolname)]
-from rowhooks.installation as i
-cross join rowhooks.tracked_table as t
-cross join lateral rowhooks.present_key_columns(t.id) as k
-join pg_attribute as a on a.attrelid = t.relation and a.attnum = k.number
-join pg_type as y on y.oid = rowhooks.base_type(a.atttypid)
-join pg_namespace as n on n.oid = y.typnamespace
-join pg_roles as g on g.rolname in (i.daemon_role, i.receiver_role)
-join pg_roles as l on l.rolcanlogin and not l.rolsuper and pg_has_role(l.oid, g.oid, 'member')
-where t.untracked_at is null and not has_schema_privilege(l.oid, n.oid, 'usage')
-order by 1
-"""
-
+_SQL = Statements(
+    __file__,
+    {
+        "waiting": WAITING,
+        "leads": LEADS,
+        "is_kept": IS_KEPT,
+        "missing_jobs": MISSING_JOBS,
+        "other_receivers": OTHER_RECEIVERS,
+        "marks": MARKS,
+        "options": OPTIONS,
+        "left_out": columns_left_out("c.oid"),
+        "left_out_of_namesake": columns_left_out("s.namesake"),
+        "named": named("t.schema_name", "t.table_name"),
+    },
+)
 _PROBLEMS = (
-    # Its entry is taken away by the event trigger or the daemon; where neither is there, it is named here, unless a
-    # hook or button waits for it.
-    f"""
-    select
-      format('tracked table %I.%I was dropped%s', t.schema_name, t.table_name, case
-        when s.namesake is not null then ' and made anew'
-      end),
-      case
-        when s.namesake is null
-          then array['psql', '-c', 'select rowhooks.refresh_tables()']
-        else array['rowhooks', 'track', format('%I.%I', t.schema_name, t.table_name)]
-          || {OPTIONS} || {columns_left_out("s.namesake")}
-      end
-    from rowhooks.tracked_table as t
-    cross join lateral (select {named("t.schema_name", "t.table_name")}) as s (namesake)
-    where t.untracked_at is null and not exists (select from pg_class as c where c.oid = t.relation)
-      and not (s.namesake is not null and (
-        exists (
-          select from rowhooks.job_hook as h join rowhooks.job_hook_table as x on x.job_hook_id = h.id
-          where h.enabled and x.tracked_table_id = t.id
-        ) or exists (
-          select from rowhooks.job_button as b join rowhooks.job_button_table as x on x.job_button_id = b.id
-          where b.enabled and x.tracked_table_id = t.id
-        )
-      ))
-    order by 1
-    """,  # noqa: S608  (constants)
-    f"""
-    select
-      case
-        when g.oid is null then format('%s: trigger %s is missing', c.carrier, w.name)
-        when g.tgfoid is distinct from to_regproc('rowhooks.capture_' || t.id)
-          then format('%s: trigger %s does not call rowhooks', c.carrier, w.name)
-        when g.tgenabled = case when t.always then 'A' else 'O' end
-          then format('%s: trigger %s is not what rowhooks makes', c.carrier, w.name)
-        else format('%s: trigger %s is %s', c.carrier, w.name, case g.tgenabled
-          when 'D' then 'disabled' when 'R' then 'enabled for replicas alone'
-          when 'A' then 'enabled always, which nobody asked for' else 'not enabled always'
-        end)
-      end,
-      t.track
-    from ({_TRACKED}) as t
-    cross join lateral (
-      select t.relation as carrier
-      union
-      select p.child from (
-        -- Not pg_partition_tree(), which waits for whoever has locked a partition.
-        with recursive part (child) as (
-          select i.inhrelid from pg_inherits as i where i.inhparent = t.relation and t.relkind = 'p'
-          union
-          select i.inhrelid from part as x join pg_inherits as i on i.inhparent = x.child
-        )
-        select x.child from part as x
-      ) as p
-    ) as c
-    join pg_class as r on r.oid = c.carrier
-    cross join lateral (
-      select concat('!rowhooks_', k.kind, '_', t.id) as name, k.kind
-      from unnest(array['row', 'update', 'truncate']) as k (kind)
-    ) as w
-    left join pg_trigger as g on g.tgrelid = c.carrier and g.tgname = w.name
-    where
-      -- A TRUNCATE trigger is no row trigger: it stays on the table itself.
-      (w.kind <> 'truncate' or (
-        c.carrier = t.relation
-        and (r.relkind <> 'f' or current_setting('server_version_num')::integer >= 160000)
-      ))
-      and (
-        g.oid is null
-        or g.tgfoid is distinct from to_regproc('rowhooks.capture_' || t.id)
-        or g.tgenabled <> case when t.always then 'A' else 'O' end
-        or g.tgtype <> case w.kind when 'row' then 13 when 'update' then 17 else 32 end
-        or g.tgqual is null and w.kind = 'update' and current_setting('server_version_num')::integer < 180000
-        or g.tgqual is not null and (w.kind <> 'update' or exists (
-          select from pg_attribute as a where a.attrelid = c.carrier and a.attgenerated = 'v'
-        ))
-        -- Not pg_get_triggerdef(), which waits for whoever has locked the table.
-        or w.kind = 'update' and c.carrier = t.relation and not (
-          starts_with(g.tgqual::text, format('{{OPEXPR :opno %s ', '*<>(record,record)'::regoperator::oid))
-          and g.tgqual::text ~ ':varno 1 ' and g.tgqual::text ~ ':varno 2 '
-        )
-        or cardinality(g.tgattr::smallint[]) > 0
-      )
-    order by 1
-    """,  # noqa: S608  (constants)
-    """
-    select
-      format(
-        '%s is tracked by itself and a partition of tracked table %s: its changes are recorded twice',
-        t.relation, r.relation
-      ),
-      array['rowhooks', 'untrack', t.relation::text]
-    from rowhooks.tracked_table as t
-    join pg_class as c on c.oid = t.relation and c.relispartition
-    join pg_partition_ancestors(c.oid) as a on a.relid <> c.oid
-    join rowhooks.tracked_table as r on r.relation = a.relid and r.untracked_at is null
-    where t.untracked_at is null
-    order by 1
-    """,
-    f"""
-    select
-      format('%s has lost its primary key: changes are recorded without a key', t.relation),
-      array['psql', '-c', format('alter table %s add primary key (...)', t.relation)],
-      ' && ',
-      array['rowhooks', 'track', t.relation::text] || {MARKS},
-      '; or: ',
-      array['rowhooks', 'track', t.relation::text, '--identity', 'full'] || {MARKS}
-    from rowhooks.tracked_table as t
-    join pg_class as c on c.oid = t.relation
-    where t.untracked_at is null and t.identity <> 'full'
-      and not exists (select from rowhooks.present_key_columns(t.id))
-    order by 1
-    """,  # noqa: S608  (constants)
-    """
-    select
-      format('rowhooks does not know yet that %s was altered or renamed', t.relation),
-      array['psql', '-c', 'select rowhooks.refresh_tables()']
-    from rowhooks.tracked_table as t
-    join pg_class as c on c.oid = t.relation
-    join pg_namespace as n on n.oid = c.relnamespace
-    cross join lateral (
-      select array_agg(p.name order by p.place) as names from rowhooks.present_key_columns(t.id) as p
-    ) as k
-    where t.untracked_at is null
-      and ((t.schema_name, t.table_name) <> (n.nspname, c.relname) or k.names <> t.key_columns)
-    order by 1
-    """,
-    f"""
-    select
-      format(
-        '%s inherits from tracked table %s and is not tracked: its rows are not recorded',
-        i.inhrelid::regclass, t.relation
-      ),
-      array['rowhooks', 'track', i.inhrelid::regclass::text] || {MARKS} || {columns_left_out("c.oid")}
-    from rowhooks.tracked_table as t
-    join pg_inherits as i on i.inhparent = t.relation
-    join pg_class as c on c.oid = i.inhrelid and not c.relispartition
-    where t.untracked_at is null and not exists (
-      select from rowhooks.tracked_table as x where x.relation = c.oid and x.untracked_at is null
-    )
-    order by 1
-    """,  # noqa: S608  (constants)
-    f"""
-    select
-      format('%s is meant by %L and not tracked%s', c.oid::regclass, t.pattern, case
-        when not p.has_key then ': it has no primary key'
-      end),
-      array['rowhooks', 'track', c.oid::regclass::text] || case when not p.has_key then array['--identity', '...'] end
-        || {MARKS}
-    from rowhooks.tracking_rule as t
-    join pg_class as c on c.relkind in ('r', 'p', 'f') and not c.relispartition and c.relpersistence <> 't'
-    join pg_namespace as n on n.oid = c.relnamespace
-    cross join lateral (
-      select exists (select from pg_index as i where i.indrelid = c.oid and i.indisprimary) as has_key
-    ) as p
-    where n.nspname not in ('rowhooks', 'pg_catalog', 'information_schema')
-      and rowhooks.matches_glob(format('%s.%s', n.nspname, c.relname), t.pattern)
-      and not exists (select from rowhooks.tracked_table as x where x.relation = c.oid)
-    order by 1
-    """,  # noqa: S608  (constants)
-    """
-    select
-      format('%s %s starts nothing: its job %s is disabled', o.kind, o.name, j.class_path),
-      case when not j.installed then 'start a daemon that has it, and: ' end,
-      array['rowhooks', 'jobs', 'enable', j.class_path]
-    from (
-      select 'hook' as kind, h.name, h.job_id
-      from rowhooks.job_hook as h where h.enabled
-      union all
-      select 'button', b.name, b.job_id
-      from rowhooks.job_button as b where b.enabled
-    ) as o
-    join rowhooks.job as j on j.id = o.job_id
-    where not j.enabled
-    order by 1
-    """,
-    f"""
-    select
-      format(
-        'the daemon that leads, or led last, does not have job %s (waiting for it: %s): %s runs are kept%s',
-        m.class_path,
-        case when w.whose = '' then 'nothing that is enabled' else w.whose end,
-        m.waiting, ', of ' || f.waiting_limit || ' at the most'
-      ),
-      'start a daemon that has it, and see why the one that leads has not (receivers in its rowhooks.toml; its log);'
-      ' or, if the class is gone for good: ',
-      array['rowhooks', 'jobs', 'remove', m.class_path]
-    from ({MISSING_JOBS}) as m
-    cross join rowhooks.feed as f
-    cross join lateral (
-      select coalesce(string_agg(concat(o.kind, o.name), ', ' order by o.kind desc, o.name), '')
-      from (
-        select 'hook ', n.name from unnest(m.hooks) as n (name)
-        union all
-        select 'button ', n.name from unnest(m.buttons) as n (name)
-      ) as o (kind, name)
-    ) as w (whose)
-    order by 1
-    """,  # noqa: S608  (constants)
-    """
-    select
-      format('hook %s: %s changes between %s and %s were not kept for it, when as many runs waited for its job as may',
-        h.name, m.changes, date_trunc('second', m.first_at), date_trunc('second', m.last_at)),
-      case when not j.installed then format('start a daemon that has job %s, and then: ', j.class_path) end,
-      array[
-        'rowhooks', 'replay',
-        '--since', to_char(m.first_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'),
-        '--until', to_char(
-          (m.last_at + interval '1 microsecond') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'
-        ),
-        concat('--hook=', h.name)
-      ]
-    from rowhooks.job_hook_missed as m
-    join rowhooks.job_hook as h on h.id = m.job_hook_id
-    join rowhooks.job as j on j.id = h.job_id
-    order by 1
-    """,
-    f"""
-    select
-      concat_ws('',
-        format('standby %s', s.standby),
-        case when s.lacks <> '{{}}' then format(' does not have %s', array_to_string(s.lacks, ', ')) end,
-        case when s.lacks <> '{{}}' and s.has <> '{{}}' then ', and' end,
-        case
-          when s.has <> '{{}}' then format(' has %s, which the daemon that leads has not', array_to_string(s.has, ', '))
-        end,
-        case when s.lacks <> '{{}}' then ': what that is to run would wait if it led' end
-      ),
-      'give both the same receivers (receivers in rowhooks.toml, the code that is installed), and restart that one'
-    from ({OTHER_RECEIVERS}) as s
-    where s.lacks <> '{{}}' or s.has <> '{{}}'
-    order by 1
-    """,  # noqa: S608  (constants)
-    """
-    select
-      'the log has no partition for the ids in use: changes go into the default partition',
-      array['rowhooks', 'prune'], ' (or start the daemon: it makes partitions ahead)'
-    from rowhooks.object_change_id_seq as s
-    where not exists (
-      select from rowhooks.log_partitions() as p where s.last_value >= p.lower_id and s.last_value < p.upper_id
-    )
-    """,
-    # As much as rowhooks.default_partition_is_small() allows.
-    """
-    select
-      format('the default partition of the log holds %s of changes: no partition is made ahead until it is emptied',
-        pg_size_pretty(d.size)),
-      'rowhooks prune (a daemon that runs does it within a minute, unless a transaction on the log stays open)'
-    from pg_relation_size('rowhooks.object_change_default') as d (size)
-    where d.size > 8 * 1024 * 1024
-    """,
-    _CAPTURE,
-    _KEY_TYPES,
-    _OF_A_DEAD_LEADER,
-    _UNREAD,
+    _SQL["dropped_table"],
+    _SQL["triggers"],
+    _SQL["tracked_twice"],
+    _SQL["lost_primary_key"],
+    _SQL["altered_table"],
+    _SQL["untracked_child"],
+    _SQL["untracked_by_rule"],
+    _SQL["disabled_job"],
+    _SQL["missing_job"],
+    _SQL["missed_changes"],
+    _SQL["standby_with_other_receivers"],
+    _SQL["no_partition"],
+    _SQL["default_partition"],
+    _SQL["capture_function"],
+    _SQL["key_types"],
+    _SQL["dead_leader"],
+    _SQL["unread"],
 )
-
-_NOTES = (
-    """
-    select
-      'no event trigger follows DDL: altered tables are noticed with their next change, new ones are not tracked',
-      'let a superuser run: ', array['rowhooks', 'upgrade']
-    where not exists (select from pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl' and e.evtenabled <> 'D')
-    """,
-    """
-    select
-      format(
-        'change %s of %s was delivered by its key, without its rows: %s',
-        u.change ->> 'id', u.change ->> 'table', u.change ->> 'error'
-      ),
-      format('see: rowhooks changes show %s', u.change ->> 'id')
-    from rowhooks.feed as f
-    cross join jsonb_array_elements(f.unreadable) with ordinality as u (change, place)
-    where exists (select from rowhooks.object_change as c where c.id = (u.change ->> 'id')::bigint)
-    order by u.place
-    """,
-)
-
+_NOTES = (_SQL["no_event_trigger"], _SQL["unreadable_change"])
 
 LARGEST_SKEW = 5.0
 """Seconds that the clocks of this machine and of the server may differ."""

@@ -4,36 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from rowhooks.domain import exact, shell
 from rowhooks.domain.configuration import ON_UNDECIDED, Configuration, JobHook
 from rowhooks.domain.errors import Conflict, NotFound
 from rowhooks.domain.renaming import with_columns
-from rowhooks.postgres.administration.common import Connection, Row, fetch, only
+from rowhooks.postgres.administration.common import Connection, Row, fetch
 from rowhooks.postgres.administration.jobs import find_job
-from rowhooks.postgres.administration.tables import add_tables, linked_tables, remove_tables, tracked_ids
+from rowhooks.postgres.administration.origins import Origins
+from rowhooks.postgres.administration.tables import tracked_ids
 from rowhooks.postgres.configuration import LOAD, read_configuration
 from rowhooks.postgres.connections.search_path import PINNED
+from rowhooks.postgres.statements import Statements
 
+_HOOKS = Origins("hook")
+_SQL = Statements(__file__, _HOOKS.statements)
 _ACTIONS = ("create", "update", "delete")
-_HOOKS = f"""
-select h.id, h.name, j.class_path as job, h.enabled, j.enabled as job_enabled,
-  array_remove(array[
-    case when h.type_create then 'create' end, case when h.type_update then 'update' end,
-    case when h.type_delete then 'delete' end
-  ], null) as actions,
-  {linked_tables("hook", "h", " union select w.name from unnest(h.waits_for) as w (name)")},
-  h.columns, h.ignored_columns, h.conditions, h.on_undecided, h.declared
-from rowhooks.job_hook as h
-join rowhooks.job as j on j.id = h.job_id
-"""  # noqa: S608  (constants)
 
 
 def list_hooks(conn: Connection) -> list[Row]:
     """Return the hooks."""
-    return fetch(conn, f"{_HOOKS} order by h.name")
+    return fetch(conn, _SQL["list"])
 
 
 def find_hook(conn: Connection, name: str) -> Row:
@@ -42,7 +34,7 @@ def find_hook(conn: Connection, name: str) -> Row:
     Raises:
         NotFound: there is none.
     """
-    return only(fetch(conn, f"{_HOOKS} where h.name = %s", (name,)), "hook", name, "see: rowhooks hooks list")
+    return _HOOKS.only(fetch(conn, _SQL["find"], name), name)
 
 
 def load_configuration(conn: Connection) -> Configuration:
@@ -99,26 +91,18 @@ def add_hook(
         Conflict: a hook of that name exists, or a table is not tracked.
         DatabaseError: the database refuses it; some of that only when the transaction commits.
     """
-    found_job = find_job(conn, job)
-    _check_name(conn, name)
-    tracked = tracked_ids(conn, tables)
-    hook_id = fetch(
-        conn,
-        "insert into rowhooks.job_hook"
-        " (name, job_id, enabled, type_create, type_update, type_delete, columns, ignored_columns, conditions,"
-        " on_undecided) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id",
-        (
-            name,
-            found_job["id"],
-            enabled,
-            *_flags(actions),
-            list(columns),
-            list(ignored_columns),
-            _jsonb(conditions),
-            on_undecided or ON_UNDECIDED[0],
-        ),
-    )[0]["id"]
-    add_tables(conn, "hook", {"id": hook_id}, tracked)
+    _HOOKS.check_name(conn, name)
+    given = {
+        "name": name,
+        "job_id": find_job(conn, job)["id"],
+        "enabled": enabled,
+        **_flags(actions),
+        "columns": list(columns),
+        "ignored_columns": list(ignored_columns),
+        "conditions": _jsonb(conditions),
+        "on_undecided": on_undecided or ON_UNDECIDED[0],
+    }
+    _HOOKS.insert(conn, given, tracked_ids(conn, tables))
     return find_hook(conn, name)
 
 
@@ -165,7 +149,7 @@ def edit_hook(
     if job is not None:
         changes["job_id"] = find_job(conn, job)["id"]
     if actions is not None:
-        changes.update(zip(("type_create", "type_update", "type_delete"), _flags(actions), strict=True))
+        changes.update(_flags(actions))
     if columns is not None:
         changes["columns"] = list(columns)
     if ignored_columns is not None:
@@ -175,24 +159,10 @@ def edit_hook(
     if on_undecided is not None:
         changes["on_undecided"] = on_undecided
     if new_name is not None and new_name != name:
-        _check_name(conn, new_name)
+        _HOOKS.check_name(conn, new_name)
         changes["name"] = new_name
-    if changes:
-        assignments = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(column)) for column in changes)
-        conn.execute(
-            sql.SQL("update rowhooks.job_hook set {} where id = %s").format(assignments),
-            [*changes.values(), hook["id"]],
-        )
-    if tables is not None:
-        tracked = tracked_ids(conn, tables)
-        conn.execute(
-            "delete from rowhooks.job_hook_table where job_hook_id = %s and tracked_table_id <> all (%s)",
-            (hook["id"], tracked),
-        )
-        add_tables(conn, "hook", hook, tracked)
-    added = tracked_ids(conn, more_tables)
-    remove_tables(conn, "hook", hook, no_tables)
-    add_tables(conn, "hook", hook, added)
+    _HOOKS.update(conn, hook, changes)
+    _HOOKS.move(conn, hook, tables, more_tables, no_tables)
     return find_hook(conn, new_name or name)
 
 
@@ -203,9 +173,7 @@ def set_hook_enabled(conn: Connection, name: str, *, enabled: bool) -> Row:
         NotFound: there is none.
         DatabaseError: its job is disabled or not installed.
     """
-    hook = find_hook(conn, name)
-    conn.execute("update rowhooks.job_hook set enabled = %s where id = %s", (enabled, hook["id"]))
-    return {**hook, "enabled": enabled}
+    return _HOOKS.set_enabled(conn, find_hook(conn, name), enabled=enabled)
 
 
 def remove_hook(conn: Connection, name: str) -> None:
@@ -215,7 +183,7 @@ def remove_hook(conn: Connection, name: str) -> None:
         NotFound: there is none.
         Conflict: it is declared in code.
     """
-    conn.execute("delete from rowhooks.job_hook where id = %s", (_find_own(conn, name)["id"],))
+    _HOOKS.remove(conn, _find_own(conn, name))
 
 
 def _find_own(conn: Connection, name: str) -> Row:
@@ -229,14 +197,6 @@ def _find_own(conn: Connection, name: str) -> Row:
     return hook
 
 
-def _check_name(conn: Connection, name: str) -> None:
-    if fetch(conn, "select h.id from rowhooks.job_hook as h where h.name = %s", (name,)):
-        raise Conflict(
-            f"a hook named {name} exists already",
-            hint="remove it first: " + shell.command("rowhooks", "hooks", "remove", *shell.operand(name)),
-        )
-
-
 def _present_columns(conn: Connection, hook: Row) -> dict[str, object]:
     """Return what a hook asks for under the names that columns have now, where that is to be changed.
 
@@ -246,7 +206,7 @@ def _present_columns(conn: Connection, hook: Row) -> dict[str, object]:
     for table in load_hook(conn, hook["name"]).names.values():
         for former, now in table.items():
             names.setdefault(former, set()).add(now)
-    held = {row["name"] for row in fetch(conn, _HELD, (hook["id"],))}
+    held = {row["name"] for row in fetch(conn, _SQL["held"], hook["id"])}
     present = {name: found.pop() for name, found in names.items() if len(found) == 1 and name not in held}
     columns = [present.get(column, column) for column in hook["columns"]]
     ignored = [present.get(column, column) for column in hook["ignored_columns"]]
@@ -261,19 +221,8 @@ def _present_columns(conn: Connection, hook: Row) -> dict[str, object]:
     return changes
 
 
-# Names by which one of a hook's tables calls a column that was called so when the hook asked for it.
-_HELD = """
-select a.attname::text as name
-from rowhooks.job_hook_table as x
-join rowhooks.tracked_table as t on t.id = x.tracked_table_id
-join pg_attribute as a
-  on a.attrelid = t.relation and a.attnum = (x.numbers ->> a.attname)::smallint and not a.attisdropped
-where x.job_hook_id = %s
-"""
-
-
-def _flags(actions: Sequence[str]) -> list[bool]:
-    return [action in actions for action in _ACTIONS]
+def _flags(actions: Sequence[str]) -> dict[str, bool]:
+    return {f"type_{action}": action in actions for action in _ACTIONS}
 
 
 def _jsonb(conditions: object) -> Jsonb | None:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from rowhooks.domain import shell
 from rowhooks.domain.errors import Conflict
-from rowhooks.postgres.administration.common import Connection, Row, fetch, only
+from rowhooks.postgres.administration.common import Connection, Row, execute, fetch, only
+from rowhooks.postgres.statements import Statements
 
-_JOBS = """
-select j.id, j.class_path, j.kind, j.name, j.grouping, j.description, j.hidden, j.enabled, j.installed, j.meta,
-  (select count(*) from rowhooks.job_hook as h where h.job_id = j.id) as hooks,
-  (select count(*) from rowhooks.job_button as b where b.job_id = j.id) as buttons
-from rowhooks.job as j
-"""
+_SQL = Statements(__file__)
 
 
 def list_jobs(conn: Connection, *, hidden: bool = False) -> list[Row]:
     """Return the jobs the daemon has found; the hidden ones too, if asked."""
-    return fetch(conn, f"{_JOBS} where not j.hidden or %s order by j.class_path", (hidden,))
+    return fetch(conn, _SQL["list"], hidden)
 
 
 def find_job(conn: Connection, name: str) -> Row:
@@ -26,10 +22,7 @@ def find_job(conn: Connection, name: str) -> Row:
         NotFound: there is none.
         Conflict: several have that name.
     """
-    exact = fetch(conn, f"{_JOBS} where j.class_path = %s", (name,))
-    rows = exact or fetch(
-        conn, f"{_JOBS} where j.name = %(name)s or substring(j.class_path from '[^.]*$') = %(name)s", {"name": name}
-    )
+    rows = fetch(conn, _SQL["by_class_path"], name) or fetch(conn, _SQL["by_name"], name)
     return only(
         rows, "job", name, "see: rowhooks jobs list; a job is known once `rowhooks run` has started with its module"
     )
@@ -38,8 +31,8 @@ def find_job(conn: Connection, name: str) -> Row:
 def show_job(conn: Connection, name: str) -> Row:
     """Return a job with the names of its hooks and buttons; errors as in `find_job`."""
     job = find_job(conn, name)
-    hooks = fetch(conn, "select h.name from rowhooks.job_hook as h where h.job_id = %s order by 1", (job["id"],))
-    buttons = fetch(conn, "select b.name from rowhooks.job_button as b where b.job_id = %s order by 1", (job["id"],))
+    hooks = fetch(conn, "select h.name from rowhooks.job_hook as h where h.job_id = $1 order by 1", job["id"])
+    buttons = fetch(conn, "select b.name from rowhooks.job_button as b where b.job_id = $1 order by 1", job["id"])
     return {**job, "hooks": [row["name"] for row in hooks], "buttons": [row["name"] for row in buttons]}
 
 
@@ -54,20 +47,8 @@ def set_job_enabled(conn: Connection, name: str, *, enabled: bool) -> Row:
         raise Conflict(
             f"job {job['class_path']} is not installed", hint="add its module to rowhooks.toml and restart the daemon"
         )
-    conn.execute("update rowhooks.job set enabled = %s where id = %s", (enabled, job["id"]))
+    execute(conn, "update rowhooks.job set enabled = $1 where id = $2", enabled, job["id"])
     return {**job, "enabled": enabled}
-
-
-_UNFINISHED = """
-r.status in ('PENDING', 'STARTED', 'RETRY') and (
-  r.job_hook_id in (select h.id from rowhooks.job_hook as h where h.job_id = %(job)s)
-  or r.job_button_id in (select b.id from rowhooks.job_button as b where b.job_id = %(job)s)
-)
-"""
-_COUNT_UNFINISHED = f"select count(*) as runs from rowhooks.job_result as r where {_UNFINISHED}"  # noqa: S608  (constants)
-_REVOKE_UNFINISHED = f"""
-update rowhooks.job_result as r set status = 'REVOKED', finished_at = clock_timestamp() where {_UNFINISHED}
-"""  # noqa: S608  (constants)
 
 
 def find_missing_job(conn: Connection, name: str) -> Row:
@@ -84,7 +65,7 @@ def find_missing_job(conn: Connection, name: str) -> Row:
             hint="take its module out of rowhooks.toml and restart the daemon; or: "
             + shell.command("rowhooks", "jobs", "disable", job["class_path"]),
         )
-    return {**job, "waiting": fetch(conn, _COUNT_UNFINISHED, {"job": job["id"]})[0]["runs"]}
+    return {**job, "waiting": fetch(conn, _SQL["count_unfinished"], job["id"])[0]["runs"]}
 
 
 def remove_job(conn: Connection, name: str) -> Row:
@@ -101,8 +82,8 @@ def remove_job(conn: Connection, name: str) -> Row:
         NotFound: as in `find_job`.
     """
     job = find_missing_job(conn, name)
-    revoked = conn.execute(_REVOKE_UNFINISHED, {"job": job["id"]}).rowcount
-    conn.execute("delete from rowhooks.job where id = %s", (job["id"],))
+    revoked = execute(conn, _SQL["revoke_unfinished"], job["id"])
+    execute(conn, "delete from rowhooks.job where id = $1", job["id"])
     return {**job, "revoked": revoked}
 
 
@@ -125,16 +106,11 @@ def move_job(conn: Connection, name: str, new_name: str) -> Row:
             f"what waits for job {old['class_path']} cannot be given to {new['class_path']}: it {what}",
             hint=f"name a {old['kind']} receiver that the daemon which leads has; see: rowhooks jobs list",
         )
-    given = {"old": old["id"], "new": new["id"]}
-    conn.execute("update rowhooks.job_hook set job_id = %(new)s where job_id = %(old)s", given)
-    conn.execute("update rowhooks.job_button set job_id = %(new)s where job_id = %(old)s", given)
+    given = old["id"], new["id"]
+    execute(conn, "update rowhooks.job_hook set job_id = $2 where job_id = $1", *given)
+    execute(conn, "update rowhooks.job_button set job_id = $2 where job_id = $1", *given)
     if old["enabled"] and not new["enabled"]:
-        conn.execute("update rowhooks.job set enabled = true where id = %(new)s", given)
-        # Changes that have not been read are from before this moment.
-        conn.execute(
-            "update rowhooks.job as n set enabled_since = o.enabled_since from rowhooks.job as o"
-            " where n.id = %(new)s and o.id = %(old)s",
-            given,
-        )
-    conn.execute("delete from rowhooks.job where id = %(old)s", given)
+        execute(conn, "update rowhooks.job set enabled = true where id = $1", new["id"])
+        execute(conn, _SQL["move_time"], *given)
+    execute(conn, "delete from rowhooks.job where id = $1", old["id"])
     return {**new, "enabled": old["enabled"] or new["enabled"], "waiting": old["waiting"]}

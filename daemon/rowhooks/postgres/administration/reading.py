@@ -11,23 +11,10 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.connections.connect import is_lost_connection
 from rowhooks.postgres.log_rows import IS_LARGE, LARGE_BY_ID, SMALL_COLUMNS, object_change
+from rowhooks.postgres.statements import Statements
 from rowhooks.postgres.unreadable import FIXED, TEXT_OF, TEXTS, Text, reason_of, row_of_texts
 
-# As the daemon names a table: as it is called now, where it still is.
-_NAME = """\
-coalesce(
-  (
-    select rowhooks.qualified_name(n.nspname, r.relname)
-    from pg_class as r
-    join pg_namespace as n on n.oid = r.relnamespace
-    where r.oid = t.relation
-  ),
-  rowhooks.qualified_name(t.schema_name, t.table_name)
-)
-from rowhooks.object_change as c
-join rowhooks.tracked_table as t on t.id = c.tracked_table
-where c.id = """
-_BY_ID = f"select {SMALL_COLUMNS}, {_NAME} any ($1::bigint[]) order by c.id"
+_SQL = Statements(__file__, {"columns": SMALL_COLUMNS})
 
 
 def read_changes(conn: Connection, ids: Sequence[int]) -> list[ObjectChange]:
@@ -38,7 +25,7 @@ def read_changes(conn: Connection, ids: Sequence[int]) -> list[ObjectChange]:
         ids: rowhooks.object_change.id.
     """
     try:
-        rows = _fetch(conn, _BY_ID, list(ids))
+        rows = _fetch(conn, _SQL["by_id"], list(ids))
     except _Unreadable as error:
         if len(ids) > 1:
             half = len(ids) // 2
@@ -57,7 +44,7 @@ class _Unreadable(Exception):
 def _fetch(conn: Connection, query: str, parameter: Any) -> list[Any]:
     try:
         with conn.transaction():
-            return psycopg.RawCursor(conn).execute(query, (parameter,)).fetchall()
+            return _rows(conn, query, parameter)
     except psycopg.errors.InsufficientPrivilege:
         raise
     except Exception as error:  # a value may be none that Python can hold
@@ -80,6 +67,11 @@ def _without_rows(conn: Connection, id_: int, reason: str) -> list[ObjectChange]
             texts[name] = next((tuple(row) for row in _fetch(conn, TEXT_OF[name], id_)), (None, False))
         except _Unreadable:
             texts[name] = (None, True)
-    fixed = psycopg.RawCursor(conn).execute(FIXED, (id_,)).fetchall()
-    names = conn.execute(f"select {_NAME}%s", (id_,)).fetchall()
+    fixed = _rows(conn, FIXED, id_)
+    names = _rows(conn, _SQL["table_of"], id_)
     return [object_change(row_of_texts(row, texts, reason), name[0]) for row, name in zip(fixed, names, strict=False)]
+
+
+def _rows(conn: Connection, query: str, parameter: Any) -> list[Any]:
+    with psycopg.RawCursor(conn) as cursor:
+        return cursor.execute(query, (parameter,)).fetchall()

@@ -11,28 +11,13 @@ from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.errors import Conflict
 from rowhooks.pipeline.rules import Rule
 from rowhooks.postgres.administration.changes import iterate_changes
-from rowhooks.postgres.administration.common import Connection, fetch
+from rowhooks.postgres.administration.common import Connection, execute, fetch
 from rowhooks.postgres.administration.tables import resolve_table
+from rowhooks.postgres.statements import Statements
 
+_SQL = Statements(__file__)
 BATCH = 1000
 """Runs that are put on record by one statement."""
-
-# In the order of the ids, which is the one in which the leader takes them up.
-_ASK_FOR = """
-insert into rowhooks.job_result (
-  trigger, status, object_change_id, job_hook_id, hook_name, job_id, class_path, tracked_table, object_id, object_repr,
-  action, user_name, db_user, key
-)
-select
-  'replay', 'PENDING', c.id, h.id, h.name, j.id, j.class_path, c.tracked_table, c.object_id,
-  case when j.meta -> 'has_sensitive_variables' is distinct from 'true' then c.object_repr end,
-  c.action, c.user_name, c.db_user, gen_random_uuid()::text
-from rowhooks.object_change as c
-cross join rowhooks.job_hook as h
-join rowhooks.job as j on j.id = h.job_id
-where c.id = any (%s::bigint[]) and h.id = %s
-order by c.id
-"""
 
 
 def check_replay(hook: JobHook) -> None:
@@ -65,12 +50,8 @@ def tables_of(conn: Connection, hook: JobHook, table: str | None) -> frozenset[i
     if table is None:
         return hook.tables
     quoted = resolve_table(conn, table)
-    named = {
-        row["id"]
-        for row in fetch(
-            conn, "select t.id from rowhooks.tracked_table as t where t.relation = %s::regclass", (quoted,)
-        )
-    }
+    entries = fetch(conn, "select t.id from rowhooks.tracked_table as t where t.relation = $1::regclass", quoted)
+    named = {row["id"] for row in entries}
     if not named & hook.tables:
         raise Conflict(f"{quoted} is no table of hook {hook.name}", hint="see: rowhooks hooks list")
     return hook.tables & named
@@ -107,11 +88,7 @@ def matching_changes(
 
 def made_up_for(conn: Connection, hook: JobHook, *, since: datetime, until: datetime | None) -> None:
     """Forget that changes were not kept for a hook, where all of them lie in a time span that it was given again."""
-    conn.execute(
-        "delete from rowhooks.job_hook_missed"
-        " where job_hook_id = %s and first_at >= %s and last_at < coalesce(%s, 'infinity'::timestamptz)",
-        (hook.id, since, until),
-    )
+    execute(conn, _SQL["made_up_for"], hook.id, since, until)
 
 
 def ask_for_runs(conn: Connection, hook: JobHook, change_ids: Sequence[int], done: Callable[[int], None]) -> int:
@@ -126,6 +103,6 @@ def ask_for_runs(conn: Connection, hook: JobHook, change_ids: Sequence[int], don
     asked = 0
     for start in range(0, len(change_ids), BATCH):
         chunk = list(change_ids[start : start + BATCH])
-        asked += conn.execute(_ASK_FOR, (chunk, hook.id)).rowcount
+        asked += execute(conn, _SQL["ask_for"], chunk, hook.id)
         done(len(chunk))
     return asked

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
-from psycopg import sql
-
 from rowhooks.domain.errors import NotFound
-from rowhooks.postgres.administration.common import Connection, Row, conditions, fetch, only
+from rowhooks.postgres.administration.common import Connection, Row, fetch, only
 from rowhooks.postgres.connections.connect import translated_errors
+from rowhooks.postgres.statements import Statements
+
+_SQL = Statements(__file__)
 
 
 def list_results(
@@ -35,23 +36,7 @@ def list_results(
         since: only runs put on record from then on.
         limit: how many at the most.
     """
-    query = sql.SQL(
-        "select r.id, r.status, r.trigger, r.original_id, r.class_path, r.hook_name, r.button_name, r.action,"
-        " r.object_type, r.object_repr, r.object_change_id, r.db_user, r.user_name, r.created_at, r.started_at,"
-        " r.finished_at, r.exception_type, r.exception_message"
-        " from rowhooks.results as r where {} and {} order by r.created_at desc, r.id desc limit {}"
-    ).format(
-        conditions(
-            status=("r.status", status),
-            hook=("r.hook_name", hook),
-            button=("r.button_name", button),
-            trigger=("r.trigger", trigger),
-            table=("r.object_type", table),
-        ),
-        _since(since),
-        sql.Literal(limit),
-    )
-    return fetch(conn, query.as_string(conn))
+    return fetch(conn, _SQL["list"], status, hook, button, trigger, table, since, limit)
 
 
 def show_result(conn: Connection, result_id: int) -> Row:
@@ -60,16 +45,10 @@ def show_result(conn: Connection, result_id: int) -> Row:
     Raises:
         NotFound: there is none (any more).
     """
-    rows = fetch(conn, "select r.* from rowhooks.results as r where r.id = %s", (result_id,))
+    rows = fetch(conn, "select r.* from rowhooks.results as r where r.id = $1", result_id)
     result = only(rows, "result", result_id, "see: rowhooks results list")
     first = result["original_id"] or result_id
-    result["history"] = fetch(
-        conn,
-        "select r.id, r.status, r.created_at from rowhooks.job_result as r"
-        " where (r.id = %(first)s or r.original_id = %(first)s) and r.id <> %(id)s"
-        " order by r.created_at, r.id",
-        {"first": first, "id": result_id},
-    )
+    result["history"] = fetch(conn, _SQL["history"], first, result_id)
     result["log"] = log_lines(conn, result_id)
     return result
 
@@ -83,13 +62,7 @@ def log_lines(conn: Connection, result_id: int, shown: Collection[int] = ()) -> 
         shown: ids of lines that are left out. A line may become visible after others with higher ids, so that the
             highest one does not tell which lines there were.
     """
-    return fetch(
-        conn,
-        "select e.id, e.time, e.level, e.grouping, e.message, e.object_type, e.object_repr"
-        " from rowhooks.job_log_entry as e"
-        " where e.job_result_id = %s and not (e.id = any (%s::bigint[])) order by e.time, e.id",
-        (result_id, list(shown)),
-    )
+    return fetch(conn, _SQL["log_lines"], result_id, list(shown))
 
 
 def run_state(conn: Connection, result_id: int) -> Row:
@@ -98,12 +71,7 @@ def run_state(conn: Connection, result_id: int) -> Row:
     Raises:
         NotFound: it is not on record (any more).
     """
-    rows = fetch(
-        conn,
-        "select r.id, r.status, r.attempt, r.retry_at, r.finished_at, r.result, r.exception_type, r.exception_message,"
-        " r.traceback from rowhooks.job_result as r where r.id = %s",
-        (result_id,),
-    )
+    rows = fetch(conn, _SQL["state"], result_id)
     return only(rows, "result", result_id, "see: rowhooks results list")
 
 
@@ -114,7 +82,7 @@ def retry(conn: Connection, result_id: int) -> int:
         DatabaseError: it cannot be: the message says why.
     """
     with conn.transaction(), translated_errors():
-        return int(fetch(conn, "select rowhooks.retry(%s) as id", (result_id,))[0]["id"])
+        return int(fetch(conn, "select rowhooks.retry($1) as id", result_id)[0]["id"])
 
 
 def revoke(conn: Connection, result_id: int) -> str:
@@ -124,7 +92,7 @@ def revoke(conn: Connection, result_id: int) -> str:
         DatabaseError: it has finished, or is not on record.
     """
     with conn.transaction(), translated_errors():
-        return str(fetch(conn, "select rowhooks.revoke(%s) as status", (result_id,))[0]["status"])
+        return str(fetch(conn, "select rowhooks.revoke($1) as status", result_id)[0]["status"])
 
 
 def failed_runs(conn: Connection, *, hook: str | None = None, since: datetime | None = None) -> list[int]:
@@ -138,19 +106,9 @@ def failed_runs(conn: Connection, *, hook: str | None = None, since: datetime | 
     Raises:
         NotFound: no hook has this name, and no result.
     """
-    if hook is not None and not fetch(
-        conn,
-        "select from rowhooks.job_hook as h where h.name = %(hook)s"
-        " union all (select from rowhooks.job_result as r where r.hook_name = %(hook)s limit 1)",
-        {"hook": hook},
-    ):
+    if hook is not None and not fetch(conn, _SQL["is_known_hook"], hook):
         raise NotFound(f"there is no hook {hook}", hint="see: rowhooks hooks list")
-    query = sql.SQL(
-        "select r.id from rowhooks.job_result as r where r.status = 'FAILURE' and not exists ("
-        "select from rowhooks.job_result as n where n.original_id = coalesce(r.original_id, r.id) and n.id > r.id"
-        ") and {} and {} order by r.created_at, r.id"
-    ).format(conditions(hook=("r.hook_name", hook)), _since(since))
-    return [row["id"] for row in fetch(conn, query.as_string(conn))]
+    return [row["id"] for row in fetch(conn, _SQL["failed"], hook, since)]
 
 
 def highest_id(conn: Connection) -> int:
@@ -175,15 +133,8 @@ def prune(
     """
     after_id: int | None = 0
     while after_id is not None:
-        row = fetch(
-            conn,
-            "select p.deleted, p.last_id from rowhooks.prune_results(%s, %s, %s, %s, %s) as p",
-            (older_than, batch, after_id, include_failed, dry_run),
-        )[0]
+        statement = "select p.deleted, p.last_id from rowhooks.prune_results($1, $2, $3, $4, $5) as p"
+        [row] = fetch(conn, statement, older_than, batch, after_id, include_failed, dry_run)
         conn.commit()
         after_id = row["last_id"]
         yield row["deleted"], after_id
-
-
-def _since(since: datetime | None) -> sql.Composable:
-    return sql.SQL("true") if since is None else sql.SQL("r.created_at >= {}").format(sql.Literal(since))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,16 +20,15 @@ _PAUSE = 0.1
 
 def moment_before(conn: Connection, age: timedelta) -> datetime:
     """Return the server's time that long ago."""
-    row = conn.execute("select now() - %s", (age,)).fetchone()
+    [row] = fetch(conn, "select now() - $1 as time", age)
     conn.commit()
-    assert row is not None
-    moment: datetime = row[0]
-    return moment
+    time_before: datetime = row["time"]
+    return time_before
 
 
 def prunable_partitions(conn: Connection, before: datetime) -> list[Row]:
     """Return the partitions of the log that hold no more than history from before a moment, oldest first."""
-    found = fetch(conn, "select p.partition, p.changes from rowhooks.prunable_partitions(%s) as p", (before,))
+    found = fetch(conn, "select p.partition, p.changes from rowhooks.prunable_partitions($1) as p", before)
     conn.commit()
     return found
 
@@ -42,7 +41,7 @@ def drop_partition(conn: Connection, name: str, before: datetime) -> bool:
     """
     deadline = time.monotonic() + PATIENCE
     while True:
-        if _at_once(conn, "select rowhooks.drop_partition(%s, %s)", (name, before)) is True:
+        if _by_itself(conn, "select rowhooks.drop_partition($1, $2)", name, before) is True:
             return True
         if time.monotonic() > deadline:
             return False
@@ -61,11 +60,8 @@ def prune_changes(
     """
     after_id: int | None = 0
     while after_id is not None:
-        row = fetch(
-            conn,
-            "select p.deleted, p.last_id from rowhooks.prune_changes(%s, %s, %s, %s) as p",
-            (before, batch, after_id, dry_run),
-        )[0]
+        statement = "select p.deleted, p.last_id from rowhooks.prune_changes($1, $2, $3, $4) as p"
+        [row] = fetch(conn, statement, before, batch, after_id, dry_run)
         conn.commit()
         after_id = row["last_id"]
         yield row["deleted"], after_id
@@ -73,18 +69,18 @@ def prune_changes(
 
 def empty_default_partition(conn: Connection) -> int:
     """Move what fell into the default partition to where it belongs; return how many changes that were."""
-    return int(_at_once(conn, "select rowhooks.empty_default_partition()"))
+    return int(_by_itself(conn, "select rowhooks.empty_default_partition()"))
 
 
-def _at_once(conn: Connection, statement: str, parameters: Sequence[Any] = ()) -> Any:
+def _by_itself(conn: Connection, statement: str, *values: Any) -> Any:
     """Return the value of a statement that is a transaction by itself.
 
     COMMIT is sent along with it: its lock, which writers wait for, must not wait for ours.
     """
     conn.commit()
-    with translated_errors():
+    with translated_errors(), psycopg.RawCursor(conn) as cursor:
         with conn.pipeline() if psycopg.Pipeline.is_supported() else contextlib.nullcontext():
-            cursor = conn.execute(statement, parameters)
+            cursor.execute(statement, values)
             conn.commit()
         row = cursor.fetchone()
     assert row is not None

@@ -1,0 +1,43 @@
+-- name: list
+select
+  c.id,
+  c.time,
+  c.action,
+  c.object_type,
+  c.object_id,
+  c.object_repr,
+  c.user_name,
+  c.db_user,
+  c.request_id,
+  c.change_context,
+  c.receiver
+from rowhooks.changes as c
+where ($1::text is null or c.object_type = $1) and ($2::text is null or c.action::text = $2)
+order by c.id desc
+limit $3;
+
+-- name: runs
+select r.id, r.status, r.hook_name, r.class_path
+from rowhooks.results as r
+where r.object_change_id = $1
+order by r.created_at, r.id;
+
+-- name: sizes
+select c.id, {size}
+from rowhooks.object_change as c
+where {wanted}
+order by c.id;
+
+-- name: count
+select count(*) as changes
+from rowhooks.object_change as c
+where {wanted};
+
+-- noqa: disable=PRS
+-- name: wanted
+-- What the feed leaves out too: truncates have no row, and what hook receivers wrote starts no hook.
+c.receiver is null
+  and c.action <> 'truncate'
+  and ($1::timestamptz is null or c.time >= $1)
+  and ($2::timestamptz is null or c.time < $2)
+  and ($3::integer[] is null or c.tracked_table = any($3))

@@ -1,0 +1,52 @@
+-- name: jobs
+select
+  j.id,
+  j.class_path,
+  j.kind,
+  j.name,
+  j.grouping,
+  j.description,
+  j.hidden,
+  j.enabled,
+  j.installed,
+  j.meta,
+  (select count(*) from rowhooks.job_hook as h where h.job_id = j.id) as hooks,
+  (select count(*) from rowhooks.job_button as b where b.job_id = j.id) as buttons
+from rowhooks.job as j;
+
+-- name: list
+select j.* from ({jobs}) as j
+where not j.hidden or $1
+order by j.class_path;
+
+-- name: by_class_path
+select j.* from ({jobs}) as j
+where j.class_path = $1;
+
+-- name: by_name
+select j.* from ({jobs}) as j
+where j.name = $1 or substring(j.class_path from '[^.]*$') = $1;
+
+-- name: count_unfinished
+select count(*) as runs
+from rowhooks.job_result as r
+where {unfinished};
+
+-- name: revoke_unfinished
+update rowhooks.job_result as r
+set status = 'REVOKED', finished_at = clock_timestamp()
+where {unfinished};
+
+-- name: move_time
+-- Changes that have not been read are from before this moment.
+update rowhooks.job as n
+set enabled_since = o.enabled_since
+from rowhooks.job as o
+where n.id = $2 and o.id = $1;
+
+-- noqa: disable=PRS
+-- name: unfinished
+r.status in ('PENDING', 'STARTED', 'RETRY') and (
+  r.job_hook_id in (select h.id from rowhooks.job_hook as h where h.job_id = $1)
+  or r.job_button_id in (select b.id from rowhooks.job_button as b where b.job_id = $1)
+)

@@ -1,0 +1,153 @@
+"""Origins of runs: what administration does with hooks and buttons alike."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from psycopg import sql
+
+from rowhooks.domain import shell
+from rowhooks.domain.errors import Conflict, DatabaseError, NotFound
+from rowhooks.postgres.administration.common import Connection, Row, execute, fetch, only
+from rowhooks.postgres.administration.tables import resolve_table, tracked_ids
+from rowhooks.postgres.statements import Statements
+
+
+class Origins:
+    """The hooks, or the buttons.
+
+    Args:
+        kind: `hook` or `button`.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._table = f"job_{kind}"
+        names = {
+            "kind": f"'{kind}'",
+            "origin": f"rowhooks.{self._table}",
+            "links": f"rowhooks.{self._table}_table",
+            "origin_id": f"{self._table}_id",
+        }
+        self.statements = Statements(Path(__file__).with_name("origins.sql"), names)
+
+    def check_name(self, conn: Connection, name: str) -> None:
+        """Make sure that a name is free.
+
+        Raises:
+            Conflict: it is taken.
+        """
+        if fetch(conn, self.statements["namesake"], name):
+            edit = shell.command("rowhooks", f"{self._kind}s", "edit", *shell.operand(name))
+            raise Conflict(f"a {self._kind} named {name} exists already", hint=f"change it: {edit}")
+
+    def only(self, found: list[Row], name: str) -> Row:
+        """Return the one that was found by its name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return only(found, self._kind, name, f"see: rowhooks {self._kind}s list")
+
+    def insert(self, conn: Connection, columns: Mapping[str, Any], tracked: Sequence[int]) -> None:
+        """Make one, on tracked tables; a column that is not given has the database's default."""
+        statement = sql.SQL("insert into rowhooks.{} ({}) values ({}) returning id").format(
+            sql.Identifier(self._table),
+            sql.SQL(", ").join(map(sql.Identifier, columns)),
+            sql.SQL(", ").join(sql.SQL(f"${place}") for place in range(1, len(columns) + 1)),
+        )
+        [made] = fetch(conn, statement, *columns.values())
+        self._link(conn, made["id"], tracked)
+
+    def update(self, conn: Connection, origin: Row, columns: Mapping[str, Any]) -> None:
+        """Change columns of one."""
+        if not columns:
+            return
+        assignments = [
+            sql.SQL(f"{{}} = ${place}").format(sql.Identifier(column)) for place, column in enumerate(columns, 2)
+        ]
+        statement = sql.SQL("update rowhooks.{} set {} where id = $1").format(
+            sql.Identifier(self._table), sql.SQL(", ").join(assignments)
+        )
+        execute(conn, statement, origin["id"], *columns.values())
+
+    def set_enabled(self, conn: Connection, origin: Row, *, enabled: bool) -> Row:
+        """Enable or disable one; return it.
+
+        Raises:
+            DatabaseError: its job is disabled or not installed.
+        """
+        execute(conn, self.statements["set_enabled"], enabled, origin["id"])
+        return {**origin, "enabled": enabled}
+
+    def remove(self, conn: Connection, origin: Row) -> None:
+        """Remove one; its results stay."""
+        execute(conn, self.statements["remove"], origin["id"])
+
+    def move(
+        self,
+        conn: Connection,
+        origin: Row,
+        tables: Sequence[str] | None,
+        more_tables: Sequence[str],
+        no_tables: Sequence[str],
+    ) -> None:
+        """Change the tables that one is on.
+
+        Args:
+            conn: a connection of a role that may configure rowhooks.
+            origin: the hook or button.
+            tables: all of its tables from now on; None: those that it is on.
+            more_tables: tables beside its others. One that it is on is known by its present name from now on.
+            no_tables: tables that it is on no more; may be gone.
+
+        Raises:
+            NotFound: a table does not exist, or it is not on a table that it is to be on no more.
+            Conflict: a table is not tracked.
+        """
+        if tables is not None:
+            tracked = tracked_ids(conn, tables)
+            execute(conn, self.statements["unlink_others"], origin["id"], tracked)
+            self._link(conn, origin["id"], tracked)
+        added = tracked_ids(conn, more_tables)
+        self._unlink(conn, origin, no_tables)
+        self._link(conn, origin["id"], added)
+
+    def _link(self, conn: Connection, origin_id: int, tracked: Sequence[int]) -> None:
+        """Put one on tracked tables; those that it is on already are known by their present names from now on."""
+        if tracked:
+            execute(conn, self.statements["supersede"], origin_id, list(tracked))
+            execute(conn, self.statements["link"], origin_id, list(tracked))
+
+    def _unlink(self, conn: Connection, origin: Row, tables: Sequence[str]) -> None:
+        linked = fetch(conn, self.statements["linked"], origin["id"])
+        for table in tables:
+            found = self._linked_by(conn, linked, table)
+            if not found:
+                raise NotFound(
+                    f"{self._kind} {origin['name']} is not on table {table}",
+                    hint=f"it is on: {', '.join(origin['tables']) or 'none'}",
+                )
+            execute(conn, self.statements["unlink"], origin["id"], found)
+
+    def _linked_by(self, conn: Connection, linked: Sequence[Row], table: str) -> list[int]:
+        """Return the entries that a name means among those that one is linked to."""
+        relation = None
+        with contextlib.suppress(NotFound, DatabaseError):
+            relation = fetch(conn, self.statements["relation"], resolve_table(conn, table))[0]["relation"]
+        if relation and (found := [link["tracked_table_id"] for link in linked if link["relation"] == relation]):
+            return found
+        named = fetch(
+            conn,
+            self.statements["places"],
+            [name for link in linked for name in (link["schema_name"], link["last_schema"])],
+            [name for link in linked for name in (link["table_name"], link["last_table"])],
+            table,
+        )
+        # An existing table that has another name now is not meant by its former name.
+        places = sorted({(row["place"] - 1) // 2 for row in named})
+        gone = [linked[place]["tracked_table_id"] for place in places if linked[place]["relation"] is None]
+        return gone or [linked[place]["tracked_table_id"] for place in places]

@@ -1,0 +1,71 @@
+-- name: list
+select
+  r.id,
+  r.status,
+  r.trigger,
+  r.original_id,
+  r.class_path,
+  r.hook_name,
+  r.button_name,
+  r.action,
+  r.object_type,
+  r.object_repr,
+  r.object_change_id,
+  r.db_user,
+  r.user_name,
+  r.created_at,
+  r.started_at,
+  r.finished_at,
+  r.exception_type,
+  r.exception_message
+from rowhooks.results as r
+where ($1::text is null or r.status = $1)
+  and ($2::text is null or r.hook_name = $2)
+  and ($3::text is null or r.button_name = $3)
+  and ($4::text is null or r.trigger = $4)
+  and ($5::text is null or r.object_type = $5)
+  and ($6::timestamptz is null or r.created_at >= $6)
+order by r.created_at desc, r.id desc
+limit $7;
+
+-- name: history
+select r.id, r.status, r.created_at
+from rowhooks.job_result as r
+where (r.id = $1 or r.original_id = $1) and r.id <> $2
+order by r.created_at, r.id;
+
+-- name: log_lines
+select e.id, e.time, e.level, e.grouping, e.message, e.object_type, e.object_repr
+from rowhooks.job_log_entry as e
+where e.job_result_id = $1 and not (e.id = any($2::bigint[]))
+order by e.time, e.id;
+
+-- name: state
+select
+  r.id,
+  r.status,
+  r.attempt,
+  r.retry_at,
+  r.finished_at,
+  r.result,
+  r.exception_type,
+  r.exception_message,
+  r.traceback
+from rowhooks.job_result as r
+where r.id = $1;
+
+-- name: is_known_hook
+select from rowhooks.job_hook as h where h.name = $1
+union all
+(select from rowhooks.job_result as r where r.hook_name = $1 limit 1);
+
+-- name: failed
+select r.id
+from rowhooks.job_result as r
+where r.status = 'FAILURE'
+  and not exists (
+    select from rowhooks.job_result as n where n.original_id = coalesce(r.original_id, r.id) and n.id > r.id
+  )
+  and ($1::text is null or r.hook_name = $1)
+  and ($2::timestamptz is null or r.created_at >= $2)
+order by r.created_at, r.id;

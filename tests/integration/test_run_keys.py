@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import shutil
 import subprocess
 import tempfile
@@ -24,7 +23,6 @@ from rowhooks.postgres.connections.connect import Target
 from tests.support.daemons import DAEMON_LOGIN, running_daemon
 from tests.support.dumps import dump, restore
 from tests.support.hooks import add_button, add_hook
-from tests.support.rows import first_value
 from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]

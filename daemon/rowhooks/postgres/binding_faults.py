@@ -197,7 +197,7 @@ def _tables_where(which: str, column: str, links: list[dict[str, Any]], states: 
 
 
 def _state(link: dict[str, Any], column: str) -> bool | str | None:
-    """Return True where a table has a column, else its new name, None where it was dropped, False where it never was."""
+    """Return True if a table has a column; else its new name, None if it was dropped, False if it never existed."""
     number = link["numbers"].get(column)
     if number is None:
         return column in link["columns"]

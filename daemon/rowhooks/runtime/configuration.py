@@ -19,7 +19,6 @@ from rowhooks.postgres import maintenance
 from rowhooks.postgres.bindings import PostgresBindings
 from rowhooks.postgres.configuration import PostgresConfiguration
 from rowhooks.postgres.connections.connect import Target, connected
-from rowhooks.postgres.leadership import epoch as leadership
 from rowhooks.receivers.registry import Catalog
 
 logger = logging.getLogger(__name__)

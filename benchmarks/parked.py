@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from rowhooks.pipeline.scheduling.records import STARTED_AFTER
-
 from benchmarks.daemon_process import DaemonProcess, add_hooks, daemon_process, enable_only
 from benchmarks.database import Database, Server
 from benchmarks.drain import TABLE, wait_until_drained
 from benchmarks.plan import Plan
 from benchmarks.receivers import Writing
 from benchmarks.results import Parked, Series
+from rowhooks.pipeline.scheduling.records import STARTED_AFTER
 
 ROWS = 40
 _PARK = """

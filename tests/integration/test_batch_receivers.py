@@ -15,7 +15,7 @@ from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.feed import Position
 from rowhooks.pipeline.scheduling import scheduler as scheduler_module
 from rowhooks.postgres.results import PostgresResults
-from rowhooks.postgres.sessions import workspaces as sessions_module
+from rowhooks.postgres.sessions import receiver_session as sessions_module
 from tests.support.daemons import running_daemon
 from tests.support.hooks import add_hook
 from tests.support.waiting import eventually, settled
@@ -243,10 +243,10 @@ async def test_a_batch_that_is_put_on_record_while_it_commits_is_not_called_agai
     """What puts it there moves the position too, and both keep other leaders out meanwhile."""
     record, move = sessions_module._record, PostgresResults._move
 
-    def records(*arguments: Any) -> bool:
+    def records_slowly(*arguments: Any) -> bool:
         # It keeps other leaders out by now.
         time.sleep(0.5)
-        return record(*arguments)
+        return bool(record(*arguments))
 
     async def moves(self: PostgresResults, position: Position) -> None:
         if Writes.calls[1:]:
@@ -254,7 +254,7 @@ async def test_a_batch_that_is_put_on_record_while_it_commits_is_not_called_agai
         await move(self, position)
 
     monkeypatch.setattr(PostgresResults, "_move", moves)
-    monkeypatch.setattr(sessions_module, "_record", records)
+    monkeypatch.setattr(sessions_module, "_record", records_slowly)
     monkeypatch.setattr(records, "STARTED_AFTER", 0.2)
     monkeypatch.setattr(scheduler_module, "SWEEP_INTERVAL", 0.01)
     add_hook(db, Writes, device)

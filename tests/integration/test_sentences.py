@@ -167,7 +167,7 @@ register_jobs(Good)
     ("JobHookReceiver", "pass", "does not define receive_job_hook"),
     ("JobHookReceiver", "def receive_job_hook(self, change): ...", "unexpected keyword argument 'action'"),
     ("JobButtonReceiver", "def receive_job_button(self): ...", "cannot be called as it is"),
-    ("JobHookReceiver, JobButtonReceiver", "pass", "a hook receiver and a button receiver at once"),
+    ("JobHookReceiver, JobButtonReceiver", "pass", "both a hook receiver and a button receiver"),
 ])  # fmt: skip
 async def test_a_class_without_its_method_or_with_a_wrong_one_or_of_both_kinds_is_refused_and_stops_no_other(
     db: Connection, daemon_dsn: str, device: str, tmp_path: Path, bases: str, body: str, message: str

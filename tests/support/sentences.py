@@ -288,7 +288,7 @@ FAULTS = {
         "faults/test_leadership.py a_connection_that_has_died_silently_is_noticed_and_nothing_is_lost",
     ],
     "An async def receiver that blocks the event loop is named in a warning, with how long it blocked.": [
-        "integration/test_pulse.py an_async_receiver_that_blocks_the_event_loop_is_named_with_how_long",
+        "integration/test_loop_monitor.py an_async_receiver_that_blocks_the_event_loop_is_named_with_how_long",
     ],
     "A listener never sits in a transaction.": [
         "faults/test_leadership.py a_listener_never_sits_in_a_transaction",

@@ -51,7 +51,7 @@ def run(
 ) -> None:
     """Run the daemon: wait for changes and run the matching receivers.
 
-    SIGTERM and Ctrl-C end it in good order; SIGHUP makes it take up new code and settings, with nothing lost.
+    SIGTERM and Ctrl-C stop it in good order. SIGHUP makes it load new code and settings; nothing is lost.
     """
 
     def choose() -> Settings:
@@ -72,12 +72,12 @@ def check(chosen: Settings) -> None:
     """See whether a daemon with these settings could begin.
 
     Raises:
-        SettingsError: a setting is wrong, a secret, a certificate or the permission backend cannot be had; or it would
-            have no receiver.
+        SettingsError: a setting is wrong; a secret, a certificate or the permission backend is not there; or the daemon
+            would have no receiver.
     """
     chosen.redactor()
     Daemon(chosen, ())
-    # In a process of its own: modules that are imported here already are not looked at again.
+    # In another process, because modules that are imported here already would not be read again.
     command = [sys.executable, "-c", _LOAD, str(chosen.directory), *chosen.receivers]
     patience = chosen.leader_timeout / 3
     try:
@@ -101,7 +101,7 @@ def succeed() -> NoReturn:
     logger.info("reloading")
     sys.stdout.flush()
     sys.stderr.flush()
-    # One that comes before the successor is there for it is kept; its default is to end the process.
+    # A SIGHUP that comes before the successor handles it is kept; by default it would end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
@@ -123,7 +123,7 @@ async def _serve(chosen: Settings, check: Callable[[], object]) -> None:
     if daemon.reloads:
         succeed()
     if late or any(thread.name.startswith("asyncio_") for thread in threading.enumerate()):
-        # A receiver that never returns keeps its thread, perhaps one of to_thread(), or the event loop, and Python
+        # A receiver that never returns keeps its thread (perhaps one of to_thread()) or the event loop, and Python
         # would wait for it for ever.
         sys.stdout.flush()
         sys.stderr.flush()

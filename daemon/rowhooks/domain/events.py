@@ -214,13 +214,13 @@ class Events:
     subscriber raises is logged; it ends neither the run nor the daemon.
 
     Args:
-        parent: its subscribers hear of these events too.
+        parent: its own subscribers hear of these events too.
     """
 
     def __init__(self, parent: Events | None = None) -> None:
-        self._parent = parent
         # Each tuple is replaced and never changed: other threads may be reading it.
-        self._subscribers: dict[type[Event], tuple[Callable[..., object], ...]] = {}
+        self.subscribers: dict[type[Event], tuple[Callable[..., object], ...]] = {}
+        self._parents = {} if parent is None else parent.subscribers
 
     def subscribe(self, kind: type[E_], function: Callable[[E_], object]) -> Callable[[], None]:
         """Call a function with each event of a kind from now on.
@@ -232,32 +232,31 @@ class Events:
         Returns:
             A function that ends the subscription.
         """
-        subscribers = self._subscribers.get(kind, ())
+        subscribers = self.subscribers.get(kind, ())
         if function not in subscribers:
-            self._subscribers[kind] = (*subscribers, function)
+            self.subscribers[kind] = (*subscribers, function)
 
         def unsubscribe() -> None:
-            left = tuple(one for one in self._subscribers.get(kind, ()) if one != function)
+            left = tuple(one for one in self.subscribers.get(kind, ()) if one != function)
             if left:
-                self._subscribers[kind] = left
+                self.subscribers[kind] = left
             else:
-                self._subscribers.pop(kind, None)
+                self.subscribers.pop(kind, None)
 
         return unsubscribe
 
     def wants(self, kind: type[Event]) -> bool:
         """Say whether a kind has a subscriber; code that publishes often asks before it makes the event."""
-        return kind in self._subscribers or (self._parent is not None and self._parent.wants(kind))
+        return kind in self.subscribers or kind in self._parents
 
     def publish(self, event: Event) -> None:
         """Hand an event to the subscribers of its kind."""
-        for subscriber in self._subscribers.get(type(event), ()):
+        kind = type(event)
+        for subscriber in (*self.subscribers.get(kind, ()), *self._parents.get(kind, ())):
             try:
                 subscriber(event)
             except Exception:
-                logger.exception("a subscriber of %s failed", type(event).__name__)
-        if self._parent is not None:
-            self._parent.publish(event)
+                logger.exception("a subscriber of %s failed", kind.__name__)
 
 
 PROCESS = Events()

@@ -1,1 +1,1 @@
-"""What plugs into other people's software."""
+"""Integrations: plugins for other software."""

@@ -1,4 +1,4 @@
-"""pytest's plugin: the fixture `rowhooks`. It imports what a test needs only when a test needs it."""
+"""The pytest plugin: the fixture `rowhooks`. It imports rowhooks.testing only when a test uses the fixture."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def rowhooks_dsn(pytestconfig: pytest.Config) -> str:
-    """The database on which receivers are tested; override it to make one."""
+    """The DSN of the database on which receivers are tested. Override the fixture to create a database."""
     dsn = (
         pytestconfig.getoption("--rowhooks-dsn")
         or pytestconfig.getini("rowhooks_dsn")
@@ -39,7 +39,7 @@ def rowhooks_dsn(pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture
 def rowhooks(rowhooks_dsn: str) -> Iterator[Rehearsal]:
-    """A rehearsal: `rowhooks.run_hook(...)`, `rowhooks.press_button(...)`, in a transaction that is rolled back."""
+    """A rehearsal: call `rowhooks.run_hook(...)` and `rowhooks.press_button(...)`. Its transaction is rolled back."""
     from rowhooks.testing import Rehearsal
 
     with Rehearsal(rowhooks_dsn) as rehearsal:

@@ -32,7 +32,7 @@ class HealthState:
         events: those of the daemon.
         in_memory: returns how many runs wait and run in memory.
         waiting_limit: how many runs may wait for each job that the leader does not have.
-        counts_backlog: whether somebody asks what waits in the database; otherwise the leader need not count it.
+        counts_backlog: whether to listen to the counts of the backlog; without a subscriber the leader does not count.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The daemon's own log: text for people, JSON for machines, journald's fields; a run's lines carry its fields."""
+"""Logs: the daemon's own log as text, as JSON or with journald's fields. The lines of a run have its fields."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from typing import Any, TextIO
 from rowhooks.domain.display import LONG, as_json, lines, visible
 
 TRACEBACK = "rowhooks_traceback"
-"""What `extra` calls a traceback that is there as text; it stands below its line."""
+"""The key in `extra` of a traceback that is text already; it is printed below its line."""
 INDENT = "  "
-"""What stands before each line of a traceback."""
+"""The text before each line of a traceback."""
 FIELDS = ("run", "hook", "button", "table", "object")
 
 PRIORITIES = {
     logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6, logging.DEBUG: 7,
 }  # fmt: skip
-"""Python's levels, and syslog's, which journald keeps."""
+"""Python's levels, and the priorities of syslog and journald."""
 IDENTIFIER = "rowhooks"
 
 Clean = Callable[[str], str]
-"""Blanks what must not be read, as Redactor.clean does."""
+"""Blanks secrets in a text, as Redactor.clean does."""
 
 
 _formatted = logging.Formatter()
 
 
 def as_it_is(text: str) -> str:
-    """Return the text: nothing in it is secret."""
+    """Return the text as it is, where nothing in it is secret."""
     return text
 
 
 class MessageFormatter(logging.Formatter):
-    """The message on one line, and a traceback, indented, on those below: nothing in them passes for another line.
+    """Prints the message on one line, and below it a traceback, indented: nothing in them looks like another line.
 
     Args:
         clean: blanks secrets in the whole of what is printed, tracebacks included.
@@ -54,7 +54,7 @@ class MessageFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one line, or several."""
-        # Blanked before it is shortened: half a secret is still one.
+        # Secrets are blanked before the text is shortened: half a secret is still one.
         record.message = visible(self._clean(record.getMessage()), LONG)
         if self.usesTime():
             record.asctime = self.formatTime(record, self.datefmt)
@@ -70,7 +70,7 @@ class MessageFormatter(logging.Formatter):
 
 
 def _below(record: logging.LogRecord) -> Iterator[str]:
-    """Yield what stands below a line: tracebacks, as text."""
+    """Yield what is printed below a line: tracebacks, as text."""
     if record.exc_info:
         yield _formatted.formatException(record.exc_info)
     if record.stack_info:
@@ -95,7 +95,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line.
 
     Args:
-        clean: blanks secrets in the values, before they become JSON, so that JSON it stays.
+        clean: blanks secrets in the values before they become JSON, so that the line stays JSON.
     """
 
     def __init__(self, clean: Clean = as_it_is) -> None:
@@ -121,7 +121,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class _Reporting(logging.Handler):
-    """Says where a line that cannot be formatted was logged, and why; logging's own report prints its values."""
+    """Reports where a line that cannot be formatted was logged, and why; logging itself would print its values."""
 
     _clean: Clean
 
@@ -167,7 +167,7 @@ class JournalHandler(_Reporting):
 
 
 class PriorityFormatter(logging.Formatter):
-    """Text with syslog's priority before each line, as journald reads it from standard error (sd-daemon(3))."""
+    """Prints text with syslog's priority before each line, as journald reads it from standard error (sd-daemon(3))."""
 
     def __init__(self, clean: Clean = as_it_is) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ class PriorityFormatter(logging.Formatter):
 
 
 def priority(level: int) -> int:
-    """Return syslog's priority for a level of Python's, or for one between them."""
+    """Return syslog's priority for one of Python's levels, or for one between them."""
     return next((number for limit, number in PRIORITIES.items() if level >= limit), 7)
 
 
@@ -203,18 +203,18 @@ def configure_logging(level: str, log_format: str, clean: Clean = as_it_is) -> N
     handler = _journal(clean) if log_format == "journal" else _Handler(clean)
     if log_format in ("text", "json"):
         handler.setFormatter(JsonFormatter(clean) if log_format == "json" else TextFormatter(clean))
-    # A level of the handler, not of the loggers: a run's log keeps lines that this one leaves out.
+    # The handler has the level, not the loggers: the log of a run keeps lines that this handler leaves out.
     handler.setLevel(level.upper())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     logging.getLogger("rowhooks").setLevel(level.upper())
-    # What a library warns of (SQLAlchemy of a type that a receiver reflects) is a line like others.
+    # Warnings of libraries (SQLAlchemy's, about a type that a receiver reflects) are lines like others.
     logging.captureWarnings(capture=True)
 
 
 def _fitting(environment: Mapping[str, str]) -> str:
-    """Return the format for where standard error goes."""
+    """Return the format that suits where standard error goes."""
     try:
         status = os.fstat(2)
     except OSError:
@@ -228,7 +228,7 @@ def _journal(clean: Clean) -> logging.Handler:
     try:
         from cysystemd.journal import send
     except ImportError:
-        # journald keeps the priority then, and no fields.
+        # Without cysystemd, journald gets the priority and no fields.
         handler = _Handler(clean)
         handler.setFormatter(PriorityFormatter(clean))
         return handler

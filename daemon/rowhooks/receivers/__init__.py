@@ -1,1 +1,1 @@
-"""What users subclass, and how their modules are found and registered."""
+"""Receivers: the classes that users subclass, and how their modules are found, checked and registered."""

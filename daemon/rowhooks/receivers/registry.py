@@ -120,7 +120,7 @@ def _kind(cls: Any) -> str:
         raise ReceiverError(_NOT_ONE.format(cls))
     if len(kinds) > 1:
         raise ReceiverError(
-            f"{class_path(cls)} ({_place(cls)}) is a hook receiver and a button receiver at once",
+            f"{class_path(cls)} ({_place(cls)}) is both a hook receiver and a button receiver",
             hint="make two classes; what they share may stand in a base of both",
         )
     return kinds[0]

@@ -50,7 +50,7 @@ class ConfigurationHolder:
         self._declared = DeclaredHooks(self._source, catalog)
         self._use: Use | None = None
         self._is_in_force = self._is_outdated = False
-        self._idle_hooks, self._waiting_hooks, self._faults = _Said(), _Said(), _Said()
+        self._idle_hooks, self._waiting_hooks, self._faults = _Logged(), _Logged(), _Logged()
 
     async def begin(self, use: Use) -> None:
         """Register the jobs and the hooks that receivers declare, and load the configuration for the first time.
@@ -61,7 +61,7 @@ class ConfigurationHolder:
         self._use = use
         for problem in await self._source.sync_jobs([job.entry for job in self._catalog]):
             logger.warning("%s", problem)
-        await self._declared.bring_in()
+        await self._declared.synchronise()
         await self._load()
         self._is_in_force = True
 
@@ -91,7 +91,7 @@ class ConfigurationHolder:
                 await bindings.note_partitions()
                 await self._log_faults(bindings)
         except DatabaseError as error:
-            logger.warning("it could not be seen what hooks and buttons are on: %s", error.message)
+            logger.warning("the bindings of hooks and buttons could not be checked: %s", error.message)
 
     @contextlib.contextmanager
     def _keeping_the_last_good_one(self) -> Iterator[None]:
@@ -127,7 +127,7 @@ class ConfigurationHolder:
         await self._log_faults(bindings)
 
     def _log_hooks(self) -> None:
-        """Log which hooks start nothing, and which wait for their job; once each."""
+        """Log each hook once that starts nothing, and each that waits for its job."""
         idle = _by_name(self.current.idle_hooks())
         for name in self._idle_hooks.news(idle):
             path = idle[name].job.class_path
@@ -143,13 +143,13 @@ class ConfigurationHolder:
             )  # fmt: skip
 
     async def _log_faults(self, bindings: PostgresBindings) -> None:
-        """Log what is broken, once each."""
+        """Log each broken binding once."""
         for fault in self._faults.news(dict.fromkeys(map(str, await bindings.find_faults()))):
             logger.warning("%s", fault)
 
 
 class DeclaredHooks:
-    """Brings the hooks that receivers declare in their Meta into the database.
+    """Makes the hooks in the database follow those that receivers declare in their Meta.
 
     Args:
         source: the configuration in the database.
@@ -163,12 +163,12 @@ class DeclaredHooks:
         self._tables: frozenset[tuple[str, int]] = frozenset()
 
     async def follow(self) -> None:
-        """Bring them in again where one could not be, or where a table of such a name has come since."""
+        """Synchronise again where a hook could not be declared, or where a table of such a name is tracked since."""
         if self._problems or await self._tables_named() != self._tables:
-            await self.bring_in()
+            await self.synchronise()
 
-    async def bring_in(self) -> None:
-        """Bring them in; log what stands in the way, once each."""
+    async def synchronise(self) -> None:
+        """Make rowhooks.job_hook follow the declarations; log each problem once."""
         problems = await self._source.sync_hooks(self._hooks)
         for problem in problems:
             if problem not in self._problems:
@@ -182,7 +182,7 @@ class DeclaredHooks:
         return await self._source.tables_named(names) if names else frozenset()
 
 
-class _Said:
+class _Logged:
     """What is true now and was logged; it is logged again when it has ceased to be true in between."""
 
     def __init__(self) -> None:

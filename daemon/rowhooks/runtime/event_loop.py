@@ -10,16 +10,16 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 COLLECT_AFTER = 50_000
-"""Objects that have come and not gone, after which Python looks for cycles among the youngest (its default is 700).
+"""After so many new objects that are still there, Python looks for cycles among them (its default is 700).
 
-A run makes some dozens of objects that all go by their reference counts; looking through them each 700 cost a fifth of
-the daemon's time.
+A run makes some dozens of objects, and their reference counts free them all. To look through them each 700 took a fifth
+of the daemon's time.
 """
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run a daemon's process to its end."""
-    # What is there before the first run stays for good, and need not be looked through again.
+    # The objects that are there before the first run stay for good, and need not be looked through again.
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, 20, 50)
     try:

@@ -116,7 +116,7 @@ class Ingest:
         while True:
             self._events.publish(DeadlineSet(LOOK, LONGEST_LOOK))
             self._bell.answer()
-            # After a wake-up there is mostly one change, and somebody waits for it.
+            # After a wake-up there is mostly one change, and its run should start soon.
             part = await self._next_part(FEW if is_woken else None)
             is_woken = False
             # A part without changes only says that other transactions have ended.

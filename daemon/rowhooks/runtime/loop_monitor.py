@@ -1,4 +1,4 @@
-"""Pulse: says which receiver has kept the event loop from everybody else, and for how long."""
+"""Loop monitor: says which receiver has blocked the event loop, and for how long."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from typing import Self
 logger = logging.getLogger(__name__)
 
 INTERVAL = 0.25
+"""Seconds between questions to the event loop."""
 SILENCE = 1.0
-"""Seconds without an answer of the event loop that are worth a warning."""
+"""Seconds without an answer of the event loop after which there is a warning."""
 
 
 class LoopMonitor:
-    """Feels the pulse of the running event loop from a thread of its own, for the length of a block.
+    """Asks the running event loop for an answer again and again, from its own thread, for the length of a block.
 
-    An `async def` receiver that calls what blocks (`time.sleep`, a synchronous HTTP client) holds up all others, the
-    feed and the leader's sign of life; nothing on the loop itself could say so.
+    An `async def` receiver may call something that blocks (`time.sleep`, a synchronous HTTP client). It then holds up
+    all other receivers, the feed and the leader's round trips; nothing on the loop itself could say so.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._feel, name="pulse", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="loop-monitor", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -37,7 +38,7 @@ class LoopMonitor:
     ) -> None:
         self._ended.set()
 
-    def _feel(self) -> None:
+    def _watch(self) -> None:
         while not self._ended.wait(INTERVAL):
             answered = threading.Event()
             began = time.monotonic()
@@ -48,7 +49,7 @@ class LoopMonitor:
                 return
             if answered.wait(SILENCE):
                 continue
-            # The task that is being stepped now: its name says which run it is.
+            # This task is being executed now; its name says which run it is.
             task = asyncio.current_task(self._loop)
             culprit = "something" if task is None else task.get_name()
             logger.warning("%s blocks the event loop, and with it everything else", culprit)

@@ -34,18 +34,18 @@ class FeedConnection:
     """The connection of the feed: one statement at a time.
 
     Args:
-        connection: asyncpg; whoever uses it takes `turn` first.
-        leadership: what the leader has found.
+        connection: asyncpg; code that uses it takes `turn` first.
+        found: what the leader has found when it took over.
         batch_size: changes in a part at the most.
     """
 
-    def __init__(self, connection: Any, leadership: Leadership, batch_size: int) -> None:
+    def __init__(self, connection: Any, found: Leadership, batch_size: int) -> None:
         self.turn = asyncio.Lock()
         self.ids: list[int] = []
         """Ids for results to come, the next one last."""
-        self.keys = leadership.keys
+        self.keys = found.keys
         self._connection = connection
-        self._last_recorded = leadership.last_recorded
+        self._last_recorded = found.last_recorded
         self._ids_ahead = IDS_AHEAD * batch_size
 
     async def runs_on_record(self, part: Part) -> set[tuple[int, int]]:
@@ -104,7 +104,7 @@ class Submission:
         began = loop.time()
         for change, position in part.changes:
             if loop.time() - began > LONGEST_TURN:
-                # Conditions take what time they take; the other tasks must not wait for a whole part.
+                # Conditions may be slow; the other tasks must not wait for a whole part.
                 self._events.publish(DeadlineSet(LOOK, LONGEST_LOOK))
                 await asyncio.sleep(0)
                 began = loop.time()

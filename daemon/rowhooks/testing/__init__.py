@@ -1,4 +1,4 @@
-"""Testing receivers on a database of one's own: `run_hook`, `press_button`, and pytest's fixture `rowhooks`.
+"""Test receivers on your own database: `run_hook`, `press_button`, and pytest's fixture `rowhooks`.
 
 See docs/testing.md.
 """
@@ -31,12 +31,15 @@ def run_hook(
     """Change a row, run a hook receiver for that change, and roll everything back.
 
     Args:
-        receiver: the class.
-        dsn: the database; None for what ROWHOOKS_TEST_DSN says.
+        receiver: the receiver class.
+        dsn: the database, as a URI or libpq's keywords; None for the environment variable ROWHOOKS_TEST_DSN.
         arguments: as for `Rehearsal.run_hook`.
 
+    Returns:
+        What became of the run.
+
     Raises:
-        RowhooksError: as `Rehearsal` and `Rehearsal.run_hook`.
+        RowhooksError: as `Rehearsal` and `Rehearsal.run_hook` raise.
     """
     with Rehearsal(dsn) as rehearsal:
         return rehearsal.run_hook(receiver, **arguments)
@@ -48,12 +51,15 @@ def press_button(
     """Run a button receiver for a row, and roll everything back.
 
     Args:
-        receiver: the class.
-        dsn: the database; None for what ROWHOOKS_TEST_DSN says.
+        receiver: the receiver class.
+        dsn: the database, as a URI or libpq's keywords; None for the environment variable ROWHOOKS_TEST_DSN.
         arguments: as for `Rehearsal.press_button`.
 
+    Returns:
+        What became of the run.
+
     Raises:
-        RowhooksError: as `Rehearsal` and `Rehearsal.press_button`.
+        RowhooksError: as `Rehearsal` and `Rehearsal.press_button` raise.
     """
     with Rehearsal(dsn) as rehearsal:
         return rehearsal.press_button(receiver, **arguments)

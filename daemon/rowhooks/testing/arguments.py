@@ -1,4 +1,4 @@
-"""What a test names, in the words of the daemon."""
+"""The arguments of a test, as the daemon's values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Tables = Sequence[str | TableType]
 
 
 class RunArguments(TypedDict, total=False):
-    """What `run_hook` and `press_button` have in common, see Rehearsal."""
+    """The common arguments of `run_hook` and `press_button`, see Rehearsal."""
 
     table: Required[str | TableType]
     user: str | None
@@ -30,7 +30,7 @@ class RunArguments(TypedDict, total=False):
 
 
 class HookArguments(RunArguments, total=False):
-    """What `run_hook` takes beside the receiver."""
+    """The arguments of `run_hook`, beside the receiver."""
 
     before: Row | None
     after: Row | None
@@ -38,14 +38,14 @@ class HookArguments(RunArguments, total=False):
 
 
 class PressArguments(RunArguments, total=False):
-    """What `press_button` takes beside the receiver."""
+    """The arguments of `press_button`, beside the receiver."""
 
     row: Row | None
     key: object
 
 
 class GivenPermissions(PermissionBackend):
-    """A user who may do what a test says, and nothing else.
+    """Permissions that a test gives a user, who has no others.
 
     Args:
         permissions: for example `dcim.change_device`.
@@ -60,7 +60,14 @@ class GivenPermissions(PermissionBackend):
 
 
 def backend_of(permissions: Collection[str] | PermissionBackend | None) -> PermissionBackend:
-    """Return what answers for the user."""
+    """Return the backend that answers for the user.
+
+    Args:
+        permissions: as in `Rehearsal.run_hook`.
+
+    Raises:
+        UsageError: the permissions are one string.
+    """
     if permissions is None:
         return PostgresPermissions()
     if isinstance(permissions, PermissionBackend):
@@ -71,7 +78,7 @@ def backend_of(permissions: Collection[str] | PermissionBackend | None) -> Permi
 
 
 def table_name(table: str | TableType) -> str:
-    """Return a table's name, however it was given."""
+    """Return the name of a table that was given as a name or by `table()`."""
     if isinstance(table, TableType):
         return table.table_name
     parts = split_name(str(table))
@@ -79,12 +86,12 @@ def table_name(table: str | TableType) -> str:
 
 
 def job_of(receiver: ReceiverClass) -> Job:
-    """Return the job that a class would be."""
+    """Return the job of a class that no database knows."""
     return Job(0, class_path(receiver), receiver.__name__, enabled=True, installed=True)
 
 
 def domain_hook(receiver: ReceiverClass, table: TrackedTable, declared: declaration.Hook | None) -> JobHook:
-    """Return the hook as the matcher knows it; None stands for one that every change of the table starts."""
+    """Return a declared hook as the matcher knows it. None stands for a hook that every change of the table starts."""
     if declared is None:
         declared = declaration.Hook(table.name)
     return JobHook(
@@ -102,7 +109,7 @@ def domain_hook(receiver: ReceiverClass, table: TrackedTable, declared: declarat
 
 
 def key_columns(table: TrackedTable, key: object) -> Row:
-    """Return key columns to values.
+    """Return a key as a mapping of columns to values.
 
     Raises:
         UsageError: the key has several columns, and one value was given.
@@ -118,6 +125,6 @@ def key_columns(table: TrackedTable, key: object) -> Row:
 
 
 def key_value(table: TrackedTable, row: Row) -> Any:
-    """Return a row's key: the value of one column, else columns to values."""
+    """Return a row's key: its value where it is one column, else columns to values."""
     names = [name for _, name, _ in table.key]
     return row.get(names[0]) if len(names) == 1 else {name: row.get(name) for name in names}

@@ -1,4 +1,4 @@
-"""Runs a receiver as the daemon does, from code that has no event loop, or one of its own."""
+"""Executes receivers as the daemon does, from code that has no event loop, or its own."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rowhooks.pipeline.execution.runner import Execution
 T = TypeVar("T")
 
 LAST_WORDS = 1.0
-"""Seconds in which an asynchronous receiver that was ended may clean up."""
+"""Seconds that an asynchronous receiver which was ended has to clean up."""
 
 
 class EventLoop:
-    """An event loop on a thread of its own, so that a test may have one too."""
+    """An event loop in a thread of its own, so that the test may have another one."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -28,7 +28,7 @@ class EventLoop:
         self._thread.start()
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end; interrupted (Ctrl-C, a test's time-out) it is cancelled."""
+        """Run a coroutine to its end. An interruption (Ctrl-C, a test's time-out) cancels it."""
         ended = threading.Event()
 
         async def to_its_end() -> T:
@@ -42,12 +42,12 @@ class EventLoop:
             return future.result()
         except BaseException:
             future.cancel()
-            # What it does when it is cancelled must not go on beside what comes next.
+            # Its cleaning up must not go on beside what comes next.
             ended.wait(LAST_WORDS)
             raise
 
     def close(self) -> None:
-        """Cancel what is left and end."""
+        """Cancel what still runs, and end the loop."""
         self.call(_cancel_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -63,12 +63,12 @@ async def _cancel_others() -> None:
 
 
 class DaemonThreads(Executor):
-    """Runs each call in a thread that does not keep the process from ending: a receiver may hang for good."""
+    """Runs each call in a thread that does not keep the process from ending: a receiver may hang forever."""
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Run a call."""
         future: Future[T] = Future()
-        # From now on nobody can cancel it, and what it ends with may be set.
+        # From now on the future cannot be cancelled, and its result may be set.
         future.set_running_or_notify_cancel()
 
         def work() -> None:

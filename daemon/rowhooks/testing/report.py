@@ -1,4 +1,4 @@
-"""What a test is told of a run."""
+"""The report of a run, for a test."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ class LogLine:
 
     Args:
         level: `debug`, `info`, `success`, `warning`, `failure`, `error` or `critical`.
-        message: its text, with its arguments filled in.
-        grouping: what was given as `extra={"grouping": ...}`.
-        object: what people call the row given as `extra={"object": ...}`; None without one.
-        object_type: that row's `schema.table`.
+        message: its text, with the arguments filled in.
+        grouping: the value of `extra={"grouping": ...}`.
+        object: what people call the row given as `extra={"object": ...}`; None without a row.
+        object_type: the `schema.table` of that row.
+        time: when it was logged.
     """
 
     level: str
@@ -33,13 +34,13 @@ class LogLine:
 
     @classmethod
     def of(cls, entry: LogEntry) -> LogLine:
-        """Return a line as it would stand in rowhooks.job_log_entry."""
+        """Return a line as rowhooks.job_log_entry would have it."""
         return cls(entry.level, entry.message, entry.grouping, entry.object_repr, entry.object_type, entry.time)
 
 
 @dataclass(frozen=True)
 class RaisedException:
-    """What a receiver raised, or noted with fail().
+    """What a receiver has raised, or noted with fail().
 
     Args:
         type: its class, `module.Class`, as it would be recorded.
@@ -59,27 +60,27 @@ class RaisedException:
 
 @dataclass(frozen=True)
 class Write:
-    """One row that the run changed: the receiver, the cascades and triggers of what it wrote.
+    """One row that the run has changed, by itself or through cascades and triggers.
 
     Args:
-        change: the same as an object change, with `before`, `after`, `changed()` ...
+        change: the write as an object change, with `before`, `after`, `changed()` ...
     """
 
     change: ObjectChange = field(repr=False)
 
     @property
     def table(self) -> str:
-        """`schema.table`."""
+        """The table, as `schema.table`."""
         return self.change.changed_object_type
 
     @property
     def action(self) -> str:
-        """`create`, `update`, `delete`; or `truncate`, which has no rows."""
+        """`create`, `update` or `delete`; or `truncate`, which has no rows."""
         return self.change.action
 
     @property
     def pk(self) -> Any:
-        """The value of the key where it is one column, else key columns to values; None where there is no key."""
+        """The key: its value where it is one column, else key columns to values; None without a key."""
         key = self.change.changed_object_id
         return next(iter(key.values())) if len(key) == 1 else key or None
 
@@ -108,7 +109,8 @@ class Attempt:
     """One attempt of a run.
 
     Args:
-        status: SUCCESS, FAILURE, or RETRY where the daemon would try again.
+        status: SUCCESS, FAILURE, or RETRY where the daemon would retry.
+        exception: what the receiver raised, or noted with fail(); None without.
     """
 
     status: str
@@ -116,7 +118,7 @@ class Attempt:
 
     @classmethod
     def of(cls, outcome: Outcome, error: BaseException | None) -> Attempt:
-        """Return what is told of an outcome."""
+        """Return the attempt that has this outcome; `error` is what it raised."""
         raised = None
         if outcome.exception_type is not None:
             assert error is not None
@@ -131,12 +133,12 @@ class RunReport:
     """What became of a run.
 
     Args:
-        matched: whether the change starts the hook that was given; True without one.
-        why_not: why it does not, as `rowhooks hooks test` says; None if it does.
-        change: what the receiver was given; None for a button, and for an update that changed nothing.
-        attempts: every attempt, the last one last; empty where the hook does not match.
-        logs: the lines logged, of all attempts.
-        writes: what the run has written and kept, in order; nothing of what was rolled back.
+        matched: whether the given hook matches the change; True without a hook.
+        why_not: why it does not match, as `rowhooks hooks test` says; None if it does.
+        change: the object change of the run; None for a button, and for an update that changed nothing.
+        attempts: the attempts, in order; empty where the hook does not match.
+        logs: the lines that were logged, of all attempts.
+        writes: the writes of the run, in order, without those that were rolled back.
         result_json: what the receiver returned, as it would be recorded.
     """
 
@@ -150,15 +152,15 @@ class RunReport:
 
     @property
     def status(self) -> str | None:
-        """SUCCESS, FAILURE, or RETRY where the daemon would try again; None where nothing ran."""
+        """SUCCESS, FAILURE, or RETRY where the daemon would retry; None where nothing ran."""
         return self.attempts[-1].status if self.attempts else None
 
     @property
     def exception(self) -> RaisedException | None:
-        """What the last attempt raised, or noted with fail()."""
+        """What the last attempt has raised, or noted with fail(); None without."""
         return self.attempts[-1].exception if self.attempts else None
 
     @cached_property
     def result(self) -> Any:
-        """What the receiver returned, as JSON holds it: tuples are lists, and None is what JSON cannot hold."""
+        """What the receiver returned, as JSON has it: tuples are lists, and a value that JSON cannot hold is None."""
         return None if self.result_json is None else json.loads(self.result_json)

@@ -31,7 +31,9 @@ def is_noticed(one: Sabotage) -> bool:
     file, _, name = one.test.partition(" ")
     path = [str(Path(__file__).parent / "startup"), str(ROOT), str(ROOT / "daemon"), os.environ.get("PYTHONPATH", "")]
     # A file and -k: the test may have parameters.
-    pytest = ["-m", "pytest", "-x", "-q", "--timeout", "100", "-p", "no:cacheprovider"]
+    # The breakage has imported rowhooks, and tests.support, before pytest.
+    quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    pytest = ["-m", "pytest", "-x", "-q", "--timeout", "100", "-p", "no:cacheprovider", *quiet]
     done = subprocess.run(
         [sys.executable, *pytest, f"tests/{file}", "-k", f"test_{name}"],
         cwd=ROOT, capture_output=True, text=True, check=False,

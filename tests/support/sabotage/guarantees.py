@@ -79,6 +79,25 @@ def only_conflicts(_: Any) -> Any:
     return lambda error: isinstance(getattr(error, "orig", error), psycopg.errors.TransactionRollback)
 
 
+def running_on(_: Any) -> Any:
+    """Have a leadership run to its end, whatever the daemon is told."""
+
+    async def altered(_: Any, leader: Any) -> int:
+        return int(await leader.run())
+
+    return altered
+
+
+def without_time_limit(abandon: Any) -> Any:
+    """Have no run ended for the time that it takes."""
+
+    def altered(scheduler: Any, task: Any, error: Exception) -> None:
+        if type(error).__name__ != "TimeLimitExceeded":
+            abandon(scheduler, task, error)
+
+    return altered
+
+
 async def never(*_: Any) -> None:
     """Wait for ever."""
     await asyncio.Event().wait()
@@ -93,7 +112,8 @@ SABOTAGES = [
     Sabotage(
         1, "the floor below which nothing is read is drawn by an anchor, not the highest id that was seen",
         Python(
-            "rowhooks.domain.feed:Position.arrive", lambda arrive: lambda position, _: arrive(position, position.newest_id)
+            "rowhooks.domain.feed:Position.arrive",
+            lambda arrive: lambda position, _: arrive(position, position.newest_id),
         ),
         "faults/test_interleavings.py"
         " whatever_overlaps_each_change_is_delivered_once_and_in_order_and_a_sleeping_reader_is_woken",
@@ -104,7 +124,8 @@ SABOTAGES = [
             FEED, "later_found", "pg_visible_in_snapshot(c.transaction_id, (select $6::text::pg_snapshot))",
             "($6::text is not null)",
         ),
-        "faults/test_interleavings.py whatever_overlaps_prepared_transactions_each_change_is_delivered_once_and_in_order",
+        "faults/test_interleavings.py"
+        " whatever_overlaps_prepared_transactions_each_change_is_delivered_once_and_in_order",
     ),
     Sabotage(
         1, "the position waits for every run before it",
@@ -233,7 +254,9 @@ SABOTAGES = [
     ),
     Sabotage(
         5, "nobody but the daemon's role gets through that door",
-        Function("is_receiver", None, "select coalesce(pg_catalog.current_setting('rowhooks.receiver', true), '') <> ''"),
+        Function(
+            "is_receiver", None, "select coalesce(pg_catalog.current_setting('rowhooks.receiver', true), '') <> ''"
+        ),
         "sql/test_capture_session.py nobody_else_hides_a_change_behind_the_flag",
     ),
     Sabotage(
@@ -246,7 +269,7 @@ SABOTAGES = [
     ),
     Sabotage(
         6, "where nobody tells of DDL, no condition of a trigger computes virtual columns",
-        Function("make_triggers", "or exists (select from pg_catalog.pg_event_trigger", "or true or exists (select from"
+        Function("track", "or exists (select from pg_catalog.pg_event_trigger", "or true or exists (select from"
                  " pg_catalog.pg_event_trigger"),
         "sql/test_capture_virtual.py where_nobody_tells_of_ddl_the_first_one_fails_no_write",
     ),
@@ -292,6 +315,21 @@ SABOTAGES = [
         7, "behind a transaction pooler nothing is prepared",
         Python("rowhooks.postgres.connections.connect:TRANSACTION_POOLER", constant("direct")),
         "faults/test_pgbouncer.py nothing_of_a_run_is_left_in_a_server_connection",
+    ),
+    Sabotage(
+        7, "SIGTERM ends a daemon that waits for its server",
+        Python("rowhooks.runtime.daemon:Daemon._see_to_the_end", running_on),
+        "faults/test_one_fault.py a_daemon_that_is_still_waiting_for_the_server_ends_when_it_is_told_to",
+    ),
+    Sabotage(
+        8, "a run is ended at its time limit",
+        Python("rowhooks.pipeline.scheduling.scheduler:Scheduler._abandon", without_time_limit),
+        "integration/test_job_options.py the_time_limit_ends_the_run_and_nothing_of_its_transaction_remains",
+    ),
+    Sabotage(
+        8, "a run that goes on is on record, and holds the position back no longer",
+        Python("rowhooks.pipeline.scheduling.records:Records.put_started", returning(None)),
+        "integration/test_daemon.py a_receiver_that_hangs_holds_back_its_own_row_and_nothing_else",
     ),
     Sabotage(
         9, "what stands behind many others waits in the table",

@@ -105,7 +105,7 @@ class Function:
             whole = str(script(*kinds))
             return self._altered(whole) if self._definitions(whole) else whole
 
-        resources.sql_script = altered
+        resources.sql_script = altered  # type: ignore[attr-defined]
 
     def check(self) -> None:
         """Assert that it is there, with what is replaced."""
@@ -116,7 +116,7 @@ class Function:
         begins = [found.start() for found in re.finditer(f"^{FUNCTION}", script, re.MULTILINE)]
         ends = [*begins[1:], len(script)]
         named = f"{FUNCTION}rowhooks.{self.name}("
-        return [(begin, end) for begin, end in zip(begins, ends, strict=True) if script.startswith(named, begin)]
+        return [(begin, end) for begin, end in zip(begins, ends, strict=False) if script.startswith(named, begin)]
 
     def _altered(self, script: str) -> str:
         for begin, end in self._definitions(script):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import operator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from tests.support.sabotage.mechanism import Function, Python, Sabotage, constant, returning
+from tests.support.sabotage.mechanism import Function, Python, Sabotage, Statement, awaiting, constant, returning
 
 TAKEOVER, TRUST = "sql/test_takeover.py", "migration/test_trust.py"
 DOOR = "sql/test_press_door.py"
@@ -30,12 +32,58 @@ def without_halves(_: Any) -> Any:
     """Have rows fail all together where one of them does."""
 
     async def together(self: Any, cls: Any, table: Any, keys: Any) -> Any:
-        from rowhooks.postgres.rows.mapping import load_objects
+        from rowhooks.postgres.rows.by_key import load_objects
 
         async with self._rows_session() as session:
             return await session.run_sync(load_objects, cls, table, keys)
 
     return together
+
+
+def all_ours(holders: Any) -> Any:
+    """Have whoever holds the leader's lock taken for a daemon."""
+
+    async def altered(*args: Any) -> list[Any]:
+        return [replace(holder, is_ours=True) for holder in await holders(*args)]
+
+    return altered
+
+
+def never_fewer(_: Any) -> Any:
+    """Have as many rows loaded at once as ever."""
+
+    def altered(portion: Any, *_: Any) -> None:
+        from rowhooks.pipeline.scheduling.loads import MOST
+
+        portion.size = MOST
+
+    return altered
+
+
+def keeping_places(put_aside: Any) -> Any:
+    """Have runs keep their places that wait for a locked table."""
+
+    def altered(preparation: Any, *args: Any) -> Any:
+        preparation.release = lambda _: None
+        try:
+            return put_aside(preparation, *args)
+        finally:
+            del preparation.release
+
+    return altered
+
+
+def ending_the_daemon(go_on: Any) -> Any:
+    """Have a statement that is refused end the daemon."""
+
+    def altered(daemon: Any, leader: Any, error: Exception, **given: Any) -> Any:
+        from rowhooks.domain.errors import ConnectionFailed, LeadershipLost
+
+        if not isinstance(error, ConnectionFailed | LeadershipLost):
+            raise error
+        return go_on(daemon, leader, error, **given)
+
+    return altered
 
 
 CLOSED_DOORS = [
@@ -156,11 +204,12 @@ CLOSED_DOORS = [
     Sabotage(
         1, "a login of the receivers' own records nothing but under the leadership in force",
         Function("check_recorder", "where f.leader_epoch = new.leader_epoch", "where true"),
-        "integration/test_receiver_login.py the_receivers_login_leaves_no_run_to_leaders_to_come_and_ends_no_other_leaders",
+        "integration/test_receiver_login.py"
+        " the_receivers_login_leaves_no_run_to_leaders_to_come_and_ends_no_other_leaders",
     ),
     Sabotage(
         1, "a view that has taken a table's name is not read",
-        Python("rowhooks.postgres.rows.row_security:NO_VIEWS", constant("select 1")),
+        Python("rowhooks.postgres.rows.row_security:refuse_views", returning("select 1")),
         "integration/test_loading_keys.py a_view_that_has_taken_a_tables_name_is_not_read",
     ),
     Sabotage(
@@ -177,6 +226,78 @@ CLOSED_DOORS = [
         2, "documents are loaded whatever numbers and depth they have",
         Python("rowhooks.postgres.connections.loaders:exact", constant(SimpleNamespace(read=json.loads))),
         "integration/test_loading_rows.py documents_are_loaded_with_numbers_of_any_length_and_however_deep_they_are",
+    ),
+    Sabotage(
+        1, "a key is read by no code of a type's owner",
+        Statement(
+            "rowhooks.postgres.rows.key_columns", "key_columns",
+            "where t.typtype operator(pg_catalog.=) 'd'", "where false",
+        ),
+        "integration/test_loading_keys.py no_check_of_a_domain_runs_as_the_daemons_login",
+    ),
+    Sabotage(
+        1, "a new connection is asked by qualified names alone",
+        Python(
+            "rowhooks.postgres.connections.connect:_options",
+            lambda made: lambda *given: {k: v for k, v in made(*given).items() if k != "use_native_hstore"},
+        ),
+        "integration/test_search_path.py opening_a_receivers_session_calls_nothing_that_somebody_else_has_made",
+    ),
+    Sabotage(
+        2, "a stranger who holds the leader's lock is gone round",
+        Python("rowhooks.postgres.leadership.lock:LeaderLock._go_round", awaiting(False)),
+        "faults/test_bystanders.py a_stranger_who_holds_the_leaders_lock_keeps_no_daemon_from_leading_and_is_named",
+    ),
+    Sabotage(
+        2, "a lock that a stranger holds makes no leader",
+        Python("rowhooks.postgres.leadership.lock:LeaderLock._holders", all_ours),
+        "faults/test_bystanders.py a_stranger_who_holds_the_leaders_lock_keeps_no_daemon_from_leading_and_is_named",
+    ),
+    Sabotage(
+        2, "a change that cannot be read is delivered by its key",
+        Python("rowhooks.postgres.feed:PostgresFeed._next_without_rows", raising("ConnectionFailed")),
+        "integration/test_unreadable.py bytes_that_are_no_text_cost_their_own_rows_alone",
+    ),
+    Sabotage(
+        2, "runs of a locked table keep no place among what is got ready",
+        Python("rowhooks.pipeline.scheduling.preparation:Preparation._without_locked", keeping_places),
+        "unit/test_scheduler.py many_runs_of_a_locked_table_leave_their_places_to_others",
+    ),
+    Sabotage(
+        2, "a part of the feed is bounded by what its rows have as text",
+        Statement("rowhooks.postgres.log_rows", "in_part", "where c.text_before < {PART_SIZE}", ""),
+        "integration/test_unreadable.py what_a_row_has_as_text_counts_in_the_size_of_a_part",
+    ),
+    Sabotage(
+        2, "rows that prove large are loaded few at once",
+        Python("rowhooks.pipeline.scheduling.loads:Portion.learn", never_fewer),
+        "integration/test_loading_rows.py of_a_table_whose_rows_are_large_few_are_loaded_at_once",
+    ),
+    Sabotage(
+        2, "a refused statement ends a leadership and not the daemon",
+        Python("rowhooks.runtime.daemon:Daemon._reason_to_go_on", ending_the_daemon),
+        "integration/test_daemon.py a_statement_that_is_refused_ends_a_leadership_and_not_the_daemon",
+    ),
+    Sabotage(
+        3, "housekeeping copies what stays before it takes a lock",
+        Function("drop_partition", "    if attempt > 0 then", "    if attempt >= 0 then"),
+        "sql/test_retention.py nobody_waits_while_what_a_partition_keeps_is_copied",
+    ),
+    Sabotage(
+        4, "what cannot be decided starts the hook",
+        Python("rowhooks.pipeline.matcher:Rule.runs_undecided", constant(False)),
+        "integration/test_undecided.py"
+        " what_cannot_be_decided_starts_the_hook_with_the_reason_in_its_log_or_is_skipped",
+    ),
+    Sabotage(
+        4, "timestamps with an offset are compared as moments",
+        Python("rowhooks.pipeline.instants:_equal", constant(operator.eq)),
+        "integration/test_undecided.py a_writer_s_time_zone_dodges_no_hook",
+    ),
+    Sabotage(
+        4, "a hook that waits for a moment is not looked up by its text",
+        Python("rowhooks.pipeline.matcher:instant_of", returning(None)),
+        "integration/test_undecided.py a_writer_s_time_zone_dodges_no_hook",
     ),
     Sabotage(
         4, "a press is recorded with its login",

@@ -1,4 +1,4 @@
-"""The rows of a rehearsal: written as its user gives them, read back as the object changes that capture makes."""
+"""The rows of a rehearsal: written as a test gives them, read back as the object changes that capture makes."""
 
 from __future__ import annotations
 
@@ -83,11 +83,15 @@ class Rows:
         return table
 
     def watch(self, tables: Collection[TrackedTable] | None, patience: timedelta) -> None:
-        """Log the changes of tables from now on; None for all on which this role may make triggers.
+        """Log the changes of tables from now on.
+
+        Args:
+            tables: the tables; None: all on which this role may make triggers.
+            patience: how long to wait for the lock of a table.
 
         Raises:
-            DatabaseError: another session writes to one of them.
-            PermissionDenied: the role may not.
+            DatabaseError: another session writes to one of the tables.
+            PermissionDenied: the role may not make triggers on one of them.
         """
         wanted = None if tables is None else [table.relation for table in tables]
         with translated_errors(), self._driver.transaction():
@@ -109,7 +113,7 @@ class Rows:
         names, record = self._record(table, values, argument)
         insert = sql.SQL("insert into {} ").format(sql.SQL(table.quoted_name))
         if values:
-            # An identity column that is GENERATED ALWAYS takes a value only so.
+            # Only so an identity column that is GENERATED ALWAYS takes a value.
             insert += sql.SQL("({}) overriding system value select {} from {}").format(
                 _list(sql.Identifier(name) for name in names),
                 _list(sql.Identifier("r", name) for name in names),
@@ -121,7 +125,7 @@ class Rows:
             self._driver.execute(insert)
 
     def update(self, table: TrackedTable, key: str, values: Mapping[str, Any]) -> None:
-        """Change columns of a row, by its key as JSON text. Raises as `insert`."""
+        """Change columns of the row with a key (JSON text). Raises as `insert`."""
         names, record = self._record(table, values, "after")
         if not names:
             return
@@ -133,7 +137,7 @@ class Rows:
             self._driver.execute(statement)
 
     def delete(self, table: TrackedTable, key: str) -> None:
-        """Delete a row, by its key as JSON text. Raises as `insert`."""
+        """Delete the row with a key (JSON text). Raises as `insert`."""
         statement = sql.SQL("delete from {} as t using {} where {}").format(
             sql.SQL(table.quoted_name), *self._by_key(table, key)
         )
@@ -141,10 +145,15 @@ class Rows:
             self._driver.execute(statement)
 
     def find(self, table: TrackedTable, key: Mapping[str, Any], argument: str) -> tuple[str, str] | None:
-        """Return key (JSON text) and representation of the row that has a key; None if there is none.
+        """Return key (JSON text) and representation of the row with a key; None if there is no such row.
+
+        Args:
+            table: where.
+            key: key columns to values.
+            argument: what the key was given as, for messages.
 
         Raises:
-            UsageError: these are not the key's columns, or a value is none of their type.
+            UsageError: these are not the key's columns, or a value is none of its column's type.
         """
         names = [name for _, name, _ in table.key]
         if set(key) != set(names):
@@ -176,7 +185,7 @@ class Rows:
         return int(row[0])
 
     def load(self, table: TrackedTable, key: str) -> Any:
-        """Return the row that has a key as an object that belongs to no session; None if it is gone.
+        """Return the row with a key (JSON text) as an object that belongs to no session; None if it no longer exists.
 
         Raises:
             PermissionDenied: the role may not read the table.
@@ -195,7 +204,7 @@ class Rows:
         return self._driver.transaction()
 
     def commit(self) -> None:
-        """Do what a commit would do beside committing: check what is deferred until then.
+        """Check what is deferred until a commit, without committing.
 
         Raises:
             DatabaseError: a deferred constraint is violated.
@@ -205,7 +214,7 @@ class Rows:
         self.defer_again()
 
     def defer_again(self) -> None:
-        """Put back to deferred what is declared as initially deferred."""
+        """Defer again the constraints that are declared as initially deferred."""
         with translated_errors():
             with self._asking():
                 row = self._asked("initially_deferred").fetchone()
@@ -213,7 +222,7 @@ class Rows:
                 self._driver.execute(sql.SQL("set constraints {} deferred").format(sql.SQL(row[0])))
 
     def variables(self) -> dict[str, str]:
-        """Return what the session variables of rowhooks are set to."""
+        """Return the session variables of rowhooks with their values."""
         query = sql.SQL("select {}").format(
             _list(sql.SQL("coalesce(current_setting({}, true), '')").format(sql.Literal(name)) for name in VARIABLES)
         )
@@ -247,7 +256,7 @@ class Rows:
     def _described(self, names: Iterable[str]) -> dict[int, TrackedTable]:
         described: dict[int, TrackedTable] = {}
         for name in names:
-            # Of a table without a key, or one that was dropped, the rows keep their JSON values.
+            # The rows of a table that was dropped, or has no key, keep their JSON values.
             with contextlib.suppress(NotFound, UsageError):
                 table = self.table(name)
                 described[table.id] = table
@@ -263,9 +272,9 @@ class Rows:
                 f"{argument}: table {table.name} has no column {unknown[0]!r}",
                 hint=f"its columns are {', '.join(types)}",
             )
-        # Types were written by the server (format_type).
+        # The server has written the types (format_type).
         columns = _list(sql.Identifier(name) + sql.SQL(" " + types[name]) for name in values)
-        # Literals, no parameters: with them a % in a name would be a placeholder.
+        # The values are literals: beside parameters, a % in a name would begin a placeholder.
         data = sql.Literal(as_json(values, argument))
         return list(values), sql.SQL("jsonb_to_record({}::jsonb) as r ({})").format(data, columns)
 
@@ -280,14 +289,14 @@ class Rows:
 
     @contextlib.contextmanager
     def _asking(self) -> Iterator[None]:
-        """Ask with our search_path; what tests and receivers have set is as it was afterwards."""
+        """Ask with our search_path. Afterwards the settings of tests and receivers are as they were."""
         with self._driver.transaction(force_rollback=True):
             self._driver.execute(PINNED)
             yield
 
     @contextlib.contextmanager
     def _writing(self, table: TrackedTable, argument: str) -> Iterator[None]:
-        """Translate what PostgreSQL refuses; the transaction goes on."""
+        """Write in a savepoint and translate what PostgreSQL refuses, so that the transaction goes on."""
         with translated_errors(), self._driver.transaction(), refusals_of(table, argument):
             yield
 

@@ -1,4 +1,4 @@
-"""Receivers' sessions in a rehearsal: the daemon's, but a run's transaction is a savepoint of the rehearsal's."""
+"""Receivers' sessions in a rehearsal: like the daemon's, but a run is a savepoint of the rehearsal's transaction."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class RehearsalSession(ReceiverSession):
         super().__init__(*args, join_transaction_mode="create_savepoint", **kwargs)
 
     def end(self) -> None:
-        """Undo what is not committed; the connection stays, unless the run was ended from outside."""
-        # What runs next on this connection must not be what is cancelled.
+        """Undo what is not committed. The connection stays, unless the run was ended from outside."""
+        # The request to cancel must not meet what runs next on this connection.
         self._grip.settle()
         if self._grip.aborted:
             self.invalidate()
@@ -30,7 +30,7 @@ class RehearsalSession(ReceiverSession):
             Session.close(self)
 
     def commit_run(self, outcome: Outcome, leader_epoch: uuid.UUID) -> None:
-        """Commit: what is deferred until then is checked now."""
+        """Commit to the savepoint; what is deferred until a commit is checked now."""
         self.flush()
         self.connection().exec_driver_sql("set constraints all immediate")
         Session.commit(self)
@@ -67,7 +67,7 @@ class RehearsalWorkspaces:
         self.entries: list[LogEntry] = []
 
     def open(self, run: Run, user: str, *, asynchronous: bool) -> SyncWorkspace | AsyncWorkspace:
-        """Return a workspace for one attempt of a run; its log lines, once committed, go to `entries`."""
+        """Return a workspace for one attempt of a run. When it commits, its log lines go to `entries`."""
         variables, leader_epoch = partial(session_variables, run, user), uuid.uuid4()
         workspace: _SyncWorkspace | _AsyncWorkspace
         if asynchronous:
@@ -78,9 +78,9 @@ class RehearsalWorkspaces:
         return workspace
 
     def is_transient(self, error: BaseException) -> bool:
-        """Say whether an error may pass by itself; nothing does once the transaction is lost."""
+        """Say whether an error may pass by itself; none does after the transaction is lost."""
         return self._transaction.connected and is_transient(error)
 
     def is_unreachable(self, error: BaseException) -> bool:
-        """Say whether no connection could be opened: here there is one from the beginning."""
+        """Return False: the connection has been open from the beginning."""
         return False

@@ -1,4 +1,4 @@
-"""The one transaction of a rehearsal: on one connection, for plain and asynchronous receivers, never committed."""
+"""The transaction of a rehearsal: on one connection, for plain and asynchronous receivers, never committed."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from rowhooks.resources import data_directory
 
 WAYS_OUT = "check --rowhooks-dsn, rowhooks_dsn in pytest's settings, ROWHOOKS_TEST_DSN or the argument dsn"
 
-# A holdable cursor is run when its transaction commits, and this one's query raises. SET CONSTRAINTS, which would fire
-# a deferred trigger, does not touch it.
+# PostgreSQL runs a holdable cursor when its transaction commits, and the query of this one raises. Unlike a deferred
+# trigger, SET CONSTRAINTS does not fire it.
 _REFUSE_COMMIT = """
 declare rowhooks_refuse_commit no scroll cursor with hold for select pg_temp.rowhooks_refuse_commit()
 """
 
 
 class Transaction:
-    """One connection of the server's, which plain and asynchronous code use in turn, and its one transaction.
+    """One connection, which plain and asynchronous code use in turn, and its one transaction.
 
-    PostgreSQL itself sees to it that nothing stays behind: a commit of this transaction fails, and any later one of the
-    connection is read-only.
+    PostgreSQL itself makes sure that nothing remains: a commit of this transaction fails, and a later transaction of
+    the connection is read-only.
 
     Args:
         target: the database.
 
     Raises:
-        ConnectionFailed: the server cannot be reached or does not let us in.
+        ConnectionFailed: the server cannot be reached, or does not let the login in.
     """
 
     connection: sqlalchemy.Connection
@@ -53,12 +53,12 @@ class Transaction:
             raise ConnectionFailed(f"cannot connect to {target.label}: {str(error).strip()}", hint=WAYS_OUT) from error
 
     async def begin(self) -> None:
-        """Begin it; on the event loop on which asynchronous receivers will run.
+        """Begin the transaction, on the event loop on which asynchronous receivers will run.
 
         Raises:
             DatabaseError: the role may not make temporary tables, or the server is a standby.
         """
-        # psycopg keeps a transaction's state in libpq's connection, so both wrappers are in the same one.
+        # psycopg keeps a transaction's state in libpq's connection, so both wrappers are in the same transaction.
         twin = psycopg.AsyncConnection(self.driver.pgconn)
         twin.prepare_threshold = None
         for driver in (self.driver, twin):
@@ -73,7 +73,7 @@ class Transaction:
         for one in (engine, async_engine.sync_engine):
             ask_qualified(one.dialect)
             watch_writes(one)
-        # Now, because SQLAlchemy rolls back what it asks of a new connection.
+        # These connect before the transaction begins: SQLAlchemy rolls back its first queries on a connection.
         self.connection = engine.connect()
         self.async_connection = await async_engine.connect()
         with translated_errors(), self._may_begin():
@@ -83,7 +83,7 @@ class Transaction:
             self.driver.execute("; ".join([*modes(in_recovery=False), *settings, PINNED]).encode())
             self.driver.execute((data_directory("sql") / "rehearsal.sql").read_bytes())
             self.driver.execute(_REFUSE_COMMIT)
-            # What comes now is the users' own.
+            # What follows is the test's own, and has the search_path of its login.
             self.driver.execute(USERS_OWN)
         self.connection.begin()
         await self.async_connection.begin()
@@ -112,11 +112,11 @@ class Transaction:
 
     @property
     def connected(self) -> bool:
-        """Whether the connection is there, and in a transaction."""
+        """Whether the connection is open, and in a transaction."""
         return not self.driver.closed and self.driver.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE
 
     def is_whole(self) -> bool:
-        """Say whether the transaction still goes on: nobody has ended it, and it has not failed."""
+        """Say whether the transaction still goes on: nothing has ended it, and it has not failed."""
         try:
             self.driver.execute("select from pg_temp.rowhooks_change limit 0")
         except psycopg.Error:
@@ -124,7 +124,7 @@ class Transaction:
         return True
 
     async def close(self) -> None:
-        """Roll back and close; what is closed already does not matter."""
+        """Roll back and close the connection; one that is closed already is no error."""
         with contextlib.suppress(psycopg.Error):
             self.driver.rollback()
         for connection in (getattr(self, "async_connection", None), getattr(self, "connection", None)):

@@ -40,8 +40,8 @@ def load_objects(session: Session, cls: type[RowObject], table: TrackedTable, ke
 def load_misspelt(session: Session, cls: type[RowObject], table: TrackedTable, key: str) -> dict[str, Any]:
     """Return the object of a key, if it exists, whose row holds bytes that are no text, with U+FFFD in their place.
 
-    Such rows are in databases with the encoding SQL_ASCII, which takes any bytes. A column that nobody assigns keeps
-    its bytes.
+    Such rows are in databases with the encoding SQL_ASCII, which takes any bytes. A column keeps its bytes
+    unless it is assigned.
     """
     given = {}
     names = [column.name for column in sqlalchemy.inspect(cls).local_table.c]

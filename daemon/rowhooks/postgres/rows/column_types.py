@@ -1,4 +1,4 @@
-"""Types of the columns of row objects, for what SQLAlchemy's own types refuse or take for something else."""
+"""Types of the columns of row objects, for values that SQLAlchemy's own types refuse or misread."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Processor = Callable[[Any], Any]
 
 
 class ServerType(types.UserDefinedType[Any]):
-    """A type of the server's that Python has nothing for: its values are text.
+    """A type of the server's that has no counterpart in Python: its values are text.
 
-    A text without a cast is read as what it is assigned to, by whatever name its type has now. A cast is for values
-    that are compared, where the operator does not tell.
+    The server reads a text without a cast as the type that it is assigned to, by whatever name that type has now. A
+    cast is for values that are compared, because the operator does not determine the type.
 
     Args:
-        name: qualified, quoted by the server.
-        is_compared: whether it is that of a key.
+        name: the type's name, qualified, quoted by the server.
+        is_compared: whether the column is part of a key.
     """
 
     cache_ok = True
@@ -39,12 +39,12 @@ class ServerType(types.UserDefinedType[Any]):
         self.render_bind_cast = is_compared
 
     def get_col_spec(self, **_: Any) -> str:
-        """Return what a parameter is cast to."""
+        """Return the type that a parameter is cast to."""
         return self.name.replace("%", "%%")
 
 
 class DriverType(types.TypeDecorator[Any]):
-    """A type of SQLAlchemy's; a value that it makes nothing of is as the driver has read it.
+    """A type of SQLAlchemy's. A value that SQLAlchemy cannot convert stays as the driver has read it.
 
     Args:
         inner: SQLAlchemy's type.
@@ -60,7 +60,7 @@ class DriverType(types.TypeDecorator[Any]):
 
     @property
     def alterable(self) -> bool:
-        """Whether its values can be altered in place."""
+        """Whether the values can be altered in place."""
         return is_alterable(self.inner)
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
@@ -68,11 +68,11 @@ class DriverType(types.TypeDecorator[Any]):
         return self.inner.coerce_compared_value(op, value)
 
     def result_processor(self, dialect: sqlalchemy.Dialect, coltype: object) -> Processor | None:
-        """Return what SQLAlchemy does to a value, where it can."""
+        """Return SQLAlchemy's conversion, which leaves a value alone that it cannot convert."""
         try:
             process = super().result_processor(dialect, coltype)
         except InvalidRequestError:
-            # The column has become one of another type.
+            # The column has another type now.
             return None
         return None if process is None else lambda value: _tried(process, value)
 
@@ -85,21 +85,21 @@ def _tried(process: Processor, value: Any) -> Any:
 
 
 class KeyType(DriverType):
-    """A type of several parts in a key: SQLAlchemy looks for rows by their keys, so that a value must have a hash."""
+    """A type with several parts, in a key. SQLAlchemy finds rows by their keys, so that a value needs a hash."""
 
     cache_ok = True
 
     def result_processor(self, dialect: sqlalchemy.Dialect, coltype: object) -> Processor:
-        """Return what makes lists tuples, and an object one with a hash."""
+        """Return the conversion of lists to tuples and of objects to hashable ones."""
         process = super().result_processor(dialect, coltype)
         return hashable if process is None else lambda value: hashable(process(value))
 
 
 class HashableObject(dict[str, Any]):
-    """A JSON object in a key."""
+    """A JSON object in a key; it has a hash."""
 
     def __hash__(self) -> int:  # type: ignore[override]
-        """Be the same for equal ones."""
+        """Return the same hash for equal objects."""
         return hash(frozenset(self.items()))
 
 
@@ -117,10 +117,10 @@ class ArrayType(ServerType):
 
     Args:
         name: the array's type, qualified, quoted by the server.
-        item_type: the items' type.
-        oid: its oid, below all domains.
-        delimiter: what stands between two items.
-        is_compared: whether it is that of a key.
+        item_type: the type of the items.
+        oid: the oid of that type, below all domains.
+        delimiter: what separates two items.
+        is_compared: whether the column is part of a key.
     """
 
     cache_ok = True
@@ -138,11 +138,11 @@ class ArrayType(ServerType):
         self.delimiter = delimiter
 
     def compare_values(self, x: Any, y: Any) -> bool:
-        """Say whether two values are equal, however deep they are."""
+        """Say whether two values are equal, at any depth."""
         return tokens(x) == tokens(y)
 
     def result_processor(self, dialect: sqlalchemy.Dialect, coltype: object) -> Processor:
-        """Return what makes a list of what the driver has read: a list, or text where it does not know the items."""
+        """Return the conversion to a list; the driver has read a list, or text if it does not know the items."""
         read = _array_reader(self.oid, int(str(coltype)), self.delimiter)
         item = self.item_type.dialect_impl(dialect).result_processor(dialect, coltype)
 
@@ -153,7 +153,7 @@ class ArrayType(ServerType):
         return process
 
     def bind_processor(self, dialect: sqlalchemy.Dialect) -> Processor:
-        """Return what makes an array's text of a list: its items may be of several kinds, one of them text."""
+        """Return the conversion of a list to an array's text; its items may be text beside values of other classes."""
         is_json = isinstance(self.item_type, types.JSON)
         item = None if is_json else self.item_type.dialect_impl(dialect).bind_processor(dialect)
 
@@ -161,7 +161,7 @@ class ArrayType(ServerType):
             if type(value) not in (list, tuple):
                 return value
             if is_json:
-                # A document may be a list itself: one is not to be taken for more of the array.
+                # A document may be a list, which must not be taken for a dimension of the array.
                 value = [None if document is None else write_json(document) for document in value]
             return _literal(value if item is None else _each(item, value), self.delimiter)
 
@@ -169,7 +169,7 @@ class ArrayType(ServerType):
 
 
 def _each(process: Processor, value: Any) -> Any:
-    # SQLAlchemy's multirange is a list too, of another kind.
+    # SQLAlchemy's multirange is a subclass of list, and not an array.
     if type(value) in (list, tuple):
         return [_each(process, item) for item in value]
     return None if value is None else process(value)
@@ -194,7 +194,7 @@ def _literal(value: Any, delimiter: str) -> str:
 
 def _as_text(value: Any) -> str:
     if isinstance(value, bytes | bytearray | memoryview):
-        # Without a connection libpq writes bytes as the one that it saw last would have them.
+        # Without a connection libpq would write bytes in the form of the last connection that it had.
         return f"\\x{bytes(value).hex()}"
     dumped = Transformer().get_dumper(value, PyFormat.TEXT).dump(value)
     return bytes(dumped or b"").decode()

@@ -1,7 +1,7 @@
-"""The columns of a tracked table as SQLAlchemy's: asked of the catalogue, so that no type is unknown.
+"""The columns of a tracked table as SQLAlchemy's columns. They are read from the catalogue, so that no type is unknown.
 
-A type that Python has nothing for (an enum, a composite type, xml, ltree, geometry ...) is text, written as PostgreSQL
-writes it. So nothing here goes out of date when such a type is altered.
+A type without a counterpart in Python (an enum, a composite type, xml, ltree, geometry ...) is text, as PostgreSQL
+writes it. So nothing goes out of date when such a type is altered.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _COLUMNS = sqlalchemy.text(Statements(__file__)["columns"])
 _KNOWN: dict[str, Callable[[], types.TypeEngine[Any]]] = {
     "bool": postgresql.BOOLEAN,
     "int2": postgresql.SMALLINT, "int4": postgresql.INTEGER, "int8": postgresql.BIGINT,
-    # A parameter is one of float8 otherwise, and is equal to few values of float4.
+    # Otherwise a parameter would be a float8, which equals few values of float4.
     "float4": lambda: ServerType("pg_catalog.float4"), "float8": postgresql.DOUBLE_PRECISION,
     "numeric": postgresql.NUMERIC,
     "text": postgresql.TEXT, "varchar": postgresql.VARCHAR,
@@ -41,7 +41,7 @@ _KNOWN: dict[str, Callable[[], types.TypeEngine[Any]]] = {
     "tsmultirange": postgresql.TSMULTIRANGE, "tstzmultirange": postgresql.TSTZMULTIRANGE,
     "hstore": postgresql.HSTORE, "citext": postgresql.CITEXT,
 }  # fmt: skip
-"""SQLAlchemy's types of the names that PostgreSQL's own types have in its catalogue, and two of its extensions'."""
+"""SQLAlchemy's types by the names that PostgreSQL's own types, and two of its extensions, have in the catalogue."""
 
 
 class _Column(NamedTuple):
@@ -79,12 +79,12 @@ def _scalar(known_as: str | None, quoted: str, *, is_key: bool) -> types.TypeEng
 
 
 def read_columns(connection: sqlalchemy.Connection, relation: int, key: list[str]) -> list[sqlalchemy.Column[Any]]:
-    """Return the columns of a table, in order; none where it is gone.
+    """Return the columns of a table, in order; none if the table no longer exists.
 
     Args:
-        connection: any.
+        connection: any connection.
         relation: the table's oid.
-        key: the names of the columns that tell its rows apart.
+        key: the names of the key columns.
     """
     return [
         _column(found, is_key=found.name in key)
@@ -94,7 +94,7 @@ def read_columns(connection: sqlalchemy.Connection, relation: int, key: list[str
 
 def _column(found: _Column, *, is_key: bool) -> sqlalchemy.Column[Any]:
     type_ = found.type(is_key=is_key)
-    # What the server decides is read back by RETURNING.
+    # RETURNING reads the values back that the server chooses.
     return sqlalchemy.Column(
         found.name,
         KeyType(type_) if is_key and found.has_parts else type_,

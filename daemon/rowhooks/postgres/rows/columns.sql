@@ -4,8 +4,8 @@
 
 -- name: columns
 -- The columns of a table, in order; of a domain the type below all domains, whose checks are PostgreSQL's business.
--- A type is known by its bare name if it is PostgreSQL's own, or that of an extension which has the same name: a type of
--- somebody else's may be called so too.
+-- A type is known by its bare name if it is PostgreSQL's own, or that of an extension which has the same name. A type
+-- from elsewhere may have that name too.
 with extension_type (oid) as not materialized (
   select t.oid
   from pg_catalog.pg_type as t

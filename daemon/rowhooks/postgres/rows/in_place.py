@@ -1,7 +1,7 @@
-"""Values that can be altered in place (documents, arrays, hstore): what a receiver has altered is saved.
+"""Values that a receiver can alter in place (documents, arrays, hstore): what it has altered is saved.
 
-SQLAlchemy notices what is assigned. The rest is compared with what it was when the receiver first looked at it, so that
-rows nobody looks at cost nothing.
+SQLAlchemy notices assignments. Other values are compared with what they were when the receiver first read them, so that
+a row which the receiver does not read costs nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LOOKED_AT = "rowhooks_looked_at"
 
 
 class _Document:
-    """None is SQL's NULL, and `sqlalchemy.JSON.NULL` the null of JSON."""
+    """A type of JSON documents: None is SQL's NULL, and `sqlalchemy.JSON.NULL` is the null of JSON."""
 
     def compare_values(self, x: Any, y: Any) -> bool:
         """Say whether assigning `x` in the place of `y` changes nothing."""
@@ -37,18 +37,18 @@ class _Jsonb(_Document, postgresql.JSONB):
 
 
 def as_document(type_: sqlalchemy.JSON) -> sqlalchemy.JSON:
-    """Return the type of a column in whose place ours is to be used."""
+    """Return our type for a column of SQLAlchemy's."""
     return _Jsonb(none_as_null=True) if isinstance(type_, postgresql.JSONB) else _Json(none_as_null=True)
 
 
 def is_alterable(type_: Any) -> bool:
-    """Say whether a type's values can be altered in place; a type of ours says it itself."""
+    """Say whether the values of a type can be altered in place; our own types have an attribute for it."""
     theirs = isinstance(type_, sqlalchemy.JSON | postgresql.HSTORE | ranges.AbstractMultiRange)
     return bool(getattr(type_, "alterable", theirs))
 
 
 class _Watched(InstrumentedAttribute[Any]):
-    """An attribute that notes what it has handed out."""
+    """An attribute that notes the values it has returned."""
 
     __slots__ = ()
     inherit_cache = True
@@ -61,18 +61,18 @@ class _Watched(InstrumentedAttribute[Any]):
 
 
 def watch(cls: type) -> None:
-    """Let a mapped class notice which values of its instances were handed out that can be altered in place."""
+    """Let a mapped class note which of the values that can be altered in place were read."""
     mapper: Any = sqlalchemy.inspect(cls)
     for attribute in mapper.column_attrs:
         if is_alterable(attribute.columns[0].type):
-            # The mapper's own, with one method more.
+            # The mapper's own attribute gets one more method.
             getattr(cls, attribute.key).__class__ = _Watched
 
 
 def _note(instance: Any, key: str, value: Any) -> None:
     seen: dict[str, tuple[Any, list[Any]]] = instance.__dict__.setdefault("_rowhooks_seen", {})
     known = seen.get(key)
-    # One that was assigned is compared with what it takes the place of. One that was loaded again is another.
+    # An assigned value is compared with the value that it replaces. After a reload the value is another one.
     is_assigned = key in sqlalchemy.inspect(instance).committed_state
     if known is None and is_assigned:
         return
@@ -84,20 +84,20 @@ def _note(instance: Any, key: str, value: Any) -> None:
 
 
 def attached(session: Session, instance: Any) -> None:
-    """Let a session look, whenever it writes, for what was altered in place."""
+    """Let a session look for values that were altered in place whenever it writes."""
     session.info.setdefault(_LOOKED_AT, {})[id(instance)] = instance
 
 
 def forget(instance: Any) -> None:
-    """Forget what was handed out of a row that is loaded again."""
+    """Forget the values that were read of a row which is loaded again."""
     instance.__dict__.pop("_rowhooks_seen", None)
 
 
 def mark(session: Session) -> list[tuple[Any, set[str]]]:
-    """Let a session write what was altered in place.
+    """Mark the values that were altered in place, so that the session writes them.
 
     Returns:
-        For `written`: the rows, with the attributes whose values the receiver has.
+        The rows, each with the attributes whose values the receiver has; for `written`.
     """
     held = []
     for instance in session.info.get(_LOOKED_AT, {}).values():
@@ -112,7 +112,7 @@ def mark(session: Session) -> list[tuple[Any, set[str]]]:
 
 
 def written(held: list[tuple[Any, set[str]]]) -> None:
-    """Note what the values are that a receiver has, once they were written: it may alter them again."""
+    """Note the values that the receiver has after they were written: it may alter them again."""
     for instance, keys in held:
         values = {key: instance.__dict__.get(key) for key in keys}
         instance.__dict__["_rowhooks_seen"] = {

@@ -1,4 +1,4 @@
-"""Rows as mapped objects: `changed_object`, loaded for many runs at once."""
+"""Rows as mapped objects: `changed_object`, loaded for many runs by one query."""
 
 from __future__ import annotations
 

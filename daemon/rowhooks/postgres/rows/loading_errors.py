@@ -80,7 +80,7 @@ async def retried(work: Callable[[], Awaitable[_T]]) -> _T:
         except DBAPIError as error:
             if not is_transient(error) or tries == TRIES - 1:
                 raise
-            logger.info("asked again: %s", str(error.orig).strip())
+            logger.info("loading is retried: %s", str(error.orig).strip())
         await asyncio.sleep(PAUSE * 2**tries * random.uniform(0.5, 1.5))
     raise AssertionError("the last try returns or raises")
 

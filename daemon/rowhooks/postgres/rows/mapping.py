@@ -24,16 +24,16 @@ class SessionHolder(Protocol):
     """A run's workspace, as far as objects need it."""
 
     def with_session(self, work: Any, call: Callable[[], str]) -> Any:
-        """Do some work on the run's session; an awaitable in `async def` receivers, which is `call` in messages."""
+        """Do some work on the run's session; in `async def` receivers an awaitable, which messages name by `call`."""
         ...
 
 
 class RowObject:
-    """A row of a tracked table, an attribute per column.
+    """A row of a tracked table, with an attribute for each column.
 
-    `save`, `delete` and `refresh_from_db` work in the run's transaction; in `async def` receivers they are awaited.
-    A column whose name is already taken by one of them (or by SQLAlchemy's `metadata`) is found under its name and `_`,
-    and each column, whatever its name, as an item: `obj["save"]`.
+    `save`, `delete` and `refresh_from_db` work in the run's transaction; in `async def` receivers they are awaited. A
+    column whose name one of them (or SQLAlchemy's `metadata`) already has is the attribute of its name and `_`. Each
+    column, whatever its name, is also an item: `obj["save"]`.
     """
 
     __rowhooks_table__: str
@@ -65,18 +65,20 @@ class RowObject:
         """Write the attributes that were assigned, or altered in place, since the row was loaded.
 
         Raises:
-            ObjectGone: the row no longer exists.
-            WriteSuppressed: it is there, and a trigger or a rule lets nothing be written.
-            PermissionDenied: it is not there, or row security hides it.
+            ObjectGone: the row no longer exists, or this run has deleted it.
+            WriteSuppressed: the row is there, and a trigger or a rule kept it from being written.
+            PermissionDenied: the row is not there, or row security hides it.
+            ReceiverError: the object is a copy of the row.
         """
         return self._work("save", lambda session: session.flush())
 
     def delete(self) -> Any:
-        """Delete the row; one that no longer exists is no error.
+        """Delete the row. It is no error if the row no longer exists.
 
         Raises:
-            WriteSuppressed: it is there, and a trigger or a rule lets it not be deleted.
-            PermissionDenied: it is not there, or row security hides it.
+            WriteSuppressed: the row is there, and a trigger or a rule kept it from being deleted.
+            PermissionDenied: the row is not there, or row security hides it.
+            ReceiverError: the object is a copy of the row.
         """
 
         def work(session: Session) -> None:
@@ -86,11 +88,12 @@ class RowObject:
         return self._work("delete", work)
 
     def refresh_from_db(self) -> Any:
-        """Read the row again, giving up what was assigned and not saved.
+        """Read the row again. What was assigned and not saved is given up.
 
         Raises:
             ObjectGone: the row no longer exists.
-            PermissionDenied: it is not there, or row security hides it.
+            PermissionDenied: the row is not there, or row security hides it.
+            ReceiverError: the object is a copy of the row.
         """
 
         def work(session: Session) -> None:
@@ -100,7 +103,7 @@ class RowObject:
         return self._work("refresh_from_db", work)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # What is no column would be written nowhere.
+        # An attribute that is no column would be written nowhere.
         if not name.startswith("_") and not isinstance(getattr(type(self), name, None), InstrumentedAttribute):
             raise self._no_column(name)
         super().__setattr__(name, value)
@@ -118,14 +121,14 @@ class RowObject:
         def with_object(session: Session) -> None:
             state = sqlalchemy.inspect(self)
             if state.obj() is not self:
-                # It shares its original's state: what it was assigned would be written nowhere.
+                # A copy shares the state of its original: what it is assigned would be written nowhere.
                 raise ReceiverError(f"{self!r} is a copy of the row, which cannot be used for {call}()")
             if call != "delete" and (state.deleted or self in session.deleted):
                 raise ObjectGone(f"{self!r} no longer exists: this run has deleted it")
             if object_session(self) is None:
                 session.add(self)
             inplace.attached(session, self)
-            # Asked for before: a flush that fails leaves a session that answers no more, and an object without values.
+            # These come first: after a flush that fails the session gives no answers and the object has no values.
             name, connection = repr(self), session.connection()
             writes = self._writes(name)
             try:
@@ -137,7 +140,7 @@ class RowObject:
                 if "Could not refresh" not in str(error):
                     raise
                 raise self._not_there(name, connection) from error
-            # SQLAlchemy says nothing of a row that was not deleted.
+            # SQLAlchemy does not report a row that was not deleted.
             if writes.problem is not None and not isinstance(writes.problem, ObjectGone):
                 raise writes.problem
 
@@ -149,11 +152,11 @@ class RowObject:
         return Writes(mapper.local_table, list(zip(mapper.primary_key, identity, strict=False)), name)
 
     def check_deleted(self, connection: sqlalchemy.Connection) -> None:
-        """Look whether a row is gone that the session was to delete.
+        """Check that a row is gone which the session was to delete.
 
         Raises:
-            WriteSuppressed: it is there, and a trigger or a rule lets it not be deleted.
-            PermissionDenied: it is not there, or row security hides it.
+            WriteSuppressed: the row is there, and a trigger or a rule kept it from being deleted.
+            PermissionDenied: the row is not there, or row security hides it.
         """
         problem = self._writes(repr(self)).find(connection, "DELETE")
         if not isinstance(problem, ObjectGone):
@@ -178,7 +181,7 @@ _RESERVED = ("__", "_sa_", "_rowhooks_")
 
 
 def attribute_names(columns: Iterable[str]) -> dict[str, str]:
-    """Return the attribute for each column: its name, and `_` behind it for as long as that is taken."""
+    """Return the attribute for each column: its name, with `_` behind it as often as the name is taken."""
     found = {name: name for name in columns}
     for name in found:
         attribute = name
@@ -216,7 +219,7 @@ def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowO
         cls,
         reflected,
         primary_key=[reflected.c[name] for name in names],
-        # RETURNING brings generated columns and defaults back: an asynchronous object cannot load them later.
+        # RETURNING brings generated columns and defaults back, which an object of an AsyncSession cannot load later.
         eager_defaults=True,
         properties={attributes[column.name]: column for column in reflected.c},
         confirm_deleted_rows=False,

@@ -1,4 +1,4 @@
-"""Privileges: what a statement was refused for, whose it is to have, and the GRANT that gives it."""
+"""Privileges: which one a refused statement lacks, which role needs it, and the GRANT that gives it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from rowhooks.postgres.rows.row_security import Binding, find_binding
 from rowhooks.postgres.statements import Statements
 
 REFUSED = "(psycopg.errors.InsufficientPrivilege) "
-"""What the message of a refused statement of a receiver's begins with."""
+"""The beginning of the message of a receiver's statement that was refused."""
 SAID = re.compile(
     r".*: login (?P<login>.+?) lacks (?P<privileges>.+?) on (?P<kind>table|sequence|schema|function) (?P<name>.+?)"
     r" \(its owner runs: psql -c "
 )
-"""How what came of a `Refusal` is read again, at its last place in a line."""
+"""Finds the text of a `Refusal` in a stored message; the last one in a line."""
 
-# In the login's own path, as the statement was read that was refused.
+# The login's own search_path, by which the refused statement was read.
 _PATH = sqlalchemy.text("select pg_catalog.current_schemas(true)::pg_catalog.text[]")
 
 _REFUSAL = sqlalchemy.text(Statements(__file__)["refusal"])
@@ -32,14 +32,14 @@ _REFUSAL = sqlalchemy.text(Statements(__file__)["refusal"])
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a login lacks.
+    """A privilege that a login lacks.
 
     Args:
-        login: whose session was refused, as SQL wants it written.
-        privileges: as GRANT wants them written.
+        login: the login, quoted for SQL.
+        privileges: the privileges, as GRANT has them.
         kind: table, sequence, schema or function.
-        name: of what, as SQL wants it written.
-        grantee: the role through which the login is to have it: the daemon's, or the login itself.
+        name: the name of the table, sequence, schema or function, quoted for SQL.
+        grantee: the role through which the login should have the privilege: the daemon's role, or the login itself.
     """
 
     login: str
@@ -55,28 +55,28 @@ class Refusal:
 
     @property
     def mend(self) -> list[str]:
-        """The words of the command that gives it."""
+        """The words of the command that grants the privilege."""
         kind = "" if self.kind == "table" else f"{self.kind} "
         return ["psql", "-c", f"grant {self.privileges} on {kind}{self.name} to {self.grantee}"]
 
     @property
     def way_out(self) -> str:
-        """Who runs which command."""
+        """The command that grants the privilege, and who runs it."""
         return f"its owner runs: {shell.command(*self.mend)}"
 
 
 def is_refused(error: BaseException) -> bool:
-    """Say whether the server refused a statement for want of a privilege, or by row security."""
+    """Say whether the server refused a statement because of a missing privilege or row security."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     return isinstance(cause, psycopg.errors.InsufficientPrivilege)
 
 
 def find_refusal(connection: sqlalchemy.Connection, error: BaseException, statement: str) -> Refusal | Binding | None:
-    """Return why the connection's login was refused a statement; None where it cannot be told.
+    """Return why a login's statement was refused; None where that cannot be found out.
 
     Args:
-        connection: of the same login, outside a transaction, and it is left so.
-        error: what came of the statement.
+        connection: a connection of the same login, outside a transaction; it is outside afterwards too.
+        error: the error of the statement.
         statement: its text.
     """
     cause = error.orig if isinstance(error, DBAPIError) else error
@@ -96,9 +96,9 @@ def find_refusal(connection: sqlalchemy.Connection, error: BaseException, statem
 
 
 def explain(connection: sqlalchemy.Connection, error: DBAPIError) -> None:
-    """Say in the message of a refused statement of a receiver's why it was, and the way out.
+    """Add to the error of a receiver's statement why it was refused and what to do about it.
 
-    The receiver's own methods and whoever reads the result see it there; its class stays what it is.
+    Its message then says so to the receiver's own methods and to people who read the result. Its class stays.
 
     Args:
         connection: see find_refusal.

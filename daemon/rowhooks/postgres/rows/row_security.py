@@ -1,4 +1,4 @@
-"""Row security: which policies stand between a login and the rows that it loads or saves, and what is said of them."""
+"""Row security: which policies limit the rows that a login loads or saves, and what messages say about them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rowhooks.domain.names import split_name
 from rowhooks.postgres.statements import Statements
 
 OFF = {"row_security": "off"}
-"""With it off, PostgreSQL refuses a query that policies would alter, and runs none of their code."""
+"""With this setting PostgreSQL refuses a query that policies would alter, and runs none of their code."""
 _BINDING = sqlalchemy.text(Statements(__file__)["binding"])
 
 
@@ -39,8 +39,8 @@ class Binding:
 
     Args:
         table: `schema.table`.
-        login: whom it binds.
-        policies: those that are for it; none lets it see no row.
+        login: the login.
+        policies: the policies for this login. Without one it sees no row.
     """
 
     table: str
@@ -49,13 +49,13 @@ class Binding:
 
     @property
     def what(self) -> str:
-        """Whom which policies of which table bind."""
+        """The login, the table and the policies, in a sentence."""
         policies = ", ".join(self.policies) or "none, so that it sees no row"
         return f"row security of {self.table} binds {self.login} (policies: {policies})"
 
     @property
     def way_out(self) -> str:
-        """What lets it see and write the rows."""
+        """What lets the login see and write the rows."""
         bypass = f"alter role {psycopg.sql.Identifier(self.login).as_string()} bypassrls"
         return (
             f"let a superuser run: {shell.command('psql', '-c', bypass)}; where the owner of the table is trusted, "
@@ -63,15 +63,15 @@ class Binding:
         )
 
     def error(self, what: str) -> PermissionDenied:
-        """Return the error that names all of it, after `what` happened."""
+        """Return an error that says what happened (`what`), which policies are the reason, and what to do."""
         return PermissionDenied(f"{what}: {self.what}", hint=self.way_out)
 
 
 def find_binding(connection: sqlalchemy.Connection, table: str) -> Binding | None:
-    """Return what of row security binds the connection's role on a table; None where nothing does.
+    """Return the row security that binds the connection's role on a table; None where none does.
 
     Args:
-        connection: any; where no transaction goes on, none does afterwards.
+        connection: any connection. If it is outside a transaction, it is outside afterwards too.
         table: `schema.table`.
     """
     parts = split_name(table)

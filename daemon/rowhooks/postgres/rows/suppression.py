@@ -1,4 +1,4 @@
-"""Suppression: what the server is asked when a row was to be written and was not, and what is said of it."""
+"""Suppressed writes: a row was to be written and was not. The server is asked why."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _KEPT = "rowhooks_kept"
 
 
 def watch_writes(engine: sqlalchemy.Engine) -> None:
-    """Let `Writes` see the statements of an engine."""
-    # Once for all: a listener that comes and goes with each save takes its time.
+    """Let `Writes` watch the statements of an engine."""
+    # One listener for all: adding and removing one for each save would take time.
     sqlalchemy.event.listen(engine, "after_cursor_execute", _executed)
 
 
@@ -44,17 +44,17 @@ def _is_short(cursor: Any, parameters: Any, executemany: bool) -> bool:
 
 
 def take_kept(connection: sqlalchemy.Connection) -> bool:
-    """Say whether a statement that nobody watched has deleted fewer rows than it was to, and forget it."""
+    """Say once whether a statement that was not watched has deleted fewer rows than it should."""
     return bool(connection.info.pop(_KEPT, False))
 
 
 class Writes:
-    """What the statements of a flush did to one table.
+    """What the statements of one flush do to one row.
 
     Args:
-        table: as SQLAlchemy has it.
-        key: the row's: columns and values.
-        name: of the row, for messages.
+        table: the row's table.
+        key: the row's key, columns with values.
+        name: the row's name in messages.
     """
 
     def __init__(self, table: sqlalchemy.Table, key: Sequence[tuple[Any, Any]], name: str) -> None:
@@ -65,8 +65,8 @@ class Writes:
 
     @contextlib.contextmanager
     def watched(self, connection: sqlalchemy.Connection) -> Iterator[None]:
-        """Look at what is written while the block runs: afterwards, when it has failed, the transaction is gone."""
-        # Of a connection that is lost meanwhile it cannot be asked for any more.
+        """Watch what is written while the block runs. After a failure it would be too late: the transaction is gone."""
+        # Kept, because a connection that is lost meanwhile does not give its `info` any more.
         info = connection.info
         info[_WATCH] = self
         try:
@@ -75,14 +75,14 @@ class Writes:
             info.pop(_WATCH, None)
 
     def note(self, connection: sqlalchemy.Connection, cursor: Any, parameters: Any, context: Any) -> None:
-        """Look whether a statement has written what it was to write."""
+        """Check that a statement has written all of its rows."""
         if not (context.isupdate or context.isdelete) or context.compiled.statement.table is not self._table:
             return
         if _is_short(cursor, parameters, context.executemany):
             self.problem = self.find(connection, "UPDATE" if context.isupdate else "DELETE")
 
     def find(self, connection: sqlalchemy.Connection, action: str) -> RowhooksError:
-        """Return why an UPDATE or DELETE has not written the row."""
+        """Return an error that says why an UPDATE or DELETE has not written the row."""
         binding = find_binding(connection, join_name(str(self._table.schema), self._table.name))
         if binding is not None:
             return binding.error(f"{self._name} is not found or may not be written")

@@ -1,4 +1,4 @@
-"""Calls that an `async def` receiver has to await: one that it forgets, or leaves behind, must not pass for done."""
+"""Calls that an `async def` receiver has to await. A call that it forgets, or leaves running, must not look done."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rowhooks.domain.errors import ReceiverError
 
 GIVEN_UP_AFTER = 5.0
-"""Seconds that a call that was left behind has to end in, when it is cancelled."""
+"""Seconds in which a call that still runs after its receiver has to end when it is cancelled."""
 
 
 class AwaitedCall(Coroutine[Any, Any, Any]):
-    """One call. The work begins when it is awaited, or a task is made of it.
+    """One call. Its work begins when it is awaited, or when a task is made of it.
 
     Args:
-        calls: the run's.
+        calls: the calls of the run.
         start: makes the coroutine that does the work.
-        name: how the receiver called it, for the message.
+        name: returns the receiver's call, for the message.
     """
 
     def __init__(self, calls: Calls, start: Callable[[], Coroutine[Any, Any, Any]], name: Callable[[], str]) -> None:
@@ -35,30 +35,30 @@ class AwaitedCall(Coroutine[Any, Any, Any]):
 
     @property
     def __name__(self) -> str:
-        """How the receiver called it; asyncio shows it of a task."""
+        """The receiver's call; asyncio shows it as the name of the task's coroutine."""
         return self._name()
 
     @property
     def has_begun(self) -> bool:
-        """Whether it has been awaited."""
+        """Whether the call has been awaited."""
         return self._coroutine is not None
 
     def give_up(self) -> str:
-        """Let it not begin any more; return how the receiver called it."""
+        """Keep the call from beginning; return the receiver's call."""
         self._is_given_up = True
         return self._name()
 
     def send(self, value: Any) -> Any:
-        """Go on; as a coroutine does."""
+        """Resume the call, as a coroutine does."""
         return self._step(lambda coroutine: coroutine.send(value))
 
     def throw(self, typ: Any, val: Any = None, tb: Any = None) -> Any:
-        """Raise an exception where it waits; as a coroutine does."""
+        """Raise an exception where the call waits, as a coroutine does."""
         error = typ if val is None and not isinstance(typ, type) else (val or typ())
         return self._step(lambda coroutine: coroutine.throw(error))
 
     def close(self) -> None:
-        """Give it up; as a coroutine does."""
+        """End the call, as a coroutine does."""
         if self._coroutine is not None:
             self._coroutine.close()
         self._calls.done(self)
@@ -74,7 +74,7 @@ class AwaitedCall(Coroutine[Any, Any, Any]):
         try:
             return step(coroutine)
         except BaseException:
-            # StopIteration, when it has returned.
+            # This is StopIteration when the call has returned.
             self._calls.done(self)
             raise
 
@@ -83,7 +83,7 @@ class AwaitedCall(Coroutine[Any, Any, Any]):
             if self._is_given_up:
                 raise ReceiverError(f"{self._name()} is awaited after the receiver has returned")
             self.task = asyncio.current_task()
-            # A coroutine only now: one that is never awaited would be warned about.
+            # The coroutine is made only now: Python warns about one that is never awaited.
             self._coroutine = self._start()
         return self._coroutine
 
@@ -95,22 +95,22 @@ class Calls:
         self._open: dict[AwaitedCall, None] = {}
 
     def make(self, start: Callable[[], Coroutine[Any, Any, Any]], name: Callable[[], str]) -> AwaitedCall:
-        """Return a call that is to be awaited.
+        """Return a call that the receiver has to await.
 
         Args:
             start: makes the coroutine that does the work.
-            name: how the receiver called it.
+            name: returns the receiver's call, for messages.
         """
         call = AwaitedCall(self, start, name)
         self._open[call] = None
         return call
 
     def done(self, call: AwaitedCall) -> None:
-        """Note that one has ended, well or not."""
+        """Note that a call has ended, with success or not."""
         self._open.pop(call, None)
 
     def take(self) -> str | None:
-        """Say what was left undone, and forget what was never begun; None where nothing was."""
+        """Return what the receiver has left undone, as text, or None. Calls that never began are forgotten."""
         if not self._open:
             return None
         forgotten = [call for call in self._open if not call.has_begun]
@@ -122,7 +122,7 @@ class Calls:
         return "; ".join(said)
 
     async def stop(self) -> bool:
-        """Cancel what goes on, and wait for its end; False where that does not come."""
+        """Cancel the calls that still run and wait for them; return False if one of them does not end."""
         own = asyncio.current_task()
         tasks = {call.task for call in self._open if call.task is not None and call.task is not own}
         self._open.clear()
@@ -138,7 +138,7 @@ class ReceiverAsyncSession(AsyncSession):
     """The session of an `async def` receiver.
 
     Args:
-        calls: where its calls are noted until they have been awaited.
+        calls: keeps its calls until they have been awaited.
     """
 
     def __init__(self, *args: Any, calls: Calls, **kwargs: Any) -> None:
@@ -156,7 +156,7 @@ def _noted(name: str) -> Callable[..., AwaitedCall]:
     return call
 
 
-# Not commit(), flush() and close(): the run does what they would have done, when it commits.
+# commit(), flush() and close() are left out: when the run commits, it does what they would have done.
 for _name in (
     "connection", "delete", "execute", "get", "get_one", "merge", "refresh", "rollback", "run_sync", "scalar",
     "scalars", "stream", "stream_scalars",

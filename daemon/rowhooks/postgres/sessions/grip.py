@@ -1,4 +1,4 @@
-"""Grip: the hold on a run's connection by which the run can be ended from outside."""
+"""The grip: the hold on a run's connection by which the run is ended from outside."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class Grip:
-    """The hold that others have on a run's connection, while the run has it; for any thread."""
+    """The hold that other threads have on a run's connection while the run has it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -27,17 +27,17 @@ class Grip:
         self.touched = False
         self.aborted = False
         self.refused: DBAPIError | None = None
-        """The last statement that was refused on it for want of a privilege."""
+        """The last statement that was refused on the connection because of a missing privilege."""
         self._has_ended = False
 
     def check(self) -> None:
-        """See that the run still goes on.
+        """Check that the run still goes on.
 
         Raises:
-            ReceiverError: it does not.
+            ReceiverError: the run has ended.
         """
         if self._has_ended:
-            # In a thread or a task that the receiver has left behind, where nobody may see the exception.
+            # A thread or a task that the receiver has left running may swallow the exception.
             logger.error("a receiver uses its session after its run has ended, which is refused", stack_info=True)
             raise ReceiverError(
                 "the run has ended, and with it its session: nothing is written any more",
@@ -52,8 +52,8 @@ class Grip:
         """Note the driver's connection that the run now uses.
 
         Raises:
-            TimeLimitExceeded: the run has been ended from outside.
-            ReceiverError: it has ended.
+            TimeLimitExceeded: the run was ended from outside.
+            ReceiverError: the run has ended.
         """
         self.check()
         with self._lock:
@@ -62,13 +62,13 @@ class Grip:
             self._connection = connection
 
     def release(self) -> bool:
-        """Note that the run gives its connection back; False where it has been touched from outside."""
+        """Note that the run gives its connection back; return False if the connection was touched from outside."""
         with self._lock:
             self._connection = None
             return not self.touched
 
     def take_refused(self) -> DBAPIError | None:
-        """Return the last statement that was refused, once."""
+        """Return the error of the last statement that was refused, once."""
         refused, self.refused = self.refused, None
         return refused
 
@@ -82,7 +82,7 @@ class Grip:
                 return
             self.touched = True
             request = self._connection.pgconn.get_cancel()
-            # A connection of its own, which may take its time.
+            # The request opens a connection of its own, which may take some time.
             self._request = threading.Thread(target=_send, args=(request,), daemon=True)
             self._request.start()
 
@@ -99,7 +99,7 @@ class Grip:
             if self._connection is None:
                 return
             self.touched = True
-            # Not close(): the thread that uses the connection may be waiting on it, and hears of this at once.
+            # Not close(): the thread that uses the connection may be waiting for it, and notices this immediately.
             with (
                 contextlib.suppress(OSError, psycopg.Error),
                 socket.socket(fileno=os.dup(self._connection.fileno())) as end,

@@ -1,4 +1,4 @@
-"""Users who are roles: PostgreSQL itself says what they may do."""
+"""Users that are roles: PostgreSQL says what they may do."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Permission(NamedTuple):
 
 
 def parse_permission(permission: Any) -> Permission:
-    """Take `schema.<view|add|change|delete>_<table>` apart; the names are as PostgreSQL stores them.
+    """Read a permission of the form `schema.<view|add|change|delete>_<table>`.
 
-    The schema ends at the first dot, the action at the first underscore behind it. A schema that holds a dot stands in
-    double quotes: `"acme.com".view_user`.
+    The names are as PostgreSQL stores them. The schema ends at the first dot, the action at the first underscore after
+    it. A schema that holds a dot stands in double quotes: `"acme.com".view_user`.
 
     Raises:
-        ReceiverError: it has another form.
+        ReceiverError: the permission has another form.
     """
     quoted = _QUOTED_SCHEMA.match(permission) if isinstance(permission, str) else None
     if quoted is not None:
@@ -72,8 +72,8 @@ class PostgresPermissions(PermissionBackend):
     def resolve(self, session: Session, pairs: Sequence[tuple[str | None, str]]) -> list[str]:
         """Return the claimed user where a role of that name exists and the login may act as it, else the login.
 
-        A login may act as the roles it is a member of. The daemon's own login, whose button receivers write for those
-        who pressed, is believed whatever role it names.
+        A login may act as the roles of which it is a member. The daemon's own login may name any role, because its
+        button receivers write for the users who pressed.
         """
         if not pairs:
             return []
@@ -81,7 +81,7 @@ class PostgresPermissions(PermissionBackend):
         return list(session.scalars(_RESOLVE, {"claimed": list(claimed), "db_users": list(db_users)}))
 
     def known(self, claimed: str | None, db_user: str) -> str | None:
-        """Return the login where the application has named nobody."""
+        """Return the login where the application has named no user."""
         is_ours = type(self).resolve is PostgresPermissions.resolve
         return db_user if claimed is None and is_ours else None
 
@@ -90,8 +90,8 @@ class PostgresPermissions(PermissionBackend):
 
         Args:
             session: any session of this database.
-            username: the role's name; one that does not exist has no permission.
-            permission: `schema.<view|add|change|delete>_<table>`; for a table that does not exist nobody has one.
+            username: the role's name; a role that does not exist has no permission.
+            permission: `schema.<view|add|change|delete>_<table>`; no role has one for a table that does not exist.
             obj: a row of that table.
 
         Raises:
@@ -123,5 +123,5 @@ class PostgresPermissions(PermissionBackend):
         return bool(session.scalar(_IS_SUPERUSER, {"username": username}))
 
     def groups(self, session: Session, username: str) -> list[str]:
-        """Return the names of all roles that the role is a member of, directly or not, sorted."""
+        """Return the names of all roles of which the role is a member, directly or not, sorted."""
         return list(session.scalars(_GROUPS, {"username": username}))

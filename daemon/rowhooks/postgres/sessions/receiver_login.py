@@ -1,4 +1,4 @@
-"""The receivers' own login: whether it is let in, is that database's, and has the role that a run needs."""
+"""The receivers' own login: it must be let in, lead to the same database, and have the receivers' role."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ async def checked_receiver(target: Target, receiver_target: Target) -> Target:
     Raises:
         LoginRefused: the login is not let in.
         ConnectionFailed: the server cannot be reached.
-        SettingsError: it leads to another database.
-        PermissionDenied: the login has not the receivers' role.
+        SettingsError: the target is another database.
+        PermissionDenied: the login does not have the receivers' role.
     """
     try:
         found = await recognised(receiver_target)

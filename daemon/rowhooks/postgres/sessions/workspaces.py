@@ -175,7 +175,7 @@ class AsyncWorkspace(_Workspace):
             return
         try:
             await session.invalidate()
-        except Exception as error:  # noqa: BLE001  (nobody waits for this task)
+        except Exception as error:  # noqa: BLE001  (nothing waits for this task)
             logger.warning("an abandoned receiver keeps its connection: %s", error)
 
     async def commit(self, outcome: Outcome) -> None:

@@ -18,7 +18,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from rowhooks.demo.embedded import EmbeddedPostgres, find_binaries
-from rowhooks.postgres.administration.schema import Roles, install, uninstall
+from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.schema import install, uninstall
 from rowhooks.postgres.connections.connect import Target
 
 SETTINGS = {

@@ -18,7 +18,7 @@
 \ir functions/ring_bell.sql
 \ir functions/set_notify.sql
 \ir functions/configuration_changed.sql
-\ir functions/hook_enabled_since.sql
+\ir functions/stamp_enabled_since.sql
 \ir functions/table_meant.sql
 \ir functions/column_names.sql
 \ir functions/note_partitions.sql

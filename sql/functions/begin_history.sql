@@ -1,9 +1,9 @@
--- Purpose: begin another history where the log goes on in another cluster or another database: keys of runs are others
---          from then on than those of the database that the log was taken from, which may go on too.
+-- Purpose: begin another history where the log continues in another cluster or another database: from then on, keys of runs
+--          differ from those of the database that the log was taken from, which may continue too.
 -- Returns: whether the log has come to another database
 -- Writes:  rowhooks.feed, rowhooks.job_result (key)
--- A run that has begun keeps its key, and so does one that repeats another: to outside systems it is the same run. One
--- that was only asked for, or waits for its turn, has done nothing yet under the key that it has.
+-- A run that has begun keeps its key, and so does one that repeats another: to outside systems it is the same run. A run
+-- that was only asked for, or waits for its turn, has not used its key yet.
 create or replace function rowhooks.begin_history() returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp

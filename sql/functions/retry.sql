@@ -38,7 +38,7 @@ $$;
 --          of them all, and its idempotency key is the same.
 -- Parameters: result_id  rowhooks.job_result.id
 -- Returns: rowhooks.job_result.id of the new run
--- Reads:   rowhooks.job_result, rowhooks.results
+-- Reads:   rowhooks.job_result
 -- Writes:  rowhooks.job_result
 -- Members of the daemon's role and administrators may call it. It runs with the caller's rights, and they suffice: the
 -- daemon's role may record results. The run is for the author of the change or for the presser, not for the caller.
@@ -74,8 +74,7 @@ begin
     values (
       original.trigger, first_id, original.object_change_id, (origin.hook).id, (origin.hook).name,
       (origin.button).id, (origin.button).name, (origin.its_job).id, (origin.its_job).class_path, original.tracked_table, original.object_id, original.object_repr, original.action,
-      original.user_name, original.db_user, original.login, 'PENDING',
-      (select v.key from rowhooks.results as v where v.id = original.id)
+      original.user_name, original.db_user, original.login, 'PENDING', original.key
     )
     on conflict (original_id) where original_id is not null and status in ('PENDING', 'STARTED', 'RETRY') do nothing
     returning id into new_id;

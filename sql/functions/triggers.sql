@@ -1,9 +1,9 @@
 -- Purpose: rowhooks' own triggers on its configuration tables.
 create or replace trigger job_enabled_since before insert or update of enabled on rowhooks.job
-for each row execute function rowhooks.hook_enabled_since();
+for each row execute function rowhooks.stamp_enabled_since();
 
 create or replace trigger job_hook_enabled_since before insert or update of enabled on rowhooks.job_hook
-for each row execute function rowhooks.hook_enabled_since();
+for each row execute function rowhooks.stamp_enabled_since();
 
 create or replace trigger job_hook_checked before insert or update on rowhooks.job_hook
 for each row execute function rowhooks.check_hook();

@@ -1,4 +1,4 @@
--- Purpose: the log as people read it, with the table's name.
+-- Purpose: the log in readable form, with the table's name.
 create or replace view rowhooks.changes as
 select
   c.id,
@@ -19,7 +19,7 @@ select
 from rowhooks.object_change as c
 left join rowhooks.tracked_table as t on c.tracked_table = t.id;
 
--- Purpose: the runs as people read them. A retry has its original's key: to outside systems it is the same run.
+-- Purpose: the runs in readable form. A retry has its original's key: to outside systems it is the same run.
 create or replace view rowhooks.results as
 select
   r.id,
@@ -46,15 +46,8 @@ select
   r.exception_type,
   r.exception_message,
   r.traceback,
-  -- An older release's runs have the form in which their keys were handed out.
-  coalesce(
-    r.key,
-    case
-      when r.trigger = 'change' then pg_catalog.format('%s:%s:%s', i.id, r.object_change_id, r.job_hook_id)
-      else pg_catalog.format('%s:run:%s', i.id, coalesce(r.original_id, r.id))
-    end
-  ) as key,
-  -- Level to number of lines; not counted where it is not asked for.
+  r.key,
+  -- Level to number of lines. Not computed where the column is not selected.
   (
     select coalesce(pg_catalog.jsonb_object_agg(l.level, l.lines), '{}')
     from (
@@ -68,5 +61,4 @@ select
   ) as log_counts,
   r.login
 from rowhooks.job_result as r
-cross join rowhooks.installation as i
 left join rowhooks.tracked_table as t on r.tracked_table = t.id;

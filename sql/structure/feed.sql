@@ -1,4 +1,4 @@
--- How far the feed has been dealt with, and who leads: one row.
+-- The position: how far the feed has been dealt with; and the leader. One row.
 create table rowhooks.feed (
   singleton boolean not null default true,
   -- Every change visible in this snapshot has been dealt with.
@@ -13,32 +13,32 @@ create table rowhooks.feed (
   newest_id bigint not null default 0,
   -- Transaction ids mean nothing in another cluster.
   system_identifier bigint not null default (pg_catalog.pg_control_system()).system_identifier,
-  -- The leadership in force: a new uuid each time a daemon takes the lead.
+  -- The fencing token of the present leadership: a new uuid each time a daemon becomes the leader.
   leader_epoch uuid,
   leader text,
   leader_since timestamptz,
   moved_at timestamptz not null default pg_catalog.now(),
-  -- The advisory lock that the leader holds. Any login may take any advisory lock: where somebody else has taken this one,
-  -- a daemon leads by another, which nobody could have guessed.
+  -- The advisory lock that the leader holds. Any login may take any advisory lock: where another session has taken this one,
+  -- a daemon leads by another lock, whose key nobody can guess.
   leader_key bigint not null default pg_catalog.hashtextextended('rowhooks.leader', 0),
-  -- The newest changes that could not be read, and were delivered by their keys: id, table and error of each.
+  -- The newest changes that could not be read and were delivered by their keys alone: id, table and error of each.
   unreadable jsonb not null default '[]',
-  -- The login under which the leader loads rows and calls receivers, and whether it lets policies of row security decide.
+  -- The login under which the leader loads rows and calls receivers, and whether row security applies to it.
   rows_login name,
   rows_by_policy boolean not null default false,
-  -- How many runs may wait for a job that the code which leads does not have; as the leader's settings say.
+  -- How many runs may wait for a job that the leader's code does not have: a setting of the leader.
   waiting_limit integer,
-  -- One past among those that the same backup, copy or template may have: part of every run's key. It is new wherever the
-  -- log goes on in another cluster or another database.
+  -- Tells this database from others that come from the same backup, copy or template: part of every run's key. It is new
+  -- wherever the log continues in another cluster or another database.
   history uuid not null default pg_catalog.gen_random_uuid(),
-  -- That this history is of.
+  -- The database that this history belongs to.
   database_oid oid not null,
   constraint feed_pkey primary key (singleton),
   constraint feed_is_one_row check (singleton)
 );
 
--- The daemons that lead or stand by, and the receivers that they have: a row counts as long as the server process is there
--- that holds, or waits for, the leader lock for it.
+-- The leader and the standbys, and the receivers that they have. A row counts as long as the server process exists that
+-- holds, or waits for, the leader lock.
 create table rowhooks.daemon (
   backend_pid integer not null,
   -- HOST:PID, as in pg_stat_activity.
@@ -48,8 +48,8 @@ create table rowhooks.daemon (
   constraint daemon_pkey primary key (backend_pid)
 );
 
--- Raised by every change of jobs, hooks and tracked tables; the feed reads it with each batch, in the same snapshot,
--- so that a change is never matched against a configuration older than itself.
+-- Raised by every change of jobs, hooks and buttons. The feed reads it with each batch, in the same snapshot, so that a
+-- change is never matched against a configuration that is older than the change.
 create table rowhooks.configuration (
   singleton boolean not null default true,
   version bigint not null default 1,

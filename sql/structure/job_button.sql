@@ -4,14 +4,14 @@ create table rowhooks.job_button (
   name text not null,
   job_id integer not null,
   enabled boolean not null default true,
-  -- A Jinja2 template for the label; `obj` is the row and `user` the presser. Where it renders to nothing, there is no button.
+  -- A Jinja2 template for the label; `obj` is the row and `user` the presser. Where it renders to nothing, the button is not shown.
   text text not null,
   group_name text not null default '',
   weight integer not null default 100,
   button_class text not null default 'default',
   -- Ask before pressing.
   confirmation boolean not null default true,
-  -- Members of these roles may press it (public: everybody). Empty: nobody but superusers and the daemon's role.
+  -- Members of these roles may press it (public: everybody). Empty: only superusers and members of the daemon's role.
   roles text[] not null default '{}',
   created_at timestamptz not null default pg_catalog.now(),
   constraint job_button_pkey primary key (id),
@@ -29,10 +29,10 @@ create index job_button_job_id_idx on rowhooks.job_button (job_id);
 create table rowhooks.job_button_table (
   job_button_id integer not null,
   tracked_table_id integer not null,
-  -- The table's name when the button was put on it. A table that is tracked again under that name is meant too.
+  -- The table's name when the button was put on it. The button also means a table that is tracked later under that name.
   schema_name name not null,
   table_name name not null,
-  -- The table's columns by name, when the button's text was written: a rename leaves their numbers as they are.
+  -- The numbers of the table's columns by their names when the button's text was written. A rename keeps the numbers.
   numbers jsonb not null default '{}',
   constraint job_button_table_pkey primary key (job_button_id, tracked_table_id),
   constraint job_button_table_job_button_id_fkey foreign key (job_button_id)

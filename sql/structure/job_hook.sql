@@ -4,31 +4,31 @@ create table rowhooks.job_hook (
   name text not null,
   job_id integer not null,
   enabled boolean not null default true,
-  -- The snapshot of the moment of enabling: changes committed before it start nothing.
+  -- The snapshot in which it was enabled: changes committed before start nothing.
   enabled_since pg_snapshot,
   type_create boolean not null default false,
   type_update boolean not null default false,
   type_delete boolean not null default false,
   -- An update that changes none of these starts nothing; empty: any column counts.
   columns text[] not null default '{}',
-  -- What must hold of the two rows, as JSON; null: nothing.
-  conditions jsonb,
-  -- Declared in the receiver's code, which has the last word on everything but enabled.
-  declared boolean not null default false,
-  created_at timestamptz not null default pg_catalog.now(),
-  -- Whether a change starts it for which its conditions cannot be decided.
-  on_undecided text not null default 'run',
-  -- Tables that its declaration names and that have never been tracked, as schema.table.
-  waits_for text[] not null default '{}',
   -- An update that changes nothing else starts nothing.
   ignored_columns text[] not null default '{}',
-  constraint job_hook_on_undecided_check check (on_undecided in ('run', 'skip')),
+  -- What must hold of the two rows, as JSON; null: nothing.
+  conditions jsonb,
+  -- Whether a change starts it for which its conditions cannot be decided.
+  on_undecided text not null default 'run',
+  -- Declared in the receiver's code, which decides everything but enabled.
+  declared boolean not null default false,
+  -- Tables that its declaration names and that have never been tracked, as schema.table.
+  waits_for text[] not null default '{}',
+  created_at timestamptz not null default pg_catalog.now(),
   constraint job_hook_pkey primary key (id),
   constraint job_hook_name_key unique (name),
   constraint job_hook_job_id_fkey foreign key (job_id) references rowhooks.job (id) on delete cascade,
   constraint job_hook_has_a_name check (name <> ''),
   -- A hook without an action would never run.
-  constraint job_hook_has_an_action check (type_create or type_update or type_delete)
+  constraint job_hook_has_an_action check (type_create or type_update or type_delete),
+  constraint job_hook_on_undecided_check check (on_undecided in ('run', 'skip'))
 );
 
 create index job_hook_job_id_idx on rowhooks.job_hook (job_id);
@@ -36,10 +36,10 @@ create index job_hook_job_id_idx on rowhooks.job_hook (job_id);
 create table rowhooks.job_hook_table (
   job_hook_id integer not null,
   tracked_table_id integer not null,
-  -- The table's name when the hook was put on it. A table that is tracked again under that name is meant too.
+  -- The table's name when the hook was put on it. The hook also means a table that is tracked later under that name.
   schema_name name not null,
   table_name name not null,
-  -- The table's columns by name, when the hook last named columns: a rename leaves their numbers as they are.
+  -- The numbers of the table's columns by their names when the hook last named columns. A rename keeps the numbers.
   numbers jsonb not null default '{}',
   constraint job_hook_table_pkey primary key (job_hook_id, tracked_table_id),
   constraint job_hook_table_job_hook_id_fkey foreign key (job_hook_id)
@@ -50,8 +50,8 @@ create table rowhooks.job_hook_table (
 
 create index job_hook_table_tracked_table_id_idx on rowhooks.job_hook_table (tracked_table_id);
 
--- Changes that were not kept for a hook whose class the leader does not have, because as many runs waited for its job as
--- may. `rowhooks replay` makes up for them.
+-- Changes that were not kept for a hook whose class the leader does not have, because too many runs already waited for its
+-- job (rowhooks.feed.waiting_limit). `rowhooks replay` runs the hook for them.
 create table rowhooks.job_hook_missed (
   job_hook_id integer not null,
   changes bigint not null,

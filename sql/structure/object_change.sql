@@ -1,5 +1,5 @@
--- The log: one row a created, updated or deleted row, or a truncate, written by the triggers in the user's own
--- transaction. Range-partitioned by id so that old history is dropped, not deleted; the default partition makes sure
+-- The log: one row for each created, updated or deleted row, and for each truncate, written by the triggers in the user's
+-- own transaction. Range-partitioned by id so that old history is dropped, not deleted; the default partition makes sure
 -- that an insert finds a place even when no partition was made ahead.
 -- A type, not a CHECK: a CHECK is parsed anew for each row that a trigger writes, which a bulk statement feels.
 create type rowhooks.object_change_action as enum ('create', 'update', 'delete', 'truncate');
@@ -18,7 +18,7 @@ create table rowhooks.object_change (
   object_repr text,
   prechange jsonb,
   postchange jsonb,
-  -- The login, which cannot be forged; what the application says of itself stands beside it.
+  -- The login, which cannot be forged, and what the application says of itself.
   db_user name not null default session_user,
   user_name text,
   request_id text,

@@ -1,4 +1,4 @@
--- One row a table that carries (or carried) rowhooks' triggers. Rows are kept when a table is untracked or dropped:
+-- One row for each table that carries, or carried, rowhooks' triggers. Rows are kept when a table is untracked or dropped:
 -- the history in object_change still names them.
 create sequence rowhooks.tracked_table_revision_seq;
 
@@ -7,37 +7,34 @@ create table rowhooks.tracked_table (
   relation regclass not null,
   schema_name name not null,
   table_name name not null,
+  -- The names that the table has had while it was tracked, quoted: a hook that names it by one of them means it.
+  former_names text[] not null default '{}',
   -- What tells one row from another: the primary key, columns named by hand, or nothing (the whole row is kept).
   identity text not null default 'key',
-  -- Its columns, in order; by number beside it, which a rename leaves as it is.
+  -- The columns of the key, in order. Columns are stored by name and by number, here and below: a rename keeps the number.
   key_columns name[] not null,
   key_numbers smallint[] not null,
+  -- The names that columns of its key have had, with their numbers: rows of the log bear them.
+  former_keys jsonb not null default '{}',
   -- The column that stands for a row in lists and logs; null: its key does.
   repr_column name,
+  repr_number smallint,
+  -- Columns whose values are kept out of the log. By every name that they have had: a column made anew under one is excluded.
+  excluded_columns name[] not null default '{}',
+  excluded_numbers smallint[] not null default '{}',
+  -- Columns that do not count: an update that changes nothing else is not recorded.
+  ignored_columns name[] not null default '{}',
+  ignored_numbers smallint[] not null default '{}',
   -- Record what hook receivers write (it starts no hook) instead of skipping it.
   audit_receivers boolean not null default false,
   -- The triggers fire under session_replication_role = replica too: in subscribers and data-only restores.
   always boolean not null default false,
+  -- The partitions that it was seen with: no event tells that a detached one is no longer captured.
+  partitions oid[] not null default '{}',
   tracked_at timestamptz not null default pg_catalog.now(),
   untracked_at timestamptz,
   -- A new one with each change of this row; their sum is part of the configuration's version.
   revision bigint not null default pg_catalog.nextval('rowhooks.tracked_table_revision_seq'),
-  -- Columns whose values are kept out of the log: by every name that they have had, under which one may be made anew, and
-  -- by number, which a rename leaves as it is.
-  excluded_columns name[] not null default '{}',
-  excluded_numbers smallint[] not null default '{}',
-  -- The representing column by number, which a rename leaves as it is.
-  repr_number smallint,
-  -- The names that the table has had while it was tracked, quoted: what names it by one of them means it.
-  former_names text[] not null default '{}',
-  -- The names that columns of its key have had, with their numbers: the log's rows bear them.
-  former_keys jsonb not null default '{}',
-  -- The partitions that it was seen with: one that is detached leaves capture in silence.
-  partitions oid[] not null default '{}',
-  -- Columns that do not count: an update that changes nothing else is not recorded. By name, and by number, which a rename
-  -- leaves as it is.
-  ignored_columns name[] not null default '{}',
-  ignored_numbers smallint[] not null default '{}',
   constraint tracked_table_pkey primary key (id),
   constraint tracked_table_identity_check check (identity in ('key', 'columns', 'full')),
   -- A row can be found again only by its key.
@@ -48,7 +45,7 @@ create table rowhooks.tracked_table (
 -- A table is tracked once.
 create unique index tracked_table_relation_key on rowhooks.tracked_table (relation) where untracked_at is null;
 
--- Tables made from now on that are tracked by themselves: `rowhooks track --future`.
+-- Tables created later that match one of these patterns are tracked too: `rowhooks track --future`.
 create table rowhooks.tracking_rule (
   -- A glob over schema.table.
   pattern text not null,

@@ -18,7 +18,8 @@ from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.cli import call
 from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.domain.events import BellRung
-from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.connections.connect import DIRECT, Target, connected
 from rowhooks.postgres.leadership import bell
 from rowhooks.postgres.leadership.lock import LeaderLock

@@ -15,7 +15,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from rowhooks.demo.embedded import EmbeddedPostgres
-from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.connections.connect import Target
 from tests.support.processes import Process
 from tests.support.waiting import is_settled, wait

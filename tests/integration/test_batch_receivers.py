@@ -13,6 +13,7 @@ import sqlalchemy
 from rowhooks import JobHookReceiver, ObjectChange, register_jobs
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.feed import Position
+from rowhooks.pipeline.scheduling import records
 from rowhooks.pipeline.scheduling import scheduler as scheduler_module
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.postgres.sessions import receiver_session as sessions_module

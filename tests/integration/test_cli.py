@@ -19,7 +19,8 @@ from psycopg.conninfo import make_conninfo
 
 import rowhooks
 from rowhooks import JobHookReceiver, cli
-from rowhooks.postgres.administration import schema
+from rowhooks.postgres.administration import revisions
+from rowhooks.postgres.administration.revisions import head_revision
 from tests.support.cli import Rowhooks
 from tests.support.daemons import running_daemon
 from tests.support.hooks import add_hook
@@ -81,14 +82,14 @@ def hook(run: Rowhooks, job: str, device: str) -> str:
 def test_init_installs_and_says_what_comes_next(run_empty: Rowhooks) -> None:
     done = run_empty("init")
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith(f"Schema rowhooks installed (revision {schema.head_revision()}).\n")
+    assert done.out.startswith(f"Schema rowhooks installed (revision {head_revision()}).\n")
     assert "rowhooks track" in done.out
     assert run_empty("tables", "--json").json == []
 
 
 def test_init_is_repeatable(run: Rowhooks) -> None:
     done = run("init")
-    assert (done.code, done.out) == (0, f"Schema rowhooks is up to date (revision {schema.head_revision()}).\n")
+    assert (done.code, done.out) == (0, f"Schema rowhooks is up to date (revision {head_revision()}).\n")
 
 
 def test_init_leaves_a_schema_of_that_name_alone(run_empty: Rowhooks) -> None:
@@ -102,7 +103,7 @@ def test_init_leaves_a_schema_of_that_name_alone(run_empty: Rowhooks) -> None:
 
 def test_upgrade_says_the_revision(run: Rowhooks) -> None:
     done = run("upgrade")
-    assert (done.code, done.out) == (0, f"Schema rowhooks is at revision {schema.head_revision()}.\n")
+    assert (done.code, done.out) == (0, f"Schema rowhooks is at revision {head_revision()}.\n")
 
 
 def test_upgrade_of_nothing_points_to_init(run_empty: Rowhooks) -> None:
@@ -159,7 +160,7 @@ def test_a_newer_schema_is_left_alone(run: Rowhooks, db: Connection, command: tu
     db.execute("update rowhooks.alembic_version set version_num = '9999'")
     done = run(*command)
     assert done.code == 1
-    assert f"the schema (revision 9999) is newer than this rowhooks ({schema.head_revision()})" in done.err
+    assert f"the schema (revision 9999) is newer than this rowhooks ({head_revision()})" in done.err
     assert "install the rowhooks release that upgraded it" in done.err
 
 
@@ -168,8 +169,8 @@ def test_an_older_schema_points_to_upgrade(
     run: Rowhooks, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     # There is one revision so far: the code is made newer, not the schema older.
-    current = schema.head_revision()
-    monkeypatch.setattr(schema, "head_revision", lambda: "9999")
+    current = head_revision()
+    monkeypatch.setattr(revisions, "head_revision", lambda: "9999")
     done = run(*command)
     assert done.code == 1
     assert f"the schema (revision {current}) is older than this rowhooks (9999)" in done.err
@@ -285,7 +286,7 @@ def test_status_counts(run: Rowhooks, db: Connection, device: str) -> None:
     run("hooks", "add", "Serials", "--job", "policies.Serial", "--table", device, "--on", "update")
     db.execute("insert into dcim.device values (1, 'sw1', 'SN1'), (2, 'sw2', 'SN2')")
     found = run("status", "--json").json
-    assert found["schema_revision"] == schema.head_revision()
+    assert found["schema_revision"] == head_revision()
     assert (found["running"], found["leader"]) == (False, None)
     assert (found["tables"], found["enabled_jobs"], found["enabled_hooks"]) == (1, 1, 1)
     assert (found["backlog"], found["unfinished_runs"], found["last_1000_runs"]) == (2, 0, {})

@@ -18,7 +18,8 @@ from psycopg.conninfo import make_conninfo
 from rowhooks import Hook, JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.cli import call
 from rowhooks.domain.errors import RowhooksError
-from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.connections.connect import NO_UTF8, Target
 from tests.support.daemons import DAEMON_LOGIN, running_daemon
 from tests.support.hooks import add_button

@@ -18,7 +18,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.demo.embedded import EmbeddedPostgres
-from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.connections.connect import Target
 from tests.support.daemons import DAEMON_LOGIN, running_daemon
 from tests.support.dumps import dump, restore

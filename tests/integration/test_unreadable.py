@@ -13,7 +13,8 @@ from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.postgres.administration.changes import iterate_changes, load_change
 from rowhooks.postgres.administration.doctor import examine
-from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.administration.status import status
 from rowhooks.postgres.connections.connect import Target, connected, connection
 from rowhooks.postgres.feed import FEW, PostgresFeed

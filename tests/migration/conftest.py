@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from rowhooks.postgres.administration.schema import Roles
+from rowhooks.postgres.administration.roles import Roles
 from tests.support.roles import Connection, MakeDatabase, MakeRole
 
 

@@ -13,7 +13,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rowhooks.cli import call
 from rowhooks.domain.errors import PermissionDenied
 from rowhooks.postgres.administration.doctor import Finding, examine
-from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.connections.connect import Target
 from rowhooks.resources import data_directory
 from tests.support.mends import run_as_printed

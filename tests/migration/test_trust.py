@@ -11,7 +11,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from rowhooks.domain.errors import Conflict, PermissionDenied
-from rowhooks.postgres.administration.schema import Roles, install, installed_connection, uninstall, upgrade
+from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.schema import install, installed_connection, uninstall, upgrade
 from rowhooks.postgres.connections.connect import Target
 from tests.support.roles import MakeDatabase, MakeRole, dbname
 

@@ -13,7 +13,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rowhooks.domain.errors import Conflict, DatabaseError, PermissionDenied, SchemaMismatch
 from rowhooks.postgres.administration.removal import Kept
-from rowhooks.postgres.administration.schema import Roles, install, uninstall
+from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.schema import install, uninstall
 from rowhooks.postgres.connections.connect import Target
 from tests.support.dumps import dump_schema
 from tests.support.roles import MakeDatabase, MakeRole, dbname, role_exists, schema_exists

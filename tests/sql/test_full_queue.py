@@ -10,7 +10,8 @@ import pytest
 
 from rowhooks.demo.embedded import EmbeddedPostgres, find_binaries
 from rowhooks.domain.errors import EmbeddedServerError
-from rowhooks.postgres.administration.schema import Roles, install, upgrade
+from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.schema import install, upgrade
 from rowhooks.postgres.connections.connect import Target
 
 Connection = psycopg.Connection[Any]

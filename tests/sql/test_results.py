@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -396,23 +397,19 @@ def test_a_retry_of_a_change_not_yet_behind_the_feed_goes_as_it_starts_nothing_t
 
 
 def test_a_result_has_the_key_that_its_receiver_was_given(db: Connection, hook_id: int, change_id: int) -> None:
-    installation = value(db, "select id from rowhooks.installation")
-    change = add_result(db, hook_id, object_change_id=change_id)
+    change = add_result(db, hook_id, object_change_id=change_id, key="the derived one")
     replay = add_result(db, hook_id, trigger="replay", object_change_id=change_id)
     press = add_result(db, None, trigger="press", job_button_id=1)
-    keys = {
-        change: f"{installation}:{change_id}:{hook_id}",
-        replay: f"{installation}:run:{replay}",
-        press: f"{installation}:run:{press}",
-    }
-    assert dict(db.execute("select id, key from rowhooks.results").fetchall()) == keys
+    keys = dict(db.execute("select id, key from rowhooks.results").fetchall())
+    assert keys[change] == "the derived one"
+    assert len({uuid.UUID(keys[replay]), uuid.UUID(keys[press])}) == 2
 
 
 def test_a_retry_has_its_original_s_key(db: Connection, hook_id: int, change_id: int) -> None:
-    change = add_result(db, hook_id, object_change_id=change_id)
-    add_result(db, hook_id, object_change_id=change_id, original_id=change)
-    replay = add_result(db, hook_id, trigger="replay", object_change_id=change_id)
-    add_result(db, hook_id, trigger="replay", object_change_id=change_id, original_id=replay)
+    db.execute("update rowhooks.job set enabled = true")
+    for trigger in ("change", "replay"):
+        original = add_result(db, hook_id, trigger=trigger, object_change_id=change_id)
+        db.execute("select rowhooks.retry(%s)", (original,))
     keys = [row[0] for row in db.execute("select key from rowhooks.results order by id").fetchall()]
     assert (keys[0], keys[2]) == (keys[1], keys[3])
     assert keys[0] != keys[2]

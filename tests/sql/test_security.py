@@ -52,10 +52,11 @@ PUBLIC_FUNCTIONS = {
     "shell_operand(text)", "value_as_recorded(anyelement,text)",
 }  # fmt: skip
 DAEMON_FUNCTIONS = {
-    "arm_bell", "begin_history", "check_job_can_start", "configuration_version", "drop_partition", "empty_default_partition",
-    "extend_object_change", "log_partitions", "matches_glob", "note_partitions", "origin_to_retry", "present_key_columns",
-    "prunable_partitions", "prune_changes", "prune_results", "refresh_tables", "resume_after_restore", "retry",
-    "revoke", "ring_bell", "settings_of_capture", "source_of_capture",
+    "arm_bell", "begin_history", "check_job_can_start", "configuration_version", "drop_partition",
+    "empty_default_partition", "extend_object_change", "log_partitions", "matches_glob", "note_partitions",
+    "origin_to_retry", "present_key_columns", "prunable_partitions", "prune_changes", "prune_results",
+    "refresh_tables", "resume_after_restore", "retry", "revoke", "ring_bell", "settings_of_capture",
+    "source_of_capture",
 }  # fmt: skip
 
 

@@ -16,7 +16,8 @@ from typing import Any, Self
 import psycopg
 
 from rowhooks.demo.embedded import EmbeddedPostgres
-from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.connections.connect import Target
 from tests.support import workload
 from tests.support.processes import Process

@@ -19,8 +19,9 @@ SELF_SERVICE = [
     "grant execute on function rowhooks.track(regclass, boolean, interval, text[], boolean, text[], text[]),"
     " rowhooks.untrack(regclass, interval), rowhooks.identity_of(regclass, text[]),"
     " rowhooks.register_table(regclass, name[], boolean, boolean, boolean, name[], name[]),"
-    " rowhooks.build_capture(integer), rowhooks.is_compared_inside(integer, regclass), rowhooks.check_trackable(regclass),"
-    " rowhooks.make_triggers(regclass, integer), rowhooks.enable_triggers(regclass, integer, boolean),"
+    " rowhooks.build_capture(integer), rowhooks.is_compared_inside(integer, regclass),"
+    " rowhooks.check_trackable(regclass), rowhooks.make_triggers(regclass, integer),"
+    " rowhooks.enable_triggers(regclass, integer, boolean),"
     " rowhooks.hand_over(integer), rowhooks.forget_table(regclass) to {}",
 ]
 

@@ -18,7 +18,7 @@ from rowhooks.domain.events import Events, InternalErrorOccurred
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, PENDING, STARTED, SUCCESS, LogEntry, Outcome, Run
-from rowhooks.pipeline.concurrency import first_of
+from rowhooks.pipeline.concurrency import first_of, running
 from rowhooks.pipeline.execution import runner
 from rowhooks.pipeline.execution.runner import Runner
 from rowhooks.pipeline.progress import Progress
@@ -27,6 +27,7 @@ from rowhooks.pipeline.scheduling import admission, loads, records, thread_pool
 from rowhooks.pipeline.scheduling import scheduler as module
 from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE
 from rowhooks.pipeline.scheduling.loop_pool import LoopPool
+from rowhooks.pipeline.scheduling.pools import ExecutionPool
 from rowhooks.pipeline.scheduling.preparation import Preparation
 from rowhooks.pipeline.scheduling.rows import Rows
 from rowhooks.pipeline.scheduling.scheduler import Scheduler
@@ -66,9 +67,13 @@ class Workspace:
 
 
 class World:
-    """The scheduler between its ports, all of which are here."""
+    """The scheduler between its ports, all of which are here.
 
-    def __init__(self) -> None:
+    Args:
+        pool: for asynchronous receivers; the event loop where there is none.
+    """
+
+    def __init__(self, pool: ExecutionPool | None = None) -> None:
         self.written: list[tuple[int, str]] = []
         self.asked: list[int] = []
         self.submitted: dict[int, Run] = {}
@@ -93,7 +98,7 @@ class World:
         events = Events()
         events.subscribe(InternalErrorOccurred, self.count_error)
         runner = Runner(self, self, self.threads, self.reload, events=events)
-        pools = (LoopPool(100, runner), ThreadPool(10, runner, self.threads))
+        pools = (pool or LoopPool(100, runner), ThreadPool(10, runner, self.threads))
         preparation = Preparation(self.recorder, self.rows, self, pools)
         self.scheduler = Scheduler(self.recorder, preparation, self, self.fetch, events)
         self.scheduler.learn(
@@ -182,19 +187,19 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(module, "SWEEP_INTERVAL", 0.001)
     monkeypatch.setattr(module, "REVOCATION_INTERVAL", 0.001)
     made = World()
-    tasks = [
-        asyncio.create_task(work)
-        for work in (
-            made.scheduler.dispatch(), made.scheduler.sweep(), made.scheduler.refill(),
-            made.scheduler.watch_revocations(), made.recorder.run(),
-        )
+    async with working(made):
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def working(world: World) -> AsyncIterator[None]:
+    """Let the scheduler and the recorder work for the length of a block."""
+    scheduler = world.scheduler
+    work = [
+        scheduler.dispatch(), scheduler.sweep(), scheduler.refill(), scheduler.watch_revocations(), world.recorder.run()
     ]  # fmt: skip
-    yield made
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    async with running(work):
+        yield
 
 
 async def test_a_run_that_is_put_on_record_while_its_row_is_loaded_runs_all_the_same(world: World) -> None:

@@ -79,6 +79,6 @@ def test_every_statement_of_the_package_is_used() -> None:
         unused += [
             (path.name, name)
             for name in names
-            if name not in fragments and not any(f'["{name}"]' in text for text in texts)
+            if name not in fragments and not any(f'"{name}"' in text for text in texts)
         ]
     assert unused == []

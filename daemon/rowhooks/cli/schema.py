@@ -29,7 +29,8 @@ from rowhooks.domain.errors import ConnectionFailed, NotFound, RowhooksError, Us
 from rowhooks.postgres.administration import tables as administration
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.doctor import examine
-from rowhooks.postgres.administration.schema import ROLE_KINDS, install, installed_connection
+from rowhooks.postgres.administration.roles import ROLE_KINDS
+from rowhooks.postgres.administration.schema import install, installed_connection
 from rowhooks.postgres.administration.schema import uninstall as uninstall_schema
 from rowhooks.postgres.administration.schema import upgrade as upgrade_schema
 from rowhooks.postgres.administration.status import status as read_status

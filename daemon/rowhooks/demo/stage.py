@@ -15,7 +15,8 @@ from rowhooks.demo.embedded import SUPERUSER, EmbeddedPostgres
 from rowhooks.demo.receivers import AuditLine, DeviceCount, SerialPolicy
 from rowhooks.domain.errors import RowhooksError
 from rowhooks.postgres.administration.common import Connection, execute, fetch
-from rowhooks.postgres.administration.schema import Roles, install
+from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.administration.tables import track
 from rowhooks.postgres.connections.connect import Target, connection
 from rowhooks.postgres.statements import Statements

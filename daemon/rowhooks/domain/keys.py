@@ -21,7 +21,7 @@ _LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 
 
 def former_key(change: ObjectChange) -> str | None:
-    """Return the key that a row had before an update, as JSON text; None where it is the same, or where nobody knows.
+    """Return the key that a row had before an update, as JSON text; None where it is the same, or not known.
 
     It is asked of every change that is read: mostly one search in the text answers it.
     """

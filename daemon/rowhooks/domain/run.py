@@ -17,12 +17,12 @@ from rowhooks.domain.job import Job
 PENDING, STARTED, RETRY = "PENDING", "STARTED", "RETRY"
 SUCCESS, FAILURE, REVOKED = "SUCCESS", "FAILURE", "REVOKED"
 WAITING = UUID(int=0)
-"""The leader_epoch of no leadership: that of a run that waits for a leader whose code has its class."""
+"""The leader epoch of no leadership: that of a run that waits for a leader with its class."""
 
 
 @dataclass(frozen=True)
 class Press:
-    """Somebody pressed a button on a row.
+    """A button was pressed on a row.
 
     Args:
         table_id: rowhooks.tracked_table.id.
@@ -30,7 +30,7 @@ class Press:
         object_id_json: key columns to values.
         object_repr: what people call the row.
         db_user: the role that pressed, which cannot be forged.
-        user_name: whom the application named with rowhooks.user, or None.
+        user_name: the user that the application named with rowhooks.user, or None.
     """
 
     table_id: int
@@ -90,7 +90,7 @@ class Run:
 
     @property
     def asked_for(self) -> bool:
-        """Whether somebody asked for it by hand: it has been on record from the beginning."""
+        """Whether it was asked for by hand: then it has been on record from the beginning."""
         return self.trigger != "change" or self.original_id is not None
 
     @property
@@ -196,7 +196,7 @@ class Outcome:
 
     @property
     def waits(self) -> bool:
-        """Whether it waits for a leader whose code has its class."""
+        """Whether it waits for a leader with its class."""
         return self.status == PENDING and not self.run.job.installed
 
     def each(self) -> list[Outcome]:

@@ -40,7 +40,7 @@ async def forever(interval: float, work: Callable[[], Awaitable[None]]) -> None:
 
 
 class Background:
-    """Tasks that are started as they are needed. What one of them raises is raised to whoever waits for it."""
+    """Tasks that are started as they are needed. What one of them raises, `failure` raises."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()

@@ -8,8 +8,8 @@ The language is near that of NetBox's event rules:
 `attr` is a dotted path: a column, then keys of objects and places in arrays. It is looked up in the row after the
 change (before it, for a delete); `new.` or `old.` in front picks the row. Conditions are asked in the order in which
 they are written, and no further than the answer needs. A comparison that cannot be made (a column that the log does not
-have, unlike types) is not false but undecided, and so is its opposite. What the whole is in any case, it still is: an
-`and` with a false part is false, an `or` with a true one true (Kleene's logic of three values).
+have, unlike types) is not false but undecided, and so is its opposite. The whole is decided where its other parts
+suffice: an `and` with a false part is false, an `or` with a true part is true (Kleene's logic of three values).
 """
 
 from __future__ import annotations

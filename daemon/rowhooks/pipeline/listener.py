@@ -1,8 +1,9 @@
-"""Listener: when to look at the log again. Awake, after a moment; asleep, when the bell rings, or after a long while.
+"""Listener: when to look at the log again. An awake reader looks after a moment, a sleeping one when the bell rings.
 
-A transaction that writes rings (NOTIFY) only if somebody may be asleep: if it does not get the bell lock, shared, until
-it ends. Who wants to sleep asks for the lock exclusively and so waits for all transactions that have not rung, while
-later ones ring. Once he has it he looks a last time, and from then on everybody rings. So no wake-up is lost.
+A transaction that writes tries to take a shared bell lock until it ends. It rings (NOTIFY) only if it does not get the
+lock: then the reader may be asleep. A reader that wants to sleep asks for the exclusive lock. So it waits for all
+transactions that have not rung, while later ones ring. Once the reader has the lock, it looks a last time. From then on
+every transaction rings. So no wake-up is lost. A poll after a long while comes on top.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Bell:
     """Rings are remembered, not counted: one wake-up reads everything there is.
 
     Args:
-        poll_interval: seconds after which one looks although nobody has rung.
+        poll_interval: seconds after which the reader looks although the bell has not rung.
     """
 
     def __init__(self, poll_interval: float) -> None:
@@ -52,14 +53,14 @@ class Bell:
 
 
 class BellLock(Protocol):
-    """The lock by which those who write see whether they must ring."""
+    """The lock by which a transaction that writes sees whether it must ring."""
 
     async def arm(self) -> bool:
-        """Take the lock; False when somebody who has not rung kept it for too long."""
+        """Take the lock; False when a transaction that has not rung kept it for too long."""
         ...
 
     async def disarm(self) -> None:
-        """Give the lock back: nobody need ring any more."""
+        """Give the lock back: no transaction need ring any more."""
         ...
 
 
@@ -68,7 +69,7 @@ class Sleep:
 
     Args:
         bell: what is rung.
-        linger: seconds after the last find in which one stays awake.
+        linger: seconds after the last find in which the reader stays awake.
     """
 
     def __init__(self, bell: Bell, linger: float) -> None:
@@ -87,7 +88,7 @@ class Sleep:
         self._lock = lock
 
     def found(self) -> None:
-        """Note that there was something; if that happens often, the next look finds more and nobody need ring."""
+        """Note that a look found something. If that happens often, the next look finds more, and no ring is needed."""
         moment = time.monotonic()
         if moment - self._found_at < self._linger:
             self._disarm()
@@ -98,7 +99,7 @@ class Sleep:
         await asyncio.sleep(self._next_pause())
 
     async def wait(self) -> bool:
-        """Wait until it is time for another look; say whether one slept, and was woken up by the bell."""
+        """Wait until it is time for another look; say whether the reader slept and the bell woke it up."""
         bell = self._bell
         if self._change is not None:
             await self._changed()
@@ -133,7 +134,7 @@ class Sleep:
         await lock.disarm()
 
     async def _changed(self) -> None:
-        """Wait until the lock is taken or given back; those who write do ring meanwhile."""
+        """Wait until the lock is taken or given back; transactions that write ring meanwhile."""
         assert self._change is not None
         await first_of(asyncio.shield(self._change), self._bell.rung.wait())
         if self._change.done():
@@ -141,7 +142,7 @@ class Sleep:
             self._held = change.result()
             self._pause = SHORTEST_PAUSE
             if self._lock is None:
-                # Nobody is to ring any more, since it was asked for.
+                # Since the lock was asked for, `use` has said that no transaction is to ring any more.
                 self._disarm()
 
     def close(self) -> None:

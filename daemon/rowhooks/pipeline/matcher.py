@@ -82,9 +82,9 @@ class _Values:
         try:
             found = self._comparison.look_up(change)
         except ConditionFailed:
-            # Each says for itself whether it can be decided.
+            # Each rule says for itself whether it can be decided.
             return self._all
-        # What is not there hashes as itself, and nobody waits for it.
+        # What is not there hashes as itself, and no rule waits for it.
         return [] if isinstance(found, dict | list) else self._by_value.get(_scalar(found), [])
 
 

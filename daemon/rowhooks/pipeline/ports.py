@@ -90,7 +90,7 @@ class ObjectLoader(Protocol):
 
 
 class UserResolver(Protocol):
-    """Who a run is for."""
+    """Says which user a run is for."""
 
     def known(self, claimed: str | None, db_user: str) -> str | None:
         """Return the user for such a pair where that needs no asking."""

@@ -1,13 +1,14 @@
-"""Reader: the next changes in commit-safe order, from the stored position.
+"""Reader: returns the next changes in commit-safe order, from the stored position.
 
-The feed works between two snapshots, as PgQ does: a batch is what the new one sees and the old one did not. A change
-of a transaction that was open at the old snapshot and has ended since comes now, whatever its id; one that is still
-open delays nobody. A large batch is read in bounded parts of the same snapshot pair.
+The feed works between two snapshots, as PgQ does: a batch is what the new one sees and the old one did not. If a
+transaction was open at the old snapshot and has ended since, its changes come now, whatever their ids. A transaction
+that is still open delays no other. A large batch is read in bounded parts of the same snapshot pair.
 
-Below which id there is nothing new must be known, or each batch would search the whole log. What has been delivered
-does not tell: a transaction that was running, but above the snapshot's xmax, may hold lower ids. So now and then the
-reader drops an anchor: it draws a transaction id r, when the highest id it has seen is h. A transaction above r got its
-own id later and so draws ids above h; one below r is, in any snapshot from then on, ended or among the open ones.
+The reader must know an id below which nothing new comes; otherwise each batch would search the whole log. The delivered
+changes do not tell this id: a transaction that was running, but above the snapshot's xmax, may hold lower ids. So the
+reader drops an anchor now and then: it draws a transaction id r when the highest id that it has seen is h. A
+transaction above r got its own id later, and so draws ids above h. A transaction below r has, in any later snapshot,
+ended or is among the open ones.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Reader:
             self._position = self._position.aim(snapshot)
             self._target_floor_id = self._floor_id
         else:
-            # In the middle of a batch there is nothing to look for, unless a restart has put us there.
+            # In the middle of a batch no look is needed, unless the reader began there after a restart.
             if not self._configured:
                 await self._know((await self._source.look())[1])
             changes, is_end = await self._source.fetch(self._position, self._limit)

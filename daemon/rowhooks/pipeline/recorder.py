@@ -81,7 +81,7 @@ class Recorder:
             self._arrived.set()
 
     async def run(self) -> None:
-        """Write groups for ever."""
+        """Write groups until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(POSITION_INTERVAL):

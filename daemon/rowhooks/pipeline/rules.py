@@ -47,14 +47,14 @@ class Terms:
         return Terms.of(columns, ignored, text)
 
     def are_touched(self, change: ObjectChange) -> bool:
-        """Say whether a change is no update, or changes a column that counts; or whether nobody knows."""
+        """Say whether a change is no update, or changes a column that counts, or whether that is not known."""
         if not (self.columns or self.ignored) or change.action != "update":
             return True
         changed = changed_columns_of(change)
         if changed is None:
             return True
         if not self.columns:
-            # Where a column is missing in the log, or the two rows look the same, nobody knows what else has changed.
+            # Where a column is missing in the log, or the two rows look the same, something else may have changed.
             return change.capture_error is not None or not changed or not self.ignored.issuperset(changed)
         counting = self.columns - self.ignored
         return not counting.isdisjoint(changed) or any(map(change.is_unknown, counting))

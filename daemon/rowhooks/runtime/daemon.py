@@ -23,7 +23,7 @@ from rowhooks.domain.events import PROCESS, DaemonState, DeadlineSet, Events, In
 from rowhooks.observability.health import HealthState
 from rowhooks.observability.http import HealthServer
 from rowhooks.pipeline.concurrency import first_of, running
-from rowhooks.postgres.administration.schema import head_revision, known_revisions
+from rowhooks.postgres.administration.revisions import head_revision, known_revisions
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.receivers.loading import load_permission_backend
 from rowhooks.receivers.logger import collect_entries

@@ -296,7 +296,7 @@ CLOSED_DOORS = [
     ),
     Sabotage(
         4, "a hook that waits for a moment is not looked up by its text",
-        Python("rowhooks.pipeline.matcher:instant_of", returning(None)),
+        Python("rowhooks.pipeline.rules:instant_of", returning(None)),
         "integration/test_undecided.py a_writer_s_time_zone_dodges_no_hook",
     ),
     Sabotage(

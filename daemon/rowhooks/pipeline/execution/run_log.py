@@ -8,7 +8,7 @@ from dataclasses import replace
 from rowhooks.domain.run import LogEntry, now
 
 MOST_LINES = 10_000
-"""Lines kept in memory until they are written, a quarter of a second later; what comes on top is counted."""
+"""Lines kept in memory until they are written, a quarter of a second later; further lines are only counted."""
 LONGEST_LINE = 100_000
 """Characters of a line."""
 

@@ -90,7 +90,7 @@ class Execution:
     Args:
         runner: makes it.
         run: what is executed.
-        user: whom it is for.
+        user: the user that it is for.
     """
 
     def __init__(self, runner: Runner, run: Run, user: str) -> None:
@@ -118,7 +118,7 @@ class Execution:
         for entry in run.notes():
             self.log.add(entry)
         self.started_at = now()
-        # Limits are kept by a clock that nobody sets.
+        # Time limits need a clock that is never set.
         self.began = time.monotonic()
         self.alive = False
 

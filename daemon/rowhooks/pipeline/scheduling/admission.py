@@ -127,7 +127,7 @@ class Admission:
         return joined
 
     async def refill(self) -> None:
-        """Fetch what long lanes need next, for ever."""
+        """Fetch what long lanes need next, until cancelled."""
         while True:
             await self._are_short.wait()
             self._are_short.clear()

@@ -278,7 +278,7 @@ class Lanes:
         if isinstance(one, Task):
             self._advance(one)
         else:
-            # Not at once: there may be thousands of them, one behind another.
+            # Not immediately: there may be thousands of them, one behind another.
             self._passed.append(one)
 
     def _let_pass(self) -> None:

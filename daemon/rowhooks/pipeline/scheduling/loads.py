@@ -1,4 +1,4 @@
-"""Loads: how many rows of a table are loaded at once, and which tables are locked and waited for."""
+"""Loads: how many rows of a table are loaded together, and which tables are locked and waited for."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rowhooks.pipeline.scheduling.tasks import Lane, Task
 logger = logging.getLogger(__name__)
 
 FIRST = 50
-"""Rows of a table that are loaded at once while nothing is known of their size."""
+"""Rows of a table that are loaded together while nothing is known of their size."""
 MOST = 1000
-"""Rows of a table that are loaded at once."""
+"""Rows of a table that are loaded together, at the most."""
 GROWTH = 4
-"""How many times as many are loaded at once as before, at the most."""
+"""How many times as many are loaded together as before, at the most."""
 PORTION = 16 * 2**20
-"""Characters of a table's rows that are loaded at once, going by those before; and that wait for their runs."""
+"""Characters of a table's rows that are loaded together, going by the rows before; and that wait for their runs."""
 FORGETTING = 0.8
 """What a row is still thought to have, of what it had before, where those that came now are smaller."""
 
@@ -31,12 +31,12 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 """Seconds between two looks at a locked table."""
 KEPT = 1000
 """Runs of a locked table that wait in memory; the others that wait for it are left to the table of results."""
-LOOKS_AT_ONCE = 2
-"""Locked tables that are looked at at once: each look takes a connection for as long as it waits for the lock."""
+CONCURRENT_LOOKS = 2
+"""Locked tables that are looked at concurrently: a look takes a connection for as long as it waits for the lock."""
 
 
 class Portion:
-    """How many rows of one table are loaded at once: as many as ever, but few where rows prove large."""
+    """How many rows of one table are loaded together: as many as ever, but few where rows prove large."""
 
     def __init__(self) -> None:
         self.size = FIRST
@@ -119,7 +119,7 @@ class Locks:
         self._can_be_read = can_be_read
         self._background = background
         self._locked: dict[int, Locked] = {}
-        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self._looks = asyncio.Semaphore(CONCURRENT_LOOKS)
 
     def get(self, table_id: int) -> Locked | None:
         """Return a table if it is locked, as far as is known."""

@@ -1,4 +1,4 @@
-"""Waiting: what a change starts of a job that the leader's code does not have is kept on record, up to a limit."""
+"""Waiting: keeps runs of jobs that the leader's code does not have on record, up to a limit."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Waiting:
         return is_full and time.monotonic() - self._counted_at > RECOUNT_INTERVAL
 
     async def recount(self) -> None:
-        """Count what waits: somebody may have revoked some."""
+        """Count what waits: some may have been revoked."""
         # What was kept before is on record then.
         await self._recorder.flush()
         self._waiting = Counter(await self._count())

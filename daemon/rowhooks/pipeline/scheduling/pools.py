@@ -38,7 +38,7 @@ class PreparedRun(NamedTuple):
 
     Args:
         run: what is executed.
-        user: whom it is for.
+        user: the user that it is for.
         changed_object: its row as it was a moment ago; a pool elsewhere loads it itself.
         refused: what stands in its way: the run fails by it, and its receiver is not called.
     """
@@ -68,7 +68,7 @@ class RunningRun(Protocol):
 
 
 class PoolOwner(Protocol):
-    """Whom a pool reports to."""
+    """Takes the reports of a pool."""
 
     def may_begin(self, run_id: int) -> bool:
         """Say whether a run may begin with what was had for it; in any thread. Otherwise it is given back."""

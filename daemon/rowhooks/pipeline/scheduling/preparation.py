@@ -1,4 +1,4 @@
-"""Preparation: what runs need before they can begin (whom they are for, their rows, their marks on record)."""
+"""Preparation: has what runs need before they can begin: their users, their rows, and whether they were revoked."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Preparation:
     Args:
         recorder: says what stands on record and was revoked there.
         rows: loads the rows.
-        users: says whom runs are for.
+        users: says which users runs are for.
         pools: where the tasks are executed.
     """
 
@@ -146,7 +146,7 @@ class Preparation:
             self._wake.set()
 
     async def run(self) -> None:
-        """Prepare what may begin, for ever; an error that ends the leadership is raised."""
+        """Prepare what may begin, until cancelled; raise an error that ends the leadership."""
         await first_of(self._run(), self.background.failure(), self.rows.background.failure())
 
     async def _run(self) -> None:
@@ -167,7 +167,7 @@ class Preparation:
         self.rows.close()
 
     def _needs(self, task: Task) -> bool:
-        """Say whether a task has to be prepared; notes for whom it is where that is known."""
+        """Say whether a task has to be prepared; note its user where it is known."""
         cause = task.run.cause
         if task.parts:
             # It has many authors.

@@ -116,18 +116,18 @@ class Scheduler:
         """
         return self._admission.join(origins, table_id, key, former_key)
 
-    # What goes on for ever beside the feed.
+    # What goes on beside the feed.
 
     async def refill(self) -> None:
-        """Fetch what long lanes need next, for ever."""
+        """Fetch what long lanes need next, until cancelled."""
         await self._admission.refill()
 
     async def dispatch(self) -> None:
-        """Prepare what may begin, for ever; an error that ends the leadership is raised."""
+        """Prepare what may begin, until cancelled; raise an error that ends the leadership."""
         await self._preparation.run()
 
     async def sweep(self) -> None:
-        """Watch runs that take or wait long, for ever.
+        """Watch runs that take or wait long, until cancelled.
 
         They are put on record, because one slow receiver must not hold the position back; their lines are written
         while they go on; their time limits are enforced.
@@ -149,7 +149,7 @@ class Scheduler:
             self.replenish()
 
     async def watch_revocations(self) -> None:
-        """End runs that were revoked while they go on or wait for their retry, for ever."""
+        """End runs that were revoked while they go on or wait for their retry, until cancelled."""
         while True:
             await asyncio.sleep(REVOCATION_INTERVAL)
             # Of a batch those that were revoked are left out when it begins.
@@ -219,7 +219,7 @@ class Scheduler:
         try:
             self._end(run_id, outcome, problem)
         except Exception as error:
-            # Nobody would see it in the pool. What is in memory may be wrong now: the next leadership makes it anew.
+            # The pool would not see it. What is in memory may be wrong now: the next leadership makes it anew.
             self._preparation.background.fail(error)
 
     def _end(self, run_id: int, outcome: Outcome | None, problem: BaseException | None) -> None:

@@ -65,7 +65,7 @@ class Task:
         self.submitted_at = time.monotonic()
         self.started_on_record = False
         self.interrupted = False
-        # For whom it is, and its row, once they are known; or what stands in the way of them.
+        # Its user and its row, once they are known; or what stands in their way.
         self.user: str | None = None
         self.changed_object: Any = None
         self.refused: Exception | None = None

@@ -8,7 +8,7 @@ from rowhooks.pipeline.scheduling.tasks import Task
 
 
 class Turns:
-    """Who has the turn of each singleton, and what waits for it, by the jobs' ids."""
+    """Says which task has the turn of each singleton, and what waits for it, by the jobs' ids."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, deque[Task]] = {}

@@ -9,7 +9,10 @@ from typing import Any
 
 import psycopg
 
+from rowhooks.postgres.statements import Statements
 from rowhooks.resources import sql_script
+
+SQL = Statements(__file__)
 
 _FUNCTION = re.compile(
     r"^create or replace function rowhooks\.(?P<name>\w+)(?P<head>.*?)\bas (?P<quote>\$\w*\$)(?P<source>.*?)(?P=quote)",
@@ -17,24 +20,12 @@ _FUNCTION = re.compile(
 )
 _SETTING = re.compile(r"^set (\w+) = '?(.*?)'?$", re.MULTILINE)
 
-_PRESENT = """
-select
-  p.oid::regprocedure::text, p.proname::text, p.prosrc, l.lanname::text, p.prosecdef, p.provolatile::text,
-  coalesce(p.proconfig, '{}'), p.proowner = w.owner, quote_ident(pg_get_userbyid(w.owner))
-from pg_proc as p
-join pg_namespace as n on n.oid = p.pronamespace
-left join pg_roles as c on c.rolname = (select i.capture_role from rowhooks.installation as i)
-cross join lateral (select case when p.proname ~ '^capture_[0-9]+$' then c.oid else n.nspowner end as owner) as w
-join pg_language as l on l.oid = p.prolang
-where n.nspname = 'rowhooks'
-order by 1
-"""
 _VOLATILITY = {"immutable": "i", "stable": "s"}
 
 
 @dataclass(frozen=True)
 class Function:
-    """What counts of a function.
+    """The properties of a function that are compared.
 
     Args:
         definer: it is SECURITY DEFINER.
@@ -69,24 +60,24 @@ def _wanted(found: re.Match[str]) -> Function:
 
 
 def _settings(assignments: Iterable[str]) -> frozenset[str]:
-    """Return them with their names in small letters: the server writes TimeZone whatever the script says."""
+    """Return assignments with their names in small letters: the server writes TimeZone whatever the script says."""
     parts = (assignment.partition("=") for assignment in assignments)
     return frozenset(f"{name.lower()}={value}" for name, _, value in parts)
 
 
 def drifted_functions(conn: psycopg.Connection[Any]) -> list[tuple[str, *tuple[str | list[str], ...]]]:
-    """Return what is wrong with each function that is missing, altered, or somebody else's, and the way out.
+    """Return what is wrong with each function that is missing, altered, or another role's, and the way out.
 
     The way out is made of text and of the words of commands (`shell.sentence`).
     """
-    present = conn.execute(_PRESENT).fetchall()
+    present = conn.execute(SQL["present_functions"]).fetchall()
     found = {
         Function(name, source, language, definer, volatility, _settings(settings))
         for _, name, source, language, definer, volatility, settings, _, _ in present
     }
     names = {one[1] for one in present}
     wanted = wanted_functions("functions")
-    # Those of the event triggers are there where a superuser has installed.
+    # The functions of the event triggers are there where a superuser has installed.
     above = [one for one in wanted_functions("superuser") if one.name in names]
     upgrade = ["rowhooks", "upgrade", "--trust-schema"]
     problems: list[tuple[str, *tuple[str | list[str], ...]]] = [

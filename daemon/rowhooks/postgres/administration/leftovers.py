@@ -1,6 +1,6 @@
-"""What of rowhooks stands in a database in which it is not installed: what dumps without its schema or its rows leave.
+"""Leftovers: what dumps without the schema or without its rows leave in a database in which rowhooks is not installed.
 
-The catalogue alone is read: whoever made what is found may have made it for a superuser to run.
+The catalogue alone is read: a role may have made what is found for a superuser to run.
 """
 
 from __future__ import annotations
@@ -11,55 +11,29 @@ import psycopg
 
 from rowhooks.domain import shell
 from rowhooks.domain.errors import SchemaMismatch
+from rowhooks.postgres.statements import Statements
+
+SQL = Statements(__file__)
 
 MOST_NAMES = 5
 """Tables that a sentence names."""
 
-# A table that ever had a row has a page; what is no table is for `vet` to judge.
-_STATE = """
-select
-  n.oid is not null as is_there, c.oid is not null as is_ours,
-  c.relkind is not distinct from 'r' and pg_catalog.pg_relation_size(c.oid) = 0 as is_hollow
-from (select 1) as one
-left join pg_catalog.pg_namespace as n on n.nspname = 'rowhooks'
-left join pg_catalog.pg_class as c on c.relnamespace = n.oid and c.relname = 'alembic_version'
-"""
-
-IS_OURS = "{0}.tgname ~ '^!rowhooks_(row|update|truncate)_[0-9]+$' and not {0}.tgisinternal and {0}.tgparentid = 0"
-"""Whether a trigger is one of ours, by its name, for what it calls may be anywhere; those of partitions left out."""
-
-_TRIGGERS = f"""
-select pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.format(
-  'drop trigger %I on %I.%I', t.tgname, n.nspname, c.relname
-)
-from pg_catalog.pg_trigger as t
-join pg_catalog.pg_class as c on c.oid = t.tgrelid
-join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-where {IS_OURS.format("t")}
-order by 1, 2
-"""  # noqa: S608  (constants)
-_EVENT_TRIGGERS = """
-select pg_catalog.format('drop event trigger %I', e.evtname)
-from pg_catalog.pg_event_trigger as e where e.evtname in ('rowhooks_after_ddl', 'rowhooks_after_drop')
-order by 1
-"""
-
 
 def refuse_leftovers(conn: psycopg.Connection[Any]) -> None:
-    """See that rowhooks is installed as a whole, or nothing of it is there.
+    """Refuse a database in which rowhooks is installed only in part.
 
-    To be called before anything of the schema is read.
+    Call it before anything of the schema is read.
 
     Raises:
-        SchemaMismatch: something is there; the message names it and the hint the command that takes it away.
+        SchemaMismatch: a part is there; the message names it, and the hint the command that removes it.
     """
-    row = conn.execute(_STATE).fetchone()
-    assert row is not None, "one row was made up"
+    row = conn.execute(SQL["state"]).fetchone()
+    assert row is not None, "the query makes up one row"
     is_there, is_ours, is_hollow = row
     if is_ours and not is_hollow:
         return
-    triggers = conn.execute(_TRIGGERS).fetchall()
-    event_triggers = [statement for (statement,) in conn.execute(_EVENT_TRIGGERS)]
+    triggers = conn.execute(SQL["triggers"]).fetchall()
+    event_triggers = [statement for (statement,) in conn.execute(SQL["event_triggers"])]
     carriers = list(dict.fromkeys(table for table, _ in triggers))
     if is_hollow:
         raise SchemaMismatch(

@@ -1,4 +1,4 @@
-"""Who holds what an administrator's command waits for."""
+"""Lock watch: which session holds what an administrator's command waits for."""
 
 from __future__ import annotations
 
@@ -12,40 +12,25 @@ import psycopg
 
 from rowhooks.domain.errors import DatabaseError
 from rowhooks.postgres.connections.connect import Target, connection
+from rowhooks.postgres.statements import Statements
+
+SQL = Statements(__file__)
 
 WAIT = timedelta(seconds=3)
-"""How long a command waits for each lock, where it is not told."""
-
-# What a session waits for, and the first of those that hold it.
-_HOLDER = """
-select
-  case when l.locktype = 'relation' then format('%%I.%%I', n.nspname, c.relname) else 'what another transaction has changed' end,
-  b.pid,
-  coalesce(a.usename, 'unknown'),
-  coalesce(nullif(a.application_name, ''), 'unknown'),
-  date_trunc('second', clock_timestamp() - a.xact_start)::text
-from pg_locks as l
-cross join lateral unnest(pg_blocking_pids(l.pid)) as b (pid)
-left join pg_stat_activity as a on a.pid = b.pid
-left join pg_class as c on c.oid = l.relation
-left join pg_namespace as n on n.oid = c.relnamespace
-where l.pid = %s and not l.granted
-order by a.xact_start
-limit 1
-"""  # noqa: E501
+"""How long a command waits for each lock by default."""
 
 
 @contextlib.contextmanager
 def patient(target: Target, what: str, wait: timedelta) -> Iterator[psycopg.Connection[Any]]:
-    """Open a connection for one command, which waits for each lock so long and then says who holds it.
+    """Open a connection for one command, which waits for each lock for a limited time and then says who holds it.
 
     Args:
         target: the database.
         what: the command, for the message.
-        wait: how long.
+        wait: for how long.
 
     Raises:
-        DatabaseError: a lock was not to be had; nothing is done.
+        DatabaseError: a lock was not available; nothing is done.
     """
     watch: _Watch | None = None
     try:
@@ -72,7 +57,7 @@ def patient(target: Target, what: str, wait: timedelta) -> Iterator[psycopg.Conn
 
 
 class _Watch:
-    """Looks from another connection whom a session waits for, for the length of a block."""
+    """Looks from another connection which session another one waits for, while a block runs."""
 
     def __init__(self, target: Target, pid: int, wait: timedelta) -> None:
         self.holder: tuple[Any, ...] | None = None
@@ -94,7 +79,7 @@ class _Watch:
         # Where there is no second connection, the command's error stays without the holder's name.
         with contextlib.suppress(DatabaseError), connection(self._target) as conn:
             while not self._over.wait(self._interval):
-                found = conn.execute(_HOLDER, (self._pid,)).fetchone()
+                found = conn.execute(SQL["holder"], {"pid": self._pid}).fetchone()
                 conn.commit()
-                # The last one that was seen is the one that was waited for in vain.
+                # The last holder that was seen is the one that the command waited for in vain.
                 self.holder = found or self.holder

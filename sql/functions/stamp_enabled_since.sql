@@ -1,7 +1,7 @@
--- Purpose: stamp a job or a hook with the snapshot of the moment in which it was enabled, so that changes from
---          before that moment do not start it when they are read later.
+-- Purpose: stamp a job or a hook with the snapshot in which it is enabled, so that changes from before do not start it when
+--          they are read later.
 -- Returns: the new row (BEFORE row-level trigger function of rowhooks.job and rowhooks.job_hook)
-create or replace function rowhooks.hook_enabled_since() returns trigger
+create or replace function rowhooks.stamp_enabled_since() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$

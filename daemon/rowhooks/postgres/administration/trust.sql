@@ -1,0 +1,124 @@
+-- Whose code a superuser would run. The catalogue alone is read.
+
+-- name: weaker_roles
+-- Roles without superuser that may act as the schema's owner, as in rowhooks.after_ddl. A role that may grant itself a
+-- membership counts as a member.
+with recursive owner as (
+  select n.nspowner as role from pg_catalog.pg_namespace as n where n.nspname = 'rowhooks'
+),
+member (role) as (
+  select o.role from owner as o
+  union
+  select m.member from member join pg_catalog.pg_auth_members as m on m.roleid = member.role
+)
+select r.rolname::pg_catalog.text as name
+from member
+join pg_catalog.pg_roles as r on r.oid = member.role
+where not r.rolsuper and (r.rolcanlogin or r.oid <> (select o.role from owner as o))
+order by name;
+
+-- name: is_installed
+-- Where this has no row, nothing of the schema is read.
+select from pg_catalog.pg_class as c
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+where n.nspname = 'rowhooks' and c.relname = 'alembic_version';
+
+-- name: present_objects
+-- What schema rowhooks has in it, or what is attached to its tables, with the kind and the name that it has in the scripts.
+select
+  'function' as kind,
+  p.proname::pg_catalog.text as name,
+  p.oid::pg_catalog.regprocedure::pg_catalog.text as description
+from pg_catalog.pg_proc as p
+where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
+union all
+select
+  'trigger' as kind,
+  t.tgname::pg_catalog.text as name,
+  pg_catalog.format('%I on %s', t.tgname, t.tgrelid::pg_catalog.regclass) as description
+from pg_catalog.pg_trigger as t
+join pg_catalog.pg_class as c on c.oid = t.tgrelid
+where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace and not t.tgisinternal
+union all
+select
+  'rule' as kind,
+  null as name,
+  pg_catalog.format('%I on %s', r.rulename, r.ev_class::pg_catalog.regclass) as description
+from pg_catalog.pg_rewrite as r
+join pg_catalog.pg_class as c on c.oid = r.ev_class
+where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace and r.rulename <> '_RETURN'
+union all
+select
+  'policy' as kind,
+  null as name,
+  pg_catalog.format('%I on %s', o.polname, o.polrelid::pg_catalog.regclass) as description
+from pg_catalog.pg_policy as o
+join pg_catalog.pg_class as c on c.oid = o.polrelid
+where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace
+union all
+select
+  'owner' as kind,
+  null as name,
+  pg_catalog.format('%s of function %s', p.proowner::pg_catalog.regrole, p.oid::pg_catalog.regprocedure) as description
+from pg_catalog.pg_proc as p
+join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+join pg_catalog.pg_roles as r on r.oid = p.proowner
+where n.nspname = 'rowhooks' and p.proowner <> n.nspowner and not r.rolsuper and p.proname !~ '^capture_[0-9]+$'
+union all
+-- A trigger, a default, a check, an index or a view that calls a function which is neither PostgreSQL's own (no
+-- dependency on those is recorded) nor rowhooks'.
+select
+  'use' as kind,
+  null as name,
+  pg_catalog.format(
+    '%s in %s', pg_catalog.pg_describe_object(d.refclassid, d.refobjid, 0),
+    pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+  ) as description
+from pg_catalog.pg_depend as d
+cross join lateral pg_catalog.pg_identify_object(d.refclassid, d.refobjid, 0) as f
+-- initdb makes nothing above that.
+where d.refobjid >= 16384
+  and d.deptype in ('n', 'a')
+  and f.schema is distinct from 'rowhooks' and not (f.type = 'schema' and f.name = 'rowhooks')
+  and coalesce(f.identity, '') !~ ' on rowhooks[.]' and coalesce(f.identity, '') !~ '^rowhooks[.]'
+  and exists (
+    select from pg_catalog.pg_class as c
+    where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace
+      and c.oid = case d.classid
+        when 'pg_catalog.pg_trigger'::pg_catalog.regclass
+          then (select t.tgrelid from pg_catalog.pg_trigger as t where t.oid = d.objid)
+        when 'pg_catalog.pg_class'::pg_catalog.regclass then d.objid
+        when 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+          then (select a.adrelid from pg_catalog.pg_attrdef as a where a.oid = d.objid)
+        when 'pg_catalog.pg_constraint'::pg_catalog.regclass
+          then (select o.conrelid from pg_catalog.pg_constraint as o where o.oid = d.objid)
+        when 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+          then (select r.ev_class from pg_catalog.pg_rewrite as r where r.oid = d.objid)
+      end
+  )
+order by kind, description;
+
+-- name: approved
+-- What a superuser has approved of: the fingerprint, and the roles that stand in the schema itself.
+select pg_catalog.obj_description(e.oid, 'pg_event_trigger') as approved
+from pg_catalog.pg_event_trigger as e
+where e.evtname = 'rowhooks_after_ddl';
+
+-- name: roles
+select pg_catalog.concat_ws(' ', i.owner_role, i.capture_role) as roles
+from rowhooks.installation as i;
+
+-- name: settings_of_fingerprint
+-- The settings under which the fingerprint is taken. A lock of another session does not stop it for ever.
+select
+  pg_catalog.set_config('quote_all_identifiers', 'off', true) as quoting,
+  pg_catalog.set_config('standard_conforming_strings', 'on', true) as strings,
+  pg_catalog.set_config('search_path', %(search_path)s, true) as search_path,
+  pg_catalog.set_config(
+    'lock_timeout', coalesce(nullif(pg_catalog.current_setting('lock_timeout'), '0'), '3s'), true
+  ) as lock_timeout;
+
+-- name: owner_of_schema
+select n.nspowner::pg_catalog.regrole::pg_catalog.text as owner
+from pg_catalog.pg_namespace as n
+where n.nspname = 'rowhooks';

@@ -1,0 +1,113 @@
+"""Execution pools: a pool of another kind needs nothing but the protocol, and nothing but ids crosses it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from rowhooks.domain.job import JobOptions
+from rowhooks.domain.run import FAILURE, RETRY, SUCCESS, LogEntry, Outcome, Run, now
+from rowhooks.pipeline.execution.outcomes import failed
+from rowhooks.pipeline.scheduling.pools import LOOP, PoolOwner, PreparedRun
+from tests.support.waiting import eventually
+from tests.unit.test_scheduler import World, working
+
+
+class Remote:
+    """What is known here of a run that goes on elsewhere."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.started_at: datetime = now()
+        self.began = asyncio.get_running_loop().time()
+
+    def take_lines(self) -> tuple[LogEntry, ...]:
+        return ()
+
+
+class Elsewhere:
+    """A pool whose workers hear of runs by their ids alone, as text, and answer in the same way."""
+
+    name = LOOP
+    limit = 2
+
+    def __init__(self) -> None:
+        self.running: dict[int, Remote] = {}
+        self.sent: list[str] = []
+        self.hangs: set[int] = set()
+        self.retries: set[int] = set()
+        self._waiting: list[Run] = []
+        self._owner: PoolOwner
+
+    @property
+    def capacity(self) -> int:
+        return max(0, self.limit - len(self.running) - len(self._waiting))
+
+    def attach(self, owner: PoolOwner) -> None:
+        self._owner = owner
+
+    def accept(self, group: Collection[PreparedRun]) -> None:
+        self._waiting += [prepared.run for prepared in group]
+        self._send()
+
+    def interrupt(self, run_id: int) -> None:
+        raise AssertionError("no run has a soft time limit")
+
+    def abandon(self, run_id: int, error: BaseException) -> Outcome:
+        remote = self.running.pop(run_id)
+        self._send()
+        return failed(remote.run, remote.started_at, error)
+
+    async def drain(self, grace: float) -> int:
+        return len(self.running)
+
+    def _send(self) -> None:
+        while self._waiting and len(self.running) < self.limit:
+            run = self._waiting.pop(0)
+            if not self._owner.may_begin(run.id):
+                self._owner.ended(run.id, None, None)
+                continue
+            self.running[run.id] = Remote(run)
+            self.sent.append(json.dumps({"run": run.id}))
+            if run.id not in self.hangs:
+                asyncio.get_running_loop().call_soon(self._answer, self.sent[-1])
+
+    def _answer(self, message: str) -> None:
+        remote = self.running.pop(json.loads(message)["run"])
+        outcome = Outcome(remote.run, SUCCESS, remote.started_at, now())
+        if remote.run.id in self.retries:
+            self.retries.remove(remote.run.id)
+            outcome = replace(outcome, status=RETRY, finished_at=None, retry_at=now() + timedelta(seconds=0.01))
+        self._owner.ended(remote.run.id, outcome, None)
+        self._send()
+
+
+async def test_a_pool_of_another_kind_needs_nothing_but_the_protocol() -> None:
+    pool = Elsewhere()
+    pool.retries = {2}
+    world = World(pool)
+    async with working(world):
+        for number in range(1, 7):
+            world.submit(number, row=number % 2)
+        await eventually(lambda: len([1 for _, status in world.written if status == SUCCESS]) == 6)
+    sent = [json.loads(message)["run"] for message in pool.sent]
+    # Order per row is the scheduler's, also behind a retry.
+    assert [number for number in sent if number % 2] == [1, 3, 5]
+    assert [number for number in sent if not number % 2] == [2, 2, 4, 6]
+    assert world.called == []
+    assert world.scheduler.waiting == world.scheduler.running == world.scheduler.held == 0
+
+
+async def test_a_run_elsewhere_is_ended_at_its_time_limit() -> None:
+    pool = Elsewhere()
+    pool.hangs = {1}
+    world = World(pool)
+    world.job_options = JobOptions(time_limit=0.0)
+    async with working(world):
+        world.submit(1)
+        world.submit(2)
+        await eventually(lambda: (2, SUCCESS) in world.written)
+    assert (1, FAILURE) in world.written

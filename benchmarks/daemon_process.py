@@ -19,7 +19,7 @@ from benchmarks.receivers import RECEIVERS, batches, starts
 from rowhooks.observability.logs import configure_logging
 from rowhooks.pipeline.scheduling import records
 from rowhooks.pipeline.scheduling.records import STARTED_AFTER
-from rowhooks.receivers.registry import class_path
+from rowhooks.receivers.classes import class_path
 from rowhooks.runtime.daemon import Daemon
 from rowhooks.runtime.event_loop import run as run_loop
 from rowhooks.settings import load_settings

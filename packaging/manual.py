@@ -1,6 +1,6 @@
-"""Manual: writes the man page and the shells' completions, both made from the command line's own description.
+"""Manual: writes the man page and the shell completions, both made from the command line's own description.
 
-Run as `python packaging/manual.py DIRECTORY`; it is laid out below DIRECTORY as below /usr/share.
+Run as `python packaging/manual.py DIRECTORY`. The files below DIRECTORY are laid out as below /usr/share.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ COMPLETIONS = {
 }
 
 EXIT_STATUS = [
-    ("0", "It was done."),
-    ("1", "It failed; what is wrong, and the way out where there is one, is on standard error."),
-    ("2", "The command, one of its arguments or a setting is wrong."),
+    ("0", "The command succeeded."),
+    ("1", "The command failed. The reason, and a hint if there is one, is on standard error."),
+    ("2", "The command, an argument or a setting is wrong."),
 ]
 
 FILES = [
-    ("rowhooks.toml", "Settings, where it is in the working directory and --config names no other file."),
-    ("/etc/rowhooks/*.toml", "Settings of the daemons that systemd starts."),
+    ("rowhooks.toml", "The settings, in the working directory, unless --config names another file."),
+    ("/etc/rowhooks/*.toml", "The settings of the daemons that systemd starts."),
     ("~/.pgpass, ~/.pg_service.conf", "Passwords and service definitions, as libpq reads them."),
 ]
 
@@ -61,7 +61,7 @@ def section(title: str, lines: list[str]) -> Iterator[str]:
 
 
 def command(parent: Any, context: Any, name: str) -> Iterator[str]:
-    """Yield what there is to say about a command, and about the commands below it."""
+    """Yield the description of a command and of its subcommands."""
     this = parent.commands[name]
     if this.hidden:
         return
@@ -79,13 +79,13 @@ def command(parent: Any, context: Any, name: str) -> Iterator[str]:
 
 
 def synopsis(this: Any, context: Any) -> Iterator[str]:
-    """Yield how a command is called."""
+    """Yield the synopsis of a command."""
     yield f'.B "{escaped(context.command_path)}"'
     yield escaped(" ".join(this.collect_usage_pieces(context)))
 
 
 def parameters(this: Any, context: Any) -> Items:
-    """Return the arguments and options of a command with what they mean."""
+    """Return the arguments and options of a command with their descriptions."""
     records = [one.get_help_record(context) for one in this.get_params(context) if not one.hidden]
     return [record for record in records if record is not None]
 
@@ -97,13 +97,13 @@ def environment() -> Iterator[str]:
         if field.exclude:
             continue
         default = field.get_default()
-        said = [field.description or f"the setting {name}"]
+        said = [field.description or ""]
         if default not in ("", None, ()):
-            said.append(f"{default} unless set")
+            said.append(f"the default is {default}")
         items.append((f"ROWHOOKS_{name.upper()}", "; ".join(said)))
     yield from tagged(items)
     yield ".PP"
-    yield escaped("PGHOST, PGSERVICE, PGPASSWORD and the other variables of libpq hold where no DSN says otherwise.")
+    yield escaped("PGHOST, PGSERVICE, PGPASSWORD and the other variables of libpq apply to what the DSN does not set.")
 
 
 def tagged(items: Items) -> list[str]:
@@ -115,33 +115,33 @@ def tagged(items: Items) -> list[str]:
 
 
 def paragraphs(text: str | None) -> list[str]:
-    """Return a text's paragraphs, each as one line of roff."""
+    """Return the paragraphs of a text, each as one line of roff."""
     return [escaped(" ".join(part.split())) for part in (text or "").split("\n\n") if part.strip()]
 
 
 def escaped(text: str) -> str:
-    """Return a text as roff shows it: nothing in it is a request, and hyphens are the ones that are typed."""
+    """Return a text escaped for roff: it contains no requests, and hyphens can be copied."""
     safe = text.replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq").replace("~", "\\(ti")
     return f"\\&{safe}" if safe.startswith((".", "'")) else safe
 
 
 def completion(shell: str) -> str:
-    """Return a shell's completions, as the installed program writes them itself."""
+    """Return the completions for a shell, as the installed program writes them."""
     done = subprocess.run(
         [sys.executable, "-m", "rowhooks"],
         env={**os.environ, "_ROWHOOKS_COMPLETE": f"source_{shell}"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     script = done.stdout.strip()
     if done.returncode or "_ROWHOOKS_COMPLETE" not in script:
-        raise SystemExit(f"no completions for {shell} came from the command line: {done.stdout}{done.stderr}")
+        raise SystemExit(f"the command line has written no completions for {shell}: {done.stdout}{done.stderr}")
     if shell == "zsh":
-        # zsh loads it at the first completion, which it would leave unanswered.
+        # zsh loads the file at the first completion; without this line that completion would have no answer.
         script += '\n_rowhooks_completion "$@"'
     return script + "\n"
 
 
 def write(directory: Path) -> None:
-    """Write all of them."""
+    """Write the man page and the completions."""
     files = {"man/man1/rowhooks.1": "\n".join(page()) + "\n"}
     files |= {path: completion(shell) for shell, path in COMPLETIONS.items()}
     for name, text in files.items():

@@ -1,4 +1,4 @@
-"""Settings: command line, then environment (ROWHOOKS_...), then credentials, then rowhooks.toml, then the defaults."""
+"""Settings. The order of precedence: command line, environment (ROWHOOKS_...), credentials, rowhooks.toml, defaults."""
 
 from __future__ import annotations
 
@@ -26,42 +26,50 @@ DEFAULT_FILE = Path("rowhooks.toml")
 _PREFIX = "ROWHOOKS_"
 _ADDRESS = re.compile(r"(?:(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):)?\d{1,5}", re.ASCII)
 _CREDENTIALS = ("dsn", "listen_dsn", "receiver_dsn", "password")
-"""The settings that systemd hands over as credentials (LoadCredential=)."""
+"""The settings that systemd can pass as credentials (LoadCredential=)."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Settings(BaseSettings):
-    """What can be configured. Times are in seconds."""
+    """The settings. Times are in seconds."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
 
-    dsn: str = Field("", description="the database; empty for libpq's own environment", repr=False)
-    listen_dsn: str | None = Field(None, description="a direct connection for LISTEN, past a pooler", repr=False)
-    receiver_dsn: str | None = Field(
-        None, description="the database for the receivers' own login, a member of receiver_role", repr=False
+    dsn: str = Field("", description="the database; empty: libpq's own environment", repr=False)
+    listen_dsn: str | None = Field(
+        None, description="a direct connection for LISTEN, where dsn goes through a pooler", repr=False
     )
-    password: str = Field("", description="the login's password, where the DSN has none", repr=False)
+    receiver_dsn: str | None = Field(
+        None, description="the database for a separate login of receivers, a member of receiver_role", repr=False
+    )
+    password: str = Field("", description="the login's password, if the DSN has none", repr=False)
     receivers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="modules with receivers: dotted names or paths to .py files"
     )
-    owner_role: str | None = Field(None, min_length=1, max_length=63)
-    daemon_role: str | None = Field(None, min_length=1, max_length=63)
-    capture_role: str | None = Field(None, min_length=1, max_length=63)
-    receiver_role: str | None = Field(None, min_length=1, max_length=63)
-    tasks: int = Field(100, ge=1, description="asynchronous receivers that run at once")
-    async_connections: int = Field(10, ge=1, description="connections that asynchronous receivers share")
-    threads: int = Field(10, ge=1, description="plain receivers that run at once, each with a connection")
-    batch_size: int = Field(1000, ge=1, description="changes read at once")
-    waiting_limit: int = Field(
-        100_000, ge=0, description="runs kept for a job that the leader's code does not have, at the most"
+    owner_role: str | None = Field(None, min_length=1, max_length=63, description="the role that owns schema rowhooks")
+    daemon_role: str | None = Field(
+        None, min_length=1, max_length=63, description="the role of which the daemon's login is a member"
     )
-    allow_none: bool = Field(default=False, description="run a daemon that has no receiver at all")
-    poll_interval: float = Field(5.0, gt=0, description="fallback poll when no bell is heard")
+    capture_role: str | None = Field(
+        None, min_length=1, max_length=63, description="the role that owns the capture functions"
+    )
+    receiver_role: str | None = Field(
+        None, min_length=1, max_length=63, description="the role of which a separate login of receivers is a member"
+    )
+    tasks: int = Field(100, ge=1, description="async def receivers that run concurrently")
+    async_connections: int = Field(10, ge=1, description="connections that asynchronous receivers share")
+    threads: int = Field(10, ge=1, description="plain def receivers that run concurrently, each with a connection")
+    batch_size: int = Field(1000, ge=1, description="changes read by one query")
+    waiting_limit: int = Field(
+        100_000, ge=0, description="the largest number of runs kept for a job that the leader's code does not have"
+    )
+    allow_none: bool = Field(default=False, description="run a daemon that has no receiver")
+    poll_interval: float = Field(5.0, gt=0, description="interval of the fallback poll, which runs without a bell")
     bell_linger: float = Field(
-        0.02, ge=0, allow_inf_nan=False, description="how long the daemon stays awake when nothing more comes"
+        0.02, ge=0, allow_inf_nan=False, description="how long the daemon stays awake after the last change"
     )
     bell_lock_timeout: float = Field(
-        0.5, gt=0, allow_inf_nan=False, description="how long it waits at once for open transactions to go to sleep"
+        0.5, gt=0, allow_inf_nan=False, description="how long one attempt to go to sleep waits for open transactions"
     )
     leader_timeout: float = Field(
         30.0, ge=1, allow_inf_nan=False, description="silence after which a standby ends the leader's connections"
@@ -70,27 +78,32 @@ class Settings(BaseSettings):
         30.0, ge=0, allow_inf_nan=False, description="how long SIGTERM waits for running receivers"
     )
     soft_time_limit: float = Field(
-        300.0, ge=0, allow_inf_nan=False, description="when a receiver is told to come to an end; 0 for never"
+        300.0, ge=0, allow_inf_nan=False, description="when SoftTimeLimitExceeded is raised in a receiver; 0: never"
     )
-    time_limit: float = Field(600.0, ge=0, allow_inf_nan=False, description="when a run is ended; 0 for never")
+    time_limit: float = Field(600.0, ge=0, allow_inf_nan=False, description="when a run is ended; 0: never")
     # Nautobot's CHANGELOG_RETENTION is 90 days too.
     change_retention: float = Field(
-        90.0, ge=0, allow_inf_nan=False, description="days that changes are kept once they are dealt with; 0 for ever"
+        90.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="days for which changes are kept after they were dealt with; 0: for ever",
     )
     result_retention: float = Field(
-        90.0, ge=0, allow_inf_nan=False, description="days that results of finished runs are kept; 0 for ever"
+        90.0, ge=0, allow_inf_nan=False, description="days for which results of finished runs are kept; 0: for ever"
     )
-    permission_backend: str | None = Field(None, description="class that answers for self.user; PostgreSQL when None")
-    row_security: bool = Field(default=False, description="let policies of tables decide which rows are loaded")
+    permission_backend: str | None = Field(
+        None, description="class that decides the permissions of self.user; None: PostgreSQL's privileges"
+    )
+    row_security: bool = Field(default=False, description="let row security policies decide which rows are loaded")
     secrets: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="environment variables whose values are blanked in results and logs"
+        (), description="names of environment variables whose values are blanked in results and logs"
     )
-    traces: bool = Field(default=False, description="one OpenTelemetry span a run; needs the extra otel")
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
-    log_format: str = Field("auto", pattern="^(auto|text|json|journal)$")
-    http_listen: str = Field("", description="where health and metrics are, as host:port or a port; empty for nowhere")
+    traces: bool = Field(default=False, description="one OpenTelemetry span for each run; needs the extra otel")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
+    log_format: str = Field("auto", pattern="^(auto|text|json|journal)$", description="auto, text, json or journal")
+    http_listen: str = Field("", description="address of health and metrics, as host:port or a port; empty: none")
 
-    directory: Path = Field(Path(), exclude=True, description="where relative receiver paths start")
+    directory: Path = Field(Path(), exclude=True, description="the directory of relative receiver paths")
 
     @field_validator("receivers", "secrets", mode="before")
     @classmethod
@@ -107,16 +120,16 @@ class Settings(BaseSettings):
     @field_validator("secrets")
     @classmethod
     def _are_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        # Not repeated: it may be the secret itself, where its variable's name was asked for.
+        # The value is not repeated: it may be the secret itself instead of the name of its variable.
         if not all(_VARIABLE.fullmatch(name) for name in names):
-            raise ValueError("names of environment variables are asked for, not their values")
+            raise ValueError("give the names of environment variables, not their values")
         return names
 
     @field_validator("http_listen")
     @classmethod
     def _is_address(cls, value: str) -> str:
         if value and not (_ADDRESS.fullmatch(value) and int(value.rpartition(":")[2]) < 2**16):
-            raise ValueError("host:port or a port is asked for, such as 127.0.0.1:9187")
+            raise ValueError("give host:port or a port, for example 127.0.0.1:9187")
         return value
 
     @field_validator("permission_backend")
@@ -125,7 +138,7 @@ class Settings(BaseSettings):
         return value or None
 
     def redactor(self) -> Redactor:
-        """Return what blanks the secrets of this configuration: those named, PGPASSWORD, and the DSNs' passwords.
+        """Return the redactor of the secrets: the named variables, PGPASSWORD, and the passwords of the DSNs.
 
         Raises:
             SettingsError: a variable that `secrets` names is not set.
@@ -134,7 +147,7 @@ class Settings(BaseSettings):
         if missing:
             raise SettingsError(
                 f"secrets: {', '.join(missing)} is not in the environment",
-                hint="set the variable, or take its name out of the setting",
+                hint="set the variable, or remove its name from the setting",
             )
         values = [os.environ.get(name, "") for name in (*self.secrets, "PGPASSWORD")]
         dsns = (self.dsn, self.listen_dsn or "", self.receiver_dsn or "")
@@ -153,7 +166,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put the credentials' and the file's values, which `load_settings` hands over, behind the environment's."""
+        """Put the values of credentials and file, which `load_settings` passes, behind those of the environment."""
         assert isinstance(init_settings, InitSettingsSource)
         given = dict(init_settings.init_kwargs)
         in_file = given.pop("in_file", {})
@@ -170,11 +183,11 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
     """Read the settings.
 
     Args:
-        file: a TOML file; `rowhooks.toml` in the working directory, where there is one, when None.
-        given: settings from the command line; None counts as not given.
+        file: a TOML file; None: `rowhooks.toml` in the working directory, if it exists.
+        given: settings from the command line; None means not given.
 
     Raises:
-        SettingsError: the file is missing or malformed, or a setting is unknown or wrong; names it.
+        SettingsError: the file is missing or malformed, or a setting is unknown or wrong; the message names it.
     """
     in_file: dict[str, Any] = {}
     if file is not None or DEFAULT_FILE.exists():
@@ -184,7 +197,7 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
         except FileNotFoundError as error:
             raise SettingsError(f"{file} does not exist", hint="name another file with --config") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{file} is not valid TOML: {error}", hint="mend the file") from error
+            raise SettingsError(f"{file} is not valid TOML: {error}", hint="correct the file") from error
         except OSError as error:
             raise SettingsError(f"{file} cannot be read: {error.strerror}") from error
     wanted = {name: value for name, value in given.items() if value is not None}
@@ -192,8 +205,10 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
     try:
         wanted.setdefault("directory", Path.cwd() if file is None else file.resolve().parent)
     except FileNotFoundError as error:
-        raise SettingsError("the working directory does not exist any more", hint="go to another one") from error
-    # The file's own place, which it cannot set; given twice it would only lose against ours.
+        raise SettingsError(
+            "the working directory does not exist any more", hint="change to another directory"
+        ) from error
+    # The file cannot set its own directory.
     misplaced = ["directory: unknown setting"] if "directory" in in_file else []
     problems: dict[str, list[str]] = {str(file): misplaced} if misplaced else {}
     try:
@@ -208,7 +223,7 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
 
 
 def _credentials() -> dict[str, str]:
-    """Read what the service manager hands over; what it does not have is left out."""
+    """Read the credentials that the service manager passes."""
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     files = {name: Path(directory) / name for name in _CREDENTIALS} if directory else {}
     try:
@@ -225,7 +240,7 @@ def _refusal(problems: dict[str, list[str]]) -> SettingsError:
 
 
 def _explain(error: ValidationError) -> list[tuple[str, str]]:
-    # Not pydantic's own text: that repeats the value, which may be a DSN with a password.
+    # Not pydantic's own text, which repeats the value: it may be a DSN with a password.
     return [
         (
             ".".join(map(str, problem["loc"])),
@@ -236,7 +251,7 @@ def _explain(error: ValidationError) -> list[tuple[str, str]]:
 
 
 def _origin(setting: str, options: frozenset[str], file: Path | None) -> str:
-    """Say where a setting's value was taken from, in the order of precedence."""
+    """Return the source of a setting's value, in the order of precedence."""
     if setting in options:
         return "command line"
     variable = next((name for name in os.environ if name.upper() == f"{_PREFIX}{setting.upper()}"), None)

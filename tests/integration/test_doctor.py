@@ -116,7 +116,7 @@ def test_a_table_that_was_dropped_and_made_anew_is_named_where_no_event_trigger_
     ),
     (
         'alter table dcim.device enable always trigger "!rowhooks_truncate_1"',
-        "dcim.device: trigger !rowhooks_truncate_1 is enabled always, which nobody asked for",
+        "dcim.device: trigger !rowhooks_truncate_1 is enabled always, though it is tracked without --always",
     ),
     (
         "create function public.f() returns trigger language plpgsql as 'begin return null; end';"
@@ -224,9 +224,9 @@ def test_a_hook_whose_job_is_disabled_or_gone_is_named(
     ]
     db.execute("update rowhooks.job set enabled = true, installed = false")
     assert findings(dsn, capsys) == [(
-        "the daemon that leads, or led last, does not have job jobs.Sync (waiting for it: hook sync): 0 runs are kept",
-        "start a daemon that has it, and see why the one that leads has not (receivers in its rowhooks.toml; its log);"
-        " or, if the class is gone for good: rowhooks jobs remove jobs.Sync",
+        "the present or last leader does not have job jobs.Sync (waiting for it: hook sync): 0 runs are kept",
+        "start a daemon that has it, and see why the leader does not (receivers in its rowhooks.toml; its log);"
+        " or, if the class no longer exists: rowhooks jobs remove jobs.Sync",
     )]  # fmt: skip
 
 
@@ -374,7 +374,7 @@ def test_runs_that_a_dead_leader_has_left_are_named_while_no_daemon_leads(
         " from rowhooks.job as j cross join generate_series(1, 3) as n"
     )
     assert findings(daemon_dsn, capsys) == [(
-        "3 runs of a leader that has ended have not (2 PENDING, 1 STARTED)",
+        "3 runs of a former leader have not finished (2 PENDING, 1 STARTED)",
         "rowhooks run (the next leader takes them up)",
     )]  # fmt: skip
     db.execute("select pg_advisory_lock(hashtextextended('rowhooks.leader', 0))")
@@ -393,8 +393,8 @@ def test_a_log_that_nobody_reads_is_named(
     db.execute("select pg_advisory_lock(hashtextextended('rowhooks.leader', 0))")
     db.execute("update rowhooks.feed set leader = 'here:1', moved_at = '2026-01-02 03:05+00'")
     assert findings(daemon_dsn, capsys) == [(
-        f"{waiting}, and here:1, who leads, has dealt with nothing since 2026-01-02 03:05:00+00",
-        "see what that daemon logs, and: rowhooks status",
+        f"{waiting}, and the leader, here:1, has dealt with nothing since 2026-01-02 03:05:00+00",
+        "see the log of that daemon, and: rowhooks status",
     )]  # fmt: skip
     db.execute("update rowhooks.feed set moved_at = now()")
     assert findings(daemon_dsn, capsys) == []

@@ -51,7 +51,7 @@ FAULTS = (
         "rowhooks has not followed that dcim.site belongs to rowhooks_test_boss now",
     ),
     ("select rowhooks.untrack('dcim.vlan')", "hook vlan waits for dcim.vlan, which is no longer tracked"),
-    ("update rowhooks.job set installed = false", "the daemon that leads, or led last, does not have job "),
+    ("update rowhooks.job set installed = false", "the present or last leader does not have job "),
     (
         "insert into rowhooks.job_hook_missed select id, 5, now(), now() from rowhooks.job_hook where name = 'site'",
         "hook site: 5 changes between ",

@@ -292,7 +292,7 @@ async def test_status_and_doctor_say_what_waits_and_name_what_was_not_kept_until
     assert f"{path}: 2 of 2 runs wait, 1 changes were not kept" in run("status")
     waits, missed = findings(run)
     assert waits == (
-        f"the daemon that leads, or led last, does not have job {path} (waiting for it: hook Noted): 2 runs are"
+        f"the present or last leader does not have job {path} (waiting for it: hook Noted): 2 runs are"
         " kept, of 2 at the most"
     )
     assert missed.startswith("hook Noted: 1 changes between ")
@@ -325,8 +325,8 @@ async def test_a_standby_with_other_receivers_is_named_with_what_differs(
         ]
         assert f"{name} lacks {__name__}.Noted has besides {__name__}.Reboot" in run("status")
         assert findings(run) == [
-            f"standby {name} does not have {__name__}.Noted, and has {__name__}.Reboot, which the daemon that leads has"
-            " not: what that is to run would wait if it led"
+            f"standby {name} does not have {__name__}.Noted, and has {__name__}.Reboot, which the leader does"
+            " not have: their runs would wait if it led"
         ]
         standby.stop()
         assert await task == 0
@@ -345,7 +345,7 @@ async def test_a_job_that_is_gone_for_good_is_removed_by_a_person_with_what_wait
     assert sorted(statuses(db)) == ["REVOKED", "REVOKED", "SUCCESS", "SUCCESS"]
     assert db.execute("select name from rowhooks.job_hook").fetchall() == [("Other",)]
     refused = run("jobs", "remove", "Other", "--yes", code=1)
-    assert "is in the code of the daemon that leads, or led last: it would come again" in refused
+    assert "is in the code of the present or last leader, which would add it again" in refused
 
 
 async def test_what_waits_for_a_class_is_given_to_it_under_its_new_path_while_the_daemon_leads(

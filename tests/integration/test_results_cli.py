@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from rowhooks.cli.common import moment, span
+from rowhooks.cli.common import point_in_time, span
 from rowhooks.domain.errors import UsageError
 from tests.support.cli import Rowhooks
 from tests.support.hooks import add_hook
@@ -305,7 +305,7 @@ def test_more_results_than_a_batch_holds_are_pruned(run: Rowhooks, db: Connectio
 
 def test_an_age_that_is_none_is_refused(run: Rowhooks) -> None:
     assert run("results", "prune", "--older-than", "old") == (
-        2, "", "rowhooks: 'old' is no span of time\n  for example 90s, 15m, 2h, 7d, 12w or 1h30m\n"
+        2, "", "rowhooks: 'old' is not a duration\n  for example 90s, 15m, 2h, 7d, 12w or 1h30m\n"
     )  # fmt: skip
 
 
@@ -323,22 +323,22 @@ def test_a_span_is_read(text: str, seconds: int) -> None:
     "text", ["", "7", "d", "7 d", "-7d", "7y", "1.5h", "999999999999d", "\u0667d", "9" * 5000 + "d"]
 )
 def test_what_is_no_span_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is no span of time"):
+    with pytest.raises(UsageError, match="is not a duration"):
         span(text)
 
 
 def test_a_moment_is_read_with_and_without_a_zone() -> None:
-    assert moment("2026-01-31T12:00+02:00") == datetime(2026, 1, 31, 10, tzinfo=UTC)
-    assert moment("2026-01-31T12:00:00Z") == datetime(2026, 1, 31, 12, tzinfo=UTC)
-    assert moment("2026-01-31") == datetime(2026, 1, 31).astimezone()
+    assert point_in_time("2026-01-31T12:00+02:00") == datetime(2026, 1, 31, 10, tzinfo=UTC)
+    assert point_in_time("2026-01-31T12:00:00Z") == datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert point_in_time("2026-01-31") == datetime(2026, 1, 31).astimezone()
 
 
 def test_a_moment_may_be_a_span_back_from_now() -> None:
     before = datetime.now(UTC)
-    assert before - timedelta(hours=2) <= moment("2h") <= datetime.now(UTC) - timedelta(hours=2)
+    assert before - timedelta(hours=2) <= point_in_time("2h") <= datetime.now(UTC) - timedelta(hours=2)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "12:00", "999999999999d", "900000d"])
 def test_what_is_no_moment_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is no moment"):
-        moment(text)
+    with pytest.raises(UsageError, match="is not a time"):
+        point_in_time(text)

@@ -96,7 +96,7 @@ def test_a_standing_glob_tracks_what_is_there_and_what_comes(
     db.execute("create schema app")
     db.execute("create table app.one (id integer primary key)")
     assert call(["track", "app.*", "--future", "--audit-receivers", "--dsn", dsn]) == 0
-    assert "are tracked as they are made" in capsys.readouterr().out
+    assert "Tables created later that match app.* are tracked." in capsys.readouterr().out
     db.execute("create table app.two (id integer primary key)")
     assert [(row["name"], row["audit_receivers"]) for row in tables(dsn, capsys)] == [
         ("app.one", True),
@@ -124,13 +124,13 @@ def test_without_the_event_trigger_a_standing_glob_says_so_and_doctor_names_what
     db.execute("create table public.loose (id integer)")
     assert call(["doctor", "--dsn", dsn]) == 1
     said = capsys.readouterr().out
-    assert "public.thing is meant by 'public.*' and not tracked\n  rowhooks track public.thing\n" in said
-    unkeyed = "public.loose is meant by 'public.*' and not tracked: it has no primary key"
+    assert "public.thing matches 'public.*' and is not tracked\n  rowhooks track public.thing\n" in said
+    unkeyed = "public.loose matches 'public.*' and is not tracked: it has no primary key"
     assert f"{unkeyed}\n  rowhooks track public.loose --identity ...\n" in said
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
-    (["track", "public.thing", "--future"], "--future needs globs"),
+    (["track", "public.thing", "--future"], "--future needs patterns"),
     (["track", "public.*", "--future", "--identity", "id"], "exclude each other"),
     (["untrack", "public.*", "--future"], "there is no rule"),
 ])  # fmt: skip

@@ -11,8 +11,9 @@ import pytest
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange, register_jobs, table
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.pipeline.execution.run_log import RunLog
+from rowhooks.receivers.classes import describe
 from rowhooks.receivers.logger import collect_entries
-from rowhooks.receivers.registry import Catalog, describe, take_registered
+from rowhooks.receivers.registry import Catalog, take_registered
 from tests.support.make import change, hook, job, run
 
 

@@ -65,7 +65,7 @@ def test_a_daemon_without_any_receiver_does_not_begin_unless_it_is_told(
 ) -> None:
     (tmp_path / "acme_broken_too.py").write_text("import nothing_of_that_name")
     assert call(["run", "--dsn", "port=none", *given]) == 2
-    assert "this daemon has no receiver at all" in capsys.readouterr().err
+    assert "this daemon has no receiver" in capsys.readouterr().err
     # It gets past this, and not past its DSN.
     assert call(["run", "--dsn", "port=none", "--allow-none", *given]) == 2
-    assert "no receiver at all" not in capsys.readouterr().err
+    assert "this daemon has no receiver" not in capsys.readouterr().err

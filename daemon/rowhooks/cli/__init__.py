@@ -1,4 +1,4 @@
-"""The command line. Exit code 0: fine; 1: failed; 2: the command or a setting is wrong."""
+"""The command line. Exit code 0: the command succeeded; 1: it failed; 2: an option or a setting is wrong."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rowhooks import __version__
-from rowhooks.cli import buttons, changes, hooks, jobs, prune, replay, results, run, schema, systemd
+from rowhooks.cli import buttons, changes, health, hooks, jobs, prune, replay, results, run, schema, systemd, tracking
 from rowhooks.cli.common import complain
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import RowhooksError, UsageError
@@ -38,8 +38,8 @@ def _options(
 
 
 for command in (
-    schema.init, schema.upgrade, schema.uninstall, schema.track, schema.untrack, schema.tables, run.run, schema.doctor,
-    schema.status,
+    schema.init, schema.upgrade, schema.uninstall, tracking.track, tracking.untrack, tracking.tables, run.run,
+    health.doctor, health.status,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(jobs.app, name="jobs")
@@ -62,7 +62,7 @@ def main() -> None:
 def call(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        # What an encoding does not have is written as an escape, and is no traceback.
+        # A character that the encoding lacks is written as an escape; it does not raise.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -72,8 +72,8 @@ def call(arguments: list[str]) -> int:
         complain(error)
         return error.exit_code
     except UnicodeEncodeError as error:
-        # PostgreSQL takes text: an argument may have been any bytes.
-        complain(UsageError(f"{visible(error.object)} is no text: {error.reason}"))
+        # PostgreSQL takes text; an argument may be any bytes.
+        complain(UsageError(f"{visible(error.object)} is not text: {error.reason}"))
         return UsageError.exit_code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)

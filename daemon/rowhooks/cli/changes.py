@@ -31,7 +31,7 @@ from rowhooks.postgres.administration.schema import installed_connection
 
 app = typer.Typer(no_args_is_help=True, help="The log of changed rows.")
 
-Table = Annotated[str | None, typer.Option("--table", help="Only of this table (schema.table).")]
+Table = Annotated[str | None, typer.Option("--table", help="Only changes of this table (schema.table).")]
 
 
 @app.command("list")
@@ -39,7 +39,9 @@ def list_(
     dsn: Dsn = None,
     config: Config = None,
     table: Table = None,
-    action: Annotated[str | None, typer.Option("--action", help="create, update, delete or truncate.")] = None,
+    action: Annotated[
+        str | None, typer.Option("--action", help="Only this action: create, update, delete or truncate.")
+    ] = None,
     limit: Limit = 20,
     as_json: Json = False,
 ) -> None:
@@ -61,7 +63,7 @@ def show(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Show one change: what differs, who made it, what it started."""
+    """Show one change: the columns that differ, who made it, the runs that it started."""
     with installed_connection(target(dsn, config)) as conn:
         change = administration.show_change(conn, change_id)
     if as_json:
@@ -135,7 +137,7 @@ def _as_json(change: ObjectChange) -> dict[str, Any]:
 
 
 def diff(before: dict[str, Any] | None, after: dict[str, Any] | None, longest: int = LONG) -> Text:
-    """Return the columns that differ, old and new; of each value so many characters at the most."""
+    """Return the columns that differ, with old and new values, each shortened to `longest` characters."""
     lines = Text()
     for name in differing_columns(before, after):
         for sign, row, style in (("-", before, "red"), ("+", after, "green")):

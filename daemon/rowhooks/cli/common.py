@@ -1,4 +1,4 @@
-"""What the commands share: their options, their output, their errors."""
+"""What the commands share: options, output, errors."""
 
 from __future__ import annotations
 
@@ -25,25 +25,27 @@ from rowhooks.settings import Settings, load_settings
 
 console = Console()
 if not console.is_terminal:
-    # Into a file or a pipe: wide enough that nothing is folded in the middle.
+    # In a file or a pipe, lines are wide enough that nothing is folded.
     console = Console(width=200)
 
 Dsn = Annotated[
     str | None,
     typer.Option(
-        "--dsn", help="The database, as a libpq URI or keywords; else ROWHOOKS_DSN, rowhooks.toml, PGHOST ..."
+        "--dsn",
+        help="The database: a libpq URI or keywords. By default ROWHOOKS_DSN, rowhooks.toml, or PGHOST etc.",
     ),
 ]
 Config = Annotated[
-    Path | None, typer.Option("--config", help="Settings file; rowhooks.toml in this directory if there.")
+    Path | None,
+    typer.Option("--config", help="The settings file; by default rowhooks.toml in this directory, if it exists."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at the most.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="The largest number of rows.")]
 
 Since = Annotated[
-    str | None, typer.Option("--since", help="From then on: 2026-01-31T12:00, or a span back such as 2h or 7d.")
+    str | None, typer.Option("--since", help="From this time on: 2026-01-31T12:00, or so long ago: 2h, 7d.")
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 _SPAN = re.compile(r"(?:\d+[wdhms])+", re.ASCII)
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
@@ -68,43 +70,43 @@ COLOURS = {
 
 
 def complain(error: RowhooksError) -> None:
-    """Say what went wrong, and the way out, on standard error."""
+    """Print an error and its hint on standard error."""
     say(f"rowhooks: {error.message}", err=True, fg="red")
     if error.hint:
-        # Whole: it may be a command, which is quoted so that nothing in it acts on a terminal.
+        # Not shortened: it may be a command, which is quoted so that nothing in it acts on a terminal.
         say(f"  {error.hint}", err=True, longest=None)
 
 
 def say(text: str, *, err: bool = False, fg: str | None = None, longest: int | None = LONG) -> None:
-    """Print one line for people; what is not to be seen in it is made visible.
+    """Print one line for people, with invisible characters made visible.
 
     Args:
-        text: whole; names in it that may be long are shortened by `visible` before.
-        err: on standard error.
-        fg: its colour.
-        longest: how many characters are kept; None: all.
+        text: the whole line; the caller has shortened long names in it with `visible`.
+        err: whether to print on standard error.
+        fg: the colour.
+        longest: the largest number of characters; None for all.
     """
     typer.secho(visible(text, longest), err=err, fg=fg)
 
 
 def target(dsn: str | None, config: Path | None) -> Target:
-    """Return the database that the options and settings name."""
+    """Return the database in the options and settings."""
     chosen = settings(dsn, config)
     return Target(chosen.dsn, password=chosen.password)
 
 
 def settings(dsn: str | None, config: Path | None, **given: Any) -> Settings:
-    """Return the settings, with the command line before all else; another DSN has another password."""
+    """Return the settings; options of the command line come first. A DSN given there does not use the set password."""
     if dsn is not None:
         given = {"password": "", **given}
     return load_settings(config, dsn=dsn, **given)
 
 
 def span(text: str) -> timedelta:
-    """Read a span of time: numbers with w, d, h, m (minutes) or s, such as 90d or 1h30m.
+    """Read a duration: numbers with w, d, h, m (minutes) or s, for example 90d or 1h30m.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text is not a duration.
     """
     try:
         if not _SPAN.fullmatch(text):
@@ -112,14 +114,14 @@ def span(text: str) -> timedelta:
         parts = [(int(number), _UNITS[unit]) for number, unit in re.findall(r"(\d+)(\D)", text)]
         return sum((timedelta(**{unit: number}) for number, unit in parts), timedelta())
     except (ValueError, OverflowError):
-        raise UsageError(f"{text!r} is no span of time", hint="for example 90s, 15m, 2h, 7d, 12w or 1h30m") from None
+        raise UsageError(f"{text!r} is not a duration", hint="for example 90s, 15m, 2h, 7d, 12w or 1h30m") from None
 
 
-def moment(text: str) -> datetime:
-    """Read a moment: ISO 8601 (local time where it names no zone), or a span back from now.
+def point_in_time(text: str) -> datetime:
+    """Read a time: ISO 8601 (local time if it has no zone), or a duration before now.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text is not a time.
     """
     try:
         if _SPAN.fullmatch(text):
@@ -127,15 +129,15 @@ def moment(text: str) -> datetime:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError, UsageError):
         raise UsageError(
-            f"{text!r} is no moment", hint="for example 2026-01-31, 2026-01-31T12:00+02:00, or a span back: 2h, 7d"
+            f"{text!r} is not a time", hint="for example 2026-01-31, 2026-01-31T12:00+02:00, or so long ago: 2h, 7d"
         ) from None
 
 
 @contextlib.contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show how far a command has come, on standard error; yield what is to be called with each advance.
+    """Show the progress of a command on standard error; yield a function that takes each advance.
 
-    Where standard error is no terminal nothing is shown: what the command says at its end is enough there.
+    Nothing is shown if standard error is not a terminal: there the last line of the command is enough.
     """
     errors = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -150,7 +152,7 @@ def print_json(value: Any) -> None:
 
 
 def print_json_line(value: Any) -> None:
-    """Print a value as JSON on one line, of a stream that has one a line."""
+    """Print a value as JSON on one line."""
     typer.echo(as_json(exact.write(value, _plain), sys.stdout.encoding))
 
 
@@ -165,11 +167,11 @@ def print_rows(
     """Print a listing.
 
     Args:
-        rows: what was found.
-        columns: the keys that a table shows; JSON has them all.
-        as_json: print JSON.
-        empty: what to say where there is nothing, with the way to get something.
-        whole: the columns of which more is shown than of a name.
+        rows: the rows.
+        columns: the keys that a table shows; JSON shows all keys.
+        as_json: whether to print JSON.
+        empty: the sentence for no rows, with the command that makes some.
+        whole: the columns with long texts.
     """
     if as_json:
         print_json(rows)
@@ -186,7 +188,7 @@ def print_rows(
 
 
 def print_fields(row: dict[str, Any], names: Sequence[str]) -> None:
-    """Print a row's fields below each other, without the empty ones."""
+    """Print the fields of a row one below the other, without the empty ones."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -197,7 +199,7 @@ def print_fields(row: dict[str, Any], names: Sequence[str]) -> None:
 
 
 def cell(value: Any, longest: int = SHORT) -> Text:
-    """Return a value as people read it, in so many characters at the most; never read as markup."""
+    """Return a value as people read it, shortened to `longest` characters; its text is never markup."""
     if value is None:
         return Text("")
     if isinstance(value, bool):
@@ -213,7 +215,7 @@ def cell(value: Any, longest: int = SHORT) -> Text:
 
 
 def counted(number: int, what: str) -> str:
-    """Return a number with the thing counted."""
+    """Return a number and a noun, in the plural if necessary."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 

@@ -11,16 +11,16 @@ from rowhooks.domain.display import visible
 from rowhooks.postgres.administration import jobs as administration
 from rowhooks.postgres.administration.schema import installed_connection
 
-app = typer.Typer(no_args_is_help=True, help="Receiver classes that the daemon has found.")
+app = typer.Typer(no_args_is_help=True, help="Jobs: the receiver classes that the daemon has found.")
 
-Name = Annotated[str, typer.Argument(metavar="JOB", help="Class path (module.Class), class name or name.")]
+Name = Annotated[str, typer.Argument(metavar="JOB", help="The class path (module.Class), the class name, or the name.")]
 
 
 @app.command("list")
 def list_(
     dsn: Dsn = None,
     config: Config = None,
-    all_: Annotated[bool, typer.Option("--all", help="The hidden ones too.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="List hidden jobs too.")] = False,
     as_json: Json = False,
 ) -> None:
     """List the jobs."""
@@ -36,7 +36,7 @@ def list_(
 
 @app.command()
 def show(name: Name, dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
-    """Show one job: what its class says of itself, and what starts it."""
+    """Show one job: what its class declares, and the hooks and buttons that start it."""
     with installed_connection(target(dsn, config)) as conn:
         job = administration.show_job(conn, name)
     if as_json:
@@ -65,7 +65,7 @@ def disable(name: Name, dsn: Dsn = None, config: Config = None) -> None:
 
 @app.command()
 def remove(name: Name, dsn: Dsn = None, config: Config = None, yes: Yes = False) -> None:
-    """Remove a job whose class is gone for good, with its hooks, its buttons and what waits for it; results stay."""
+    """Remove a job whose class no longer exists, with its hooks, buttons and waiting runs; results stay."""
     with installed_connection(target(dsn, config)) as conn:
         job = administration.find_missing_job(conn, name)
         conn.commit()
@@ -86,11 +86,11 @@ def remove(name: Name, dsn: Dsn = None, config: Config = None, yes: Yes = False)
 @app.command()
 def move(
     name: Name,
-    new_name: Annotated[str, typer.Argument(metavar="NEW", help="The job as it is called now.")],
+    new_name: Annotated[str, typer.Argument(metavar="NEW", help="The class path that the job has now.")],
     dsn: Dsn = None,
     config: Config = None,
 ) -> None:
-    """Give the hooks and buttons of a class, and what waits for it, to the class under its new path."""
+    """Move the hooks, buttons and waiting runs of a job to the new path of its class."""
     with installed_connection(target(dsn, config)) as conn, conn.transaction():
         job = administration.move_job(conn, name, new_name)
     say(

@@ -12,22 +12,22 @@ from rowhooks.postgres.administration.schema import installed_connection
 
 
 def prune(
-    older_than: Annotated[str, typer.Option("--older-than", help="Changes made longer ago than this: 90d, 12w ...")],
+    older_than: Annotated[str, typer.Option("--older-than", help="Prune changes older than this: 90d, 12w ...")],
     dsn: Dsn = None,
     config: Config = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many changes.")] = False,
 ) -> None:
-    """Drop old history of the log: whole partitions where they hold nothing else, row by row where they do.
+    """Delete old changes: whole partitions that hold only old changes are dropped; others are pruned row by row.
 
-    What the feed has not dealt with stays, and what a run needs that has failed or not finished.
+    Changes that the feed has not dealt with stay. So do changes of runs that have failed or not finished.
     """
     age = span(older_than)
     kept: list[str] = []
     dropped = deleted = moved = 0
     with installed_connection(target(dsn, config)) as conn:
-        before = administration.moment_before(conn, age)
+        before = administration.time_before(conn, age)
         if not dry_run:
-            # First: a default partition that is full would be in the way.
+            # First, because a full default partition would prevent the rest.
             moved = administration.empty_default_partition(conn)
         partitions = administration.prunable_partitions(conn, before)
         with progress("Dropping partitions", len(partitions)) as advance:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, Yes, moment, print_json, print_rows, progress, say, target
+from rowhooks.cli.common import Config, Dsn, Json, Yes, point_in_time, print_json, print_rows, progress, say, target
 from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.display import visible
@@ -18,29 +18,27 @@ from rowhooks.postgres.administration.replay import ask_for_runs, check_replay, 
 from rowhooks.postgres.administration.schema import installed_connection
 
 FIRST = 10
-"""Changes that a dry run lists."""
+"""The number of changes that a dry run lists."""
 
 
 def replay(
     hook: Annotated[str, typer.Option("--hook", help="The hook to run.")],
-    since: Annotated[
-        str, typer.Option("--since", help="From then on: 2026-01-31T12:00, or a span back such as 2h or 7d.")
-    ],
+    since: Annotated[str, typer.Option("--since", help="From this time on: 2026-01-31T12:00, or so long ago: 2h, 7d.")],
     dsn: Dsn = None,
     config: Config = None,
-    until: Annotated[str | None, typer.Option("--until", help="Before then; now, if left out.")] = None,
-    table: Annotated[str | None, typer.Option("--table", help="Only of this one of the hook's tables.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which changes, and how many.")] = False,
+    until: Annotated[str | None, typer.Option("--until", help="Before this time; the default is now.")] = None,
+    table: Annotated[str | None, typer.Option("--table", help="Only changes of this table of the hook.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the first changes, and count them.")] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Run a hook for past changes that match it, also if it was not enabled then, or has run for them."""
-    start = moment(since)
-    end = None if until is None else moment(until)
+    """Run a hook for past changes that match it, even if it was disabled then or has run for them before."""
+    start = point_in_time(since)
+    end = None if until is None else point_in_time(until)
     if end is not None and end <= start:
         raise UsageError(f"--until {until} is not after --since {since}")
     if as_json and not (dry_run or yes):
-        raise UsageError("--json leaves no room for a question", hint="add --yes or --dry-run")
+        raise UsageError("--json cannot ask for confirmation", hint="add --yes or --dry-run")
     matching = array("q")
     first: list[dict[str, Any]] = []
     with installed_connection(target(dsn, config)) as conn:
@@ -52,7 +50,7 @@ def replay(
                 matching.append(change.id)
                 if len(first) < FIRST:
                     first.append(_row(change))
-        # No transaction is left open while somebody thinks.
+        # No transaction stays open during the question.
         conn.commit()
         counted = f"{len(matching):,} {'change' if len(matching) == 1 else 'changes'}"
         if dry_run:
@@ -62,7 +60,7 @@ def replay(
             typer.confirm(f"Run hook {visible(hook)} for {counted}?", abort=True)
         with progress("Asking for runs", len(matching)) as advance, conn.transaction():
             if load_hook(conn, hook) != wanted:
-                raise Conflict(f"hook {hook} has been changed meanwhile", hint="repeat the command")
+                raise Conflict(f"hook {hook} was changed meanwhile", hint="repeat the command")
             asked = ask_for_runs(conn, wanted, matching, advance)
             if table is None:
                 made_up_for(conn, wanted, since=start, until=end)

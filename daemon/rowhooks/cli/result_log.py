@@ -1,4 +1,4 @@
-"""A run's log as people read it: all of it, or line by line while the run goes on."""
+"""The log of a run as people read it: all of it, or line by line during the run."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from rowhooks.postgres.administration import results as administration
 from rowhooks.postgres.administration.common import Connection
 
 POLL_INTERVAL = 0.3
-"""Seconds between two looks at a run that goes on."""
+"""Seconds between two looks at a run that has not finished."""
 
 INDENT, CONTINUED = "  ", "    "
-"""What stands before the lines of a traceback, and before the further lines of a log line."""
+"""Indentation of a traceback, and of the second and later lines of a log message."""
 
 Entry = dict[str, Any]
 
 
 class LogPrinter:
-    """Prints log lines, with a heading wherever another grouping begins."""
+    """Prints log lines, with a heading where the grouping changes."""
 
     def __init__(self) -> None:
         self._grouping = ""
 
     def print(self, entries: Iterable[Entry]) -> None:
-        """Print lines in the order given."""
+        """Print log lines in their order."""
         for entry in entries:
             if entry["grouping"] != self._grouping:
                 self._grouping = entry["grouping"]
@@ -42,7 +42,7 @@ class LogPrinter:
                 line.append(f"  [{subject}]", style="dim")
             console.print(line)
             for text in rest:
-                # Nothing in it passes for a line of its own.
+                # Indented, so that none of its lines looks like a log line.
                 console.print(Text(lines(text, CONTINUED)))
 
 
@@ -50,18 +50,18 @@ def follow(conn: Connection, result_id: int, *, as_json: bool) -> bool:
     """Print log lines and status as they come, until the run has finished; return whether it succeeded.
 
     Args:
-        conn: an open connection; it waits outside transactions, so that it holds nothing back.
+        conn: an open connection. It waits outside transactions, so it does not hold back vacuum.
         result_id: the run.
-        as_json: print one JSON object a line, log lines and states of the run as they come.
+        as_json: whether to print log lines and states as JSON, one object a line.
 
     Raises:
-        NotFound: the run is not on record (any more).
+        NotFound: there is no such run, or it was pruned.
     """
     printer = LogPrinter()
     shown: set[int] = set()
     last: tuple[Any, ...] = ()
     while True:
-        # The state first: lines that were written with the end of the run, or before it, are visible afterwards.
+        # The state is read first: then all lines written before the end of the run are visible.
         state = administration.run_state(conn, result_id)
         entries = administration.log_lines(conn, result_id, shown)
         conn.commit()
@@ -97,7 +97,7 @@ def _print_state(state: Entry, *, as_json: bool) -> None:
 
 
 def print_failure(result: Entry) -> None:
-    """Print what a run raised: the traceback, or type and message where there is none."""
+    """Print the traceback of a failed run, or type and message of the exception if it has none."""
     if result["traceback"]:
         console.print(Text(lines(result["traceback"].rstrip(), INDENT), style="red"))
     elif result["exception_type"]:

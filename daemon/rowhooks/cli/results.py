@@ -19,7 +19,7 @@ from rowhooks.cli.common import (
     complain,
     console,
     counted,
-    moment,
+    point_in_time,
     print_fields,
     print_json,
     print_rows,
@@ -34,24 +34,24 @@ from rowhooks.postgres.administration import results as administration
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.schema import installed_connection
 
-app = typer.Typer(no_args_is_help=True, help="What became of the runs.")
+app = typer.Typer(no_args_is_help=True, help="Results: the status, log and outcome of each run.")
 
 TRIGGERS = ("change", "press", "replay")
 STATUSES = ("PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED")
-Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Ids of results.")]
+Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="The ids of results.")]
 
 
 @app.command("list")
 def list_(
     dsn: Dsn = None,
     config: Config = None,
-    status: Annotated[str | None, typer.Option("--status", help=f"{', '.join(STATUSES)}.")] = None,
-    hook: Annotated[str | None, typer.Option("--hook", help="Only of this hook.")] = None,
-    button: Annotated[str | None, typer.Option("--button", help="Only of this button.")] = None,
+    status: Annotated[str | None, typer.Option("--status", help=f"Only this status: {', '.join(STATUSES)}.")] = None,
+    hook: Annotated[str | None, typer.Option("--hook", help="Only runs of this hook.")] = None,
+    button: Annotated[str | None, typer.Option("--button", help="Only runs of this button.")] = None,
     trigger: Annotated[
-        str | None, typer.Option("--trigger", help="What started them: change, press or replay.")
+        str | None, typer.Option("--trigger", help="Only runs started by: change, press or replay.")
     ] = None,
-    table: Annotated[str | None, typer.Option("--table", help="Only of this table (schema.table).")] = None,
+    table: Annotated[str | None, typer.Option("--table", help="Only runs for this table (schema.table).")] = None,
     since: Since = None,
     limit: Limit = 20,
     as_json: Json = False,
@@ -61,18 +61,18 @@ def list_(
         raise UsageError(f"there is no status {status}", hint=f"choose from: {', '.join(STATUSES)}")
     if trigger is not None and trigger not in TRIGGERS:
         raise UsageError(f"no run has the trigger {trigger}", hint=f"choose from: {', '.join(TRIGGERS)}")
-    from_then = None if since is None else moment(since)
+    since_time = None if since is None else point_in_time(since)
     with installed_connection(target(dsn, config)) as conn:
         rows = administration.list_results(
             conn, status=status and status.upper(), hook=hook, button=button, trigger=trigger, table=table,
-            since=from_then, limit=limit,
+            since=since_time, limit=limit,
         )  # fmt: skip
     for row in rows:
-        row["starter"] = row["hook_name"] or row["button_name"]
+        row["origin"] = row["hook_name"] or row["button_name"]
     print_rows(
         rows,
         [
-            "id", "status", "starter", "action", "object_type", "object_repr", "db_user", "user_name", "finished_at",
+            "id", "status", "origin", "action", "object_type", "object_repr", "db_user", "user_name", "finished_at",
             "exception_message",
         ],
         as_json=as_json,
@@ -89,11 +89,12 @@ def show(
     follow_it: Annotated[
         bool,
         typer.Option(
-            "--follow", help="Print log lines and status until the run has finished; exit code 1 unless it succeeds."
+            "--follow",
+            help="Print log lines and states until the run has finished. Exit code 1 if it does not succeed.",
         ),
     ] = False,
 ) -> None:
-    """Show one result with its log and, where it failed, the traceback."""
+    """Show one result with its log and the traceback of a failure."""
     with installed_connection(target(dsn, config)) as conn:
         result = administration.show_result(conn, result_id)
         if as_json and not follow_it:
@@ -113,7 +114,7 @@ def _print_result(result: dict[str, Any], *, live: bool) -> None:
         "id", "status", "trigger", "original_id", "class_path", "hook_name", "button_name", "action", "object_type",
         "object_id", "object_repr", "object_change_id", "db_user", "login", "user_name",
     ]  # fmt: skip
-    # What changes while the run goes on comes as it comes.
+    # These change during the run, and are printed later.
     changing = [
         "attempt", "retries", "retry_at", "created_at", "started_at", "finished_at", "key", "result", "log_counts",
     ]  # fmt: skip
@@ -127,38 +128,38 @@ def _print_result(result: dict[str, Any], *, live: bool) -> None:
 
 @app.command()
 def retry(
-    result_ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Ids of results.")] = None,
+    result_ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="The ids of results.")] = None,
     dsn: Dsn = None,
     config: Config = None,
     failed: Annotated[
-        bool, typer.Option("--failed", help="All failed runs that were not run again since, instead of ids.")
+        bool, typer.Option("--failed", help="Retry all failed runs that were not retried since.")
     ] = False,
-    hook: Annotated[str | None, typer.Option("--hook", help="With --failed: only of this hook.")] = None,
+    hook: Annotated[str | None, typer.Option("--hook", help="With --failed: only runs of this hook.")] = None,
     since: Since = None,
     yes: Yes = False,
 ) -> None:
-    """Run finished runs again; their history stays."""
+    """Run finished runs again, as new runs; the old results stay."""
     if bool(result_ids) == failed:
-        raise UsageError("name either ids or --failed", hint="for example: rowhooks results retry 17 18")
+        raise UsageError("give either ids or --failed", hint="for example: rowhooks results retry 17 18")
     if not failed and (hook or since):
-        raise UsageError("--hook and --since choose among failed runs", hint="add --failed, or name ids alone")
-    from_then = None if since is None else moment(since)
+        raise UsageError("--hook and --since need --failed", hint="add --failed, or give only ids")
+    since_time = None if since is None else point_in_time(since)
     with installed_connection(target(dsn, config)) as conn:
         if result_ids:
             all_done = _for_each(
                 conn, result_ids, lambda run: f"Run {run} is run again as run {administration.retry(conn, run)}."
             )
         else:
-            all_done = _retry_failed(conn, administration.failed_runs(conn, hook=hook, since=from_then), yes=yes)
+            all_done = _retry_failed(conn, administration.failed_runs(conn, hook=hook, since=since_time), yes=yes)
     if not all_done:
         raise typer.Exit(1)
 
 
 def _retry_failed(conn: Connection, chosen: list[int], *, yes: bool) -> bool:
     if not chosen:
-        say("No failed run is left to be run again.")
+        say("There is no failed run to retry.")
         return True
-    # No transaction is left open while somebody thinks.
+    # No transaction stays open during the question.
     conn.commit()
     if not yes:
         typer.confirm(f"Run {counted(len(chosen), 'failed run')} again?", abort=True)
@@ -181,7 +182,7 @@ def _retry_failed(conn: Connection, chosen: list[int], *, yes: bool) -> bool:
 
 @app.command()
 def revoke(result_ids: Ids, dsn: Dsn = None, config: Config = None) -> None:
-    """Give up runs that have not finished: waiting ones are not started, running ones are interrupted."""
+    """Revoke runs that have not finished: waiting runs do not start, running ones are interrupted."""
     with installed_connection(target(dsn, config)) as conn:
         all_done = _for_each(
             conn, result_ids, lambda run: f"Run {run} is revoked; it was {administration.revoke(conn, run)}."
@@ -191,7 +192,7 @@ def revoke(result_ids: Ids, dsn: Dsn = None, config: Config = None) -> None:
 
 
 def _for_each(conn: Connection, result_ids: list[int], do: Callable[[int], str]) -> bool:
-    """Do something to each run, in a transaction of its own, and say so; return whether none was refused."""
+    """Change each run in a transaction of its own and print what was done; return whether none was refused."""
     all_done = True
     for result_id in result_ids:
         try:
@@ -203,7 +204,7 @@ def _for_each(conn: Connection, result_ids: list[int], do: Callable[[int], str])
             complain(error)
             conn.commit()
         else:
-            # What is said has come to pass.
+            # Committed first, so that the printed line is true.
             conn.commit()
             say(said)
     return all_done
@@ -211,13 +212,16 @@ def _for_each(conn: Connection, result_ids: list[int], do: Callable[[int], str])
 
 @app.command()
 def prune(
-    older_than: Annotated[str, typer.Option("--older-than", help="Finished longer ago than this: 90d, 12w ...")],
+    older_than: Annotated[
+        str,
+        typer.Option("--older-than", help="Delete results of runs that finished longer ago than this: 90d, 12w ..."),
+    ],
     dsn: Dsn = None,
     config: Config = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Failures too.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Also delete results of failed runs.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many results.")] = False,
 ) -> None:
-    """Delete old results with their logs; what has not finished stays, and failures unless asked for."""
+    """Delete old results with their logs. Results of unfinished runs stay; so do failures without --failed."""
     age = span(older_than)
     deleted = 0
     with installed_connection(target(dsn, config)) as conn:

@@ -38,15 +38,14 @@ def run(
     dsn: Dsn = None,
     config: Config = None,
     receivers: Annotated[
-        list[str] | None, typer.Option("--receivers", help="A module with receivers: dotted, or a path to a .py file.")
+        list[str] | None,
+        typer.Option("--receivers", help="A module with receivers: a dotted name, or the path of a .py file."),
     ] = None,
-    allow_none: Annotated[
-        bool | None, typer.Option("--allow-none", help="Run also where no receiver is found at all.")
-    ] = None,
+    allow_none: Annotated[bool | None, typer.Option("--allow-none", help="Run even if there is no receiver.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     log_format: Annotated[str | None, typer.Option(help="auto, text, json or journal.")] = None,
     http_listen: Annotated[
-        str | None, typer.Option(help="Where /livez, /readyz and /metrics are, such as 127.0.0.1:9187.")
+        str | None, typer.Option(help="The address of /livez, /readyz and /metrics, for example 127.0.0.1:9187.")
     ] = None,
 ) -> None:
     """Run the daemon: wait for changes and run the matching receivers.
@@ -69,7 +68,7 @@ def run(
 
 
 def check(chosen: Settings) -> None:
-    """See whether a daemon with these settings could begin.
+    """Make sure that a daemon with these settings can start.
 
     Raises:
         SettingsError: a setting is wrong; a secret, a certificate or the permission backend is not there; or the daemon
@@ -90,14 +89,14 @@ def check(chosen: Settings) -> None:
 
 def _no_receiver() -> SettingsError:
     return SettingsError(
-        "this daemon has no receiver at all: what hooks and buttons are to run would only wait",
-        hint="name modules that can be imported (receivers = [...] in rowhooks.toml, or --receivers), or let it run"
-        " so: --allow-none",
+        "this daemon has no receiver: the runs of all hooks and buttons would wait",
+        hint="name modules that can be imported (receivers = [...] in rowhooks.toml, or --receivers), or allow this"
+        " with --allow-none",
     )
 
 
 def succeed() -> NoReturn:
-    """Execute this process' command again, with the code and settings as they are now."""
+    """Replace this process by one with the same command, and with the present code and settings."""
     logger.info("reloading")
     sys.stdout.flush()
     sys.stderr.flush()
@@ -131,9 +130,11 @@ async def _serve(chosen: Settings, check: Callable[[], object]) -> None:
 
 
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Stay up, to look around with psql; Ctrl-C ends it.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the server and the daemon running for psql; Ctrl-C ends it.")
+    ] = False,
 ) -> None:
-    """Show everything at once, on an embedded PostgreSQL of its own."""
-    from rowhooks.demo.show import run_demo  # the extra's own start-up cost is no other command's
+    """Show the main features on an embedded PostgreSQL."""
+    from rowhooks.demo.show import run_demo  # only this command pays for these imports
 
     raise typer.Exit(run_demo(keep=keep, console=console))

@@ -13,18 +13,20 @@ app = typer.Typer(no_args_is_help=True, help="Run the daemon as a service of sys
 
 Instance = Annotated[
     str | None,
-    typer.Option("--instance", help="One of several, each with a database and a NAME.toml of its own.", metavar="NAME"),
+    typer.Option(
+        "--instance", help="One of several services, each with its own database and NAME.toml.", metavar="NAME"
+    ),
 ]
-User = Annotated[bool, typer.Option("--user", help="For your own service manager, without root.")]
+User = Annotated[bool, typer.Option("--user", help="Use your own service manager, without root.")]
 
 
 @app.command()
 def install(
     instance: Instance = None,
     user: User = False,
-    now: Annotated[bool, typer.Option("--now", help="Start it, too, and wait until it is ready.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Also start the service, and wait until it is ready.")] = False,
 ) -> None:
-    """Write the unit and enable it."""
+    """Write the unit and enable the service."""
     units = Units(instance=instance, user=user)
     for path in units.install():
         say(f"{path} written")
@@ -38,7 +40,7 @@ def install(
 
 @app.command()
 def uninstall(instance: Instance = None, user: User = False) -> None:
-    """Stop and disable the service, and remove its unit; settings and the user rowhooks stay."""
+    """Stop and disable the service, and remove its unit; the settings and the user rowhooks stay."""
     units = Units(instance=instance, user=user)
     for path in units.uninstall():
         say(f"{path} removed")

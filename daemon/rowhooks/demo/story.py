@@ -12,7 +12,7 @@ from rowhooks.demo.stage import APPLICATION_LOGIN, DAEMON_LOGIN, SQL, Stage
 from rowhooks.domain import shell
 from rowhooks.postgres.administration.hooks import add_hook
 from rowhooks.postgres.administration.jobs import set_job_enabled
-from rowhooks.receivers.registry import class_path
+from rowhooks.receivers.classes import class_path
 
 SITE, DEVICE = "dcim.site", "dcim.device"
 ACTIONS = ("create", "update", "delete")

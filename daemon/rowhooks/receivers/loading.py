@@ -13,7 +13,8 @@ from pathlib import Path
 
 from rowhooks.domain.errors import SettingsError
 from rowhooks.domain.permissions import PermissionBackend
-from rowhooks.receivers.registry import ReceiverClass, take_registered
+from rowhooks.receivers.classes import ReceiverClass
+from rowhooks.receivers.registry import take_registered
 
 
 @dataclass(frozen=True)

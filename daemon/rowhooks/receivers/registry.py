@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import ObjectGone, ReceiverError
-from rowhooks.domain.job import JobEntry, JobOptions
+from rowhooks.domain.job import JobOptions
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.domain.run import Batch, Run
 from rowhooks.pipeline.execution.run_log import RunLog
 from rowhooks.pipeline.ports import Workspace
-from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver, JobResult, Receiver
+from rowhooks.receivers.base import JobResult
 from rowhooks.receivers.call import ReceiverCall
+from rowhooks.receivers.classes import ReceiverClass, RegisteredJob, check, describe
 from rowhooks.receivers.logger import RunLogger
 from rowhooks.receivers.meta import Meta
 from rowhooks.receivers.user import User
 
 logger = logging.getLogger(__name__)
-
-ReceiverClass = type[JobHookReceiver] | type[JobButtonReceiver]
-
-# Per kind: the method, the arguments it is called with, by keyword, and those of run().
-_KINDS: dict[str, tuple[Any, str, tuple[str, ...], tuple[str, ...]]] = {
-    "hook": (JobHookReceiver, "receive_job_hook", ("change", "action", "changed_object"), ("object_change",)),
-    "button": (JobButtonReceiver, "receive_job_button", ("obj",), ("object_pk", "object_model_name")),
-}
-# The arguments of the life-cycle methods, by place.
-_LIFE_CYCLE = {"before_start": 3, "on_success": 4, "on_retry": 5, "on_failure": 5, "after_return": 6}
-
-_BATCH_METHOD, _BATCH_ARGUMENTS = "receive_job_hooks", ("changes",)
-
-_NOT_ONE = "register_jobs({!r}): not a JobHookReceiver or JobButtonReceiver class"
 
 _registered: list[ReceiverClass] = []
 
@@ -61,139 +46,6 @@ def take_registered() -> list[ReceiverClass]:
     taken = list(_registered)
     _registered.clear()
     return taken
-
-
-def check(cls: Any) -> None:
-    """Check that a class can be run as a receiver.
-
-    Raises:
-        ReceiverError: as `register_jobs`.
-    """
-    kind = _kind(cls)
-    base, method, arguments, run_arguments = _KINDS[kind]
-    if takes_batches(cls):
-        method, arguments = _BATCH_METHOD, _BATCH_ARGUMENTS
-        if cls.run is not base.run:
-            raise ReceiverError(
-                f"{class_path(cls)} ({_place(cls)}) defines both run and {_BATCH_METHOD}",
-                hint=f"leave run out: {_BATCH_METHOD} is called by itself",
-            )
-    overrides_run = cls.run is not base.run
-    if getattr(cls, method) is getattr(base, method) and not overrides_run:
-        raise ReceiverError(
-            f"{class_path(cls)} ({_place(cls)}) does not define {method}", hint=_signature(method, arguments)
-        )
-    name, expected = ("run", run_arguments) if overrides_run else (method, arguments)
-    try:
-        inspect.signature(getattr(cls, name)).bind(None, **dict.fromkeys(expected))
-    except TypeError as error:
-        raise ReceiverError(
-            f"{class_path(cls)} ({_place(cls)}) cannot be called as it is: {error}", hint=_signature(name, expected)
-        ) from error
-    for name in _defined(cls):
-        expected = tuple(inspect.signature(getattr(Receiver, name)).parameters)[1:]
-        try:
-            inspect.signature(getattr(cls, name)).bind(None, *expected)
-        except TypeError as error:
-            raise ReceiverError(
-                f"{class_path(cls)} ({_place(cls)}): {name} cannot be called as it is: {error}",
-                hint=_signature(name, expected),
-            ) from error
-        if inspect.iscoroutinefunction(getattr(cls, name)) and not _is_asynchronous(cls, method):
-            raise ReceiverError(
-                f"{class_path(cls)} ({_place(cls)}): {name} is `async def`, but the receiver is plain",
-                hint=f"declare {method} with `async def`, or {name} without",
-            )
-    _meta(cls)
-
-
-def takes_batches(cls: Any) -> bool:
-    """Say whether a class defines the batch form of a hook receiver."""
-    return issubclass(cls, JobHookReceiver) and cls.receive_job_hooks is not JobHookReceiver.receive_job_hooks
-
-
-def _kind(cls: Any) -> str:
-    if not isinstance(cls, type):
-        raise ReceiverError(_NOT_ONE.format(cls))
-    kinds = [kind for kind, (base, *_) in _KINDS.items() if issubclass(cls, base)]
-    if not kinds:
-        raise ReceiverError(_NOT_ONE.format(cls))
-    if len(kinds) > 1:
-        raise ReceiverError(
-            f"{class_path(cls)} ({_place(cls)}) is both a hook receiver and a button receiver",
-            hint="make two classes; what they share may stand in a base of both",
-        )
-    return kinds[0]
-
-
-def _signature(name: str, arguments: tuple[str, ...]) -> str:
-    return f"def {name}({', '.join(('self', *arguments))}): ..."
-
-
-def _defined(cls: type) -> list[str]:
-    return [name for name in _LIFE_CYCLE if getattr(cls, name) is not getattr(Receiver, name)]
-
-
-def _is_asynchronous(cls: Any, method: str) -> bool:
-    return inspect.iscoroutinefunction(getattr(cls, method)) or inspect.iscoroutinefunction(cls.run)
-
-
-def _place(cls: type) -> str:
-    try:
-        return f"{inspect.getsourcefile(cls)}, line {inspect.getsourcelines(cls)[1]}"
-    except (OSError, TypeError):
-        return "source unknown"
-
-
-def class_path(cls: type) -> str:
-    """Return `module.Class`, the name that identifies a job."""
-    return f"{cls.__module__}.{cls.__qualname__}"
-
-
-@dataclass(frozen=True)
-class RegisteredJob:
-    """A receiver class, with what the database is told of it and what is needed to run it.
-
-    Args:
-        entry: what the database is told.
-        cls: the class.
-        meta: its Meta.
-        asynchronous: whether its method is `async def`.
-        defines: the life-cycle methods that it defines itself.
-        takes_batches: whether it defines the batch form.
-    """
-
-    entry: JobEntry
-    cls: ReceiverClass = field(compare=False)
-    meta: Meta = field(compare=False)
-    asynchronous: bool
-    defines: frozenset[str]
-    takes_batches: bool
-
-    @property
-    def class_path(self) -> str:
-        """`module.Class`."""
-        return self.entry.class_path
-
-
-def describe(cls: ReceiverClass) -> RegisteredJob:
-    """Describe a class that `check` has passed."""
-    kind, batches, meta = _kind(cls), takes_batches(cls), _meta(cls)
-    entry = JobEntry(
-        class_path=class_path(cls),
-        kind=kind,
-        name=meta.name,
-        grouping=meta.grouping,
-        description=meta.description,
-        hidden=meta.hidden,
-        meta=meta.as_json(),
-    )
-    method = _BATCH_METHOD if batches else _KINDS[kind][1]
-    return RegisteredJob(entry, cls, meta, _is_asynchronous(cls, method), frozenset(_defined(cls)), batches)
-
-
-def _meta(cls: Any) -> Meta:
-    return Meta(cls, is_button=issubclass(cls, JobButtonReceiver), takes_batches=takes_batches(cls))
 
 
 class Catalog:
@@ -254,9 +106,7 @@ class Catalog:
         if job is None:
             raise ReceiverError(f"{path} is not installed in this daemon", hint="add its module to rowhooks.toml")
         kwargs: dict[str, Any]
-        method = "run"
         if job.takes_batches:
-            method = _BATCH_METHOD
             runs = run.runs if isinstance(run, Batch) else (run,)
             kwargs = {"changes": [one.cause.copy() for one in runs if isinstance(one.cause, ObjectChange)]}
         elif isinstance(run.cause, ObjectChange):
@@ -268,7 +118,7 @@ class Catalog:
         receiver = job.cls()
         receiver._surroundings = _Surroundings(run, user, workspace, log, self.permissions, job.asynchronous)  # noqa: SLF001
         receiver._changed_object = changed_object  # noqa: SLF001
-        return ReceiverCall(receiver, job.defines, run.key, kwargs, method)
+        return ReceiverCall(receiver, job.defines, run.key, kwargs, job.method)
 
 
 class _Surroundings:

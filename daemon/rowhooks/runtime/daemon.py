@@ -25,9 +25,10 @@ from rowhooks.observability.http import HealthServer
 from rowhooks.pipeline.concurrency import first_of, running
 from rowhooks.postgres.administration.revisions import head_revision, known_revisions
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
+from rowhooks.receivers.classes import ReceiverClass
 from rowhooks.receivers.loading import load_permission_backend
 from rowhooks.receivers.logger import collect_entries
-from rowhooks.receivers.registry import Catalog, ReceiverClass
+from rowhooks.receivers.registry import Catalog
 from rowhooks.runtime.context import DaemonContext, Targets
 from rowhooks.runtime.leader import FLUSH_TIMEOUT, Leader
 from rowhooks.runtime.loop_monitor import LoopMonitor

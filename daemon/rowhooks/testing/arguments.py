@@ -12,7 +12,7 @@ from rowhooks.domain.names import join_name, split_name
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.receivers import declaration
-from rowhooks.receivers.registry import ReceiverClass, class_path
+from rowhooks.receivers.classes import ReceiverClass, class_path
 from rowhooks.receivers.table import TableType
 
 Row = Mapping[str, Any]

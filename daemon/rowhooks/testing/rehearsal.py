@@ -18,8 +18,8 @@ from rowhooks.postgres.rehearsal.rows import Rows
 from rowhooks.postgres.rehearsal.transaction import WAYS_OUT, Transaction
 from rowhooks.receivers import declaration
 from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver
+from rowhooks.receivers.classes import check, class_path
 from rowhooks.receivers.logger import collect_entries
-from rowhooks.receivers.registry import check, class_path
 from rowhooks.receivers.table import TableType
 from rowhooks.testing.arguments import Row, Tables, backend_of, domain_hook, job_of, table_name
 from rowhooks.testing.arranging import Arrangement

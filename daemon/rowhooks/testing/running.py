@@ -16,7 +16,8 @@ from rowhooks.pipeline.execution.runner import Runner
 from rowhooks.postgres.rehearsal.rows import Rows
 from rowhooks.postgres.rehearsal.sessions import RehearsalWorkspaces
 from rowhooks.postgres.rehearsal.transaction import Transaction
-from rowhooks.receivers.registry import Catalog, ReceiverClass, class_path
+from rowhooks.receivers.classes import ReceiverClass, class_path
+from rowhooks.receivers.registry import Catalog
 from rowhooks.testing.execution import DaemonThreads, EventLoop, execute
 from rowhooks.testing.report import Attempt, LogLine, RunReport, Write
 

@@ -1,1 +1,1 @@
-"""What the command line reads and changes; rows come back as dictionaries. One module a subject."""
+"""What the command line reads and changes, one module for each subject. Rows are returned as dictionaries."""

@@ -1,4 +1,4 @@
-"""Buttons, for those who set them up."""
+"""Job buttons: listed, added, changed, removed."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def find_button(conn: Connection, name: str) -> Row:
 
 
 def add_button(conn: Connection, name: str, *, job: str, tables: Sequence[str], text: str, **fields: Any) -> Row:
-    """Make a button; return it.
+    """Add a button; return it.
 
     Args:
-        conn: a connection of somebody who may configure rowhooks.
-        name: unique.
-        job: a job that is a button receiver.
+        conn: a connection of a role that may configure rowhooks.
+        name: its unique name.
+        job: the job of a button receiver.
         tables: tracked tables.
         text: a Jinja2 template for the label.
-        fields: group_name, weight, button_class, confirmation, roles, enabled; the database has their defaults.
+        fields: group_name, weight, button_class, confirmation, roles, enabled; the defaults are the database's.
 
     Raises:
         NotFound: the job, a table or a role does not exist.
-        Conflict: a button of that name exists, a table is not tracked, or the job is no button receiver.
-        UsageError: the text is no template, or another field is wrong.
+        Conflict: a button of that name exists, a table is not tracked, or the job is not a button receiver.
+        UsageError: the text is not a template, or another field is wrong.
     """
     _BUTTONS.check_name(conn, name)
     if not tables:
@@ -66,21 +66,20 @@ def edit_button(
     no_tables: Sequence[str] = (),
     **fields: Any,
 ) -> Row:
-    """Change what is given of a button, and leave the rest; return it.
+    """Change what is given of a button; return it.
 
     Args:
-        conn: a connection of somebody who may configure rowhooks.
-        name: which button.
-        tables: all of its tables from now on.
-        more_tables: what it is to be on beside its others; one that it is on is known by its present name from now on.
-        no_tables: what it is to be on no more; may be gone.
+        conn: a connection of a role that may configure rowhooks.
+        name: its name.
+        tables: its new list of tables.
+        more_tables: tables to add; a table that it has already is known by its present name from now on.
+        no_tables: tables to remove, which may have been dropped.
         fields: as in `add_button`.
 
     Raises:
-        NotFound: the button, the job, a table or a role does not exist, or it is not on a table that it is to be on no
-            more.
-        Conflict: a table is not tracked, or the job is no button receiver.
-        UsageError: the text is no template, or another field is wrong.
+        NotFound: the button, the job, a table or a role does not exist, or it is not on a table to remove.
+        Conflict: a table is not tracked, or the job is not a button receiver.
+        UsageError: the text is not a template, or another field is wrong.
     """
     button = find_button(conn, name)
     _BUTTONS.update(conn, button, _columns(conn, **fields))
@@ -112,7 +111,9 @@ def _columns(conn: Connection, **given: Any) -> dict[str, Any]:
     if (chosen := columns.get("button_class")) is not None and chosen not in BUTTON_CLASSES:
         raise UsageError(f"there is no button class {chosen}", hint=f"choose from: {', '.join(BUTTON_CLASSES)}")
     for role in columns.get("roles", ()):
-        # A name that is mistyped would let nobody press, in silence.
+        # With a mistyped name nobody could press the button, and nothing would say so.
         if role != "public" and not fetch(conn, "select from pg_roles as r where r.rolname::text = $1", role):
-            raise NotFound(f"there is no role {role}", hint="public means everybody; see: select rolname from pg_roles")
+            raise NotFound(
+                f"there is no role {role}", hint="public means every role; see: select rolname from pg_roles"
+            )
     return columns

@@ -1,4 +1,4 @@
-"""The log."""
+"""The log of changes: listed, shown, iterated."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from rowhooks.postgres.statements import Statements
 
 _SQL = Statements(__file__, {"size": SQL["stored_size"]})
 BATCH = 1000
-"""Changes that the server hands over at once."""
+"""The number of changes that are fetched together."""
 
 
 def list_changes(conn: Connection, *, table: str | None, action: str | None, limit: int) -> list[Row]:
-    """Return the newest changes, newest first: their ids are drawn one by one, in the order of their times."""
+    """Return the newest changes first, by id: ids are drawn one by one, in the order of the times."""
     return fetch(conn, _SQL["list"], table, action, limit)
 
 
 def show_change(conn: Connection, change_id: int) -> Row:
-    """Return one change with both rows and the runs it started.
+    """Return one change with both rows and the runs that it started.
 
     Raises:
-        NotFound: there is none (any more).
+        NotFound: there is no such change, or it was pruned.
     """
     rows = fetch(conn, "select c.* from rowhooks.changes as c where c.id = $1", change_id)
     change = only(rows, "change", change_id, "see: rowhooks changes list")
@@ -37,10 +37,10 @@ def show_change(conn: Connection, change_id: int) -> Row:
 
 
 def load_change(conn: Connection, change_id: int) -> tuple[ObjectChange, str | None]:
-    """Return one change as receivers get it, and the receiver that wrote it, if one did.
+    """Return one change as receivers get it, and the receiver that wrote it, if any.
 
     Raises:
-        NotFound: there is none (any more).
+        NotFound: there is no such change, or it was pruned.
     """
     rows = fetch(conn, "select c.receiver from rowhooks.object_change as c where c.id = $1", change_id)
     found = read_changes(conn, [change_id])
@@ -56,13 +56,13 @@ def iterate_changes(
     until: datetime | None = None,
     tables: Collection[int] | None = None,
 ) -> Iterator[ObjectChange]:
-    """Yield the changes of a time span that could start hooks, by id; in bounded memory, over a server-side cursor.
+    """Yield the changes of a time span that could start hooks, by id. A server-side cursor bounds the memory.
 
     Args:
-        conn: in a transaction, until the last one was taken.
+        conn: a connection that stays in a transaction until the end.
         since: from this time on.
         until: before this time.
-        tables: ids of tracked tables; None: all.
+        tables: the ids of tracked tables; None: all.
     """
     with psycopg.RawServerCursor(conn, "rowhooks_changes") as cursor:
         cursor.itersize = BATCH

@@ -1,4 +1,4 @@
-"""What is wrong with an installation, and the command that mends it."""
+"""What is wrong with an installation, and the command that repairs it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from rowhooks.postgres.track_options import MARKS, OPTIONS, columns_left_out, na
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it should be.
+    """Something that is wrong.
 
     Args:
-        level: `problem`, or `note` for what works with less than it could.
-        what: the thing and what is wrong with it, one sentence.
-        way_out: what mends it; its commands are quoted for sh.
+        level: `problem`, or `note` for a limitation.
+        what: what is wrong, in one sentence.
+        way_out: what repairs it; its commands are quoted for sh.
     """
 
     level: str
@@ -37,7 +37,7 @@ class Finding:
 
     @classmethod
     def of(cls, level: str, what: str, *way_out: str | list[str] | None) -> Finding:
-        """Return a finding whose way out is made of text and of the words of commands (`shell.sentence`)."""
+        """Return a finding whose way out consists of texts and of words of commands (`shell.sentence`)."""
         return cls(level, what, shell.sentence(way_out))
 
 
@@ -78,12 +78,12 @@ _PROBLEMS = (
 _NOTES = (_SQL["no_event_trigger"], _SQL["unreadable_change"])
 
 LARGEST_SKEW = 5.0
-"""Seconds that the clocks of this machine and of the server may differ."""
+"""Seconds by which the clocks of this machine and the server may differ."""
 
 
 def examine(conn: Connection) -> list[Finding]:
-    """Return what is wrong with the installation, problems first; nothing is changed."""
-    # First, because the other checks use these functions.
+    """Return what is wrong with the installation, problems first; change nothing."""
+    # These come first, because the other checks use these functions.
     if drifted := drifted_functions(conn):
         return [Finding.of("problem", what, *way_out) for what, *way_out in drifted]
     apart = (lacking_grants, former_owners, members_of_the_owner, shared_roles, stray_triggers)
@@ -112,7 +112,7 @@ def _skew(conn: Connection) -> list[tuple[str, str]]:
     after = time.time()
     assert row is not None
     skew = row[0] - (before + after) / 2
-    # The answer was given at some time between the two.
+    # The server answered at some time between the two.
     if abs(skew) - (after - before) / 2 <= LARGEST_SKEW:
         return []
     return [(

@@ -39,7 +39,7 @@ select
       then format('%s: trigger %s is not what rowhooks makes', c.carrier, w.name)
     else format('%s: trigger %s is %s', c.carrier, w.name, case g.tgenabled
       when 'D' then 'disabled' when 'R' then 'enabled for replicas alone'
-      when 'A' then 'enabled always, which nobody asked for' else 'not enabled always'
+      when 'A' then 'enabled always, though it is tracked without --always' else 'not enabled always'
     end)
   end,
   t.track
@@ -146,7 +146,7 @@ order by 1;
 
 -- name: untracked_by_rule
 select
-  format('%s is meant by %L and not tracked%s', c.oid::regclass, t.pattern, case
+  format('%s matches %L and is not tracked%s', c.oid::regclass, t.pattern, case
     when not p.has_key then ': it has no primary key'
   end),
   array['rowhooks', 'track', c.oid::regclass::text] || case when not p.has_key then array['--identity', '...'] end
@@ -181,13 +181,13 @@ order by 1;
 -- name: missing_job
 select
   format(
-    'the daemon that leads, or led last, does not have job %s (waiting for it: %s): %s runs are kept%s',
+    'the present or last leader does not have job %s (waiting for it: %s): %s runs are kept%s',
     m.class_path,
     case when w.whose = '' then 'nothing that is enabled' else w.whose end,
     m.waiting, ', of ' || f.waiting_limit || ' at the most'
   ),
-  'start a daemon that has it, and see why the one that leads has not (receivers in its rowhooks.toml; its log);'
-  ' or, if the class is gone for good: ',
+  'start a daemon that has it, and see why the leader does not (receivers in its rowhooks.toml; its log);'
+  ' or, if the class no longer exists: ',
   array['rowhooks', 'jobs', 'remove', m.class_path]
 from ({missing_jobs}) as m
 cross join rowhooks.feed as f
@@ -203,7 +203,7 @@ order by 1;
 
 -- name: missed_changes
 select
-  format('hook %s: %s changes between %s and %s were not kept for it, when as many runs waited for its job as may',
+  format('hook %s: %s changes between %s and %s were not kept for it: too many runs waited for its job',
     h.name, m.changes, date_trunc('second', m.first_at), date_trunc('second', m.last_at)),
   case when not j.installed then format('start a daemon that has job %s, and then: ', j.class_path) end,
   array[
@@ -226,9 +226,9 @@ select
     case when s.lacks <> '{}' then format(' does not have %s', array_to_string(s.lacks, ', ')) end,
     case when s.lacks <> '{}' and s.has <> '{}' then ', and' end,
     case
-      when s.has <> '{}' then format(' has %s, which the daemon that leads has not', array_to_string(s.has, ', '))
+      when s.has <> '{}' then format(' has %s, which the leader does not have', array_to_string(s.has, ', '))
     end,
-    case when s.lacks <> '{}' then ': what that is to run would wait if it led' end
+    case when s.lacks <> '{}' then ': their runs would wait if it led' end
   ),
   'give both the same receivers (receivers in rowhooks.toml, the code that is installed), and restart that one'
 from ({other_receivers}) as s
@@ -287,7 +287,7 @@ order by 1;
 
 -- name: dead_leader
 select
-  format('%s runs of a leader that has ended have not (%s)', sum(s.runs), string_agg(
+  format('%s runs of a former leader have not finished (%s)', sum(s.runs), string_agg(
     format('%s %s', s.runs, s.status), ', ' order by s.status
   )),
   array['rowhooks', 'run'],
@@ -305,11 +305,11 @@ having count(*) > 0;
 -- How the feed stands; by the index on transaction_id.
 select
   format('%s changes wait to be dealt with, the oldest since %s%s', w.changes, date_trunc('second', w.oldest), case
-    when l.leads then format(', and %s, who leads, has dealt with nothing since %s',
+    when l.leads then format(', and the leader, %s, has dealt with nothing since %s',
       f.leader, date_trunc('second', f.moved_at))
     else ', and no daemon runs'
   end),
-  case when l.leads then 'see what that daemon logs, and: ' end,
+  case when l.leads then 'see the log of that daemon, and: ' end,
   array['rowhooks', case when l.leads then 'status' else 'run' end]
 from rowhooks.feed as f
 cross join (select {leads}) as l (leads)

@@ -1,4 +1,4 @@
-"""The log, followed by somebody who is not the daemon: each committed change once, in commit-safe order."""
+"""The log, followed by a program other than the daemon: each committed change once, in commit-safe order."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.values import RowDecoder
 
 POLL_INTERVAL = 0.25
-"""Seconds between looks. The bell is not heard: it is rung only while the leader sleeps, and by anybody."""
+"""Seconds between two reads. The bell does not help here: it rings only while the leader sleeps."""
 
 
 async def follow(target: Target) -> AsyncIterator[ObjectChange]:
-    """Yield changes from now on, for ever."""
+    """Yield changes from now on, without an end."""
     connection = await connect(await recognised(target))
     try:
         decoder = RowDecoder()

@@ -1,4 +1,4 @@
-"""What the login that loads rows and calls receivers may not do: grants that are missing, policies that bind it."""
+"""What the login that loads rows and runs receivers lacks: missing grants, and row security policies that bind it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rowhooks.postgres.statements import Statements
 _SQL = Statements(__file__)
 
 Found = tuple[str, str, *tuple[str | list[str] | None, ...]]
-"""Level, what is wrong, and the way out in parts."""
+"""The level, what is wrong, and the parts of the way out."""
 
 MOST_NAMES = 5
-"""Tables that a sentence names; the command has them all."""
+"""The number of tables that a sentence names; the command names all."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class _Login:
 
 
 def lacking_grants(conn: Connection) -> Iterator[Found]:
-    """Yield what keeps rows from being loaded and receivers from writing; one finding for many tables."""
+    """Yield what prevents rows from being loaded and receivers from writing; one finding for many tables."""
     logins = [_Login(**row) for row in fetch(conn, _SQL["logins"])]
     if not logins:
         return
@@ -41,7 +41,7 @@ def lacking_grants(conn: Connection) -> Iterator[Found]:
 
 
 def _unreadable(logins: Sequence[_Login], tables: Sequence[Row]) -> Iterator[Found]:
-    # Before a daemon has led, one that may read the table is enough: it is the daemon's, for all that is known.
+    # Before a daemon has led, one login that may read the table is enough: it may be the daemon's.
     readable = {row["name"] for row in tables if not (row["no_usage"] or row["no_select"] or row["columns"])}
     login = next((one for one in logins if one.grantee != one.name), logins[0])
     lacking = [row for row in tables if row["login"] == login.oid and row["name"] not in readable]
@@ -94,7 +94,7 @@ def _refused(conn: Connection, logins: dict[str, _Login]) -> Iterator[Found]:
 
 
 def _grouped(rows: Sequence[Row], lacking: str, by: str) -> list[tuple[tuple[Any, bool], list[Row]]]:
-    """Return the rows of which something is true, those together that are alike."""
+    """Return the rows with a true `lacking`, grouped by `by` and by whether they are needed."""
     groups: dict[tuple[Any, bool], list[Row]] = defaultdict(list)
     for row in rows:
         if row[lacking]:

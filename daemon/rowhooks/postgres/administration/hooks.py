@@ -1,4 +1,4 @@
-"""Hooks. What a hook must not be, the database says (sql/functions/check_hook.sql, check_hook_scope.sql)."""
+"""Job hooks. The database checks them (sql/functions/check_hook.sql, check_hook_scope.sql)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def find_hook(conn: Connection, name: str) -> Row:
 
 def load_configuration(conn: Connection) -> Configuration:
     """Return the configuration as the daemon reads it."""
-    # The savepoint is undone, and the search_path with it.
+    # The savepoint is rolled back, which restores the search_path.
     with conn.transaction(force_rollback=True):
         conn.execute(PINNED)
         row = conn.execute(LOAD).fetchone()
@@ -72,24 +72,24 @@ def add_hook(
     on_undecided: str | None = None,
     enabled: bool = True,
 ) -> Row:
-    """Make a hook; return it.
+    """Add a hook; return it.
 
     Args:
-        conn: commits what is done here.
-        name: unique.
+        conn: the caller commits.
+        name: its unique name.
         job: as `find_job` understands it.
         tables: as PostgreSQL reads names.
         actions: of `create`, `update`, `delete`.
-        columns: an update that changes none of these starts nothing; empty: any counts.
-        ignored_columns: an update that changes nothing else starts nothing.
-        conditions: as json.loads returns them; None: none.
-        on_undecided: `run` or `skip`, where they cannot be decided; None: the database's default, `run`.
-        enabled: whether it starts its job at once.
+        columns: an update that changes none of these starts nothing; empty: every column counts.
+        ignored_columns: an update that changes only such columns starts nothing.
+        conditions: as json.loads returns them; None for no conditions.
+        on_undecided: `run` or `skip`, for changes for which they cannot be decided; None means `run`.
+        enabled: whether it is enabled.
 
     Raises:
         NotFound: the job or a table does not exist.
         Conflict: a hook of that name exists, or a table is not tracked.
-        DatabaseError: the database refuses it; some of that only when the transaction commits.
+        DatabaseError: the database refuses it, perhaps not before the transaction commits.
     """
     _HOOKS.check_name(conn, name)
     given = {
@@ -122,42 +122,32 @@ def edit_hook(
     on_undecided: str | None = None,
     new_name: str | None = None,
 ) -> Row:
-    """Change a hook, in what is not None; return it.
+    """Change what is not None of a hook; return it.
 
     Args:
-        conn: commits what is done here.
+        conn: the caller commits.
         name: its present name.
         job: as `find_job` understands it.
-        tables: all it is to have.
-        more_tables: what it is to have beside its others; one that it has is known by its present name from now on.
-        no_tables: what it is to have no more; may be gone.
-        actions: all it is to have.
-        columns: all it is to have.
-        ignored_columns: all it is to have.
-        conditions: in place of its present ones.
-        no_conditions: take its conditions away.
-        on_undecided: `run` or `skip`, where they cannot be decided.
-        new_name: rename it.
+        tables: its new list of tables.
+        more_tables: tables to add; a table that it has already is known by its present name from now on.
+        no_tables: tables to remove, which may have been dropped.
+        actions: its new list of actions.
+        columns: its new list of columns.
+        ignored_columns: its new list of ignored columns.
+        conditions: its new conditions.
+        no_conditions: whether to remove its conditions.
+        on_undecided: `run` or `skip`, for changes for which the conditions cannot be decided.
+        new_name: its new name.
 
     Raises:
-        NotFound: the hook, the job or a table does not exist, or the hook is not on a table that it is to have no more.
+        NotFound: the hook, the job or a table does not exist, or the hook is not on a table to remove.
         Conflict: it is declared in code, the new name is taken, or a table is not tracked.
-        DatabaseError: the database refuses it; some of that only when the transaction commits.
+        DatabaseError: the database refuses it, perhaps not before the transaction commits.
     """
     hook = _find_own(conn, name)
-    changes = _present_columns(conn, hook)
-    if job is not None:
-        changes["job_id"] = find_job(conn, job)["id"]
-    if actions is not None:
-        changes.update(_flags(actions))
-    if columns is not None:
-        changes["columns"] = list(columns)
-    if ignored_columns is not None:
-        changes["ignored_columns"] = list(ignored_columns)
+    changes = _present_columns(conn, hook) | _given(conn, job, actions, columns, ignored_columns, on_undecided)
     if conditions is not None or no_conditions:
         changes["conditions"] = _jsonb(conditions)
-    if on_undecided is not None:
-        changes["on_undecided"] = on_undecided
     if new_name is not None and new_name != name:
         _HOOKS.check_name(conn, new_name)
         changes["name"] = new_name
@@ -191,16 +181,17 @@ def _find_own(conn: Connection, name: str) -> Row:
     if hook["declared"]:
         raise Conflict(
             f"hook {name} is declared in the code of {hook['job']}",
-            hint="change it there; or switch it off: "
+            hint="change it there, or disable it: "
             + shell.command("rowhooks", "hooks", "disable", *shell.operand(name)),
         )
     return hook
 
 
 def _present_columns(conn: Connection, hook: Row) -> dict[str, object]:
-    """Return what a hook asks for under the names that columns have now, where that is to be changed.
+    """Return the columns of a hook that need the present names of columns.
 
-    Whoever edits a hook has these names in mind. Where two of its tables call a column differently it stays as it is.
+    A person who edits a hook has these names in mind. A column that has different names in two of its tables keeps its
+    name.
     """
     names: dict[str, set[str]] = {}
     for table in load_hook(conn, hook["name"]).names.values():
@@ -219,6 +210,25 @@ def _present_columns(conn: Connection, hook: Row) -> dict[str, object]:
     if conditions != hook["conditions"]:
         changes["conditions"] = _jsonb(conditions)
     return changes
+
+
+def _given(
+    conn: Connection,
+    job: str | None,
+    actions: Sequence[str] | None,
+    columns: Sequence[str] | None,
+    ignored_columns: Sequence[str] | None,
+    on_undecided: str | None,
+) -> dict[str, object]:
+    """Return the columns of rowhooks.job_hook for what is not None."""
+    given = {
+        "job_id": None if job is None else find_job(conn, job)["id"],
+        "columns": None if columns is None else list(columns),
+        "ignored_columns": None if ignored_columns is None else list(ignored_columns),
+        "on_undecided": on_undecided,
+        **({} if actions is None else _flags(actions)),
+    }
+    return {column: value for column, value in given.items() if value is not None}
 
 
 def _flags(actions: Sequence[str]) -> dict[str, bool]:

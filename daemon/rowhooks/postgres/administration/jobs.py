@@ -11,12 +11,12 @@ _SQL = Statements(__file__)
 
 
 def list_jobs(conn: Connection, *, hidden: bool = False) -> list[Row]:
-    """Return the jobs the daemon has found; the hidden ones too, if asked."""
+    """Return the jobs that the daemon has found, with the hidden ones if `hidden`."""
     return fetch(conn, _SQL["list"], hidden)
 
 
 def find_job(conn: Connection, name: str) -> Row:
-    """Return a job by its class path, its name or its class's name.
+    """Return a job by its class path, its name or the name of its class.
 
     Raises:
         NotFound: there is none.
@@ -24,7 +24,7 @@ def find_job(conn: Connection, name: str) -> Row:
     """
     rows = fetch(conn, _SQL["by_class_path"], name) or fetch(conn, _SQL["by_name"], name)
     return only(
-        rows, "job", name, "see: rowhooks jobs list; a job is known once `rowhooks run` has started with its module"
+        rows, "job", name, "see: rowhooks jobs list; a job is known after `rowhooks run` has started with its module"
     )
 
 
@@ -52,29 +52,29 @@ def set_job_enabled(conn: Connection, name: str, *, enabled: bool) -> Row:
 
 
 def find_missing_job(conn: Connection, name: str) -> Row:
-    """Return a job that the daemon which leads does not have, with how many runs wait for it.
+    """Return a job that the leader does not have, with the number of runs that wait for it.
 
     Raises:
-        Conflict: the daemon that leads has it; or as in `find_job`.
+        Conflict: the leader has it; or as in `find_job`.
         NotFound: as in `find_job`.
     """
     job = find_job(conn, name)
     if job["installed"]:
         raise Conflict(
-            f"job {job['class_path']} is in the code of the daemon that leads, or led last: it would come again",
-            hint="take its module out of rowhooks.toml and restart the daemon; or: "
+            f"job {job['class_path']} is in the code of the present or last leader, which would add it again",
+            hint="remove its module from rowhooks.toml and restart the daemon; or: "
             + shell.command("rowhooks", "jobs", "disable", job["class_path"]),
         )
     return {**job, "waiting": fetch(conn, _SQL["count_unfinished"], job["id"])[0]["runs"]}
 
 
 def remove_job(conn: Connection, name: str) -> Row:
-    """Remove a job that is gone for good, with its hooks and buttons; return it, with how many runs were revoked.
+    """Remove a job that no longer exists, with its hooks and buttons; return it, with the number of revoked runs.
 
     Their results stay.
 
     Args:
-        conn: in a transaction, which makes it all or nothing.
+        conn: a connection in a transaction, which makes it all or nothing.
         name: as in `find_job`.
 
     Raises:
@@ -88,23 +88,23 @@ def remove_job(conn: Connection, name: str) -> Row:
 
 
 def move_job(conn: Connection, name: str, new_name: str) -> Row:
-    """Give all that waits for a class to the same class under another path; return the latter's job.
+    """Move hooks, buttons and runs to the job of the same class under another path; return that job.
 
     Args:
-        conn: in a transaction, which makes it all or nothing.
-        name: the job that is missing; it is removed.
-        new_name: the job that its hooks, buttons and runs are given to. It is enabled if the former is.
+        conn: a connection in a transaction, which makes it all or nothing.
+        name: the missing job, which is removed.
+        new_name: the job that gets its hooks, buttons and runs. It is enabled if the missing one is.
 
     Raises:
-        Conflict: the former is not missing, the latter is, or is a receiver of the other kind.
+        Conflict: the first job is not missing, or the second is missing or a receiver of the other kind.
         NotFound: as in `find_job`.
     """
     old, new = find_missing_job(conn, name), find_job(conn, new_name)
     if not new["installed"] or new["kind"] != old["kind"]:
         what = f"is a {new['kind']} receiver" if new["installed"] else "is missing too"
         raise Conflict(
-            f"what waits for job {old['class_path']} cannot be given to {new['class_path']}: it {what}",
-            hint=f"name a {old['kind']} receiver that the daemon which leads has; see: rowhooks jobs list",
+            f"job {old['class_path']} cannot be moved to {new['class_path']}: that {what}",
+            hint=f"name a {old['kind']} receiver that the leader has; see: rowhooks jobs list",
         )
     given = old["id"], new["id"]
     execute(conn, "update rowhooks.job_hook set job_id = $2 where job_id = $1", *given)

@@ -1,4 +1,4 @@
-"""Changes of the log, read for a command: one that cannot be read comes by its key, and costs no other one."""
+"""Changes of the log, read for a command. A change that cannot be read is returned with its key alone."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SQL = Statements(__file__, {"columns": SMALL_COLUMNS})
 
 
 def read_changes(conn: Connection, ids: Sequence[int]) -> list[ObjectChange]:
-    """Return changes as receivers get them, by their ids and in their order; those that are in the log.
+    """Return the changes with these ids that are in the log, as receivers get them, in the order of their ids.
 
     Args:
-        conn: in a transaction or not.
+        conn: an open connection, in a transaction or not.
         ids: rowhooks.object_change.id.
     """
     try:
@@ -38,7 +38,7 @@ def read_changes(conn: Connection, ids: Sequence[int]) -> list[ObjectChange]:
 
 
 class _Unreadable(Exception):
-    """It cannot be read as a whole."""
+    """The rows cannot be read."""
 
 
 def _fetch(conn: Connection, query: str, parameter: Any) -> list[Any]:
@@ -47,7 +47,7 @@ def _fetch(conn: Connection, query: str, parameter: Any) -> list[Any]:
             return _rows(conn, query, parameter)
     except psycopg.errors.InsufficientPrivilege:
         raise
-    except Exception as error:  # a value may be none that Python can hold
+    except Exception as error:  # Python may be unable to hold a value
         if is_lost_connection(error) or conn.closed:
             raise
         raise _Unreadable(reason_of(error)) from error

@@ -1,4 +1,4 @@
-"""Changes of the past, given to a hook again: found in the log, and asked for as runs."""
+"""Replay: past changes that match a hook are found in the log, and runs are asked for."""
 
 from __future__ import annotations
 
@@ -17,13 +17,11 @@ from rowhooks.postgres.statements import Statements
 
 _SQL = Statements(__file__)
 BATCH = 1000
-"""Runs that are put on record by one statement."""
+"""The number of runs that one statement asks for."""
 
 
 def check_replay(hook: JobHook) -> None:
-    """Make sure that runs of the hook's job would start.
-
-    The hook itself may be disabled: it starts nothing by itself then.
+    """Make sure that runs of the job of a hook can start. The hook itself may be disabled.
 
     Raises:
         Conflict: its job is disabled or not installed.
@@ -41,11 +39,11 @@ def check_replay(hook: JobHook) -> None:
 
 
 def tables_of(conn: Connection, hook: JobHook, table: str | None) -> frozenset[int]:
-    """Return the ids of the hook's tables, or of the one that is named.
+    """Return the ids of the tables of a hook, or of one of them.
 
     Raises:
         NotFound: there is no such table.
-        Conflict: it is none of the hook's.
+        Conflict: the hook is not on it.
     """
     if table is None:
         return hook.tables
@@ -53,7 +51,7 @@ def tables_of(conn: Connection, hook: JobHook, table: str | None) -> frozenset[i
     entries = fetch(conn, "select t.id from rowhooks.tracked_table as t where t.relation = $1::regclass", quoted)
     named = {row["id"] for row in entries}
     if not named & hook.tables:
-        raise Conflict(f"{quoted} is no table of hook {hook.name}", hint="see: rowhooks hooks list")
+        raise Conflict(f"hook {hook.name} is not on table {quoted}", hint="see: rowhooks hooks list")
     return hook.tables & named
 
 
@@ -66,15 +64,15 @@ def matching_changes(
     tables: Collection[int],
     looked_at: Callable[[int], None],
 ) -> Iterator[ObjectChange]:
-    """Yield the changes of a time span that the hook would start on, were it enabled then; by id, in bounded memory.
+    """Yield the changes of a time span that match a hook, whether it was enabled or not; by id, in bounded memory.
 
     Args:
-        conn: in a transaction, until the last one was taken.
-        hook: which one.
+        conn: a connection that stays in a transaction until the end.
+        hook: the hook.
         since: from this time on.
-        until: before this time; None: all that is committed.
-        tables: ids of the tables to look at.
-        looked_at: called with the number of changes looked at since the last call.
+        until: before this time; None: until now.
+        tables: the ids of the tables.
+        looked_at: called with the number of changes read since the last call.
 
     Raises:
         ConditionsError: the hook's conditions are malformed.
@@ -87,18 +85,18 @@ def matching_changes(
 
 
 def made_up_for(conn: Connection, hook: JobHook, *, since: datetime, until: datetime | None) -> None:
-    """Forget that changes were not kept for a hook, where all of them lie in a time span that it was given again."""
+    """Delete the note of changes that were not kept for a hook, if all of them lie in a replayed time span."""
     execute(conn, _SQL["made_up_for"], hook.id, since, until)
 
 
 def ask_for_runs(conn: Connection, hook: JobHook, change_ids: Sequence[int], done: Callable[[int], None]) -> int:
-    """Ask for one run for each change; return how many there are: a change may have left the log.
+    """Ask for a run for each change; return the number of runs. A change that has left the log has none.
 
     Args:
-        conn: in a transaction, which makes it all or nothing.
-        hook: which one.
+        conn: a connection in a transaction, which makes it all or nothing.
+        hook: the hook.
         change_ids: in ascending order.
-        done: called with the number of changes dealt with since the last call.
+        done: called with the number of changes since the last call.
     """
     asked = 0
     for start in range(0, len(change_ids), BATCH):

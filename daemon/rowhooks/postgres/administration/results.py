@@ -24,26 +24,26 @@ def list_results(
     since: datetime | None = None,
     limit: int,
 ) -> list[Row]:
-    """Return the newest results, newest first: by when they were put on record, for ids come from different blocks.
+    """Return the newest results first, by the time of their creation: ids come from different blocks.
 
     Args:
         conn: an open connection.
-        status: only of this status.
-        hook: only of the hook of this name.
-        button: only of the button of this name.
+        status: only this status.
+        hook: only runs of the hook with this name.
+        button: only runs of the button with this name.
         trigger: only `change`, `press` or `replay`.
-        table: only of this table, as `schema.table`.
-        since: only runs put on record from then on.
-        limit: how many at the most.
+        table: only runs for this table, as `schema.table`.
+        since: only results created from this time on.
+        limit: the largest number of results.
     """
     return fetch(conn, _SQL["list"], status, hook, button, trigger, table, since, limit)
 
 
 def show_result(conn: Connection, result_id: int) -> Row:
-    """Return one result with its log, and the other runs of which it is a retry or which are retries of it.
+    """Return one result with its log, the run that it repeats, and the runs that repeat it.
 
     Raises:
-        NotFound: there is none (any more).
+        NotFound: there is no such result, or it was pruned.
     """
     rows = fetch(conn, "select r.* from rowhooks.results as r where r.id = $1", result_id)
     result = only(rows, "result", result_id, "see: rowhooks results list")
@@ -59,52 +59,52 @@ def log_lines(conn: Connection, result_id: int, shown: Collection[int] = ()) -> 
     Args:
         conn: an open connection.
         result_id: the run.
-        shown: ids of lines that are left out. A line may become visible after others with higher ids, so that the
-            highest one does not tell which lines there were.
+        shown: the ids of lines to leave out. A line may become visible after lines with higher ids, so the highest
+            id does not tell which lines were shown.
     """
     return fetch(conn, _SQL["log_lines"], result_id, list(shown))
 
 
 def run_state(conn: Connection, result_id: int) -> Row:
-    """Return status, attempt, when the next one is due, and what a failed run raised.
+    """Return the state of a run: status, attempt, the time of the next one, and the exception of a failure.
 
     Raises:
-        NotFound: it is not on record (any more).
+        NotFound: there is no such run, or it was pruned.
     """
     rows = fetch(conn, _SQL["state"], result_id)
     return only(rows, "result", result_id, "see: rowhooks results list")
 
 
 def retry(conn: Connection, result_id: int) -> int:
-    """Have a finished run run again; return the id of the new run.
+    """Ask for another run of a finished one; return the id of the new run.
 
     Raises:
-        DatabaseError: it cannot be: the message says why.
+        DatabaseError: the database refuses; the message says why.
     """
     with conn.transaction(), translated_errors():
         return int(fetch(conn, "select rowhooks.retry($1) as id", result_id)[0]["id"])
 
 
 def revoke(conn: Connection, result_id: int) -> str:
-    """Give up a run that has not finished; return the status it had.
+    """Revoke a run that has not finished; return the status that it had.
 
     Raises:
-        DatabaseError: it has finished, or is not on record.
+        DatabaseError: it has finished, or there is no such run.
     """
     with conn.transaction(), translated_errors():
         return str(fetch(conn, "select rowhooks.revoke($1) as status", result_id)[0]["status"])
 
 
 def failed_runs(conn: Connection, *, hook: str | None = None, since: datetime | None = None) -> list[int]:
-    """Return the ids of the failed runs that were not run again since, oldest first.
+    """Return the ids of the failed runs that were not retried since, oldest first.
 
     Args:
         conn: an open connection.
-        hook: only of this hook.
-        since: only runs put on record from then on.
+        hook: only runs of this hook.
+        since: only results created from this time on.
 
     Raises:
-        NotFound: no hook has this name, and no result.
+        NotFound: neither a hook nor a result has this name.
     """
     if hook is not None and not fetch(conn, _SQL["is_known_hook"], hook):
         raise NotFound(f"there is no hook {hook}", hint="see: rowhooks hooks list")
@@ -112,24 +112,24 @@ def failed_runs(conn: Connection, *, hook: str | None = None, since: datetime | 
 
 
 def highest_id(conn: Connection) -> int:
-    """Return the highest id of a result; 0 where there is none."""
+    """Return the highest id of a result; 0 if there is none."""
     return int(fetch(conn, "select coalesce(max(r.id), 0) as id from rowhooks.job_result as r")[0]["id"])
 
 
 def prune(
     conn: Connection, older_than: timedelta, *, include_failed: bool, dry_run: bool, batch: int = 5000
 ) -> Iterator[tuple[int, int | None]]:
-    """Delete old results batch by batch, each committed by itself.
+    """Delete old results batch by batch; each batch is committed.
 
     Args:
         conn: an open connection.
-        older_than: how long ago a run must have finished.
-        include_failed: failures too.
-        dry_run: delete nothing.
-        batch: how many rows to look at between two commits.
+        older_than: the time since the end of a run.
+        include_failed: whether to delete failures too.
+        dry_run: whether to delete nothing.
+        batch: the number of rows between two commits.
 
     Yields:
-        How many were (or would be) deleted, and up to which id the table has been looked at; None at its end.
+        How many were (or would be) deleted, and the id reached in the table; None at its end.
     """
     after_id: int | None = 0
     while after_id is not None:

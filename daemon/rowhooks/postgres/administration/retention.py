@@ -1,4 +1,4 @@
-"""The log's retention, by hand."""
+"""Retention of the log, by hand."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from rowhooks.postgres.administration.common import Connection, Row, fetch
 from rowhooks.postgres.connections.connect import translated_errors
 
 PATIENCE = 10.0
-"""Seconds in which a partition's lock is asked for again and again, an instant each time."""
+"""Seconds during which the lock of a partition is requested repeatedly; each request waits only an instant."""
 _PAUSE = 0.1
 
 
-def moment_before(conn: Connection, age: timedelta) -> datetime:
-    """Return the server's time that long ago."""
+def time_before(conn: Connection, age: timedelta) -> datetime:
+    """Return the time of the server, minus an age."""
     [row] = fetch(conn, "select now() - $1 as time", age)
     conn.commit()
-    time_before: datetime = row["time"]
-    return time_before
+    before: datetime = row["time"]
+    return before
 
 
 def prunable_partitions(conn: Connection, before: datetime) -> list[Row]:
-    """Return the partitions of the log that hold no more than history from before a moment, oldest first."""
+    """Return the partitions of the log that hold only changes from before a time, oldest first."""
     found = fetch(conn, "select p.partition, p.changes from rowhooks.prunable_partitions($1) as p", before)
     conn.commit()
     return found
 
 
 def drop_partition(conn: Connection, name: str, before: datetime) -> bool:
-    """Drop one of them; return False where somebody's open transaction did not let go of the log.
+    """Drop one of these partitions; return False if an open transaction kept the log locked.
 
     Raises:
-        Conflict: it holds more than history by now.
+        DatabaseError: the partition holds other changes by now.
     """
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -45,18 +45,17 @@ def drop_partition(conn: Connection, name: str, before: datetime) -> bool:
             return True
         if time.monotonic() > deadline:
             return False
-        # Whoever writes must come through between two tries.
+        # Writers must get the lock between two attempts.
         time.sleep(_PAUSE)
 
 
 def prune_changes(
     conn: Connection, before: datetime, *, dry_run: bool, batch: int = 5000
 ) -> Iterator[tuple[int, int | None]]:
-    """Delete old changes row by row, each batch committed by itself.
+    """Delete old changes row by row; each batch is committed.
 
     Yields:
-        How many were (or would be) deleted, and up to which id the log has been looked at; None at the end of what is
-        old.
+        How many were (or would be) deleted, and the id reached in the log; None after the last old change.
     """
     after_id: int | None = 0
     while after_id is not None:
@@ -68,14 +67,14 @@ def prune_changes(
 
 
 def empty_default_partition(conn: Connection) -> int:
-    """Move what fell into the default partition to where it belongs; return how many changes that were."""
+    """Move changes from the default partition to their partitions; return their number."""
     return int(_by_itself(conn, "select rowhooks.empty_default_partition()"))
 
 
 def _by_itself(conn: Connection, statement: str, *values: Any) -> Any:
-    """Return the value of a statement that is a transaction by itself.
+    """Return the value of a statement in a transaction of its own.
 
-    COMMIT is sent along with it: its lock, which writers wait for, must not wait for ours.
+    COMMIT is sent together with it, because writers wait for its lock: it must not be held for a round trip.
     """
     conn.commit()
     with translated_errors(), psycopg.RawCursor(conn) as cursor:

@@ -1,4 +1,4 @@
-"""How rowhooks stands."""
+"""The state of rowhooks in a database: leader, backlog, runs."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SQL = Statements(
 
 
 def status(conn: Connection) -> Row:
-    """Return how rowhooks stands in this database.
+    """Return the state of rowhooks in this database.
 
     Raises:
-        RowhooksError: rowhooks.feed is empty, which no command of ours does.
+        RowhooksError: rowhooks.feed is empty, which no command of rowhooks causes.
     """
     rows = fetch(conn, _SQL["status"])
     if not rows:

@@ -1,4 +1,4 @@
-"""Tracked tables."""
+"""Tracked tables, and the names and patterns that mean tables."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 def find_tables(conn: Connection, patterns: Sequence[str]) -> list[str]:
-    """Return the tables that names and globs (`public.*`) mean, as the server quotes them.
+    """Return the tables that names and patterns (`public.*`) mean, as the server quotes them.
 
-    A name is read as PostgreSQL reads it (quoted or not, with or without schema). A glob matches `schema.table`,
-    unquoted, among the ordinary, partitioned and foreign tables that rowhooks could track.
+    A name is read as PostgreSQL reads it (quoted or not, with or without schema). A pattern is a glob over
+    `schema.table`, unquoted; it matches ordinary, partitioned and foreign tables that rowhooks could track.
 
     Raises:
-        NotFound: a name or glob means nothing.
+        NotFound: a table does not exist, or no table matches a pattern.
     """
     found: list[str] = []
     for pattern in patterns:
@@ -35,7 +35,7 @@ def find_tables(conn: Connection, patterns: Sequence[str]) -> list[str]:
             ]
             if not matching:
                 raise NotFound(
-                    f"no table matches {pattern!r}", hint="a glob matches schema.table, for example 'public.*'"
+                    f"no table matches {pattern!r}", hint="a pattern matches schema.table, for example 'public.*'"
                 )
             found += matching
         else:
@@ -44,10 +44,10 @@ def find_tables(conn: Connection, patterns: Sequence[str]) -> list[str]:
 
 
 def leave_out(conn: Connection, tables: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    """Return tables without those that names and globs mean, as `find_tables` reads them.
+    """Return tables without those that names and patterns mean, as `find_tables` reads them.
 
     Raises:
-        NotFound: a name or glob means nothing.
+        NotFound: as `find_tables`.
     """
     left_out = set(find_tables(conn, patterns))
     return [table for table in tables if table not in left_out]
@@ -59,12 +59,13 @@ def columns_of(conn: Connection, tables: Sequence[str]) -> dict[str, list[str]]:
 
 
 def find_sensitive(conn: Connection, tables: Sequence[str], excluded: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Return the tables that look as if they held credentials or sessions, each with the columns that do so.
+    """Return the tables that seem to hold credentials or sessions, each with its columns that do.
 
-    A table that is tracked already is none of them: somebody has decided. Neither is a column of numbers or times.
+    Tables that are tracked already are not among them, for that was decided before. Columns of numbers and times are
+    not considered.
 
     Args:
-        conn: any.
+        conn: an open connection.
         tables: as the server quotes them.
         excluded: columns that will be kept out of the log.
     """
@@ -74,7 +75,7 @@ def find_sensitive(conn: Connection, tables: Sequence[str], excluded: Sequence[s
 
 
 def is_glob(pattern: str) -> bool:
-    """Say whether a pattern means any number of tables; in a quoted name a sign stands for itself."""
+    """Return whether a name is a pattern, which may mean many tables. Within quotes, `*?[` are plain characters."""
     return any(sign in _QUOTED.sub("", pattern) for sign in "*?[")
 
 
@@ -88,7 +89,7 @@ def resolve_table(conn: Connection, name: str) -> str:
     """
     with conn.transaction(), translated_errors():
         conn.execute(USERS_OWN)
-        # Nothing but the table's name is looked up in that path.
+        # Only the name of the table is looked up in that path.
         [found] = fetch(conn, "select pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid as relation", name)
         conn.execute(PINNED)
         rows = fetch(conn, _SQL["quoted"], found["relation"])
@@ -96,7 +97,7 @@ def resolve_table(conn: Connection, name: str) -> str:
 
 
 def tracked_ids(conn: Connection, tables: Sequence[str]) -> list[int]:
-    """Return the entries of tracked tables, by their names as PostgreSQL reads them.
+    """Return the ids of tracked tables by their names, as PostgreSQL reads them.
 
     Raises:
         NotFound: there is no such table.
@@ -125,13 +126,13 @@ def track(
     """Track one table, in a transaction of its own.
 
     Args:
-        conn: a connection of somebody who owns the table.
+        conn: a connection of the owner of the table.
         table: as the server quotes it.
-        audit_receivers: record what hook receivers write.
-        identity: columns that tell its rows apart; none of them: it is recorded without a key; None: the primary key.
-        always: fire under session_replication_role = replica too.
-        exclude: columns whose values are kept out of the log; None: as it is.
-        ignore: columns that do not count: an update of nothing else is not recorded; None: as it is.
+        audit_receivers: whether to record what hook receivers write.
+        identity: the columns that identify a row; empty: changes are recorded without a key; None: the primary key.
+        always: whether to fire under session_replication_role = replica too.
+        exclude: the columns whose values are kept out of the log; None: no change.
+        ignore: the columns that do not count: an update of only these is not recorded; None: no change.
     """
     with conn.transaction(), translated_errors():
         named = (None if names is None else list(names) for names in (exclude, ignore))
@@ -140,9 +141,9 @@ def track(
 
 
 def track_future(conn: Connection, pattern: str, *, audit_receivers: bool, always: bool) -> bool:
-    """Track the tables that a glob will mean, as they are made; return whether the database does it by itself.
+    """Track tables created later that match a pattern; return whether the database does it by itself.
 
-    Where nobody could install the event triggers, `rowhooks doctor` names such tables instead.
+    Without the event triggers, which a superuser installs, `rowhooks doctor` names such tables instead.
     """
     with conn.transaction(), translated_errors():
         execute(conn, _SQL["track_future"], pattern, audit_receivers, always)
@@ -150,7 +151,7 @@ def track_future(conn: Connection, pattern: str, *, audit_receivers: bool, alway
 
 
 def forget_future(conn: Connection, pattern: str) -> bool:
-    """Track no further tables that a glob means; return whether there was such a rule."""
+    """Remove the rule of a pattern for tables created later; return whether there was one."""
     with conn.transaction(), translated_errors():
         return execute(conn, "delete from rowhooks.tracking_rule where pattern = $1", pattern) > 0
 
@@ -167,7 +168,7 @@ def list_tables(conn: Connection) -> list[Row]:
 
 
 def list_rules(conn: Connection) -> list[Row]:
-    """Return the rules for tables to come."""
+    """Return the rules for tables created later."""
     return fetch(
         conn, "select r.pattern, r.audit_receivers, r.always, r.created_at from rowhooks.tracking_rule as r order by 1"
     )

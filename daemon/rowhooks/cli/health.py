@@ -1,0 +1,80 @@
+"""rowhooks status and doctor."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+
+from rowhooks.cli.common import Config, Dsn, Json, print_fields, print_json, say, target
+from rowhooks.postgres.administration.common import Row
+from rowhooks.postgres.administration.doctor import examine
+from rowhooks.postgres.administration.schema import installed_connection
+from rowhooks.postgres.administration.status import status as read_status
+from rowhooks.postgres.leadership.bystanders import QUEUE_IS_FILLING
+
+FIELDS = (
+    "database", "schema_revision", "bell", "leader", "leader_since", "standbys", "other_receivers", "backlog", "lag",
+    "unfinished_runs", "asked_for", "missing_jobs", "tables", "enabled_jobs", "enabled_hooks", "last_1000_runs",
+    "unreadable_changes",
+)  # fmt: skip
+
+
+def doctor(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
+    """Say what is wrong and which command repairs it; change nothing. Exit code 1 if something is wrong, else 0."""
+    with installed_connection(target(dsn, config)) as conn:
+        findings = examine(conn)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    for finding in [] if as_json else findings:
+        say(f"{finding.level}: {finding.what}", fg="red" if finding.level == "problem" else None)
+        # Printed unchanged: its commands are quoted, so nothing in them acts on a terminal.
+        typer.echo(f"  {finding.way_out}")
+    problems = sum(finding.level == "problem" for finding in findings)
+    if problems:
+        raise typer.Exit(1)
+    if not as_json:
+        say("Nothing is wrong.")
+
+
+def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
+    """Show the state of rowhooks: the leader, the backlog, the unfinished runs."""
+    with installed_connection(target(dsn, config)) as conn:
+        found = read_status(conn)
+    if as_json:
+        print_json(found)
+        return
+    print_fields(_readable(found), FIELDS)
+
+
+def _readable(found: Row) -> Row:
+    """Return a status as people read it."""
+    if not found["running"]:
+        found["leader"] = "none: no daemon runs (start one: rowhooks run)"
+        found["leader_since"] = None
+    if found["lock_held_by"]:
+        found["leader"] += f"; its lock is held by {', '.join(found['lock_held_by'])}"
+    found["standbys"] = ", ".join(found["standbys"]) or "none"
+    found["bell"] = "NOTIFY" if found["notify"] else "none: the daemon polls (two-phase commit)"
+    if found["notification_queue_usage"] >= QUEUE_IS_FILLING:
+        found["bell"] += f"; the server's queue is {found['notification_queue_usage']:.0%} full, see: rowhooks doctor"
+    found["unreadable_changes"] = ", ".join(
+        f"{change['id']} of {change['table']}" for change in found["unreadable_changes"]
+    )
+    found["other_receivers"] = "; ".join(
+        f"{one['standby']}"
+        + "".join(
+            f" {what} {', '.join(one[name])}"
+            for name, what in (("lacks", "lacks"), ("has", "has besides"))
+            if one[name]
+        )
+        for one in found["standbys_with_other_receivers"]
+    )
+    found["missing_jobs"] = "; ".join(
+        f"{one['job']}: {one['waiting']} of {found['waiting_limit']} runs wait"
+        + (f", {one['missed']} changes were not kept" if one["missed"] else "")
+        for one in found["missing_jobs"]
+    )
+    found["backlog"] = f"{found['backlog']} changes"
+    found["lag"] = None if found["lag_seconds"] is None else f"{found['lag_seconds']:.1f} s"
+    return found

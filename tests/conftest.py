@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import uuid
 from collections.abc import Generator, Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,7 +21,6 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pytest_postgresql import factories
 
-from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.connections.connect import Target
@@ -31,6 +28,7 @@ from rowhooks.postgres.connections.connect import Target
 pytest.register_assert_rewrite("tests.support")
 
 from tests.support.daemons import DAEMON_LOGIN  # noqa: E402
+from tests.support.databases import dsn_of, embedded_server, new_database  # noqa: E402
 
 # The examples of the property tests are new ones each time; a failure prints what makes it happen again.
 hypothesis.settings.register_profile("default", derandomize=False, deadline=None, print_blob=True, max_examples=100)
@@ -66,12 +64,9 @@ def server() -> Iterator[SimpleNamespace]:
     given = os.environ.get("ROWHOOKS_TEST_DSN")
     with contextlib.ExitStack() as stack:
         if given is None:
+            settings = {"max_prepared_transactions": "10", "wal_level": "logical"}
             binaries = os.environ.get("ROWHOOKS_TEST_BINARIES")
-            embedded = EmbeddedPostgres(
-                settings={"max_prepared_transactions": "10", "wal_level": "logical"},
-                binaries=Path(binaries) if binaries else None,
-            )
-            stack.enter_context(embedded)
+            embedded = stack.enter_context(embedded_server(settings, binaries))
             given = embedded.dsn()
         options = conninfo_to_dict(given)
         yield SimpleNamespace(
@@ -97,25 +92,31 @@ def install_rowhooks(**options: Any) -> None:
 _CONNECT = ("host", "port", "user", "password", "dbname")
 
 postgresql_noproc = factories.postgresql_noproc(depends_on="server", dbname="rowhooks_test", load=[install_rowhooks])
-postgresql = factories.postgresql("postgresql_noproc")
+
+
+@pytest.fixture(scope="session")
+def administrator(server: SimpleNamespace) -> Iterator[psycopg.Connection[Any]]:
+    """The administrator's connection that makes and drops databases and roles."""
+    with psycopg.connect(dsn_of(server, server.maintenance_dbname), autocommit=True) as conn:
+        yield conn
 
 
 @pytest.fixture
-def no_roles_left(server: SimpleNamespace, postgresql_noproc: Any) -> Iterator[None]:
+def no_roles_left(administrator: psycopg.Connection[Any], postgresql_noproc: Any) -> Iterator[None]:
     """Drop the roles that a test has made, after its databases are gone: roles are the whole server's."""
-    dsn = make_conninfo("", host=server.host, port=server.port, user=server.user, password=server.password)
-    with psycopg.connect(make_conninfo(dsn, dbname=server.maintenance_dbname), autocommit=True) as admin:
-        before = admin.execute("select array_agg(rolname) from pg_roles").fetchone()
-        yield
-        for (name,) in admin.execute("select rolname from pg_roles where rolname <> all (%s)", before).fetchall():
-            admin.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
+    before = administrator.execute("select array_agg(rolname) from pg_roles").fetchone()
+    yield
+    for (name,) in administrator.execute("select rolname from pg_roles where rolname <> all (%s)", before).fetchall():
+        administrator.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
 
 
 @pytest.fixture
-def dsn(no_roles_left: None, postgresql: psycopg.Connection[Any]) -> str:
+def dsn(
+    server: SimpleNamespace, no_roles_left: None, administrator: psycopg.Connection[Any], postgresql_noproc: Any
+) -> Iterator[str]:
     """The administrator's DSN of this test's database, with rowhooks installed and no table in it."""
-    info = postgresql.info
-    return make_conninfo("", host=info.host, port=info.port, user=info.user, password=info.password, dbname=info.dbname)
+    with new_database(administrator, "rowhooks_test", postgresql_noproc.template_dbname) as name:
+        yield dsn_of(server, name)
 
 
 @pytest.fixture
@@ -132,14 +133,10 @@ def db(dsn: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 @pytest.fixture
-def empty_dsn(server: SimpleNamespace, no_roles_left: None) -> Iterator[str]:
+def empty_dsn(server: SimpleNamespace, no_roles_left: None, administrator: psycopg.Connection[Any]) -> Iterator[str]:
     """A database without rowhooks."""
-    name = f"empty_{uuid.uuid4().hex[:12]}"
-    base = make_conninfo("", host=server.host, port=server.port, user=server.user, password=server.password)
-    with psycopg.connect(make_conninfo(base, dbname=server.maintenance_dbname), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        yield make_conninfo(base, dbname=name)
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    with new_database(administrator, "empty") as name:
+        yield dsn_of(server, name)
 
 
 @pytest.fixture

@@ -10,20 +10,16 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 from rowhooks.postgres.administration.roles import Roles
+from tests.support.databases import dsn_of, new_database
 from tests.support.roles import Connection, MakeDatabase, MakeRole
 
 
 @pytest.fixture
 def administration(server: SimpleNamespace) -> Iterator[Connection]:
     """The administrator, connected to the maintenance database."""
-    dsn = make_conninfo(
-        "", host=server.host, port=server.port, user=server.user, password=server.password,
-        dbname=server.maintenance_dbname,
-    )  # fmt: skip
-    with psycopg.connect(dsn, autocommit=True) as conn:
+    with psycopg.connect(dsn_of(server, server.maintenance_dbname), autocommit=True) as conn:
         yield conn
 
 
@@ -55,20 +51,12 @@ def make_role(administration: Connection) -> Iterator[MakeRole]:
 
 
 @pytest.fixture
-def make_database(administration: Connection, roles: Roles, make_role: MakeRole) -> Iterator[MakeDatabase]:
+def make_database(
+    server: SimpleNamespace, administration: Connection, roles: Roles, make_role: MakeRole
+) -> Iterator[MakeDatabase]:
     """Make databases without rowhooks; each call returns the administrator's DSN of a new one."""
-    made: list[str] = []
-    info = administration.info
-
-    def make() -> str:
-        name = f"empty_{uuid.uuid4().hex[:12]}"
-        administration.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        made.append(name)
-        return make_conninfo("", host=info.host, port=info.port, user=info.user, password=info.password, dbname=name)
-
-    yield make
-    for name in made:
-        administration.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    with contextlib.ExitStack() as stack:
+        yield lambda: dsn_of(server, stack.enter_context(new_database(administration, "empty")))
 
 
 @pytest.fixture

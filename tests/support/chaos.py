@@ -15,11 +15,11 @@ from typing import Any, Self
 
 import psycopg
 
-from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.connections.connect import Target
 from tests.support import workload
+from tests.support.databases import embedded_server
 from tests.support.processes import Process
 from tests.support.proxy import MOMENTS, PARTIES, Link, Proxy
 from tests.support.waiting import is_settled, wait
@@ -45,12 +45,9 @@ class Stage:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            binaries = os.environ.get("ROWHOOKS_TEST_BINARIES")
-            self._server = EmbeddedPostgres(
-                binaries=Path(binaries) if binaries else None,
-                settings={"max_connections": str(MAX_CONNECTIONS), "deadlock_timeout": "50ms"},
-            )
-            stack.enter_context(self._server)
+            settings = {"max_connections": str(MAX_CONNECTIONS), "deadlock_timeout": "50ms"}
+            server = embedded_server(settings, os.environ.get("ROWHOOKS_TEST_BINARIES"))
+            self._server = stack.enter_context(server)
             self.dsn = self._server.dsn()
             install(Target(self.dsn), Roles())
             with self.connect() as conn:

@@ -50,7 +50,7 @@ TABLE: tuple[Verdict, ...] = (
     _neither("09", "triggered action exception", _SAME_AGAIN),
     _neither("0A", "feature not supported", _SAME_AGAIN),
     _both(
-        CACHED_PLAN, "cached plan must not change result type", "a table was altered; the statement is planned anew"
+        CACHED_PLAN, "cached plan must not change result type", "a table was altered; the statement is planned again"
     ),
     _neither("0B", "invalid transaction initiation", _TRANSACTION),
     _neither("0F", "locator exception", _SAME_AGAIN),

@@ -110,7 +110,7 @@ SABOTAGES = [
         "integration/test_feed.py transactions_that_commit_in_the_opposite_order_of_their_ids_both_arrive",
     ),
     Sabotage(
-        1, "the floor below which nothing is read is drawn by an anchor, not the highest id that was seen",
+        1, "an anchor sets the floor below which nothing is read, not the highest id that was seen",
         Python(
             "rowhooks.domain.feed:Position.arrive",
             lambda arrive: lambda position, _: arrive(position, position.newest_id),
@@ -146,17 +146,17 @@ SABOTAGES = [
         "faults/test_leadership.py a_bell_that_rings_while_one_reads_is_not_forgotten",
     ),
     Sabotage(
-        1, "whoever does not get the bell lock rings",
+        1, "a writer that does not get the bell lock rings",
         Function("source_of_bell", "'if not pg_catalog.pg_try", "'if false and not pg_catalog.pg_try"),
         "integration/test_bell.py a_commit_wakes_the_sleeping_leader",
     ),
     Sabotage(
-        1, "who goes to sleep waits for those who have not rung",
+        1, "a daemon that goes to sleep waits for writers that have not rung",
         Function("arm_bell", "pg_catalog.pg_advisory_lock(", "pg_catalog.pg_try_advisory_lock("),
         "integration/test_bell.py it_does_not_fall_asleep_over_a_transaction_that_has_written_and_not_rung",
     ),
     Sabotage(
-        1, "with the bell lock in hand it looks once more",
+        1, "with the bell lock in hand, the daemon looks once more",
         Python("rowhooks.pipeline.listener:Sleep.wait", sleeping_unseen),
         "integration/test_bell.py it_does_not_fall_asleep_over_a_transaction_that_has_written_and_not_rung",
     ),
@@ -187,7 +187,7 @@ SABOTAGES = [
         " after_a_failure_on_failure_and_after_return_write_and_the_receivers_own_writes_are_gone",
     ),
     Sabotage(
-        3, "deadlocks and serialization failures are tried again",
+        3, "deadlocks and serialization failures are retried",
         Python(
             "rowhooks.domain.sqlstates:verdict",
             lambda verdict: lambda state, *given: replace(verdict(state, *given), run=state[:2] != "40"),
@@ -195,27 +195,27 @@ SABOTAGES = [
         "integration/test_receivers.py a_serialization_failure_is_retried_by_itself_and_takes_effect_once",
     ),
     Sabotage(
-        3, "a run whose connection is lost is tried again",
+        3, "a run whose connection is lost is retried",
         Python("rowhooks.postgres.sessions.workspaces:is_transient", only_conflicts),
         "integration/test_daemon.py a_run_whose_connection_is_cut_is_run_again_and_takes_effect_once",
     ),
     Sabotage(
-        3, "a run waits for a connection that cannot be had",
+        3, "a run waits for a connection that is not available",
         Python("rowhooks.postgres.connections.connect:is_unreachable", returning(False)),
         "faults/test_leadership.py a_run_that_finds_no_connection_waits_for_one_however_long_it_takes",
     ),
     Sabotage(
-        4, "runs of one row stand in a lane",
+        4, "runs of one row wait in a lane",
         Python("rowhooks.domain.run:Run.lane", constant(property(lambda run: (run.id,)))),
         "faults/test_large.py a_receiver_that_takes_an_hour_holds_back_its_own_row_and_nothing_else",
     ),
     Sabotage(
-        4, "a long lane goes on from its shelf in order",
+        4, "a long lane goes on in order with the runs that overflowed into the table",
         Python("rowhooks.pipeline.scheduling.lanes:Lanes.is_long", returning(False)),
         "faults/test_large.py a_long_lane_that_a_dead_leader_has_left_is_taken_over_in_order",
     ),
     Sabotage(
-        4, "a run whose change gave its row another key stands in two lanes",
+        4, "a run whose change gave its row another key waits in two lanes",
         Python("rowhooks.domain.run:Run.lanes", constant(property(lambda run: [run.lane]))),
         "faults/test_keys.py runs_of_a_rows_new_key_wait_for_those_of_its_former_key",
     ),
@@ -225,27 +225,27 @@ SABOTAGES = [
         "faults/test_keys.py runs_of_a_rows_new_key_wait_for_those_of_its_former_key",
     ),
     Sabotage(
-        4, "a change of key that starts nothing is noted for the next leader",
+        4, "a change of key that starts nothing is recorded for the next leader",
         Python("rowhooks.postgres.recovery:UnfinishedRuns.noted", awaiting([])),
         "faults/test_keys.py runs_of_a_rows_new_key_wait_for_those_of_its_former_key",
     ),
     Sabotage(
-        4, "a zombie that meets another leader's run gives up",
+        4, "a former leader that meets another leader's run gives up",
         Python("rowhooks.postgres.results:LEADS", constant("select true, %s::pg_catalog.uuid")),
         f"{LEADERSHIP} a_zombie_does_not_go_on_to_the_next_run_of_a_row_whose_last_one_another_leader_has",
     ),
     Sabotage(
-        4, "a retry is recorded by the leader alone",
+        4, "only the leader records a retry",
         Python("rowhooks.postgres.results:FENCE_ONE", constant("select true, %s::pg_catalog.uuid")),
         f"{LEADERSHIP} a_zombie_records_no_retry_that_nobody_would_look_after",
     ),
     Sabotage(
-        4, "taking over waits for a run that is just being committed",
+        4, "a leader that takes over waits for a run that is just being committed",
         Statement("rowhooks.postgres.recovery", "adopt", "for update", "for update skip locked"),
         f"{LEADERSHIP} a_run_that_a_former_leader_is_just_committing_is_waited_for_and_run_first_if_that_fails",
     ),
     Sabotage(
-        5, "a hook receiver's transactions say so",
+        5, "a hook receiver's transactions carry the skip variable",
         Python(
             "rowhooks.postgres.sessions.workspaces:session_variables",
             lambda made: lambda *run: {k: v for k, v in made(*run).items() if k != "rowhooks.receiver"},
@@ -253,7 +253,7 @@ SABOTAGES = [
         "integration/test_main_job.py a_bad_serial_is_put_back_and_the_reverting_write_starts_nothing",
     ),
     Sabotage(
-        5, "nobody but the daemon's role gets through that door",
+        5, "the skip variable counts only for the daemon's role",
         Function(
             "is_receiver", None, "select coalesce(pg_catalog.current_setting('rowhooks.receiver', true), '') <> ''"
         ),
@@ -268,18 +268,18 @@ SABOTAGES = [
         "faults/test_pgbouncer.py nothing_of_a_run_is_left_in_a_server_connection",
     ),
     Sabotage(
-        6, "where nobody tells of DDL, no condition of a trigger computes virtual columns",
-        Function("track", "or exists (select from pg_catalog.pg_event_trigger", "or true or exists (select from"
+        6, "without event triggers, no condition of a trigger computes virtual columns",
+        Function("make_triggers", "or exists (select from pg_catalog.pg_event_trigger", "or true or exists (select from"
                  " pg_catalog.pg_event_trigger"),
         "sql/test_capture_virtual.py where_nobody_tells_of_ddl_the_first_one_fails_no_write",
     ),
     Sabotage(
-        6, "new partitions are noted without waiting for entries that another transaction has",
+        6, "new partitions are recorded without waiting for entries that another transaction has",
         Function("note_partitions", "for no key update of t skip locked", "for no key update of t"),
         "sql/test_capture_tables.py new_partitions_are_noted_and_nobody_waits_or_fails_for_an_entry_that_another_has",
     ),
     Sabotage(
-        6, "what jsonb cannot hold fails no write",
+        6, "a value that jsonb cannot hold fails no write",
         Function("source_of_rows", "exception when others then", "exception when division_by_zero then"),
         "sql/test_capture_shapes.py a_value_too_large_for_jsonb_costs_its_column_and_not_the_row",
     ),
@@ -289,13 +289,13 @@ SABOTAGES = [
         "integration/test_daemon.py a_second_daemon_stands_by_and_takes_over",
     ),
     Sabotage(
-        7, "nothing is recorded without the lease",
+        7, "nothing is recorded without the leader epoch",
         Python("rowhooks.postgres.results:PostgresResults._fence", awaiting(None)),
         "integration/test_daemon.py a_leader_without_its_lease_records_nothing",
     ),
     Sabotage(
         7, "a standby ends the connections of a silent leader",
-        Python(f"{LEADER_EPOCH}:depose", awaiting("nobody")),
+        Python(f"{LEADER_EPOCH}:end_silent_leader", awaiting("nobody")),
         "faults/test_one_fault.py a_leader_that_was_stopped_is_deposed_and_wakes_up_as_a_standby",
     ),
     Sabotage(
@@ -312,7 +312,7 @@ SABOTAGES = [
         f"{LEADERSHIP} what_a_former_leader_records_while_it_loses_the_lead_is_not_run_again",
     ),
     Sabotage(
-        7, "behind a transaction pooler nothing is prepared",
+        7, "behind a transaction pooler no statement is prepared",
         Python("rowhooks.postgres.connections.connect:TRANSACTION_POOLER", constant("direct")),
         "faults/test_pgbouncer.py nothing_of_a_run_is_left_in_a_server_connection",
     ),
@@ -327,12 +327,12 @@ SABOTAGES = [
         "integration/test_job_options.py the_time_limit_ends_the_run_and_nothing_of_its_transaction_remains",
     ),
     Sabotage(
-        8, "a run that goes on is on record, and holds the position back no longer",
+        8, "a run that goes on is on record, and no longer holds the position back",
         Python("rowhooks.pipeline.scheduling.records:Records.put_started", returning(None)),
         "integration/test_daemon.py a_receiver_that_hangs_holds_back_its_own_row_and_nothing_else",
     ),
     Sabotage(
-        9, "what stands behind many others waits in the table",
+        9, "a run behind many others of its row waits in the table",
         Python("rowhooks.pipeline.scheduling.lanes:LONGEST_LANE", constant(10**9)),
         "faults/test_large.py a_hot_row_whose_runs_stand_still_keeps_no_other_from_being_dealt_with",
     ),

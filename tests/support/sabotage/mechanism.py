@@ -97,7 +97,7 @@ class Function:
 
     def apply(self) -> None:
         """Alter it in the scripts that install the schema and that tell what differs from it."""
-        resources = importlib.import_module("rowhooks.resources")
+        resources: Any = importlib.import_module("rowhooks.resources")
         script = resources.sql_script
 
         @wraps(script)

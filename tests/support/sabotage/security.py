@@ -89,7 +89,7 @@ def ending_the_daemon(go_on: Any) -> Any:
 CLOSED_DOORS = [
     Sabotage(
         1, "functions pin search_path = pg_catalog, pg_temp",
-        Function("after_ddl", "set search_path = pg_catalog, pg_temp", "set search_path = ''"),
+        Function("follow_ddl", "set search_path = pg_catalog, pg_temp", "set search_path = ''"),
         "sql/test_planted_types.py nothing_planted_is_used_when_a_tables_owner_alters_makes_and_drops",
     ),
     Sabotage(
@@ -98,7 +98,7 @@ CLOSED_DOORS = [
         f"{TAKEOVER} a_capture_function_does_nothing_for_another_table_of_its_owner",
     ),
     Sabotage(
-        1, "a type is trusted by who owns it",
+        1, "a type is trusted by its owner",
         Function("json_form", "where r.oid = found_type.typowner and r.rolsuper", "where r.rolsuper"),
         f"{TAKEOVER} a_type_is_not_trusted_because_it_belongs_to_an_extension",
     ),
@@ -111,22 +111,22 @@ CLOSED_DOORS = [
         f"{TAKEOVER} a_type_that_turns_evil_later_runs_nothing",
     ),
     Sabotage(
-        1, "a capture function notices a column more",
+        1, "a capture function notices an additional column",
         Function("is_up_to_date", "''select'') is null'", "''select'') is null or true'"),
         f"{TAKEOVER} nor_where_the_refresh_after_ddl_could_not_be_done",
     ),
     Sabotage(
-        1, "what operators of others compute is not computed by a capture function",
+        1, "a capture function computes no column that uses an operator of a user",
         Function("is_computed_by_others", None, "select false"),
         "sql/test_capture_virtual.py an_operator_of_its_owners_runs_nothing",
     ),
     Sabotage(
-        1, "capture functions belong to a role that may append to the log and nothing else",
+        1, "capture functions belong to a role that may only append to the log",
         Function("is_handed_over", None, "select true"),
         "sql/test_catalogue.py everything_belongs_to_whom_it_should",
     ),
     Sabotage(
-        1, "a superuser's commands refuse what somebody weaker may replace",
+        1, "a superuser's commands refuse what a weaker role may replace",
         Python("rowhooks.postgres.administration.trust:weaker_roles", returning([])),
         f"{TRUST} no_superuser_upgrades_while_somebody_weaker_may_replace_what_it_runs",
     ),
@@ -136,22 +136,22 @@ CLOSED_DOORS = [
         f"{TRUST} what_was_changed_while_somebody_weaker_could_is_not_run_later_either",
     ),
     Sabotage(
-        1, "what is not rowhooks' own is refused though a superuser vouches for it",
+        1, "objects that are not rowhooks' own are refused even if a superuser vouches for them",
         Python("rowhooks.postgres.administration.trust:foreign_objects", returning([])),
         f"{TRUST} what_somebody_weaker_has_planted_is_named_though_a_superuser_vouches_for_the_schema",
     ),
     Sabotage(
         1, "the event triggers run only what a superuser has installed",
-        Function("after_ddl", "if is_approved is not true then", "if false then"),
+        Function("after_ddl", "not rowhooks.is_approved()", "false"),
         f"{TRUST} what_was_changed_while_somebody_weaker_could_is_not_run_later_either",
     ),
     Sabotage(
-        1, "a press makes a row into JSON as the capture does, by no cast of a type's owner",
+        1, "a press turns a row into JSON as the capture does, without a cast of a type's owner",
         Function("recorded_item", "always_quoted(column_name), form", "always_quoted(column_name), 'plain'"),
         f"{DOOR} no_cast_of_a_tables_owner_and_no_check_of_a_domain_runs_as_the_presser",
     ),
     Sabotage(
-        1, "a press compares a key with a domain inside of it by its text",
+        1, "a press compares a key with a domain inside it by its text",
         Function("is_checked_inside", None, "select false"),
         f"{DOOR} no_cast_of_a_tables_owner_and_no_check_of_a_domain_runs_as_the_presser",
     ),
@@ -166,23 +166,23 @@ CLOSED_DOORS = [
         "sql/test_capture_shapes.py a_row_that_could_not_be_read_again_is_recorded_without_its_largest_column",
     ),
     Sabotage(
-        3, "the bell is left alone where the queue of notifications is half full",
+        3, "no writer rings if the queue of notifications is half full",
         Function("source_of_bell", "pg_catalog.pg_notification_queue_usage() operator(pg_catalog.<) 0.5", "true"),
         "sql/test_full_queue.py a_full_queue_fails_no_write",
     ),
     Sabotage(
-        4, "what cannot be captured costs its column and not the row",
+        4, "a value that cannot be captured costs its column and not the row",
         Function("row_by_columns", "      problem := pg_catalog.left", "      raise; problem := pg_catalog.left"),
         "sql/test_capture_shapes.py a_value_that_jsonb_refuses_costs_its_column_and_not_the_row",
     ),
     Sabotage(
-        2, "what a session says of itself is cut",
+        2, "what a session says of itself is cut to length",
         Function("source_of_session", "pg_catalog.current_setting('rowhooks.context', true), 1000)",
                  "pg_catalog.current_setting('rowhooks.context', true), 1000000)"),
         "sql/test_capture_session.py a_long_claim_is_cut",
     ),
     Sabotage(
-        4, "a column that is kept out stays out",
+        4, "an excluded column stays excluded",
         Function("captured_columns", "(e.attname = a.attname or a.attname = any (t.excluded_columns))", "false"),
         "sql/test_exclude.py its_value_is_in_no_history",
     ),
@@ -197,12 +197,12 @@ CLOSED_DOORS = [
         "integration/test_loading_rows.py the_policies_of_a_table_do_not_run_as_the_daemons_login",
     ),
     Sabotage(
-        1, "a login of the receivers' own asks for no run in another's name",
+        1, "a login of the receivers' own requests no run in another's name",
         Function("check_recorder", "if is_allowed is not true then", "if false then"),
         "integration/test_receiver_login.py the_receivers_login_touches_nothing_of_rowhooks_that_a_run_does_not_need",
     ),
     Sabotage(
-        1, "a login of the receivers' own records nothing but under the leadership in force",
+        1, "a login of the receivers' own records only under the present leadership",
         Function("check_recorder", "where f.leader_epoch = new.leader_epoch", "where true"),
         "integration/test_receiver_login.py"
         " the_receivers_login_leaves_no_run_to_leaders_to_come_and_ends_no_other_leaders",
@@ -213,12 +213,12 @@ CLOSED_DOORS = [
         "integration/test_loading_keys.py a_view_that_has_taken_a_tables_name_is_not_read",
     ),
     Sabotage(
-        2, "rows are loaded one by one where one cannot be",
+        2, "rows are loaded one by one if one of them cannot be loaded",
         Python("rowhooks.postgres.rows.loading:PostgresObjects._load_in_halves", without_halves),
         "integration/test_loading_rows.py a_row_that_cannot_be_loaded_costs_its_own_run_alone",
     ),
     Sabotage(
-        2, "a table that is locked keeps no connection that loads rows",
+        2, "a locked table blocks no connection that loads rows",
         Python("rowhooks.postgres.rows.loading:LOCK_TIMEOUT", constant("0")),
         "integration/test_loading_rows.py tables_that_somebody_has_locked_hold_up_their_own_runs_alone",
     ),
@@ -228,7 +228,7 @@ CLOSED_DOORS = [
         "integration/test_loading_rows.py documents_are_loaded_with_numbers_of_any_length_and_however_deep_they_are",
     ),
     Sabotage(
-        1, "a key is read by no code of a type's owner",
+        1, "no code of a type's owner reads a key",
         Statement(
             "rowhooks.postgres.rows.key_columns", "key_columns",
             "where t.typtype operator(pg_catalog.=) 'd'", "where false",
@@ -236,7 +236,7 @@ CLOSED_DOORS = [
         "integration/test_loading_keys.py no_check_of_a_domain_runs_as_the_daemons_login",
     ),
     Sabotage(
-        1, "a new connection is asked by qualified names alone",
+        1, "a new connection is queried by qualified names only",
         Python(
             "rowhooks.postgres.connections.connect:_options",
             lambda made: lambda *given: {k: v for k, v in made(*given).items() if k != "use_native_hstore"},
@@ -244,7 +244,7 @@ CLOSED_DOORS = [
         "integration/test_search_path.py opening_a_receivers_session_calls_nothing_that_somebody_else_has_made",
     ),
     Sabotage(
-        2, "a stranger who holds the leader's lock is gone round",
+        2, "a daemon leads although a stranger holds the leader's lock",
         Python("rowhooks.postgres.leadership.lock:LeaderLock._go_round", awaiting(False)),
         "faults/test_bystanders.py a_stranger_who_holds_the_leaders_lock_keeps_no_daemon_from_leading_and_is_named",
     ),
@@ -259,17 +259,17 @@ CLOSED_DOORS = [
         "integration/test_unreadable.py bytes_that_are_no_text_cost_their_own_rows_alone",
     ),
     Sabotage(
-        2, "runs of a locked table keep no place among what is got ready",
+        2, "runs of a locked table take no place in the preparation",
         Python("rowhooks.pipeline.scheduling.preparation:Preparation._without_locked", keeping_places),
         "unit/test_scheduler.py many_runs_of_a_locked_table_leave_their_places_to_others",
     ),
     Sabotage(
-        2, "a part of the feed is bounded by what its rows have as text",
+        2, "a part of the feed is bounded by the size of its rows as text",
         Statement("rowhooks.postgres.log_rows", "in_part", "where c.text_before < {PART_SIZE}", ""),
         "integration/test_unreadable.py what_a_row_has_as_text_counts_in_the_size_of_a_part",
     ),
     Sabotage(
-        2, "rows that prove large are loaded few at once",
+        2, "rows that prove large are loaded few per query",
         Python("rowhooks.pipeline.scheduling.loads:Portion.learn", never_fewer),
         "integration/test_loading_rows.py of_a_table_whose_rows_are_large_few_are_loaded_at_once",
     ),
@@ -279,23 +279,23 @@ CLOSED_DOORS = [
         "integration/test_daemon.py a_statement_that_is_refused_ends_a_leadership_and_not_the_daemon",
     ),
     Sabotage(
-        3, "housekeeping copies what stays before it takes a lock",
+        3, "maintenance copies what stays before it takes a lock",
         Function("drop_partition", "    if attempt > 0 then", "    if attempt >= 0 then"),
         "sql/test_retention.py nobody_waits_while_what_a_partition_keeps_is_copied",
     ),
     Sabotage(
-        4, "what cannot be decided starts the hook",
-        Python("rowhooks.pipeline.matcher:Rule.runs_undecided", constant(False)),
+        4, "a change that cannot be decided starts the hook",
+        Python("rowhooks.pipeline.rules:Rule.runs_undecided", constant(False)),
         "integration/test_undecided.py"
         " what_cannot_be_decided_starts_the_hook_with_the_reason_in_its_log_or_is_skipped",
     ),
     Sabotage(
-        4, "timestamps with an offset are compared as moments",
+        4, "timestamps with an offset are compared as points in time",
         Python("rowhooks.pipeline.instants:_equal", constant(operator.eq)),
         "integration/test_undecided.py a_writer_s_time_zone_dodges_no_hook",
     ),
     Sabotage(
-        4, "a hook that waits for a moment is not looked up by its text",
+        4, "a hook that waits for a point in time is not looked up by its text",
         Python("rowhooks.pipeline.rules:instant_of", returning(None)),
         "integration/test_undecided.py a_writer_s_time_zone_dodges_no_hook",
     ),

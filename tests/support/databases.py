@@ -1,0 +1,64 @@
+"""Databases of a test's own, made as fast as the server can."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from rowhooks.demo.embedded import EmbeddedPostgres
+
+MEMORY = Path("/dev/shm")
+ENOUGH = 4 * 2**30
+"""Bytes that must be free in memory before servers are put there."""
+FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
+
+
+@contextlib.contextmanager
+def embedded_server(settings: Mapping[str, str], binaries: str | None = None) -> Iterator[EmbeddedPostgres]:
+    """Run a server whose files are in memory, where there is enough of it: most of a test's time is their making.
+
+    Args:
+        settings: more settings, as in postgresql.conf.
+        binaries: the directory of the server programs; None for those of the wheel.
+    """
+    with contextlib.ExitStack() as stack:
+        directory = None
+        if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rowhooks-pg-", dir=MEMORY)))
+        server = EmbeddedPostgres(
+            directory, settings={**FAST, **settings}, binaries=Path(binaries) if binaries else None
+        )
+        yield stack.enter_context(server)
+
+
+def dsn_of(server: SimpleNamespace, dbname: str) -> str:
+    """Return the administrator's DSN of a database."""
+    return make_conninfo(
+        "", host=server.host, port=server.port, user=server.user, password=server.password, dbname=dbname
+    )
+
+
+@contextlib.contextmanager
+def new_database(administrator: psycopg.Connection[Any], prefix: str, template: str = "template1") -> Iterator[str]:
+    """Make a database, and drop it in the end with whoever is connected to it; yield its name."""
+    name = f"{prefix}_{uuid.uuid4().hex[:12]}"
+    # The server copies the template's files. By default it would write each page into its log, which takes longer for
+    # so small a database. Before version 15 it has no other way.
+    strategy = sql.SQL(" strategy file_copy" if administrator.info.server_version >= 150000 else "")
+    administrator.execute(
+        sql.SQL("create database {} template {}{}").format(sql.Identifier(name), sql.Identifier(template), strategy)
+    )
+    try:
+        yield name
+    finally:
+        administrator.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))

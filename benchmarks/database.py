@@ -20,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 from rowhooks.demo.embedded import EmbeddedPostgres, find_binaries
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install, uninstall
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 
 SETTINGS = {
     "fsync": "on",

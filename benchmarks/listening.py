@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from benchmarks.daemon_process import PATIENCE
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 
 CHANNEL = "bench"
 

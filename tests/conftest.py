@@ -23,7 +23,7 @@ from pytest_postgresql import factories
 
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 
 pytest.register_assert_rewrite("tests.support")
 

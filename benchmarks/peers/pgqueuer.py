@@ -19,7 +19,7 @@ from pgqueuer.queries import Queries
 from benchmarks.database import Database
 from benchmarks.peers.peer import Handled, Worker, empty
 from benchmarks.peers.process import Told, python_worker
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 
 BATCH_SIZE = 1000
 CONNECTIONS = 5

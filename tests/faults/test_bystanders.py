@@ -20,7 +20,8 @@ from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.domain.events import BellRung
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
-from rowhooks.postgres.connections.connect import DIRECT, Target, connected
+from rowhooks.postgres.connections.connect import connected
+from rowhooks.postgres.connections.target import DIRECT, Target
 from rowhooks.postgres.leadership import bell
 from rowhooks.postgres.leadership.lock import LeaderLock
 from rowhooks.runtime import loop_monitor, wakeups

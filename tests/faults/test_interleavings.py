@@ -44,7 +44,8 @@ from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.pipeline.listener import Bell
 from rowhooks.pipeline.reader import Part, Reader
 from rowhooks.postgres.configuration import PostgresConfiguration
-from rowhooks.postgres.connections.connect import Target, connect
+from rowhooks.postgres.connections.connect import connect
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.leadership import epoch as leadership
 from rowhooks.postgres.leadership.bell import PostgresBellLock

@@ -16,7 +16,9 @@ from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.pipeline.execution import runner
 from rowhooks.pipeline.listener import Bell
 from rowhooks.pipeline.reader import Part, Reader
-from rowhooks.postgres.connections.connect import DIRECT, Target, async_engine, connected, sync_engine
+from rowhooks.postgres.connections.connect import connected
+from rowhooks.postgres.connections.engines import async_engine, sync_engine
+from rowhooks.postgres.connections.target import DIRECT, Target
 from rowhooks.runtime import leader
 from tests.support.daemons import DAEMON_LOGIN, running_daemon
 from tests.support.hooks import add_hook

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import psycopg
@@ -13,8 +16,10 @@ import sqlalchemy
 from psycopg.conninfo import make_conninfo
 
 from rowhooks import JobHookReceiver, ObjectChange
-from rowhooks.postgres.connections.connect import DIRECT, SESSION_POOLER, TRANSACTION_POOLER, Target
+from rowhooks.postgres.connections import poolers
+from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.connections.poolers import recognised
+from rowhooks.postgres.connections.target import DIRECT, SESSION_POOLER, TRANSACTION_POOLER, Target
 from tests.support.daemons import running_daemon
 from tests.support.hooks import add_hook
 from tests.support.pgbouncer import PROGRAM, pgbouncer
@@ -80,6 +85,40 @@ async def test_a_pooler_and_its_kind_are_recognised(
 ) -> None:
     with pgbouncer(daemon_dsn, pool_mode, **settings) as through:
         assert (await recognised(Target(through))).route == route
+
+
+async def test_a_pooler_of_transactions_is_recognised_while_another_client_releases_server_connections(
+    daemon_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is released last is given out first, so the probe's first connection may get the same one again."""
+    with pgbouncer(daemon_dsn) as through:
+        pooled = replace(Target(through), route=TRANSACTION_POOLER)
+        async with connected(pooled) as other:
+            held = other.transaction()
+            await held.start()
+
+            @contextlib.asynccontextmanager
+            async def opened_as_the_other_commits(target: Target) -> AsyncIterator[Any]:
+                nonlocal held
+                async with connected(target) as opened:
+                    await held.commit()
+                    yield opened
+                held = other.transaction()
+                await held.start()
+
+            openings = iter([connected])
+            monkeypatch.setattr(
+                poolers, "connected", lambda target: next(openings, opened_as_the_other_commits)(target)
+            )
+            assert (await recognised(Target(through))).route == TRANSACTION_POOLER
+
+
+async def test_a_pooler_of_transactions_is_recognised_that_hands_two_server_connections_round(daemon_dsn: str) -> None:
+    with pgbouncer(daemon_dsn, server_round_robin=1) as through:
+        pooled = replace(Target(through), route=TRANSACTION_POOLER)
+        async with connected(pooled) as one, connected(pooled) as other, one.transaction(), other.transaction():
+            await asyncio.gather(one.fetchval("select 1"), other.fetchval("select 1"))
+        assert (await recognised(Target(through))).route == TRANSACTION_POOLER
 
 
 async def test_a_server_reached_directly_is_recognised(daemon_dsn: str) -> None:
@@ -148,13 +187,14 @@ async def test_behind_a_transaction_pooler_one_daemon_leads_and_the_next_takes_o
     Witness.seen.clear()
     add_hook(db, Witness, device)
     caplog.set_level(logging.INFO)
+    # The group ends the standby where the leader's part fails, which would otherwise wait for it for ever.
     with pgbouncer(daemon_dsn) as through:
-        async with running_daemon(through, Witness):
-            standby = asyncio.create_task(_one_change_more(db, through))
+        async with asyncio.TaskGroup() as group, running_daemon(through, Witness):
+            group.create_task(_one_change_more(db, through))
             await eventually(lambda: "standing by: another daemon leads" in caplog.text)
             db.execute("insert into dcim.device values (1, 'sw', null)")
-            await eventually(lambda: Witness.seen == [1])
-        await standby
+            await eventually(lambda: Witness.seen)
+            assert Witness.seen == [1]
     assert Witness.seen == [1, 2]
 
 

@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 from tests.support.processes import Process
 from tests.support.waiting import is_settled, wait
 

@@ -13,7 +13,8 @@ from rowhooks import Hook
 from rowhooks.domain.job import JobEntry
 from rowhooks.postgres.administration.jobs import move_job
 from rowhooks.postgres.configuration import PostgresConfiguration
-from rowhooks.postgres.connections.connect import Target, connect
+from rowhooks.postgres.connections.connect import connect
+from rowhooks.postgres.connections.target import Target
 
 Connection = psycopg.Connection[Any]
 SERIAL = JobEntry("policies.Serial", "hook", "Serial policy", "Policies", "Keep serials tidy.", meta={"ordered": True})

@@ -16,7 +16,8 @@ from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.domain.errors import LeadershipLost, PermissionDenied, SchemaMismatch
 from rowhooks.domain.events import InternalErrorOccurred
 from rowhooks.pipeline.scheduling.scheduler import Scheduler
-from rowhooks.postgres.connections.connect import Target, connect
+from rowhooks.postgres.connections.connect import connect
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.runtime.daemon import Daemon
 from rowhooks.settings import load_settings

@@ -20,7 +20,8 @@ from rowhooks.cli import call
 from rowhooks.domain.errors import RowhooksError
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
-from rowhooks.postgres.connections.connect import NO_UTF8, Target
+from rowhooks.postgres.connections.command import NO_UTF8
+from rowhooks.postgres.connections.target import Target
 from tests.support.daemons import DAEMON_LOGIN, running_daemon
 from tests.support.hooks import add_button
 from tests.support.waiting import settled

@@ -20,8 +20,9 @@ from psycopg.conninfo import make_conninfo
 
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.cli import call
-from rowhooks.postgres.connections.connect import Target, connection
+from rowhooks.postgres.connections.command import connection
 from rowhooks.postgres.connections.session_settings import SETTINGS
+from rowhooks.postgres.connections.target import Target
 from rowhooks.testing import Rehearsal
 from tests.support.daemons import DAEMON_LOGIN, running_daemon
 from tests.support.hooks import add_button, add_hook

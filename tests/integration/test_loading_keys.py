@@ -12,7 +12,7 @@ from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import DatabaseError
 from rowhooks.postgres.configuration import LOAD, read_configuration
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.rows.loading import PostgresObjects
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from tests.support.daemons import DAEMON_LOGIN, running_daemon

@@ -15,7 +15,8 @@ from rowhooks.pipeline.scheduling import loads as loads_module
 from rowhooks.postgres.administration.doctor import examine
 from rowhooks.postgres.administration.results import revoke
 from rowhooks.postgres.configuration import LOAD, read_configuration
-from rowhooks.postgres.connections.connect import Target, connection
+from rowhooks.postgres.connections.command import connection
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.rows import loading as objects_module
 from rowhooks.postgres.rows.by_key import load_objects
 from rowhooks.postgres.rows.loading import PostgresObjects

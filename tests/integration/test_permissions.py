@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from rowhooks.domain.errors import ReceiverError
-from rowhooks.postgres.connections.connect import Target, async_engine, sync_engine
+from rowhooks.postgres.connections.engines import async_engine, sync_engine
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.receivers.user import User
 from tests.support.daemons import DAEMON_LOGIN

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_ses
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 import rowhooks
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 
 Connection = psycopg.Connection[Any]
 

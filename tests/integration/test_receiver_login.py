@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.domain.errors import LeadershipLost, LoginRefused, PermissionDenied, SettingsError
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.sessions.workspaces import Workspaces
 from rowhooks.runtime.daemon import Daemon
 from rowhooks.settings import load_settings

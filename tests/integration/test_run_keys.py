@@ -20,7 +20,7 @@ from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 from tests.support.daemons import DAEMON_LOGIN, running_daemon
 from tests.support.dumps import dump, restore
 from tests.support.hooks import add_button, add_hook

@@ -241,7 +241,7 @@ async def test_following_calls_nothing_that_somebody_else_has_made(
     db: Connection, daemon_dsn: str, device: str
 ) -> None:
     from rowhooks.postgres.administration.following import follow
-    from rowhooks.postgres.connections.connect import Target
+    from rowhooks.postgres.connections.target import Target
 
     set_traps(db, "hostile, pg_catalog")
     changes = follow(Target(daemon_dsn))

@@ -16,7 +16,9 @@ from rowhooks.postgres.administration.doctor import examine
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.administration.status import status
-from rowhooks.postgres.connections.connect import Target, connected, connection
+from rowhooks.postgres.connections.command import connection
+from rowhooks.postgres.connections.connect import connected
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.feed import FEW, PostgresFeed
 from rowhooks.postgres.log_rows import LARGEST, TOO_LARGE
 from rowhooks.postgres.values import RowDecoder

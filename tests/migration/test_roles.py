@@ -15,7 +15,7 @@ from rowhooks.domain.errors import PermissionDenied
 from rowhooks.postgres.administration.doctor import Finding, examine
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 from rowhooks.resources import data_directory
 from tests.support.mends import run_as_printed
 from tests.support.roles import MakeDatabase, MakeRole, dbname

@@ -20,7 +20,7 @@ from rowhooks.postgres.administration.revisions import explain_mismatch, head_re
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install, uninstall, upgrade
 from rowhooks.postgres.connections import connect
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 from rowhooks.resources import data_directory, sql_script
 from tests.support.dumps import dump_schema
 from tests.support.roles import MakeDatabase, MakeRole, dbname, role_exists, schema_exists

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from rowhooks.domain.errors import Conflict, PermissionDenied
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install, installed_connection, uninstall, upgrade
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 from tests.support.roles import MakeDatabase, MakeRole, dbname
 
 Connection = psycopg.Connection[Any]

@@ -15,7 +15,7 @@ from rowhooks.domain.errors import Conflict, DatabaseError, PermissionDenied, Sc
 from rowhooks.postgres.administration.removal import Kept
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install, uninstall
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 from tests.support.dumps import dump_schema
 from tests.support.roles import MakeDatabase, MakeRole, dbname, role_exists, schema_exists
 

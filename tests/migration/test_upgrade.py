@@ -17,7 +17,7 @@ from rowhooks.postgres.administration.revisions import head_revision
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install, installed_connection, uninstall, upgrade
 from rowhooks.postgres.bindings import find_faults
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 from rowhooks.resources import data_directory
 from tests.migration.test_schema import compare_with_sql
 from tests.support.roles import MakeDatabase, MakeRole

@@ -11,7 +11,8 @@ import pytest
 
 from rowhooks.cli import call
 from rowhooks.domain.errors import ConnectionFailed, SettingsError
-from rowhooks.postgres.connections.connect import Target, connected
+from rowhooks.postgres.connections.connect import connected
+from rowhooks.postgres.connections.target import Target
 from tests.support.daemons import running_daemon
 from tests.support.drivers import IN_THE_CLEAR, OVER_TLS, Witness, let_in, refused
 from tests.support.hooks import add_hook

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 from tests.support.daemons import running_daemon
 from tests.support.drivers import IN_THE_CLEAR, OVER_TLS, let_in, refused
 from tests.support.server import PASSWORD, Server, free_port

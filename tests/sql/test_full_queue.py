@@ -12,7 +12,7 @@ from rowhooks.demo.embedded import EmbeddedPostgres, find_binaries
 from rowhooks.domain.errors import EmbeddedServerError
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install, upgrade
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 
 Connection = psycopg.Connection[Any]
 

@@ -17,7 +17,7 @@ import psycopg
 
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 from tests.support import workload
 from tests.support.databases import embedded_server
 from tests.support.processes import Process

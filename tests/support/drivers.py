@@ -9,7 +9,10 @@ import sqlalchemy
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.domain.errors import ConnectionFailed
-from rowhooks.postgres.connections.connect import Target, async_engine, connected, connection, sync_engine
+from rowhooks.postgres.connections.command import connection
+from rowhooks.postgres.connections.connect import connected
+from rowhooks.postgres.connections.engines import async_engine, sync_engine
+from rowhooks.postgres.connections.target import Target
 from tests.support.server import PASSWORD
 
 WHO = "select current_user::text, coalesce((select s.ssl from pg_stat_ssl as s where s.pid = pg_backend_pid()), false)"

@@ -9,8 +9,7 @@ import psycopg
 import pytest
 
 from rowhooks.domain.sqlstates import CACHED_PLAN, TABLE, Verdict, verdict
-from rowhooks.postgres.connections.connect import verdict_of
-from rowhooks.postgres.connections.errors import is_transient
+from rowhooks.postgres.connections.errors import is_transient, verdict_of
 
 GUARANTEES = Path(__file__).parents[2] / "docs" / "guarantees.md"
 

@@ -13,7 +13,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rowhooks.domain.errors import SettingsError
-from rowhooks.postgres.connections.connect import CONNECT_TIMEOUT, TRANSACTION_POOLER, Target
+from rowhooks.postgres.connections.target import CONNECT_TIMEOUT, TRANSACTION_POOLER, Target
 
 SECRET = "hunter2"
 

@@ -20,7 +20,7 @@ from rich.text import Text
 from rowhooks.domain import display, exact
 from rowhooks.domain.display import LONG, SHORT, as_json, visible
 from rowhooks.domain.errors import RowhooksError, UsageError
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 from rowhooks.settings import Settings, load_settings
 
 console = Console()

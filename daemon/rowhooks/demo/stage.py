@@ -18,7 +18,8 @@ from rowhooks.postgres.administration.common import Connection, execute, fetch
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.administration.tables import track
-from rowhooks.postgres.connections.connect import Target, connection
+from rowhooks.postgres.connections.command import connection
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.statements import Statements
 from rowhooks.runtime.daemon import Daemon
 from rowhooks.settings import Settings

@@ -17,7 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_s
 from sqlalchemy.orm import Session, scoped_session
 
 from rowhooks.domain.errors import ConnectionFailed, NotFound, SchemaMismatch, UsageError
-from rowhooks.postgres.connections.connect import Target, connection, sync_engine, translated_errors
+from rowhooks.postgres.connections.command import connection
+from rowhooks.postgres.connections.engines import sync_engine
+from rowhooks.postgres.connections.errors import translated_errors
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.labels import ButtonGroup, LabelRow, render_buttons
 from rowhooks.postgres.statements import Statements
 

@@ -18,7 +18,8 @@ from rowhooks.pipeline.concurrency import forever
 from rowhooks.postgres import maintenance
 from rowhooks.postgres.bindings import PostgresBindings
 from rowhooks.postgres.configuration import PostgresConfiguration
-from rowhooks.postgres.connections.connect import Target, connected
+from rowhooks.postgres.connections.connect import connected
+from rowhooks.postgres.connections.target import Target
 from rowhooks.receivers.registry import Catalog
 
 logger = logging.getLogger(__name__)

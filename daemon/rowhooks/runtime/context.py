@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from rowhooks.domain.events import Events
-from rowhooks.postgres.connections.connect import Target
 from rowhooks.postgres.connections.poolers import recognised
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.sessions.receiver_login import checked_receiver
 from rowhooks.receivers.registry import Catalog
 from rowhooks.settings import Settings

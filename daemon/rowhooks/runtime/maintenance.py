@@ -14,7 +14,8 @@ from rowhooks.domain.events import BacklogCounted, Events
 from rowhooks.pipeline.concurrency import forever
 from rowhooks.postgres import maintenance
 from rowhooks.postgres.backlog import count_backlog
-from rowhooks.postgres.connections.connect import Target, connected
+from rowhooks.postgres.connections.connect import connected
+from rowhooks.postgres.connections.target import Target
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from typing import Any
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
 from rowhooks.domain.events import BellRung, Events
 from rowhooks.pipeline.listener import Bell, Sleep
-from rowhooks.postgres.connections.connect import Target, connected
+from rowhooks.postgres.connections.connect import connected
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.leadership.bell import Listener, PostgresBellLock
 from rowhooks.postgres.leadership.bystanders import LONG, QUEUE_IS_FILLING, Bystander, bell_holders, queue_usage
 from rowhooks.settings import Settings

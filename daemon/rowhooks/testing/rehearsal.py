@@ -13,7 +13,7 @@ from rowhooks.domain.errors import Conflict, NotFound, ReceiverError, SettingsEr
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.domain.run import Press
 from rowhooks.pipeline.rules import Rule
-from rowhooks.postgres.connections.connect import Target
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.rehearsal.rows import Rows
 from rowhooks.postgres.rehearsal.transaction import WAYS_OUT, Transaction
 from rowhooks.receivers import declaration

@@ -201,7 +201,7 @@ SABOTAGES = [
     ),
     Sabotage(
         3, "a run waits for a connection that is not available",
-        Python("rowhooks.postgres.connections.connect:is_unreachable", returning(False)),
+        Python("rowhooks.postgres.connections.errors:is_unreachable", returning(False)),
         "faults/test_leadership.py a_run_that_finds_no_connection_waits_for_one_however_long_it_takes",
     ),
     Sabotage(
@@ -313,7 +313,7 @@ SABOTAGES = [
     ),
     Sabotage(
         7, "behind a transaction pooler no statement is prepared",
-        Python("rowhooks.postgres.connections.connect:TRANSACTION_POOLER", constant("direct")),
+        Python("rowhooks.postgres.connections.target:TRANSACTION_POOLER", constant("direct")),
         "faults/test_pgbouncer.py nothing_of_a_run_is_left_in_a_server_connection",
     ),
     Sabotage(

@@ -238,7 +238,7 @@ CLOSED_DOORS = [
     Sabotage(
         1, "a new connection is queried by qualified names only",
         Python(
-            "rowhooks.postgres.connections.connect:_options",
+            "rowhooks.postgres.connections.engines:_options",
             lambda made: lambda *given: {k: v for k, v in made(*given).items() if k != "use_native_hstore"},
         ),
         "integration/test_search_path.py opening_a_receivers_session_calls_nothing_that_somebody_else_has_made",

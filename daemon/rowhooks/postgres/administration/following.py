@@ -10,8 +10,9 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.feed import Position
 from rowhooks.pipeline.reader import Reader
 from rowhooks.postgres.configuration import PostgresConfiguration
-from rowhooks.postgres.connections.connect import Target, connect
+from rowhooks.postgres.connections.connect import connect
 from rowhooks.postgres.connections.poolers import recognised
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.values import RowDecoder
 

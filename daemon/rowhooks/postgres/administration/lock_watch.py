@@ -11,7 +11,8 @@ from typing import Any
 import psycopg
 
 from rowhooks.domain.errors import DatabaseError
-from rowhooks.postgres.connections.connect import Target, connection
+from rowhooks.postgres.connections.command import connection
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.statements import Statements
 
 SQL = Statements(__file__)

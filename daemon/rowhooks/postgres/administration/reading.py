@@ -9,7 +9,7 @@ import psycopg
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.postgres.administration.common import Connection
-from rowhooks.postgres.connections.connect import is_lost_connection
+from rowhooks.postgres.connections.errors import is_lost_connection
 from rowhooks.postgres.log_rows import IS_LARGE, LARGE_BY_ID, SMALL_COLUMNS, object_change
 from rowhooks.postgres.statements import Statements
 from rowhooks.postgres.unreadable import FIXED, TEXT_OF, TEXTS, Text, reason_of, row_of_texts

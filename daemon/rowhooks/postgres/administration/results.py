@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from rowhooks.domain.errors import NotFound
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
-from rowhooks.postgres.connections.connect import translated_errors
+from rowhooks.postgres.connections.errors import translated_errors
 from rowhooks.postgres.statements import Statements
 
 _SQL = Statements(__file__)

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from rowhooks.postgres.administration.common import Connection, Row, fetch
-from rowhooks.postgres.connections.connect import translated_errors
+from rowhooks.postgres.connections.errors import translated_errors
 
 PATIENCE = 10.0
 """Seconds during which the lock of a partition is requested repeatedly; each request waits only an instant."""

@@ -41,8 +41,9 @@ from rowhooks.postgres.administration.roles import (
     written,
 )
 from rowhooks.postgres.administration.trust import replace_event_triggers, vet
-from rowhooks.postgres.connections.connect import Target, connection
+from rowhooks.postgres.connections.command import connection
 from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.statements import Statements
 from rowhooks.resources import sql_script
 

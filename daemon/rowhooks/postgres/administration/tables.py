@@ -10,7 +10,7 @@ from rowhooks.domain import shell
 from rowhooks.domain.errors import Conflict, NotFound
 from rowhooks.domain.sensitive import is_sensitive_column, is_sensitive_table
 from rowhooks.postgres.administration.common import Connection, Row, execute, fetch, only
-from rowhooks.postgres.connections.connect import translated_errors
+from rowhooks.postgres.connections.errors import translated_errors
 from rowhooks.postgres.connections.search_path import PINNED, USERS_OWN
 from rowhooks.postgres.statements import Statements
 

@@ -1,4 +1,4 @@
-"""asyncpg's errors, turned into ours in one place."""
+"""The drivers' errors, turned into ours in one place."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import contextlib
 from collections.abc import Iterator
 
 import asyncpg
+import psycopg
 
-from rowhooks.domain.errors import ConnectionFailed, DatabaseError, PermissionDenied
-from rowhooks.domain.sqlstates import verdict
+from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, PermissionDenied
+from rowhooks.domain.sqlstates import Verdict, verdict
 
 _NO_ANSWER = (
     asyncpg.InterfaceError,
-    # What asyncpg says when it is used after the server's farewell has arrived.
+    # asyncpg raises it when it is used after the server has ended the connection.
     asyncpg.InternalClientError,
     OSError,
     TimeoutError,
@@ -20,7 +21,7 @@ _NO_ANSWER = (
 
 
 def is_transient(error: BaseException) -> bool:
-    """Say whether another try, on a new connection, may go through: it was lost, or the server says what passes."""
+    """Say whether another try on a new connection may succeed: it was lost, or the error passes by itself."""
     if isinstance(error, asyncpg.PostgresError):
         return verdict(error.sqlstate, getattr(error, "server_source_function", None)).daemon
     return isinstance(error, _NO_ANSWER)
@@ -39,3 +40,45 @@ def translated() -> Iterator[None]:
         if isinstance(error, asyncpg.InsufficientPrivilegeError):
             raise PermissionDenied(str(error), hint="grant the daemon's role to the daemon's login") from error
         raise DatabaseError(str(error)) from error
+
+
+@contextlib.contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn psycopg's errors into ours, with the server's hint."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise PermissionDenied(
+            first_line(error), hint=error.diag.message_hint or "connect as a role that may, with --dsn"
+        ) from error
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        raise NotFound(first_line(error), hint=error.diag.message_hint) from error
+    except psycopg.Error as error:
+        if is_lost_connection(error):
+            raise ConnectionFailed(f"the connection was lost: {first_line(error)}") from error
+        raise DatabaseError(first_line(error), hint=error.diag.message_hint) from error
+
+
+def is_lost_connection(error: BaseException | None) -> bool:
+    """Say whether an error of psycopg's means that the connection has ended, or the server is about to."""
+    # An operational error that does not come from a server is a lost connection.
+    return isinstance(error, psycopg.OperationalError) and (
+        error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
+    )
+
+
+def verdict_of(error: BaseException) -> Verdict | None:
+    """Return what is done about an error of psycopg's; None where it does not come from a server."""
+    if not isinstance(error, psycopg.Error) or error.sqlstate is None:
+        return None
+    return verdict(error.sqlstate, error.diag.source_function)
+
+
+def is_unreachable(error: BaseException | None) -> bool:
+    """Say whether an error of psycopg's means that no connection could be opened: server away, or no place left."""
+    return isinstance(error, psycopg.OperationalError) and error.pgconn is not None
+
+
+def first_line(error: psycopg.Error) -> str:
+    """Return what an error of psycopg's says, without its details."""
+    return error.diag.message_primary or str(error).strip() or type(error).__name__

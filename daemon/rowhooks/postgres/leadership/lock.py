@@ -14,8 +14,9 @@ from typing import Any
 
 import asyncpg
 
-from rowhooks.postgres.connections.connect import Target, connected
+from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.statements import Statements
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import NotFound, UsageError
 from rowhooks.domain.names import join_name, quoting_hint, split_name
 from rowhooks.postgres.configuration import DESCRIPTION, read_table
-from rowhooks.postgres.connections.connect import translated_errors
+from rowhooks.postgres.connections.errors import translated_errors
 from rowhooks.postgres.connections.search_path import PINNED
 from rowhooks.postgres.log_rows import COLUMNS, object_change
 from rowhooks.postgres.rehearsal.given import as_json, refusals_of

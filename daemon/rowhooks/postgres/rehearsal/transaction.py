@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from rowhooks.domain.errors import ConnectionFailed, PermissionDenied
-from rowhooks.postgres.connections.connect import Target, translated_errors
+from rowhooks.postgres.connections.errors import translated_errors
 from rowhooks.postgres.connections.loaders import adapt
 from rowhooks.postgres.connections.search_path import PINNED, USERS_OWN, ask_qualified
 from rowhooks.postgres.connections.session_settings import modes, of_transaction
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.rows.suppression import watch_writes
 from rowhooks.resources import data_directory
 

@@ -16,8 +16,9 @@ from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import DatabaseError, NotFound, PermissionDenied, ReceiverError
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.postgres.configuration import LOAD, read_configuration
-from rowhooks.postgres.connections.connect import Target, async_engine
+from rowhooks.postgres.connections.engines import async_engine
 from rowhooks.postgres.connections.search_path import PINNED, USERS_OWN
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.rows.by_key import check_key, find_indistinct, load_misspelt, load_objects
 from rowhooks.postgres.rows.loading_errors import (
     LOST_IN_JSON,

@@ -18,7 +18,7 @@ from rowhooks.domain.errors import (
     RowhooksError,
     TableLocked,
 )
-from rowhooks.postgres.connections.connect import is_lost_connection, verdict_of
+from rowhooks.postgres.connections.errors import is_lost_connection, verdict_of
 
 logger = logging.getLogger(__name__)
 

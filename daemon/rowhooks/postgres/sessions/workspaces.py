@@ -16,14 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.run import Outcome, Run
-from rowhooks.postgres.connections.connect import (
-    Target,
-    async_engine,
-    is_lost_connection,
-    is_unreachable,
-    sync_engine,
-    verdict_of,
-)
+from rowhooks.postgres.connections.engines import async_engine, sync_engine
+from rowhooks.postgres.connections.errors import is_lost_connection, is_unreachable, verdict_of
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.rows.mapping import RowObject
 from rowhooks.postgres.rows.privileges import explain, is_refused
 from rowhooks.postgres.rows.suppression import watch_writes

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 
-.PHONY: help demo test test-all-postgres test-service nightly faults sabotage check format bench package clean
+.PHONY: help demo test test-all test-all-postgres test-service nightly faults sabotage check format bench package clean
 
 help: ## Say what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ demo: $(READY) ## Show the main job on an embedded PostgreSQL
 WORKERS ?= $(if $(ROWHOOKS_TEST_DSN),0,auto)
 
 test: $(READY) ## Run the tests on an embedded PostgreSQL (or the one in ROWHOOKS_TEST_DSN)
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m 'not long'
+
+test-all: $(READY) ## Run them all: the property tests with all their examples, and random faults
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 test-all-postgres: $(READY) ## Run the tests that depend on the server on PostgreSQL 14 to 18, or on VERSIONS="14 16"

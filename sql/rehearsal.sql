@@ -1,6 +1,6 @@
 -- What a rehearsal (rowhooks.testing) makes inside its one transaction, which is never committed: a log and its triggers, as
--- rowhooks.track makes them, but in the session's temporary schema, so that rowhooks need not be installed. Not part of
--- install.sql.
+-- rowhooks.track makes them, but in the session's temporary schema, so that rowhooks need not be installed. This file is not
+-- part of install.sql.
 
 -- Named and typed like rowhooks.object_change, so that one piece of code reads both.
 create table pg_temp.rowhooks_change (
@@ -21,7 +21,7 @@ create table pg_temp.rowhooks_change (
   capture_error text
 );
 
--- Purpose: make every commit of the transaction fail, whoever asks for it: a holdable cursor reads it.
+-- Purpose: make every commit of the transaction fail. A holdable cursor, which a commit materialises, calls it.
 -- Returns: nothing, it raises
 create function pg_temp.rowhooks_refuse_commit() returns boolean
 language plpgsql
@@ -49,7 +49,7 @@ as $$
   where i.indrelid = target and i.indisprimary and k.position <= i.indnkeyatts
 $$;
 
--- Purpose: find the column by which people call a row, as rowhooks.track does.
+-- Purpose: find the column that stands for a row, as rowhooks.track does.
 -- Parameters: target  the table
 -- Returns: its name, null where the key stands for the row
 create function pg_temp.rowhooks_repr(target oid) returns text
@@ -76,7 +76,7 @@ as $$
   select pg_catalog.jsonb_object_agg(k.name, row_data -> k.name) from pg_catalog.unnest(pg_temp.rowhooks_key(target)) as k (name)
 $$;
 
--- Purpose: say what people call a row, as the log does.
+-- Purpose: write the representation of a row, as the log does.
 -- Parameters: target    the table
 --             row_data  the row
 -- Returns: the value of the column that stands for it, else those of its key; null for no row
@@ -136,11 +136,42 @@ begin
 end
 $$;
 
+-- Purpose: list the tables whose changes can be logged and are not logged yet.
+-- Parameters: wanted  the tables; null for all of the user's
+-- Returns: oid and name of each, and whether this role may make triggers on it
+create function pg_temp.rowhooks_watchable(wanted oid[]) returns table (oid oid, name regclass, permitted boolean)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select
+    c.oid,
+    c.oid::pg_catalog.regclass as name,
+    pg_catalog.has_table_privilege(c.oid, 'TRIGGER') and pg_catalog.has_schema_privilege(n.oid, 'USAGE') as permitted
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'p')
+    and not c.relispartition
+    and c.relpersistence <> 't'
+    and n.nspname not in ('information_schema', 'rowhooks')
+    and n.nspname !~ '^pg_'
+    -- An extension's tables are left out, unless they are named.
+    and case
+      when wanted is not null then c.oid = any (wanted)
+      else not exists (
+        select from pg_catalog.pg_depend as d
+        where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype = 'e'
+      )
+    end
+    and not exists (
+      select from pg_catalog.pg_trigger as t where t.tgrelid = c.oid and t.tgname = '!rowhooks_rehearsal'
+    )
+$$;
+
 -- Purpose: log the changes of tables until the transaction ends. Takes their SHARE ROW EXCLUSIVE locks.
 -- Parameters: wanted    the tables; null for all of the user's on which this role may make triggers
 --             patience  how long to wait for a lock
 -- Returns: nothing
--- Repeatable: what is logged already stays so.
+-- It can be repeated: tables that are logged already stay so.
 create function pg_temp.rowhooks_watch(wanted oid[], patience interval) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -150,31 +181,9 @@ declare
   former_timeout constant pg_catalog.text := pg_catalog.current_setting('lock_timeout');
 begin
   perform pg_catalog.set_config('lock_timeout', greatest((pg_catalog.date_part('epoch', patience) * 1000)::bigint, 1)::pg_catalog.text, true);
+  -- Always in the same order, so that two rehearsals wait for each other and do not deadlock.
   for target in
-    select
-      c.oid,
-      c.oid::pg_catalog.regclass as name,
-      pg_catalog.has_table_privilege(c.oid, 'TRIGGER') and pg_catalog.has_schema_privilege(n.oid, 'USAGE') as permitted
-    from pg_catalog.pg_class as c
-    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'p')
-      and not c.relispartition
-      and c.relpersistence <> 't'
-      and n.nspname not in ('information_schema', 'rowhooks')
-      and n.nspname !~ '^pg_'
-      -- An extension's tables are its own affair, unless they are named.
-      and case
-        when wanted is not null then c.oid = any (wanted)
-        else not exists (
-          select from pg_catalog.pg_depend as d
-          where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype = 'e'
-        )
-      end
-      and not exists (
-        select from pg_catalog.pg_trigger as t where t.tgrelid = c.oid and t.tgname = '!rowhooks_rehearsal'
-      )
-    -- Always in one order, so that two rehearsals wait for each other and do not deadlock.
-    order by c.oid
+    select t.oid, t.name, t.permitted from pg_temp.rowhooks_watchable(wanted) as t order by t.oid
   loop
     if not target.permitted then
       continue when wanted is null;
@@ -184,12 +193,12 @@ begin
     begin
       execute pg_catalog.format('lock table %s in share row exclusive mode', target.name);
     exception when lock_not_available then
-      raise exception 'the lock on % was not to be had within %', target.name, patience
+      raise exception 'the lock on % was not available within %', target.name, patience
         using
           errcode = 'lock_not_available',
           hint = 'Another session writes to it: give tests a database of their own, or name the tables to watch.';
     end;
-    -- "!" sorts before the user's triggers and before cascades, as rowhooks.track's do.
+    -- "!" sorts before the user's triggers and before cascades, as in rowhooks.track.
     execute pg_catalog.format(
       'create trigger "!rowhooks_rehearsal" after insert or update or delete on %s '
       'for each row execute function pg_temp.rowhooks_capture(%L)',

@@ -32,6 +32,7 @@ from tests.support.databases import dsn_of, embedded_server, new_database  # noq
 
 # The examples of the property tests are new ones each time; a failure prints what makes it happen again.
 hypothesis.settings.register_profile("default", derandomize=False, deadline=None, print_blob=True, max_examples=100)
+hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("default"), max_examples=25)
 hypothesis.settings.register_profile("nightly", hypothesis.settings.get_profile("default"), max_examples=1000)
 hypothesis.settings.register_profile(
     "first failure",

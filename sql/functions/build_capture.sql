@@ -98,7 +98,7 @@ as $$
   )
 $$;
 
--- Purpose: give a capture function to the role whose rights it is to have, if it is not that role's already.
+-- Purpose: give a capture function to the role with whose rights it runs, if it does not belong to that role already.
 -- Parameters: target_id  rowhooks.tracked_table.id
 -- Returns: nothing
 -- Reads:   rowhooks.installation

@@ -1,5 +1,5 @@
--- Purpose: the buttons as those see them who may press: one row a button and table, of the tables that the asking role
---          may read. Everybody may read it. A security barrier: a condition of the reader's never sees the other rows.
+-- Purpose: the buttons as a presser sees them: one row for each button and table, of the tables that the asking role may
+--          read. Every role may read the view. It is a security barrier: a reader's condition never sees the other rows.
 create or replace view rowhooks.buttons with (security_barrier) as
 select
   b.id,
@@ -13,12 +13,12 @@ select
   b.confirmation,
   j.class_path as job,
   b.enabled,
-  -- Whether it is enabled and of the right kind. Where the daemon that leads does not have it, a press waits.
+  -- Whether the job is enabled and of the right kind. Where the leader does not have the class, a press waits.
   j.enabled and j.kind = 'button' as job_enabled,
-  -- In a view, unlike in a SECURITY DEFINER function, current_user is who asks.
+  -- In a view, unlike in a SECURITY DEFINER function, current_user is the asking role.
   rowhooks.may_press(current_user, b.roles, i.daemon_role) as may_press,
   t.repr_column,
-  -- What columns were called when the text was written, to what they are called now.
+  -- The names that columns had when the text was written, to the names that they have now.
   coalesce(
     (
       select pg_catalog.jsonb_object_agg(k.name, a.attname)

@@ -1,4 +1,4 @@
--- Purpose: quote a column's name. %I leaves words bare that are PL/pgSQL's and not SQL's: new.if is no column to it.
+-- Purpose: quote a column's name. %I does not quote words that are reserved in PL/pgSQL alone: new.if is no column there.
 -- Parameters: column_name  the name as it is stored
 -- Returns: the name in double quotes
 create or replace function rowhooks.always_quoted(column_name name) returns text
@@ -14,9 +14,9 @@ $$;
 --             carrier      the table that the row is of
 --             column_name  the column
 -- Returns: a pattern for pg_catalog.format, with what holds the row in the place of %1$s, and the oid of its table in that of %2$s.
---          Its names mean what they are to mean where search_path is pg_catalog, pg_temp.
+--          Its names are resolved as intended where search_path is pg_catalog, pg_temp.
 -- Reads:   rowhooks.tracked_table
--- A partition may have another expression; the one that counts is that of the table which is read.
+-- A partition may have another expression. The expression of the table that is read counts.
 create or replace function rowhooks.computed_column(target_id integer, carrier oid, column_name name) returns text
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -47,8 +47,8 @@ as $$
   )
 $$;
 
--- Purpose: say whether a virtual generated column is computed by operators of somebody's own. Their functions are
---          PostgreSQL's, but whoever owns them can give their names to others.
+-- Purpose: say whether a virtual generated column is computed by operators that are not PostgreSQL's own. The operators'
+--          functions are PostgreSQL's, but the owner of an operator can give its name to another one.
 -- Parameters: target_id    rowhooks.tracked_table.id
 --             carrier      the table that the row is of
 --             column_name  the column

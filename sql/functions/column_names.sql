@@ -1,4 +1,4 @@
--- Purpose: the columns of a table, by name.
+-- Purpose: list the columns of a table, by name.
 -- Parameters: target  the table
 --             former  names and numbers that were known before: those of columns that were renamed since stay
 -- Returns: names to numbers
@@ -11,8 +11,8 @@ as $$
   where a.attrelid = target and a.attnum > 0 and not a.attisdropped
 $$;
 
--- Purpose: what the hooks of a tracked table call one of its columns: by its name, or by the one that it had when the hook
---          was put on the table.
+-- Purpose: list the names under which the hooks of a tracked table know one of its columns: its name, and the name that it had
+--          when the hook was put on the table.
 -- Parameters: target_id    rowhooks.tracked_table.id
 --             column_name  the column
 -- Returns: the hooks that are on the table, and a name for each; two where it has been renamed
@@ -38,7 +38,7 @@ as $$
   where t.id = target_id
 $$;
 
--- Purpose: write down what a hook's or button's table and its columns are called.
+-- Purpose: record the names of a hook's or button's table and of its columns.
 -- Returns: the new row (BEFORE row-level trigger function of rowhooks.job_hook_table and rowhooks.job_button_table)
 -- Reads:   rowhooks.tracked_table
 create or replace function rowhooks.name_table() returns trigger

@@ -13,8 +13,8 @@ begin
 end
 $$;
 
--- Purpose: the same for a tracked table. Tables are made and altered in long transactions of other people, which must
---          not wait for each other: so each row has its revision, and the sum of all counts with the version.
+-- Purpose: the same for a tracked table. Users make and alter tables in long transactions, which must not wait for each other:
+--          so each row has its own revision, and their sum is added to the version.
 -- Returns: the new row (BEFORE row-level trigger function of rowhooks.tracked_table)
 create or replace function rowhooks.tracked_table_changed() returns trigger
 language plpgsql security definer

@@ -74,6 +74,52 @@ begin
 end
 $$;
 
+-- Purpose: copy the changes that runs still need out of a partition, into one that is to take its place; at first without a
+--          lock, then what is new, until the lock is available.
+-- Parameters: target               the partition
+--             neighbour            the partition of kept changes that is taken in with it; null for none
+--             kept_name            the new partition, which is made where there is something to keep
+--             lower_id, upper_id   its bounds, the upper one exclusive
+--             start_id             the first id of the partition
+-- Returns: kept       the changes that were copied
+--          is_locked  the partitions are locked; false where the lock was not available, several times in a row
+-- Reads:   rowhooks.object_change, rowhooks.job_result
+create or replace function rowhooks.copy_and_lock(
+  target name, neighbour name, kept_name name, lower_id bigint, upper_id bigint, start_id bigint,
+  out kept bigint[], out is_locked boolean
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  attempts constant integer := 10;
+  -- A partition of kept changes is dropped once it is empty: nothing of it needs a place again.
+  is_kept constant boolean := target ~ '^object_change_kept_';
+  needed bigint[];
+begin
+  kept := '{}';
+  is_locked := false;
+  for attempt in 0..attempts loop
+    if attempt > 0 then
+      is_locked := rowhooks.stop_writers(pg_catalog.array_remove(array[target, neighbour], null));
+    end if;
+    needed := array(
+      select n.id from rowhooks.needed_changes(start_id, upper_id) as n (id)
+      where not is_kept
+      except
+      select k.id from pg_catalog.unnest(kept) as k (id)
+    );
+    if pg_catalog.cardinality(needed) > 0 then
+      perform rowhooks.keep_changes(target, neighbour, kept_name, lower_id, upper_id, needed, is_first => kept = '{}');
+      kept := kept || needed;
+    end if;
+    exit when is_locked;
+    -- Writers must come through between two tries.
+    perform pg_catalog.pg_sleep(case when attempt > 0 then 0.05 else 0 end);
+  end loop;
+end
+$$;
+
 -- Purpose: exchange partitions of the log that are locked for one that holds what was kept of them.
 -- Parameters: sources              the partitions, which are dropped
 --             kept_name            the one that takes their place; null for none
@@ -114,18 +160,14 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  attempts constant integer := 10;
-  -- A partition of kept changes is dropped once it is empty: nothing of it needs a place again.
-  is_kept constant boolean := target ~ '^object_change_kept_';
   start_id bigint;
   end_id bigint;
   neighbour pg_catalog.name;
   neighbour_start bigint;
   sources pg_catalog.name[];
   kept_name pg_catalog.name;
-  kept bigint[] := '{}';
-  needed bigint[];
-  is_locked boolean := false;
+  kept bigint[];
+  is_locked boolean;
 begin
   perform rowhooks.must_read_committed();
   if not rowhooks.lock_partitions() then
@@ -139,7 +181,7 @@ begin
     raise exception 'rowhooks cannot drop %: it holds more than history, or is no partition of the log', target
       using errcode = 'object_not_in_prerequisite_state', hint = 'See: select * from rowhooks.prunable_partitions(now())';
   end if;
-  if not is_kept and exists (select from rowhooks.needed_changes(start_id, end_id)) then
+  if target !~ '^object_change_kept_' and exists (select from rowhooks.needed_changes(start_id, end_id)) then
     if not rowhooks.default_partition_is_small() then
       return false;
     end if;
@@ -148,27 +190,9 @@ begin
   sources := pg_catalog.array_remove(array[target, neighbour], null);
   kept_name := pg_catalog.format('object_change_kept_%s', end_id);
 
-  -- The first time without a lock; then, until the lock is available.
-  for attempt in 0..attempts loop
-    if attempt > 0 then
-      is_locked := rowhooks.stop_writers(sources);
-    end if;
-    needed := array(
-      select n.id from rowhooks.needed_changes(start_id, end_id) as n (id)
-      where not is_kept
-      except
-      select k.id from pg_catalog.unnest(kept) as k (id)
-    );
-    if pg_catalog.cardinality(needed) > 0 then
-      perform rowhooks.keep_changes(
-        target, neighbour, kept_name, coalesce(neighbour_start, start_id), end_id, needed, is_first => kept = '{}'
-      );
-      kept := kept || needed;
-    end if;
-    exit when is_locked;
-    -- Writers must come through between two tries.
-    perform pg_catalog.pg_sleep(case when attempt > 0 then 0.05 else 0 end);
-  end loop;
+  select c.kept, c.is_locked
+  into kept, is_locked
+  from rowhooks.copy_and_lock(target, neighbour, kept_name, coalesce(neighbour_start, start_id), end_id, start_id) as c;
 
   -- A transaction that was open until now may have left a change that is not dealt with.
   if is_locked and (select pg_catalog.bool_and(rowhooks.is_history(s.name, before)) from pg_catalog.unnest(sources) as s (name)) then

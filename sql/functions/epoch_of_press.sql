@@ -1,8 +1,9 @@
--- Purpose: say under which leader_epoch a press stands on record until a leader takes it up. Absence is no decision: where the
---          daemon that leads does not have the class, the press is kept for one that has, and the presser is told.
+-- Purpose: say which leader_epoch a press has on record until a leader takes it up. Where the leader does not have the class,
+--          the press is kept for a leader that has it, and the presser gets a notice.
 -- Parameters: button   the button's name
 --             its_job  the job that it starts
--- Returns: null where a leader takes it up at once, all zeros where it waits
+-- Returns: null where the next leader takes it up, all zeros where it waits for one with the class
+-- Raises:  as many presses as may wait for the job already
 -- Reads:   rowhooks.feed, rowhooks.job_result, rowhooks.job_button
 create or replace function rowhooks.epoch_of_press(button text, its_job rowhooks.job) returns uuid
 language plpgsql

@@ -3,9 +3,9 @@
 --             ahead  partitions to have beyond the one in use
 -- Returns: how many were made
 -- Reads:   the sequence of rowhooks.object_change
--- The new partition is made by itself and then attached. That locks and scans the default partition, which those wait for
--- whose changes go there. So it is refused while much is in there (see rowhooks.empty_default_partition), and it gives up
--- after an instant and says so (lock_not_available); the daemon tries again later.
+-- The new partition is made first and then attached. ATTACH locks and scans the default partition, and writers whose changes
+-- go there wait. So this is refused while the default partition holds much (see rowhooks.empty_default_partition), and it
+-- fails after an instant without the lock (lock_not_available); the daemon tries again later.
 create or replace function rowhooks.extend_object_change(width bigint default 1000000, ahead integer default 2)
 returns integer
 language plpgsql security definer
@@ -18,7 +18,7 @@ declare
   partition_name pg_catalog.text;
   made integer := 0;
 begin
-  -- One at a time: two daemons may start together. ATTACH takes this lock too; no writer waits for it.
+  -- One session at a time: two daemons may start together. ATTACH takes this lock too; no writer waits for it.
   lock table only rowhooks.object_change in share update exclusive mode;
   if not rowhooks.default_partition_is_small() then
     raise exception 'rowhooks cannot make partitions of its log ahead: the default partition is full of changes'
@@ -31,7 +31,7 @@ begin
     lower_id := (current_id / width + step) * width;
     partition_name := pg_catalog.format('object_change_%s', lower_id);
     continue when pg_catalog.to_regclass(pg_catalog.format('rowhooks.%I', partition_name)) is not null;
-    -- Ids of this span that are in the default partition already would make the attachment fail.
+    -- ATTACH fails where the default partition already holds ids of this span.
     continue when exists (
       select from rowhooks.object_change_default as d where d.id >= lower_id and d.id < lower_id + width
     );

@@ -1,4 +1,4 @@
--- Purpose: say whether making a value of a type runs what its owner has written: the check of a domain inside of it.
+-- Purpose: say whether making a value of a type runs code of the type's owner: the check of a domain inside of it.
 -- Parameters: type_id  the type, which is no domain itself: see rowhooks.base_type
 -- Returns: true for an array, a composite type or a range with a domain somewhere in it that belongs to no superuser, or
 --          where that cannot be told
@@ -31,7 +31,7 @@ as $$
     join pg_catalog.pg_type as t on t.oid = p.id
     left join pg_catalog.pg_class as c on c.oid = t.typrelid
     where not exists (select from pg_catalog.pg_roles as r where r.oid = t.typowner and r.rolsuper)
-      -- Or it has an attribute more than the transaction's snapshot shows.
+      -- Or the type has more attributes than the transaction's snapshot shows.
       and (t.typtype = 'd' or pg_catalog.has_column_privilege(c.oid, (c.relnatts + 1)::smallint, 'select') is not null)
   )
 $$;

@@ -1,6 +1,6 @@
 -- Purpose: say whether the running statement belongs to a hook receiver.
 -- Returns: true when the session variable rowhooks.receiver is set and the login is a member of the daemon's role or of the
---          receivers'; anybody may set the variable, nobody else gets through the door with it.
+--          receivers'. Any session may set the variable; for other logins it has no effect.
 -- Reads:   rowhooks.installation
 create or replace function rowhooks.is_receiver() returns boolean
 language sql stable security definer

@@ -1,12 +1,12 @@
 -- Purpose: write the condition under which the fast way is still safe and complete: the table has no column more than
 --          when the function was made, and none whose value goes through to_jsonb has become another type, whose owner
---          might have made a cast. DDL is mostly followed at once; but where that could not be done, by whatever is
---          locked or missing, this notices, and the row is turned into JSON column by column.
+--          might have made a cast. DDL is usually followed immediately. Where that was not possible, because
+--          something was locked or missing, this notices it, and the row is turned into JSON column by column.
 -- Parameters: target_id  rowhooks.tracked_table.id
 --             target     the table
 --             row_name   new or old
 -- Returns: an expression, false or null where the function is out of date
--- A privilege on a column is null where there is no such column; asking for it is the cheapest look into the catalogue.
+-- A privilege on a column is null where there is no such column; that is the cheapest look into the catalogue.
 create or replace function rowhooks.is_up_to_date(target_id integer, target regclass, row_name text) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -18,7 +18,7 @@ as $$
       target::pg_catalog.oid, (select k.relnatts + 1 from pg_catalog.pg_class as k where k.oid = target)
     ),
     (select 'false' from rowhooks.captured_columns(target_id, target) as r where r.form = 'refused' limit 1),
-    -- Two columns may have exchanged their names: one that is kept out is so by its number.
+    -- Two columns may have exchanged their names: a column is excluded by its number.
     (
       select pg_catalog.format(
         '(select pg_catalog.count(*) from pg_catalog.pg_attribute as a where %s) operator(pg_catalog.=) %s',
@@ -37,7 +37,7 @@ as $$
       where t.id = target_id
       having pg_catalog.count(*) > 0
     ),
-    -- An expression is never altered: another one takes its place.
+    -- An expression is never altered: another entry takes its place.
     (
       select pg_catalog.format(
         '(select pg_catalog.count(*) from pg_catalog.pg_attrdef as d where d.oid operator(pg_catalog.=) any (%L::pg_catalog.oid[])) '

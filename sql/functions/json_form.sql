@@ -1,6 +1,6 @@
--- Purpose: say whether to_jsonb calls a cast to json for a type that a superuser has made. It may need rights that the
---          capture has not got, and leave out a part of the value: PostGIS's casts do both, their GeoJSON has no M. That of
---          hstore does neither.
+-- Purpose: say whether to_jsonb calls a cast to json for a type that a superuser has made. Such a cast may need rights that
+--          the capture role does not have, and may leave out a part of the value: PostGIS's casts do both, their GeoJSON has
+--          no M. The cast of hstore does neither.
 -- Parameters: type_id  the type
 -- Returns: true when there is such a cast
 create or replace function rowhooks.has_lossy_cast(type_id oid) returns boolean
@@ -20,7 +20,7 @@ as $$
 $$;
 
 -- Purpose: say how a value of a type may be turned into JSON. to_jsonb calls a cast to json that the owner of a type has
---          made, with the rights of the capture function. So a type is trusted by who owns it, and by nothing else: its
+--          made, with the rights of the capture function. So a type is trusted by its owner, and by nothing else: the
 --          owner can make a cast, or add an attribute with one, at any time.
 -- Parameters: type_id  the type
 -- Returns: plain  to_jsonb never leaves the code of PostgreSQL and of superusers, and the value is there whole
@@ -61,7 +61,7 @@ $$;
 
 -- Purpose: find what a domain is made of.
 -- Parameters: type_id  the type
--- Returns: the type that a domain is over, and is no domain; any other type as it is
+-- Returns: the base type, which is no domain; another type as it is
 create or replace function rowhooks.base_type(type_id oid) returns oid
 language sql stable
 set search_path = pg_catalog, pg_temp

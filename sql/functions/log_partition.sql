@@ -1,8 +1,8 @@
--- How the log's partitions are exchanged. Whatever takes long is done first, in tables that do not belong to the log yet;
--- the lock that writers wait for is taken last, for the instant of DETACH and ATTACH, and everything is one transaction: a
--- crash at any time leaves the log as it was.
+-- How the log's partitions are exchanged. What takes long is done first, in tables that do not belong to the log yet. The lock
+-- that writers wait for is taken last, for the instant of DETACH and ATTACH. Everything is one transaction: a crash at any time
+-- leaves the log as it was.
 
--- Purpose: refuse to go on in a transaction whose statements share one snapshot: what others commit meanwhile would be missed.
+-- Purpose: refuse a transaction whose statements share one snapshot: it would miss what others commit meanwhile.
 -- Returns: nothing
 create or replace function rowhooks.must_read_committed() returns void
 language plpgsql
@@ -18,7 +18,7 @@ begin
 end
 $$;
 
--- Purpose: make a table that can become a partition of the log at once, with the log's indexes.
+-- Purpose: make a table, with the log's indexes, that can become a partition of the log without a scan.
 -- Parameters: partition  its name
 --             lower_id, upper_id  its bounds, the upper one exclusive
 -- Returns: nothing
@@ -62,9 +62,9 @@ as $$
   select pg_catalog.pg_relation_size('rowhooks.object_change_default') <= 8 * 1024 * 1024
 $$;
 
--- Purpose: make sure that nobody else exchanges partitions until this transaction ends. Nobody who writes or reads waits
+-- Purpose: make sure that no other session exchanges partitions until this transaction ends. Writers and readers do not wait
 --          for this lock, and only the owner of the log can take it.
--- Returns: false where somebody else does
+-- Returns: false where another session does
 create or replace function rowhooks.lock_partitions() returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -78,10 +78,10 @@ exception when lock_not_available then
 end
 $$;
 
--- Purpose: stop whoever writes to the log, until this transaction ends; only if that can be had within an instant, because
---          others queue behind a lock that is waited for.
+-- Purpose: stop all writers of the log until this transaction ends, if the lock is available within an instant: other
+--          sessions queue behind a lock that is waited for.
 -- Parameters: partitions  those that are about to be detached
--- Returns: false where it could not be had
+-- Returns: false where the lock was not available
 create or replace function rowhooks.stop_writers(partitions name[]) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -91,7 +91,7 @@ declare
   partition pg_catalog.name;
 begin
   lock table only rowhooks.object_change in access exclusive mode;
-  -- Writers stand still by now: no second wait comes on top.
+  -- Writers have stopped by now, so there is no second wait.
   foreach partition in array partitions || 'object_change_default'::pg_catalog.name loop
     execute pg_catalog.format('lock table only rowhooks.%I in access exclusive mode nowait', partition);
   end loop;

@@ -1,4 +1,4 @@
--- Purpose: say whether a table's name is meant by a glob, as the command line reads it: * any text, ? one character,
+-- Purpose: say whether a table's name matches a glob, as the command line reads it: * any text, ? one character,
 --          [abc] and [!abc] one of or none of these.
 -- Parameters: name     schema.table, as stored
 --             pattern  the glob

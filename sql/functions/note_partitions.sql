@@ -1,7 +1,7 @@
 -- Purpose: note the partitions that tracked tables have now.
 -- Returns: nothing
 -- Writes:  rowhooks.tracked_table, where there are new ones
--- Where somebody's open transaction is at an entry it leaves that one to the next time, and waits for nobody.
+-- It passes over an entry that another open transaction has locked, until the next time, and waits for none.
 create or replace function rowhooks.note_partitions() returns void
 language sql security definer
 set search_path = pg_catalog, pg_temp

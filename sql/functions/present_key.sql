@@ -1,4 +1,4 @@
--- Purpose: what the columns of a tracked table's key are called now.
+-- Purpose: list the columns of a tracked table's key under their present names.
 -- Parameters: target_id  rowhooks.tracked_table.id
 -- Returns: name and number of each, in order; nothing where the table is recorded without a key, or has lost it
 -- Reads:   rowhooks.tracked_table
@@ -19,11 +19,11 @@ as $$
   order by k.place
 $$;
 
--- Purpose: find a row's key when the table's key columns are no longer called what they were when it was tracked. Called
---          by the capture functions in that case only, until they are made anew: it looks into the catalogue.
+-- Purpose: find a row's key when columns of the key have other names than when the table was tracked. The capture functions
+--          call it in that case alone, until they are made anew: it reads the catalogue.
 -- Parameters: target_id  rowhooks.tracked_table.id
 --             row_data   the row
--- Returns: key columns to values, null where the table has no such key any more
+-- Returns: key columns to values; null where the table no longer has such a key
 -- Reads:   rowhooks.tracked_table
 create or replace function rowhooks.present_key(target_id integer, row_data jsonb) returns jsonb
 language sql stable security definer
@@ -34,7 +34,7 @@ as $$
 $$;
 
 -- Purpose: say whether the triggers of a tracked table may stand on another one: one of its partitions, or the table itself
---          under the oid that a restore gave it. Called by the capture functions where the oid is not the one they know.
+--          under the oid that a restore gave it. The capture functions call it where the oid is not the one that they know.
 -- Parameters: carrier    the table that the trigger stands on
 --             target_id  rowhooks.tracked_table.id
 -- Returns: true when its rows are rows of the tracked table

@@ -1,7 +1,7 @@
--- Purpose: press a button on a row, in this transaction: rolled back, it was not pressed.
+-- Purpose: press a button on a row, in this transaction. A press that is rolled back has no effect.
 -- Parameters: button           its name
 --             object_table     the table, tracked and among the button's; a partition counts as the table it belongs to
---             object_id        key columns to values; the value alone will do for a key of one column
+--             object_id        key columns to values; the value alone is enough for a key of one column
 --             idempotency_key  two presses of a button by one role with one key are one press; 255 characters at most
 -- Returns: rowhooks.job_result.id of the run; the earlier one's for a key that was used before
 -- Writes:  rowhooks.press

@@ -1,5 +1,5 @@
--- Purpose: the door for presses. It has no rows; an insert becomes a run that waits for the daemon, in the inserting
---          transaction. Everybody may knock: the two triggers decide, and both always fire.
+-- Purpose: the view into which presses are inserted. It has no rows; an insert becomes a run that waits for the daemon, in the
+--          inserting transaction. Every role may insert: the two triggers decide, and both always fire.
 -- Columns: button, object_table, idempotency_key  as in the function rowhooks.press
 --          object_id                              key columns to values, or the value of a key of one column
 --          object_text                            instead of object_id: the key as text

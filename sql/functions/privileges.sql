@@ -1,11 +1,11 @@
--- Purpose: nobody has a right on anything here but the owner, by name the daemon's role, and everybody at the door for presses.
+-- Purpose: set the privileges anew. The owner has all; the daemon's role has those that are named here; every role may press.
 -- Reads:   rowhooks.installation
 revoke all on schema rowhooks from public;
 revoke all on all tables in schema rowhooks from public;
 
 do $$
 declare
-  -- The functions of the event triggers belong to the superuser who made them.
+  -- The functions of the event triggers belong to the superuser that made them.
   our_function pg_catalog.regprocedure;
 begin
   for our_function in
@@ -99,9 +99,9 @@ begin
 end
 $$;
 
--- Everybody may knock at the door for presses and see the buttons of the tables that he may read. That is safe: a button
--- may be pressed by members of the roles it names and names none to begin with, the row is looked up with the presser's
--- own rights, and what that calls reads nothing but the catalogue and the roles of the cluster, with the caller's rights.
+-- Every role may insert into rowhooks.press, and see the buttons of the tables that it may read. That is safe: a button may be
+-- pressed by members of the roles that it names, and names none at first; the row is looked up with the presser's rights; and
+-- the functions that do it read the catalogue and the cluster's roles alone, with the caller's rights.
 grant usage on schema rowhooks to public;
 grant select on rowhooks.buttons to public;
 grant select, insert on rowhooks.press to public;

@@ -1,18 +1,18 @@
 -- Purpose: delete the next batch of old results, with their log entries. Called again with last_id until that is null.
 -- Parameters: older_than      runs that finished longer ago than that
 --             batch           how many rows to look at: what a call does is bounded, whatever it finds
---             after_id        where to go on: ids up to this one are passed over, so that what is kept is looked at once
+--             after_id        where to go on: ids up to this one are passed over, so that each kept row is looked at only once
 --             include_failed  failures too
 --             dry_run         delete nothing, only count
 -- Returns: how many runs it deleted, and the id to go on after; null where there is nothing old beyond it. Ids rise with
---          time, but for the blocks of them that a daemon holds: a row left behind for that goes the next time.
+--          time, apart from the blocks of ids that a daemon holds: a row that is missed for that reason goes the next time.
 -- Writes:  rowhooks.job_result, rowhooks.job_log_entry
 --
 -- What stays, however old:
 -- - Runs that have not finished.
--- - Failures, unless they are asked for, and with a failure the retries of it: they say what became of it.
+-- - Failures, unless include_failed is given, and the retries of a failure: they say what became of it.
 -- - Runs of changes that the feed has not yet put behind its stored position. After a crash it reads from there again,
---   and the unique row (change, hook) is all that tells it that a run has been. A change is behind the position if the
+--   and only the unique row (change, hook) tells it that a run has been recorded. A change is behind the position if the
 --   stored snapshot sees it; or, in a batch in hand, if the batch's snapshot sees it and its id is not above after_id.
 --   The id alone would not do: a transaction that stayed open holds lower ids than what was read before it. Nor is it
 --   enough that no batch is in hand: the position is stored after the runs, and a receiver that has used its session
@@ -20,7 +20,7 @@
 --   stays so. A change that is no longer in the log cannot be read again. Presses, replays and retries, which the feed
 --   does not start, have no part in this.
 --
--- A press whose result is gone no longer stands in the way of another with its idempotency key.
+-- Once the result of a press is deleted, its idempotency key can be used again.
 create or replace function rowhooks.prune_results(
   older_than interval, batch integer default 5000, after_id bigint default 0, include_failed boolean default false,
   dry_run boolean default false

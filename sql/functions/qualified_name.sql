@@ -1,9 +1,9 @@
--- Purpose: the one name that a table has in listings, in the log and in Python: schema.table, as stored, and in double quotes
---          what holds a dot or begins with a quote, so that no two tables share it.
+-- Purpose: write the one name that a table has in listings, in the log and in Python: schema.table, as stored. A part that
+--          holds a dot or begins with a quote is in double quotes, so that no two tables share a name.
 -- Parameters: schema_name  the schema
 --             table_name   the table
 -- Returns: the name
--- Without settings of its own, so that it becomes a part of the query that calls it.
+-- It has no settings, so that PostgreSQL inlines it into the query that calls it.
 create or replace function rowhooks.qualified_name(schema_name name, table_name name) returns text
 language sql immutable parallel safe
 as $$

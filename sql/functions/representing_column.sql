@@ -1,7 +1,7 @@
--- Purpose: choose the column that people call a table's row by.
+-- Purpose: choose the column that stands for a table's rows in lists and logs.
 -- Parameters: target            the table
 --             excluded_columns  columns that are kept out of the log
--- Returns: its name; null where the key has to do
+-- Returns: its name; null where the key stands for the row
 create or replace function rowhooks.representing_column(target regclass, excluded_columns name[]) returns name
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -19,7 +19,7 @@ $$;
 -- Purpose: find the column that stands for a tracked table's row: the one that it was, by its number, whatever it is called
 --          now; else the one that is chosen.
 -- Parameters: entry  the table's entry
--- Returns: its name and number; nulls where the key has to do
+-- Returns: its name and number; nulls where the key stands for the row
 create or replace function rowhooks.present_repr_column(entry rowhooks.tracked_table, excluded_columns name[])
 returns table (name name, number smallint)
 language sql stable

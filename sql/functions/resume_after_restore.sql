@@ -2,8 +2,8 @@
 --          mean nothing. The ids and the stored snapshots come from the same cluster, so they still tell what had not
 --          been dealt with; those changes are stamped with a transaction of this cluster, and are read next, in order.
 --          What was written here since the restore has ids above every change the feed had seen.
--- Parameters: visible_id the highest id that was visible before a transaction id was drawn that has ended by now: whoever
---                        draws a later one draws higher ids
+-- Parameters: visible_id  the highest id that was visible before a transaction id was drawn that has ended by now: a
+--                         transaction with a later id draws higher ids
 -- Returns: how many changes wait to be dealt with
 -- Writes:  rowhooks.object_change, rowhooks.feed, rowhooks.job, rowhooks.job_hook, rowhooks.job_result (key)
 create or replace function rowhooks.resume_after_restore(visible_id bigint) returns bigint
@@ -54,7 +54,7 @@ begin
   update rowhooks.object_change as c
   set transaction_id = '3'
   where c.id > below_id and c.transaction_id <> '3' and pg_catalog.pg_visible_in_snapshot(c.transaction_id, before_us);
-  -- Nothing of this cluster had begun when these were enabled.
+  -- They were enabled before all transactions of this cluster.
   update rowhooks.job set enabled_since = null where enabled_since is not null;
   update rowhooks.job_hook set enabled_since = null where enabled_since is not null;
   perform rowhooks.begin_history();

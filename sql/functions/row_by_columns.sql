@@ -1,4 +1,4 @@
--- Purpose: the size of a row as jsonb beyond which it is recorded without its largest columns: written out as JSON an
+-- Purpose: say beyond which size, as jsonb, a row is recorded without its largest columns: written out as JSON, an
 --          update's two rows must stay below the 1 GB that PostgreSQL can send, and a byte may become six ("\u0001").
 -- Returns: bytes
 create or replace function rowhooks.largest_row() returns integer
@@ -9,7 +9,7 @@ as $$
 $$;
 
 -- Purpose: turn a row into JSON column by column, whatever its table has become: what cannot be captured costs its column
---          and not the row. Called by the capture functions where the fast way does not do, with their rights.
+--          and not the row. The capture functions call it where the fast way is not possible, with their rights.
 -- Parameters: target_id  rowhooks.tracked_table.id
 --             carrier    the table that the row is of
 --             row_data   the row

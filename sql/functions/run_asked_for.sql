@@ -1,8 +1,8 @@
--- Purpose: wake the leader up for a run that somebody asks for: a press, a retry, a replay.
+-- Purpose: wake the leader up for a run that is asked for by hand: a press, a retry, a replay.
 -- Returns: null (AFTER INSERT row-level trigger function of rowhooks.job_result, where leader_epoch is null: the leader's own
 --          inserts, which carry its leader_epoch, are passed over by the trigger's WHEN and call nothing)
--- It is the owner's, so that whoever may ask for a run needs no right on the bell. However many rows a transaction
--- inserts, PostgreSQL sends one message.
+-- It is SECURITY DEFINER, so that a role that may ask for a run needs no right on the bell. PostgreSQL sends one message,
+-- however many rows a transaction inserts.
 create or replace function rowhooks.run_asked_for() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -13,13 +13,12 @@ begin
 end
 $$;
 
--- Purpose: refuse that a login of the receivers' own does more than put on record what came of a run of the leadership in
---          force: that it asks for a run, in whosever name, or leaves one to leaders to come; that it changes what came of
---          one that has ended, or that another leadership has.
--- Returns: null (AFTER row-level trigger function of rowhooks.job_result, for whoever has rights on its columns and not on
---          the table: the trigger's WHEN passes the daemon's role and the owner over)
+-- Purpose: let a login of the receivers' own record the outcome of a run of the present leadership, and nothing else. It may
+--          not ask for a run, leave one to later leaders, or change a run that has ended or is another leadership's.
+-- Returns: null (AFTER row-level trigger function of rowhooks.job_result, for roles that have rights on its columns and not on
+--          the table: the trigger's WHEN passes over the daemon's role and the owner)
 -- Reads:   rowhooks.feed (leader_epoch)
--- It runs with the rights of whoever writes.
+-- It runs with the rights of the writing role.
 create or replace function rowhooks.check_recorder() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -30,7 +29,7 @@ declare
     and exists (select from rowhooks.feed as f where f.leader_epoch = new.leader_epoch);
 begin
   if tg_op = 'INSERT' then
-    -- What was asked for by hand has its row already.
+    -- A run that is asked for by hand has its row already.
     is_allowed := is_allowed and new.trigger = 'change' and new.original_id is null;
   else
     is_allowed := is_allowed and new.leader_epoch = old.leader_epoch and old.finished_at is null;

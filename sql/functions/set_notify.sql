@@ -3,7 +3,7 @@
 -- Parameters: wanted  true for NOTIFY
 -- Returns: nothing
 -- Writes:  rowhooks.installation, and the capture functions: asking at each row would cost each row
--- Runs with the caller's rights: he must own schema rowhooks.
+-- It runs with the caller's rights. The caller must own schema rowhooks.
 create or replace function rowhooks.set_notify(wanted boolean) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -12,7 +12,7 @@ begin
   update rowhooks.installation set notify = wanted where notify <> wanted;
   if found then
     update rowhooks.configuration set version = version + 1;
-    -- In either case, so that a daemon that waits for the bell hears of it.
+    -- In both cases, so that a daemon that waits for the bell is woken.
     if pg_catalog.pg_notification_queue_usage() < 0.5 then
       perform pg_catalog.pg_notify('rowhooks', '');
     end if;

@@ -1,7 +1,7 @@
 -- Purpose: say which settings of a session change how a value of a type is written as JSON or text.
 -- Parameters: type_id     the type
 --             is_by_text  it is written as text, as inside of a range or composite type; JSON has one form for times
--- Returns: names of settings; none for most types. Of a type that is not known those that may.
+-- Returns: names of settings; none for most types; for an unknown type, all that may
 create or replace function rowhooks.settings_of_type(type_id oid, is_by_text boolean) returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -76,7 +76,7 @@ $$;
 -- Purpose: write the expression that makes timestamps of a row JSON, in UTC.
 -- Parameters: row_name  what holds the row
 --             columns   see rowhooks.zoned_columns
--- Returns: an object of theirs
+-- Returns: an expression for a JSON object of these columns
 create or replace function rowhooks.timestamps_in_utc(row_name text, columns name[]) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp

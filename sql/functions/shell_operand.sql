@@ -1,4 +1,4 @@
--- Purpose: write a name as an operand of a shell command in a hint, so that whoever pastes it gives the program this name.
+-- Purpose: write a name as an operand of a shell command in a hint, so that the pasted command gives the program this name.
 -- Parameters: name  any text
 -- Returns: the name, quoted for sh where it has to be, behind -- where it would be taken for an option
 create or replace function rowhooks.shell_operand(name text) returns text

@@ -1,5 +1,5 @@
 -- Purpose: say which settings a tracked table's capture function has: a search_path where it computes virtual generated
---          columns, whose expressions have names in them that cannot be qualified. For the others it would cost a tenth.
+--          columns, whose expressions contain names that cannot be qualified. Other tables save the tenth that it costs.
 -- Parameters: target_id  rowhooks.tracked_table.id
 -- Returns: as in pg_proc.proconfig; null for none
 -- Reads:   rowhooks.tracked_table

@@ -8,7 +8,7 @@
 --                      for what the log still holds of them.
 -- While the entry's own table is tracked, whatever it is called now, it is that one. Otherwise it is the same table tracked
 -- again; else the one that has the name that was given; or the last name of its own; else one that was tracked later under
--- one of these and has been renamed since. No function of ours is in it: others look through it who may call none.
+-- one of these and has been renamed since. It calls no function of ours: roles read it that may call none.
 create or replace view rowhooks.table_meant as
 select
   x.kind,

@@ -157,7 +157,7 @@ begin
   perform rowhooks.check_trackable(target);
   keys := rowhooks.identity_of(target, identity);
 
-  -- A lock_timeout of 0 would wait for ever.
+  -- A lock_timeout of 0 would wait without end.
   perform pg_catalog.set_config('lock_timeout', greatest((pg_catalog.date_part('epoch', wait) * 1000)::bigint, 1)::pg_catalog.text, true);
   begin
     -- CREATE TRIGGER takes this lock. It is taken first, so that nothing is written before. LOCK refuses foreign tables.

@@ -12,7 +12,7 @@ declare
   trigger_name pg_catalog.name;
   former_timeout constant pg_catalog.text := pg_catalog.current_setting('lock_timeout');
 begin
-  -- A lock_timeout of 0 would wait for ever.
+  -- A lock_timeout of 0 would wait without end.
   perform pg_catalog.set_config('lock_timeout', greatest((pg_catalog.date_part('epoch', wait) * 1000)::bigint, 1)::pg_catalog.text, true);
   for trigger_name in
     select t.tgname

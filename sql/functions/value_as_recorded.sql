@@ -1,5 +1,5 @@
--- Purpose: turn a value into JSON as the log has it, whatever the settings of the session that presses. What the presser
---          writes himself, a key above all, is read by his own settings.
+-- Purpose: turn a value into JSON as the log has it, whatever the settings of the session that presses. Values that the
+--          presser writes, above all a key, are read by the settings of its session.
 -- Parameters: value  what is found in the row
 --             form   see rowhooks.json_form
 -- Returns: the value

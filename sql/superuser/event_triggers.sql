@@ -42,7 +42,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
 set standard_conforming_strings = on
--- Views and defaults can be read only while nobody has locked their tables.
+-- Views and defaults can be read only while no session has locked their tables.
 set lock_timeout = '500ms'
 as $$
 declare

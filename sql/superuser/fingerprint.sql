@@ -1,4 +1,4 @@
--- Purpose: say what schema rowhooks consists of: whatever a superuser's event trigger may run, and who may change it.
+-- Purpose: say what schema rowhooks consists of: all that a superuser's event trigger may run, and the roles that may change it.
 -- Returns: the word rowhooks and a hash
 -- It reads the catalogue alone: reading a table of the schema would run what a role has attached to it. The functions of the
 -- event triggers, this one among them, are not part of it: they belong to a superuser, so that no weaker role can have

@@ -16,7 +16,6 @@ from psycopg.conninfo import make_conninfo
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.cli import call
-from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.domain.events import BellRung
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
@@ -27,6 +26,7 @@ from rowhooks.postgres.leadership.lock import LeaderLock
 from rowhooks.runtime import loop_monitor, wakeups
 from rowhooks.runtime.daemon import Daemon
 from tests.support.daemons import DAEMON_LOGIN, running_daemon
+from tests.support.databases import embedded_server
 from tests.support.hooks import add_hook
 from tests.support.pgbouncer import PROGRAM, pgbouncer
 from tests.support.waiting import eventually, settled
@@ -308,15 +308,13 @@ async def test_a_transaction_that_ends_soon_and_the_leader_are_not_named(
 async def small_queue(device_sql: str) -> AsyncIterator[tuple[str, str]]:
     """A server with the smallest queue there is: DSNs of the administrator and of the daemon."""
     # Always the wheel's 18: only since version 17 has a server a small queue.
-    server = EmbeddedPostgres(settings={"max_notify_queue_pages": "64", "max_connections": "100"}).__enter__()
-    try:
+    with embedded_server({"max_notify_queue_pages": "64", "max_connections": "100"}) as server:
         admin = server.dsn()
         install(Target(admin), Roles())
         with psycopg.connect(admin, autocommit=True) as conn:
             conn.execute(device_sql)
             add_hook(conn, Witness, "dcim.device")
         yield admin, server.dsn(user=DAEMON_LOGIN)
-    finally:
         server.stop("immediate")
 
 

@@ -26,6 +26,7 @@ def seeds() -> list[int]:
     return [random.SystemRandom().randrange(10**9) for _ in range(3)]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(0)
 def test_random_faults_lose_nothing_and_repeat_nothing_in_the_database(capsys: pytest.CaptureFixture[str]) -> None:
     total: Counter[str] = Counter()

@@ -293,7 +293,7 @@ def test_what_a_hook_of_a_missing_job_would_start_is_said_to_wait(run: Rowhooks,
     assert (done.code, done.out) == (
         0,
         f"Hook Serials starts on change {update} (update of dcim.device sw1).\n"
-        "  what it starts waits: the daemon that leads does not have job policies.Serial\n",
+        "  the run waits: the leader does not have job policies.Serial\n",
     )
 
 

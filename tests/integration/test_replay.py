@@ -139,7 +139,7 @@ def test_only_changes_of_the_table_that_is_named_are_replayed(run: Rowhooks, db:
 def test_a_table_that_is_none_of_the_hook_s_is_refused(run: Rowhooks, db: Connection, hook_id: int) -> None:
     db.execute("create table dcim.rack (id integer primary key)")
     assert run("replay", "--hook", "Serials", "--since", "1h", "--table", "dcim.rack", "--yes") == (
-        1, "", "rowhooks: dcim.rack is no table of hook Serials\n  see: rowhooks hooks list\n"
+        1, "", "rowhooks: hook Serials is not on table dcim.rack\n  see: rowhooks hooks list\n"
     )  # fmt: skip
 
 
@@ -216,7 +216,7 @@ def test_a_hook_that_was_changed_while_somebody_thought_is_not_replayed(
 
     monkeypatch.setattr("typer.confirm", think)
     assert run("replay", "--hook", "Serials", "--since", "1h") == (
-        1, "", "rowhooks: hook Serials has been changed meanwhile\n  repeat the command\n"
+        1, "", "rowhooks: hook Serials was changed meanwhile\n  repeat the command\n"
     )  # fmt: skip
     assert replayed(db) == []
 

@@ -221,7 +221,7 @@ def test_failed_runs_are_retried_once_each_the_newest_of_a_history_alone(
     add_result(db, hook_id, object_change_id=3)
     assert run("results", "retry", "--failed", "--yes") == (0, "1 failed run will run again.\n", "")
     assert db.execute("select original_id from rowhooks.job_result where status = 'PENDING'").fetchall() == [(first,)]
-    assert run("results", "retry", "--failed", "--yes") == (0, "No failed run is left to be run again.\n", "")
+    assert run("results", "retry", "--failed", "--yes") == (0, "There is no failed run to retry.\n", "")
 
 
 def test_failed_runs_are_chosen_by_hook_and_time(run: Rowhooks, db: Connection, hook_id: int) -> None:

@@ -22,6 +22,7 @@ from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.connections.target import Target
 from tests.support.daemons import DAEMON_LOGIN, running_daemon
+from tests.support.databases import place_of_servers
 from tests.support.dumps import dump, restore
 from tests.support.hooks import add_button, add_hook
 from tests.support.waiting import eventually, settled
@@ -85,7 +86,7 @@ def prepared(db: Connection, device: str) -> None:
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A directory for a server; short, and open to the user that it runs as."""
-    path = Path(tempfile.mkdtemp(prefix="rowhooks-pg-", dir="/tmp"))
+    path = Path(tempfile.mkdtemp(prefix="rowhooks-pg-", dir=place_of_servers()))
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)

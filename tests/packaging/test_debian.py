@@ -19,7 +19,7 @@ from packaging.version import Version
 
 from rowhooks import __version__
 from rowhooks.service.units import unit_text
-from tests.support.builds import CHECKOUT, build
+from tests.support.builds import CHECKOUT
 
 pytestmark = pytest.mark.packaging
 
@@ -65,12 +65,13 @@ def missing() -> str | None:
 
 
 @pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def package(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     if reason := missing():
         pytest.skip(reason)
     root = tmp_path_factory.mktemp("debian")
     output(sys.executable, CHECKOUT / "packaging" / "manual.py", root / "build" / "share")
-    build(root / "dist", "--wheel")
+    (root / "dist").mkdir()
+    shutil.copy(request.getfixturevalue("wheel"), root / "dist")
     made = output(sys.executable, CHECKOUT / "packaging" / "debian.py", root / "dist", root / "build")
     shutil.rmtree(root / "build")
     return Path(made.strip())

@@ -8,11 +8,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from rowhooks.demo.embedded import EmbeddedPostgres, find_binaries
+from rowhooks.demo.embedded import find_binaries
 from rowhooks.domain.errors import EmbeddedServerError
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install, upgrade
 from rowhooks.postgres.connections.target import Target
+from tests.support.databases import embedded_server
 
 Connection = psycopg.Connection[Any]
 
@@ -25,7 +26,7 @@ def small_queue() -> Iterator[str]:
     except EmbeddedServerError as error:
         pytest.skip(str(error))
     # PostgreSQL knows the setting since version 17; before, the queue holds 8 GB.
-    with EmbeddedPostgres(settings={"max_notify_queue_pages": "64"}) as server:
+    with embedded_server({"max_notify_queue_pages": "64"}) as server:
         install(Target(server.dsn()), Roles())
         with psycopg.connect(server.dsn(), autocommit=True) as conn:
             conn.execute("create table public.thing (id integer primary key generated always as identity)")

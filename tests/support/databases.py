@@ -31,14 +31,18 @@ def embedded_server(settings: Mapping[str, str], binaries: str | None = None) ->
         settings: more settings, as in postgresql.conf.
         binaries: the directory of the server programs; None for those of the wheel.
     """
-    with contextlib.ExitStack() as stack:
-        directory = None
-        if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
-            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rowhooks-pg-", dir=MEMORY)))
+    with tempfile.TemporaryDirectory(prefix="rowhooks-pg-", dir=place_of_servers()) as name:
         server = EmbeddedPostgres(
-            directory, settings={**FAST, **settings}, binaries=Path(binaries) if binaries else None
+            Path(name), settings={**FAST, **settings}, binaries=Path(binaries) if binaries else None
         )
-        yield stack.enter_context(server)
+        with server:
+            yield server
+
+
+def place_of_servers() -> Path:
+    """Return a directory for servers' directories; its path is short, as that of a socket must be."""
+    is_large = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH
+    return MEMORY if is_large else Path("/tmp")
 
 
 def dsn_of(server: SimpleNamespace, dbname: str) -> str:

@@ -201,7 +201,7 @@ class Cluster(Log):
         return Snapshot(min(xip, default=xmax), xmax, xip), 1
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(["begin", "write", "commit", "rollback", "read", "restart"]), st.integers(0, 9)),

@@ -322,7 +322,7 @@ def test_an_address_to_listen_on(address: str) -> None:
 
 @pytest.mark.parametrize("address", ["localhost", "127.0.0.1:", "::1:9187", "1:2:3", "host:99999", "a b:1", "host:9x"])
 def test_what_is_no_address_to_listen_on(address: str) -> None:
-    with pytest.raises(SettingsError, match=r"http_listen: .*such as 127\.0\.0\.1:9187"):
+    with pytest.raises(SettingsError, match=r"http_listen: .*for example 127\.0\.0\.1:9187"):
         load_settings(http_listen=address)
 
 

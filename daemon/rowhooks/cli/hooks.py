@@ -193,7 +193,7 @@ def check(
         if undecided is not None:
             say(f"  {undecided}; the hook runs because on_undecided = run")
         if hook.waits and not reasons:
-            say(f"  what it starts waits: the daemon that leads does not have job {visible(hook.job.class_path)}")
+            say(f"  the run waits: the leader does not have job {visible(hook.job.class_path)}")
     if reasons:
         raise typer.Exit(1)
 

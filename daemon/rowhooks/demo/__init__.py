@@ -1,1 +1,1 @@
-"""The demonstration: everything at once, on an embedded PostgreSQL."""
+"""The demonstration: the main features, on an embedded PostgreSQL."""

@@ -26,7 +26,7 @@ from rowhooks.settings import Settings
 
 SQL = Statements(Path(__file__).with_name("story.sql"))
 DATABASE, APPLICATION_LOGIN, DAEMON_LOGIN = "inventory", "inventory_app", "inventory_hooks"
-PATIENCE, PAUSE = 30.0, 0.01
+PATIENCE, PAUSE = 120.0, 0.01
 """Seconds after which the demo says that something is wrong; seconds between two looks at the database."""
 
 

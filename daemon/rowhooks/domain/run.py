@@ -64,6 +64,8 @@ class Run:
         sensitive: nothing of the row's values is kept in logs and results.
         undecided: why the hook's conditions could not be decided, where it runs because of that.
         former_key: the key that the row had before the change, where that has given it another one.
+        batch: several runs of one hook that are one call of the receiver, in one transaction; in the order of their
+            changes. This run stands for them, and goes by the first one's id. Empty for a run that is called alone.
     """
 
     id: int
@@ -77,6 +79,17 @@ class Run:
     sensitive: bool = False
     undecided: str | None = None
     former_key: str | None = None
+    batch: tuple[Run, ...] = ()
+
+    @classmethod
+    def batch_of(cls, runs: Sequence[Run]) -> Run:
+        """Return what stands for a batch of at least one run."""
+        return replace(runs[0], batch=tuple(runs))
+
+    @property
+    def singles(self) -> tuple[Run, ...]:
+        """The runs of the batch, or this one alone."""
+        return self.batch or (self,)
 
     @property
     def job(self) -> Job:
@@ -100,7 +113,12 @@ class Run:
 
     @property
     def lane(self) -> tuple[Any, ...]:
-        """Runs of one lane (hook or button, table and row) happen one after another, in the order of the changes."""
+        """Runs of one lane (hook or button, table and row) happen one after another, in the order of the changes.
+
+        The batches of a hook happen one after another too.
+        """
+        if self.batch:
+            return ("batch", self.origin.id)
         return lane_of(self.origin, *self.row)
 
     @property
@@ -116,7 +134,9 @@ class Run:
         return (LogEntry(now(), "warning", f"{self.undecided}; the hook runs because on_undecided = run"),)
 
     def again(self) -> Run:
-        """Return the next attempt, after a retry of the job's own."""
+        """Return the next attempt, of a batch that of each of its runs, for a retry that `Meta` asks for."""
+        if self.batch:
+            return Run.batch_of([run.again() for run in self.batch])
         return replace(self, attempt=self.attempt + 1, retries=self.retries + 1)
 
     def log_fields(self) -> dict[str, Any]:
@@ -127,35 +147,6 @@ class Run:
             "table": self.cause.changed_object_type,
             "object": self.object_repr,
         }
-
-
-@dataclass(frozen=True)
-class Batch(Run):
-    """Several runs of one hook that are one call of the receiver, in one transaction. It goes by the first one's id.
-
-    Args:
-        runs: in the order of their changes.
-    """
-
-    runs: tuple[Run, ...] = ()
-
-    @classmethod
-    def of(cls, runs: Sequence[Run]) -> Batch:
-        """Return a batch of at least one run."""
-        first = runs[0]
-        return cls(
-            first.id, first.key, first.cause, first.origin, first.attempt, first.retries, first.trigger,
-            first.original_id, first.sensitive, first.undecided, first.former_key, tuple(runs),
-        )  # fmt: skip
-
-    @property
-    def lane(self) -> tuple[Any, ...]:
-        """One batch of a hook happens after another."""
-        return ("batch", self.origin.id)
-
-    def again(self) -> Batch:
-        """Return the next attempt of all of them."""
-        return Batch.of([run.again() for run in self.runs])
 
 
 @dataclass(frozen=True)
@@ -202,11 +193,11 @@ class Outcome:
     def each(self) -> list[Outcome]:
         """Return the outcome of each run of a batch; what there is only one of, of the batch, is its first run's.
 
-        Each other has the notes of its own (`Run.notes`), once it has been tried.
+        Each other has the notes of its own (`Run.notes`), once there was an attempt.
         """
-        if not isinstance(self.run, Batch):
+        if not self.run.batch:
             return [self]
-        first, *others = self.run.runs
+        first, *others = self.run.batch
         message = self.exception_message and f"see run {first.id}, the first of its batch: {self.exception_message}"
         return [
             replace(self, run=first),

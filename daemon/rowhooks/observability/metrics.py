@@ -29,7 +29,6 @@ from rowhooks.domain.events import (
     RunEnded,
     RunRetried,
 )
-from rowhooks.domain.run import Batch
 from rowhooks.observability.health import HealthState
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0)
@@ -90,7 +89,7 @@ class Counters:
         run = event.run
         # It is published in the threads of receivers.
         with self._retrying:
-            self.retries[run.job.class_path] += len(run.runs) if isinstance(run, Batch) else 1
+            self.retries[run.job.class_path] += len(run.singles)
 
     def _count_duration(self, job: str, seconds: float) -> None:
         durations = self.durations.get(job)

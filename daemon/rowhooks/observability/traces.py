@@ -25,7 +25,7 @@ from opentelemetry.util.types import AttributeValue
 
 from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.events import AttemptEnded, AttemptStarted, Events, RunExecuted, RunStarted
-from rowhooks.domain.run import Batch, Run
+from rowhooks.domain.run import Run
 
 logger = logging.getLogger(__name__)
 
@@ -141,11 +141,11 @@ def attributes_of(run: Run) -> dict[str, AttributeValue]:
         "rowhooks.action": run.cause.action,
         "rowhooks.attempt": run.attempt,
     }
-    if isinstance(run, Batch):
-        attributes["rowhooks.batch_size"] = len(run.runs)
-        if len({one.cause.action for one in run.runs}) > 1:
+    if run.batch:
+        attributes["rowhooks.batch_size"] = len(run.batch)
+        if len({one.cause.action for one in run.batch}) > 1:
             del attributes["rowhooks.action"]
-        if len({one.cause.changed_object_type for one in run.runs}) > 1:
+        if len({one.cause.changed_object_type for one in run.batch}) > 1:
             del attributes["rowhooks.table"]
     elif run.object_repr is not None:
         attributes["rowhooks.object"] = run.object_repr
@@ -154,7 +154,7 @@ def attributes_of(run: Run) -> dict[str, AttributeValue]:
 
 def links_of(run: Run) -> Iterator[Link]:
     """Yield a link to each span in which the application made the changes."""
-    causes = [one.cause for one in run.runs] if isinstance(run, Batch) else [run.cause]
+    causes = [one.cause for one in run.singles]
     # Changes of one transaction have one context.
     for text in dict.fromkeys(traceparent_in(getattr(cause, "change_context", None)) for cause in causes):
         if text is not None:

@@ -10,7 +10,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import ObjectGone, ReceiverError
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.permissions import PermissionBackend
-from rowhooks.domain.run import Batch, Run
+from rowhooks.domain.run import Run
 from rowhooks.pipeline.execution.run_log import RunLog
 from rowhooks.pipeline.ports import Workspace
 from rowhooks.receivers.base import JobResult
@@ -107,8 +107,7 @@ class Catalog:
             raise ReceiverError(f"{path} is not installed in this daemon", hint="add its module to rowhooks.toml")
         kwargs: dict[str, Any]
         if job.takes_batches:
-            runs = run.runs if isinstance(run, Batch) else (run,)
-            kwargs = {"changes": [one.cause.copy() for one in runs if isinstance(one.cause, ObjectChange)]}
+            kwargs = {"changes": [one.cause.copy() for one in run.singles if isinstance(one.cause, ObjectChange)]}
         elif isinstance(run.cause, ObjectChange):
             kwargs = {"object_change": run.cause.copy()}
         elif changed_object is None:
@@ -136,7 +135,7 @@ class _Surroundings:
         return RunLogger(self._run.job.class_path, self._run.log_fields(), self._log)
 
     def user(self) -> User:
-        if isinstance(self._run, Batch):
+        if self._run.batch:
             raise ReceiverError(
                 "a batch has no one user", hint="each change says who made it: change.user_name, change.db_user"
             )
@@ -146,7 +145,7 @@ class _Surroundings:
         return _job_result(self._run)
 
     def job_results(self) -> tuple[JobResult, ...]:
-        return tuple(map(_job_result, self._run.runs if isinstance(self._run, Batch) else (self._run,)))
+        return tuple(map(_job_result, self._run.singles))
 
     @property
     def session(self) -> Any:

@@ -280,7 +280,7 @@ CLOSED_DOORS = [
     ),
     Sabotage(
         3, "maintenance copies what stays before it takes a lock",
-        Function("drop_partition", "    if attempt > 0 then", "    if attempt >= 0 then"),
+        Function("copy_and_lock", "    if attempt > 0 then", "    if attempt >= 0 then"),
         "sql/test_retention.py nobody_waits_while_what_a_partition_keeps_is_copied",
     ),
     Sabotage(

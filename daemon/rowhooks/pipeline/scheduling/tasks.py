@@ -9,7 +9,7 @@ from typing import Any
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.job import JobOptions
-from rowhooks.domain.run import Batch, Run
+from rowhooks.domain.run import Run
 from rowhooks.pipeline.progress import Step
 
 Lane = tuple[Any, ...]
@@ -83,7 +83,7 @@ class Task:
         # A part that waits for its retry holds back what comes after it.
         due = max((part.due for part in parts if part.due is not None), default=None)
         first = parts[0]
-        return cls(Batch.of([part.run for part in parts]), None, first.options, first.pool, due=due, parts=parts)
+        return cls(Run.batch_of([part.run for part in parts]), None, first.options, first.pool, due=due, parts=parts)
 
     @property
     def needs_row(self) -> bool:
@@ -101,14 +101,13 @@ class Task:
         They were counted with what is in memory, and are until this task leaves.
         """
         self.parts = [part for part in self.parts if part.run.id not in run_ids]
-        self.run = Batch.of([part.run for part in self.parts])
+        self.run = Run.batch_of([part.run for part in self.parts])
 
     def retry(self, due: datetime | None) -> None:
         """Go on to the next attempt."""
         self.run = self.run.again()
-        if isinstance(self.run, Batch):
-            for part, run in zip(self.parts, self.run.runs, strict=True):
-                part.run, part.on_record = run, True
+        for part, run in zip(self.parts, self.run.batch, strict=True):
+            part.run, part.on_record = run, True
         self.on_record, self.due = True, due
         self.started_on_record = self.interrupted = False
         self.user = self.changed_object = None

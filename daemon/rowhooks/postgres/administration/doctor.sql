@@ -1,6 +1,6 @@
--- Each query returns sentences: what is wrong; then the way out, in one column or several. Text in it stands as it is, an
--- array is the words of a command. No name is in the text, but quoted by the server in words, so that the shell in which
--- the command is pasted sees one argument. What is SQL is an argument of psql.
+-- Each query returns sentences: what is wrong, then the way out in one or more columns. A text in the way out stands as it
+-- is; an array holds the words of a command. Names stand only in such words, quoted by the server, so that the shell in
+-- which the command is pasted sees one argument. SQL in a command is an argument of psql.
 
 -- name: dropped_table
 -- The event trigger or the daemon takes its entry away. Where neither exists, it is named here, unless a hook or button
@@ -48,7 +48,7 @@ cross join lateral (
   select t.relation as carrier
   union
   select p.child from (
-    -- Not pg_partition_tree(), which waits for whoever has locked a partition.
+    -- Not pg_partition_tree(), which waits for the lock of a partition.
     with recursive part (child) as (
       select i.inhrelid from pg_inherits as i where i.inhparent = t.relation and t.relkind = 'p'
       union
@@ -78,7 +78,7 @@ where
     or g.tgqual is not null and (w.kind <> 'update' or exists (
       select from pg_attribute as a where a.attrelid = c.carrier and a.attgenerated = 'v'
     ))
-    -- Not pg_get_triggerdef(), which waits for whoever has locked the table.
+    -- Not pg_get_triggerdef(), which waits for the lock of the table.
     or w.kind = 'update' and c.carrier = t.relation and not (
       starts_with(g.tgqual::text, format('{OPEXPR :opno %s ', '*<>(record,record)'::regoperator::oid))
       and g.tgqual::text ~ ':varno 1 ' and g.tgqual::text ~ ':varno 2 '

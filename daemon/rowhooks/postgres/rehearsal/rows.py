@@ -60,7 +60,7 @@ class Rows:
                 f"table {name!r} needs its schema", hint=quoting_hint(name) or f"for example table='public.{name}'"
             )
         with translated_errors(), self._asking():
-            row = self._asked("describe", *parts).fetchone()
+            row = self._asked(_STATEMENTS["describe"], *parts).fetchone()
         if row is None:
             raise NotFound(
                 f"there is no table {name} in this database",
@@ -171,7 +171,7 @@ class Rows:
     def changes(self, after: int) -> list[ObjectChange]:
         """Return the changes that were logged after one, in order."""
         with translated_errors(), self._asking():
-            rows = self._asked("changes", after).fetchall()
+            rows = self._asked(_STATEMENTS["changes"], after).fetchall()
         decoder = RowDecoder()
         names = ["a dropped table" if row[-1] is None else join_name(*row[-2:]) for row in rows]
         decoder.learn(self._described(set(names)))
@@ -180,7 +180,7 @@ class Rows:
     def last_change(self) -> int:
         """Return the id of the last change that was logged; 0 where none was."""
         with translated_errors(), self._asking():
-            row = self._asked("last_change").fetchone()
+            row = self._asked(_STATEMENTS["last_change"]).fetchone()
         assert row is not None
         return int(row[0])
 
@@ -217,7 +217,7 @@ class Rows:
         """Defer again the constraints that are declared as initially deferred."""
         with translated_errors():
             with self._asking():
-                row = self._asked("initially_deferred").fetchone()
+                row = self._asked(_STATEMENTS["initially_deferred"]).fetchone()
             if row is not None and row[0] is not None:
                 self._driver.execute(sql.SQL("set constraints {} deferred").format(sql.SQL(row[0])))
 
@@ -251,7 +251,7 @@ class Rows:
         return found is not None
 
     def _asked(self, statement: str, *values: Any) -> psycopg.RawCursor[Any]:
-        return psycopg.RawCursor(self._driver).execute(_STATEMENTS[statement], values)
+        return psycopg.RawCursor(self._driver).execute(statement, values)
 
     def _described(self, names: Iterable[str]) -> dict[int, TrackedTable]:
         described: dict[int, TrackedTable] = {}

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, SessionTransaction
 
 from rowhooks.domain.errors import LeadershipLost
-from rowhooks.domain.run import Batch, Outcome
+from rowhooks.domain.run import Outcome
 from rowhooks.pipeline.ports import AlreadyRecorded
 from rowhooks.postgres.connections.encodings import Repertoire, of_connection
 from rowhooks.postgres.connections.settled import SettledConnection
@@ -110,7 +110,7 @@ class ReceiverSession(Session):
         connection = self.connection()
         # A new leader has already looked for unfinished runs: it would not take up one that is recorded later. Of a
         # batch it may have taken up some runs and not the others.
-        is_batch = isinstance(outcome.run, Batch)
+        is_batch = bool(outcome.run.batch)
         is_fenced = outcome.finished_at is None or is_batch
         if is_fenced and connection.exec_driver_sql(FENCE_ONE, (leader_epoch,)).first() is None:
             self.end()
@@ -144,7 +144,7 @@ def _record(connection: sqlalchemy.Connection, outcome: Outcome, leader_epoch: u
     held = of_connection(connection.connection.driver_connection)
     statements = (
         batch_statements(outcome, leader_epoch, held)
-        if isinstance(outcome.run, Batch)
+        if outcome.run.batch
         else [(RECORD_ONE[outcome.run.asked_for], result_row(outcome, leader_epoch, held))]
     )
     recorded = [row for one, values in statements for row in connection.exec_driver_sql(one, values)]

@@ -43,9 +43,9 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 
 
 def pytest_configure() -> None:
-    """Let programs that tests start hear SIGHUP, also where nohup has this process ignore it.
+    """Let the programs that tests start receive SIGHUP, also under nohup, where this process ignores it.
 
-    An ignored signal stays ignored in a new program; one that has a handler gets its default back.
+    A signal that is ignored stays ignored in a new program. A signal with a handler gets its default back.
     """
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)

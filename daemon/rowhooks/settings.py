@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_address(cls, value: str) -> str:
         if value and not (_ADDRESS.fullmatch(value) and int(value.rpartition(":")[2]) < 2**16):
-            raise ValueError("give host:port or a port, such as 127.0.0.1:9187")
+            raise ValueError("give host:port or a port, for example 127.0.0.1:9187")
         return value
 
     @field_validator("permission_backend")

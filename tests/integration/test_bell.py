@@ -60,7 +60,7 @@ def insert(conn: Connection, number: int) -> None:
 
 
 def holds(db: Connection, condition: str) -> bool:
-    return db.execute(condition).fetchone() == (True,)  # type: ignore[arg-type]
+    return db.execute(condition).fetchone() == (True,)
 
 
 async def asleep(db: Connection) -> None:
@@ -122,7 +122,7 @@ async def test_the_snapshot_of_the_writer_does_not_matter(
 ) -> None:
     async with running_daemon(daemon_dsn, Witness):
         await asyncio.sleep(0)
-        writer.execute(f"set transaction isolation level {isolation}")  # type: ignore[arg-type]
+        writer.execute(f"set transaction isolation level {isolation}")
         writer.execute("select count(*) from dcim.device")
         await asleep(hooked)
         insert(writer, 1)

@@ -235,7 +235,7 @@ async def test_a_table_that_was_swapped_by_rename_is_named_and_the_printed_comma
     assert call(["hooks", "edit", "--add-table", "dcim.rack", "--dsn", dsn, "--", "-sync"]) == 0
     async with running_daemon(daemon_dsn, Sync):
         for statement in SWAP:
-            db.execute(statement)  # type: ignore[arg-type]
+            db.execute(statement)
         await eventually(lambda: "hook -sync is on dcim.device_old" in caplog.text)
     db.execute("select rowhooks.refresh_tables()")
     ((what, way_out),) = problems(dsn, capsys)
@@ -258,7 +258,7 @@ async def test_a_hook_stays_on_a_table_that_was_renamed_where_the_printed_comman
 ) -> None:
     add_hook(db, Sync, device, "create", name="sync")
     for statement in SWAP:
-        db.execute(statement)  # type: ignore[arg-type]
+        db.execute(statement)
     ((_, way_out),) = problems(dsn, capsys)
     stay = way_out.split("; or, where it is to stay where it is: ")[1]
     assert await mended(dsn, daemon_dsn, db, stay, "insert into dcim.device_old values (7, 'a')") == [
@@ -407,7 +407,7 @@ async def test_a_key_of_several_columns_that_were_renamed_finds_its_row(
     db.execute("insert into dcim.pair values (1, 2, 3, 'it'), (2, 1, 3, 'other')")
     # One after the other, and the third gets a name that the first had.
     for former, present in (("a", "x"), ("b", "y"), ("x", "z"), ("c", "a")):
-        db.execute(f"alter table dcim.pair rename column {former} to {present}")  # type: ignore[arg-type]
+        db.execute(f"alter table dcim.pair rename column {former} to {present}")
         if noticed_by == "no event trigger":
             db.execute("select rowhooks.refresh_tables()")
     async with running_daemon(daemon_dsn, Pair):
@@ -498,7 +498,7 @@ async def test_a_declared_hook_on_a_swapped_or_dropped_table_has_a_mend_that_it_
     async with running_daemon(daemon_dsn, Declared):
         db.execute("update rowhooks.job set enabled = true")
         for statement in SWAP:
-            db.execute(statement)  # type: ignore[arg-type]
+            db.execute(statement)
         db.execute("insert into dcim.device values (7, 'a', 'A')")
         db.execute("select rowhooks.refresh_tables()")
         ((_, way_out),) = problems(dsn, capsys)
@@ -540,9 +540,9 @@ def test_a_dropped_table_is_taken_from_a_hook_that_has_others(
 ) -> None:
     add_hook(db, Sync, device, "create", name="sync")
     for table in ("rack", "site"):
-        db.execute(f"create table dcim.{table} (id integer primary key)")  # type: ignore[arg-type]
+        db.execute(f"create table dcim.{table} (id integer primary key)")
         db.execute("select rowhooks.track(%s::regclass)", (f"dcim.{table}",))
-        db.execute(f"grant select on dcim.{table} to rowhooks_daemon")  # type: ignore[arg-type]
+        db.execute(f"grant select on dcim.{table} to rowhooks_daemon")
     assert call(["hooks", "edit", "sync", "--add-table", "dcim.rack", "--add-table", "dcim.site", "--dsn", dsn]) == 0
     db.execute("drop table dcim.rack")
     db.execute("select rowhooks.refresh_tables()")

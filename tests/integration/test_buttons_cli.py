@@ -114,7 +114,7 @@ def reader(db: Connection, clerk: str) -> None:
 
 
 def presses(db: Connection, columns: str = "id") -> list[Any]:
-    found = db.execute(f"select {columns} from rowhooks.job_result order by id").fetchall()  # type: ignore[arg-type]
+    found = db.execute(f"select {columns} from rowhooks.job_result order by id").fetchall()
     return [row[0] if len(row) == 1 else row for row in found]
 
 

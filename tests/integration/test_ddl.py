@@ -33,7 +33,7 @@ class LookLater(Look):
 
     go_on: ClassVar[asyncio.Event]
 
-    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:  # type: ignore[override]
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
         await self.go_on.wait()
         return super().receive_job_hook(change, action, changed_object)
 

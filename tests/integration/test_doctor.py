@@ -127,7 +127,7 @@ def test_a_table_that_was_dropped_and_made_anew_is_named_where_no_event_trigger_
 def test_a_trigger_that_was_altered_by_hand_is_named_and_tracking_again_mends_it(
     dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str], damage: str, what: str
 ) -> None:
-    db.execute(damage)  # type: ignore[arg-type]
+    db.execute(damage)
     assert findings(dsn, capsys) == [(what, "rowhooks track dcim.device")]
     assert call(["track", "dcim.device", "--dsn", dsn]) == 0
     capsys.readouterr()
@@ -302,9 +302,7 @@ def test_a_function_that_drifted_is_named(
 def test_a_trigger_that_its_tables_owner_has_muted_is_named(
     dsn: str, db: Connection, device: str, capsys: pytest.CaptureFixture[str], name: str, altered: str
 ) -> None:
-    db.execute(
-        f'create or replace trigger "!rowhooks_{name}_1" {altered} execute function rowhooks.capture_1()'  # type: ignore[arg-type]
-    )
+    db.execute(f'create or replace trigger "!rowhooks_{name}_1" {altered} execute function rowhooks.capture_1()')
     ((what, way_out),) = findings(dsn, capsys)
     assert what == f"dcim.device: trigger !rowhooks_{name}_1 is not what rowhooks makes"
     assert way_out == "rowhooks track dcim.device"

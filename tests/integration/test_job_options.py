@@ -37,7 +37,7 @@ def insert(db: Connection, *numbers: int) -> None:
 
 
 def results(db: Connection, columns: str = "status, exception_message") -> list[tuple[Any, ...]]:
-    return db.execute(f"select {columns} from rowhooks.results order by id").fetchall()  # type: ignore[arg-type]
+    return db.execute(f"select {columns} from rowhooks.results order by id").fetchall()
 
 
 def messages(db: Connection) -> list[tuple[str, str]]:

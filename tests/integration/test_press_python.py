@@ -72,7 +72,7 @@ async def asyncpg_engine(dsn: str) -> AsyncIterator[Any]:
 
 
 def presses(db: Connection, columns: str = "id") -> list[Any]:
-    found = db.execute(f"select {columns} from rowhooks.job_result order by id").fetchall()  # type: ignore[arg-type]
+    found = db.execute(f"select {columns} from rowhooks.job_result order by id").fetchall()
     return [row[0] if len(row) == 1 else row for row in found]
 
 
@@ -217,7 +217,7 @@ UUID = uuid.uuid4()
 )  # fmt: skip
 @pytest.mark.parametrize("as_mapping", [False, True])
 def test_a_key_is_given_as_python_has_it(db: Connection, type_: str, key: Any, as_mapping: bool) -> None:
-    db.execute(f"create table dcim.thing (id {type_} primary key)")  # type: ignore[arg-type]
+    db.execute(f"create table dcim.thing (id {type_} primary key)")
     db.execute("insert into dcim.thing values (%s)", (key,))
     db.execute("select rowhooks.track('dcim.thing'); delete from rowhooks.job")
     add_button(db, "dcim.thing")

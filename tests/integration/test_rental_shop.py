@@ -153,7 +153,7 @@ def test_the_log_of_every_statement_is_what_became_of_the_rows(db: Connection, s
         )
         # Where the shop's own constraints refuse it, nothing of it may be in the log.
         with contextlib.suppress(psycopg.errors.IntegrityError):
-            db.execute(statement)  # type: ignore[arg-type]
+            db.execute(statement)
         after = snapshot(db)
         expected = {
             key: [before.get(key), after.get(key)]

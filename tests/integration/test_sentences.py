@@ -25,7 +25,7 @@ def insert(db: Connection, *numbers: int) -> None:
 
 
 def results(db: Connection, columns: str = "status, result") -> list[tuple[Any, ...]]:
-    return db.execute(f"select {columns} from rowhooks.results order by id").fetchall()  # type: ignore[arg-type]
+    return db.execute(f"select {columns} from rowhooks.results order by id").fetchall()
 
 
 class Write(JobButtonReceiver):
@@ -69,7 +69,7 @@ class OwnHookRun(JobHookReceiver):
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
         raise AssertionError("run() is what is called")
 
-    def run(self, object_change: ObjectChange) -> Any:  # type: ignore[override]
+    def run(self, object_change: ObjectChange) -> Any:
         return f"own run of change {object_change.id}"
 
 
@@ -77,7 +77,7 @@ class OwnButtonRun(JobButtonReceiver):
     def receive_job_button(self, obj: Any) -> Any:
         raise AssertionError("run() is what is called")
 
-    def run(self, object_pk: Any, object_model_name: str) -> Any:  # type: ignore[override]
+    def run(self, object_pk: Any, object_model_name: str) -> Any:
         return [object_pk, object_model_name]
 
 

@@ -38,7 +38,7 @@ def prepare(dsn: str, name: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as writer:
         writer.execute("begin")
         insert(writer, 1)
-        writer.execute(f"prepare transaction '{name}'")  # type: ignore[arg-type]
+        writer.execute(f"prepare transaction '{name}'")
 
 
 def results(db: Connection) -> list[str]:
@@ -55,7 +55,7 @@ async def test_a_prepared_transaction_starts_its_runs_once_it_is_committed_and_d
         prepare(dsn, name)
         insert(db, 2)
         await eventually(lambda: results(db) == ["sw2"])
-        db.execute(f"commit prepared '{name}'")  # type: ignore[arg-type]
+        db.execute(f"commit prepared '{name}'")
         await eventually(lambda: results(db) == ["sw2", "sw1"])
 
 
@@ -67,7 +67,7 @@ async def test_a_prepared_transaction_that_is_rolled_back_starts_nothing(
     name = f"rowhooks_{db.info.dbname}"
     async with running_daemon(daemon_dsn, Name):
         prepare(dsn, name)
-        db.execute(f"rollback prepared '{name}'")  # type: ignore[arg-type]
+        db.execute(f"rollback prepared '{name}'")
         insert(db, 2)
         await eventually(lambda: results(db) == ["sw2"])
         await settled(db)

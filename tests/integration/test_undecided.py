@@ -128,7 +128,7 @@ async def test_a_writer_s_time_zone_dodges_no_hook(
     # The last has an offset with seconds.
     zones = ["'UTC'", "'Asia/Tokyo'", "'America/St_Johns'", "'Asia/Kathmandu'", "interval '09:18:59'"]
     for number, zone in enumerate(zones, 1):
-        db.execute(f"set time zone {zone}")  # type: ignore[arg-type]
+        db.execute(f"set time zone {zone}")
         db.execute(
             "insert into dcim.payment (id, due, config) values (%s, %s, jsonb_build_object('due', %s::timestamptz))",
             (number, DUE, DUE),

@@ -159,7 +159,7 @@ def test_what_others_have_made_is_named_and_stays_until_it_is_told_to_go(
     admin.execute("create table public.thing (id integer primary key)")
     admin.execute("select rowhooks.track('public.thing')")
     for one in statement.split(";"):
-        admin.execute(one)  # type: ignore[arg-type]
+        admin.execute(one)
     with pytest.raises(Conflict, match=re.escape(f"what others have made of it: {named}")) as refused:
         uninstall(Target(database))
     assert str(refused.value).endswith("rowhooks uninstall --cascade)")

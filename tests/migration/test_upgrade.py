@@ -19,8 +19,8 @@ from rowhooks.postgres.administration.schema import install, installed_connectio
 from rowhooks.postgres.bindings import find_faults
 from rowhooks.postgres.connections.target import Target
 from rowhooks.resources import data_directory
-from tests.migration.test_schema import compare_with_sql
 from tests.support.roles import MakeDatabase, MakeRole
+from tests.support.schemas import compare_with_sql
 
 Connection = psycopg.Connection[Any]
 

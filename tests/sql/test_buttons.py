@@ -38,7 +38,7 @@ def button(db: Connection, job: int, item: str) -> int:
 
 
 def seen(conn: Connection, columns: str = "name") -> list[Any]:
-    found = conn.execute(f"select {columns} from rowhooks.buttons order by name, object_type").fetchall()  # type: ignore[arg-type]
+    found = conn.execute(f"select {columns} from rowhooks.buttons order by name, object_type").fetchall()
     return [row[0] if len(row) == 1 else row for row in found]
 
 
@@ -76,7 +76,7 @@ def test_a_field_that_makes_no_sense_is_refused(
     db: Connection, button: int, column: str, value: object, constraint: str
 ) -> None:
     with pytest.raises(errors.CheckViolation) as caught:
-        db.execute(f"update rowhooks.job_button set {column} = %s", (value,))  # type: ignore[arg-type]
+        db.execute(f"update rowhooks.job_button set {column} = %s", (value,))
     assert caught.value.diag.constraint_name == constraint
 
 
@@ -122,7 +122,7 @@ def test_enabling_a_button_whose_job_cannot_run_is_refused_with_the_jobs_name(
     db: Connection, button: int, what: str, message: str
 ) -> None:
     db.execute("update rowhooks.job_button set enabled = false")
-    db.execute(f"update rowhooks.job set {what} = false")  # type: ignore[arg-type]
+    db.execute(f"update rowhooks.job set {what} = false")
     with pytest.raises(errors.ObjectNotInPrerequisiteState) as caught:
         db.execute("update rowhooks.job_button set enabled = true")
     assert caught.value.diag.message_primary == message
@@ -155,7 +155,7 @@ def test_a_button_goes_with_its_job(db: Connection, button: int) -> None:
 ])  # fmt: skip
 def test_every_change_of_a_button_is_a_change_of_the_configuration(db: Connection, button: int, statement: str) -> None:
     before = version(db)
-    db.execute(statement)  # type: ignore[arg-type]
+    db.execute(statement)
     assert version(db) > before
 
 

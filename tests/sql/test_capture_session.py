@@ -235,23 +235,23 @@ ROW = (
 def test_a_session_s_settings_change_nothing_of_what_is_recorded_and_are_left_as_they_were(
     db: Connection, reading: str, setting: str
 ) -> None:
-    db.execute(f"insert into public.reading values {ROW}")  # type: ignore[arg-type]
+    db.execute(f"insert into public.reading values {ROW}")
     db.execute("delete from public.reading")
     name = setting.split(" ")[0]
-    db.execute(f"set {setting}")  # type: ignore[arg-type]
-    theirs = db.execute(f"show {name}").fetchone()  # type: ignore[arg-type]
+    db.execute(f"set {setting}")
+    theirs = db.execute(f"show {name}").fetchone()
     with db.transaction():
-        db.execute(f"insert into public.reading values {ROW}")  # type: ignore[arg-type]
-        assert db.execute(f"show {name}").fetchone() == theirs  # type: ignore[arg-type]
-    assert db.execute(f"show {name}").fetchone() == theirs  # type: ignore[arg-type]
+        db.execute(f"insert into public.reading values {ROW}")
+        assert db.execute(f"show {name}").fetchone() == theirs
+    assert db.execute(f"show {name}").fetchone() == theirs
     first, _, second = log(db, "object_id::text, object_repr, postchange::text, capture_error")
     assert first == second
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_no_setting_hides_that_a_value_has_changed(db: Connection, reading: str, setting: str) -> None:
-    db.execute(f"insert into public.reading values {ROW}")  # type: ignore[arg-type]
-    db.execute(f"set {setting}")  # type: ignore[arg-type]
+    db.execute(f"insert into public.reading values {ROW}")
+    db.execute(f"set {setting}")
     db.execute("update public.reading set f = 149998, b = '\\x616264', t = t + interval '1 hour', i = '1 day 3 hours'")
     before, after = log(db, "prechange, postchange")[1]
     assert {name for name in after if after[name] != before[name]} == {"f", "b", "t", "i"}

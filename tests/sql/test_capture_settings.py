@@ -95,15 +95,15 @@ def tables(db: Connection) -> dict[str, str]:
     for number, (name, value) in enumerate(types(db).items()):
         table = f"public.t{number}"
         try:
-            db.execute(f"create table {table} (key {name} primary key, value {name})")  # type: ignore[arg-type]
+            db.execute(f"create table {table} (key {name} primary key, value {name})")
         except psycopg.errors.UndefinedObject:
             # There is no order of such values, so that they are nobody's key.
-            db.execute(f"create table {table} (key integer primary key, value {name})")  # type: ignore[arg-type]
+            db.execute(f"create table {table} (key integer primary key, value {name})")
         db.execute("select rowhooks.track(%s::regclass)", (table,))
         key = value if db.execute(_IS_KEY, (table,)).fetchone() == (True,) else "1"
         with contextlib.suppress(psycopg.errors.FeatureNotSupported):
             # A server may have been built without XML.
-            db.execute(f"insert into {table} values (%s, %s)", (key, value))  # type: ignore[arg-type]
+            db.execute(f"insert into {table} values (%s, %s)", (key, value))
             made[table] = name
     return made
 
@@ -121,10 +121,10 @@ def test_a_value_of_every_type_is_recorded_and_pressed_on_the_same(db: Connectio
     for table in tables:
         add_button(db, table, name=table)
     for setting in HOSTILE:
-        db.execute(f"set {setting}")  # type: ignore[arg-type]
+        db.execute(f"set {setting}")
     for table, (_, key, *_) in zip(tables, recorded, strict=True):
         db.execute("select rowhooks.press(%s, %s::regclass, %s::jsonb)", (table, table, key))
-        db.execute(f"delete from {table}")  # type: ignore[arg-type]
+        db.execute(f"delete from {table}")
     db.execute("reset all")
     assert db.execute(_RECORDED).fetchall() == recorded * 2
     pressed = "select object_id::text, object_repr from rowhooks.job_result order by id"
@@ -157,7 +157,7 @@ def test_timestamps_are_in_utc_whatever_the_time_zone(db: Connection, value: str
     )
     db.execute("select rowhooks.track('public.t', exclude => %s)", (exclude,))
     for zone in ("UTC", "America/St_Johns", "Asia/Tokyo"):
-        db.execute(f"set timezone = '{zone}'")  # type: ignore[arg-type]
+        db.execute(f"set timezone = '{zone}'")
         db.execute("insert into public.t values (1, %s, %s)", (value, value))
         db.execute("delete from public.t")
     rows = {row for (row,) in db.execute("select coalesce(postchange, prechange)::text from rowhooks.object_change")}

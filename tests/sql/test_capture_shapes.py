@@ -301,7 +301,7 @@ def test_columns_called_like_pl_pgsql_s_words_are_captured_in_tables_with_types_
     db.execute("create type public.mood as enum ('sad', 'ok')")
     words = ["if", "loop", "begin", "declare", "end", "return", "null", "new", "old", "row_data", 'a"b']
     columns = ", ".join('"' + word.replace('"', '""') + '" mood' for word in words)
-    db.execute(f'create table public.odd ({columns}, primary key ("if"))')  # type: ignore[arg-type]
+    db.execute(f'create table public.odd ({columns}, primary key ("if"))')
     db.execute("select rowhooks.track('public.odd')")
     db.execute("insert into public.odd (\"if\", \"loop\") values ('ok', 'sad')")
     ((identity, recorded, error),) = log(db, "object_id, postchange, capture_error")

@@ -70,7 +70,7 @@ def test_rows_are_known_by_the_columns_that_were_named(db: Connection) -> None:
 ])  # fmt: skip
 def test_columns_that_do_not_tell_rows_apart_are_refused(db: Connection, index: str) -> None:
     db.execute("create table public.tag (code text not null, note text not null, nullable text)")
-    db.execute(index)  # type: ignore[arg-type]
+    db.execute(index)
     with pytest.raises(errors.ObjectNotInPrerequisiteState, match="nothing says that they tell its rows apart"):
         db.execute("select rowhooks.track('public.tag', identity => '{code}')")
 

@@ -37,7 +37,7 @@ def test_a_change_that_a_cast_to_json_would_hide_is_seen_and_needs_no_right_on_t
     db: Connection, make_role: MakeRole, connect_as: ConnectAs
 ) -> None:
     columns = "at gis.point_m, place gis.place, pin gis.pin, path gis.point_m[]"
-    db.execute(f"create table public.site (id integer primary key, {columns})")  # type: ignore[arg-type]
+    db.execute(f"create table public.site (id integer primary key, {columns})")
     db.execute("select rowhooks.track('public.site')")
     writer = make_role("writer")
     db.execute(f"grant select, insert, update on public.site to {writer}")
@@ -78,11 +78,11 @@ def test_an_extensions_type_in_a_schema_of_its_own_is_captured(
     if not db.execute("select true from pg_available_extensions where name = %s", (extension,)).fetchone():
         pytest.skip(f"this server ships no {extension}")
     db.execute("create schema theirs")
-    db.execute(f"create extension {extension} schema theirs")  # type: ignore[arg-type]
+    db.execute(f"create extension {extension} schema theirs")
     type_, text, recorded = ("isbn", "039304002X", "0-393-04002-X") if text is None else (extension, text, recorded)
-    db.execute(f"create table public.t (id integer primary key, v theirs.{type_}, a theirs.{type_}[])")  # type: ignore[arg-type]
+    db.execute(f"create table public.t (id integer primary key, v theirs.{type_}, a theirs.{type_}[])")
     db.execute("select rowhooks.track('public.t')")
-    db.execute(f"insert into public.t select 1, v, array[v] from (select %s::theirs.{type_}) as one (v)", (text,))  # type: ignore[arg-type]
+    db.execute(f"insert into public.t select 1, v, array[v] from (select %s::theirs.{type_}) as one (v)", (text,))
     assert log(db, "postchange, capture_error") == [({"id": 1, "v": recorded, "a": [recorded]}, None)]
 
 
@@ -91,5 +91,5 @@ def test_an_update_to_an_equal_value_in_another_form_is_a_change(db: Connection)
     db.execute("select rowhooks.track('public.t')")
     db.execute("insert into public.t values (1, 1.0, 0.0, '1 day')")
     for assignment in ("n = 1.00", "f = '-0'", "i = '24 hours'"):
-        db.execute(f"update public.t set {assignment}")  # type: ignore[arg-type]
+        db.execute(f"update public.t set {assignment}")
     assert [action for (action,) in log(db, "action")] == ["create", "update", "update", "update"]

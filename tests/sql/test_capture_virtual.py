@@ -96,7 +96,7 @@ def test_they_follow_ddl(db: Connection, line: str, alteration: str, recorded: d
     db.execute("insert into public.line values (2, 'a', 2, 10)")
     if not followed:
         db.execute("alter event trigger rowhooks_after_ddl disable")
-    db.execute(f"alter table public.line {alteration}")  # type: ignore[arg-type]
+    db.execute(f"alter table public.line {alteration}")
     clear(db)
     db.execute("insert into public.line values (1, 'a', 2, 10)")
     ((found, problem),) = log(db, "postchange, capture_error")

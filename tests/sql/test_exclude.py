@@ -62,13 +62,13 @@ def test_it_stays_out_whatever_becomes_of_the_table(
 ) -> None:
     if not followed:
         db.execute("alter event trigger rowhooks_after_ddl disable")
-    db.execute(alteration)  # type: ignore[arg-type]
+    db.execute(alteration)
     ((names,),) = db.execute(
         "select array_agg(attname::text) from pg_attribute where attrelid = 'public.account'::regclass and attnum > 0"
         " and not attisdropped and attname ~ '^(pass|old)'"
     )
     columns, values = ", ".join(names), ", ".join("'secret'" for _ in names)
-    db.execute(f"insert into public.account (id, name, {columns}) values (1, 'ann', {values})")  # type: ignore[arg-type]
+    db.execute(f"insert into public.account (id, name, {columns}) values (1, 'ann', {values})")
     db.execute("select rowhooks.refresh_tables()")
     db.execute("update public.account set name = 'bea'")
     assert log(db, "action, capture_error") == [("create", None), ("update", None)]

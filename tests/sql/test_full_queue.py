@@ -85,7 +85,7 @@ def test_a_full_queue_fails_no_write(small_queue: str, forgotten: Connection, as
         with pytest.raises(psycopg.OperationalError, match="too many notifications"):
             writer.execute("select pg_notify('other', repeat('x', 7900))")
         for _ in range(20):
-            writer.execute(statement)  # type: ignore[arg-type]
+            writer.execute(statement)
 
 
 def test_nor_does_the_choice_of_the_bell(small_queue: str, forgotten: Connection, asleep: None) -> None:

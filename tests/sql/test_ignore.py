@@ -33,7 +33,7 @@ def test_an_update_of_nothing_else_is_not_recorded_whatever_the_sessions_setting
     db: Connection, article: str, setting: str, excluded: str
 ) -> None:
     db.execute("select rowhooks.track('public.article', exclude => %s)", (excluded,))
-    db.execute(f"set {setting}")  # type: ignore[arg-type]
+    db.execute(f"set {setting}")
     db.execute("update public.article set touched = now(), views = 2")
     db.execute("update public.article set views = views + 1")
     assert log(db) == []
@@ -61,12 +61,12 @@ def test_they_follow_a_rename_by_their_number_and_one_made_anew_is_another(
 ) -> None:
     if not followed:
         db.execute("alter event trigger rowhooks_after_ddl disable")
-    db.execute(alteration)  # type: ignore[arg-type]
+    db.execute(alteration)
     db.execute("select rowhooks.refresh_tables()")
     ((name,),) = db.execute(
         "select attname from pg_attribute where attrelid = 'public.article'::regclass and attname ~ 'touched'"
     )
-    db.execute(f"update public.article set {name} = now()")  # type: ignore[arg-type]
+    db.execute(f"update public.article set {name} = now()")
     assert [action for (action,) in log(db, "action")] == ([] if still_ignored else ["update"])
     ignored = first_value(db, "select ignored_columns::text[] from rowhooks.tracked_table")
     assert (name in ignored) is still_ignored
@@ -117,7 +117,7 @@ def test_they_do_not_count_either_once_the_table_was_untracked_or_made_anew(
         db.execute("delete from public.article")
     db.execute("select rowhooks.track('public.article')")
     db.execute("insert into public.article (id, title) values (7, 'a')")
-    db.execute(f"update public.article set {touched} = now(), views = 8")  # type: ignore[arg-type]
+    db.execute(f"update public.article set {touched} = now(), views = 8")
     assert log(db, "action") == [("create",)]
 
 
@@ -209,7 +209,7 @@ def test_what_a_hook_asks_for_is_recorded_whatever_its_table_and_column_have_bec
 ) -> None:
     add_hook(db, "{title}")
     for statement in meanwhile.split("; "):
-        db.execute(statement)  # type: ignore[arg-type]
+        db.execute(statement)
     column = "headline" if "headline" in meanwhile else "title"
     with pytest.raises(errors.ObjectInUse, match=f"column {column} of public.article"):
-        db.execute(f"select rowhooks.track('public.article', {how} => '{{{column}}}')")  # type: ignore[arg-type]
+        db.execute(f"select rowhooks.track('public.article', {how} => '{{{column}}}')")

@@ -183,7 +183,7 @@ def test_nothing_planted_is_used_when_a_login_writes_and_presses(
     stranger.execute("delete from shop.item where id = 1")
     assert executable_by(db, "0") == PUBLIC_CALLS.keys()
     for statement in "; ".join(PUBLIC_CALLS.values()).split(";"):
-        stranger.execute(statement)  # type: ignore[arg-type]
+        stranger.execute(statement)
     stranger.execute("select * from rowhooks.buttons")
     stranger.execute("truncate shop.item")
     assert db.execute("select count(*) from rowhooks.object_change where capture_error is null").fetchone() == (6,)
@@ -226,7 +226,7 @@ def test_nothing_planted_is_used_when_a_tables_owner_alters_makes_and_drops(
             "update shed.box set mood = 'sad'",
             "drop table shed.box",
         ]:
-            owner.execute(statement)  # type: ignore[arg-type]
+            owner.execute(statement)
     tables = "select concat(schema_name, '.', table_name) from rowhooks.tracked_table where untracked_at is null"
     assert {name for (name,) in db.execute(tables)} == {"shop.item", "shed.other"}
     assert db.execute("select count(*) from rowhooks.changes where object_type = 'shed.box'").fetchone() == (3,)
@@ -244,7 +244,7 @@ def test_nothing_planted_is_used_by_what_the_daemons_login_may_run(
         refused = set()
         for name, statement in ROWHOOKS_CALLS.items():
             try:
-                daemon.execute(statement)  # type: ignore[arg-type]
+                daemon.execute(statement)
             except (errors.ObjectNotInPrerequisiteState, errors.NoDataFound):
                 # There is no such run, and no such partition may be dropped: it has looked.
                 refused.add(name)

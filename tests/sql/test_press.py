@@ -219,7 +219,7 @@ def test_a_button_that_does_not_exist_is_named(db: Connection, button: int) -> N
     ],
 )
 def test_what_cannot_run_cannot_be_pressed(db: Connection, button: int, statement: str, message: str) -> None:
-    db.execute(statement)  # type: ignore[arg-type]
+    db.execute(statement)
     with pytest.raises(errors.ObjectNotInPrerequisiteState, match=message) as caught:
         press(db, "shop.item", "42")
     assert caught.value.diag.message_hint
@@ -270,7 +270,7 @@ def test_a_table_that_is_gone_is_refused(db: Connection, button: int) -> None:
 )
 def test_nothing_is_pressed_where_something_is_not_named(db: Connection, button: int, arguments: str) -> None:
     with pytest.raises(errors.InvalidParameterValue, match=r"rowhooks: no (button|table|row) was named"):
-        db.execute(f"select rowhooks.press({arguments})")  # type: ignore[arg-type]
+        db.execute(f"select rowhooks.press({arguments})")
 
 
 # Idempotency

@@ -41,7 +41,7 @@ def test_the_view_is_empty_and_cannot_be_changed(button: int, clerk: Connection)
     assert clerk.execute("select count(*) from rowhooks.press").fetchone() == (0,)
     for statement in ("update rowhooks.press set button = 'x'", "delete from rowhooks.press"):
         with pytest.raises((errors.InsufficientPrivilege, errors.ObjectNotInPrerequisiteState)):
-            clerk.execute(statement)  # type: ignore[arg-type]
+            clerk.execute(statement)
 
 
 @pytest.mark.parametrize("function", ["find_pressed_row", "record_press", "check_button"])
@@ -57,7 +57,7 @@ def test_nobody_attaches_the_triggers_functions_to_something_of_his_own(
         trigger = "before insert"
     with pytest.raises(errors.InsufficientPrivilege):
         stranger.execute(
-            f"create trigger t {trigger} on hostile.mine for each row execute function rowhooks.{function}()"  # type: ignore[arg-type]
+            f"create trigger t {trigger} on hostile.mine for each row execute function rowhooks.{function}()"
         )
 
 
@@ -93,14 +93,14 @@ def test_a_hostile_search_path_changes_nothing(db: Connection, button: int, stra
         "create type pg_temp.regclass as (x integer)",
         "set search_path = hostile, pg_catalog, pg_temp",
     ):
-        stranger.execute(statement)  # type: ignore[arg-type]
+        stranger.execute(statement)
     pressing = "select rowhooks.press('Reboot', 'shop.item', '%s')"
     with pytest.raises(errors.InsufficientPrivilege, match="may not press button Reboot"):
-        stranger.execute(pressing % 42)  # type: ignore[arg-type]
+        stranger.execute(pressing % 42)
     db.execute("update rowhooks.job_button set roles = '{public}'")
     with pytest.raises(errors.NoDataFound):
-        stranger.execute(pressing % 43)  # type: ignore[arg-type]
-    stranger.execute(pressing % 42)  # type: ignore[arg-type]
+        stranger.execute(pressing % 43)
+    stranger.execute(pressing % 42)
     assert presses(db, "object_id, object_repr, user_name") == [({"id": 42}, "bolt", None)]
 
 
@@ -167,12 +167,12 @@ def test_no_cast_of_a_tables_owner_and_no_check_of_a_domain_runs_as_the_presser(
          ("text", type_, "as assignment"), (type_, "integer[]", "as assignment"), ("jsonb", type_, "as assignment")]
     ):  # fmt: skip
         stranger.execute(
-            f"create function hostile.cast_{number}({source}) returns {target} language plpgsql as"  # type: ignore[arg-type]
+            f"create function hostile.cast_{number}({source}) returns {target} language plpgsql as"
             " $$ begin perform hostile.seen('cast'); return null; end $$"
         )
         # One of a domain is made with a warning, and never called.
-        stranger.execute(f"create cast ({source} as {target}) with function hostile.cast_{number}({source}) {context}")  # type: ignore[arg-type]
-    stranger.execute(f"create table hostile.person (id {type_} primary key, name {type_})")  # type: ignore[arg-type]
+        stranger.execute(f"create cast ({source} as {target}) with function hostile.cast_{number}({source}) {context}")
+    stranger.execute(f"create table hostile.person (id {type_} primary key, name {type_})")
     value = key.strip('"') if not key.startswith("[") or type_ == "hostile.span" else "{" + key.strip("[]") + "}"
     stranger.execute("insert into hostile.person values (%s, %s)", (value, value))
     db.execute("select rowhooks.track('hostile.person')")

@@ -19,7 +19,7 @@ Connection = psycopg.Connection[Any]
 @pytest.mark.parametrize("key", ["'42'", "'42'::text", "'42'::jsonb", "'\"42\"'::jsonb", "'{\"id\": 42}'::jsonb",
                                  "'{\"id\": \"42\"}'::jsonb"])  # fmt: skip
 def test_a_key_of_one_column_is_given_as_itself_or_as_an_object(db: Connection, button: int, key: str) -> None:
-    db.execute(f"select rowhooks.press('Reboot', 'shop.item', {key})")  # type: ignore[arg-type]
+    db.execute(f"select rowhooks.press('Reboot', 'shop.item', {key})")
     # As the row has it, whatever was given.
     assert presses(db, "object_id") == [{"id": 42}]
 
@@ -31,7 +31,7 @@ def test_a_composite_key_is_an_object_of_its_columns(db: Connection, key: str) -
     )
     db.execute("select rowhooks.track('public.pair')")
     add_button(db, "public.pair")
-    db.execute(f"select rowhooks.press('Reboot', 'public.pair', {key})")  # type: ignore[arg-type]
+    db.execute(f"select rowhooks.press('Reboot', 'public.pair', {key})")
     assert presses(db, "object_id, object_repr") == [({"a": 1, "b": 2}, "1, 2")]
 
 
@@ -43,7 +43,7 @@ def test_a_malformed_key_is_refused_with_the_columns_of_the_key(db: Connection, 
     db.execute("select rowhooks.track('public.pair')")
     add_button(db, "public.pair")
     with pytest.raises(errors.InvalidParameterValue, match=r"is no key of public\.pair") as caught:
-        db.execute(f"select rowhooks.press('Reboot', 'public.pair', {key})")  # type: ignore[arg-type]
+        db.execute(f"select rowhooks.press('Reboot', 'public.pair', {key})")
     assert caught.value.diag.message_hint == "Its key is (a integer, b integer)."
 
 
@@ -52,7 +52,7 @@ def test_a_malformed_key_is_refused_with_the_columns_of_the_key(db: Connection, 
 )
 def test_what_the_keys_type_cannot_be_is_refused(db: Connection, button: int, key: str) -> None:
     with pytest.raises(errors.InvalidParameterValue, match=r"is no key of shop\.item"):
-        db.execute(f"select rowhooks.press('Reboot', 'shop.item', {key})")  # type: ignore[arg-type]
+        db.execute(f"select rowhooks.press('Reboot', 'shop.item', {key})")
 
 
 UUID = "6831449f-9e7a-4f4a-8c78-caa8cc6f7d72"
@@ -81,7 +81,7 @@ def test_a_key_of_any_type_is_found(db: Connection, type_: str, key: str, stored
     db.execute("create type public.mood as enum ('sad', 'ok')")
     db.execute("create domain public.short as text check (length(value) < 4)")
     db.execute("set timezone = 'UTC'")
-    db.execute(f"create table public.thing (id {type_} primary key)")  # type: ignore[arg-type]
+    db.execute(f"create table public.thing (id {type_} primary key)")
     db.execute("insert into public.thing values (%s)", (key,))
     db.execute("select rowhooks.track('public.thing')")
     add_button(db, "public.thing")
@@ -94,7 +94,7 @@ def test_a_key_of_any_type_is_found(db: Connection, type_: str, key: str, stored
 )
 def test_a_key_is_not_cut_to_its_columns_length_and_found(db: Connection, type_: str, key: str) -> None:
     db.execute("create domain public.short as text check (length(value) < 4)")
-    db.execute(f"create table public.thing (id {type_} primary key)")  # type: ignore[arg-type]
+    db.execute(f"create table public.thing (id {type_} primary key)")
     db.execute("insert into public.thing values (%s)", (key[:3],))
     db.execute("select rowhooks.track('public.thing')")
     add_button(db, "public.thing")
@@ -105,8 +105,8 @@ def test_a_key_is_not_cut_to_its_columns_length_and_found(db: Connection, type_:
 def test_quoted_names_are_pressed_on(db: Connection) -> None:
     name = """"My ""Schema"."a'b\""""
     db.execute('create schema "My ""Schema"')
-    db.execute(f'create table {name} ("the ""key" text, "%I" text, primary key ("the ""key", "%I"))')  # type: ignore[arg-type]
-    db.execute(f"insert into {name} values ('x', 'y')")  # type: ignore[arg-type]
+    db.execute(f'create table {name} ("the ""key" text, "%I" text, primary key ("the ""key", "%I"))')
+    db.execute(f"insert into {name} values ('x', 'y')")
     db.execute("select rowhooks.track(%s)", (name,))
     add_button(db, name, name='It\'s "on" %')
     press(db, name, json.dumps({'the "key': "x", "%I": "y"}), button='It\'s "on" %')
@@ -165,12 +165,12 @@ def test_a_row_is_called_the_same_by_a_press_and_by_its_changes(
     if not is_trusted:
         role = make_role("typist")
         for name in ("mood", "sure_mood", "number", "sure_number", "numbers", "pair", "plain_pair", "span"):
-            db.execute(f"alter type public.{name} owner to {role}")  # type: ignore[arg-type]
+            db.execute(f"alter type public.{name} owner to {role}")
     names = [f"c{number}" for number in range(len(types))]
     columns = ", ".join(f"{name} {type_}" for name, type_ in zip(names, types, strict=True))
-    db.execute(f"create table public.thing ({columns}, name {types[0]}, primary key ({', '.join(names)}))")  # type: ignore[arg-type]
+    db.execute(f"create table public.thing ({columns}, name {types[0]}, primary key ({', '.join(names)}))")
     db.execute("select rowhooks.track('public.thing')")
-    db.execute(f"insert into public.thing ({', '.join(names)}) values ({values})")  # type: ignore[arg-type]
+    db.execute(f"insert into public.thing ({', '.join(names)}) values ({values})")
     db.execute("update public.thing set name = c0")
     add_button(db, "public.thing")
     key, repr_ = db.execute(

@@ -46,7 +46,7 @@ def retry(conn: Connection, result_id: int) -> int:
 def refused(conn: Connection, query: str, *parameters: Any) -> tuple[str, str | None]:
     """Return message and hint of the refusal."""
     with pytest.raises(psycopg.DatabaseError) as refusal:
-        conn.execute(query, parameters)  # type: ignore[arg-type]
+        conn.execute(query, parameters)
     assert refusal.value.diag.message_primary is not None
     return refusal.value.diag.message_primary, refusal.value.diag.message_hint
 

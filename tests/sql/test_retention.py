@@ -21,10 +21,7 @@ def partitions(db: Connection) -> list[tuple[int, int]]:
 
 
 def prunable(db: Connection, before: str = "now()") -> list[str]:
-    return [
-        name
-        for (name,) in db.execute(f"select p.partition from rowhooks.prunable_partitions({before}) as p")  # type: ignore[arg-type]
-    ]
+    return [name for (name,) in db.execute(f"select p.partition from rowhooks.prunable_partitions({before}) as p")]
 
 
 def drop(db: Connection, name: str) -> bool:
@@ -252,7 +249,7 @@ def test_two_prunes_at_once_do_one_thing_after_the_other(db: Connection, dsn: st
 def test_partitions_are_not_exchanged_by_one_snapshot_for_all(db: Connection, history: None, statement: str) -> None:
     with pytest.raises(errors.ActiveSqlTransaction, match="in a transaction that is repeatable read"), db.transaction():
         db.execute("set transaction isolation level repeatable read")
-        db.execute(statement)  # type: ignore[arg-type]
+        db.execute(statement)
 
 
 # What others do meanwhile. A trigger of the test's stops the copying in the middle.
@@ -296,7 +293,7 @@ class Housekeeping:
     def _run(self) -> None:
         with psycopg.connect(self._dsn, autocommit=True) as conn:
             self.pid = conn.info.backend_pid
-            row = conn.execute(self._statement).fetchone()  # type: ignore[call-overload]
+            row = conn.execute(self._statement).fetchone()
             self.answer = row and row[0]
 
     async def waits(self) -> None:
@@ -409,7 +406,7 @@ async def test_housekeeping_that_dies_in_the_middle_leaves_the_log_as_it_was(
 
         def housekeep() -> None:
             with pytest.raises(errors.AdminShutdown):
-                conn.execute(statement)  # type: ignore[arg-type]
+                conn.execute(statement)
 
         thread = threading.Thread(target=housekeep)
         thread.start()

@@ -107,7 +107,7 @@ def test_a_role_without_the_right_to_write_is_refused_by_its_table_and_leaves_no
 def test_an_ordinary_role_has_no_way_into_rowhooks(stranger: Connection, statement: str) -> None:
     stranger.execute("create table hostile.mine (id integer primary key, name text, price numeric)")
     with pytest.raises(errors.InsufficientPrivilege):
-        stranger.execute(statement)  # type: ignore[arg-type]
+        stranger.execute(statement)
 
 
 def test_a_role_that_may_look_into_the_schema_still_may_not_use_the_functions(
@@ -292,4 +292,4 @@ def test_the_daemon_s_login_writes_neither_the_log_nor_what_describes_it(
     item: str, daemon_dsn: str, statement: str
 ) -> None:
     with psycopg.connect(daemon_dsn, autocommit=True) as daemon, pytest.raises(errors.InsufficientPrivilege):
-        daemon.execute(statement)  # type: ignore[arg-type]
+        daemon.execute(statement)

@@ -166,9 +166,9 @@ def test_a_type_that_turns_evil_later_runs_nothing(
     made, turned, value = SHAPES[shape]
     if not followed:
         db.execute("alter event trigger rowhooks_after_ddl disable")
-    evil.execute(made)  # type: ignore[arg-type]
+    evil.execute(made)
     db.execute("select rowhooks.track('hostile.person')")
-    evil.execute(turned)  # type: ignore[arg-type]
+    evil.execute(turned)
     _write(evil, value)
     _see_that_nothing_ran(db)
 
@@ -180,7 +180,7 @@ def test_nor_where_the_refresh_after_ddl_could_not_be_done(
     db: Connection, evil: Connection, connect_as: ConnectAs, shape: str
 ) -> None:
     made, turned, value = SHAPES[shape]
-    evil.execute(made)  # type: ignore[arg-type]
+    evil.execute(made)
     db.execute("select rowhooks.track('hostile.person')")
     with connect_as(evil.info.user) as accomplice, accomplice.transaction():
         # What it keeps locked is the table's entry.
@@ -189,7 +189,7 @@ def test_nor_where_the_refresh_after_ddl_could_not_be_done(
         ))  # fmt: skip
         accomplice.execute("alter schema hostile rename to hostile2")
         evil.execute("set lock_timeout = '1ms'")
-        evil.execute(turned)  # type: ignore[arg-type]
+        evil.execute(turned)
         evil.execute("reset lock_timeout")
         _write(evil, value)
         raise psycopg.Rollback
@@ -197,7 +197,7 @@ def test_nor_where_the_refresh_after_ddl_could_not_be_done(
 
 
 def _write(evil: Connection, value: str) -> None:
-    evil.execute(f"insert into hostile.person (id, c) values (1, {value})")  # type: ignore[arg-type]
+    evil.execute(f"insert into hostile.person (id, c) values (1, {value})")
     evil.execute("update hostile.person set id = 2")
     evil.execute("delete from hostile.person")
 
@@ -223,7 +223,7 @@ def test_everyday_tables_are_captured_in_the_fast_way(db: Connection, identity: 
         "domain public.cents as integer", "type public.state as enum ('new', 'old')",
         "type public.spot as (x integer, y integer)",
     ):  # fmt: skip
-        db.execute(f"create {kind}")  # type: ignore[arg-type]
+        db.execute(f"create {kind}")
     db.execute(
         "create table public.everyday (id integer primary key, n numeric, price cents, states state[], state state,"
         " at spot, t timestamptz, j json, jb jsonb, b bytea, r int4range, a text[],"
@@ -296,7 +296,7 @@ def test_the_role_of_the_capture_functions_may_append_to_the_log_and_nothing_els
     with connect_as(login) as slipped:
         slipped.execute("set role rowhooks_capture")
         with pytest.raises(errors.InsufficientPrivilege):
-            slipped.execute(statement)  # type: ignore[arg-type]
+            slipped.execute(statement)
         slipped.execute("insert into rowhooks.object_change (action, tracked_table) values ('create', 1)")
     assert log(db, "action, db_user") == [("create", login)]
     clear(db)

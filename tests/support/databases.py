@@ -25,7 +25,7 @@ FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
 
 @contextlib.contextmanager
 def embedded_server(settings: Mapping[str, str], binaries: str | None = None) -> Iterator[EmbeddedPostgres]:
-    """Run a server whose files are in memory, where there is enough of it: most of a test's time is their making.
+    """Run a server. Its files are in memory if there is enough: creating them takes most of a small test's time.
 
     Args:
         settings: more settings, as in postgresql.conf.
@@ -54,7 +54,7 @@ def dsn_of(server: SimpleNamespace, dbname: str) -> str:
 
 @contextlib.contextmanager
 def new_database(administrator: psycopg.Connection[Any], prefix: str, template: str = "template1") -> Iterator[str]:
-    """Make a database, and drop it in the end with whoever is connected to it; yield its name."""
+    """Create a database; yield its name; drop it, with the sessions that are connected to it."""
     name = f"{prefix}_{uuid.uuid4().hex[:12]}"
     # The server copies the template's files. By default it would write each page into its log, which takes longer for
     # so small a database. Before version 15 it has no other way.

@@ -34,5 +34,5 @@ def press(conn: Connection, table: str, key: Any, *, button: str = "Reboot", ide
 
 
 def presses(db: Connection, columns: str = "id") -> list[Any]:
-    found = db.execute(f"select {columns} from rowhooks.job_result where trigger = 'press' order by id").fetchall()  # type: ignore[arg-type]
+    found = db.execute(f"select {columns} from rowhooks.job_result where trigger = 'press' order by id").fetchall()
     return [row[0] if len(row) == 1 else row for row in found]

@@ -37,7 +37,7 @@ class Process:
                     "ROWHOOKS_LOG_FORMAT": "text",
                     **(settings or {}),
                 },
-                # A terminal would be another matter: closing it sends SIGHUP, so there it asks for no reload.
+                # If its input is a terminal, SIGHUP means that this was closed, and the daemon does not reload.
                 stdin=subprocess.DEVNULL,
                 stderr=log,
             )

@@ -237,7 +237,7 @@ def definition(table: Table) -> sql.Composed:
         sql.SQL('"~meddled" integer not null default 0'),
     ]
     if table.generated:
-        kept = sql.SQL(table.generated)  # type: ignore[arg-type]
+        kept = sql.SQL(table.generated)
         columns.append(sql.SQL('"~twice" bigint generated always as ("~meddled" * 2) {}').format(kept))
     keys = sql.SQL(", ").join(map(sql.Identifier, table.key_names))
     columns.append(sql.SQL("unique ({})" if table.identity == "columns" else "primary key ({})").format(keys))

@@ -34,7 +34,7 @@ insert into dcim.device (name, serial, site) values ('sw1', 'SN-1', 1);
 def contents(own: psycopg.Connection[Any]) -> dict[str, list[Any]]:
     """What another session sees: every row, trigger and object of the database."""
     found = {
-        name: [row[0] for row in own.execute(f"select to_jsonb(t) from dcim.{name} as t order by 1")]  # type: ignore[arg-type]
+        name: [row[0] for row in own.execute(f"select to_jsonb(t) from dcim.{name} as t order by 1")]
         for name in ("site", "device", "cable", "port", "note")
     }
     found["objects"] = own.execute(

@@ -13,7 +13,7 @@ from rowhooks.domain.run import FAILURE, RETRY, SUCCESS, LogEntry, Outcome, Run,
 from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.scheduling.pools import LOOP, PoolOwner, PreparedRun
 from tests.support.waiting import eventually
-from tests.unit.test_scheduler import World, working
+from tests.support.world import World, working
 
 
 class Remote:

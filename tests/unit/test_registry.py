@@ -80,12 +80,12 @@ class WrongArguments(JobHookReceiver):
 
 
 class WrongNames(JobHookReceiver):
-    def receive_job_hook(self, change: ObjectChange, what: str, changed_object: Any) -> Any:  # type: ignore[override]
+    def receive_job_hook(self, change: ObjectChange, what: str, changed_object: Any) -> Any:
         return what
 
 
 class WrongRun(JobHookReceiver):
-    def run(self, change: ObjectChange) -> Any:  # type: ignore[override]
+    def run(self, change: ObjectChange) -> Any:
         return change
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 FOR_EVER = 30.0
-"""Seconds: whoever sleeps for so long waits for nothing, but hangs until it is ended."""
+"""Seconds. A sleep of this length waits for nothing: it hangs until something ends it."""
 
 # By file and the function (or class) around them: why there is no condition to wait for.
 SLEEPS = {
     "faults/test_bystanders.py test_while_a_stranger_holds_the_bells_lock_changes_run_and_it_is_named":
         "writers that come one by one, while the lock grows old",
     "faults/test_bystanders.py test_a_transaction_that_ends_soon_and_the_leader_are_not_named":
-        "that nobody is named can be seen only after the time in which somebody would be",
+        "that no session is named shows only after the time in which one would be named",
     "faults/test_large.py test_a_long_lane_that_a_dead_leader_has_left_is_taken_over_in_order":
         "writers that come one by one, while the lane is worked off",
     "faults/test_leadership.py test_a_listener_never_sits_in_a_transaction": "samples, taken one by one",
@@ -27,7 +27,7 @@ SLEEPS = {
         "writers that come one by one",
     "faults/test_service.py test_two_reloads_at_once_are_one_or_two_and_end_well": "reloads that come one by one",
     "faults/test_service.py test_a_leader_that_takes_long_to_take_over_is_not_silent":
-        "that nobody is deposed can be seen only after the time in which it would be",
+        "that no leader is deposed shows only after the time in which one would be",
     "integration/test_batch_receivers.py": "a commit that takes longer than a run may go on without being on record",
     "integration/test_daemon.py Sequence": "a receiver that takes longer than a run may go on without being on record",
     "integration/test_hostile_settings.py Plain": "a receiver that takes longer than the server's limits",
@@ -36,13 +36,13 @@ SLEEPS = {
     "integration/test_receivers.py Ordered": "runs that would overtake each other",
     "integration/test_receivers.py Bounded": "runs that would go on at the same time",
     "service/test_boot.py test_the_watchdog_leaves_a_daemon_alone_that_is_idle_or_waits_for_its_database":
-        "that nothing is restarted can be seen only after the time in which it would be",
+        "that nothing is restarted shows only after the time in which it would be",
     "support/chaos.py Chaos": "faults come at random times",
     "support/machine.py Machine": "looks again",
     "support/waiting.py eventually": "looks again",
     "support/waiting.py wait": "looks again",
     "unit/test_health.py test_the_watchdog_is_fed_until_something_is_overdue":
-        "that nothing is fed can be seen only after the time in which it would be",
+        "that the watchdog is not fed shows only after the time in which it would be",
     "unit/test_scheduler.py test_what_is_revoked_while_it_waits_for_a_worker_is_not_started":
         "what was asked for becomes too old",
 }  # fmt: skip
@@ -56,7 +56,7 @@ def sleeps(path: Path) -> Iterator[tuple[str, int]]:
                 continue
             (seconds,) = call.args
             is_known = isinstance(seconds, ast.Constant) and isinstance(seconds.value, int | float)
-            # Nobody waits who only lets others have their turn.
+            # A sleep of zero lets other tasks have their turn.
             if not is_known or 0 < seconds.value < FOR_EVER:  # type: ignore[attr-defined]
                 yield getattr(outer, "name", ""), call.lineno
 

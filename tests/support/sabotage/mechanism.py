@@ -105,7 +105,7 @@ class Function:
             whole = str(script(*kinds))
             return self._altered(whole) if self._definitions(whole) else whole
 
-        resources.sql_script = altered  # type: ignore[attr-defined]
+        resources.sql_script = altered
 
     def check(self) -> None:
         """Assert that it is there, with what is replaced."""

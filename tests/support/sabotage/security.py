@@ -100,7 +100,7 @@ CLOSED_DOORS = [
     Sabotage(
         1, "a type is trusted by its owner",
         Function("json_form", "where r.oid = found_type.typowner and r.rolsuper", "where r.rolsuper"),
-        f"{TAKEOVER} a_type_is_not_trusted_because_it_belongs_to_an_extension",
+        f"{TAKEOVER} a_type_that_turns_evil_later_runs_nothing",
     ),
     Sabotage(
         1, "a capture function notices a column of another type",

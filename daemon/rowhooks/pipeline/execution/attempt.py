@@ -56,7 +56,8 @@ class Attempt:
                 self._check_awaited()
             if call.defines:
                 yield from self._returned(call, value)
-            return (yield from self._committed(self._outcome(call, value)))
+            outcome = self._outcome(call, value)
+            return (yield from self._committed(outcome)) if self._workspace.used else outcome
         except _CANCELLED:
             yield from self._roll_back()
             raise

@@ -93,6 +93,21 @@ class Execution:
         user: the user that it is for.
     """
 
+    # What hardly any run changes is the class' own, which costs each run nothing.
+    alive = False
+    """Whether its receiver's code runs."""
+    ended: BaseException | None = None
+    """What has ended it from outside."""
+    pause = 0.0
+    """Seconds before the next attempt."""
+    worker: Any = None
+    """What executes it at the moment: its pool's business."""
+    _workspace: Workspace | None = None
+    # How many attempts were begun; and how many there have been with a connection, of TRANSIENT_ATTEMPTS.
+    _number, _counted = 0, 1
+    _error: BaseException | None = None
+    _is_executed = False
+
     def __init__(self, runner: Runner, run: Run, user: str) -> None:
         self._runner = runner
         self.run = run
@@ -101,26 +116,13 @@ class Execution:
         self._asynchronous = runner.receivers.is_asynchronous(path)
         self.options = runner.receivers.options(path)
         self.guard: Guard = TaskGuard() if self._asynchronous else ThreadGuard()
-        self._workspace: Workspace | None = None
-        # What has ended it from outside.
-        self.ended: BaseException | None = None
-        # How many attempts were begun; and how many there have been with a connection, of TRANSIENT_ATTEMPTS.
-        self._number = 0
-        self._counted = 1
-        self.pause = 0.0
-        """Seconds before the next attempt."""
         self._events = runner.events
-        self._error: BaseException | None = None
-        self._is_executed = False
-        # What executes it at the moment: its pool's business.
-        self.worker: Any = None
         self.log = RunLog(runner.clean)
         for entry in run.notes():
             self.log.add(entry)
         self.started_at = now()
         # Time limits need a clock that is never set.
         self.began = time.monotonic()
-        self.alive = False
 
     async def result(self, changed_object: Any, task: asyncio.Task[Any] | None = None) -> Outcome:
         """Run the receiver to its end; whatever it raises is an outcome, not an error.

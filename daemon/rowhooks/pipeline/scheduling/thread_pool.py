@@ -72,8 +72,8 @@ class ThreadPool(LocalPool[_Retry]):
 
     @property
     def capacity(self) -> int:
-        """How many more runs would begin now."""
-        return max(0, self.limit - self._active - len(self._queue))
+        """How many more runs would begin now; none while some wait for a thread."""
+        return 0 if self._queue else self.limit - self._active
 
     # On the event loop.
 

@@ -583,7 +583,7 @@ def listens(db: Connection) -> Callable[[], bool]:
             db.execute(
                 "select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
                 " and application_name like 'rowhooks%' and state = 'idle'"
-                " and query like '%%with batch%%'"
+                " and query like '%%batch as materialized%%'"
             ).fetchone()
             is not None
         )

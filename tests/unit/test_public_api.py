@@ -49,6 +49,7 @@ EVENTS = [
     "LeadershipChanged",
     "RunEnded",
     "RunExecuted",
+    "RunFailed",
     "RunRetried",
     "RunStarted",
     "RunSubmitted",

@@ -79,6 +79,17 @@ class RunExecuted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RunFailed(Event):
+    """The receiver of a run raised, or the run was ended at its time limit; published before this is on record.
+
+    Args:
+        outcome: `FAILURE`; or `RETRY`, where there is to be another attempt because `Meta` asks for it.
+    """
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
 class RunRetried(Event):
     """An attempt failed, and there is to be another one.
 

@@ -1,4 +1,4 @@
-"""Census: what waits in the database, and how large the log is."""
+"""The backlog: what waits in the database, and how large the log is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.statements import Statements
 
 MOST_COUNTED = 1_000_000
-"""Changes that are counted; those who have fallen so far behind need not be told by how much further."""
+"""Changes that are counted at most: beyond that, the exact number does not matter."""
 
 SQL = Statements(__file__, missing_jobs.SQL, {"MOST_COUNTED": MOST_COUNTED})
 WAITING = SQL["waiting"]
@@ -21,9 +21,9 @@ WAITING = SQL["waiting"]
 
 
 async def count_backlog(connection: asyncpg.Connection[Any]) -> Backlog:
-    """Count what waits, up to `MOST_COUNTED`; the time it takes grows with what waits, not with the history."""
+    """Count what waits, up to MOST_COUNTED; the time that takes grows with what waits, not with the history."""
     with translated():
-        row = await connection.fetchrow(SQL["census"])
+        row = await connection.fetchrow(SQL["backlog"])
     return Backlog(
         changes=row["backlog"],
         lag=max(0.0, row["lag"] or 0.0),

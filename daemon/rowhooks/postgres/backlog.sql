@@ -1,6 +1,6 @@
 -- What waits in the database.
 
--- name: census
+-- name: backlog
 -- What waits, and how large the log is; see Backlog.
 select
   w.backlog,

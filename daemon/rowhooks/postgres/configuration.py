@@ -41,7 +41,7 @@ class PostgresConfiguration:
             async with self._connection.transaction():
                 await self._connection.execute(PINNED)
                 found = await self._connection.fetchval(SQL["load_as_bytes"])
-        # A name that is no text, where the database knows no encoding, costs what bears it.
+        # Where the database knows no encoding, a name may not be text: only what has that name is affected.
         return read_configuration(found.decode("utf-8", "replace"))
 
     async def sync_jobs(self, jobs: Iterable[JobEntry]) -> list[str]:
@@ -52,7 +52,7 @@ class PostgresConfiguration:
                 return await synchronisation.sync_jobs(self._connection, jobs)
 
     async def tables_named(self, names: Iterable[str]) -> frozenset[tuple[str, int]]:
-        """Return which of some names, `schema.table`, are those of tracked tables now, with their entries."""
+        """Return those of the names, `schema.table`, that tracked tables have now, with the ids of the tables."""
         with translated():
             return await synchronisation.tables_named(self._connection, names)
 
@@ -66,7 +66,7 @@ class PostgresConfiguration:
         return can
 
     def _holds(self, class_path: str) -> bool:
-        # By it the class is found again: nothing can stand in its place.
+        # The class is found again by its path, so no replacement of a character will do.
         return of_connection(self._connection).fitted(class_path) == class_path
 
     async def sync_hooks(self, declared: Iterable[tuple[str, DeclaredHook]]) -> list[str]:
@@ -78,7 +78,7 @@ class PostgresConfiguration:
 
 
 def read_configuration(document: str | dict[str, Any]) -> Configuration:
-    """Return the configuration that LOAD, run with PINNED, has found: its JSON, or that decoded."""
+    """Return the configuration that LOAD has found, executed with PINNED: its JSON, or the decoded JSON."""
     loaded = json.loads(document) if isinstance(document, str) else document
     tables = {t["id"]: read_table(t) for t in loaded["tables"]}
     jobs = {
@@ -115,7 +115,7 @@ def read_configuration(document: str | dict[str, Any]) -> Configuration:
 
 
 def read_table(t: dict[str, Any]) -> TrackedTable:
-    """Return a table of which the server has given id, repr_column, key and DESCRIPTION, decoded."""
+    """Return a table from the server's id, repr_column, key and DESCRIPTION, decoded."""
     return TrackedTable(
         id=t["id"],
         name=join_name(t["schema"], t["table"]),

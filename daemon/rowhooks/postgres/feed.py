@@ -32,7 +32,7 @@ class PostgresFeed:
     Args:
         connection: asyncpg, not shared with another task.
         decoder: gives each change its `before` and `after`.
-        reshape: called when a table of the changes just read is no longer what `tables` says; it sets them anew.
+        reshape: called when a table of the changes just read is no longer what `tables` says; it sets `tables` again.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class PostgresFeed:
         self._decoder = decoder
         self._reshape = reshape
         self.tables: dict[int, TrackedTable] = {}
-        # Among so many of the next changes one cannot be read.
+        # One of so many of the next changes cannot be read.
         self._suspects = 0
 
     async def look(self) -> tuple[Snapshot, int]:
@@ -53,7 +53,7 @@ class PostgresFeed:
         return Snapshot.parse(row[0]), row[1]
 
     async def anchor(self) -> None:
-        """Draw a transaction id: transactions with a higher one draw their changes' ids later than all known ones."""
+        """Draw a transaction id: transactions with a higher id draw the ids of their changes after all known ones."""
         with translated():
             await self._connection.execute("select pg_current_xact_id()")
 
@@ -89,14 +89,14 @@ class PostgresFeed:
     async def fetch(self, position: Position, limit: int) -> tuple[list[ObjectChange], bool]:
         """Return the next changes of the batch in hand, ordered by id, and whether the batch ends with them.
 
-        They are at most `limit`, and fewer where their rows are large. One that cannot be read comes without its rows.
+        There are at most `limit`, fewer where their rows are large. An unreadable change comes without its rows.
 
         Raises:
-            ConnectionFailed: the connection was lost, or not even what every change has can be read.
+            ConnectionFailed: the connection was lost, or a change cannot be read at all.
         """
         tries = 0
         while True:
-            # After a failure among so many, half of them, until the one is found that it was.
+            # After a failure, half as many, until the change is found that cannot be read.
             size = min(limit, max(self._suspects // 2, 1)) if self._suspects else limit
             place = (
                 max(position.after_id, position.floor_id),
@@ -130,11 +130,11 @@ class PostgresFeed:
     async def changes(
         self, ids: Sequence[int], connection: asyncpg.Connection[Any] | None = None
     ) -> dict[int, ObjectChange]:
-        """Return changes by their ids, those that are in the log; in parts, where their rows are large.
+        """Return the changes with these ids that are in the log; they are read in parts where their rows are large.
 
         Args:
             ids: rowhooks.object_change.id.
-            connection: where they are read; None for the feed's.
+            connection: the connection to read from; None for the feed's.
         """
         on = connection or self._connection
         found: dict[int, ObjectChange] = {}
@@ -146,7 +146,7 @@ class PostgresFeed:
                     rows = await on.fetch(SQL["by_id"], left)
                 changes = await self._whole(sorted(rows, key=itemgetter(0)), on)
                 found.update((change.id, change) for change in changes)
-                # Fewer than there are, where they are large as text.
+                # The statement returns fewer changes where they are large as text.
                 left = [id_ for id_ in left if id_ > changes[-1].id] if changes else []
 
         async def alone(id_: int, reason: str) -> None:
@@ -167,7 +167,7 @@ class PostgresFeed:
         return changes, is_end
 
     async def _whole(self, rows: list[asyncpg.Record], connection: asyncpg.Connection[Any]) -> list[ObjectChange]:
-        """Make changes of text_columns, and read those by themselves that are large; the first ones, as a part has."""
+        """Make the changes of a part from rows of text_columns; large changes are read one by one."""
         changes: list[ObjectChange] = []
         room = PART_SIZE
         for row in rows:
@@ -209,7 +209,7 @@ class PostgresFeed:
 
 
 def _taken_apart(rows: list[asyncpg.Record]) -> tuple[list[Any], list[asyncpg.Record]]:
-    """Return what is said of all, and the rows of changes in order; SQL does not promise it of a union."""
+    """Return the header, and the rows of the changes in order: SQL promises no order for a union."""
     snapshot = version = None
     shapes: list[Any] = []
     for row in rows:

@@ -1,4 +1,4 @@
-"""Runs that stand on record and have not ended: an earlier leader's, and what was asked for by hand."""
+"""Recovery: runs on record that have not ended: those of an earlier leader, and those asked for by hand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rowhooks.postgres.unreadable import piecemeal, reading
 SQL = Statements(__file__, missing_jobs.SQL, unreadable.SQL, {"LARGE": LARGE, "LONGEST_TEXT": LONGEST_TEXT})
 
 ADOPTION_PATIENCE = "10s"
-"""How long adopting waits for a former leader that is recording."""
+"""How long adoption waits for a former leader that is recording."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Left:
     """A run that an earlier leader has left unfinished, or that has waited for its job.
 
     Args:
-        lanes: those of the run, see `Run.lanes`.
+        lanes: the lanes of the run, see `Run.lanes`.
     """
 
     result_id: int
@@ -43,16 +43,16 @@ class Left:
 
     @property
     def origin(self) -> tuple[bool, int]:
-        """Whether it is of a hook, and the id of that, or of the button."""
+        """Whether the run is of a hook, and the id of the hook or button."""
         is_hook, id_, *_ = self.lanes[0]
         return is_hook, id_
 
 
 class NewKey(NamedTuple):
-    """A row was given another key, by a change that started no run of a hook which had runs of the former key.
+    """A change gave a row another key, and started no run of a hook that had runs of the former key.
 
     Args:
-        id: where it stands among the ids of results.
+        id: its place among the ids of results.
         table_id: rowhooks.tracked_table.id.
         key: the new key, as JSON text.
         former_key: the former one.
@@ -66,13 +66,13 @@ class NewKey(NamedTuple):
 
 @dataclass(frozen=True)
 class TakenUp:
-    """A run that this leader is to run.
+    """A run that this leader has taken up.
 
     Args:
         result_id: job_result.id.
         run: the run; None where its hook, its button or its change is gone.
         due: when a run that waits for its retry may start.
-        problem: why the run cannot be given what it is about; None where it can.
+        problem: why the cause of the run cannot be read; None where it can.
     """
 
     result_id: int
@@ -82,12 +82,12 @@ class TakenUp:
 
 
 class UnfinishedRuns:
-    """Takes up runs, over one connection and under one leadership.
+    """Takes up runs, over one connection and under one leader epoch.
 
     Args:
         connection: asyncpg, not shared with another task.
         feed: makes object changes of rows of the log.
-        leader_epoch: the leadership.
+        leader_epoch: the leader epoch.
     """
 
     def __init__(self, connection: asyncpg.Connection[Any], feed: PostgresFeed, leader_epoch: uuid.UUID) -> None:
@@ -96,7 +96,7 @@ class UnfinishedRuns:
         self._leader_epoch = leader_epoch
 
     async def left(self, after_id: int, limit: int, without_class: WithoutClass) -> list[Left]:
-        """Return what earlier leaders have left unfinished, by id and beyond one, and what need not wait any longer."""
+        """Return, beyond `after_id`, the runs that earlier leaders left unfinished or that need not wait any more."""
         with translated():
             rows = await self._connection.fetch(
                 SQL["left"], self._leader_epoch, *_lists(without_class), after_id, limit
@@ -104,20 +104,20 @@ class UnfinishedRuns:
         return [_left(*row) for row in rows]
 
     async def note(self, new_keys: Sequence[NewKey]) -> None:
-        """Put on record which rows have another key, for a leader that takes over from this one."""
+        """Record which rows have another key, for the next leader."""
         with translated():
             await self._connection.execute(SQL["note"], *map(list, zip(*new_keys, strict=True)))
 
     async def noted(self) -> list[NewKey]:
-        """Return which rows have another key, in the order in which they got it."""
+        """Return the rows with another key, in the order in which they got it."""
         with translated():
             return [NewKey(*row) for row in await self._connection.fetch(SQL["noted"])]
 
     async def adopt(self, result_ids: Sequence[int], configuration: Configuration) -> list[TakenUp]:
-        """Take these runs over, of whichever leader they are; those that have ended are missing.
+        """Take these runs over, whichever leader has them; runs that have ended are not returned.
 
         Raises:
-            ConnectionFailed: a former leader is about to record one of them, and does not come to an end.
+            ConnectionFailed: a former leader is recording one of them and does not finish.
         """
         with translated():
             async with self._connection.transaction():
@@ -126,18 +126,18 @@ class UnfinishedRuns:
         return await self._taken_up(rows, configuration)
 
     async def is_asked_for(self) -> bool:
-        """Say whether anything that was asked for by hand waits; takes no lock that a writer could wait for."""
+        """Say whether a run that was asked for by hand waits. This takes no lock that a writer could wait for."""
         with translated():
             return bool(await self._connection.fetchval(SQL["is_asked_for"]))
 
     async def claim(self, configuration: Configuration, limit: int) -> list[TakenUp]:
-        """Take up what was asked for by hand (presses, retries, replays), the oldest first, `limit` at the most."""
+        """Take up runs that were asked for by hand (presses, retries, replays), the oldest first, at most `limit`."""
         with translated():
             rows = await self._connection.fetch(SQL["claim"], self._leader_epoch, limit)
         return await self._taken_up(rows, configuration)
 
     async def release(self, origins: WithoutClass, limit: int) -> list[Left]:
-        """Take over what has waited for the class of these hooks and buttons, the oldest first, `limit` at the most."""
+        """Take over runs that have waited for the class of these hooks and buttons, the oldest `limit` of them."""
         with translated():
             rows = await self._connection.fetch(SQL["release"], self._leader_epoch, *_lists(origins), limit, WAITING)
         return [_left(*row) for row in rows]
@@ -161,13 +161,13 @@ class UnfinishedRuns:
             return {row[0]: row[1] for row in await self._connection.fetch(SQL["waiting"])}
 
     async def note_missed(self, missed: Sequence[Missed]) -> None:
-        """Write down what was not kept for hooks whose class is missing."""
+        """Record the changes that were not kept for hooks whose class is missing."""
         rows = [(one.hook_id, one.changes, one.first, one.last) for one in missed]
         with translated():
             await self._connection.execute(SQL["note_missed"], *map(list, zip(*rows, strict=True)))
 
     async def revoke(self, result_ids: list[int]) -> None:
-        """End runs that nothing can run any more."""
+        """Revoke runs whose hook, button or change no longer exists."""
         with translated():
             await self._connection.execute(SQL["revoke"], result_ids)
 
@@ -231,7 +231,7 @@ class UnfinishedRuns:
             undecided=_undecided(cause, origin) if row["original_id"] is None else None,
             former_key=former_key(cause) if isinstance(cause, ObjectChange) else None,
         )
-        # The row of a run that waits for its retry speaks of the attempt before.
+        # The row of a run that waits for its retry describes the attempt before.
         return TakenUp(run.id, run.again() if row["status"] == RETRY else run, row["retry_at"])
 
 
@@ -265,7 +265,7 @@ def _press(
         table_id=table_id,
         changed_object_type=table.name if table else f"rowhooks.tracked_table:{table_id}",
         object_id_json=object_id_json or "{}",
-        # For people: it need not be exact.
+        # It is for display and need not be exact.
         object_repr=(object_repr or b"").decode("utf-8", "replace"),
         db_user=db_user,
         user_name=user_name,

@@ -1,4 +1,4 @@
-"""Results and the position, written: ResultSink, and the statement that a run's own transaction uses too."""
+"""Results and the position, written: ResultSink, and the statements that a run's own transaction uses."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _statements(given: str) -> Statements:
     return Statements(__file__, constants)
 
 
-# What a change starts and nobody has put on record yet, for COPY; the rest is as the columns' defaults say.
+# The columns of runs that a change starts and that are not on record yet, for COPY; the others have their defaults.
 _FRESH = (
     "id", "object_change_id", "job_hook_id", "job_id", "class_path", "hook_name", "tracked_table", "object_id",
     "former_object_id", "object_repr", "action", "user_name", "db_user", "status", "retry_at", "leader_epoch",
@@ -187,7 +187,7 @@ def result_row(outcome: Outcome, leader_epoch: uuid.UUID, held: Repertoire) -> t
 def batch_statements(
     outcome: Outcome, leader_epoch: uuid.UUID, held: Repertoire
 ) -> list[tuple[str, tuple[list[Any], ...]]]:
-    """Return the statements that record the runs of a batch, for psycopg; each returns a row a run."""
+    """Return the statements that record the runs of a batch, for psycopg; each returns one row for each run."""
     each = outcome.each()
     statements = []
     for asked_for, statement in _RECORD_BATCH.items():
@@ -211,12 +211,12 @@ def entry_row(result_id: int, entry: LogEntry, held: Repertoire) -> tuple[Any, .
 
 
 class PostgresResults:
-    """Writes results, under one leadership.
+    """Writes results, under one leader epoch.
 
     Args:
-        connection: asyncpg, not used by another task meanwhile.
-        leader_epoch: the leadership.
-        looking: another one, for what must not wait for what is being written; None: the same.
+        connection: asyncpg, not shared with another task.
+        leader_epoch: the leader epoch.
+        looking: another connection, for reads that must not wait for what is being written; None: the same.
     """
 
     def __init__(
@@ -245,7 +245,7 @@ class PostgresResults:
             try:
                 await self._record(outcomes, lines, position, self._is_fresh)
             except asyncpg.UniqueViolationError:
-                # A former leader has put one of them on record after all.
+                # A former leader has recorded one of them after all.
                 await self._record(outcomes, lines, position, lambda outcome: False)
         for outcome in outcomes:
             if outcome.waits:
@@ -269,8 +269,8 @@ class PostgresResults:
         async with self._connection.transaction():
             await self._fence()
             if position is not None:
-                # First: a batch, or a run's retry, that commits meanwhile keeps a new leader out in the same way, and
-                # then waits for the results that stand here: it must not be waited for with these written already.
+                # First: a batch, or a run's retry, that commits meanwhile has locked the same row, and then waits for
+                # the results that are written here. So this must not wait for that lock with results written already.
                 await self._move(position)
             fresh: list[Outcome] = []
             known: list[Outcome] = []
@@ -292,7 +292,7 @@ class PostgresResults:
                 await self._connection.execute(_MANY["record_lines"], *_columns(entries), self._leader_epoch)
 
     async def ended(self, run_ids: Collection[int]) -> set[int]:
-        """Return which of these runs, that are on record or on their way there, are not to begin."""
+        """Return those of these runs, on record or on their way there, that are not to begin."""
         async with self._look:
             with translated():
                 ended = {row[0] for row in await self._looking.fetch(_MANY["ended"], self._leader_epoch, list(run_ids))}
@@ -300,13 +300,13 @@ class PostgresResults:
         return ended
 
     async def revoked(self, run_ids: Collection[int]) -> set[int]:
-        """Return which of these runs have been revoked."""
+        """Return those of these runs that were revoked."""
         with translated():
             return {row[0] for row in await self._connection.fetch(_MANY["revoked"], list(run_ids))}
 
     async def _fence(self) -> None:
-        # A new leader's take-over waits for us, and after it this finds nothing. Otherwise a STARTED of ours, written
-        # after it looked for unfinished runs, would stand in its way for ever.
+        # A new leader's take-over waits for this lock, and afterwards this finds nothing. Otherwise a STARTED row,
+        # written after the new leader has read the unfinished runs, would block that run for ever.
         if not await self._connection.fetchval(_FENCE, self._leader_epoch):
             raise LeadershipLost(ANOTHER_LEADS)
 

@@ -1,7 +1,7 @@
-"""What the code says of jobs and hooks, written into the database; where nothing differs, nothing is written.
+"""Synchronisation: writes what the code says of jobs and hooks into the database, where it differs.
 
-The configuration's version is raised by statement triggers, also by a statement that finds no row: so each one here is
-left out when it has nothing to do.
+Statement triggers raise the configuration's version, also for a statement that finds no row. So a statement that has
+nothing to do is not executed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rowhooks.postgres.statements import Statements
 SQL = Statements(__file__)
 
 _REFUSED = (asyncpg.IntegrityConstraintViolationError, asyncpg.UndefinedColumnError, asyncpg.DataError)
-"""What the database says of a hook that it does not take."""
+"""The errors by which the database refuses a hook."""
 
 
 class DeclaredHook(Protocol):
@@ -38,17 +38,17 @@ class DeclaredHook(Protocol):
 
 
 async def sync_jobs(connection: asyncpg.Connection[Any], jobs: Iterable[JobEntry]) -> list[str]:
-    """Make rowhooks.job know the classes of this daemon, and which it does not have.
+    """Make rowhooks.job know the classes that this daemon has, and those that it does not have.
 
-    Absence is no decision: the hooks and buttons of a class that is missing, or is now a receiver of the other kind,
-    stay as they are, and what they are to run waits.
+    A missing class is no decision: its hooks and buttons stay as they are, and their runs wait. The same holds for a
+    class that is now a receiver of the other kind.
 
     Args:
         connection: in a transaction.
         jobs: the classes that were found.
 
     Returns:
-        A sentence for each class that is found and cannot be had for what its hooks or buttons want of it.
+        A sentence for each class that was found and is not of the kind that its hooks or buttons need.
     """
     found = of_connection(connection).fitted_json(json.dumps([asdict(job) for job in jobs], ensure_ascii=False))
     compared = await connection.fetchrow(SQL["compare"], found)
@@ -73,7 +73,7 @@ async def sync_hooks(connection: asyncpg.Connection[Any], declared: Iterable[tup
         declared: class path of a job, and one hook that it declares.
 
     Returns:
-        What stands in the way, one sentence each; everything else was done.
+        A sentence for each hook that could not be synchronised; the others were.
     """
     held = of_connection(connection)
     wanted = _named(declared, held)
@@ -85,7 +85,7 @@ async def sync_hooks(connection: asyncpg.Connection[Any], declared: Iterable[tup
     ]
     if superfluous:
         await connection.execute("delete from rowhooks.job_hook where id = any ($1)", superfluous)
-    # A name that the database cannot hold is none of its tables'.
+    # A name that the database cannot hold belongs to no table of it.
     names = {table for _, _, hook in wanted for table in hook.tables if held.fitted(table) == table}
     tables = {row["name"]: row for row in await connection.fetch(SQL["tracked"], sorted(names))} if names else {}
     problems: list[str] = []
@@ -96,7 +96,7 @@ async def sync_hooks(connection: asyncpg.Connection[Any], declared: Iterable[tup
             continue
         done.add(name)
         try:
-            # A savepoint each: what is wrong with one costs no other.
+            # A savepoint for each hook: an error in one does not affect the others.
             async with connection.transaction():
                 problems += await _sync_hook(connection, class_path, name, hook, tables)
         except _REFUSED as error:
@@ -105,9 +105,9 @@ async def sync_hooks(connection: asyncpg.Connection[Any], declared: Iterable[tup
 
 
 async def tables_named(connection: asyncpg.Connection[Any], names: Iterable[str]) -> frozenset[tuple[str, int]]:
-    """Return which of some names, `schema.table`, are those of tracked tables now, with their entries."""
+    """Return those of the names, `schema.table`, that tracked tables have now, with the ids of the tables."""
     held = of_connection(connection)
-    # A name that the database cannot hold is none of its tables'.
+    # A name that the database cannot hold belongs to no table of it.
     found = await connection.fetch(SQL["tracked"], sorted(name for name in names if held.fitted(name) == name))
     return frozenset((row["name"], row["id"]) for row in found if _is_tracked(row))
 
@@ -143,22 +143,11 @@ async def _sync_hook(
         sorted(hook.ignored_columns),
     )
     found = await connection.fetchrow(SQL["same_name"], name, *scope)
-    if found is not None and found["class_path"] != class_path and found["declared"] and not found["installed"]:
-        # Perhaps its class has moved to another module; perhaps another daemon has it. A person knows.
-        return [
-            f"hook {name}: declared by {class_path}, but it is {found['class_path']}'s, which this daemon does not have"
-            " and for which the hook waits; if the class has moved, run: "
-            + shell.command("rowhooks", "jobs", "move", found["class_path"], class_path)
-        ]
     if found is not None and not (found["declared"] and found["class_path"] == class_path):
-        whose = f"job {found['class_path']}" if found["declared"] else "somebody, by hand"
-        return [
-            f"hook {name}: declared by {class_path}, but a hook of that name exists already, made by {whose}; "
-            "give it a name of its own: Hook(..., name=...)"
-        ]
+        return [_belongs_to_another(found, class_path, name)]
     tracked = {table: tables[table]["id"] for table in hook.tables if _is_tracked(tables.get(table))}
     links = [] if found is None else json.loads(found["links"])
-    # A table that was renamed, untracked or dropped, while no other is tracked under its name: the hook stays with it.
+    # Where a table was renamed, untracked or dropped, and no other is tracked under its name, the hook stays with it.
     kept = [link for link in links if link["given"] in hook.tables and link["given"] not in tracked]
     waits_for = [
         table for table in hook.tables if table not in tracked and table not in {link["given"] for link in kept}
@@ -176,10 +165,25 @@ async def _sync_hook(
         await connection.execute(
             "update rowhooks.job_hook set waits_for = $2::text[] where id = $1", hook_id, waits_for
         )
-    # Now, inside the savepoint, and not when everything is committed.
+    # Checked inside the savepoint, and not at the commit of everything.
     await connection.execute("set constraints rowhooks.job_hook_scope, rowhooks.job_hook_table_scope immediate")
     await connection.execute("set constraints rowhooks.job_hook_scope, rowhooks.job_hook_table_scope deferred")
     return [_missing(name, table, tables.get(table)) for table in waits_for]
+
+
+def _belongs_to_another(found: asyncpg.Record, class_path: str, name: str) -> str:
+    if found["declared"] and not found["installed"]:
+        # Its class may have moved to another module, or another daemon may have it: the operator knows.
+        return (
+            f"hook {name}: declared by {class_path}, but it is {found['class_path']}'s, which this daemon does not have"
+            " and for which the hook waits; if the class has moved, run: "
+            + shell.command("rowhooks", "jobs", "move", found["class_path"], class_path)
+        )
+    whose = f"job {found['class_path']}" if found["declared"] else "somebody, by hand"
+    return (
+        f"hook {name}: declared by {class_path}, but a hook of that name exists already, made by {whose}; "
+        "give it a name of its own: Hook(..., name=...)"
+    )
 
 
 def _is_tracked(table: asyncpg.Record | None) -> bool:

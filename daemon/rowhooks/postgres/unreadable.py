@@ -1,4 +1,4 @@
-"""Changes that cannot be read: found by reading less at once, delivered by their key, and noted."""
+"""Changes that cannot be read: found by reading fewer together, delivered by their key, and noted."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rowhooks.postgres.statements import Statements
 logger = logging.getLogger(__name__)
 
 MOST_NOTED = 20
-"""So many unreadable changes are named in rowhooks.feed, the newest first."""
+"""Unreadable changes that rowhooks.feed names at most, the newest first."""
 PASSING_TRIES = 3
-"""How often one change is read whose reading fails by what may pass by itself."""
+"""How often one change is read where the error may pass by itself."""
 LONGEST_REASON = 300
 
 _PASSING = (asyncpg.QueryCanceledError, asyncpg.OutOfMemoryError, asyncpg.ConfigurationLimitExceededError)
-"""What reading less at once mends, though elsewhere it counts as a lost connection."""
+"""Errors that reading less may avoid, though elsewhere they count as a lost connection."""
 
 ROWS = ("prechange", "postchange")
 TEXTS = ("object_id", "object_repr", "user_name", "request_id", "change_context", "capture_error", *ROWS)
@@ -47,11 +47,11 @@ TEXT_OF = {column: _statements(column)["text_of_column"] for column in TEXTS}
 
 
 class Unreadable(Exception):
-    """What was asked for cannot be read as a whole; the connection goes on.
+    """What was asked for cannot be read as a whole; the connection can still be used.
 
     Args:
         reason: why, on one line.
-        passing: it may pass by itself.
+        passing: whether the error may pass by itself.
     """
 
     def __init__(self, reason: str, *, passing: bool = False) -> None:
@@ -62,10 +62,10 @@ class Unreadable(Exception):
 
 @contextlib.contextmanager
 def reading(connection: asyncpg.Connection[Any]) -> Iterator[None]:
-    """Raise Unreadable for an error that reading less at once, or something else, may avoid.
+    """Raise Unreadable for an error that reading less, or reading something else, may avoid.
 
     Raises:
-        ConnectionFailed: the connection was lost, or the server is in no state to read anything.
+        ConnectionFailed: the connection was lost, or the server cannot read anything.
         PermissionDenied: the daemon's role may not read it.
     """
     try:
@@ -92,12 +92,12 @@ async def piecemeal(
     read: Callable[[list[int]], Awaitable[None]],
     alone: Callable[[int, str], Awaitable[None]],
 ) -> None:
-    """Read many things by their ids: all at once, and where that fails in halves, down to one.
+    """Read many things by their ids: all together, and where that fails in halves, down to one.
 
     Args:
         ids: of what is to be read.
-        read: reads some; raises Unreadable where it cannot.
-        alone: deals with one that cannot be read, and is told why.
+        read: reads some of them; raises Unreadable where it cannot.
+        alone: handles one that cannot be read, and gets the reason.
     """
     pieces = [list(ids)] if ids else []
     while pieces:
@@ -125,18 +125,18 @@ async def _is_read_after_all(piece: list[int], read: Callable[[list[int]], Await
 async def without_rows(
     connection: asyncpg.Connection[Any], id_: int, reason: str, make: Callable[[Sequence[Any]], ObjectChange]
 ) -> ObjectChange | None:
-    """Return a change that cannot be read as others are, with `capture_error`; None where it is in the log no more.
+    """Return a change that cannot be read as others are, with `capture_error`; None where it is no longer in the log.
 
-    It comes by its key alone, or with its rows where the bytes in them that are no text could be replaced.
+    It has its key alone, or its rows too where the bytes in them that are not text could be replaced.
 
     Args:
-        connection: where it is read.
+        connection: the connection to read from.
         id_: rowhooks.object_change.id.
         reason: why it cannot be read.
         make: makes an object change of a row that begins with COLUMNS.
 
     Raises:
-        ConnectionFailed: not even what every change has can be read: the log is damaged.
+        ConnectionFailed: the change cannot be read at all: the log is damaged.
     """
     try:
         with reading(connection):
@@ -209,7 +209,7 @@ async def note(connection: asyncpg.Connection[Any], change: ObjectChange) -> Non
         "change %d of %s is delivered by its key, without its rows: %s",
         change.id, change.changed_object_type, change.capture_error,
     )  # fmt: skip
-    # ASCII alone, and no escapes of JSON's: a database of another encoding may hold neither.
+    # ASCII only, and no escapes of JSON: a database with another encoding may hold neither.
     table, error = (_ascii(text or "") for text in (change.changed_object_type, change.capture_error))
     try:
         with translated():
@@ -219,7 +219,7 @@ async def note(connection: asyncpg.Connection[Any], change: ObjectChange) -> Non
     except ConnectionFailed:
         raise
     except DatabaseError as refused:
-        # It stands in the log.
+        # The log has named it.
         logger.warning("status and doctor do not name change %d: %s", change.id, refused)
 
 

@@ -1,4 +1,4 @@
-"""A row's JSON, turned into the Python values that psycopg would give: `change.before` and `change.after`."""
+"""Rows in JSON, turned into the Python values that psycopg would give: `change.before` and `change.after`."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class RowDecoder:
 
 
 def _plain(value: Any) -> Any:
-    """Return what the json module makes of a value by itself."""
+    """Return the value as the json module would have read it."""
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, list):

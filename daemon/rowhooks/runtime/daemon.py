@@ -22,6 +22,7 @@ from rowhooks.domain.errors import (
 from rowhooks.domain.events import PROCESS, DaemonState, DeadlineSet, Events, InternalErrorOccurred, LeadershipChanged
 from rowhooks.observability.health import HealthState
 from rowhooks.observability.http import HealthServer
+from rowhooks.observability.run_logs import log_runs
 from rowhooks.pipeline.concurrency import first_of, running
 from rowhooks.postgres.administration.revisions import head_revision, known_revisions
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
@@ -66,6 +67,7 @@ class Daemon:
             self._stopping, settings.redactor().clean,
         )  # fmt: skip
         self._settings = settings
+        log_runs(self.events)
         self._tracing = _load_tracing(self.events) if settings.traces else None
         self._context.targets.check()
         # Those of the code in memory: the code on the disk may be replaced while this process runs.

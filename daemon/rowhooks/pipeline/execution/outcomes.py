@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from rowhooks.domain.change import made
-from rowhooks.domain.run import FAILURE, RETRY, SUCCESS, LogEntry, Outcome, Run, now
+from rowhooks.domain.run import FAILURE, SUCCESS, LogEntry, Outcome, Run, now
 
 logger = logging.getLogger(__name__)
 
@@ -68,21 +68,6 @@ def failed(
         traceback=_shortened(_frames(error) if sensitive else clean(_traceback(error))),
         entries=entries,
     )
-
-
-def log_outcome(outcome: Outcome) -> None:
-    """Write the daemon's own line about a run that has ended, or waits for its retry."""
-    run = outcome.run
-    if outcome.exception_type is None:
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("run %d of %s: %s", run.id, run.job.class_path, outcome.status, extra=run.log_fields())
-    else:
-        fields = run.log_fields()
-        level = logging.WARNING if outcome.status == RETRY else logging.ERROR
-        logger.log(
-            level, "run %d of %s: %s: %s: %s", run.id, run.job.class_path, outcome.status,
-            outcome.exception_type, outcome.exception_message, extra=fields,
-        )  # fmt: skip
 
 
 def one_line(error: BaseException) -> str:

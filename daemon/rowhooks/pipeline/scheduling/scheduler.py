@@ -14,10 +14,9 @@ from datetime import datetime
 
 from rowhooks.domain.configuration import JobButton, JobHook, TrackedTable
 from rowhooks.domain.errors import RunRevoked, TimeLimitExceeded
-from rowhooks.domain.events import Events
+from rowhooks.domain.events import Events, RunFailed
 from rowhooks.domain.job import Job
 from rowhooks.domain.run import RETRY, Outcome, Run
-from rowhooks.pipeline.execution.outcomes import log_outcome
 from rowhooks.pipeline.ports import ReceiverCatalog
 from rowhooks.pipeline.progress import Step
 from rowhooks.pipeline.recorder import Recorder
@@ -45,7 +44,7 @@ class Scheduler:
         preparation: has what a run needs before it can begin, and knows the pools.
         receivers: says which pool the runs of a job go to, and how each is to be run.
         fetch: reads runs that wait in the table.
-        events: where it is published that a run was submitted.
+        events: where it is published that a run was submitted, or has failed.
     """
 
     def __init__(
@@ -53,6 +52,7 @@ class Scheduler:
     ) -> None:
         self._recorder = recorder
         self._records = Records(recorder)
+        self._events = events
         self._preparation = preparation
         self._pools: Mapping[str, ExecutionPool] = preparation.pools
         self._admission = Admission(recorder, receivers, fetch, events, preparation.offer, self._put_on_record_as_it_is)
@@ -232,7 +232,8 @@ class Scheduler:
             if not self._closing:
                 self._preparation.offer_again(task)
         else:
-            log_outcome(outcome)
+            if outcome.exception_type is not None:
+                self._events.publish(RunFailed(outcome))
             self._records.put(task, outcome)
             if outcome.status == RETRY:
                 self._preparation.release(task)
@@ -264,7 +265,7 @@ class Scheduler:
             # Its status is on record already.
             outcome = replace(outcome, recorded=True)
         else:
-            log_outcome(outcome)
+            self._events.publish(RunFailed(outcome))
         self._records.put(task, outcome)
         self.leave(task)
 

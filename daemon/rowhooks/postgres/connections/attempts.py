@@ -1,4 +1,4 @@
-"""Attempts: what asyncpg is told so that it goes where libpq would go, and in the same way, server by server."""
+"""Attempts: the arguments by which asyncpg connects where libpq would connect, and as it would, server by server."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rowhooks.domain.errors import SettingsError
 from rowhooks.postgres.connections import libpq
 from rowhooks.postgres.connections.libpq import Place
 
-# libpq parameters that asyncpg takes under another name; what is missing here is libpq's alone.
+# libpq parameters that asyncpg takes under another name; those that are missing here are known to libpq alone.
 _NAMES = {"user": "user", "dbname": "database", "krbsrvname": "krbsrvname", "gsslib": "gsslib"}
 _SERVER_SETTINGS = ("application_name", "options")
 _TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _TLS_VERSIONS = {"ssl_min_protocol_version": "minimum_version", "ssl_max_protocol_version": "maximum_version"}
 _TLS_NAMES = ("sslmode", *_TLS_FILES, "sslpassword", *_TLS_VERSIONS)
-# What somebody asks for with these, asyncpg would not do, and say nothing; these values ask for nothing.
+# asyncpg would silently ignore these parameters; the values listed here ask for nothing.
 _LIBPQ_ALONE: Mapping[str, tuple[str, ...]] = {
     "channel_binding": ("prefer", "disable"),
     "gssencmode": ("prefer", "disable"),
@@ -32,13 +32,13 @@ _LIBPQ_ALONE: Mapping[str, tuple[str, ...]] = {
 
 
 def attempts(conninfo: str) -> list[dict[str, Any]]:
-    """Return the arguments of `asyncpg.connect`, once for each server that is to be tried, in their order.
+    """Return the arguments of `asyncpg.connect` for each server that will be tried, in their order.
 
-    One call for each, as asyncpg by itself would have one time-out and one password for all of them, and stop where
-    one lets nobody in.
+    There is one call for each server: asyncpg itself would have one time-out and one password for all of them, and
+    would stop at a server that refuses the login.
 
     Raises:
-        SettingsError: it asks for what asyncpg cannot do, or libpq would not connect; a file cannot be read.
+        SettingsError: the DSN asks for what asyncpg cannot do, or libpq would not connect; a file cannot be read.
     """
     options = libpq.options(conninfo)
     _refuse_what_is_libpqs_alone(options)
@@ -52,10 +52,10 @@ def attempts(conninfo: str) -> list[dict[str, Any]]:
 
 
 def check_files(options: Mapping[str, str]) -> None:
-    """See that the certificates and keys that are named can be read; libpq would do without some of them silently.
+    """Check that the named certificates and keys can be read; libpq would silently do without some of them.
 
     Raises:
-        SettingsError: one cannot.
+        SettingsError: one of them cannot be read.
     """
     if options.get("sslmode") == "disable":
         return
@@ -71,10 +71,10 @@ def check_files(options: Mapping[str, str]) -> None:
 
 
 def timeout(options: Mapping[str, str]) -> float | None:
-    """Return the seconds that an attempt may take; libpq waits for ever where that is zero or less.
+    """Return the seconds that an attempt may take; None where libpq would wait for ever.
 
     Raises:
-        SettingsError: it is no number.
+        SettingsError: the setting is not a number.
     """
     given = options["connect_timeout"]
     try:
@@ -100,7 +100,7 @@ def _arguments(options: Mapping[str, str], place: Place, attribute: str) -> dict
         **{ours: options[theirs] for theirs, ours in _NAMES.items() if theirs in options},
         "host": [_destination(options, place)],
         "port": place.port,
-        # Empty, not None: asyncpg would look for one by rules of its own.
+        # Empty, not None: asyncpg would look for a password by its own rules.
         "password": place.password,
         "target_session_attrs": attribute,
         "timeout": timeout(options),
@@ -110,13 +110,13 @@ def _arguments(options: Mapping[str, str], place: Place, attribute: str) -> dict
 
 
 def _destination(options: Mapping[str, str], place: Place) -> str:
-    # asyncpg goes where the certificate's name leads. With verify-full nobody else can be there.
+    # asyncpg connects to the name in the certificate. With verify-full no other server can be there.
     by_name = place.host and options["sslmode"] == "verify-full"
     return place.host if by_name else place.address or place.host
 
 
 def _tls(options: Mapping[str, str]) -> dict[str, Any]:
-    """Return what asyncpg is to be told of TLS: a DSN that has nothing else, which it reads as libpq does."""
+    """Return the arguments for TLS: a DSN that has nothing else, which asyncpg reads as libpq does."""
     given = {name: options[name] for name in _TLS_NAMES if name in options}
     for version in _TLS_VERSIONS.keys() & given:
         # libpq takes tlsv1.3 too.
@@ -131,7 +131,7 @@ def _tls(options: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _system_context(given: Mapping[str, str]) -> ssl.SSLContext:
-    """Trust the authorities that the operating system trusts, which asyncpg does not know by the name `system`."""
+    """Trust the authorities that the operating system trusts: asyncpg does not know the name `system`."""
     context = ssl.create_default_context()
     for name, attribute in _TLS_VERSIONS.items():
         if name in given:
@@ -150,7 +150,7 @@ def _named_or_usual(given: Mapping[str, str], name: str, usual: str) -> Iterator
     if name in given:
         yield Path(given[name])
         return
-    # Without a home there is nothing in it.
+    # Without a home directory there are no files in it.
     with contextlib.suppress(RuntimeError):
         path = Path.home() / ".postgresql" / usual
         if path.exists():

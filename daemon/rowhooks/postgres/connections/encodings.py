@@ -1,7 +1,7 @@
-r"""What text a database can hold, by its encoding; and what is stored in the place of what it cannot hold.
+r"""The text that a database can hold, by its encoding, and what is stored in place of other text.
 
-A character stands as `\U0001f642` (or `\xe9`, `\u6771`) where the encoding does not have it. NUL, which no database
-holds, is U+FFFD, and half of a surrogate pair is a question mark.
+A character that the encoding does not have is stored as `\U0001f642` (or `\xe9`, `\u6771`). NUL, which no database
+holds, is stored as U+FFFD, and half of a surrogate pair as a question mark.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _CODECS = {
     **{f"WIN{number}": f"cp{number}" for number in (866, 874, *range(1250, 1259))},
     "KOI8R": "koi8-r", "KOI8U": "koi8-u", "EUC_JP": "euc_jp", "EUC_KR": "euc_kr", "EUC_CN": "gb2312",
 }  # fmt: skip
-"""Python's names; of what is missing here, ASCII is known to be held."""
+"""Python's names; an encoding that is missing here holds ASCII at least."""
 _UNLIKE = {"EUC_JP": frozenset("\xa2\xa3\xa5\xac\u2016\u203e\u2212\u301c")}
-"""What Python's codec has and PostgreSQL's conversion has not."""
+"""Characters that Python's codec has and PostgreSQL's conversion does not have."""
 _LONGEST = {"EUC_KR": 2}
-"""Bytes of a character; Python composes further ones of several."""
+"""Bytes of a character; Python composes other characters of more bytes."""
 
-# Not one whose backslash is itself escaped.
+# Not an escape whose backslash is itself escaped.
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
@@ -50,7 +50,7 @@ class Repertoire:
         return self._fitted(text, _escaped)
 
     def fitted_json(self, document: str) -> str:
-        """Return a JSON document, which escapes nothing but what must be, with the same done in its texts."""
+        """Return a JSON document with the same done in its texts; the document escapes only what must be escaped."""
         if "\\u0000" in document:
             document = _ESCAPED_NUL.sub("\\1\ufffd", document)
         return self._fitted(document, lambda character: _escaped(character).replace("\\", "\\\\"))
@@ -93,7 +93,7 @@ def repertoire(server_encoding: str) -> Repertoire:
 
 
 def of_connection(connection: Any) -> Repertoire:
-    """Return what text the database of a connection, of either driver, can hold: the server says it at the start."""
+    """Return what text the database of a connection, of either driver, can hold; the server reports its encoding."""
     if isinstance(connection, psycopg.Connection | psycopg.AsyncConnection):
         told = connection.pgconn.parameter_status(b"server_encoding")
         return repertoire("UTF8" if told is None else told.decode())

@@ -1,4 +1,4 @@
-"""libpq: what it makes of a DSN, the environment, the service file and the password file; nothing is connected to."""
+"""libpq: how it reads a DSN, the environment, the service file and the password file. Nothing connects here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from psycopg.pq.abc import PGconn
 from rowhooks.domain.errors import OptionsRefused
 
 DEFAULT_PORT = 5432
-# The last thing that libpq looks at before it would connect; it refuses this value by its name, in any language.
+# The value of the last parameter that libpq checks before it would connect. It refuses it by name, in any language.
 _STOP = "rowhooks-stops-here"
 
 
@@ -42,9 +42,9 @@ def options(conninfo: str) -> dict[str, str]:
     """Return the options that libpq would connect with, without the password.
 
     Raises:
-        OptionsRefused: it would not: a service that does not exist, an option with a value that it does not know.
+        OptionsRefused: libpq would not connect: a service does not exist, or it does not know the value of an option.
     """
-    # With a password of its own it does not look for one in a file.
+    # With a password in the DSN, libpq does not look for one in a file.
     found = _values(_ask(conninfo, "target_session_attrs", password=_STOP))
     found["target_session_attrs"] = _values(_ask(conninfo, "port", password=_STOP))["target_session_attrs"]
     del found["password"]
@@ -56,7 +56,7 @@ def has_password(conninfo: str) -> bool:
     try:
         found = _values(_ask(conninfo, "target_session_attrs")).get("password")
     except OptionsRefused:
-        # It says so where it is to connect.
+        # The error is reported where a connection is opened.
         return False
     return found is not None and found != os.environ.get("PGPASSWORD")
 

@@ -1,7 +1,7 @@
-"""What our connections make of the server's values: psycopg's Python values, and text for what Python cannot hold.
+"""Loaders of our connections: psycopg's Python values, and text for what Python cannot hold.
 
 A value that has no Python value (infinity, a year beyond 9999, 24:00) keeps the text that change.prechange has for it.
-So it costs nothing but itself: the row is there, and the text means the same to PostgreSQL when it is written back.
+The rest of the row is not affected, and the text means the same to PostgreSQL when it is written back.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from psycopg.types.range import Range
 from rowhooks.domain import exact
 from rowhooks.domain.documents import write_json
 
-# The others hold whatever the server has: numbers, text, bytes, uuid.
+# Python's other types hold every value of the server: numbers, text, bytes, uuid.
 _SCALARS = ("date", "time", "timetz", "inet", "cidr")
 _TIMESTAMPS = ("timestamp", "timestamptz")
 _RANGES = ("numrange", "daterange", "tsrange", "tstzrange")
@@ -36,18 +36,18 @@ _WITHOUT_MINUTES = re.compile(r"([+-]\d\d)(?= BC$|$)")
 
 
 def read_json(document: str | bytes) -> Any:
-    """Return the value of a JSON document as a driver has it: numbers of any length, nested as deep as it may be."""
+    """Return the value of a JSON document of a driver's, with numbers of any length and any depth of nesting."""
     return exact.read(document if isinstance(document, str) else document.decode())
 
 
 def read_interval(text: str) -> timedelta:
     """Return an interval in PostgreSQL's default style: a year has 365 days, a month 30, as psycopg has it.
 
-    psycopg itself takes infinity, and the texts of other styles, for zero, and long intervals for other ones.
+    psycopg itself reads infinity and the texts of other styles as zero, and long intervals as other intervals.
 
     Raises:
-        ValueError: it is in another style, or infinite.
-        OverflowError: it is too long for Python.
+        ValueError: the text is in another style, or infinite.
+        OverflowError: the interval is too long for Python.
     """
     found = _INTERVAL.fullmatch(text)
     if found is None:
@@ -63,14 +63,14 @@ def read_interval(text: str) -> timedelta:
 
 
 def adapt(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
-    """Let a connection's values be what this module says."""
+    """Let a connection load values as this module does."""
     set_json_loads(read_json, connection)
     set_json_dumps(write_json, connection)
     _register(connection.adapters)
 
 
 def adapted() -> AdaptContext:
-    """Return what a psycopg Transformer needs to make the same of values without a connection."""
+    """Return what a psycopg Transformer needs to load values in the same way without a connection."""
     return _Detached()
 
 
@@ -89,7 +89,7 @@ class _Detached:
 
 
 class _OrText(Loader):
-    """A loader of psycopg's, and the text where it finds no value."""
+    """A loader of psycopg's, with the text where it finds no value."""
 
     format = pq.Format.TEXT
     theirs: ClassVar[type[Loader]]

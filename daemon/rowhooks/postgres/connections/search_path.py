@@ -1,7 +1,7 @@
-"""The search_path of our own connections: no name in their statements means what somebody else has made.
+"""The search_path of our own connections: no name in their statements refers to an object of another role.
 
-A database's or a login's search_path may name a schema in which others make functions, operators and types. Receivers'
-sessions keep it, for it is theirs; so does the session of somebody who presses a button.
+The search_path of a database or login may name a schema in which others create functions, operators and types. Sessions
+of receivers keep it, because it is theirs; so do sessions that press a button.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import Any
 import sqlalchemy
 
 SEARCH_PATH = "pg_catalog, pg_temp"
-"""Without pg_temp in the last place it would be searched first, for relations and types."""
+"""Without pg_temp at the end, that would be searched first for relations and types."""
 PINNED = f"set local search_path = {SEARCH_PATH}"
-"""What our own transactions begin with. The path goes with the transaction, also behind a pooler."""
+"""The first statement of our own transactions. The path ends with the transaction, also behind a pooler."""
 PINNED_SESSION = f"set search_path = {SEARCH_PATH}"
-"""The same for a session that nobody else will use."""
+"""The same for a session that no other client will use."""
 USERS_OWN = "set local search_path to default"
-"""Names mean again what they mean to the login that is connected; until the next PINNED."""
+"""Until the next PINNED, names mean again what they mean to the connected login."""
 
 
 def ask_qualified(dialect: sqlalchemy.Dialect) -> None:
-    """Let SQLAlchemy ask a new connection, whatever its search_path, by qualified names alone.
+    """Let SQLAlchemy query a new connection by qualified names alone, whatever its search_path.
 
-    The dialect is to be made with `use_native_hstore=False`: looking for the type is not done so.
+    Create the dialect with `use_native_hstore=False`: SQLAlchemy looks for that type by names that are not qualified.
     """
     vars(dialect)["_get_default_schema_name"] = _default_schema
 

@@ -1,8 +1,8 @@
-"""The settings that sessions of ours begin with, whatever a database, a role, PGOPTIONS or the DSN says.
+"""The settings that our sessions begin with, whatever a database, a role, PGOPTIONS or the DSN says.
 
-One table, for every connection. Where a session is ours for its whole life they are set once, when it is opened. Where
-a transaction pooler may be in between, each transaction sets them for itself: nothing is lost, and nothing is left to
-others.
+There is one table for every connection. Where a session is ours for its whole life, they are set once, when it is
+opened. Where a transaction pooler may be in between, each transaction sets them for itself: nothing is lost, and
+nothing is left to other clients.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from functools import cache
 
 @dataclass(frozen=True)
 class SessionSetting:
-    """A setting that what we do relies on.
+    """A setting that our statements rely on.
 
     Args:
-        name: as PostgreSQL has it.
-        value: what it is set to.
+        name: PostgreSQL's name.
+        value: the value that is set.
         why: what would go wrong otherwise.
         since: the first major version of PostgreSQL that has it.
-        is_for_receivers: receivers' sessions, and those that load their rows, have it too; else theirs is the login's.
-        is_privileged: not every login may set it; where one may not and has another, the server's error says so.
+        is_for_receivers: whether it is also set in sessions of receivers, and in those that load their rows.
+        is_privileged: not every login may set it; the server's error says so where a login may not and needs to.
     """
 
     name: str
@@ -65,22 +65,22 @@ SETTINGS: Sequence[SessionSetting] = (
 """What is set, and why; documented in docs/settings.md."""
 
 _MODES = "default_transaction_"
-"""Of these a transaction that has begun takes no notice; see modes()."""
+"""These do not affect a transaction that has begun; see modes()."""
 
 
 def of_session(server_version: int, *, for_receivers: bool) -> list[str]:
-    """Return the statements that a session begins with that is ours for its whole life.
+    """Return the first statements of a session that is ours for its whole life.
 
     Args:
-        server_version: as libpq has it, such as 180001.
-        for_receivers: it is for receivers.
+        server_version: libpq's number, such as 180001.
+        for_receivers: whether the session is for receivers.
     """
     return [_set(one, is_local=False) for one in _known(server_version, for_receivers=for_receivers)]
 
 
 @cache
 def of_transaction(server_version: int, *, for_receivers: bool) -> tuple[str, ...]:
-    """Return the statements that a transaction begins with, behind its modes, where others have the session next."""
+    """Return the first statements of a transaction, after its modes, where other clients have the session next."""
     return tuple(
         _set(one, is_local=True)
         for one in _known(server_version, for_receivers=for_receivers)
@@ -104,13 +104,13 @@ def _set(one: SessionSetting, *, is_local: bool) -> str:
 
 
 def modes(*, in_recovery: bool, isolation: bool = True, read_write: bool = True, deferrable: bool = True) -> list[str]:
-    """Return the statement that gives a transaction the modes of SETTINGS; the first of a transaction.
+    """Return the first statement of a transaction, which gives it the modes of SETTINGS.
 
     Args:
         in_recovery: the server is a standby, which refuses to write.
-        isolation: it has no isolation level that was asked for.
-        read_write: nobody asked whether it is to be read-only.
-        deferrable: nobody asked whether it is to be deferrable.
+        isolation: no other isolation level was chosen.
+        read_write: neither read-only nor read-write was chosen.
+        deferrable: neither deferrable nor its opposite was chosen.
     """
     asked = [
         *(["isolation level read committed"] if isolation else []),

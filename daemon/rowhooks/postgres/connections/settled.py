@@ -1,6 +1,6 @@
-"""Connections each of whose transactions begins with our settings, for where a transaction pooler may be in between.
+"""Connections whose transactions each begin with our settings, for where a transaction pooler may be in between.
 
-What is set for a session would be lost with the next transaction there, or be left to others.
+There, what is set for a session would be lost with the next transaction, or left to other clients.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _DONE = (psycopg.pq.ExecStatus.COMMAND_OK, psycopg.pq.ExecStatus.TUPLES_OK)
 
 
 class _Settled:
-    """What psycopg's two kinds of connection have in common here; they are not for autocommit."""
+    """What both kinds of psycopg's connections have in common here. They are not for autocommit."""
 
     pinned = False
     """Whether our search_path is among the settings."""
     for_receivers = False
     """Whether the transactions are receivers'."""
     lock_timeout: str | None = None
-    """For so long a transaction waits for a lock, as PostgreSQL reads it; None: for ever."""
+    """How long a transaction waits for a lock, as PostgreSQL reads it; None for ever."""
 
     def settling(self: Any) -> list[str]:
-        """Return the statements that a transaction begins with, behind BEGIN."""
+        """Return the first statements of a transaction, after BEGIN."""
         return [
             *session_settings.modes(
                 in_recovery=self.pgconn.parameter_status(b"in_hot_standby") == b"on",
@@ -52,7 +52,7 @@ class _Settled:
         return done
 
     def _begin(self: Any, begin: bytes) -> Generator[Any, Any, None]:
-        # In one round trip. Not by one query: after that a receiver could not choose its isolation level any more.
+        # In one round trip. Not by a SELECT: after one, a receiver could no longer choose its isolation level.
         self.pgconn.send_query(b"; ".join([begin, *(one.encode() for one in self.settling())]))
         for result in (yield from generators.execute(self.pgconn)):
             if result.status not in _DONE:
@@ -60,7 +60,7 @@ class _Settled:
 
 
 class SettledConnection(_Settled, psycopg.Connection[Any]):
-    """A synchronous connection of psycopg's each of whose transactions begins with our settings."""
+    """A synchronous connection of psycopg's whose transactions each begin with our settings."""
 
 
 class SettledAsyncConnection(_Settled, psycopg.AsyncConnection[Any]):
@@ -72,7 +72,7 @@ def _is_begin(command: Any) -> bool:
 
 
 class TransactionSettled(asyncpg.Connection):  # type: ignore[misc]
-    """One of asyncpg's; a statement outside a transaction gets one of its own."""
+    """A connection of asyncpg's; a statement outside a transaction gets its own transaction."""
 
     async def execute(self, query: str, *args: Any, **options: Any) -> Any:
         """Execute a statement; a transaction that begins has our settings."""

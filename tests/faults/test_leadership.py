@@ -254,7 +254,7 @@ def through(proxy: Proxy, dsn: str) -> str:
 async def test_a_connection_that_has_died_silently_is_noticed_and_nothing_is_lost(
     db: Connection, daemon_dsn: str, device: str, proxy: Proxy, statement: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The recorder's and the feed's (the probe of the listening one is another test's): nobody answers any more."""
+    """The recorder's and the feed's; the probe of the one with the leader lock is another test's."""
     add_hook(db, Quick, device)
     async with running_daemon(through(proxy, daemon_dsn), Quick, poll_interval=0.5, batch_size=1):
         for number in range(3):

@@ -62,7 +62,7 @@ class World:
     """The scheduler between its ports, all of which are here.
 
     Args:
-        pool: for asynchronous receivers; the event loop where there is none.
+        pool: replaces the pool of its name, or comes beside the event loop and the threads.
     """
 
     def __init__(self, pool: ExecutionPool | None = None) -> None:
@@ -90,7 +90,9 @@ class World:
         events = Events()
         events.subscribe(InternalErrorOccurred, self.count_error)
         runner = Runner(self, self, self.threads, self.reload, events=events)
-        pools = (pool or LoopPool(100, runner), ThreadPool(10, runner, self.threads))
+        pools: list[ExecutionPool] = [LoopPool(100, runner), ThreadPool(10, runner, self.threads)]
+        if pool is not None:
+            pools = [one for one in pools if one.name != pool.name] + [pool]
         preparation = Preparation(self.recorder, self.rows, self, pools)
         self.scheduler = Scheduler(self.recorder, preparation, self, self.fetch, events)
         self.scheduler.learn(

@@ -80,7 +80,7 @@ def test_a_hook_whose_class_is_missing_starts_what_waits() -> None:
     missing = job(installed=False)
     hooks = [hook(1), hook(2, job=missing), hook(3, job=missing, enabled=False), hook(4, job=job(enabled=False))]
     assert match(*hooks) == [1, 2]
-    assert [one.id for one in configuration(*hooks).waiting_hooks()] == [2]
+    assert [one.id for one in configuration(*hooks).hooks_that_lack_their_class()] == [2]
     # What is on record of a hook that was disabled later waits too.
     assert configuration(*hooks).without_class().hooks == {2, 3}
 

@@ -8,9 +8,12 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
+
 from rowhooks.domain.job import JobOptions
-from rowhooks.domain.run import FAILURE, RETRY, SUCCESS, LogEntry, Outcome, Run, now
+from rowhooks.domain.run import FAILURE, PENDING, RETRY, SUCCESS, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.execution.outcomes import failed
+from rowhooks.pipeline.scheduling import admission
 from rowhooks.pipeline.scheduling.pools import LOOP, PoolOwner, PreparedRun
 from tests.support.waiting import eventually
 from tests.support.world import World, working
@@ -31,10 +34,10 @@ class Remote:
 class Elsewhere:
     """A pool whose workers hear of runs by their ids alone, as text, and answer in the same way."""
 
-    name = LOOP
     limit = 2
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = LOOP) -> None:
+        self.name = name
         self.running: dict[int, Remote] = {}
         self.sent: list[str] = []
         self.hangs: set[int] = set()
@@ -99,6 +102,24 @@ async def test_a_pool_of_another_kind_needs_nothing_but_the_protocol() -> None:
     assert [number for number in sent if not number % 2] == [2, 2, 4, 6]
     assert world.called == []
     assert world.scheduler.waiting == world.scheduler.running == world.scheduler.held == 0
+
+
+async def test_a_third_pool_needs_no_other_change_than_the_choice_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Elsewhere("elsewhere")
+    monkeypatch.setattr(admission, "pool_for", lambda receivers, class_path: pool.name)
+    world = World(pool)
+    async with working(world):
+        world.submit(1)
+        await eventually(lambda: (1, SUCCESS) in world.written)
+        # Left to the table, as at a start with much on record: fetched when the pool is replenished.
+        other = world.submitted[2] = world.run(2, row=2)
+        world.written.append((2, PENDING))
+        world.scheduler.shelve([other.lane], 2, other.job)
+        world.scheduler.replenish()
+        await eventually(lambda: (2, SUCCESS) in world.written)
+    assert [json.loads(message)["run"] for message in pool.sent] == [1, 2]
+    assert world.fetched == [[2]]
+    assert world.called == []
 
 
 async def test_a_run_elsewhere_is_ended_at_its_time_limit() -> None:

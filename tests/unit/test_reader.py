@@ -244,4 +244,4 @@ async def test_a_part_that_is_shorter_than_the_limit_need_not_be_the_last() -> N
     reader = log.reader(Position(EMPTY), limit=10)
     parts = [await reader.next_part() for _ in range(3)]
     assert [[change.id for change, _ in part.changes] for part in parts if part is not None] == [[1, 2], [3, 4], [5]]
-    assert [part.end.target is None for part in parts if part is not None] == [False, False, True]
+    assert [part.ends_batch for part in parts if part is not None] == [False, False, True]

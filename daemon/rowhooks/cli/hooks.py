@@ -181,7 +181,7 @@ def check(
                 "starts": not reasons,
                 "reasons": reasons,
                 "undecided": undecided,
-                "waits": hook.waits,
+                "waits": hook.lacks_class,
             }
         )
     else:
@@ -192,7 +192,7 @@ def check(
             say(f"  {reason}")
         if undecided is not None:
             say(f"  {undecided}; the hook runs because on_undecided = run")
-        if hook.waits and not reasons:
+        if hook.lacks_class and not reasons:
             say(f"  the run waits: the leader does not have job {visible(hook.job.class_path)}")
     if reasons:
         raise typer.Exit(1)

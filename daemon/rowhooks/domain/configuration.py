@@ -92,8 +92,8 @@ class JobHook:
     names: Mapping[int, Mapping[str, str]] = field(default_factory=dict, hash=False)
 
     @property
-    def waits(self) -> bool:
-        """Whether its runs are kept for a leader whose code has the job."""
+    def lacks_class(self) -> bool:
+        """Whether its runs are kept for a leader whose code has the job's class."""
         return self.enabled and self.job.enabled and not self.job.installed
 
     def predates(self, transaction_id: int) -> bool:
@@ -115,15 +115,15 @@ class JobButton:
 
 
 @dataclass(frozen=True)
-class WithoutClass:
-    """The hooks and buttons, by their ids, whose job is missing in the leader's code."""
+class HooksAndButtons:
+    """Some hooks and buttons, by their ids."""
 
     hooks: frozenset[int] = frozenset()
     buttons: frozenset[int] = frozenset()
 
-    def minus(self, other: WithoutClass) -> WithoutClass:
+    def minus(self, other: HooksAndButtons) -> HooksAndButtons:
         """Return those that are not in the other."""
-        return WithoutClass(self.hooks - other.hooks, self.buttons - other.buttons)
+        return HooksAndButtons(self.hooks - other.hooks, self.buttons - other.buttons)
 
     def __bool__(self) -> bool:
         """Say whether there is any."""
@@ -145,13 +145,13 @@ class Configuration:
         """Return the enabled hooks that can start nothing because their job is disabled."""
         return [hook for hook in self.hooks if hook.enabled and not hook.job.enabled]
 
-    def waiting_hooks(self) -> list[JobHook]:
-        """Return the hooks whose runs are kept for a leader that has their job."""
-        return [hook for hook in self.hooks if hook.waits]
+    def hooks_that_lack_their_class(self) -> list[JobHook]:
+        """Return the hooks whose runs are kept for a leader that has their job's class."""
+        return [hook for hook in self.hooks if hook.lacks_class]
 
-    def without_class(self) -> WithoutClass:
+    def without_class(self) -> HooksAndButtons:
         """Return the hooks and buttons whose runs this leader cannot execute, enabled or not."""
-        return WithoutClass(
+        return HooksAndButtons(
             frozenset(hook.id for hook in self.hooks if not hook.job.installed),
             frozenset(button.id for button in self.buttons if not button.job.installed),
         )

@@ -1,7 +1,8 @@
 """Events: what the engine says of itself. They are frozen values, published in one place.
 
 The engine calls no subscriber by name, and no class of the engine is subclassed to listen to it (as in Oban's telemetry
-and stamina's instrumentation). Where nothing has subscribed to a kind, its event is not made: see `Events.wants`.
+and stamina's instrumentation). An event that comes with every run is made only if its kind has a subscriber:
+see `Events.wants`.
 """
 
 from __future__ import annotations
@@ -212,7 +213,7 @@ class DeadlineMet(Event):
 
 @dataclass(frozen=True, slots=True)
 class DeadlinesDropped(Event):
-    """What had a deadline has ended, all of it: none of the deadlines counts any more."""
+    """None of the deadlines counts any more, because all that had one has ended."""
 
 
 E_ = TypeVar("E_", bound=Event)

@@ -44,7 +44,9 @@ class Durations:
 
 
 class Counters:
-    """Counts a daemon's events: plain numbers, added to on the event loop and read from any thread.
+    """Counts a daemon's events in plain numbers, which any thread may read.
+
+    They are added to on the event loop; only retries are counted in the threads of receivers too.
 
     Args:
         events: those of the daemon.

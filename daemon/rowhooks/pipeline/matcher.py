@@ -104,7 +104,7 @@ class Matcher:
     def __init__(self, configuration: Configuration, former: Matcher | None = None) -> None:
         self._indexes: dict[tuple[int, str], _Index] = {}
         self._hooks_of: dict[int, dict[int, JobHook]] = {}
-        self.keeps = any(hook.waits for hook in configuration.hooks)
+        self.keeps = any(hook.lacks_class for hook in configuration.hooks)
         """Whether what it finds of some hooks waits for a leader that has their job."""
         # Hook, its conditions, and the problem: bounded by the comparisons there are.
         self.said: set[tuple[int, str | None, str]] = set()

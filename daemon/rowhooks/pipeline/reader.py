@@ -33,6 +33,11 @@ class Part:
     changes: tuple[tuple[ObjectChange, Position], ...]
     end: Position
 
+    @property
+    def ends_batch(self) -> bool:
+        """Whether its batch has no further part."""
+        return self.end.target is None
+
 
 class Reader:
     """Reads the log from a position on; holds no transaction open.

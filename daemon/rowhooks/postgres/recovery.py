@@ -1,4 +1,4 @@
-"""Recovery: runs on record that have not ended: those of an earlier leader, and those asked for by hand."""
+"""Recovery: runs on record that have not ended: those of an earlier leader, and those requested by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.configuration import Configuration, JobButton, JobHook, WithoutClass
+from rowhooks.domain.configuration import Configuration, HooksAndButtons, JobButton, JobHook
 from rowhooks.domain.keys import former_key
 from rowhooks.domain.run import RETRY, WAITING, Press, Run
 from rowhooks.pipeline.rules import undecided
@@ -25,8 +25,8 @@ from rowhooks.postgres.unreadable import piecemeal, reading
 
 SQL = Statements(__file__, missing_jobs.SQL, unreadable.SQL, {"LARGE": LARGE, "LONGEST_TEXT": LONGEST_TEXT})
 
-ADOPTION_PATIENCE = "10s"
-"""How long adoption waits for a former leader that is recording."""
+TAKE_OVER_PATIENCE = "10s"
+"""How long taking over waits for a former leader that is recording."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class UnfinishedRuns:
         self._feed = feed
         self._leader_epoch = leader_epoch
 
-    async def left(self, after_id: int, limit: int, without_class: WithoutClass) -> list[Left]:
+    async def left(self, after_id: int, limit: int, without_class: HooksAndButtons) -> list[Left]:
         """Return, beyond `after_id`, the runs that earlier leaders left unfinished or that need not wait any more."""
         with translated():
             rows = await self._connection.fetch(
@@ -113,7 +113,7 @@ class UnfinishedRuns:
         with translated():
             return [NewKey(*row) for row in await self._connection.fetch(SQL["noted"])]
 
-    async def adopt(self, result_ids: Sequence[int], configuration: Configuration) -> list[TakenUp]:
+    async def take_over(self, result_ids: Sequence[int], configuration: Configuration) -> list[TakenUp]:
         """Take these runs over, whichever leader has them; runs that have ended are not returned.
 
         Raises:
@@ -121,33 +121,35 @@ class UnfinishedRuns:
         """
         with translated():
             async with self._connection.transaction():
-                await self._connection.execute("select set_config('lock_timeout', $1, true)", ADOPTION_PATIENCE)
-                rows = await self._connection.fetch(SQL["adopt"], self._leader_epoch, list(result_ids))
+                await self._connection.execute("select set_config('lock_timeout', $1, true)", TAKE_OVER_PATIENCE)
+                rows = await self._connection.fetch(SQL["take_over"], self._leader_epoch, list(result_ids))
         return await self._taken_up(rows, configuration)
 
-    async def is_asked_for(self) -> bool:
-        """Say whether a run that was asked for by hand waits. This takes no lock that a writer could wait for."""
+    async def are_requested(self) -> bool:
+        """Say whether a run that was requested by hand waits. This takes no lock that a writer could wait for."""
         with translated():
-            return bool(await self._connection.fetchval(SQL["is_asked_for"]))
+            return bool(await self._connection.fetchval(SQL["are_requested"]))
 
-    async def claim(self, configuration: Configuration, limit: int) -> list[TakenUp]:
-        """Take up runs that were asked for by hand (presses, retries, replays), the oldest first, at most `limit`."""
+    async def take_requested(self, configuration: Configuration, limit: int) -> list[TakenUp]:
+        """Take up runs that were requested by hand (presses, retries, replays), the oldest first, at most `limit`."""
         with translated():
-            rows = await self._connection.fetch(SQL["claim"], self._leader_epoch, limit)
+            rows = await self._connection.fetch(SQL["take_requested"], self._leader_epoch, limit)
         return await self._taken_up(rows, configuration)
 
-    async def release(self, origins: WithoutClass, limit: int) -> list[Left]:
+    async def take_released(self, origins: HooksAndButtons, limit: int) -> list[Left]:
         """Take over runs that have waited for the class of these hooks and buttons, the oldest `limit` of them."""
         with translated():
-            rows = await self._connection.fetch(SQL["release"], self._leader_epoch, *_lists(origins), limit, WAITING)
+            rows = await self._connection.fetch(
+                SQL["take_released"], self._leader_epoch, *_lists(origins), limit, WAITING
+            )
         return [_left(*row) for row in rows]
 
-    async def set_aside(self, origins: WithoutClass) -> None:
+    async def set_aside(self, origins: HooksAndButtons) -> None:
         """Let the unfinished runs of these hooks and buttons wait for a leader that has their class."""
         if origins:
             with translated():
                 async with self._connection.transaction():
-                    await self._connection.execute("select set_config('lock_timeout', $1, true)", ADOPTION_PATIENCE)
+                    await self._connection.execute("select set_config('lock_timeout', $1, true)", TAKE_OVER_PATIENCE)
                     await self._connection.execute(SQL["set_aside"], WAITING, *_lists(origins))
 
     async def set_aside_these(self, result_ids: list[int]) -> None:
@@ -242,7 +244,7 @@ def _left(
     return Left(id_, status, [(by_hook, origin, table_id, one.decode("utf-8", "replace")) for one in keys])
 
 
-def _lists(origins: WithoutClass) -> tuple[list[int], list[int]]:
+def _lists(origins: HooksAndButtons) -> tuple[list[int], list[int]]:
     return sorted(origins.hooks), sorted(origins.buttons)
 
 

@@ -1,6 +1,6 @@
 -- Runs that are on record and have not ended.
 
--- name: adopt
+-- name: take_over
 -- Takes over the runs $2, of whichever leader they are. It waits for rows that are locked: a former leader may be
 -- recording one of them, and if that fails, the run is still to be run, and first.
 with taken as (
@@ -17,8 +17,8 @@ with taken as (
 select {taken_up} from taken as t
 order by t.id;
 
--- name: claim
--- Takes up what was asked for by hand, the oldest first, $2 runs at the most.
+-- name: take_requested
+-- Takes up what was requested by hand, the oldest first, $2 runs at the most.
 with taken as (
   update rowhooks.job_result as r
   set leader_epoch = $1, attempt = r.attempt + (r.status = 'STARTED')::integer
@@ -46,7 +46,7 @@ select
 from rowhooks.job_result as r
 where r.id = any($1::bigint[]);
 
--- name: release
+-- name: take_released
 -- Takes over what has waited ($5) for the class of the hooks $2 and the buttons $3, the oldest first, $4 runs at the most.
 with u as (
   update rowhooks.job_result as r
@@ -125,8 +125,8 @@ on conflict (job_hook_id) do update set
   changes = m.changes + excluded.changes,
   first_at = least(m.first_at, excluded.first_at), last_at = greatest(m.last_at, excluded.last_at);
 
--- name: is_asked_for
--- Whether anything that was asked for by hand waits.
+-- name: are_requested
+-- Whether anything that was requested by hand waits.
 select exists(
   select from rowhooks.job_result as r
   where r.status = 'PENDING' and r.leader_epoch is null

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from rowhooks.domain.configuration import Configuration, WithoutClass
+from rowhooks.domain.configuration import Configuration, HooksAndButtons
 from rowhooks.pipeline.execution.runner import Runner
 from rowhooks.pipeline.matcher import Matcher
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.reader import Reader
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling.loop_pool import LoopPool
-from rowhooks.pipeline.scheduling.missing_jobs import Waiting
+from rowhooks.pipeline.scheduling.missing_jobs import RunsWithoutClass
 from rowhooks.pipeline.scheduling.preparation import Preparation
 from rowhooks.pipeline.scheduling.rows import Rows
 from rowhooks.pipeline.scheduling.scheduler import Scheduler
@@ -119,30 +119,33 @@ class Assembly:
             RunnableRuns(unfinished, recorder, configuration), scheduler, recorder, configuration, feed,
             settings.batch_size,
         )  # fmt: skip
-        turn = FeedConnection(connections.feed, self._found, settings.batch_size)
-        waiting = Waiting(recorder, progress, settings.waiting_limit, unfinished.waiting, unfinished.note_missed)
-        submission = Submission(turn, progress, scheduler, unfinished, waiting, events)
+        feed_connection = FeedConnection(connections.feed, self._found, settings.batch_size)
+        runs_without_class = RunsWithoutClass(
+            recorder, progress, settings.waiting_limit, unfinished.waiting, unfinished.note_missed
+        )
+        submission = Submission(feed_connection, progress, scheduler, unfinished, runs_without_class, events)
         reader = Reader(feed, self._found.position, settings.batch_size, configuration.follow)
         room = Room(progress, scheduler, recorder, settings.batch_size)
-        ingest = Ingest(turn, reader, submission, room, wakeups, events, recovery.take_up_asked_for)
+        ingest = Ingest(feed_connection, reader, submission, room, wakeups, events, recovery.take_up_requested)
 
-        async def use(loaded: Configuration, released: WithoutClass) -> None:
-            wakeups.use(is_rung=loaded.notify)
+        async def use(loaded: Configuration, released: HooksAndButtons) -> None:
+            wakeups.use(writers_ring=loaded.notify)
             submission.matcher = Matcher(loaded, submission.matcher)
             decoder.learn(loaded.tables)
             feed.tables = loaded.tables
             scheduler.learn(loaded.tables)
             if released:
-                await recovery.release(released)
+                await recovery.take_up_released(released)
 
         await configuration.begin(use)
-        await recovery.adopt()
+        await recovery.take_over_unfinished()
         return Pipeline(configuration, ingest, scheduler, recorder)
 
     async def _scheduler(self, recorder: Recorder, to_fetch: RunnableRuns) -> Scheduler:
         """Return the scheduler, with what runs the receivers and what loads their rows."""
         context, settings = self._context, self._context.settings
-        # The scheduler keeps to the limit; a thread that hangs for good must not take a place in the pool.
+        # The execution pool enforces the limit. The executor has more threads, because a thread that hangs for good
+        # keeps its place there.
         threads = ThreadPoolExecutor(settings.threads + MOST_ABANDONED, thread_name_prefix="receiver")
         self._stack.callback(threads.shutdown, wait=False, cancel_futures=True)
         workspaces = Workspaces(

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from typing import Any
 
 from rowhooks.domain import shell
-from rowhooks.domain.configuration import Configuration, JobHook, WithoutClass
+from rowhooks.domain.configuration import Configuration, HooksAndButtons, JobHook
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
 from rowhooks.domain.events import ConfigurationLoaded, Events
 from rowhooks.pipeline.concurrency import forever
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 BINDINGS_INTERVAL = 60.0
 """Seconds between looks at what hooks and buttons are bound to."""
 
-Use = Callable[[Configuration, WithoutClass], Awaitable[None]]
+Use = Callable[[Configuration, HooksAndButtons], Awaitable[None]]
 """Puts a configuration into force. The second argument: hooks and buttons whose job the leader has from now on."""
 
 
@@ -51,7 +51,7 @@ class ConfigurationHolder:
         self._declared = DeclaredHooks(self._source, catalog)
         self._use: Use | None = None
         self._is_in_force = self._is_outdated = False
-        self._idle_hooks, self._waiting_hooks, self._faults = _Logged(), _Logged(), _Logged()
+        self._idle_hooks, self._hooks_that_lack_their_class, self._faults = _Logged(), _Logged(), _Logged()
 
     async def begin(self, use: Use) -> None:
         """Register the jobs and the hooks that receivers declare, and load the configuration for the first time.
@@ -134,9 +134,9 @@ class ConfigurationHolder:
             path = idle[name].job.class_path
             command = shell.command("rowhooks", "jobs", "enable", path)
             logger.warning("hook %s starts nothing: its job %s is disabled (%s)", name, path, command)
-        waiting = _by_name(self.current.waiting_hooks())
-        for name in self._waiting_hooks.news(waiting):
-            path = waiting[name].job.class_path
+        lacking = _by_name(self.current.hooks_that_lack_their_class())
+        for name in self._hooks_that_lack_their_class.news(lacking):
+            path = lacking[name].job.class_path
             logger.warning(
                 "hook %s waits: this daemon does not have its job %s; what it is to run is kept (start a daemon with"
                 " its module; or, if it is gone for good: %s)",

@@ -70,7 +70,7 @@ class Daemon:
         log_runs(self.events)
         self._tracing = _load_tracing(self.events) if settings.traces else None
         self._context.targets.check()
-        # Those of the code in memory: the code on the disk may be replaced while this process runs.
+        # Read and cached now: the files may be replaced later.
         head_revision()
         known_revisions()
         self.ready = asyncio.Event()
@@ -148,7 +148,7 @@ class Daemon:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 leading, watching = tasks
                 if not leading.done():
-                    # It ends by an error only, and nothing would watch the daemon any more.
+                    # The watching ends only by an error. Without it nothing watches the daemon, so the daemon ends too.
                     watching.result()
                 late: int = leading.result()
                 return late

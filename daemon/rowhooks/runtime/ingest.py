@@ -21,8 +21,8 @@ MOST_WAITING = 50_000
 """Runs in memory that wait for their turn; beyond it nothing more is read."""
 MOST_HELD = 128 * 2**20
 """Characters of changes, rows and results in memory with the runs that wait and run; beyond it nothing more is read."""
-ASKED_FOR_INTERVAL = 0.5
-"""Seconds between looks for what was asked for by hand, while the feed keeps the leader busy."""
+REQUESTED_INTERVAL = 0.5
+"""Seconds between looks for what was requested by hand, while the feed keeps the leader busy."""
 
 
 class Room:
@@ -46,7 +46,7 @@ class Room:
         while self._is_full():
             await self._more()
 
-    async def for_asked_for(self) -> None:
+    async def for_requested(self) -> None:
         """Wait until runs may be taken up that are on record already."""
         while self.has_enough():
             await self._more()
@@ -77,7 +77,7 @@ class Ingest:
         room: says when more may be read.
         wakeups: says when the next look is due.
         events: those of the daemon.
-        take_up_asked_for: takes up what was asked for by hand; says whether more may wait.
+        take_up_requested: takes up what was requested by hand; says whether more may wait.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Ingest:
         room: Room,
         wakeups: WakeUps,
         events: Events,
-        take_up_asked_for: Callable[[], Awaitable[bool]],
+        take_up_requested: Callable[[], Awaitable[bool]],
     ) -> None:
         self._feed = feed
         self._reader = reader
@@ -96,7 +96,7 @@ class Ingest:
         self._room = room
         self._bell, self._sleep = wakeups.bell, wakeups.sleep
         self._events = events
-        self._take_up_asked_for = take_up_asked_for
+        self._take_up_requested = take_up_requested
         # The part that is being read ahead.
         self._ahead: asyncio.Future[Part | None] | None = None
 
@@ -120,20 +120,20 @@ class Ingest:
             part = await self._next_part(FEW if is_woken else None)
             is_woken = False
             # A part without changes only says that other transactions have ended.
-            is_empty = part is None or (not part.changes and part.end.target is None)
+            is_empty = part is None or (not part.changes and part.ends_batch)
             if part is not None:
                 await self._submission.submit(part)
                 self._events.publish(FeedRead(len(part.changes)))
-            if is_empty or loop.time() - looked > ASKED_FOR_INTERVAL:
-                taken = await self._asked_for()
+            if is_empty or loop.time() - looked > REQUESTED_INTERVAL:
+                taken = await self._look_for_requested()
                 looked = loop.time()
                 if is_empty and not taken:
                     self._events.publish(DeadlineMet(LOOK))
                     is_woken = await self._rest()
                     continue
             self._sleep.found()
-            if part is not None and part.end.target is None:
-                # The writers have the next part together meanwhile.
+            if part is not None and part.ends_batch:
+                # Meanwhile enough changes commit for a larger part.
                 await self._sleep.moment()
             self._events.publish(DeadlineMet(LOOK))
             await self._room.for_changes()
@@ -141,7 +141,7 @@ class Ingest:
     async def _next_part(self, limit: int | None) -> Part | None:
         """Return the next part. Where its batch goes on, start to read the part that follows it."""
         part = await (self._ahead or self._read_part(limit))
-        is_end = part is None or part.end.target is None
+        is_end = part is None or part.ends_batch
         self._ahead = None if is_end else asyncio.ensure_future(self._read_part())
         return part
 
@@ -153,13 +153,13 @@ class Ingest:
         """Wait for the next look; say whether the bell has ended a sleep."""
         if not self._room.has_enough():
             return await self._sleep.wait()
-        # More may have been asked for than was taken up.
-        await first_of(self._sleep.wait(), self._room.for_asked_for())
+        # More may have been requested than was taken up.
+        await first_of(self._sleep.wait(), self._room.for_requested())
         return False
 
-    async def _asked_for(self) -> bool:
+    async def _look_for_requested(self) -> bool:
         # These runs are on record, and need no place in memory before their turn.
         if self._room.has_enough():
             return False
         async with self._feed.turn:
-            return await self._take_up_asked_for()
+            return await self._take_up_requested()

@@ -89,15 +89,15 @@ class Leader:
             await leadership.name_connection(control, f"rowhooks leader {context.name}")
             connections = await _connect(targets, stack)
             await wakeups.begin(stack, targets.listen)
-            maintenance = Maintenance(context.settings, targets.main, context.events)
+            housekeeping = Maintenance(context.settings, targets.main, context.events)
             # The standbys must hear of the leader meanwhile: it may wait for locks, or go through a restored log.
-            async with running([elector.watch(wakeups)]):
+            async with running([elector.watch_lock(wakeups)]):
                 found = await self._take_over(connections.feed)
-                await maintenance.extend_log()
+                await housekeeping.extend_log()
                 assembly = Assembly(context, targets, stack, connections, found, self._epoch)
                 self._pipeline = await assembly.pipeline(wakeups)
             self._begin(self._pipeline, targets)
-            work = [*self._pipeline.work(), elector.watch(wakeups), *wakeups.work(), *maintenance.work()]
+            work = [*self._pipeline.work(), elector.watch_lock(wakeups), *wakeups.work(), *housekeeping.work()]
             return await self._work(self._pipeline, work)
 
     def _end(self) -> None:
@@ -146,7 +146,7 @@ class Leader:
             if problem is not None:
                 publish(DeadlinesDropped())
                 self.late = await scheduler.finish(ABANDON_AFTER)
-                # Perhaps only another connection was lost. What cannot be recorded is run again: it is worth a try.
+                # The recorder's connection may be alive. A run whose result cannot be recorded is run again.
                 await _record_the_last(pipeline, ABANDON_AFTER)
                 raise problem
             logger.info("stopping: %d receivers run", scheduler.running)

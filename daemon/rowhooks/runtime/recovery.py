@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 
-from rowhooks.domain.configuration import WithoutClass
+from rowhooks.domain.configuration import HooksAndButtons
 from rowhooks.domain.errors import DatabaseError, ReceiverError
 from rowhooks.domain.run import PENDING, Run, now
 from rowhooks.pipeline.execution.outcomes import failed
@@ -36,11 +36,11 @@ class RunnableRuns:
 
     async def fetch(self, result_ids: Sequence[int]) -> list[tuple[Run, datetime | None]]:
         """Return runs by their ids, each with the time it is due; those that are not to be run any more are missing."""
-        return await self._runnable(await self.unfinished.adopt(result_ids, self._configuration.current))
+        return await self._runnable(await self.unfinished.take_over(result_ids, self._configuration.current))
 
-    async def claim(self, limit: int) -> tuple[list[tuple[Run, datetime | None]], bool]:
-        """Take runs that were asked for by hand, so many at the most; return them, and whether more may wait."""
-        taken_up = await self.unfinished.claim(self._configuration.current, limit)
+    async def take_requested(self, limit: int) -> tuple[list[tuple[Run, datetime | None]], bool]:
+        """Take runs that were requested by hand, so many at the most; return them, and whether more may wait."""
+        taken_up = await self.unfinished.take_requested(self._configuration.current, limit)
         return await self._runnable(taken_up), bool(taken_up)
 
     async def _runnable(self, taken_up: list[TakenUp]) -> list[tuple[Run, datetime | None]]:
@@ -66,7 +66,7 @@ class RunnableRuns:
 
 
 class Recovery:
-    """Takes up what an earlier leader left, what was asked for by hand, and what waited for its job.
+    """Takes up what an earlier leader left, what was requested by hand, and what waited for its job.
 
     Args:
         runs: fetches them, on the connection of the feed.
@@ -94,36 +94,38 @@ class Recovery:
         self._feed = feed
         self._limit = limit
 
-    async def adopt(self) -> None:
+    async def take_over_unfinished(self) -> None:
         """Take over what earlier leaders left unfinished."""
         without_class = self._configuration.current.without_class()
         await self._unfinished.set_aside(without_class)
-        count = await self._take_over(
+        count = await self._submit_all(
             lambda after_id: self._unfinished.left(after_id, self._limit, without_class), None
         )  # fmt: skip
         if count:
             logger.info("%d unfinished runs of an earlier leader were taken over", count)
 
-    async def release(self, origins: WithoutClass) -> None:
+    async def take_up_released(self, origins: HooksAndButtons) -> None:
         """Take up what has waited for the class of these hooks and buttons."""
-        # What was kept of late may not be on record yet.
+        # The last runs that were kept may not be on record yet.
         await self._recorder.flush()
-        count = await self._take_over(lambda after_id: self._unfinished.release(origins, self._limit), origins.hooks)
+        count = await self._submit_all(
+            lambda after_id: self._unfinished.take_released(origins, self._limit), origins.hooks
+        )
         if count:
             logger.info("%d runs that waited for their job were taken up", count)
 
-    async def take_up_asked_for(self) -> bool:
-        """Take up what was asked for by hand; say whether more may wait."""
-        if not await self._unfinished.is_asked_for():
+    async def take_up_requested(self) -> bool:
+        """Take up what was requested by hand; say whether more may wait."""
+        if not await self._unfinished.are_requested():
             return False
         # A button may have been made and pressed since the last look.
         await self._configuration.follow((await self._feed.look())[1])
-        runnable, has_more = await self._runs.claim(self._limit)
+        runnable, has_more = await self._runs.take_requested(self._limit)
         for run, due in runnable:
             self._scheduler.submit(run, None, due=due)
         return has_more
 
-    async def _take_over(self, left: Callable[[int], Awaitable[list[Left]]], only: Collection[int] | None) -> int:
+    async def _submit_all(self, left: Callable[[int], Awaitable[list[Left]]], only: Collection[int] | None) -> int:
         """Hand runs to the scheduler in their order, with what joins their lanes; return how many they were.
 
         Args:

@@ -1,4 +1,4 @@
-"""Standby: waits until this daemon may lead; once it leads, the same connection proves that it still does."""
+"""Standby: waits for the leader lock. Leader: watches it, over the same connection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROBE_TIMEOUT = 10.0
 LONGEST_STANDBY = 120.0
 """Seconds that one attempt of a standby may take; its statements have time-outs of their own."""
 START, STAND_BY, PROBE = "taking the leadership", "an attempt to take the leader lock", "a probe of the leader lock"
-"""What has a deadline."""
+"""The names of what must end in time."""
 
 
 class Elector:
@@ -69,7 +69,7 @@ class Elector:
 
     async def _announce_receivers(self) -> None:
         """Let people see which receivers a standby has."""
-        # Behind a pooler, the control connection is inside a transaction that never ends.
+        # Behind a pooler, the control connection stays in a transaction. Others would not see what it writes there.
         async with connected(self._targets.main) as connection:
             receivers = sorted(job.class_path for job in self._context.catalog)
             backend = await leadership.backend_of(self._control)
@@ -82,7 +82,7 @@ class Elector:
                 "the leader %s has been silent for %s s; its connections were ended", silent, timeout
             )  # fmt: skip
 
-    async def watch(self, wakeups: WakeUps) -> None:
+    async def watch_lock(self, wakeups: WakeUps) -> None:
         """Notice that the connection with the leader lock has ended, also when its peer died silently.
 
         Args:
@@ -99,7 +99,7 @@ class Elector:
             await first_of(self._lost.wait(), asyncio.sleep(interval))
             if self._lost.is_set():
                 publish(DeadlineMet(PROBE))
-                raise ConnectionFailed("the listening connection was lost")
+                raise ConnectionFailed("the connection with the leader lock was lost")
             patience = min(PROBE_TIMEOUT, settings.leader_timeout)
             await leadership.probe(self._control, patience)
             await wakeups.probe(patience)

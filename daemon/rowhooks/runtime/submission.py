@@ -14,20 +14,20 @@ from rowhooks.domain.run import Run
 from rowhooks.pipeline.matcher import Matcher
 from rowhooks.pipeline.progress import Progress, Step
 from rowhooks.pipeline.reader import Part
-from rowhooks.pipeline.scheduling.missing_jobs import Waiting
+from rowhooks.pipeline.scheduling.missing_jobs import RunsWithoutClass
 from rowhooks.pipeline.scheduling.scheduler import Scheduler
 from rowhooks.postgres.leadership import epoch as leadership
 from rowhooks.postgres.leadership.epoch import Leadership
 from rowhooks.postgres.recovery import NewKey, UnfinishedRuns
 
 LOOK = "a look at the log"
-"""What has a deadline."""
+"""The name of what must end in time."""
 LONGEST_LOOK = 600.0
 """Seconds that one look at the log may take, with its matching; its statements are given up before."""
 LONGEST_TURN = 0.02
 """Seconds of matching after which other tasks of the event loop have their turn."""
 IDS_AHEAD = 10
-"""How many ids of results are reserved in one statement, in parts."""
+"""For how many parts of the feed one statement reserves ids of results."""
 
 
 class FeedConnection:
@@ -42,7 +42,7 @@ class FeedConnection:
     def __init__(self, connection: Any, found: Leadership, batch_size: int) -> None:
         self.turn = asyncio.Lock()
         self.ids: list[int] = []
-        """Ids for results to come, the next one last."""
+        """Reserved ids of results; the last one in the list is used next."""
         self.keys = found.keys
         self._connection = connection
         self._last_recorded = found.last_recorded
@@ -57,7 +57,10 @@ class FeedConnection:
             return await leadership.runs_on_record(self._connection, doubtful)
 
     async def reserve_ids(self) -> None:
-        """Reserve more ids of results; those that are left go first, because the order of ids is that of the runs."""
+        """Reserve more ids of results.
+
+        The ids that are left are used before these, because the order of the ids is the order of the runs.
+        """
         async with self.turn:
             reserved = await leadership.reserve_result_ids(self._connection, self._ids_ahead)
         self.ids[:0] = reserved[::-1]
@@ -71,7 +74,7 @@ class Submission:
         progress: is told of each change.
         scheduler: takes the runs.
         unfinished: notes which rows have another key.
-        waiting: keeps the runs of jobs that this leader's code does not have.
+        runs_without_class: keeps the runs of jobs that this leader's code does not have.
         events: those of the daemon.
     """
 
@@ -81,7 +84,7 @@ class Submission:
         progress: Progress,
         scheduler: Scheduler,
         unfinished: UnfinishedRuns,
-        waiting: Waiting,
+        runs_without_class: RunsWithoutClass,
         events: Events,
     ) -> None:
         self.matcher = Matcher(Configuration(0, {}, (), ()))
@@ -89,15 +92,15 @@ class Submission:
         self._progress = progress
         self._scheduler = scheduler
         self._unfinished = unfinished
-        self._waiting = waiting
+        self._runs_without_class = runs_without_class
         self._events = events
 
     async def submit(self, part: Part) -> None:
         """Submit the runs of a part in the order of its changes."""
         on_record = await self._feed.runs_on_record(part)
-        if self.matcher.keeps and self._waiting.is_in_doubt():
+        if self.matcher.keeps and self._runs_without_class.is_in_doubt():
             async with self._feed.turn:
-                await self._waiting.recount()
+                await self._runs_without_class.recount()
         new_keys: list[NewKey] = []
         steps: list[Step] = []
         loop, ids = asyncio.get_running_loop(), self._feed.ids
@@ -130,16 +133,16 @@ class Submission:
         """Submit the runs of one change; return the ids of the hooks that have one."""
         submitted: set[int] = set()
         for hook, undecided in matches:
-            if hook.waits and not self._waiting.has_room(hook):
-                self._waiting.miss(hook, change, step)
+            if hook.lacks_class and not self._runs_without_class.has_room(hook):
+                self._runs_without_class.miss(hook, change, step)
                 continue
             submitted.add(hook.id)
             run = made(
                 Run, id=self._feed.ids.pop(), key=self._feed.keys.of(change, hook), cause=change, origin=hook,
-                undecided=undecided, former_key=former, sensitive=hook.waits and hook.job.sensitive,
+                undecided=undecided, former_key=former, sensitive=hook.lacks_class and hook.job.sensitive,
             )  # fmt: skip
-            if hook.waits:
-                self._waiting.keep(run, step)
+            if hook.lacks_class:
+                self._runs_without_class.keep(run, step)
             else:
                 self._scheduler.submit(run, step)
         return submitted
@@ -152,16 +155,16 @@ class Submission:
         """
         others = [one for one in self.matcher.hooks_of(change.table_id).values() if one.id not in submitted]
         is_joined = self._scheduler.join(others, change.table_id, change.object_id_json, former)
-        # Of a hook that waits for its job, the runs of the former key are on record alone.
-        if not is_joined and not any(hook.waits for hook in others):
+        # The runs of a hook that lacks its class are only in the table, where the scheduler does not see them.
+        if not is_joined and not any(hook.lacks_class for hook in others):
             return None
         return NewKey(self._feed.ids.pop(), change.table_id, change.object_id_json, former)
 
     async def _record(self, part: Part, new_keys: list[NewKey], steps: list[Step]) -> None:
         """Put on record what the scheduler does not, and let the position move past it."""
-        if self._waiting.has_missed:
+        if self._runs_without_class.has_missed:
             async with self._feed.turn:
-                await self._waiting.write_down()
+                await self._runs_without_class.write_down()
         self._progress.add(part.end, 0)
         if new_keys:
             async with self._feed.turn:

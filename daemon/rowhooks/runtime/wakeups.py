@@ -42,7 +42,7 @@ class WakeUps:
         self._lock: PostgresBellLock | None = None
         self._listener: Listener | None = None
         self._target = Target()
-        self._is_rung = True
+        self._writers_ring = True
         self._is_filling = False
         self._lost = asyncio.Event()
         self._holders: dict[Bystander, float] = {}
@@ -61,11 +61,11 @@ class WakeUps:
         connection.add_termination_listener(lambda _: self._lost.set())
         self._lock = PostgresBellLock(connection, self._settings.bell_lock_timeout)
 
-    def use(self, *, is_rung: bool) -> None:
+    def use(self, *, writers_ring: bool) -> None:
         """Note whether transactions that write ring at all."""
-        self._is_rung = is_rung
+        self._writers_ring = writers_ring
         is_heard = (
-            is_rung
+            writers_ring
             and not self._is_filling
             and self._lock is not None
             and self._listener is not None
@@ -93,7 +93,7 @@ class WakeUps:
         self.bell.ring()
 
     def _changed(self) -> None:
-        self.use(is_rung=self._is_rung)
+        self.use(writers_ring=self._writers_ring)
         # The reader may sleep with the former interval.
         self.bell.ring()
 

@@ -241,7 +241,7 @@ SABOTAGES = [
     ),
     Sabotage(
         4, "a leader that takes over waits for a run that is just being committed",
-        Statement("rowhooks.postgres.recovery", "adopt", "for update", "for update skip locked"),
+        Statement("rowhooks.postgres.recovery", "take_over", "for update", "for update skip locked"),
         f"{LEADERSHIP} a_run_that_a_former_leader_is_just_committing_is_waited_for_and_run_first_if_that_fails",
     ),
     Sabotage(

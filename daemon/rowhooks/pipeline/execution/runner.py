@@ -276,4 +276,5 @@ class Execution:
             error = self._error
         if outcome is not None and outcome.status == RETRY and error is not None:
             self._events.publish(RunRetried(self.run, error, self.pause, is_transient=False))
-        self._events.publish(RunExecuted(self.run, outcome, error))
+        if self._events.wants(RunExecuted):
+            self._events.publish(RunExecuted(self.run, outcome, error))

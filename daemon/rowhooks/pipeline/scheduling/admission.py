@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -19,7 +19,7 @@ from rowhooks.pipeline.progress import Step
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling.batches import Batches
 from rowhooks.pipeline.scheduling.lanes import Lanes
-from rowhooks.pipeline.scheduling.pools import LOOP, THREADS, pool_for
+from rowhooks.pipeline.scheduling.pools import pool_for
 from rowhooks.pipeline.scheduling.tasks import Lane, Task
 
 FETCHED_TOGETHER = 1000
@@ -63,8 +63,8 @@ class Admission:
         self.batches = Batches(self.lanes.add)
         self.held = 0
         """Characters of changes that are in memory, of what waits and what runs."""
-        # Lanes of which the first was left to the table: its own was locked, or there was much in memory.
-        self._asleep: dict[str, deque[Lane]] = {LOOP: deque(), THREADS: deque()}
+        # By pool, the lanes of which the first was left to the table: its own was locked, or there was much in memory.
+        self._asleep: defaultdict[str, deque[Lane]] = defaultdict(deque)
         # Of tables with keys of which one value has several texts, how these differ.
         self._loose: dict[int, Mapping[str, str]] = {}
         self._closed = False
@@ -112,7 +112,7 @@ class Admission:
 
     def shelve(self, lanes: Sequence[Lane], run_id: int, job: Job | None) -> None:
         """Take a run that is on record, by its id alone; see `Scheduler`."""
-        pool = THREADS if job is None else pool_for(self._receivers, job.class_path)
+        pool = pool_for(self._receivers, None if job is None else job.class_path)
         self._asleep[pool] += self.lanes.shelve(self._distinct(lanes), run_id)
 
     def join(self, origins: Iterable[JobHook | JobButton], table_id: int, key: str, former_key: str) -> bool:

@@ -1,4 +1,4 @@
-"""Waiting: keeps runs of jobs that the leader's code does not have on record, up to a limit."""
+"""Missing jobs: runs of jobs that the leader's code does not have are kept on record, up to a limit."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Missed:
         return Missed(self.hook_id, self.changes + 1, min(self.first, moment), max(self.last, moment))
 
 
-class Waiting:
+class RunsWithoutClass:
     """Keeps runs for a leader whose code has their class; what goes beyond the limit is counted, and not kept.
 
     Args:

@@ -28,9 +28,14 @@ LAST_MOMENTS = 1.0
 _ENDS_THE_LEADERSHIP = (ConnectionFailed, LeadershipLost)
 
 
-def pool_for(receivers: ReceiverCatalog, class_path: str) -> str:
-    """Return the name of the pool that executes the runs of a job."""
-    return LOOP if receivers.is_asynchronous(class_path) else THREADS
+def pool_for(receivers: ReceiverCatalog, class_path: str | None) -> str:
+    """Return the name of the pool that executes the runs of a job; all choice between pools is here.
+
+    Args:
+        receivers: say which of the classes are asynchronous.
+        class_path: the job's; None where it is gone. Its runs end before they reach a pool.
+    """
+    return LOOP if class_path is not None and receivers.is_asynchronous(class_path) else THREADS
 
 
 class PreparedRun(NamedTuple):

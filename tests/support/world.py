@@ -63,9 +63,10 @@ class World:
 
     Args:
         pool: replaces the pool of its name, or comes beside the event loop and the threads.
+        threads: how many there are for plain receivers.
     """
 
-    def __init__(self, pool: ExecutionPool | None = None) -> None:
+    def __init__(self, pool: ExecutionPool | None = None, *, threads: int = 1) -> None:
         self.written: list[tuple[int, str]] = []
         self.asked: list[int] = []
         self.submitted: dict[int, Run] = {}
@@ -85,9 +86,9 @@ class World:
         self.receive: Callable[[Run], Any] = lambda run: asyncio.sleep(0)
         self.progress = Progress(START)
         self.recorder = Recorder(self, self.progress)
-        self.threads = ThreadPoolExecutor(1)
+        self.threads = ThreadPoolExecutor(threads)
         self.rows = Rows(self, self)
-        events = Events()
+        events = self.events = Events()
         events.subscribe(InternalErrorOccurred, self.count_error)
         runner = Runner(self, self, self.threads, self.reload, events=events)
         pools: list[ExecutionPool] = [LoopPool(100, runner), ThreadPool(10, runner, self.threads)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from rowhooks.domain.events import BellRung, Event, Events, FeedRead
@@ -27,19 +29,22 @@ def test_a_function_that_subscribes_twice_is_called_once() -> None:
     assert heard == [BellRung()]
 
 
-def test_what_a_subscriber_raises_is_logged_and_the_next_one_is_called(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("kind", [ValueError, SystemExit, asyncio.CancelledError])
+def test_what_a_subscriber_raises_is_logged_and_the_next_one_is_called(
+    caplog: pytest.LogCaptureFixture, kind: type[BaseException]
+) -> None:
     events = Events()
     heard: list[Event] = []
 
     def broken(event: BellRung) -> None:
-        raise ValueError(event)
+        raise kind(event)
 
     events.subscribe(BellRung, broken)
     events.subscribe(BellRung, heard.append)
     events.publish(BellRung())
     assert heard == [BellRung()]
     assert "a subscriber of BellRung failed" in caplog.text
-    assert "ValueError" in caplog.text
+    assert kind.__name__ in caplog.text
 
 
 def test_what_has_no_subscriber_is_not_wanted() -> None:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import threading
+import weakref
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
+from rowhooks.domain.errors import RunRevoked
+from rowhooks.domain.events import AttemptStarted, RunExecuted
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, PENDING, RETRY, SUCCESS, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.scheduling import admission
-from rowhooks.pipeline.scheduling.pools import LOOP, PoolOwner, PreparedRun
+from rowhooks.pipeline.scheduling.pools import LOOP, THREADS, PoolOwner, PreparedRun
 from tests.support.waiting import eventually
 from tests.support.world import World, working
 
@@ -132,3 +138,94 @@ async def test_a_run_elsewhere_is_ended_at_its_time_limit() -> None:
         world.submit(2)
         await eventually(lambda: (2, SUCCESS) in world.written)
     assert (1, FAILURE) in world.written
+
+
+async def test_plain_receivers_that_are_prepared_together_begin_side_by_side() -> None:
+    world, goes_on = World(threads=10), threading.Event()
+    world.asynchronous = False
+    world.receive = lambda run: goes_on.wait(10) and None
+    async with working(world):
+        for id_ in range(1, 6):
+            world.submit(id_, row=id_)
+        try:
+            await eventually(lambda: len(world.called) == 5)
+        finally:
+            goes_on.set()
+        await eventually(lambda: not world.scheduler.running)
+
+
+class Large:
+    """What a receiver has in its hands."""
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+@pytest.mark.parametrize("is_asynchronous", [False, True])
+async def test_what_a_receiver_that_raised_has_held_is_gone_with_its_run(
+    is_asynchronous: bool, is_watched: bool
+) -> None:
+    world = World()
+    world.asynchronous = is_asynchronous
+    held: list[weakref.ref[Large]] = []
+    if is_watched:
+        world.events.subscribe(RunExecuted, str)
+
+    def receive(run: Run) -> None:
+        large = Large()
+        held.append(weakref.ref(large))
+        raise ValueError(run.id)
+
+    world.receive = receive
+    # The collector comes seldom, see rowhooks.runtime.event_loop.
+    gc.disable()
+    try:
+        async with working(world):
+            for id_ in range(1, 4):
+                world.submit(id_, row=id_)
+            await eventually(lambda: len(world.written) == 3)
+        assert [one() for one in held] == [None] * 3
+    finally:
+        gc.enable()
+
+
+async def test_nothing_begins_any_more_from_the_moment_at_which_the_scheduler_is_to_finish() -> None:
+    world, has_begun = World(), asyncio.Event()
+    world.known_user = "alice"
+
+    async def receive(run: Run) -> None:
+        has_begun.set()
+        await asyncio.sleep(0)
+
+    world.receive = receive
+    async with working(world):
+        for id_ in range(1, 1001):
+            world.submit(id_, row=id_)
+        await has_begun.wait()
+        before = len(world.called)
+        await world.scheduler.finish(5)
+        assert len(world.called) == before < 1000
+
+
+async def test_a_plain_run_that_is_ended_while_it_waits_for_another_attempt_has_none() -> None:
+    world, goes_on = World(), threading.Event()
+    world.asynchronous, world.unreachable = False, 1
+    attempts: list[int] = []
+    world.events.subscribe(AttemptStarted, lambda event: attempts.append(event.run.id))
+    pool: Any = world.scheduler._pools[THREADS]
+
+    def receive(run: Run) -> None:
+        if run.id == 1:
+            raise OSError("no connection")
+        goes_on.wait(10)
+
+    world.receive = receive
+    async with working(world):
+        try:
+            world.submit(1, row=1)
+            await eventually(lambda: pool._pauses)
+            world.submit(2, row=2)
+            await eventually(lambda: pool._queue)
+            world.scheduler._abandon(world.scheduler._handed[1], RunRevoked())
+        finally:
+            goes_on.set()
+        await eventually(lambda: not world.scheduler.running and not pool._active)
+    assert attempts == [1, 2]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from rowhooks.domain.errors import LeadershipLost
+from rowhooks.domain.errors import DatabaseError, LeadershipLost
+from rowhooks.domain.events import Events, RunEnded
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.run import FAILURE, STARTED, SUCCESS, LogEntry, Outcome, now
 from rowhooks.pipeline import recorder as module
@@ -210,3 +211,19 @@ async def test_the_lines_of_a_run_that_recorded_itself_are_written(
     recorder.take(outcome(run(1), recorded=True), progress.add(START.past(1), 1))
     await recorder.flush()
     assert sink.lines == [(1, "late")]
+
+
+async def test_a_run_whose_result_cannot_be_recorded_has_ended_once(progress: Progress) -> None:
+    class Picky(Sink):
+        async def record(self, outcomes: Sequence[Outcome], *rest: object) -> None:
+            if any(one.status == SUCCESS for one in outcomes):
+                raise DatabaseError("a value that the server does not take")
+
+    events, ended = Events(), []
+    events.subscribe(RunEnded, lambda event: ended.append((event.outcome.run.id, event.outcome.status)))
+    recorder = Recorder(Picky(), progress, events)  # type: ignore[arg-type]
+    step = progress.add(START.past(1), 1)
+    recorder.take(outcome(run(1), STARTED), step)
+    recorder.take(outcome(run(1)), None)
+    await recorder.flush()
+    assert ended == [(1, FAILURE)]

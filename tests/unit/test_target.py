@@ -14,6 +14,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rowhooks.domain.errors import SettingsError
 from rowhooks.postgres.connections.target import CONNECT_TIMEOUT, TRANSACTION_POOLER, Target
+from rowhooks.runtime.context import Targets
+from rowhooks.settings import Settings
 
 SECRET = "hunter2"
 
@@ -378,3 +380,10 @@ def test_versions_of_tls_hold_with_the_operating_systems_authorities_too() -> No
     assert tls("host=db ssl_max_protocol_version=tlsv1.3")["ssl_max_protocol_version"] == "TLSv1.3"
     with pytest.raises(SettingsError, match='invalid "ssl_max_protocol_version" value: "TLSv9"'):
         arguments("host=db sslrootcert=system sslmode=verify-full ssl_max_protocol_version=TLSv9")
+
+
+def test_an_empty_way_for_receivers_or_the_bell_is_that_of_libpq_and_not_the_daemons() -> None:
+    targets = Targets.of(Settings.model_validate({"dsn": "host=one", "listen_dsn": "", "receiver_dsn": ""}), "rowhooks")
+    assert (targets.listen, targets.receivers) == (Target("", "rowhooks"), Target("", "rowhooks"))
+    targets = Targets.of(Settings.model_validate({"dsn": "host=one"}), "rowhooks")
+    assert targets.listen is targets.receivers is targets.main

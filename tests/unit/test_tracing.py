@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
-from rowhooks.observability.traces import traceparent_in
+from rowhooks.observability.traces import Tracing, traceparent_in
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -76,3 +77,13 @@ print([name for name in sys.modules if name.startswith("opentelemetry") or name 
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+async def test_a_receiver_that_ends_while_the_last_spans_are_ended_is_no_error() -> None:
+    class Vanishing(dict[int, object]):
+        def __bool__(self) -> bool:
+            return True
+
+    tracing: Any = object.__new__(Tracing)
+    tracing._provider, tracing._spans = object(), Vanishing()
+    await tracing.close()

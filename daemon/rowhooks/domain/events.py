@@ -267,7 +267,9 @@ class Events:
         for subscriber in (*self.subscribers.get(kind, ()), *self._parents.get(kind, ())):
             try:
                 subscriber(event)
-            except Exception:
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # a subscriber's SystemExit, or a cancelled future that it asks, is its own affair
                 logger.exception("a subscriber of %s failed", kind.__name__)
 
 

@@ -105,10 +105,12 @@ class Tracing:
 
     async def close(self) -> None:
         """End the spans of receivers that were left behind, and send what has not been sent."""
-        while self._spans:
-            _, span = self._spans.popitem()
-            span.set_status(StatusCode.ERROR, "the daemon stopped before the receiver ended")
-            span.end()
+        for key in list(self._spans):
+            # A receiver may end meanwhile, in its thread.
+            span = self._spans.pop(key, None)
+            if span is not None:
+                span.set_status(StatusCode.ERROR, "the daemon stopped before the receiver ended")
+                span.end()
         # An application's own provider, other than the SDK's, may have nothing to flush.
         flush = getattr(self._provider, "force_flush", None)
         if flush is None:

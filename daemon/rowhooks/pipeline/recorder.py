@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
@@ -129,13 +129,14 @@ class Recorder:
             self._stored = position
             self._progress.record(steps)
             if self._events.wants(RunEnded):
-                self._publish_ended([refused.get(entry.outcome.run.id, entry.outcome) for entry in group])
+                self._publish_ended(group, refused)
             self.room.set()
 
-    def _publish_ended(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            if outcome.finished_at is not None:
-                self._events.publish(RunEnded(outcome))
+    def _publish_ended(self, group: Sequence[Entry], refused: Mapping[int, Outcome]) -> None:
+        """Publish once for each run of a group that has ended."""
+        outcomes = {entry.outcome.run.id: entry.outcome for entry in group if entry.outcome.finished_at is not None}
+        for outcome in {**outcomes, **refused}.values():
+            self._events.publish(RunEnded(outcome))
 
     def _next_group(self) -> list[Entry]:
         count = held = 0

@@ -38,10 +38,14 @@ class Targets:
             application: the name that the server shows for each connection.
         """
         main = Target(settings.dsn, application, password=settings.password)
-        listen = settings.listen_dsn and Target(settings.listen_dsn, application, password=settings.password)
-        # The password is that of the daemon's own login.
-        receivers = settings.receiver_dsn and Target(settings.receiver_dsn, application)
-        return cls(main, listen or main, receivers or main)
+        # An empty one is libpq's own environment, as an empty dsn is.
+        listen, receivers = settings.listen_dsn, settings.receiver_dsn
+        return cls(
+            main,
+            main if listen is None else Target(listen, application, password=settings.password),
+            # The password is that of the daemon's own login.
+            main if receivers is None else Target(receivers, application),
+        )
 
     def check(self) -> None:
         """Raise SettingsError where a target can never be reached; one that cannot be reached now is another matter."""

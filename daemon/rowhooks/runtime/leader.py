@@ -60,9 +60,9 @@ class Leader:
 
     def in_memory(self) -> tuple[int, int]:
         """Return how many runs wait and run in memory."""
-        if self._pipeline is None:
-            return (0, 0)
-        return self._pipeline.scheduler.waiting, self._pipeline.scheduler.running
+        # Metrics are read in another thread, and the leadership may end meanwhile.
+        pipeline = self._pipeline
+        return (0, 0) if pipeline is None else (pipeline.scheduler.waiting, pipeline.scheduler.running)
 
     async def run(self) -> int:
         """Wait for the leadership, take it, and work until told to stop; return how many receivers were left behind."""

@@ -114,7 +114,7 @@ class Submission:
             matches = [one for one in self.matcher.match(change) if (change.id, one[0].id) not in on_record]
             former = former_key(change)
             expected = len(matches) + (former is not None)
-            if len(ids) < expected:
+            while len(ids) < expected:
                 await self._feed.reserve_ids()
             step = self._progress.add(position, expected)
             submitted: set[int] = set()

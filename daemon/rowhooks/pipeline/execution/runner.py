@@ -205,7 +205,7 @@ class Execution:
     def failed(self, error: BaseException) -> Outcome:
         """End the run before its receiver is called, or between its attempts; return the outcome of the failure."""
         outcome = self.failure(error)
-        self._publish_executed(outcome)
+        self._publish_executed(outcome, error)
         return outcome
 
     # For its attempts.
@@ -266,14 +266,16 @@ class Execution:
             self._publish_executed(outcome, error)
 
     def _publish_executed(self, outcome: Outcome | None, error: BaseException | None = None) -> None:
+        # Not longer than it is needed: its traceback holds this run, and all that the receiver has had in its hands.
+        raised, self._error = self._error, None
         if not (self._events.wants(RunExecuted) or self._events.wants(RunRetried)):
             return
         with _executed_once:
             if self._is_executed:
                 return
             self._is_executed = True
-        if outcome is not None and outcome.exception_type is not None:
-            error = self._error
+        if error is None and outcome is not None and outcome.exception_type is not None:
+            error = raised
         if outcome is not None and outcome.status == RETRY and error is not None:
             self._events.publish(RunRetried(self.run, error, self.pause, is_transient=False))
         if self._events.wants(RunExecuted):

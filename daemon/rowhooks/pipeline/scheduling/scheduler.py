@@ -208,6 +208,9 @@ class Scheduler:
 
     def may_begin(self, run_id: int) -> bool:
         """Say whether a run may begin with what was had for it; in any thread."""
+        if self._closing:
+            # The pools hear of it a moment later.
+            return False
         task = self._handed.get(run_id)
         if task is None or (task.loaded_at is not None and time.monotonic() - task.loaded_at > FRESH):
             return False

@@ -81,9 +81,13 @@ class ThreadPool(LocalPool[_Retry]):
         if not self._queue or self._closed:
             return
         self._loop = asyncio.get_running_loop()
+        # A group comes at once, and its first receiver may wait for long.
+        is_one = len(self._queue) == 1
         if not self._active:
             self._start()
-        elif self._timer is None and self._active < self.limit:
+            if is_one:
+                return
+        if self._timer is None and self._active < self.limit:
             self._timer = self._loop.call_later(RAMP_UP, self._ramp_up)
 
     def _ramp_up(self) -> None:
@@ -182,6 +186,9 @@ class ThreadPool(LocalPool[_Retry]):
             if isinstance(one, _Retry):
                 execution, refused = one.execution, None
                 execution.worker = worker
+                if execution.ended is not None:
+                    # It was abandoned while it waited for a thread.
+                    return _Report(worker, one.run, execution)
             else:
                 execution, refused = self._begin(one, worker), one.refused
             if execution is not None:

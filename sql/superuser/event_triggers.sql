@@ -2,8 +2,8 @@
 -- changes, and `rowhooks doctor` names new tables that a rule of tracking_rule means.
 -- Nothing here ever fails another session's statement: what goes wrong is written to the server's log.
 
--- Purpose: say whether schema rowhooks is what a superuser has installed; in the transaction that installs it, write that
---          down in the comment on the event trigger, which a superuser alone can write.
+-- Purpose: say whether schema rowhooks is what a superuser has installed. The comment on the event trigger, which a superuser
+--          alone can write, says what that was.
 -- Returns: true where it is
 -- Reads:   rowhooks.installation, once the catalogue shows that nothing is attached to it
 create or replace function rowhooks.is_approved() returns boolean
@@ -15,13 +15,9 @@ declare
     select pg_catalog.obj_description(e.oid, 'pg_event_trigger')
     from pg_catalog.pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl'
   );
-  present pg_catalog.text := rowhooks.fingerprint();
+  present constant pg_catalog.text := rowhooks.fingerprint();
 begin
-  if approved = 'rowhooks' then
-    select pg_catalog.concat_ws(' ', present, i.owner_role, i.capture_role) into present from rowhooks.installation as i;
-    execute pg_catalog.format('comment on event trigger rowhooks_after_ddl is %L', present);
-    return true;
-  elsif pg_catalog.starts_with(approved, present || ' ') is not true then
+  if pg_catalog.starts_with(approved, present || ' ') is not true then
     return false;
   end if;
   return (
@@ -35,8 +31,10 @@ $$;
 -- Returns: event_trigger (of ddl_command_end and of sql_drop)
 -- It is SECURITY DEFINER, of the superuser that installed it: the role that makes a table may have no right on rowhooks. So
 -- it runs nothing that a weaker role could have changed: it stops while a role without superuser may act as the owner of
--- schema rowhooks, and where the schema is not what a superuser has installed. The first check calls no function of the
--- schema. The functions that it calls then belong to a superuser, which a weaker role cannot bring about.
+-- schema rowhooks, and where the schema is not what a superuser has installed. The functions that look at that are looked
+-- at first, without a call of any function of the schema: the owner of the schema may drop them and make others. That they
+-- belong to a superuser is not enough, which may have been given what a weaker role had made (REASSIGN OWNED). The comment
+-- on this function, which a superuser alone can write, says what they were.
 create or replace function rowhooks.after_ddl() returns event_trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -78,13 +76,24 @@ begin
     raise log 'rowhooks leaves DDL to the daemon: role % is no superuser and may act as the owner of schema rowhooks', weaker;
     return;
   end if;
-  if exists (
-    select from pg_catalog.pg_proc as p
+  if (
+    select pg_catalog.md5(pg_catalog.string_agg(
+      pg_catalog.concat_ws(
+        ' ', p.proname, p.pronargs, r.rolsuper, p.prosecdef, p.provolatile, l.lanname, p.proconfig, p.prosrc
+      ), e'\n' order by p.proname
+    ))
+    from pg_catalog.pg_proc as p
     join pg_catalog.pg_roles as r on r.oid = p.proowner
+    join pg_catalog.pg_language as l on l.oid = p.prolang
     where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
       and p.proname in ('is_approved', 'fingerprint', 'follow_ddl', 'altered_relations', 'forget_dropped')
-      and not r.rolsuper
-  ) or not rowhooks.is_approved() then
+  ) is distinct from (
+    -- Not by its name: another schema may have the name by now.
+    select pg_catalog.obj_description(e.evtfoid, 'pg_proc')
+    from pg_catalog.pg_event_trigger as e where e.evtname = 'rowhooks_after_ddl'
+  ) then
+    raise log 'rowhooks leaves DDL to the daemon: a function of its event triggers is not what a superuser has installed';
+  elsif not rowhooks.is_approved() then
     raise log 'rowhooks leaves DDL to the daemon: schema rowhooks is not what a superuser has installed';
   elsif tg_event = 'sql_drop' then
     perform rowhooks.forget_dropped();
@@ -123,13 +132,25 @@ execute function rowhooks.after_ddl();
 drop event trigger if exists rowhooks_after_drop;
 create event trigger rowhooks_after_drop on sql_drop execute function rowhooks.after_ddl();
 
--- The schema as it is now is what this superuser approves of: the next command writes that down.
-comment on event trigger rowhooks_after_ddl is 'rowhooks';
+-- The schema as it is now is what this superuser approves of. It is written down here, in the transaction that installs: by
+-- the next command a weaker role may have changed it.
 do $$
 begin
-  execute (
-    select pg_catalog.format('alter schema rowhooks owner to %s', n.nspowner::pg_catalog.regrole)
-    from pg_catalog.pg_namespace as n where n.nspname = 'rowhooks'
-  );
+  execute pg_catalog.format('comment on function rowhooks.after_ddl() is %L', (
+    -- As rowhooks.after_ddl reads them.
+    select pg_catalog.md5(pg_catalog.string_agg(
+      pg_catalog.concat_ws(
+        ' ', p.proname, p.pronargs, r.rolsuper, p.prosecdef, p.provolatile, l.lanname, p.proconfig, p.prosrc
+      ), e'\n' order by p.proname
+    ))
+    from pg_catalog.pg_proc as p
+    join pg_catalog.pg_roles as r on r.oid = p.proowner
+    join pg_catalog.pg_language as l on l.oid = p.prolang
+    where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
+      and p.proname in ('is_approved', 'fingerprint', 'follow_ddl', 'altered_relations', 'forget_dropped')
+  ));
+  execute pg_catalog.format('comment on event trigger rowhooks_after_ddl is %L', (
+    select pg_catalog.concat_ws(' ', rowhooks.fingerprint(), i.owner_role, i.capture_role) from rowhooks.installation as i
+  ));
 end
 $$;

@@ -428,3 +428,27 @@ def test_a_default_partition_that_is_full_is_named_and_mended(
     assert call(["prune", "--older-than", "90d", "--dsn", dsn]) == 0
     assert "100,000 changes moved out of the default partition." in capsys.readouterr().out
     assert not [what for what, _ in findings(dsn, capsys) if what.startswith(begins)]
+
+
+def test_a_function_of_the_event_triggers_that_was_dropped_is_named(
+    dsn: str, daemon_dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("set role rowhooks_owner; drop function rowhooks.forget_dropped(); reset role")
+    assert findings(daemon_dsn, capsys) == [
+        ("function rowhooks.forget_dropped is missing", "let a superuser run: rowhooks upgrade")
+    ]
+    assert call(["upgrade", "--dsn", dsn]) == 0
+    capsys.readouterr()
+    assert findings(daemon_dsn, capsys) == []
+
+
+def test_a_function_of_the_event_triggers_that_is_no_superusers_is_named(
+    dsn: str, daemon_dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("alter function rowhooks.forget_dropped() owner to rowhooks_owner")
+    assert findings(daemon_dsn, capsys) == [(
+        "function rowhooks.forget_dropped() does not belong to a superuser", "let a superuser run: rowhooks upgrade",
+    )]  # fmt: skip
+    assert call(["upgrade", "--dsn", dsn]) == 0
+    capsys.readouterr()
+    assert findings(daemon_dsn, capsys) == []

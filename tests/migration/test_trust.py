@@ -232,3 +232,78 @@ def test_a_superuser_s_commands_refuse_to_run_what_somebody_weaker_may_replace(
     assert f"connect as {installer}" in (refused.value.hint or "")
     with installed_connection(Target(make_conninfo(weak_database, user=installer))) as conn:
         assert conn.execute("select count(*) from rowhooks.feed").fetchone() == (1,)
+
+
+PLANTED = """
+create function rowhooks.is_approved() returns boolean language plpgsql as
+$$ begin insert into mine.caught values (current_user); return false; end $$
+"""
+# A schema of the same name in the place of rowhooks' own, with a function that bears the comment which that has.
+ANOTHER_SCHEMA = (
+    """
+alter schema rowhooks rename to former;
+create schema rowhooks;
+create function rowhooks.after_ddl() returns event_trigger language plpgsql as 'begin end';
+"""
+    + PLANTED
+    + """;
+do $$ begin execute format('comment on function rowhooks.after_ddl() is %L', (
+  select md5(concat_ws(' ', p.proname, p.pronargs, true, p.prosecdef, p.provolatile, 'plpgsql', p.proconfig, p.prosrc))
+  from pg_proc as p where p.oid = 'rowhooks.is_approved()'::regprocedure
+)); end $$
+"""
+)
+
+
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_a_helper_of_the_event_triggers_does_not_become_trusted_with_its_owner(
+    database: str, admin: Connection, roles: Roles, make_role: MakeRole, is_renamed: bool
+) -> None:
+    install(Target(database), roles)
+    admin.execute("create schema mine create table caught (who text) create table thing (id integer primary key)")
+    admin.execute("grant usage on schema mine to public")
+    weaker = make_role("weaker")
+    owner, member = sql.Identifier(roles.owner), sql.Identifier(weaker)
+    admin.execute(sql.SQL("grant {} to {}").format(owner, member))
+    admin.execute(sql.SQL("grant create on database {} to {}").format(dbname(database), member))
+    with psycopg.connect(make_conninfo(database, user=weaker), autocommit=True) as weak:
+        if is_renamed:
+            weak.execute(ANOTHER_SCHEMA.encode())
+        else:
+            weak.execute(sql.SQL("set role {}").format(owner))
+            weak.execute("drop function rowhooks.is_approved()")
+            weak.execute(sql.SQL("grant create on schema rowhooks to {}").format(member))
+            weak.execute("reset role")
+            weak.execute(PLANTED)
+            weak.execute(sql.SQL("set role {}").format(owner))
+            weak.execute(sql.SQL("revoke create on schema rowhooks from {}").format(member))
+    # As a role is taken leave of: what it has made becomes the superuser's.
+    admin.execute(sql.SQL("revoke {} from {}").format(owner, member))
+    admin.execute(sql.SQL("reassign owned by {} to current_user").format(member))
+    admin.execute("alter table mine.thing rename to other")
+    admin.execute("drop table mine.other")
+    assert admin.execute("select * from mine.caught").fetchall() == []
+
+
+def test_what_somebody_weaker_changes_after_a_superuser_s_init_is_not_approved_of_later(
+    database: str, admin: Connection, roles: Roles, make_role: MakeRole
+) -> None:
+    weaker = make_role("weaker")
+    owner, member = sql.Identifier(roles.owner), sql.Identifier(weaker)
+    # The role is there before, and has a member.
+    admin.execute(sql.SQL("create role {}").format(owner))
+    admin.execute(sql.SQL("grant {} to {}").format(owner, member))
+    install(Target(database), roles)
+    admin.execute("create schema mine create table caught (who text) create table thing (id integer primary key)")
+    admin.execute("grant usage on schema mine to public")
+    admin.execute("select rowhooks.track('mine.thing')")
+    with psycopg.connect(make_conninfo(database, user=weaker), autocommit=True) as weak:
+        weak.execute(sql.SQL("set role {}").format(owner))
+        weak.execute(
+            "create or replace function rowhooks.refresh_table(target_id integer) returns boolean language plpgsql as"
+            " $$ begin insert into mine.caught values (current_user); return true; end $$"
+        )
+    admin.execute(sql.SQL("revoke {} from {}").format(owner, member))
+    admin.execute("alter table mine.thing rename to other")
+    admin.execute("alter table mine.other rename to thing")
+    assert admin.execute("select * from mine.caught").fetchall() == []

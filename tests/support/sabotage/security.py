@@ -146,6 +146,11 @@ CLOSED_DOORS = [
         f"{TRUST} what_was_changed_while_somebody_weaker_could_is_not_run_later_either",
     ),
     Sabotage(
+        1, "the event triggers trust none of their functions by its owner",
+        Function("after_ddl", ") is distinct from (", ") is null and null = ("),
+        f"{TRUST} a_helper_of_the_event_triggers_does_not_become_trusted_with_its_owner",
+    ),
+    Sabotage(
         1, "a press turns a row into JSON as the capture does, without a cast of a type's owner",
         Function("recorded_item", "always_quoted(column_name), form", "always_quoted(column_name), 'plain'"),
         f"{DOOR} no_cast_of_a_tables_owner_and_no_check_of_a_domain_runs_as_the_presser",

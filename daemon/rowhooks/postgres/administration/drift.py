@@ -73,12 +73,13 @@ def drifted_functions(conn: psycopg.Connection[Any]) -> list[tuple[str, *tuple[s
     present = conn.execute(SQL["present_functions"]).fetchall()
     found = {
         Function(name, source, language, definer, volatility, _settings(settings))
-        for _, name, source, language, definer, volatility, settings, _, _ in present
+        for _, name, source, language, definer, volatility, settings, *_ in present
     }
     names = {one[1] for one in present}
     wanted = wanted_functions("functions")
-    # The functions of the event triggers are there where a superuser has installed.
-    above = [one for one in wanted_functions("superuser") if one.name in names]
+    # The functions of the event triggers are there where a superuser has installed: all of them, or none.
+    above = wanted_functions("superuser")
+    above = above if any(one.name in names for one in above) else []
     upgrade = ["rowhooks", "upgrade", "--trust-schema"]
     problems: list[tuple[str, *tuple[str | list[str], ...]]] = [
         (f"function rowhooks.{name} {what}", *way_out)
@@ -89,9 +90,12 @@ def drifted_functions(conn: psycopg.Connection[Any]) -> list[tuple[str, *tuple[s
             if one not in found
         }.items())
     ]  # fmt: skip
-    ours = {one.name for one in wanted}
-    for signature, name, *_, is_owned, owner in present:
-        if not is_owned and (name in ours or name.startswith("capture_")):
+    ours, superusers = {one.name for one in wanted}, {one.name for one in above}
+    for signature, name, *_, is_superusers, is_owned, owner in present:
+        if name in superusers and not is_superusers:
+            what = f"function {signature} does not belong to a superuser"
+            problems.append((what, "let a superuser run: ", ["rowhooks", "upgrade"]))
+        elif not is_owned and (name in ours or name.startswith("capture_")):
             problems.append((
                 f"function {signature} does not belong to {owner}",
                 ["psql", "-c", f"alter function {signature} owner to {owner}"],

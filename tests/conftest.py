@@ -8,6 +8,7 @@ A database with rowhooks installed is made once; each test gets a clone of it.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Generator, Iterator
@@ -57,6 +58,20 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
     return report
+
+
+@pytest.fixture(autouse=True)
+def no_log_left() -> Iterator[None]:
+    """Take away what `configure_logging` has installed: a later test would log to a stream that is closed by then."""
+    root, ours = logging.getLogger(), logging.getLogger("rowhooks")
+    levels = root.level, ours.level
+    yield
+    if left := [handler for handler in root.handlers if type(handler).__module__ == "rowhooks.observability.logs"]:
+        for handler in left:
+            root.removeHandler(handler)
+        root.setLevel(levels[0])
+        ours.setLevel(levels[1])
+        logging.captureWarnings(capture=False)
 
 
 @pytest.fixture(scope="session")

@@ -321,7 +321,7 @@ def test_replay_results_and_hooks_test_show_any_json_too(db: Connection, device:
         "hooks", "add", "it", "--job", "It", "--table", "dcim.document", "--on", "create", "--conditions", conditions
     )
     db.execute("insert into dcim.document values (%s, %s)", ("8" * 5000, odd))
-    (id_,) = db.execute("select max(id) from rowhooks.object_change")
+    ((id_,),) = db.execute("select max(id) from rowhooks.object_change")
     assert "body.n lt 1 does not hold (it is 999" in rowhooks.people("hooks", "test", "it", "--change", id_)
     db.execute("update rowhooks.job_hook set conditions = null")
     rowhooks.people("replay", "--hook", "it", "--since", "1h", "--dry-run")

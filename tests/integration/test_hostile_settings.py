@@ -20,9 +20,10 @@ from psycopg.conninfo import make_conninfo
 
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.cli import call
+from rowhooks.postgres.connections import engines
 from rowhooks.postgres.connections.command import connection
 from rowhooks.postgres.connections.session_settings import SETTINGS
-from rowhooks.postgres.connections.target import Target
+from rowhooks.postgres.connections.target import DIRECT, Target
 from rowhooks.testing import Rehearsal
 from tests.support.daemons import DAEMON_LOGIN, running_daemon
 from tests.support.hooks import add_button, add_hook
@@ -272,3 +273,26 @@ def test_the_manual_says_what_is_set_and_to_what() -> None:
     manual = (Path(__file__).resolve().parents[2] / "docs/settings.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (ours|all) \| `(\w+)` \| `([^`]*)` \|", manual, re.MULTILINE)
     assert rows == [("all" if one.is_for_receivers else "ours", one.name, one.value) for one in SETTINGS]
+
+
+@pytest.mark.parametrize("kind", ["plain", "asynchronous"])
+async def test_a_connection_whose_settings_the_server_refuses_is_closed(
+    daemon_dsn: str, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    opened: list[Any] = []
+
+    def refused(connection: Any, *_: Any, **__: Any) -> bytes:
+        opened.append(connection)
+        return b"select 1/0"
+
+    monkeypatch.setattr(engines, "_of_receivers_session", refused)
+    target = Target(daemon_dsn, route=DIRECT)
+    if kind == "plain":
+        plain = engines.sync_engine(target, 1)
+        with pytest.raises(sqlalchemy.exc.DataError):
+            plain.connect()
+    else:
+        asynchronous = engines.async_engine(target, 1)
+        with pytest.raises(sqlalchemy.exc.DataError):
+            await asynchronous.connect()
+    assert [connection.closed for connection in opened] == [True]

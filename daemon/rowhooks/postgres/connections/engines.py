@@ -95,9 +95,13 @@ def _open(target: Target) -> psycopg.Connection[Any]:
         return settled
     # No transaction before the settings: it would have the limits and modes of the login.
     opened = psycopg.connect(target.conninfo, autocommit=True)
-    adapt(opened)
-    opened.execute(_of_receivers_session(opened, target, pinned=False))
-    opened.autocommit = False
+    try:
+        adapt(opened)
+        opened.execute(_of_receivers_session(opened, target, pinned=False))
+        opened.autocommit = False
+    except BaseException:
+        opened.close()
+        raise
     return opened
 
 
@@ -109,9 +113,14 @@ async def _open_asynchronously(target: Target, *, pinned: bool) -> psycopg.Async
         adapt(settled)
         return settled
     opened = await psycopg.AsyncConnection.connect(target.conninfo, autocommit=True)
-    adapt(opened)
-    await opened.execute(_of_receivers_session(opened, target, pinned=pinned))
-    await opened.set_autocommit(False)
+    try:
+        adapt(opened)
+        await opened.execute(_of_receivers_session(opened, target, pinned=pinned))
+        await opened.set_autocommit(False)
+    except BaseException:
+        # Also where the run was cancelled meanwhile: nothing else knows the connection.
+        await opened.close()
+        raise
     return opened
 
 

@@ -86,10 +86,14 @@ async def drained(db: Connection, daemon_dsn: str, device: str, proxy: Proxy, re
     through = make_conninfo(daemon_dsn, host="127.0.0.1", port=proxy.port)
     async with running_daemon(through, receiver, batch_size=RUNS // PARTS):
         await settled(db)
-        counted = SimpleNamespace(statements=proxy.statements, round_trips=proxy.round_trips)
+        # Before it ends: what is cancelled then sends a request on a connection of its own.
+        counted = SimpleNamespace(
+            statements=proxy.statements, round_trips=proxy.round_trips, connections=proxy.connections
+        )
     done = db.execute("select count(*) from rowhooks.results where status = 'SUCCESS'").fetchone()
     assert done == (RUNS,)
     proxy.statements, proxy.round_trips = counted.statements, counted.round_trips
+    proxy.connections = counted.connections
     return proxy
 
 

@@ -127,12 +127,9 @@ select {text_columns} from ({in_part}) as c;
 -- The linter does not know a common table expression that is a placeholder. A level above `sized` would lose its order.
 -- noqa: disable=PRS
 
--- name: begin
--- The first changes of a batch. Everything that the statement sees belongs to the batch that begins with it.
--- One row says when this was read and what the tables look like: in a snapshot that sees a change, no table looks older
--- than the change. The other rows are the changes.
-with found as ({first_found}),
-
+-- name: changes_of_batch
+-- A part of the batch that was found. One row says when this was read and what the tables look like: in a snapshot that
+-- sees a change, no table looks older than the change. The other rows are the changes.
 batch as materialized ({sized}),
 
 wanted as (
@@ -150,28 +147,18 @@ select
   greatest(c.stored_before + c.stored, c.text_size) as size,
   null as header
 from ({in_part}) as c;
+
+-- name: begin
+-- The first changes of a batch. Everything that the statement sees belongs to the batch that begins with it.
+with found as ({first_found}),
+
+{changes_of_batch};
 
 -- name: fetch
 -- The next changes of a batch.
 with found as ({later_found}),
 
-batch as materialized ({sized}),
-
-wanted as (
-  select b.* from batch as b
-  where b.stored_before < {PART_SIZE}
-)
-
-select
-  {no_change},
-  null as size,
-  {header}
-union all
-select
-  {text_columns},
-  greatest(c.stored_before + c.stored, c.text_size) as size,
-  null as header
-from ({in_part}) as c;
+{changes_of_batch};
 
 -- name: next_id
 -- The id of the next change of a batch.

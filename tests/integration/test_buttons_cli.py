@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from rowhooks import cli
+from tests.support.cli import Done, Rowhooks
 
 Connection = psycopg.Connection[Any]
-
-
-class Done(NamedTuple):
-    """What a command exited with and printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert (self.code, self.err) == (0, ""), self.err
-        return json.loads(self.out)
-
-
-class Rowhooks:
-    """Runs commands on one database."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], dsn: str) -> None:
-        self._capsys = capsys
-        self._dsn = dsn
-
-    def __call__(self, *arguments: object) -> Done:
-        self._capsys.readouterr()
-        code = cli.call([*map(str, arguments), "--dsn", self._dsn])
-        printed = self._capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return Done(code, printed.out, printed.err)
 
 
 @pytest.fixture(autouse=True)

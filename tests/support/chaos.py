@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -100,7 +101,15 @@ class Stage:
             for process in self.daemons:
                 process.send(signal.SIGTERM)
             assert [process.ends() for process in self.daemons] == [0] * len(self.daemons)
-            return workload.reckon(conn, self.directory / "outside")
+            try:
+                return workload.reckon(conn, self.directory / "outside")
+            except AssertionError:
+                self._print_logs()
+                raise
+
+    def _print_logs(self) -> None:
+        for process in [*self._former, *self.daemons]:
+            sys.stdout.write(f"{process.pid}:\n{process.log.read_text()}")
 
     def _what_is_left(self, conn: psycopg.Connection[Any]) -> str:
         """Say what there is to be said when something does not come to an end."""

@@ -235,7 +235,7 @@ def reckon(conn: psycopg.Connection[Any], outside: Path) -> Reckoning:
         latest[hook, object_id] = change_id
     assert {pair: count for pair, count in effects.items() if count != 1} == {}, "effects more than once"
     missing = sorted(pair for pair in expected if pair[1] in INSIDE and pair not in effects)
-    assert missing == [], f"{len(missing)} effects are missing: {missing[:10]}"
+    assert missing == [], f"{len(missing)} effects are missing: {missing[:10]}\n{_on_record(conn, missing[:10])}"
     assert effects.keys() <= expected, "effects of changes that are not there"
 
     lines = Counter(
@@ -250,3 +250,18 @@ def reckon(conn: psycopg.Connection[Any], outside: Path) -> Reckoning:
     assert results == [("SUCCESS", len(expected), len(expected))], results
     assert conn.execute("select sum(n) from shared").fetchone() == (2 * len(changes) * len(INSIDE),)
     return Reckoning(len(changes), len(expected), sum(lines.values()) - len(expected))
+
+
+def _on_record(conn: psycopg.Connection[Any], pairs: list[tuple[int, str]]) -> str:
+    """Return what is on record of some runs: their results with their log lines."""
+    return "\n".join(
+        str(row)
+        for change_id, hook in pairs
+        for row in conn.execute(
+            "select to_jsonb(r), (select jsonb_agg(to_jsonb(e) order by e.id) from rowhooks.job_log_entry as e"
+            " where e.job_result_id = r.id) from rowhooks.job_result as r"
+            " join rowhooks.job_hook as h on h.id = r.job_hook_id where r.object_change_id = %s and h.name = %s",
+            (change_id, hook),
+        ).fetchall()
+        or [f"({change_id}, {hook!r}): no result"]
+    )

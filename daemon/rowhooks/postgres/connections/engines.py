@@ -79,7 +79,10 @@ def _ping_what_was_idle(engine: sqlalchemy.Engine) -> None:
 
     @sqlalchemy.event.listens_for(engine, "checkout")
     def ping(connection: Any, record: Any, proxy: Any) -> None:
-        if time.monotonic() - record.info.get(_IDLE_SINCE, 0.0) < PING_AFTER:
+        # A new connection has no such time. It is not tried: SQLAlchemy takes no second one that is dead for a
+        # connection that was lost, but for an error of the caller's.
+        idle_since = record.info.get(_IDLE_SINCE)
+        if idle_since is None or time.monotonic() - idle_since < PING_AFTER:
             return
         try:
             engine.dialect.do_ping(connection)

@@ -141,6 +141,11 @@ SABOTAGES = [
         "integration/test_daemon.py an_unfinished_run_of_a_dead_leader_is_taken_over",
     ),
     Sabotage(
+        1, "a result that meets the run's own STARTED is written by another attempt",
+        Python("rowhooks.postgres.sessions.workspaces:_met_the_recorder", returning(False)),
+        "faults/test_meeting_results.py a_result_that_meets_the_runs_own_started_is_written_by_another_attempt",
+    ),
+    Sabotage(
         1, "a reader goes to sleep only when it has looked after the last ring",
         Python("rowhooks.pipeline.listener:Bell.wait_for", forgetting),
         "faults/test_leadership.py a_bell_that_rings_while_one_reads_is_not_forgotten",

@@ -61,7 +61,10 @@ def translated_errors() -> Iterator[None]:
 
 def is_lost_connection(error: BaseException | None) -> bool:
     """Say whether an error of psycopg's means that the connection has ended, or the server is about to."""
-    # An operational error that does not come from a server is a lost connection.
+    # What does not come from a server is a lost connection: an operational error, or an internal one of psycopg's that
+    # has got too many answers (a FATAL after the answer), or none.
+    if isinstance(error, psycopg.InternalError):
+        return error.sqlstate is None
     return isinstance(error, psycopg.OperationalError) and (
         error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
     )

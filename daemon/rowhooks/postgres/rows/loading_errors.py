@@ -109,7 +109,7 @@ def translated(what: str, error: Exception, quoted_name: str | None = None) -> R
     message = str(cause).strip()
     if isinstance(cause, psycopg.errors.InsufficientPrivilege):
         return PermissionDenied(f"the daemon may not read {what}: {message}", hint="see: rowhooks doctor")
-    if is_lost_connection(cause):
+    if is_lost(error):
         return ConnectionFailed(f"the connection was lost: {message}")
     if isinstance(cause, _IS_A_VIEW) and quoted_name:
         return DatabaseError(

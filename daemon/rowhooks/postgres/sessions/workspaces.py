@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+import psycopg
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
@@ -266,10 +267,24 @@ class Workspaces:
 def is_transient(error: BaseException) -> bool:
     """Say whether an error may pass by itself (see rowhooks.domain.sqlstates), or the connection was lost."""
     cause: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
+    if _met_the_recorder(cause):
+        return True
     found = None if cause is None else verdict_of(cause)
     if found is not None:
         return found.run
     return (isinstance(error, DBAPIError) and error.connection_invalidated) or is_lost_connection(cause)
+
+
+def _met_the_recorder(error: BaseException | None) -> bool:
+    """Say whether a run's result met its STARTED or PENDING, which the recorder was writing at the same moment.
+
+    ON CONFLICT waits for what is in the index that it names. Where the other row comes into the table after it has
+    looked there, the primary key, which has the same id, refuses the result.
+    """
+    return isinstance(error, psycopg.errors.UniqueViolation) and (
+        error.diag.schema_name,
+        error.diag.constraint_name,
+    ) == ("rowhooks", "job_result_pkey")
 
 
 def session_variables(run: Run, user: str) -> dict[str, str]:

@@ -244,10 +244,10 @@ async def test_a_batch_that_is_put_on_record_while_it_commits_is_not_called_agai
     """What puts it there moves the position too, and both keep other leaders out meanwhile."""
     record, move = sessions_module._record, PostgresResults._move
 
-    def records_slowly(*arguments: Any) -> bool:
+    def records_slowly(*arguments: Any) -> set[int]:
         # It keeps other leaders out by now.
         time.sleep(0.5)
-        return bool(record(*arguments))
+        return record(*arguments)
 
     async def moves(self: PostgresResults, position: Position) -> None:
         if Writes.calls[1:]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from rowhooks import JobHookReceiver, ObjectChange, events
+from rowhooks.pipeline.scheduling import scheduler
 from tests.support.daemons import running_daemon
 from tests.support.hooks import add_hook
-from tests.support.waiting import eventually, settled
+from tests.support.waiting import PATIENCE, eventually, settled
 
 Connection = psycopg.Connection[Any]
 OF_RUNS = (
@@ -107,6 +109,74 @@ async def test_a_retry_is_told_of_with_what_was_raised(
         await settled(db)
     assert [(str(event.error), event.is_transient, event.run.attempt) for event in retried] == [("not yet", False, 1)]
     assert [(event.outcome.status, event.outcome.run.attempt) for event in ended] == [("SUCCESS", 2)]
+
+
+class Waits(JobHookReceiver):
+    """Goes on until it is let go, and has used its session by then."""
+
+    go_on: ClassVar[threading.Event]
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        changed_object.save()
+        self.go_on.wait(PATIENCE)
+
+
+class WaitsTogether(JobHookReceiver):
+    """The same for several changes."""
+
+    class Meta:
+        batch_size = 10
+        batch_wait = 0.1
+
+    go_on: ClassVar[threading.Event]
+
+    def receive_job_hooks(self, changes: list[ObjectChange]) -> None:
+        self.session.execute(text("update dcim.device set name = 'seen'"))
+        self.go_on.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("waits_for_the_daemon", [True, False])
+async def test_a_run_that_is_revoked_while_it_goes_on_has_ended_as_revoked(
+    db: Connection, daemon_dsn: str, device: str, subscribe: Callable[..., None], waits_for_the_daemon: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The daemon looks for such runs; or the receiver ends before that, and its commit is refused."""
+    if not waits_for_the_daemon:
+        monkeypatch.setattr(scheduler, "REVOCATION_INTERVAL", 3600.0)
+    monkeypatch.setattr(Waits, "go_on", threading.Event(), raising=False)
+    add_hook(db, Waits, device)
+    ended: list[events.RunEnded] = []
+    subscribe(events.RunEnded, ended.append)
+    async with running_daemon(daemon_dsn, Waits):
+        insert(db, 1)
+        await eventually(lambda: db.execute("select 1 from rowhooks.results where status = 'STARTED'").fetchone())
+        db.execute("select rowhooks.revoke(id) from rowhooks.results")
+        if not waits_for_the_daemon:
+            Waits.go_on.set()
+        await eventually(lambda: ended)
+        Waits.go_on.set()
+    (outcome,) = [event.outcome for event in ended]
+    finished = db.execute("select finished_at from rowhooks.results").fetchone()
+    assert (outcome.status, outcome.exception_type, (outcome.finished_at,)) == ("REVOKED", None, finished)
+
+
+async def test_a_run_that_is_revoked_while_its_batch_goes_on_has_ended_as_revoked_and_the_others_have_not(
+    db: Connection, daemon_dsn: str, device: str, subscribe: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WaitsTogether, "go_on", threading.Event(), raising=False)
+    add_hook(db, WaitsTogether, device)
+    ended: list[events.RunEnded] = []
+    subscribe(events.RunEnded, ended.append)
+    async with running_daemon(daemon_dsn, WaitsTogether):
+        db.execute("insert into dcim.device (id, name) select n, 'sw' from generate_series(1, 3) as n")
+        started = "select count(*) = 3 from rowhooks.results where status = 'STARTED'"
+        await eventually(lambda: db.execute(started).fetchone() == (True,))
+        db.execute("select rowhooks.revoke(id) from rowhooks.results where object_id ->> 'id' = '2'")
+        WaitsTogether.go_on.set()
+        await eventually(lambda: len(ended) == 3)
+    found = db.execute("select id, status from rowhooks.results order by id").fetchall()
+    assert [status for _, status in found] == ["SUCCESS", "REVOKED", "SUCCESS"]
+    assert sorted((event.outcome.run.id, event.outcome.status) for event in ended) == found
 
 
 async def test_what_the_daemon_does_is_told_of(

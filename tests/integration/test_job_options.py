@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from rowhooks import JobHookReceiver, ObjectChange, SoftTimeLimitExceeded
+from rowhooks.pipeline.scheduling import admission
 from tests.support.daemons import running_daemon
 from tests.support.hooks import add_hook
 from tests.support.waiting import eventually, is_read, settled
@@ -300,7 +301,12 @@ async def test_a_run_that_waits_for_its_retry_holds_back_later_runs_of_its_row_o
     assert RetriedLater.seen == [(1, "create"), (2, "create"), (1, "update")]
 
 
-async def test_a_retry_that_was_due_later_is_kept_over_a_restart(db: Connection, daemon_dsn: str, device: str) -> None:
+@pytest.mark.parametrize("most", [admission.MOST_TAKEN_OVER, 0])
+async def test_a_retry_that_was_due_later_is_kept_over_a_restart(
+    db: Connection, daemon_dsn: str, device: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In memory, or in the table alone where there is much in memory."""
+    monkeypatch.setattr(admission, "MOST_TAKEN_OVER", most)
     RetriedLater.seen.clear()
     add_hook(db, RetriedLater, device)
     async with running_daemon(daemon_dsn, RetriedLater):

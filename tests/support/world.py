@@ -11,12 +11,13 @@ from typing import Any
 
 from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import TableLocked
-from rowhooks.domain.events import Events, InternalErrorOccurred
+from rowhooks.domain.events import Events, InternalErrorOccurred, RunEnded
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.job import JobOptions
-from rowhooks.domain.run import LogEntry, Outcome, Run
+from rowhooks.domain.run import REVOKED, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.concurrency import running
 from rowhooks.pipeline.execution.runner import Runner
+from rowhooks.pipeline.ports import EndOnRecord
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling.loop_pool import LoopPool
@@ -85,11 +86,13 @@ class World:
         self.errors = 0
         self.receive: Callable[[Run], Any] = lambda run: asyncio.sleep(0)
         self.progress = Progress(START)
-        self.recorder = Recorder(self, self.progress)
-        self.threads = ThreadPoolExecutor(threads)
-        self.rows = Rows(self, self)
         events = self.events = Events()
         events.subscribe(InternalErrorOccurred, self.count_error)
+        self.ends: list[tuple[int, str]] = []
+        events.subscribe(RunEnded, lambda event: self.ends.append((event.outcome.run.id, event.outcome.status)))
+        self.recorder = Recorder(self, self.progress, events)
+        self.threads = ThreadPoolExecutor(threads)
+        self.rows = Rows(self, self)
         runner = Runner(self, self, self.threads, self.reload, events=events)
         pools: list[ExecutionPool] = [LoopPool(100, runner), ThreadPool(10, runner, self.threads)]
         if pool is not None:
@@ -106,8 +109,12 @@ class World:
     # ResultSink
     async def record(
         self, outcomes: Sequence[Outcome], lines: Sequence[tuple[int, LogEntry]], position: Position | None
-    ) -> None:
+    ) -> set[int]:
         self.written += [(outcome.run.id, outcome.status) for outcome in outcomes]
+        return {outcome.run.id for outcome in outcomes} & self.revoked_ids
+
+    async def on_record(self, run_ids: Collection[int]) -> dict[int, EndOnRecord]:
+        return {id_: EndOnRecord(REVOKED, None, now(), None, None, None, None) for id_ in run_ids}
 
     async def ended(self, run_ids: Collection[int]) -> set[int]:
         self.asked += run_ids
@@ -172,7 +179,7 @@ class World:
 
     def submit(self, id_: int, row: int = 1, table: int = 1) -> None:
         self.submitted[id_] = self.run(id_, row, table)
-        self.scheduler.submit(self.submitted[id_], self.progress.add(START.past(id_), 1))
+        self.scheduler.admission.admit(self.submitted[id_], self.progress.add(START.past(id_), 1))
 
 
 @contextlib.asynccontextmanager
@@ -180,7 +187,8 @@ async def working(world: World) -> AsyncIterator[None]:
     """Let the scheduler and the recorder work for the length of a block."""
     scheduler = world.scheduler
     work = [
-        scheduler.dispatch(), scheduler.sweep(), scheduler.refill(), scheduler.watch_revocations(), world.recorder.run()
+        scheduler.dispatch(), scheduler.sweep(), scheduler.admission.refill(), scheduler.watch_revocations(),
+        world.recorder.run(),
     ]  # fmt: skip
     async with running(work):
         yield

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -27,6 +31,30 @@ def test_a_function_that_subscribes_twice_is_called_once() -> None:
         events.subscribe(BellRung, heard.append)
     events.publish(BellRung())
     assert heard == [BellRung()]
+
+
+def test_threads_that_subscribe_at_the_same_time_are_all_heard() -> None:
+    class Slow(dict[type[Event], tuple[Callable[..., object], ...]]):
+        """Lets another thread come between the look and the change."""
+
+        def get(self, *arguments: Any) -> Any:
+            found = super().get(*arguments)
+            other.wait(0.05)
+            return found
+
+    events, other = Events(), threading.Event()
+    events.subscribers = Slow()
+    heard: list[int] = []
+    threads = [
+        threading.Thread(target=events.subscribe, args=(BellRung, functools.partial(lambda n, _: heard.append(n), n)))
+        for n in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    events.publish(BellRung())
+    assert sorted(heard) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("kind", [ValueError, SystemExit, asyncio.CancelledError])

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from rowhooks.domain.events import Events, RunEnded
 from rowhooks.observability.logs import (
     JournalHandler,
     JsonFormatter,
@@ -23,7 +24,8 @@ from rowhooks.observability.logs import (
     configure_logging,
     priority,
 )
-from tests.support.make import run
+from rowhooks.observability.run_logs import log_runs
+from tests.support.make import outcome, run
 
 
 def record(message: str = "run %d ended", *args: Any, exc_info: Any = None, **fields: Any) -> logging.LogRecord:
@@ -298,3 +300,13 @@ def test_the_format_fits_where_standard_error_goes(tmp_path: Path) -> None:
         # Of a service whose standard error goes elsewhere, and of what it starts.
         assert fitting(JOURNAL_STREAM="1:2") == "json"
         assert fitting() == "json"
+
+
+def test_runs_that_end_are_logged_from_the_moment_at_which_the_level_is_debug(caplog: pytest.LogCaptureFixture) -> None:
+    events, logger = Events(), "rowhooks.observability.run_logs"
+    caplog.set_level(logging.INFO, logger)
+    log_runs(events)
+    events.publish(RunEnded(outcome(run(1))))
+    caplog.set_level(logging.DEBUG, logger)
+    events.publish(RunEnded(outcome(run(2))))
+    assert [record.getMessage() for record in caplog.records] == ["run 2 of policies.Serial: SUCCESS"]

@@ -41,6 +41,7 @@ class Elsewhere:
     """A pool whose workers hear of runs by their ids alone, as text, and answer in the same way."""
 
     limit = 2
+    needs_rows = False
 
     def __init__(self, name: str = LOOP) -> None:
         self.name = name
@@ -107,6 +108,8 @@ async def test_a_pool_of_another_kind_needs_nothing_but_the_protocol() -> None:
     assert [number for number in sent if number % 2] == [1, 3, 5]
     assert [number for number in sent if not number % 2] == [2, 2, 4, 6]
     assert world.called == []
+    # Its workers load the rows themselves.
+    assert world.loads == 0
     assert world.scheduler.waiting == world.scheduler.running == world.scheduler.held == 0
 
 
@@ -120,7 +123,7 @@ async def test_a_third_pool_needs_no_other_change_than_the_choice_of_it(monkeypa
         # Left to the table, as at a start with much on record: fetched when the pool is replenished.
         other = world.submitted[2] = world.run(2, row=2)
         world.written.append((2, PENDING))
-        world.scheduler.shelve([other.lane], 2, other.job)
+        world.scheduler.admission.shelve([other.lane], 2, other.job)
         world.scheduler.replenish()
         await eventually(lambda: (2, SUCCESS) in world.written)
     assert [json.loads(message)["run"] for message in pool.sent] == [1, 2]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 
 from rowhooks.domain.errors import DatabaseError, LeadershipLost
 from rowhooks.domain.events import Events, RunEnded
 from rowhooks.domain.feed import Position, Snapshot
-from rowhooks.domain.run import FAILURE, STARTED, SUCCESS, LogEntry, Outcome, now
+from rowhooks.domain.run import FAILURE, REVOKED, STARTED, SUCCESS, LogEntry, Outcome, now, revoked
 from rowhooks.pipeline import recorder as module
+from rowhooks.pipeline.ports import EndOnRecord
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import Recorder
 from tests.support.make import outcome, run
@@ -27,15 +28,21 @@ class Sink:
         self.lines: list[tuple[int, str]] = []
         self.called = asyncio.Event()
         self.problem: Exception | None = None
+        self.ends: dict[int, EndOnRecord] = {}
+        """What stood there before."""
 
     async def record(
         self, outcomes: Sequence[Outcome], lines: Sequence[tuple[int, LogEntry]], position: Position | None
-    ) -> None:
+    ) -> set[int]:
         if self.problem is not None:
             raise self.problem
         self.written.append(([(one.run.id, one.status) for one in outcomes], position))
         self.lines += [(run_id, entry.message) for run_id, entry in lines]
         self.called.set()
+        return {one.run.id for one in outcomes} & self.ends.keys()
+
+    async def on_record(self, run_ids: Collection[int]) -> dict[int, EndOnRecord]:
+        return {id_: self.ends[id_] for id_ in run_ids if id_ in self.ends}
 
 
 @pytest.fixture
@@ -215,9 +222,10 @@ async def test_the_lines_of_a_run_that_recorded_itself_are_written(
 
 async def test_a_run_whose_result_cannot_be_recorded_has_ended_once(progress: Progress) -> None:
     class Picky(Sink):
-        async def record(self, outcomes: Sequence[Outcome], *rest: object) -> None:
+        async def record(self, outcomes: Sequence[Outcome], *rest: object) -> set[int]:
             if any(one.status == SUCCESS for one in outcomes):
                 raise DatabaseError("a value that the server does not take")
+            return set()
 
     events, ended = Events(), []
     events.subscribe(RunEnded, lambda event: ended.append((event.outcome.run.id, event.outcome.status)))
@@ -227,3 +235,16 @@ async def test_a_run_whose_result_cannot_be_recorded_has_ended_once(progress: Pr
     recorder.take(outcome(run(1)), None)
     await recorder.flush()
     assert ended == [(1, FAILURE)]
+
+
+async def test_what_a_run_ends_with_is_what_stands_on_record(sink: Sink, progress: Progress) -> None:
+    events, ended = Events(), []
+    events.subscribe(RunEnded, lambda event: ended.append((event.outcome.run.id, event.outcome.status)))
+    recorder = Recorder(sink, progress, events)  # type: ignore[arg-type]
+    earlier, by_hand = EndOnRecord(SUCCESS, now(), now(), None, None, None, None), "by hand"
+    sink.ends = {1: earlier, 2: earlier._replace(status=REVOKED, result_json=by_hand)}
+    # An earlier attempt has recorded the first; the second was revoked while it went on; the third is not ours.
+    for one in (revoked(run(1)), outcome(run(2)), revoked(run(3)), outcome(run(4))):
+        recorder.take(one, None)
+    await recorder.flush()
+    assert ended == [(1, SUCCESS), (2, REVOKED), (4, SUCCESS)]

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from rowhooks.domain.events import RunSubmitted
 from rowhooks.domain.job import JobOptions
-from rowhooks.domain.run import FAILURE, PENDING, STARTED, SUCCESS
+from rowhooks.domain.run import FAILURE, PENDING, RETRY, REVOKED, STARTED, SUCCESS, Run
 from rowhooks.pipeline.concurrency import first_of
 from rowhooks.pipeline.execution import runner
-from rowhooks.pipeline.scheduling import admission, loads, records, thread_pool
+from rowhooks.pipeline.scheduling import admission, loads, records, retries, thread_pool
 from rowhooks.pipeline.scheduling import scheduler as module
 from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE
 from tests.support.waiting import eventually
@@ -181,7 +182,7 @@ async def test_what_is_on_record_of_a_long_lane_is_never_there_before_what_stand
     world.submit(2, row=1)
     # A row that came from the lane of the first: what is behind it is behind the first too.
     moved = replace(world.run(3, row=2), former_key='{"id": 1}')
-    world.scheduler.submit(moved, world.progress.add(START.past(3), 1))
+    world.scheduler.admission.admit(moved, world.progress.add(START.past(3), 1))
     last = LONGEST_LANE + 4
     await eventually(lambda: world.called == [1])
     for number in range(4, last + 1):
@@ -316,7 +317,7 @@ async def test_what_is_put_on_record_and_revoked_while_it_is_asked_for_others_is
         return await ended(run_ids)
 
     world.ended = slow  # type: ignore[method-assign]
-    world.scheduler.submit(world.run(1, row=1), None)
+    world.scheduler.admission.admit(world.run(1, row=1), None)
     world.submit(2, row=2)
     await eventually(lambda: (2, PENDING) in world.written)
     world.revoked_ids.add(2)
@@ -340,7 +341,7 @@ async def test_what_was_left_to_the_table_is_not_kept_waiting_by_what_may_not_be
     for number in range(101, 301):
         if parked:
             due = datetime.now(UTC) + timedelta(hours=1)
-            world.scheduler.submit(world.run(number, row=number, table=2), None, due=due)
+            world.scheduler.admission.admit(world.run(number, row=number, table=2), None, due=due)
         else:
             world.submit(number, table=2)
     world.locked.clear()
@@ -348,19 +349,26 @@ async def test_what_was_left_to_the_table_is_not_kept_waiting_by_what_may_not_be
     hang.set()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [JobOptions(), JobOptions(ordered=False), JobOptions(is_singleton=True)],
+    ids=["", "unordered", "singleton"],
+)
 async def test_of_very_much_that_is_taken_over_most_stays_in_the_table(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, options: JobOptions
 ) -> None:
+    world.job_options = options
     monkeypatch.setattr(admission, "MOST_TAKEN_OVER", 20)
     monkeypatch.setattr(admission, "FETCHED_TOGETHER", 50)
-    most = 0
+    most, submitted = 0, list[int]()
+    world.events.subscribe(RunSubmitted, lambda event: submitted.append(event.run.id))
     for number in range(1, 501):
         one = world.submitted[number] = world.run(number, row=number)
         world.written.append((number, PENDING))
-        if world.scheduler.is_better_shelved(one.lanes, one.job):
-            world.scheduler.shelve(one.lanes, number, one.job)
+        if world.scheduler.admission.is_better_shelved(one.lanes, one.job):
+            world.scheduler.admission.shelve(one.lanes, number, one.job)
         else:
-            world.scheduler.submit(one, None)
+            world.scheduler.admission.admit(one, None)
         most = max(most, world.scheduler.waiting)
     assert most == 20
     # What comes now to the rows of those in the table is behind them.
@@ -368,26 +376,137 @@ async def test_of_very_much_that_is_taken_over_most_stays_in_the_table(
         world.submit(number, row=number - 50)
     await eventually(lambda: len([1 for _, status in world.written if status == SUCCESS]) == 510)
     place = {id_: place for place, id_ in enumerate(world.called)}
-    assert all(place[n - 50] < place[n] for n in range(501, 511))
+    assert not options.ordered or all(place[n - 50] < place[n] for n in range(501, 511))
     assert world.scheduler.waiting == 0 == world.scheduler.held
+    # Each was told of once, also what was taken by its id alone.
+    assert sorted(submitted) == list(range(1, 511))
 
 
-async def test_of_what_cannot_be_had_one_by_one_nothing_is_left_to_the_table(
+async def test_of_a_batch_s_runs_that_are_taken_over_most_stay_in_the_table_and_all_come_in_order(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.job_options = JobOptions(batch_size=3, batch_wait=0.01)
+    monkeypatch.setattr(admission, "MOST_TAKEN_OVER", 5)
+    monkeypatch.setattr(admission, "FETCHED_TOGETHER", 4)
+    calls: list[list[int]] = []
+    go_on = asyncio.Event()
+
+    async def receive(run: Run) -> None:
+        calls.append([one.id for one in run.singles])
+        await go_on.wait()
+
+    world.receive = receive
+    for number in range(1, 31):
+        one = world.submitted[number] = world.run(number, row=number)
+        world.written.append((number, PENDING))
+        if world.scheduler.admission.is_better_shelved(one.lanes, one.job):
+            world.scheduler.admission.shelve(one.lanes, number, one.job)
+        else:
+            world.scheduler.admission.admit(one, None)
+    # What comes now is behind what is in the table.
+    for number in range(31, 41):
+        world.submit(number, row=number)
+    await eventually(lambda: (40, PENDING) in world.written)
+    assert world.scheduler.waiting <= 10
+    world.revoked_ids.add(28)
+    go_on.set()
+    await eventually(lambda: (40, SUCCESS) in world.written and world.scheduler.waiting == 0)
+    assert [id_ for call in calls for id_ in call] == [n for n in range(1, 41) if n != 28]
+    assert max(map(len, calls)) == 3
+    assert world.scheduler.held == 0
+
+
+async def test_of_very_many_retries_most_wait_in_the_table_and_are_had_again_when_they_are_due(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "MOST_RETRIES", 20)
+    monkeypatch.setattr(admission, "SOON", timedelta(0))
+    world.job_options = JobOptions(max_retries=1, autoretry_for=(ValueError,), retry_backoff=600.0, retry_jitter=False)
+    failing = True
+
+    async def receive(run: Run) -> None:
+        if failing and run.id <= 200:
+            raise ValueError("not now")
+
+    world.receive = receive
+    for number in range(1, 101):
+        # Behind each stands another one.
+        world.submit(number, row=number)
+        world.submit(number + 100, row=number)
+    await eventually(lambda: len([1 for _, status in world.written if status == RETRY]) == 100)
+    # A follower that is not on record yet keeps its lane in memory, until the sweep has put it there.
+    await eventually(lambda: world.scheduler.waiting <= 40)
+    failing = False
+    # One that was revoked lets the next one of its row in, though it is in the table.
+    await eventually(lambda: 100 in world.scheduler.admission.retries._lanes)
+    world.revoked_ids.add(100)
+    await eventually(lambda: (200, SUCCESS) in world.written)
+    assert (100, SUCCESS) not in world.written
+    monkeypatch.setattr(retries, "now", lambda: datetime.now(UTC) + timedelta(hours=2))
+    await eventually(lambda: len([1 for _, status in world.written if status == SUCCESS]) > 100)
+    assert world.scheduler.waiting <= 40
+
+
+async def test_retries_that_are_taken_over_wait_in_the_table_until_they_are_due(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(admission, "MOST_TAKEN_OVER", 0)
-    one = world.run(1)
-    assert world.scheduler.is_better_shelved(one.lanes, one.job)
-    assert not world.scheduler.is_better_shelved(one.lanes, None)
-    for options in (JobOptions(batch_size=10), JobOptions(is_singleton=True), JobOptions(ordered=False)):
-        world.job_options = options
-        assert not world.scheduler.is_better_shelved(one.lanes, one.job)
+    taken = world.scheduler.admission
+    for number in range(1, 101):
+        one = world.submitted[number] = world.run(number, row=number)
+        world.written.append((number, RETRY))
+        assert taken.is_better_shelved(one.lanes, one.job)
+        taken.shelve(one.lanes, number, one.job, datetime.now(UTC) + timedelta(hours=1))
+    world.submit(101, row=101)
+    await eventually(lambda: (101, SUCCESS) in world.written)
+    assert world.fetched == []
+    assert world.scheduler.waiting == 0
+    monkeypatch.setattr(retries, "now", lambda: datetime.now(UTC) + timedelta(hours=2))
+    await eventually(lambda: len([1 for _, status in world.written if status == SUCCESS]) == 101)
+
+
+async def test_two_runs_of_one_id_end_the_leadership_with_an_error() -> None:
+    world, go_on = World(), asyncio.Event()
+    world.receive = lambda run: go_on.wait()
+    async with working(world):
+        world.submit(1, row=1)
+        await eventually(lambda: world.called)
+        world.submit(1, row=2)
+        with pytest.raises(RuntimeError, match="run 1 is in memory twice"):
+            await world.scheduler.dispatch()
+    assert world.called == [1]
+
+
+async def test_a_run_that_goes_on_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SWEEP_INTERVAL", 3600)
+    world, go_on = World(), asyncio.Event()
+    world.receive = lambda run: go_on.wait()
+    async with working(world):
+        world.submit(1)
+        world.submit(2)
+        await eventually(lambda: world.called)
+        assert (world.scheduler.waiting, world.scheduler.running) == (1, 1)
+        go_on.set()
+        await eventually(lambda: (2, SUCCESS) in world.written)
+
+
+async def test_what_was_revoked_has_ended(world: World) -> None:
+    go_on = asyncio.Event()
+    world.receive = lambda run: go_on.wait()
+    for number in (1, 2):
+        world.submit(number)
+    world.scheduler.admission.admit(world.run(3, row=3), None, due=datetime.now(UTC) + timedelta(hours=1))
+    await eventually(lambda: {(1, STARTED), (2, PENDING)} <= set(world.written))
+    world.revoked_ids |= {1, 2, 3}
+    await eventually(lambda: len(world.ends) == 3)
+    assert sorted(world.ends) == [(1, REVOKED), (2, REVOKED), (3, REVOKED)]
+    assert world.called == [1]
 
 
 async def test_what_a_batch_held_that_was_revoked_is_held_no_more(world: World) -> None:
     world.job_options = JobOptions(batch_size=3, batch_wait=0.01)
     for number in (1, 2, 3):
-        world.scheduler.submit(world.run(number, row=number), None)
+        world.scheduler.admission.admit(world.run(number, row=number), None)
     world.revoked_ids.add(2)
     await eventually(lambda: (3, SUCCESS) in world.written)
     await eventually(lambda: world.scheduler.running == 0)

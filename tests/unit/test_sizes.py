@@ -38,8 +38,9 @@ class Sink:
     def __init__(self) -> None:
         self.groups: list[int] = []
 
-    async def record(self, outcomes: list[object], lines: object, position: object) -> None:
+    async def record(self, outcomes: list[Any], lines: object, position: object) -> set[int]:
         self.groups.append(len(outcomes))
+        return set()
 
 
 async def test_large_results_are_written_in_several_statements_and_counted_until_then() -> None:
@@ -60,10 +61,11 @@ class Picky(Sink):
         super().__init__()
         self.taken: list[tuple[int, str, str | None]] = []
 
-    async def record(self, outcomes: list[Any], lines: object, position: object) -> None:
+    async def record(self, outcomes: list[Any], lines: object, position: object) -> set[int]:
         if any(one.run.object_repr == "unheard of" for one in outcomes):
             raise DatabaseError("no such text")
         self.taken += [(one.run.id, one.status, one.exception_message) for one in outcomes]
+        return set()
 
 
 async def test_a_run_whose_names_the_server_does_not_take_is_a_failure_and_keeps_no_other_from_its_record() -> None:

@@ -30,7 +30,7 @@ class Takes:
     def __init__(self) -> None:
         self.runs: list[Run] = []
 
-    def submit(self, run: Run, step: Any) -> None:
+    def admit(self, run: Run, step: Any) -> None:
         self.runs.append(run)
 
     def is_in_doubt(self) -> bool:

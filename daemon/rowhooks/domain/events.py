@@ -8,6 +8,7 @@ see `Events.wants`.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -84,7 +85,8 @@ class RunFailed(Event):
     """The receiver of a run raised, or the run was ended at its time limit; published before this is on record.
 
     Args:
-        outcome: `FAILURE`; or `RETRY`, where there is to be another attempt because `Meta` asks for it.
+        outcome: `FAILURE`; `RETRY`, where there is to be another attempt because `Meta` asks for it; `REVOKED`, where
+            the run was revoked before that was recorded.
     """
 
     outcome: Outcome
@@ -109,7 +111,11 @@ class RunRetried(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunEnded(Event):
-    """A run has come to an end, and its outcome is on record."""
+    """A run has come to an end, and its outcome is on record.
+
+    Args:
+        outcome: as it stands on record, also where this daemon has not written it, for example by a revocation.
+    """
 
     outcome: Outcome
 
@@ -232,6 +238,7 @@ class Events:
     def __init__(self, parent: Events | None = None) -> None:
         # Each tuple is replaced and never changed: other threads may be reading it.
         self.subscribers: dict[type[Event], tuple[Callable[..., object], ...]] = {}
+        self._subscribing = threading.Lock()
         self._parents = {} if parent is None else parent.subscribers
 
     def subscribe(self, kind: type[E_], function: Callable[[E_], object]) -> Callable[[], None]:
@@ -244,16 +251,18 @@ class Events:
         Returns:
             A function that ends the subscription.
         """
-        subscribers = self.subscribers.get(kind, ())
-        if function not in subscribers:
-            self.subscribers[kind] = (*subscribers, function)
+        with self._subscribing:
+            subscribers = self.subscribers.get(kind, ())
+            if function not in subscribers:
+                self.subscribers[kind] = (*subscribers, function)
 
         def unsubscribe() -> None:
-            left = tuple(one for one in self.subscribers.get(kind, ()) if one != function)
-            if left:
-                self.subscribers[kind] = left
-            else:
-                self.subscribers.pop(kind, None)
+            with self._subscribing:
+                left = tuple(one for one in self.subscribers.get(kind, ()) if one != function)
+                if left:
+                    self.subscribers[kind] = left
+                else:
+                    self.subscribers.pop(kind, None)
 
         return unsubscribe
 

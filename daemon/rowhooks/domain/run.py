@@ -167,10 +167,12 @@ class Outcome:
 
     Args:
         status: SUCCESS or FAILURE; RETRY for one that waits for another attempt, STARTED for one that is still going
-            on, PENDING for one that waits for its turn, REVOKED for one that is not to start any more.
+            on, PENDING for one that waits for its turn. REVOKED for one that has ended on record without its receiver:
+            by a revocation, or by an earlier attempt whose answer was lost. The recorder reads what stands there.
         result_json: what the receiver returned, where JSON can hold it.
         recorded: its result stands already, in the transaction of the receiver's own writes.
         retry_at: when a run that waits for its retry is due.
+        revoked: the ids of the runs of a batch that had ended on record before the others were recorded.
     """
 
     run: Run
@@ -184,6 +186,7 @@ class Outcome:
     entries: tuple[LogEntry, ...] = ()
     recorded: bool = False
     retry_at: datetime | None = None
+    revoked: frozenset[int] = frozenset()
 
     @property
     def waits(self) -> bool:
@@ -200,16 +203,29 @@ class Outcome:
         first, *others = self.run.batch
         message = self.exception_message and f"see run {first.id}, the first of its batch: {self.exception_message}"
         return [
-            replace(self, run=first),
+            replace(self, run=first, status=self._status_of(first)),
             *(
                 made(
-                    Outcome, run=run, status=self.status, started_at=self.started_at, finished_at=self.finished_at,
-                    exception_type=self.exception_type, exception_message=message, recorded=self.recorded,
-                    retry_at=self.retry_at, entries=() if self.status in (PENDING, STARTED) else run.notes(),
+                    Outcome, run=run, status=self._status_of(run), started_at=self.started_at,
+                    finished_at=self.finished_at, exception_type=self.exception_type, exception_message=message,
+                    recorded=self.recorded, retry_at=self.retry_at,
+                    entries=() if self.status in (PENDING, STARTED) else run.notes(),
                 )
                 for run in others
             ),
         ]  # fmt: skip
+
+    def as_revoked(self) -> Outcome:
+        """Return the outcome of a run that was revoked while it went on; its lines are still to be recorded."""
+        return replace(self, status=REVOKED, finished_at=self.finished_at or now(), retry_at=None, recorded=True)
+
+    def _status_of(self, run: Run) -> str:
+        return REVOKED if run.id in self.revoked else self.status
+
+
+def revoked(run: Run) -> Outcome:
+    """Return the outcome of a run that has ended on record before it was to begin."""
+    return Outcome(run, REVOKED, None, now(), recorded=True)
 
 
 def lane_of(origin: JobHook | JobButton, table_id: int, key: str) -> tuple[Any, ...]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 
-from rowhooks.domain.events import Events, RunExecuted, RunFailed
+from rowhooks.domain.events import Events, RunEnded, RunFailed
 from rowhooks.domain.run import RETRY
 
 logger = logging.getLogger(__name__)
 
 
 def log_runs(events: Events) -> None:
-    """Log each run that fails; at level DEBUG, if that is on by now, also each run that does not."""
+    """Log each run that fails; at level DEBUG, also each run that does not."""
     events.subscribe(RunFailed, _log_failure)
-    if logger.isEnabledFor(logging.DEBUG):
-        events.subscribe(RunExecuted, _log_success)
+    # An event that the metrics have made anyway: whether the level is on is asked for each run.
+    events.subscribe(RunEnded, _log_end)
 
 
 def _log_failure(event: RunFailed) -> None:
@@ -26,7 +26,7 @@ def _log_failure(event: RunFailed) -> None:
     )  # fmt: skip
 
 
-def _log_success(event: RunExecuted) -> None:
-    outcome, run = event.outcome, event.run
-    if outcome is not None and outcome.exception_type is None:
+def _log_end(event: RunEnded) -> None:
+    outcome, run = event.outcome, event.outcome.run
+    if outcome.exception_type is None and logger.isEnabledFor(logging.DEBUG):
         logger.debug("run %d of %s: %s", run.id, run.job.class_path, outcome.status, extra=run.log_fields())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import Configuration, TrackedTable
@@ -56,17 +57,36 @@ class ConfigurationSource(Protocol):
         ...
 
 
+class EndOnRecord(NamedTuple):
+    """How a run has ended on record; fields as in Outcome."""
+
+    status: str
+    started_at: datetime | None
+    finished_at: datetime
+    result_json: str | None
+    exception_type: str | None
+    exception_message: str | None
+    traceback: str | None
+
+
 class ResultSink(Protocol):
     """Results and the position, written."""
 
     async def record(
         self, outcomes: Sequence[Outcome], lines: Sequence[tuple[int, LogEntry]], position: Position | None
-    ) -> None:
+    ) -> set[int]:
         """Write results, log lines (each with its run's id) and the position in one transaction.
+
+        Returns:
+            The ids of runs that had ended on record before, which is left as it is.
 
         Raises:
             LeadershipLost: another daemon leads; nothing was written.
         """
+        ...
+
+    async def on_record(self, run_ids: Collection[int]) -> dict[int, EndOnRecord]:
+        """Return how these runs have ended on record, by their ids; those that have not are missing."""
         ...
 
     async def ended(self, run_ids: Collection[int]) -> set[int]:
@@ -135,6 +155,9 @@ class Workspace(Protocol):
 
     def commit(self, outcome: Outcome) -> Any:
         """Write the result beside the receiver's writes and commit both.
+
+        Returns:
+            The ids of the runs of a batch that had ended on record before, which is left as it is; None for none.
 
         Raises:
             AlreadyRecorded: the run stands on record; its writes were rolled back.

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, PermissionDenied
 from rowhooks.domain.events import Events, RunEnded
 from rowhooks.domain.feed import Position
-from rowhooks.domain.run import PENDING, STARTED, LogEntry, Outcome, Run, now
+from rowhooks.domain.run import PENDING, REVOKED, STARTED, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.ports import ResultSink
 from rowhooks.pipeline.progress import Progress, Step
@@ -125,18 +125,24 @@ class Recorder:
                 self._arrived.clear()
             steps = [entry.step for entry in group if entry.step is not None]
             position = self._progress.position_after(steps)
-            refused = await self._write(_unrecorded(group), lines, position if position != self._stored else None)
+            others = await self._write(_unrecorded(group), lines, position if position != self._stored else None)
             self._stored = position
             self._progress.record(steps)
             if self._events.wants(RunEnded):
-                self._publish_ended(group, refused)
+                await self._publish_ended(group, others)
             self.room.set()
 
-    def _publish_ended(self, group: Sequence[Entry], refused: Mapping[int, Outcome]) -> None:
-        """Publish once for each run of a group that has ended."""
+    async def _publish_ended(self, group: Sequence[Entry], others: Mapping[int, Outcome | None]) -> None:
+        """Publish once for each run of a group that has ended, as it stands on record."""
         outcomes = {entry.outcome.run.id: entry.outcome for entry in group if entry.outcome.finished_at is not None}
-        for outcome in {**outcomes, **refused}.values():
-            self._events.publish(RunEnded(outcome))
+        # What had ended on record before is not what came of the run here. It is rare, and read.
+        unknown = [id_ for id_, one in outcomes.items() if one.status == REVOKED or others.get(id_, one) is None]
+        ends = await self._sink.on_record(unknown) if unknown else {}
+        for id_, outcome in outcomes.items():
+            if id_ in ends:
+                self._events.publish(RunEnded(replace(outcome, **ends[id_]._asdict())))
+            elif id_ not in unknown:
+                self._events.publish(RunEnded(others.get(id_) or outcome))
 
     def _next_group(self) -> list[Entry]:
         count = held = 0
@@ -149,26 +155,31 @@ class Recorder:
         self.held -= held
         return group
 
-    async def _write(self, outcomes: list[Outcome], lines: Lines, position: Position | None) -> dict[int, Outcome]:
-        """Write a group; return what is on record in the place of what the server did not take, by the runs' ids."""
-        refused: dict[int, Outcome] = {}
+    async def _write(
+        self, outcomes: list[Outcome], lines: Lines, position: Position | None
+    ) -> dict[int, Outcome | None]:
+        """Write a group; return for which runs something else is on record, by their ids.
+
+        Returns:
+            What is there in the place of what the server did not take; None where a run had ended there before.
+        """
+        others: dict[int, Outcome | None] = {}
         try:
-            await self._sink.record(outcomes, lines, position)
+            others.update(dict.fromkeys(await self._sink.record(outcomes, lines, position)))
         except (ConnectionFailed, PermissionDenied):
             raise
         except DatabaseError:
             # One result that the server does not take must not keep the others from being recorded, nor come again
             # and again: it is found, and recorded as a failure that says so.
             for outcome in outcomes:
-                if (other := await self._write_alone(outcome)) is not None:
-                    refused[outcome.run.id] = other
+                others.update(await self._write_alone(outcome))
             await self._write_lines(lines)
             await self._sink.record([], [], position)
-        return refused
+        return others
 
-    async def _write_alone(self, outcome: Outcome) -> Outcome | None:
+    async def _write_alone(self, outcome: Outcome) -> dict[int, Outcome | None]:
         try:
-            await self._sink.record([outcome], [], None)
+            return dict.fromkeys(await self._sink.record([outcome], [], None))
         except (ConnectionFailed, PermissionDenied):
             raise
         except DatabaseError as error:
@@ -182,8 +193,7 @@ class Recorder:
                 # What the run is about may be what the server does not take.
                 failure = failed(_unnamed(outcome.run), outcome.started_at or now(), problem)
                 await self._sink.record([failure], [], None)
-            return failure
-        return None
+            return {outcome.run.id: failure}
 
     async def _write_lines(self, lines: Lines) -> None:
         try:

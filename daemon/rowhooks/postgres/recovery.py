@@ -34,11 +34,13 @@ class Left:
     """A run that an earlier leader has left unfinished, or that has waited for its job.
 
     Args:
+        result_id: job_result.id.
+        retry_at: when it is due, where it waits for its retry.
         lanes: the lanes of the run, see `Run.lanes`.
     """
 
     result_id: int
-    status: str
+    retry_at: datetime | None
     lanes: list[tuple[Any, ...]]
 
     @property
@@ -238,10 +240,16 @@ class UnfinishedRuns:
 
 
 def _left(
-    id_: int, status: str, by_hook: bool, origin: int, table_id: int, key: bytes | None, former: bytes | None
+    id_: int,
+    retry_at: datetime | None,
+    by_hook: bool,
+    origin: int,
+    table_id: int,
+    key: bytes | None,
+    former: bytes | None,
 ) -> Left:
     keys = [b"{}" if key is None else key, *([] if former is None else [former])]
-    return Left(id_, status, [(by_hook, origin, table_id, one.decode("utf-8", "replace")) for one in keys])
+    return Left(id_, retry_at, [(by_hook, origin, table_id, one.decode("utf-8", "replace")) for one in keys])
 
 
 def _lists(origins: HooksAndButtons) -> tuple[list[int], list[int]]:

@@ -149,8 +149,8 @@ u.status in ('PENDING', 'STARTED', 'RETRY');
 coalesce(u.job_hook_id = any($2::integer[]), u.job_button_id = any($3::integer[]), false);
 
 -- name: place
--- Where a run, `u`, stands: its status and its lanes.
-u.id, u.status, u.trigger <> 'press', coalesce(u.job_hook_id, u.job_button_id), u.tracked_table,
+-- Where a run, `u`, stands: when its retry is due, and its lanes.
+u.id, case when u.status = 'RETRY' then u.retry_at end, u.trigger <> 'press', coalesce(u.job_hook_id, u.job_button_id), u.tracked_table,
 convert_to(case when pg_column_size(u.object_id) <= {LARGE} then u.object_id::text end, {byte_encoding}),
 convert_to(
   case when pg_column_size(u.former_object_id) <= {LARGE} then u.former_object_id::text end, {byte_encoding}

@@ -14,6 +14,7 @@ from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.feed import Position
 from rowhooks.domain.run import WAITING, LogEntry, Outcome
+from rowhooks.pipeline.ports import EndOnRecord
 from rowhooks.postgres.connections.encodings import Repertoire, of_connection
 from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.statements import Statements
@@ -235,18 +236,21 @@ class PostgresResults:
 
     async def record(
         self, outcomes: Sequence[Outcome], lines: Sequence[tuple[int, LogEntry]], position: Position | None
-    ) -> None:
+    ) -> set[int]:
         """Write results, log lines (each with its run's id) and the position in one transaction.
+
+        Returns:
+            The ids of runs that had ended on record before, which is left as it is.
 
         Raises:
             LeadershipLost: another daemon leads; nothing was written.
         """
         with translated():
             try:
-                await self._record(outcomes, lines, position, self._is_fresh)
+                left = await self._record(outcomes, lines, position, self._is_fresh)
             except asyncpg.UniqueViolationError:
                 # A former leader has recorded one of them after all.
-                await self._record(outcomes, lines, position, lambda outcome: False)
+                left = await self._record(outcomes, lines, position, lambda outcome: False)
         for outcome in outcomes:
             if outcome.waits:
                 continue
@@ -254,6 +258,7 @@ class PostgresResults:
                 self._unfinished.add(outcome.run.id)
             else:
                 self._unfinished.discard(outcome.run.id)
+        return left
 
     def _is_fresh(self, outcome: Outcome) -> bool:
         run = outcome.run
@@ -265,7 +270,7 @@ class PostgresResults:
         lines: Sequence[tuple[int, LogEntry]],
         position: Position | None,
         is_fresh: Callable[[Outcome], bool],
-    ) -> None:
+    ) -> set[int]:
         async with self._connection.transaction():
             await self._fence()
             if position is not None:
@@ -276,6 +281,7 @@ class PostgresResults:
             known: list[Outcome] = []
             for outcome in outcomes:
                 (fresh if is_fresh(outcome) else known).append(outcome)
+            left = {outcome.run.id for outcome in known}
             if fresh:
                 await self._connection.copy_records_to_table(
                     "job_result",
@@ -286,10 +292,11 @@ class PostgresResults:
             for asked_for, statement in _RECORD_MANY.items():
                 rows = [result_row(o, self._leader_epoch, self._held) for o in known if o.run.asked_for == asked_for]
                 if rows:
-                    await self._connection.execute(statement, *_columns(rows))
+                    left.difference_update([id_ for (id_,) in await self._connection.fetch(statement, *_columns(rows))])
             if lines:
                 entries = [entry_row(result_id, entry, self._held) for result_id, entry in lines]
                 await self._connection.execute(_MANY["record_lines"], *_columns(entries), self._leader_epoch)
+        return left
 
     async def ended(self, run_ids: Collection[int]) -> set[int]:
         """Return those of these runs, on record or on their way there, that are not to begin."""
@@ -303,6 +310,12 @@ class PostgresResults:
         """Return those of these runs that were revoked."""
         with translated():
             return {row[0] for row in await self._connection.fetch(_MANY["revoked"], list(run_ids))}
+
+    async def on_record(self, run_ids: Collection[int]) -> dict[int, EndOnRecord]:
+        """Return how these runs have ended on record, by their ids; those that have not are missing."""
+        with translated():
+            rows = await self._connection.fetch(_MANY["on_record"], list(run_ids))
+        return {id_: EndOnRecord(*rest) for id_, *rest in rows}
 
     async def _fence(self) -> None:
         # A new leader's take-over waits for this lock, and afterwards this finds nothing. Otherwise a STARTED row,

@@ -22,6 +22,20 @@ select r.id
 from rowhooks.job_result as r
 where r.id = any($1::bigint[]) and r.status = 'REVOKED';
 
+-- name: on_record
+-- How those of these runs have ended that have.
+select
+  r.id,
+  r.status,
+  r.started_at,
+  r.finished_at,
+  r.result::text as result,
+  r.exception_type,
+  r.exception_message,
+  r.traceback
+from rowhooks.job_result as r
+where r.id = any($1::bigint[]) and r.finished_at is not null;
+
 -- name: move
 -- Stores the position.
 update rowhooks.feed

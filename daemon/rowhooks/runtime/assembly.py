@@ -68,7 +68,7 @@ class Pipeline:
             self.recorder.run(),
             scheduler.dispatch(),
             scheduler.sweep(),
-            scheduler.refill(),
+            scheduler.admission.refill(),
             scheduler.watch_revocations(),
             self.configuration.watch_bindings(),
         ]
@@ -116,14 +116,14 @@ class Assembly:
 
         unfinished = UnfinishedRuns(connections.feed, feed, self._epoch)
         recovery = Recovery(
-            RunnableRuns(unfinished, recorder, configuration), scheduler, recorder, configuration, feed,
+            RunnableRuns(unfinished, recorder, configuration), scheduler.admission, recorder, configuration, feed,
             settings.batch_size,
         )  # fmt: skip
         feed_connection = FeedConnection(connections.feed, self._found, settings.batch_size)
         runs_without_class = RunsWithoutClass(
             recorder, progress, settings.waiting_limit, unfinished.waiting, unfinished.note_missed
         )
-        submission = Submission(feed_connection, progress, scheduler, unfinished, runs_without_class, events)
+        submission = Submission(feed_connection, progress, scheduler.admission, unfinished, runs_without_class, events)
         reader = Reader(feed, self._found.position, settings.batch_size, configuration.follow)
         room = Room(progress, scheduler, recorder, settings.batch_size)
         ingest = Ingest(feed_connection, reader, submission, room, wakeups, events, recovery.take_up_requested)

@@ -9,10 +9,10 @@ from datetime import datetime
 
 from rowhooks.domain.configuration import HooksAndButtons
 from rowhooks.domain.errors import DatabaseError, ReceiverError
-from rowhooks.domain.run import PENDING, Run, now
+from rowhooks.domain.run import Run, now
 from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.recorder import Recorder
-from rowhooks.pipeline.scheduling.scheduler import Scheduler
+from rowhooks.pipeline.scheduling.admission import Admission
 from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.recovery import Left, NewKey, TakenUp, UnfinishedRuns
 from rowhooks.runtime.configuration import ConfigurationHolder
@@ -70,7 +70,7 @@ class Recovery:
 
     Args:
         runs: fetches them, on the connection of the feed.
-        scheduler: takes them.
+        admission: takes them.
         recorder: puts on record what may not be there yet.
         configuration: the one in force.
         feed: says which version of the configuration is the newest.
@@ -80,7 +80,7 @@ class Recovery:
     def __init__(
         self,
         runs: RunnableRuns,
-        scheduler: Scheduler,
+        admission: Admission,
         recorder: Recorder,
         configuration: ConfigurationHolder,
         feed: PostgresFeed,
@@ -88,7 +88,7 @@ class Recovery:
     ) -> None:
         self._runs = runs
         self._unfinished = runs.unfinished
-        self._scheduler = scheduler
+        self._admission = admission
         self._recorder = recorder
         self._configuration = configuration
         self._feed = feed
@@ -122,7 +122,7 @@ class Recovery:
         await self._configuration.follow((await self._feed.look())[1])
         runnable, has_more = await self._runs.take_requested(self._limit)
         for run, due in runnable:
-            self._scheduler.submit(run, None, due=due)
+            self._admission.admit(run, None, due=due)
         return has_more
 
     async def _submit_all(self, left: Callable[[int], Awaitable[list[Left]]], only: Collection[int] | None) -> int:
@@ -132,7 +132,7 @@ class Recovery:
             left: returns the next of them behind an id.
             only: hooks whose lanes are joined; None: all.
         """
-        scheduler = self._scheduler
+        admission = self._admission
         count = after_id = 0
         new_keys = deque(await self._unfinished.noted())
         configuration = self._configuration.current
@@ -142,7 +142,7 @@ class Recovery:
             # What waits behind many others, in its lane or in memory, stays in the table until its turn comes nearer.
             shelved = {
                 one.result_id for one in found
-                if one.status == PENDING and scheduler.is_better_shelved(one.lanes, jobs.get(one.origin))
+                if admission.is_better_shelved(one.lanes, jobs.get(one.origin))
             }  # fmt: skip
             fetched = await self._runs.fetch([one.result_id for one in found if one.result_id not in shelved])
             runnable = {run.id: (run, due) for run, due in fetched}
@@ -150,10 +150,10 @@ class Recovery:
                 while new_keys and new_keys[0].id < one.result_id:
                     self._follow(new_keys.popleft(), only)
                 if one.result_id in shelved:
-                    scheduler.shelve(one.lanes, one.result_id, jobs.get(one.origin))
+                    admission.shelve(one.lanes, one.result_id, jobs.get(one.origin), one.retry_at)
                 elif one.result_id in runnable:
                     run, due = runnable[one.result_id]
-                    scheduler.submit(run, None, due=due)
+                    admission.admit(run, None, due=due)
             count, after_id = count + len(found), found[-1].result_id
         for new_key in new_keys:
             self._follow(new_key, only)
@@ -165,4 +165,4 @@ class Recovery:
             for hook in self._configuration.current.hooks
             if new_key.table_id in hook.tables and (only is None or hook.id in only)
         ]
-        self._scheduler.join(hooks, new_key.table_id, new_key.key, new_key.former_key)
+        self._admission.join(hooks, new_key.table_id, new_key.key, new_key.former_key)

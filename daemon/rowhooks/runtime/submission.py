@@ -14,8 +14,8 @@ from rowhooks.domain.run import Run
 from rowhooks.pipeline.matcher import Matcher
 from rowhooks.pipeline.progress import Progress, Step
 from rowhooks.pipeline.reader import Part
+from rowhooks.pipeline.scheduling.admission import Admission
 from rowhooks.pipeline.scheduling.missing_jobs import RunsWithoutClass
-from rowhooks.pipeline.scheduling.scheduler import Scheduler
 from rowhooks.postgres.leadership import epoch as leadership
 from rowhooks.postgres.leadership.epoch import Leadership
 from rowhooks.postgres.recovery import NewKey, UnfinishedRuns
@@ -72,7 +72,7 @@ class Submission:
     Args:
         feed: the feed's connection.
         progress: is told of each change.
-        scheduler: takes the runs.
+        admission: takes the runs.
         unfinished: notes which rows have another key.
         runs_without_class: keeps the runs of jobs that this leader's code does not have.
         events: those of the daemon.
@@ -82,7 +82,7 @@ class Submission:
         self,
         feed: FeedConnection,
         progress: Progress,
-        scheduler: Scheduler,
+        admission: Admission,
         unfinished: UnfinishedRuns,
         runs_without_class: RunsWithoutClass,
         events: Events,
@@ -90,7 +90,7 @@ class Submission:
         self.matcher = Matcher(Configuration(0, {}, (), ()))
         self._feed = feed
         self._progress = progress
-        self._scheduler = scheduler
+        self._admission = admission
         self._unfinished = unfinished
         self._runs_without_class = runs_without_class
         self._events = events
@@ -144,17 +144,17 @@ class Submission:
             if hook.lacks_class:
                 self._runs_without_class.keep(run, step)
             else:
-                self._scheduler.submit(run, step)
+                self._admission.admit(run, step)
         return submitted
 
     def _follow_key(self, change: ObjectChange, former: str, submitted: set[int]) -> NewKey | None:
-        """Make runs of a row's new key wait for those of its former key, see `Scheduler.join`.
+        """Make runs of a row's new key wait for those of its former key, see `Admission.join`.
 
         Returns:
             What is to be noted for the next leader, where there are such runs.
         """
         others = [one for one in self.matcher.hooks_of(change.table_id).values() if one.id not in submitted]
-        is_joined = self._scheduler.join(others, change.table_id, change.object_id_json, former)
+        is_joined = self._admission.join(others, change.table_id, change.object_id_json, former)
         # The runs of a hook that lacks its class are only in the table, where the scheduler does not see them.
         if not is_joined and not any(hook.lacks_class for hook in others):
             return None

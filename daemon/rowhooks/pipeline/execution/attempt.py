@@ -125,7 +125,7 @@ class Attempt:
         try:
             return (yield from self._committed(outcome))
         except AlreadyRecorded:
-            return replace(outcome, recorded=True)
+            return outcome.as_revoked()
         except (*_CANCELLED, LeadershipLost):
             yield from self._roll_back()
             raise
@@ -159,11 +159,11 @@ class Attempt:
         if not self._workspace.used:
             return outcome
         try:
-            yield lambda: self._workspace.commit(outcome)
+            revoked = yield lambda: self._workspace.commit(outcome)
         except BaseException:
             self._execution.log.put_back(outcome.entries)
             raise
-        return replace(outcome, recorded=True, entries=())
+        return replace(outcome, recorded=True, entries=(), revoked=frozenset(revoked or ()))
 
     def _roll_back(self) -> Doing[None]:
         # What was called before the exception is not what is missing.

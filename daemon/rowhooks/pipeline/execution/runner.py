@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from typing import Any
 
-from rowhooks.domain.errors import ConnectionFailed, SoftTimeLimitExceeded
+from rowhooks.domain.errors import ConnectionFailed, RunRevoked, SoftTimeLimitExceeded
 from rowhooks.domain.events import (
     AttemptEnded,
     AttemptStarted,
@@ -205,6 +205,8 @@ class Execution:
     def failed(self, error: BaseException) -> Outcome:
         """End the run before its receiver is called, or between its attempts; return the outcome of the failure."""
         outcome = self.failure(error)
+        if error is self.ended and isinstance(error, RunRevoked):
+            outcome = outcome.as_revoked()
         self._publish_executed(outcome, error)
         return outcome
 

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from rowhooks.domain.configuration import JobButton, JobHook, TrackedTable
 from rowhooks.domain.events import Events, RunSubmitted
-from rowhooks.domain.job import Job
+from rowhooks.domain.job import Job, JobOptions
 from rowhooks.domain.keys import lane_key
-from rowhooks.domain.run import PENDING, Outcome, Run, lane_of
+from rowhooks.domain.run import PENDING, Outcome, Run, lane_of, now
 from rowhooks.pipeline.ports import ReceiverCatalog
 from rowhooks.pipeline.progress import Step
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling.batches import Batches
 from rowhooks.pipeline.scheduling.lanes import Lanes
 from rowhooks.pipeline.scheduling.pools import pool_for
+from rowhooks.pipeline.scheduling.retries import LaterRetries
 from rowhooks.pipeline.scheduling.tasks import Lane, Task
 
 FETCHED_TOGETHER = 1000
 """Runs fetched from the table in one query."""
 MOST_TAKEN_OVER, MOST_HELD_TAKEN_OVER = 10_000, 64 * 2**20
 """Runs in memory, and characters of rows, beyond which what is taken over is left to the table, by its id."""
+MOST_RETRIES, MUCH = 5000, 30_000
+"""Runs in memory that wait for their retry, and runs that wait at all, beyond which retries are left to the table."""
+SOON = timedelta(seconds=5)
+"""A retry that is due by then stays in memory."""
+FEW = 25
+"""Retries that are due and that a sweep fetches, where much is in memory."""
+ASKED_TOGETHER = 5000
+"""Retries in the table of which it is asked together whether they were revoked."""
 
 Fetch = Callable[[Sequence[int]], Awaitable[list[tuple[Run, datetime | None]]]]
 """Returns runs that wait in the table, by their ids and in this order, each with the time it is due; those that are not
@@ -60,11 +69,15 @@ class Admission:
         self._put_on_record = put_on_record
         self._are_short = asyncio.Event()
         self.lanes = Lanes(ready, self._are_short.set)
-        self.batches = Batches(self.lanes.add)
+        self.batches = Batches(self.lanes.add, self._are_short.set)
+        self.retries = LaterRetries()
         self.held = 0
         """Characters of changes that are in memory, of what waits and what runs."""
-        # By pool, the lanes of which the first was left to the table: its own was locked, or there was much in memory.
-        self._asleep: defaultdict[str, deque[Lane]] = defaultdict(deque)
+        # The lanes of which the first was left to the table: its own was locked, or there was much in memory. By what
+        # the first will wait for: a place in its pool or, by the job's id, the turn of a singleton.
+        self._asleep: defaultdict[str | int, deque[Lane]] = defaultdict(deque)
+        # Runs that were taken by their ids alone, and of which RunSubmitted has not told.
+        self._untold: set[int] = set()
         # Of tables with keys of which one value has several texts, how these differ.
         self._loose: dict[int, Mapping[str, str]] = {}
         self._closed = False
@@ -79,15 +92,20 @@ class Admission:
         return len(self.lanes) + len(self.batches)
 
     def admit(self, run: Run, step: Step | None, *, due: datetime | None = None) -> None:
-        """Take a run; see `Scheduler.submit`."""
+        """Take a run; runs of one lane must come in the order of their changes.
+
+        Args:
+            run: what is to be run.
+            step: what of the feed waits for it; None for a run that is on record.
+            due: not before this time.
+        """
         if self._closed:
             return
         task = self._task(run, step, due)
         if self._events.wants(RunSubmitted):
             self._events.publish(RunSubmitted(task.run))
         if task.options.batch_size is not None:
-            self.held += task.size
-            self.batches.gather(task)
+            self._admit_to_batch(task)
             return
         lane, former = task.lane, task.former_lane
         if not self.lanes.is_long(lane) and (former is None or not self.lanes.is_long(former)):
@@ -96,27 +114,72 @@ class Admission:
             return
         lanes = (lane,) if former is None else (lane, former)
         self._put_on_record_before(lanes)
-        if step is not None:
-            self._recorder.take(Outcome(task.run, PENDING, None), step)
-        self._asleep[task.pool] += self.lanes.shelve(lanes, run.id)
+        self._put_pending(task)
+        self._asleep[_waits_for(task.options, task.pool, run.job)] += self.lanes.shelve(lanes, run.id)
+
+    def _admit_to_batch(self, task: Task) -> None:
+        hook_id = task.run.origin.id
+        if not self.batches.is_long(hook_id):
+            self.held += task.size
+            self.batches.gather(task)
+            return
+        for one in self.batches.of(hook_id):
+            self._put_on_record(one)
+        self._put_pending(task)
+        self.batches.shelve(hook_id, task.run.id)
+
+    def _put_pending(self, task: Task) -> None:
+        if task.step is not None:
+            self._recorder.take(Outcome(task.run, PENDING, None), task.step)
 
     def is_better_shelved(self, lanes: Sequence[Lane], job: Job | None) -> bool:
-        """Say whether a run that is on record need not be in memory before its turn; see `Scheduler`."""
-        if any(self.lanes.is_long(lane) for lane in self._distinct(lanes)):
-            return True
-        if job is None or (self.waiting < MOST_TAKEN_OVER and self.held < MOST_HELD_TAKEN_OVER):
-            return False
-        options = self._receivers.options(job.class_path)
-        # A batch is made of what is in memory, and so is a singleton's turn.
-        return options.ordered and options.batch_size is None and not options.is_singleton
+        """Say whether a run that is on record need not be in memory before its turn, see `shelve`.
 
-    def shelve(self, lanes: Sequence[Lane], run_id: int, job: Job | None) -> None:
-        """Take a run that is on record, by its id alone; see `Scheduler`."""
-        pool = pool_for(self._receivers, None if job is None else job.class_path)
-        self._asleep[pool] += self.lanes.shelve(self._distinct(lanes), run_id)
+        Args:
+            lanes: those of the run.
+            job: its own; None where it is gone.
+        """
+        if job is not None and self._receivers.options(job.class_path).batch_size is not None:
+            is_behind = self.batches.is_long(lanes[0][1])
+        else:
+            is_behind = any(self.lanes.is_long(lane) for lane in self._distinct(lanes))
+        return is_behind or (job is not None and self._has_much)
+
+    @property
+    def _has_much(self) -> bool:
+        return self.waiting >= MOST_TAKEN_OVER or self.held >= MOST_HELD_TAKEN_OVER
+
+    def shelve(self, lanes: Sequence[Lane], run_id: int, job: Job | None, due: datetime | None = None) -> None:
+        """Take a run that is on record, by its id alone, to the end of its lane and, if it has one, its former lane.
+
+        Args:
+            lanes: those of the run.
+            run_id: which.
+            job: its own; None where it is gone.
+            due: not before this time.
+        """
+        path = None if job is None else job.class_path
+        options = JobOptions() if path is None else self._receivers.options(path)
+        if self._events.wants(RunSubmitted):
+            self._untold.add(run_id)
+        if options.batch_size is not None:
+            self.batches.shelve(lanes[0][1], run_id)
+            return
+        lanes = self._distinct(lanes) if options.ordered else [(run_id,)]
+        empty = self.lanes.shelve(lanes, run_id)
+        if due is not None and len(empty) == len(lanes) == 1:
+            self.retries.put(due, run_id, empty[0])
+        else:
+            self._asleep[_waits_for(options, pool_for(self._receivers, path), job)] += empty
 
     def join(self, origins: Iterable[JobHook | JobButton], table_id: int, key: str, former_key: str) -> bool:
-        """Take account of a changed key without a run for it; see `Scheduler`."""
+        """Take account of an update that has given a row another key, without a run of these hooks and buttons for it.
+
+        What comes to the new key from now on waits for their runs of the former key.
+
+        Returns:
+            Whether there are any.
+        """
         joined = False
         for origin in origins:
             lanes = self._distinct([lane_of(origin, table_id, one) for one in (key, former_key)])
@@ -132,37 +195,74 @@ class Admission:
             await self._are_short.wait()
             self._are_short.clear()
             while taken := self.lanes.unshelve(FETCHED_TOGETHER):
-                # They are on record by then, and nothing else uses the recorder's connection meanwhile.
-                fetch = partial(self._fetch, self.lanes.missing(taken))
-                found = await self._recorder.undisturbed(fetch)
-                tasks = {run.id: self._task(run, None, due) for run, due in found}
-                self.held += sum(task.size for task in tasks.values())
+                tasks = await self._fetched(self.lanes.missing(taken))
                 for lane, ids in taken.items():
                     self.lanes.refill(lane, ids, tasks)
+            while of_hooks := self.batches.unshelve(FETCHED_TOGETHER):
+                tasks = await self._fetched([id_ for ids in of_hooks.values() for id_ in ids])
+                for hook_id, ids in of_hooks.items():
+                    self.batches.refill(hook_id, [tasks[id_] for id_ in ids if id_ in tasks])
+
+    async def _fetched(self, ids: Sequence[int]) -> dict[int, Task]:
+        # They are on record by then, and nothing else uses the recorder's connection meanwhile.
+        found = await self._recorder.undisturbed(partial(self._fetch, ids))
+        if self._closed:
+            return {}
+        tasks = {run.id: self._task(run, None, due) for run, due in found}
+        self.held += sum(task.size for task in tasks.values())
+        for id_ in self._untold.intersection(tasks):
+            self._events.publish(RunSubmitted(tasks[id_].run))
+        self._untold.difference_update(ids)
+        return tasks
 
     def put_back(self, task: Task) -> bool:
         """Leave a task to the table for as long as its own is locked; the feed goes on for others meanwhile."""
-        is_alone = not task.parts and task.on_record and task.step is None and not task.options.is_singleton
-        if not is_alone or not self.lanes.put_back(task):
-            return False
-        self.held -= task.size
-        # The feed may wait for it.
-        self._recorder.room.set()
-        return True
+        # A singleton would keep its job's turn.
+        return not task.options.is_singleton and self._leave_to_the_table(task)
+
+    def put_retries_back(self) -> None:
+        """Leave what waits long for its retry to the table, where there is much: it must not keep the feed waiting."""
+        parked = self.lanes.parked()
+        latest = now() + SOON
+        while parked and (
+            len(parked) > MOST_RETRIES or self.waiting > MUCH or self.held > MOST_HELD_TAKEN_OVER
+        ):  # fmt: skip
+            task = parked.pop()
+            due = task.due
+            if due is not None and due > latest and self._leave_to_the_table(task):
+                self.retries.put(due, task.run.id, task.lane)
+
+    def _leave_to_the_table(self, task: Task) -> bool:
+        gone = self.lanes.put_back(task)
+        self.held -= sum(one.size for one in gone)
+        if gone:
+            # The feed may wait for it.
+            self._recorder.room.set()
+        return bool(gone)
+
+    def wake_retries(self, revoked: Collection[int] = ()) -> None:
+        """Let retries be fetched that are due; and those that were revoked, so that their lanes go on."""
+        due = self.retries.due(FEW if self.waiting > MUCH else FETCHED_TOGETHER)
+        for lane in (*due, *self.retries.take(revoked)):
+            self.lanes.wake(lane)
 
     def sleep(self, lanes: Iterable[tuple[str, Lane]]) -> None:
         """Take lanes whose first is in the table, each with the name of its pool; they are fetched in their turn."""
         for pool, lane in lanes:
             self._asleep[pool].append(lane)
 
-    def replenish(self, pool: str, ready: int) -> None:
-        """Let lanes of a pool be fetched whose first is in the table, where little is ready that could begin.
+    def replenish(self, ready: Mapping[str, int]) -> None:
+        """Let lanes be fetched whose first is in the table, where little is ready that could begin.
 
         What is in memory and may not, for its lane, its retry or a locked table, keeps nothing else waiting.
+
+        Args:
+            ready: how many runs of each pool are ready.
         """
-        asleep = self._asleep[pool]
-        if ready < FETCHED_TOGETHER:
-            for _ in range(min(FETCHED_TOGETHER, len(asleep))):
+        for key, asleep in self._asleep.items():
+            waiting = ready[key] if isinstance(key, str) else self.lanes.turns.waiting(key)
+            # What is on its way here counts too.
+            for _ in range(min(FETCHED_TOGETHER - waiting - self.lanes.hungry, len(asleep))):
                 self.lanes.wake(asleep.popleft())
 
     def leave(self, task: Task) -> None:
@@ -182,6 +282,7 @@ class Admission:
         self._closed = True
         self.lanes.close()
         self.batches.close()
+        self.retries.clear()
 
     def _task(self, run: Run, step: Step | None, due: datetime | None) -> Task:
         path = run.job.class_path
@@ -205,3 +306,8 @@ class Admission:
         """Put on record what a run must not overtake that is put there now: a new leader begins with what is."""
         for task in self.lanes.before(lanes):
             self._put_on_record(task)
+
+
+def _waits_for(options: JobOptions, pool: str, job: Job | None) -> str | int:
+    """Return what a run waits for once it is first in its lane: its pool, or the turn of its job, by its id."""
+    return job.id if options.is_singleton and job is not None else pool

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import TypeAlias
 
-from rowhooks.domain.run import now
+from rowhooks.pipeline.scheduling.retries import Parked
 from rowhooks.pipeline.scheduling.shelves import Shelves
 from rowhooks.pipeline.scheduling.tasks import Junction, Lane, Task
 from rowhooks.pipeline.scheduling.turns import Turns
@@ -44,11 +43,12 @@ class Lanes:
         self._on_shelves = self._shelves.ids
         self._idle: set[Lane] = set()
         self._heads: dict[Task, None] = {}
+        self._parked = Parked(self._advance)
         # What is in a lane that is taken: its first or, where others wait, all of them. Hardly any has others.
         self._taken: dict[Lane, _Waiting | deque[_Waiting]] = {}
         # How many in memory stand in two lanes.
         self._crossing = 0
-        self._turns = Turns()
+        self.turns = Turns()
         self._numbers = itertools.count(1)
         self._junctions = itertools.count(-1, -1)
         self._passed: deque[Junction] = deque()
@@ -68,9 +68,18 @@ class Lanes:
         # Lane by lane, what stands in two might come behind what waits for it.
         yield from sorted(set(followers), key=_number) if self._crossing else followers
 
+    @property
+    def hungry(self) -> int:
+        """How many lanes are to be fetched from, or are being fetched."""
+        return self._shelves.hungry
+
+    def is_head(self, task: Task) -> bool:
+        """Say whether a task is first in its lane and was not noted as begun; from any thread."""
+        return task in self._heads
+
     def parked(self) -> list[Task]:
         """Return what waits for its retry."""
-        return [task for task in self._heads if task.due is not None]
+        return list(self._parked.tasks)
 
     def add(self, task: Task) -> None:
         """Put a task at the end of its lane, or of both its lanes."""
@@ -143,26 +152,32 @@ class Lanes:
             else:
                 # Also where there is one alone: it may end before the shelf is looked at; the lane is not empty then.
                 self._queue(lane)
-                self._ask_for_more(lane)
+                self.wake(lane)
         return empty
 
-    def put_back(self, task: Task) -> bool:
-        """Leave a head that is on record to the table, by its id, until `wake`; False where that cannot be.
+    def put_back(self, task: Task) -> Sequence[Task]:
+        """Leave a head and its followers to the table, by their ids, until `wake`; all of them must be on record.
 
-        What comes to its lane meanwhile goes on the shelf behind it.
+        What comes to the lane meanwhile goes on the shelf behind them.
+
+        Returns:
+            What is in memory no more: nothing where that cannot be.
         """
         lane = task.lane
-        if task.former_lane is not None or lane in self._on_shelves or self._taken.get(lane) is not task:
-            return False
-        del self._heads[task]
+        members = [one for one in self._members(lane) if isinstance(one, Task) and one.is_in_the_table]
+        if len(members) < len(self._members(lane)) or lane in self._shelves.fetched:
+            return ()
+        self._take_head(task)
         self._taken[lane] = deque()
-        self._shelves.put(lane, task.run.id)
+        self._following -= len(members) - 1
+        self._shelves.put_first(lane, [one.run.id for one in members])
         self._idle.add(lane)
-        return True
+        return members
 
     def wake(self, lane: Lane) -> None:
-        """Let what was put back be fetched, or what is on the shelf of a lane in which nothing was."""
-        self._ask_for_more(lane)
+        """Let what is on a lane's shelf be fetched, if little of it is in memory: also what was put back."""
+        if lane in self._on_shelves and len(self._members(lane)) <= REFILL_BELOW:
+            self._shelves.ask_for_more(lane)
 
     def unshelve(self, limit: int) -> dict[Lane, list[int]]:
         """Return what is next on the shelves of lanes that are to be refilled, about `limit` ids; see `refill`."""
@@ -183,6 +198,7 @@ class Lanes:
         if self._closed:
             return
         # It was a long lane all the time: nothing has been put behind the followers meanwhile.
+        self._shelves.fetched.discard(lane)
         queue = self._queue(lane)
         for id_ in ids:
             one, is_new = self._shelves.come_back(id_, lane, tasks.get(id_))
@@ -199,7 +215,7 @@ class Lanes:
             self._idle.discard(lane)
             self._go_on(lane)
         else:
-            self._ask_for_more(lane)
+            self.wake(lane)
         self._let_pass()
 
     def begin(self, task: Task) -> None:
@@ -220,38 +236,35 @@ class Lanes:
 
     def drop(self, task: Task) -> None:
         """Take a parked task out."""
-        del self._heads[task]
+        self._take_head(task)
         task.due = None
         self._make_way(task)
 
     def close(self) -> None:
         """Forget what waits; nothing becomes ready any more."""
         self._closed = True
+        self._parked.clear()
         self._heads.clear()
         self._taken.clear()
         self._following = self._crossing = 0
-        self._turns.clear()
+        self.turns.clear()
         self._shelves.clear()
         self._idle.clear()
 
     def _advance(self, task: Task) -> None:
         self._heads[task] = None
-        if task.due is not None and task.due > now():
-            delay = (task.due - now()).total_seconds()
-            asyncio.get_running_loop().call_later(delay, self._unpark, task)
+        if self._parked.park(task):
             return
-        task.due = None
-        if not task.options.is_singleton or self._turns.take(task):
+        if not task.options.is_singleton or self.turns.take(task):
             self._ready(task)
 
-    def _unpark(self, task: Task) -> None:
-        if task in self._heads and task.due is not None:
-            task.due = None
-            self._advance(task)
+    def _take_head(self, task: Task) -> None:
+        del self._heads[task]
+        self._parked.forget(task)
 
     def _give_up_turn(self, task: Task) -> None:
         if task.options.is_singleton and not self._closed:
-            following = self._turns.pass_on(task)
+            following = self.turns.pass_on(task)
             if following is not None:
                 self._ready(following)
 
@@ -317,7 +330,7 @@ class Lanes:
         else:
             del self._taken[lane]
         if self._on_shelves:
-            self._ask_for_more(lane)
+            self.wake(lane)
 
     def _members(self, lane: Lane) -> Sequence[_Waiting]:
         found = self._taken.get(lane)
@@ -331,7 +344,3 @@ class Lanes:
             return found
         queue = self._taken[lane] = deque((found,))
         return queue
-
-    def _ask_for_more(self, lane: Lane) -> None:
-        if lane in self._on_shelves and len(self._members(lane)) <= REFILL_BELOW:
-            self._shelves.ask_for_more(lane)

@@ -44,7 +44,7 @@ class PreparedRun(NamedTuple):
     Args:
         run: what is executed.
         user: the user that it is for.
-        changed_object: its row as it was a moment ago; a pool elsewhere loads it itself.
+        changed_object: its row as it was a moment ago; None for a pool that needs no rows.
         refused: what stands in its way: the run fails by it, and its receiver is not called.
     """
 
@@ -96,6 +96,8 @@ class ExecutionPool(Protocol):
     name: str
     limit: int
     """How many runs it executes at the same time."""
+    needs_rows: bool
+    """Whether rows are to be loaded for its runs. A pool elsewhere loads them itself, where the runs are executed."""
 
     @property
     def running(self) -> Mapping[int, RunningRun]:
@@ -146,6 +148,8 @@ class LocalPool(Generic[T]):
         limit: how many runs at the same time.
         runner: executes one.
     """
+
+    needs_rows = True
 
     def __init__(self, name: str, limit: int, runner: Runner) -> None:
         self.name = name

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from rowhooks.domain.errors import ConnectionFailed, ReceiverError
-from rowhooks.domain.run import Run
+from rowhooks.domain.run import Run, revoked
 from rowhooks.pipeline.concurrency import Background, first_of
 from rowhooks.pipeline.ports import UserResolver
 from rowhooks.pipeline.recorder import Recorder
@@ -174,7 +174,10 @@ class Preparation:
             task.user = ""
         elif task.user is None:
             task.user = self._users.known(cause.user_name, cause.db_user)
-        return task.on_record or task.user is None or task.needs_row
+        return task.on_record or task.user is None or self._needs_row(task)
+
+    def _needs_row(self, task: Task) -> bool:
+        return task.needs_row and self.pools[task.pool].needs_rows
 
     def _prepare_soon(self, task: Task) -> None:
         # What was loaded for it before is of no use any more, and must not keep its table's rows from being loaded.
@@ -199,7 +202,7 @@ class Preparation:
                 rest: deque[Task] = deque()
                 places = portion.places
                 for task in queue:
-                    needs_row = task.needs_row
+                    needs_row = self._needs_row(task)
                     if (needs_row and not places) or rounds.setdefault(task.run.row, task) is not task:
                         rest.append(task)
                     else:
@@ -216,7 +219,7 @@ class Preparation:
     async def _prepare(self, table_id: int, tasks: list[Task]) -> None:
         if (lock := self.rows.locks.get(table_id)) is not None:
             tasks = self._without_locked(lock, tasks)
-        lock = await self.rows.load(table_id, [task for task in tasks if task.needs_row])
+        lock = await self.rows.load(table_id, [task for task in tasks if self._needs_row(task)])
         if lock is not None:
             tasks = self._without_locked(lock, tasks)
         await self._resolve([task for task in tasks if task.user is None])
@@ -231,11 +234,14 @@ class Preparation:
         prepared = []
         for task in tasks:
             if task in on_record:
-                if not _is_left(task, [run for run in on_record[task] if run.id in ended]):
+                gone = [run for run in on_record[task] if run.id in ended]
+                for run in gone:
+                    self._recorder.take(revoked(run), None)
+                if not _is_left(task, gone):
                     self._outlet.leave(task)
                     continue
                 task.may_begin = True
-                if not task.needs_row:
+                if not self._needs_row(task):
                     # That it may begin is good for as long as a row is.
                     task.loaded_at = asked_at
             prepared.append(task)
@@ -245,7 +251,7 @@ class Preparation:
         """Put those aside that need a row of a locked table; return the others."""
         others = []
         for task in tasks:
-            if task.needs_row:
+            if self._needs_row(task):
                 if not lock.tasks:
                     self.rows.background.start(self._go_on(lock))
                 lock.tasks.append(task)
@@ -282,12 +288,12 @@ class Preparation:
                 task.user = user
 
 
-def _is_left(task: Task, revoked: Sequence[Run]) -> bool:
+def _is_left(task: Task, gone: Sequence[Run]) -> bool:
     """Say whether anything of a task is still to be run, of which these were revoked."""
-    for run in revoked:
+    for run in gone:
         logger.info("the run was revoked before it began", extra=run.log_fields())
-    if len(revoked) == len(task.singles):
+    if len(gone) == len(task.singles):
         return False
-    if revoked:
-        task.without({run.id for run in revoked})
+    if gone:
+        task.without({run.id for run in gone})
     return True

@@ -9,19 +9,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
 
-from rowhooks.domain.configuration import JobButton, JobHook, TrackedTable
+from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import RunRevoked, TimeLimitExceeded
 from rowhooks.domain.events import Events, RunFailed
-from rowhooks.domain.job import Job
-from rowhooks.domain.run import RETRY, Outcome, Run
+from rowhooks.domain.run import RETRY, Outcome, revoked
 from rowhooks.pipeline.ports import ReceiverCatalog
-from rowhooks.pipeline.progress import Step
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling import records
-from rowhooks.pipeline.scheduling.admission import Admission, Fetch
+from rowhooks.pipeline.scheduling.admission import ASKED_TOGETHER, Admission, Fetch
 from rowhooks.pipeline.scheduling.pools import ExecutionPool, PreparedRun, RunningRun
 from rowhooks.pipeline.scheduling.preparation import Preparation
 from rowhooks.pipeline.scheduling.records import Records
@@ -55,7 +51,8 @@ class Scheduler:
         self._events = events
         self._preparation = preparation
         self._pools: Mapping[str, ExecutionPool] = preparation.pools
-        self._admission = Admission(recorder, receivers, fetch, events, preparation.offer, self._put_on_record_as_it_is)
+        self.admission = Admission(recorder, receivers, fetch, events, preparation.offer, self._put_on_record_as_it_is)
+        """Where runs are handed in."""
         # What was handed to the pools, by the ids of the runs.
         self._handed: dict[int, Task] = {}
         self._closing = False
@@ -66,61 +63,30 @@ class Scheduler:
     def learn(self, tables: Mapping[int, TrackedTable]) -> None:
         """Take over the tracked tables."""
         self._preparation.rows.tables = tables
-        self._admission.learn(tables)
+        self.admission.learn(tables)
 
     @property
     def waiting(self) -> int:
         """How many runs wait in memory: for their lane, their retry, a free place, their row."""
-        return self._admission.waiting
+        # A run that goes on is taken out of what waits by the next sweep, not before.
+        begun = sum(self._is_waiting(id_) for pool in self._pools.values() for id_ in list(pool.running))
+        return self.admission.waiting - begun
+
+    def _is_waiting(self, run_id: int) -> bool:
+        task = self._handed.get(run_id)
+        return task is not None and self.admission.lanes.is_head(task)
 
     @property
     def held(self) -> int:
         """How many characters of changes and rows are in memory, of what waits and what runs."""
-        return self._admission.held + self._preparation.rows.loaded
+        return self.admission.held + self._preparation.rows.loaded
 
     @property
     def running(self) -> int:
         """How many receivers run at this moment."""
         return sum(len(pool.running) for pool in self._pools.values())
 
-    def submit(self, run: Run, step: Step | None, *, due: datetime | None = None) -> None:
-        """Take a run; runs of one lane must be submitted in the order of their changes.
-
-        Args:
-            run: what is to be run.
-            step: what of the feed waits for it; None for a run that is on record.
-            due: not before this time.
-        """
-        self._admission.admit(run, step, due=due)
-
-    def is_better_shelved(self, lanes: Sequence[Lane], job: Job | None) -> bool:
-        """Say whether a run that is on record need not be in memory before its turn, see `shelve`.
-
-        Args:
-            lanes: those of the run.
-            job: its own; None where it is gone.
-        """
-        return self._admission.is_better_shelved(lanes, job)
-
-    def shelve(self, lanes: Sequence[Lane], run_id: int, job: Job | None) -> None:
-        """Take a run that is on record, by its id alone, to the end of its lane and, if it has one, its former lane."""
-        self._admission.shelve(lanes, run_id, job)
-
-    def join(self, origins: Iterable[JobHook | JobButton], table_id: int, key: str, former_key: str) -> bool:
-        """Take account of an update that has given a row another key, without a run of these hooks and buttons for it.
-
-        What comes to the new key from now on waits for their runs of the former key.
-
-        Returns:
-            Whether there are any.
-        """
-        return self._admission.join(origins, table_id, key, former_key)
-
     # What goes on beside the feed.
-
-    async def refill(self) -> None:
-        """Fetch what long lanes need next, until cancelled."""
-        await self._admission.refill()
 
     async def dispatch(self) -> None:
         """Prepare what may begin, until cancelled; raise an error that ends the leadership."""
@@ -139,13 +105,15 @@ class Scheduler:
                 for running in list(pool.running.values()):
                     task = self._handed.get(running.run.id)
                     if task is not None:
-                        self._admission.lanes.begin(task)
+                        self.admission.lanes.begin(task)
                         self._watch(task, pool, running, moment)
-            for task in self._admission.lanes:
+            for task in self.admission.lanes:
                 self._records.put_late(task, moment)
-            for task in self._admission.batches:
+            for task in self.admission.batches:
                 self._records.put_late(task, moment)
-            self._preparation.rows.locks.put_back(self._admission.put_back)
+            self._preparation.rows.locks.put_back(self.admission.put_back)
+            self.admission.put_retries_back()
+            self.admission.wake_retries()
             self.replenish()
 
     async def watch_revocations(self) -> None:
@@ -154,15 +122,21 @@ class Scheduler:
             await asyncio.sleep(REVOCATION_INTERVAL)
             # Of a batch those that were revoked are left out when it begins.
             running = {id_ for id_, task in self._handed.items() if task.started_on_record and not task.parts}
-            parked = {task.run.id: task for task in self._admission.lanes.parked() if not task.parts}
-            if not (running or parked):
+            parked = {task.run.id: task for task in self.admission.lanes.parked() if not task.parts}
+            in_the_table = self.admission.retries.next_to_ask(ASKED_TOGETHER)
+            if not (running or parked or in_the_table):
                 continue
-            for run_id in await self._recorder.revoked([*running, *parked]):
+            revoked_ids = await self._recorder.revoked([*running, *parked, *in_the_table])
+            self.admission.wake_retries(revoked_ids)
+            for run_id in revoked_ids:
                 task = self._handed.get(run_id)
                 if task is not None and run_id in running and run_id in self._pools[task.pool].running:
                     self._abandon(task, RunRevoked())
-                elif run_id in parked and parked[run_id].due is not None:
-                    self._admission.drop(parked[run_id])
+                elif (
+                    run_id in parked and parked[run_id].due is not None and self.admission.lanes.is_head(parked[run_id])
+                ):
+                    self._records.put(parked[run_id], revoked(parked[run_id].run))
+                    self.admission.drop(parked[run_id])
 
     async def finish(self, grace: float) -> int:
         """Begin nothing more and wait for what runs.
@@ -175,7 +149,7 @@ class Scheduler:
         """
         self._closing = True
         self._preparation.close()
-        self._admission.close()
+        self.admission.close()
         return sum(await asyncio.gather(*(pool.drain(grace) for pool in self._pools.values())))
 
     # From the preparation: its outlet.
@@ -184,7 +158,11 @@ class Scheduler:
         """Hand tasks that are prepared to their pools."""
         groups: dict[str, list[PreparedRun]] = {}
         for task in tasks:
-            self._handed[task.run.id] = task
+            if self._handed.setdefault(task.run.id, task) is not task:
+                # One of the two would be lost without a word. The next leadership begins with what is on record.
+                problem = RuntimeError(f"run {task.run.id} is in memory twice: the leadership ends")
+                self._preparation.background.fail(problem)
+                return
             prepared = PreparedRun(task.run, task.user or "", task.changed_object, task.refused)
             groups.setdefault(task.pool, []).append(prepared)
         for name, group in groups.items():
@@ -193,16 +171,15 @@ class Scheduler:
     def leave(self, task: Task) -> None:
         """Take a task out that has ended, or of which nothing is to be run any more."""
         self._preparation.release(task)
-        self._admission.leave(task)
+        self.admission.leave(task)
 
     def wake(self, lanes: Iterable[tuple[str, Lane]]) -> None:
         """Take lanes of tasks that were left to the table and can go on."""
-        self._admission.sleep(lanes)
+        self.admission.sleep(lanes)
 
     def replenish(self) -> None:
         """Let more become ready, where little is that could begin."""
-        for name in self._pools:
-            self._admission.replenish(name, self._preparation.waiting(name))
+        self.admission.replenish({name: self._preparation.waiting(name) for name in self._pools})
 
     # From the pools: their owner.
 
@@ -241,7 +218,7 @@ class Scheduler:
             if outcome.status == RETRY:
                 self._preparation.release(task)
                 task.retry(outcome.retry_at)
-                self._admission.lanes.park(task)
+                self.admission.lanes.park(task)
             else:
                 self.leave(task)
 
@@ -265,8 +242,7 @@ class Scheduler:
         del self._handed[task.run.id]
         if isinstance(error, RunRevoked):
             logger.info("the run was revoked while it went on", extra=task.run.log_fields())
-            # Its status is on record already.
-            outcome = replace(outcome, recorded=True)
+            outcome = outcome.as_revoked()
         else:
             self._events.publish(RunFailed(outcome))
         self._records.put(task, outcome)

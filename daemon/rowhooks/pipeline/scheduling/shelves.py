@@ -16,13 +16,20 @@ class Shelves:
     """
 
     def __init__(self, hungry: Callable[[], None]) -> None:
-        self._hungry = hungry
+        self._call = hungry
         self.ids: dict[Lane, deque[int]] = {}
         """What is on the shelf of each lane that has one; it may be empty while it is fetched."""
         self._short: dict[Lane, None] = {}
+        self.fetched: set[Lane] = set()
+        """The lanes of which something is being fetched."""
         # Of those on two shelves: the lanes, and what has come from the first.
         self._doubles: dict[int, tuple[Lane, Lane]] = {}
         self._met: dict[int, Task | Junction] = {}
+
+    @property
+    def hungry(self) -> int:
+        """How many lanes are to be fetched from, or are being fetched."""
+        return len(self._short) + len(self.fetched)
 
     def put(self, lane: Lane, run_id: int) -> bool:
         """Put a run on a lane's shelf; say whether the shelf is new."""
@@ -33,6 +40,11 @@ class Shelves:
         self.ids[lane] = deque((run_id,))
         return True
 
+    def put_first(self, lane: Lane, run_ids: Sequence[int]) -> None:
+        """Put runs before what is on a lane's shelf."""
+        self._short.pop(lane, None)
+        self.ids.setdefault(lane, deque()).extendleft(reversed(run_ids))
+
     def note_double(self, run_id: int, lanes: Sequence[Lane]) -> None:
         """Note that a run stands in two lanes."""
         self._doubles[run_id] = (lanes[0], lanes[1])
@@ -41,7 +53,7 @@ class Shelves:
         """Have a lane's shelf fetched from."""
         if self.ids.get(lane) and lane not in self._short:
             self._short[lane] = None
-            self._hungry()
+            self._call()
 
     def take(self, limit: int, of_one: int) -> dict[Lane, list[int]]:
         """Return what is next on the shelves that are to be fetched from: about `limit` ids, and `of_one` of each."""
@@ -52,6 +64,7 @@ class Shelves:
             shelf = self.ids[lane]
             taken[lane] = [shelf.popleft() for _ in range(min(len(shelf), of_one))]
             limit -= len(taken[lane])
+        self.fetched.update(taken)
         return taken
 
     def missing(self, taken: Mapping[Lane, Sequence[int]]) -> list[int]:
@@ -89,5 +102,6 @@ class Shelves:
         """Forget everything."""
         self.ids.clear()
         self._short.clear()
+        self.fetched.clear()
         self._doubles.clear()
         self._met.clear()

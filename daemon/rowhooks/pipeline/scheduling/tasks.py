@@ -95,6 +95,11 @@ class Task:
         """The tasks of its runs, one by one."""
         return self.parts or (self,)
 
+    @property
+    def is_in_the_table(self) -> bool:
+        """Whether it can be left to the table, by its id: it is on record, or on its way there, in one lane."""
+        return self.on_record and self.step is None and self.former_lane is None and not self.parts
+
     def without(self, run_ids: Collection[int]) -> None:
         """Take runs out of a batch that is to go on without them; one at least is left.
 

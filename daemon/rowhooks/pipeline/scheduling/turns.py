@@ -13,6 +13,10 @@ class Turns:
     def __init__(self) -> None:
         self._waiting: dict[int, deque[Task]] = {}
 
+    def waiting(self, job_id: int) -> int:
+        """Return how many tasks of a job wait for their turn."""
+        return len(self._waiting.get(job_id, ()))
+
     def take(self, task: Task) -> bool:
         """Give a task its job's turn; False where it has to wait for it."""
         waiting = self._waiting.get(task.run.job.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -29,30 +30,33 @@ class RehearsalSession(ReceiverSession):
         else:
             Session.close(self)
 
-    def commit_run(self, outcome: Outcome, leader_epoch: uuid.UUID) -> None:
+    def commit_run(self, outcome: Outcome, leader_epoch: uuid.UUID) -> Collection[int]:
         """Commit to the savepoint; what is deferred until a commit is checked now."""
         self.flush()
         self.connection().exec_driver_sql("set constraints all immediate")
         Session.commit(self)
         self.end()
+        return ()
 
 
 class _SyncWorkspace(SyncWorkspace):
     _session_class = RehearsalSession
     entries: list[LogEntry]
 
-    def commit(self, outcome: Outcome) -> None:
-        super().commit(outcome)
+    def commit(self, outcome: Outcome) -> Collection[int]:
+        revoked = super().commit(outcome)
         self.entries.extend(outcome.entries)
+        return revoked
 
 
 class _AsyncWorkspace(AsyncWorkspace):
     _session_class = RehearsalSession
     entries: list[LogEntry]
 
-    async def commit(self, outcome: Outcome) -> None:
-        await super().commit(outcome)
+    async def commit(self, outcome: Outcome) -> Collection[int]:
+        revoked = await super().commit(outcome)
         self.entries.extend(outcome.entries)
+        return revoked
 
 
 class RehearsalWorkspaces:

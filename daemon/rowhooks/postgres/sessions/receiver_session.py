@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import psycopg
@@ -99,8 +99,11 @@ class ReceiverSession(Session):
         else:
             super().close()
 
-    def commit_run(self, outcome: Outcome, leader_epoch: uuid.UUID) -> None:
+    def commit_run(self, outcome: Outcome, leader_epoch: uuid.UUID) -> Collection[int]:
         """Write the result and commit.
+
+        Returns:
+            The ids of the runs of a batch that had ended on record before.
 
         Raises:
             AlreadyRecorded: the run stands on record; nothing of this transaction remains.
@@ -117,11 +120,13 @@ class ReceiverSession(Session):
             raise LeadershipLost(ANOTHER_LEADS)
         driver: Any = connection.connection.driver_connection
         refused: Exception | None = None
+        revoked: set[int] = set()
         try:
             if isinstance(driver, psycopg.Connection) and psycopg.Pipeline.is_supported() and not is_batch:
                 is_recorded = _record_and_commit(driver, outcome, leader_epoch)
             else:
-                is_recorded = _record(connection, outcome, leader_epoch)
+                revoked = _record(connection, outcome, leader_epoch)
+                is_recorded = len(revoked) < len(outcome.run.singles)
         except (DBAPIError, psycopg.errors.InsufficientPrivilege) as error:
             # The receivers' own login may record nothing for a leadership that is over.
             if not isinstance(getattr(error, "orig", error), psycopg.errors.InsufficientPrivilege):
@@ -137,20 +142,21 @@ class ReceiverSession(Session):
             raise AlreadyRecorded if is_ours else LeadershipLost(ANOTHER_LEADS)
         super().commit()
         self.end()
+        return revoked
 
 
-def _record(connection: sqlalchemy.Connection, outcome: Outcome, leader_epoch: uuid.UUID) -> bool:
-    """Write a result and its log lines; return False where the run is on record already."""
+def _record(connection: sqlalchemy.Connection, outcome: Outcome, leader_epoch: uuid.UUID) -> set[int]:
+    """Write a result, of a batch those of all its runs, and its log lines; return which runs are on record already."""
     held = of_connection(connection.connection.driver_connection)
     statements = (
         batch_statements(outcome, leader_epoch, held)
         if outcome.run.batch
         else [(RECORD_ONE[outcome.run.asked_for], result_row(outcome, leader_epoch, held))]
     )
-    recorded = [row for one, values in statements for row in connection.exec_driver_sql(one, values)]
+    recorded = {id_ for one, values in statements for (id_,) in connection.exec_driver_sql(one, values)}
     if recorded and outcome.entries:
         connection.exec_driver_sql(RECORD_ENTRY, _entry_rows(outcome, held))
-    return bool(recorded)
+    return {run.id for run in outcome.run.singles} - recorded
 
 
 def _record_and_commit(connection: psycopg.Connection[Any], outcome: Outcome, leader_epoch: uuid.UUID) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -108,9 +108,10 @@ class SyncWorkspace(_Workspace):
     def unawaited(self) -> None:
         """Say that nothing has to be awaited."""
 
-    def commit(self, outcome: Outcome) -> None:
+    def commit(self, outcome: Outcome) -> Collection[int]:
         """Write the result beside the receiver's writes and commit both."""
-        self.session.commit_run(outcome, self._leader_epoch)
+        revoked: Collection[int] = self.session.commit_run(outcome, self._leader_epoch)
+        return revoked
 
     def rollback(self) -> None:
         """Undo what the receiver wrote and give the connection back."""
@@ -174,9 +175,12 @@ class AsyncWorkspace(_Workspace):
         except Exception as error:  # noqa: BLE001  (nothing waits for this task)
             logger.warning("an abandoned receiver keeps its connection: %s", error)
 
-    async def commit(self, outcome: Outcome) -> None:
+    async def commit(self, outcome: Outcome) -> Collection[int]:
         """Write the result beside the receiver's writes and commit both."""
-        await self.session.run_sync(lambda session: session.commit_run(outcome, self._leader_epoch))
+        revoked: Collection[int] = await self.session.run_sync(
+            lambda session: session.commit_run(outcome, self._leader_epoch)
+        )
+        return revoked
 
     async def rollback(self) -> None:
         """Undo what the receiver wrote and give the connection back."""

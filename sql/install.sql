@@ -68,6 +68,7 @@
 \ir functions/buttons.sql
 \ir functions/epoch_of_press.sql
 \ir functions/value_as_recorded.sql
+\ir functions/settings_of_recording.sql
 \ir functions/press_view.sql
 \ir functions/is_checked_inside.sql
 \ir functions/check_press.sql

@@ -71,36 +71,31 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  stray text;
-  its_table text;
+  stray record;
 begin
-  -- A value that the log does not hold can never start the hook.
-  select n.name, rowhooks.qualified_name(t.schema_name, t.table_name)
-  into stray, its_table
+  select
+    n.name, rowhooks.qualified_name(t.schema_name, t.table_name) as its_table, n.problem, n.option
+  into stray
   from rowhooks.table_meant as x
   join rowhooks.tracked_table as t on t.id = x.id
-  cross join lateral pg_catalog.unnest(t.excluded_columns) as n (name)
-  where x.kind = 'hook' and x.owner_id = hook.id and x.is_present and rowhooks.asks_for(hook.columns, hook.conditions, n.name)
+  cross join lateral (
+    -- A value that the log does not hold can never start the hook.
+    select e.name, 'column %2$s is kept out of the log of %3$s' as problem, '--exclude' as option, 1 as place
+    from pg_catalog.unnest(t.excluded_columns) as e (name)
+    where rowhooks.asks_for(hook.columns, hook.conditions, e.name)
+    union all
+    select i.name, 'an update of nothing but column %2$s is not recorded of %3$s', '--ignore-columns', 2
+    from pg_catalog.unnest(t.ignored_columns) as i (name)
+    where i.name = any (hook.columns)
+  ) as n
+  where x.kind = 'hook' and x.owner_id = hook.id and x.is_present
+  order by n.place
   limit 1;
   if found then
-    raise exception 'job hook %: column % is kept out of the log of %', hook.name, stray, its_table
+    raise exception '%', pg_catalog.format('job hook %1$s: ' || stray.problem, hook.name, stray.name, stray.its_table)
       using
         errcode = 'undefined_column',
-        hint = 'Name other columns, or track the table with --exclude for fewer.';
-  end if;
-
-  select n.name, rowhooks.qualified_name(t.schema_name, t.table_name)
-  into stray, its_table
-  from rowhooks.table_meant as x
-  join rowhooks.tracked_table as t on t.id = x.id
-  cross join lateral pg_catalog.unnest(t.ignored_columns) as n (name)
-  where x.kind = 'hook' and x.owner_id = hook.id and x.is_present and n.name = any (hook.columns)
-  limit 1;
-  if found then
-    raise exception 'job hook %: an update of nothing but column % is not recorded of %', hook.name, stray, its_table
-      using
-        errcode = 'undefined_column',
-        hint = 'Name other columns, or track the table with --ignore-columns for fewer.';
+        hint = pg_catalog.format('Name other columns, or track the table with %s for fewer.', stray.option);
   end if;
 end
 $$;

@@ -110,6 +110,26 @@ def test_an_ordinary_role_has_no_way_into_rowhooks(stranger: Connection, stateme
         stranger.execute(statement)
 
 
+def test_what_a_role_gives_to_the_function_that_reads_keys_runs_with_its_own_rights_alone(
+    db: Connection, stranger: Connection
+) -> None:
+    """It executes the columns that it is given: what they smuggle in may do what the role may, and no more."""
+    db.execute("create table treasure (gold integer)")
+    call = (
+        "select rowhooks.key_of_press(row(null, 'b', 'shop.item', '1', null, 'k', null, null), 'shop.item', '{id}', %s)"
+    )
+    for smuggled in (
+        "id integer) where exists (select from public.treasure",
+        "id integer); insert into public.treasure values (1); select from pg_catalog.unnest('{1}'::int[]) as t (x",
+        "id integer); set role rowhooks_owner; select from pg_catalog.unnest('{1}'::int[]) as t (x",
+    ):
+        with pytest.raises(errors.Error) as refused:
+            stranger.execute(call, (smuggled,))
+        # A statement behind another one is not even parsed where values are given.
+        assert isinstance(refused.value, errors.InsufficientPrivilege | errors.FeatureNotSupported)
+    assert db.execute("select count(*) from treasure").fetchone() == (0,)
+
+
 def test_a_role_that_may_look_into_the_schema_still_may_not_use_the_functions(
     db: Connection, stranger: Connection
 ) -> None:

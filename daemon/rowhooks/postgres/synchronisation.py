@@ -135,13 +135,7 @@ async def _sync_hook(
     hook: DeclaredHook,
     tables: dict[str, asyncpg.Record],
 ) -> list[str]:
-    scope = (
-        *(action in hook.actions for action in ("create", "update", "delete")),
-        sorted(hook.columns),
-        hook.conditions_json,
-        hook.on_undecided,
-        sorted(hook.ignored_columns),
-    )
+    scope = _scope(hook)
     found = await connection.fetchrow(SQL["same_name"], name, *scope)
     if found is not None and not (found["declared"] and found["class_path"] == class_path):
         return [_belongs_to_another(found, class_path, name)]
@@ -169,6 +163,17 @@ async def _sync_hook(
     await connection.execute("set constraints rowhooks.job_hook_scope, rowhooks.job_hook_table_scope immediate")
     await connection.execute("set constraints rowhooks.job_hook_scope, rowhooks.job_hook_table_scope deferred")
     return [_missing(name, table, tables.get(table)) for table in waits_for]
+
+
+def _scope(hook: DeclaredHook) -> tuple[Any, ...]:
+    """Return what a declaration says of when its hook runs, as the statements take it."""
+    return (
+        *(action in hook.actions for action in ("create", "update", "delete")),
+        sorted(hook.columns),
+        hook.conditions_json,
+        hook.on_undecided,
+        sorted(hook.ignored_columns),
+    )
 
 
 def _belongs_to_another(found: asyncpg.Record, class_path: str, name: str) -> str:

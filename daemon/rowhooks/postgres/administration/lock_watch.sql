@@ -4,7 +4,7 @@
 -- What a session waits for, and the oldest transaction of those that hold it.
 select
   case
-    when l.locktype = 'relation' then format('%%I.%%I', n.nspname, c.relname)
+    when l.locktype = 'relation' then concat_ws('.', quote_ident(n.nspname), quote_ident(c.relname))
     else 'what another transaction has changed'
   end as waited_for,
   b.pid,

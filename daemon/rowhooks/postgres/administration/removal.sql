@@ -69,10 +69,15 @@ order by c.relkind, c.oid;
 select
   d.datname,
   case
-    when d.datname = current_database() then format('it %%s %%s', case
-      when s.deptype = 'o' then 'owns' else 'is named by'
-    end, pg_describe_object(s.classid, s.objid, s.objsubid))
-    else format('%%s objects in database %%I know it', count(*) over (partition by d.datname), d.datname)
+    when d.datname = current_database() then
+      concat_ws(
+        ' ', 'it', case when s.deptype = 'o' then 'owns' else 'is named by' end,
+        pg_describe_object(s.classid, s.objid, s.objsubid)
+      )
+    else
+      concat_ws(
+        ' ', count(*) over (partition by d.datname), 'objects in database', quote_ident(d.datname), 'know it'
+      )
   end as what
 from pg_shdepend as s
 join pg_database as d on d.oid = s.dbid

@@ -55,6 +55,26 @@ begin
 end
 $$;
 
+-- Purpose: put partitions in the place of the default partition, whose changes they hold, and an empty default partition
+--          beside them. No session writes to the log meanwhile.
+-- Parameters: starts  the first ids of the partitions, which are made and not attached
+--             ends    their last ids, exclusive
+-- Returns: nothing
+-- Writes:  rowhooks.object_change
+create or replace function rowhooks.replace_default_partition(starts bigint[], ends bigint[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  alter table rowhooks.object_change detach partition rowhooks.object_change_default;
+  drop table rowhooks.object_change_default;
+  create table rowhooks.object_change_default partition of rowhooks.object_change default;
+  for step in 1..pg_catalog.cardinality(starts) loop
+    perform rowhooks.attach_partition(pg_catalog.format('object_change_%s', starts[step]), starts[step], ends[step]);
+  end loop;
+end
+$$;
+
 -- Purpose: move changes that are in the default partition, because none was made ahead, into partitions of their own.
 -- Parameters: width  ids a partition holds
 -- Returns: how many were moved; 0 when there is nothing to move, or when its lock was not available within an instant,
@@ -115,12 +135,7 @@ begin
     end loop;
     return 0;
   end if;
-  alter table rowhooks.object_change detach partition rowhooks.object_change_default;
-  drop table rowhooks.object_change_default;
-  create table rowhooks.object_change_default partition of rowhooks.object_change default;
-  for step in 1..pg_catalog.cardinality(starts) loop
-    perform rowhooks.attach_partition(pg_catalog.format('object_change_%s', starts[step]), starts[step], ends[step]);
-  end loop;
+  perform rowhooks.replace_default_partition(starts, ends);
   return moved;
 end
 $$;

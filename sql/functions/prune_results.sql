@@ -1,12 +1,10 @@
--- Purpose: delete the next batch of old results, with their log entries. Called again with last_id until that is null.
--- Parameters: older_than      runs that finished longer ago than that
---             batch           how many rows to look at: what a call does is bounded, whatever it finds
---             after_id        where to go on: ids up to this one are passed over, so that each kept row is looked at only once
+-- Purpose: say which of the next results are deleted.
+-- Parameters: before          runs that finished before that time
+--             batch           how many rows to look at
+--             after_id        ids up to this one are passed over
 --             include_failed  failures too
---             dry_run         delete nothing, only count
--- Returns: how many runs it deleted, and the id to go on after; null where there is nothing old beyond it. Ids rise with
---          time, apart from the blocks of ids that a daemon holds: a row that is missed for that reason goes the next time.
--- Writes:  rowhooks.job_result, rowhooks.job_log_entry
+-- Returns: id, whether the row is older than `before`, and whether it goes
+-- Reads:   rowhooks.job_result, rowhooks.object_change, rowhooks.feed
 --
 -- What stays, however old:
 -- - Runs that have not finished.
@@ -19,6 +17,52 @@
 --   puts its run on record by itself. The position only moves forward, so what is behind it as this statement sees it
 --   stays so. A change that is no longer in the log cannot be read again. Presses, replays and retries, which the feed
 --   does not start, have no part in this.
+create or replace function rowhooks.results_to_prune(
+  before timestamptz, batch integer, after_id bigint, include_failed boolean
+) returns table (id bigint, is_old boolean, goes boolean)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select
+    r.id,
+    r.created_at < before as is_old,
+    r.finished_at < before
+    and (include_failed or r.status <> 'FAILURE')
+    and (
+      include_failed
+      or r.original_id is null
+      or not exists (select from rowhooks.job_result as o where o.id = r.original_id and o.status = 'FAILURE')
+    )
+    and (
+      r.trigger <> 'change'
+      or r.original_id is not null
+      or not exists (
+        select from rowhooks.object_change as c
+        where c.id = r.object_change_id
+          and not pg_catalog.pg_visible_in_snapshot(c.transaction_id, f.snapshot)
+          and (
+            f.target is null
+            or c.id > f.after_id
+            or not pg_catalog.pg_visible_in_snapshot(c.transaction_id, f.target)
+          )
+      )
+    ) as goes
+  from rowhooks.job_result as r
+  cross join rowhooks.feed as f
+  where r.id > results_to_prune.after_id
+  order by r.id
+  limit batch
+$$;
+
+-- Purpose: delete the next batch of old results, with their log entries. Called again with last_id until that is null.
+-- Parameters: older_than      runs that finished longer ago than that
+--             batch           how many rows to look at: what a call does is bounded, whatever it finds
+--             after_id        where to go on: ids up to this one are passed over, so that each kept row is looked at only once
+--             include_failed  failures too
+--             dry_run         delete nothing, only count
+-- Returns: how many runs it deleted, and the id to go on after; null where there is nothing old beyond it. Ids rise with
+--          time, apart from the blocks of ids that a daemon holds: a row that is missed for that reason goes the next time.
+-- Writes:  rowhooks.job_result, rowhooks.job_log_entry
 --
 -- Once the result of a press is deleted, its idempotency key can be used again.
 create or replace function rowhooks.prune_results(
@@ -41,39 +85,9 @@ begin
   end if;
   select
     pg_catalog.array_agg(l.id) filter (where l.goes),
-    case when pg_catalog.count(*) = batch and pg_catalog.bool_or(l.old) then pg_catalog.max(l.id) end
+    case when pg_catalog.count(*) = batch and pg_catalog.bool_or(l.is_old) then pg_catalog.max(l.id) end
   into chosen, last_id
-  from (
-    select
-      r.id,
-      r.created_at < before as old,
-      r.finished_at < before
-      and (include_failed or r.status <> 'FAILURE')
-      and (
-        include_failed
-        or r.original_id is null
-        or not exists (select from rowhooks.job_result as o where o.id = r.original_id and o.status = 'FAILURE')
-      )
-      and (
-        r.trigger <> 'change'
-        or r.original_id is not null
-        or not exists (
-          select from rowhooks.object_change as c
-          where c.id = r.object_change_id
-            and not pg_catalog.pg_visible_in_snapshot(c.transaction_id, f.snapshot)
-            and (
-              f.target is null
-              or c.id > f.after_id
-              or not pg_catalog.pg_visible_in_snapshot(c.transaction_id, f.target)
-            )
-        )
-      ) as goes
-    from rowhooks.job_result as r
-    cross join rowhooks.feed as f
-    where r.id > prune_results.after_id
-    order by r.id
-    limit batch
-  ) as l;
+  from rowhooks.results_to_prune(before, batch, after_id, include_failed) as l;
   deleted := coalesce(pg_catalog.cardinality(chosen), 0);
   if deleted > 0 and not dry_run then
     delete from rowhooks.job_log_entry as e where e.job_result_id = any (chosen);

@@ -50,6 +50,26 @@ as $$
   left join pg_catalog.pg_class as c on c.oid = tracked.relation
 $$;
 
+-- Purpose: write the part of a capture function that passes over an update which changes nothing.
+-- Parameters: tracked  the table's entry
+-- Returns: a part of the function's source; empty where the trigger has a condition that says so, see rowhooks.make_triggers
+create or replace function rowhooks.source_of_comparison(tracked rowhooks.tracked_table) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $source$
+  select case
+    when rowhooks.is_compared_inside(tracked.id, tracked.relation) then
+      $compare$
+  if tg_op operator(pg_catalog.=) 'UPDATE' then
+    if pg_catalog.record_image_eq(old, new) then
+      return null;
+    end if;
+  end if;
+        $compare$
+    else ''
+  end
+$source$;
+
 -- Purpose: write the first part of a capture function: its variables, and what it passes over.
 -- Parameters: tracked  the table's entry
 -- Returns: a part of the function's source
@@ -102,17 +122,6 @@ $body$,
         then 'perform pg_catalog.pg_current_xact_id();'
       else ''
     end,
-    -- The trigger has no condition that says so, see rowhooks.track.
-    case
-      when rowhooks.is_compared_inside(tracked.id, tracked.relation) then
-        $compare$
-  if tg_op operator(pg_catalog.=) 'UPDATE' then
-    if pg_catalog.record_image_eq(old, new) then
-      return null;
-    end if;
-  end if;
-        $compare$
-      else ''
-    end
+    rowhooks.source_of_comparison(tracked)
   )
 $source$;

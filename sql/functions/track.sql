@@ -119,6 +119,32 @@ begin
 end
 $$;
 
+-- Purpose: take the lock on a table that making its triggers needs, and wait no longer for other locks either.
+-- Parameters: target  the table
+--             wait    how long to wait for each lock; lock_timeout has it from now on
+-- Returns: nothing
+-- Raises:  the lock was not available in that time
+create or replace function rowhooks.lock_to_track(target regclass, wait interval) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- A lock_timeout of 0 would wait without end.
+  perform pg_catalog.set_config('lock_timeout', greatest((pg_catalog.date_part('epoch', wait) * 1000)::bigint, 1)::pg_catalog.text, true);
+  begin
+    -- CREATE TRIGGER takes this lock. It is taken first, so that nothing is written before. LOCK refuses foreign tables.
+    if not exists (select from pg_catalog.pg_class as c where c.oid = target and c.relkind = 'f') then
+      execute pg_catalog.format('lock table %s in share row exclusive mode', target);
+    end if;
+  exception when lock_not_available then
+    raise exception 'rowhooks did not get the lock on % within %', target, wait
+      using
+        errcode = 'lock_not_available',
+        hint = 'A transaction that wrote to it is still open (see pg_stat_activity); try again, or wait longer.';
+  end;
+end
+$$;
+
 -- Purpose: attach rowhooks to a table: from the next transaction on each changed row is recorded.
 -- Parameters: target           the table
 --             audit_receivers  record what hook receivers write (it starts no hook) instead of skipping it
@@ -157,20 +183,7 @@ begin
   perform rowhooks.check_trackable(target);
   keys := rowhooks.identity_of(target, identity);
 
-  -- A lock_timeout of 0 would wait without end.
-  perform pg_catalog.set_config('lock_timeout', greatest((pg_catalog.date_part('epoch', wait) * 1000)::bigint, 1)::pg_catalog.text, true);
-  begin
-    -- CREATE TRIGGER takes this lock. It is taken first, so that nothing is written before. LOCK refuses foreign tables.
-    if not exists (select from pg_catalog.pg_class as c where c.oid = target and c.relkind = 'f') then
-      execute pg_catalog.format('lock table %s in share row exclusive mode', target);
-    end if;
-  exception when lock_not_available then
-    raise exception 'rowhooks did not get the lock on % within %', target, wait
-      using
-        errcode = 'lock_not_available',
-        hint = 'A transaction that wrote to it is still open (see pg_stat_activity); try again, or wait longer.';
-  end;
-
+  perform rowhooks.lock_to_track(target, wait);
   -- A superuser needs no permission, and so waits for no lock on rowhooks.installation: the event trigger tracks tables in
   -- long transactions, and in sessions of logins that do not own them.
   if is_superuser then

@@ -34,7 +34,8 @@ $$;
 -- schema rowhooks, and where the schema is not what a superuser has installed. The functions that look at that are looked
 -- at first, without a call of any function of the schema: the owner of the schema may drop them and make others. That they
 -- belong to a superuser is not enough, which may have been given what a weaker role had made (REASSIGN OWNED). The comment
--- on this function, which a superuser alone can write, says what they were.
+-- on this function, which a superuser alone can write, says what they were. So it is in one piece, and the query for them
+-- stands once more at the end of this file: a function that both could call would be one more that may be another by now.
 create or replace function rowhooks.after_ddl() returns event_trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -86,7 +87,9 @@ begin
     join pg_catalog.pg_roles as r on r.oid = p.proowner
     join pg_catalog.pg_language as l on l.oid = p.prolang
     where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
-      and p.proname in ('is_approved', 'fingerprint', 'follow_ddl', 'altered_relations', 'forget_dropped')
+      and p.proname in (
+        'is_approved', 'fingerprint', 'follow_ddl', 'tables_to_follow', 'altered_relations', 'forget_dropped'
+      )
   ) is distinct from (
     -- Not by its name: another schema may have the name by now.
     select pg_catalog.obj_description(e.evtfoid, 'pg_proc')
@@ -111,7 +114,7 @@ declare
   our_function pg_catalog.text;
 begin
   foreach our_function in array array[
-    'after_ddl', 'is_approved', 'fingerprint', 'follow_ddl', 'altered_relations', 'forget_dropped'
+    'after_ddl', 'is_approved', 'fingerprint', 'follow_ddl', 'tables_to_follow', 'altered_relations', 'forget_dropped'
   ] loop
     execute pg_catalog.format('alter function rowhooks.%I() owner to %I', our_function, current_user);
     execute pg_catalog.format('revoke execute on function rowhooks.%I() from public', our_function);
@@ -147,7 +150,9 @@ begin
     join pg_catalog.pg_roles as r on r.oid = p.proowner
     join pg_catalog.pg_language as l on l.oid = p.prolang
     where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
-      and p.proname in ('is_approved', 'fingerprint', 'follow_ddl', 'altered_relations', 'forget_dropped')
+      and p.proname in (
+        'is_approved', 'fingerprint', 'follow_ddl', 'tables_to_follow', 'altered_relations', 'forget_dropped'
+      )
   ));
   execute pg_catalog.format('comment on event trigger rowhooks_after_ddl is %L', (
     select pg_catalog.concat_ws(' ', rowhooks.fingerprint(), i.owner_role, i.capture_role) from rowhooks.installation as i

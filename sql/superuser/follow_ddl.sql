@@ -35,10 +35,62 @@ as $$
     )
 $$;
 
+-- Purpose: list the tables for which the DDL command in hand may mean something: tracked ones, and new ones that a rule means.
+-- Returns: relation             the table
+--          id                   rowhooks.tracked_table.id; null for a table that is not tracked
+--          audit_receivers      what the rule says
+--          always               what the rule says
+--          attached             it is tracked, and a partition of a tracked table now
+--          must_lose_condition  its update trigger has a condition, which would compute a virtual generated column
+-- Reads:   rowhooks.tracked_table, rowhooks.tracking_rule
+create or replace function rowhooks.tables_to_follow()
+returns table (
+  relation regclass, id integer, audit_receivers boolean, always boolean, attached boolean, must_lose_condition boolean
+)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select
+    c.oid::pg_catalog.regclass as relation,
+    t.id,
+    r.audit_receivers,
+    r.always,
+    t.id is not null and exists (
+      select from pg_catalog.pg_partition_ancestors(c.oid) as p
+      join rowhooks.tracked_table as o on o.relation = p.relid and o.untracked_at is null
+      where p.relid <> c.oid
+    ) as attached,
+    -- It has a virtual generated column now, and its trigger was made before, with a condition that computes the column.
+    exists (
+      select from pg_catalog.pg_trigger as g
+      where g.tgrelid = c.oid and g.tgname = '!rowhooks_update_' || t.id
+        and g.tgqual is not null
+        and exists (select from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attgenerated = 'v')
+    ) as must_lose_condition
+  from rowhooks.altered_relations() as a (objid)
+  join pg_catalog.pg_class as c on c.oid = a.objid and c.relkind in ('r', 'p', 'f')
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  left join rowhooks.tracked_table as t on t.relation = c.oid and t.untracked_at is null
+  left join lateral (
+    select r.audit_receivers, r.always
+    from rowhooks.tracking_rule as r
+    where rowhooks.matches_glob(pg_catalog.format('%s.%s', n.nspname, c.relname), r.pattern)
+      and not c.relispartition
+      and c.relpersistence <> 't'
+      and n.nspname not in ('rowhooks', 'pg_catalog', 'information_schema')
+      -- A table is tracked once it has a key. One that was untracked by hand stays untracked.
+      and exists (select from pg_catalog.pg_index as i where i.indrelid = c.oid and i.indisprimary)
+      and not exists (select from rowhooks.tracked_table as f where f.relation = c.oid)
+    order by r.pattern
+    limit 1
+  ) as r on true
+  where t.id is not null or r.always is not null
+$$;
+
 -- Purpose: bring the tracked tables up to date that the DDL command in hand has changed, and track new tables that a rule
 --          means.
 -- Returns: nothing
--- Reads:   rowhooks.tracked_table, rowhooks.tracking_rule
+-- Reads:   rowhooks.tracked_table
 -- Writes:  rowhooks.tracked_table, by rowhooks.refresh_table, rowhooks.track and rowhooks.untrack
 create or replace function rowhooks.follow_ddl() returns void
 language plpgsql
@@ -48,41 +100,7 @@ declare
   target record;
 begin
   for target in
-    select
-      c.oid::pg_catalog.regclass as relation,
-      t.id,
-      r.audit_receivers,
-      r.always,
-      t.id is not null and exists (
-        select from pg_catalog.pg_partition_ancestors(c.oid) as p
-        join rowhooks.tracked_table as o on o.relation = p.relid and o.untracked_at is null
-        where p.relid <> c.oid
-      ) as attached,
-      -- It has a virtual generated column now, and its trigger was made before, with a condition that computes the column.
-      exists (
-        select from pg_catalog.pg_trigger as g
-        where g.tgrelid = c.oid and g.tgname = '!rowhooks_update_' || t.id
-          and g.tgqual is not null
-          and exists (select from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attgenerated = 'v')
-      ) as must_lose_condition
-    from rowhooks.altered_relations() as a (objid)
-    join pg_catalog.pg_class as c on c.oid = a.objid and c.relkind in ('r', 'p', 'f')
-    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-    left join rowhooks.tracked_table as t on t.relation = c.oid and t.untracked_at is null
-    left join lateral (
-      select r.audit_receivers, r.always
-      from rowhooks.tracking_rule as r
-      where rowhooks.matches_glob(pg_catalog.format('%s.%s', n.nspname, c.relname), r.pattern)
-        and not c.relispartition
-        and c.relpersistence <> 't'
-        and n.nspname not in ('rowhooks', 'pg_catalog', 'information_schema')
-        -- A table is tracked once it has a key. One that was untracked by hand stays untracked.
-        and exists (select from pg_catalog.pg_index as i where i.indrelid = c.oid and i.indisprimary)
-        and not exists (select from rowhooks.tracked_table as f where f.relation = c.oid)
-      order by r.pattern
-      limit 1
-    ) as r on true
-    where t.id is not null or r.always is not null
+    select t.* from rowhooks.tables_to_follow() as t
   loop
     begin
       if target.attached then

@@ -56,7 +56,7 @@
 \ir functions/extend_object_change.sql
 \ir functions/begin_history.sql
 \ir functions/resume_after_restore.sql
-\ir functions/run_asked_for.sql
+\ir functions/run_requested.sql
 \ir functions/retry.sql
 \ir functions/revoke.sql
 \ir functions/prune_results.sql
@@ -68,7 +68,6 @@
 \ir functions/buttons.sql
 \ir functions/epoch_of_press.sql
 \ir functions/value_as_recorded.sql
-\ir functions/settings_of_recording.sql
 \ir functions/press_view.sql
 \ir functions/is_checked_inside.sql
 \ir functions/check_press.sql

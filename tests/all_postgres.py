@@ -35,7 +35,7 @@ TESTS = [
     "tests/integration/test_run_keys.py", "tests/integration/test_saving_documents.py",
     "tests/integration/test_tried_again.py", "tests/faults/test_keys.py",
     "tests/integration/test_loading_rows.py", "tests/integration/test_receiver_login.py",
-    "tests/faults/test_bystanders.py", "tests/faults/test_interleavings.py", "tests/faults/test_leadership.py",
+    "tests/faults/test_blocking.py", "tests/faults/test_interleavings.py", "tests/faults/test_leadership.py",
     "tests/faults/test_one_fault.py",
 ]  # fmt: skip
 KEPT = Path(__file__).parents[1] / ".postgres"

@@ -3,7 +3,7 @@
 -- Returns: whether the log has come to another database
 -- Writes:  rowhooks.feed, rowhooks.job_result (key)
 -- A run that has begun keeps its key, and so does one that repeats another: to outside systems it is the same run. A run
--- that was only asked for, or waits for its turn, has not used its key yet.
+-- that was only requested, or waits for its turn, has not used its key yet.
 create or replace function rowhooks.begin_history() returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -81,8 +81,8 @@ as $$
 $$;
 
 -- Purpose: say what is wrong with the form of a job hook's conditions. The same is refused in Python by
---          rowhooks.pipeline.conditions, which compiles them, and for a declaration before there is a database; a test holds
---          the two equal. Regular expressions and values that are nested too deep are checked in Python alone.
+--          rowhooks.pipeline.conditions, which compiles them, and for a declaration before there is a database. Here it is
+--          refused whoever writes the row. A test holds the two equal, with examples that it makes up. Regular expressions and values that are nested too deep are checked in Python alone.
 -- Parameters: conditions  rowhooks.job_hook.conditions
 -- Returns: the first problem, with its place; null for none, or for no conditions
 create or replace function rowhooks.check_conditions(conditions jsonb) returns text

@@ -15,12 +15,19 @@ $$;
 --             row_data   the row
 -- Returns: data     the columns that could be captured; null where none could
 --          problem  why others could not, each with its name; null where all could
--- Its settings are in settings_of_recording.sql.
 create or replace function rowhooks.row_by_columns(
   target_id integer, carrier oid, row_data record, out data jsonb, out problem text
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set datestyle = 'ISO'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = '1'
+set lc_monetary = 'C'
+set quote_all_identifiers = 'off'
+set array_nulls = 'on'
 as $$
 declare
   part record;
@@ -59,10 +66,17 @@ $$;
 -- Purpose: turn a row into JSON as the log has it, whatever the settings of the session that writes.
 -- Parameters: row_data  the row, of types that are all trusted
 -- Returns: the row
--- Its settings are in settings_of_recording.sql.
 create or replace function rowhooks.json_as_recorded(row_data record) returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set datestyle = 'ISO'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = '1'
+set lc_monetary = 'C'
+set quote_all_identifiers = 'off'
+set array_nulls = 'on'
 as $$
 begin
   return pg_catalog.to_jsonb(row_data);

@@ -39,11 +39,11 @@ for each statement execute function rowhooks.configuration_changed();
 create or replace trigger job_button_table_configuration_changed after insert or update or delete or truncate on rowhooks.job_button_table
 for each statement execute function rowhooks.configuration_changed();
 
-create or replace trigger job_result_asked_for after insert on rowhooks.job_result
-for each row when (new.leader_epoch is null) execute function rowhooks.run_asked_for();
+create or replace trigger job_result_requested after insert on rowhooks.job_result
+for each row when (new.leader_epoch is null) execute function rowhooks.run_requested();
 
 -- Bound to the table itself: looking a name up would cost each row of a COPY of the leader's.
-create or replace trigger job_result_not_asked_for_by_receivers after insert on rowhooks.job_result
+create or replace trigger job_result_not_requested_by_receivers after insert on rowhooks.job_result
 for each row when (not pg_catalog.has_table_privilege('rowhooks.job_result'::pg_catalog.regclass, 'INSERT'))
 execute function rowhooks.check_recorder();
 

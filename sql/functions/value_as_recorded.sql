@@ -3,10 +3,17 @@
 -- Parameters: value  what is found in the row
 --             form   see rowhooks.json_form
 -- Returns: the value
--- Its settings are in settings_of_recording.sql.
 create or replace function rowhooks.value_as_recorded(value anyelement, form text) returns jsonb
 language sql stable
 set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set datestyle = 'ISO'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = '1'
+set lc_monetary = 'C'
+set quote_all_identifiers = 'off'
+set array_nulls = 'on'
 as $$
   select case $2
     when 'plain' then pg_catalog.to_jsonb($1)

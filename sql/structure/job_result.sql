@@ -28,7 +28,7 @@ create table rowhooks.job_result (
   -- Two presses of a button with one key are one press.
   idempotency_key text,
   -- The idempotency key for outside systems. For a run of a change it is derived (rowhooks.feed.history, change, hook); a run
-  -- that is asked for by hand draws one. A retry has its original's.
+  -- that is requested by hand draws one. A retry has its original's.
   key text not null default pg_catalog.gen_random_uuid()::text,
   status text not null,
   attempt integer not null default 1,
@@ -37,7 +37,7 @@ create table rowhooks.job_result (
   -- When a run that waits for its retry is due.
   retry_at timestamptz,
   -- The leadership under which the run was started: a run of an earlier leader cannot finish in place of a later one.
-  -- Null: asked for by hand, and not yet taken up by a leader. All zeros: it waits for a leader whose code has the class.
+  -- Null: requested by hand, and not yet taken up by a leader. All zeros: it waits for a leader whose code has the class.
   leader_epoch uuid,
   created_at timestamptz not null default pg_catalog.clock_timestamp(),
   started_at timestamptz,
@@ -57,7 +57,7 @@ create table rowhooks.job_result (
   constraint job_result_failure_has_an_exception check (status <> 'FAILURE' or exception_type is not null)
 );
 
--- One change starts one hook once. Runs that are asked for by hand come on top.
+-- One change starts one hook once. Runs that are requested by hand come on top.
 create unique index job_result_run_key on rowhooks.job_result (object_change_id, job_hook_id)
 where trigger = 'change' and original_id is null;
 
@@ -68,8 +68,8 @@ where idempotency_key is not null;
 -- What recovery takes up.
 create index job_result_unfinished_idx on rowhooks.job_result (id) where status in ('PENDING', 'STARTED', 'RETRY');
 
--- Runs that were asked for by hand and wait for a leader.
-create index job_result_asked_for_idx on rowhooks.job_result (id) where status = 'PENDING' and leader_epoch is null;
+-- Runs that were requested by hand and wait for a leader.
+create index job_result_requested_idx on rowhooks.job_result (id) where status = 'PENDING' and leader_epoch is null;
 
 -- A run is repeated by one run at a time.
 create unique index job_result_retry_key on rowhooks.job_result (original_id)

@@ -13,7 +13,7 @@ import sqlalchemy
 from rowhooks import JobHookReceiver, ObjectChange, register_jobs
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.feed import Position
-from rowhooks.pipeline.scheduling import records
+from rowhooks.pipeline.scheduling import admission, records
 from rowhooks.pipeline.scheduling import scheduler as scheduler_module
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.postgres.sessions import receiver_session as sessions_module
@@ -183,9 +183,12 @@ class Slow(JobHookReceiver):
         await self.go_on.wait()
 
 
+@pytest.mark.parametrize("most", [admission.MOST_TAKEN_OVER, 0])
 async def test_a_slow_batch_and_what_waits_behind_it_are_on_record_and_taken_over(
-    db: Connection, daemon_dsn: str, device: str
+    db: Connection, daemon_dsn: str, device: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where there is no room in memory for what is taken over."""
+    monkeypatch.setattr(admission, "MOST_TAKEN_OVER", most)
     Slow.calls.clear()
     Slow.go_on = asyncio.Event()
     add_hook(db, Slow, device)

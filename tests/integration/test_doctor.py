@@ -12,7 +12,7 @@ import pytest
 
 from rowhooks.cli import call
 from rowhooks.postgres.administration import doctor
-from rowhooks.postgres.leadership import bystanders
+from rowhooks.postgres.leadership import blocking_sessions
 
 Connection = psycopg.Connection[Any]
 
@@ -65,8 +65,11 @@ def test_a_session_that_keeps_a_tracked_table_locked_is_named(
         # A login that may not know since when names it at once.
         what = f"{holder} keeps dcim.device locked: runs that need a row of it wait"
         assert findings(daemon_dsn, capsys) == [(what, f"select pg_terminate_backend({pid})")]
-        young = {**bystanders.SQL, "locked_tables": bystanders.SQL["locked_tables"].replace("secs => 5.0", "secs => 0")}
-        monkeypatch.setattr(bystanders, "SQL", young)
+        young = {
+            **blocking_sessions.SQL,
+            "locked_tables": blocking_sessions.SQL["locked_tables"].replace("secs => 5.0", "secs => 0"),
+        }
+        monkeypatch.setattr(blocking_sessions, "SQL", young)
         ((what, way_out),) = findings(dsn, capsys)
     assert what.startswith(f"{holder} keeps dcim.device locked, in a transaction that has been open since 2")
     assert what.endswith(": runs that need a row of it wait")

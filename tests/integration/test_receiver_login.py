@@ -154,7 +154,7 @@ async def test_a_receiver_of_a_former_leader_is_fenced_off_under_its_own_login(
         "select rowhooks.extend_object_change()",
         "select rowhooks.untrack('dcim.device')",
         "select rowhooks.retry(1)",
-        # A press in somebody else's name, a run that nobody asked for, another's result.
+        # A press in somebody else's name, a run that nobody requested, another's result.
         "insert into rowhooks.job_result (trigger, status, job_button_id, job_id, class_path, db_user)"
         " values ('press', 'PENDING', 1, 1, 'a.B', 'postgres')",
         "insert into rowhooks.job_result (status, job_hook_id, job_id, class_path) values ('PENDING', 1, 1, 'a.B')",

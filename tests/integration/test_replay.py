@@ -34,7 +34,7 @@ def hook_id(db: Connection, device: str) -> int:
 
 
 def replayed(db: Connection) -> list[int]:
-    """Return the changes of the runs that were asked for, in the order of the runs."""
+    """Return the changes of the runs that were requested, in the order of the runs."""
     return [
         row[0]
         for row in db.execute(
@@ -53,7 +53,7 @@ def replay(run: Rowhooks, *arguments: object) -> str:
 def test_every_change_of_the_span_is_replayed_in_order_though_it_is_older_than_the_hook(
     run: Rowhooks, db: Connection, hook_id: int
 ) -> None:
-    assert replay(run) == "4 runs of hook Serials asked for. See: rowhooks results list\n"
+    assert replay(run) == "4 runs of hook Serials requested. See: rowhooks results list\n"
     assert replayed(db) == [1, 2, 3, 4]
 
 
@@ -246,7 +246,7 @@ def test_more_changes_than_a_batch_holds_are_replayed_in_order_and_ring_the_bell
     with psycopg.connect(dsn, autocommit=True) as leader:
         leader.execute("listen rowhooks")
         leader.execute("select rowhooks.arm_bell('1 second')")
-        assert replay(run).startswith("2,504 runs of hook Serials asked for.")
+        assert replay(run).startswith("2,504 runs of hook Serials requested.")
         assert rings(db, leader) == 1
     assert replayed(db) == list(range(1, 2505))
 

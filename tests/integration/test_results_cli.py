@@ -264,14 +264,14 @@ def test_unfinished_runs_are_revoked_and_finished_ones_refused(run: Rowhooks, db
     assert statuses(db) == ["REVOKED", "SUCCESS"]
 
 
-def test_status_counts_the_runs_that_were_asked_for_and_wait(
+def test_status_counts_the_runs_that_were_requested_and_wait(
     run: Rowhooks, db: Connection, hook_id: int, device: str
 ) -> None:
     add_result(db, None, trigger="press", job_button_id=add_button(db, device), status="PENDING", leader_epoch=None)
     add_result(db, hook_id, object_change_id=1, status="PENDING")
     found = run("status", "--json").json
-    assert (found["asked_for"], found["unfinished_runs"]) == (1, 2)
-    assert "asked for" in run("status").out
+    assert (found["requested"], found["unfinished_runs"]) == (1, 2)
+    assert "requested" in run("status").out
 
 
 # Pruning

@@ -191,7 +191,7 @@ async def test_time_limits_of_the_role_are_not_those_of_the_daemon(
     assert change.postchange == {"name": "\1" * 20_000_000}
 
 
-async def test_what_was_asked_for_by_hand_is_taken_up_beside_what_cannot_be_read(
+async def test_what_was_requested_by_hand_is_taken_up_beside_what_cannot_be_read(
     db: Connection, daemon_dsn: str, device: str
 ) -> None:
     hook = add_hook(db, Witness, device)

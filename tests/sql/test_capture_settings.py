@@ -200,3 +200,17 @@ def test_an_enum_keeps_no_table_from_being_captured_as_a_whole_under_other_setti
         ]
     finally:
         db.execute("reset role; drop schema lending cascade; drop role lender")
+
+
+def test_all_functions_that_write_values_of_rows_have_the_same_settings_and_these_are_known(db: Connection) -> None:
+    """The list stands in each of them: `doctor` compares each function with its text."""
+    written = "proname in ('json_as_recorded', 'row_by_columns', 'value_as_recorded')"
+    found = db.execute(f"select proconfig from pg_proc where {written}").fetchall()
+    assert len(found) == 3
+    ((first,), *others) = found
+    assert others == [(first,)] * 2
+    known = db.execute(
+        r"select (regexp_matches(prosrc, '\(''(\w+)'', ''operator', 'g'))[1] from pg_proc"
+        " where proname = 'settings_of_rows'"
+    ).fetchall()
+    assert {setting.partition("=")[0].lower() for setting in first} == {name.lower() for (name,) in known}

@@ -9,9 +9,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
 from rowhooks.domain.errors import ConditionsError
+from rowhooks.pipeline.comparison import OPERATORS
 from rowhooks.pipeline.conditions import parse
 from tests.support.roles import Connection
 
@@ -299,6 +302,54 @@ def test_well_formed_conditions_are_saved(db: Connection, device: str, condition
     parse(conditions)
     add(db, "Serials", device, conditions=conditions)
     assert db.execute("select conditions from rowhooks.job_hook").fetchone() == (conditions,)
+
+
+def problem_in_python(conditions: Any) -> str | None:
+    try:
+        parse(conditions)
+    except ConditionsError as error:
+        return error.message
+    return None
+
+
+def conditions_or_nearly() -> st.SearchStrategy[Any]:
+    """Conditions, and what one or two mistakes make of them."""
+    value = st.sampled_from([None, True, 1, 2.5, "A1", "", [], ["A1"], {}, {"a": 1}])
+    comparison = st.fixed_dictionaries(
+        {},
+        optional={
+            "attr": st.sampled_from(["serial", "new.serial", "old", "new", "", "a..b", "a.0", ".a", "and", 1, None]),
+            "op": st.sampled_from([*OPERATORS, "equals", "EQ", "", None, 1]),
+            "value": value,
+            "negate": st.sampled_from([True, False, None, 0]),
+            "vlaue": value,
+        },
+    )
+    well_formed = st.sampled_from([SERIAL, {"attr": "old.a", "op": "changed"}, {"attr": "a", "op": "in", "value": [1]}])
+
+    def combined(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        some = st.one_of(st.lists(inner, max_size=3), inner)
+        return st.one_of(
+            *(st.fixed_dictionaries({logic: some}) for logic in ("and", "or")),
+            st.fixed_dictionaries({"not": inner}),
+            st.fixed_dictionaries({"not": inner}, optional={"or": some, "attr": st.just("a")}),
+        )
+
+    return st.recursive(st.one_of(well_formed, well_formed, comparison, value), combined, max_leaves=6)
+
+
+@given(st.lists(conditions_or_nearly(), min_size=100, max_size=100))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+def test_python_and_the_database_refuse_the_same_conditions(db: Connection, many: list[Any]) -> None:
+    """Both must: a declaration is checked before there is a database, and a row whoever writes it."""
+    found = db.execute(
+        "select rowhooks.check_conditions(c.value) from jsonb_array_elements(%s) with ordinality as c (value, place)"
+        " order by c.place",
+        (Jsonb(many),),
+    ).fetchall()
+    for conditions, (problem,) in zip(many, found, strict=True):
+        ours = problem_in_python(conditions)
+        assert (problem is None) == (ours is None), f"{problem}, in Python {ours}: {json.dumps(conditions)}"
 
 
 def test_the_place_in_malformed_conditions_is_named(db: Connection, device: str) -> None:

@@ -1,4 +1,4 @@
-"""Runs asked for, retried, revoked and pruned, and the view of them: what the database itself sees to."""
+"""Runs requested, retried, revoked and pruned, and the view of them: what the database itself sees to."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def ids(db: Connection) -> list[int]:
 # The bell
 
 
-def test_a_run_that_is_asked_for_rings_the_bell(db: Connection, hook_id: int, change_id: int, dsn: str) -> None:
+def test_a_run_that_is_requested_rings_the_bell(db: Connection, hook_id: int, change_id: int, dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as leader:
         leader.execute("listen rowhooks")
         leader.execute("select rowhooks.arm_bell('1 second')")
@@ -76,7 +76,7 @@ def test_a_run_that_the_leader_puts_on_record_rings_no_bell(
         assert rings(db, leader) == 0
 
 
-def test_many_runs_asked_for_at_once_ring_once(db: Connection, hook_id: int, change_id: int, dsn: str) -> None:
+def test_many_runs_requested_at_once_ring_once(db: Connection, hook_id: int, change_id: int, dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as leader:
         leader.execute("listen rowhooks")
         leader.execute("select rowhooks.arm_bell('1 second')")

@@ -37,4 +37,4 @@ def allow_self_service(db: Connection, role: str) -> None:
     """Let a role track and untrack its own tables, as the documentation says."""
     found = re.search(r"```sql\n(grant execute [^;]*)to app_owner;\n```", TRACKING.read_text(encoding="utf-8"))
     assert found is not None
-    db.execute(sql.SQL("{}to {}").format(sql.SQL(found[1]), sql.Identifier(role)))  # type: ignore[arg-type]
+    db.execute(sql.SQL("{}to {}").format(sql.SQL(found[1]), sql.Identifier(role)))

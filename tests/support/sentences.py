@@ -126,8 +126,8 @@ RUNS = {
         "integration/test_sentences.py approval_required_is_ignored_with_one_warning",
     ],
     "A finished run can be run again, with the history of both; changes of a span can be replayed into one hook.": [
-        "integration/test_asked_for.py a_failed_run_that_is_retried_succeeds_and_the_history_of_both_stays",
-        "integration/test_asked_for.py a_replay_runs_the_hook_for_old_changes_once_each_and_for_one_row_in_order",
+        "integration/test_requested_runs.py a_failed_run_that_is_retried_succeeds_and_the_history_of_both_stays",
+        "integration/test_requested_runs.py a_replay_runs_the_hook_for_old_changes_once_each_and_for_one_row_in_order",
     ],
     "A receiver that never returns, raises BaseException, closes its session or exits costs its own run and no other.": [
         "integration/test_job_options.py a_receiver_that_misbehaves_costs_its_own_run_and_no_other",
@@ -299,7 +299,7 @@ FAULTS = {
     "A change, press or row that cannot be read costs its own run; it is named in log, status and doctor, and the feed goes on.": [
         "integration/test_unreadable.py a_row_that_is_too_long_as_json_text_is_delivered_by_its_key_and_the_feed_goes_on",
         "integration/test_unreadable.py rows_that_are_larger_than_a_daemon_can_hold_are_not_read",
-        "integration/test_unreadable.py what_was_asked_for_by_hand_is_taken_up_beside_what_cannot_be_read",
+        "integration/test_unreadable.py what_was_requested_by_hand_is_taken_up_beside_what_cannot_be_read",
         "integration/test_unreadable.py time_limits_of_the_role_are_not_those_of_the_daemon",
         "integration/test_loading_rows.py a_row_that_cannot_be_loaded_costs_its_own_run_alone",
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -241,7 +242,7 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("write"), rows, rows),
         st.tuples(st.sampled_from(["move", "move unseen"]), rows, rows),
-        st.tuples(st.sampled_from(["end", "end", "retry", "fetch", "revoke"]), numbers, rows),
+        st.tuples(st.sampled_from(["end", "end", "retry", "fetch", "revoke", "put back"]), numbers, rows),
     ),
     max_size=60,
 )
@@ -275,6 +276,8 @@ class Model:
             id_ = list(self.shelved)[number % len(self.shelved)]
             del self.shelved[id_]
             self.ended.add(id_)
+        elif what == "put back" and self.ready:
+            self.put_back(self.ready[number % len(self.ready)])
         elif what in ("end", "retry") and self.ready:
             one = self.ready.pop(number % len(self.ready))
             self.lanes.begin(one)
@@ -296,6 +299,17 @@ class Model:
                 self.lanes.wake(empty)
         else:
             self.lanes.add(one)
+
+    def put_back(self, one: Task) -> None:
+        before = len(self.lanes)
+        gone = self.lanes.put_back(one)
+        assert len(self.lanes) == before - len(gone)
+        for other in gone:
+            self.shelved[other.run.id] = (row := json.loads(other.run.cause.object_id_json)["id"], row)
+        if gone:
+            self.ready.remove(one)
+            self.started.remove(one.run.id)
+            self.lanes.wake(one.lane)
 
     def come(self, keys: set[int]) -> int:
         id_ = len(self.keys) + 1

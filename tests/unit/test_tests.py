@@ -15,9 +15,9 @@ FOR_EVER = 30.0
 
 # By file and the function (or class) around them: why there is no condition to wait for.
 SLEEPS = {
-    "faults/test_bystanders.py test_while_a_stranger_holds_the_bells_lock_changes_run_and_it_is_named":
+    "faults/test_blocking.py test_while_a_stranger_holds_the_bells_lock_changes_run_and_it_is_named":
         "writers that come one by one, while the lock grows old",
-    "faults/test_bystanders.py test_a_transaction_that_ends_soon_and_the_leader_are_not_named":
+    "faults/test_blocking.py test_a_transaction_that_ends_soon_and_the_leader_are_not_named":
         "that no session is named shows only after the time in which one would be named",
     "faults/test_large.py test_a_long_lane_that_a_dead_leader_has_left_is_taken_over_in_order":
         "writers that come one by one, while the lane is worked off",

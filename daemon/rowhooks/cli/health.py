@@ -11,11 +11,11 @@ from rowhooks.postgres.administration.common import Row
 from rowhooks.postgres.administration.doctor import examine
 from rowhooks.postgres.administration.schema import installed_connection
 from rowhooks.postgres.administration.status import status as read_status
-from rowhooks.postgres.leadership.bystanders import QUEUE_IS_FILLING
+from rowhooks.postgres.leadership.blocking_sessions import QUEUE_IS_FILLING
 
 FIELDS = (
     "database", "schema_revision", "bell", "leader", "leader_since", "standbys", "other_receivers", "backlog", "lag",
-    "unfinished_runs", "asked_for", "missing_jobs", "tables", "enabled_jobs", "enabled_hooks", "last_1000_runs",
+    "unfinished_runs", "requested", "missing_jobs", "tables", "enabled_jobs", "enabled_hooks", "last_1000_runs",
     "unreadable_changes",
 )  # fmt: skip
 

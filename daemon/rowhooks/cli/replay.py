@@ -68,7 +68,7 @@ def replay(
         print_json({"hook": hook, "runs": asked})
     else:
         say(
-            f"{asked:,} {'run' if asked == 1 else 'runs'} of hook {visible(hook)} asked for. See: rowhooks results list"
+            f"{asked:,} {'run' if asked == 1 else 'runs'} of hook {visible(hook)} requested. See: rowhooks results list"
         )
 
 

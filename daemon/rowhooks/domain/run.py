@@ -102,8 +102,8 @@ class Run:
         return None if self.sensitive else self.cause.object_repr
 
     @property
-    def asked_for(self) -> bool:
-        """Whether it was asked for by hand: then it has been on record from the beginning."""
+    def is_requested(self) -> bool:
+        """Whether it was requested by hand: then it has been on record from the beginning."""
         return self.trigger != "change" or self.original_id is not None
 
     @property

@@ -28,7 +28,9 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import ConditionFailed, ConditionsError
 from rowhooks.pipeline.comparison import OPERATORS, ORDERING, Comparison, Question, at, is_number, kind_of
 
-# What rowhooks.check_conditions (sql/functions/check_conditions.sql) refuses too; keep the two alike.
+# What rowhooks.check_conditions (sql/functions/check_conditions.sql) refuses too. The grammar stands in both places: a
+# declaration is checked where no database is, and a row of rowhooks.job_hook whoever writes it, with SQL alone.
+# tests/sql/test_job_hook.py holds the two equal, with examples that it makes up.
 MAX_DEPTH = 20
 MAX_CONDITIONS = 500
 MAX_PATTERN = 1000

@@ -101,16 +101,16 @@ _FRESH = (
 _MANY = _statements(_given_many(_RESULT))
 _ONE_IN_RUN = _statements(_given_one(_RESULT))
 _MANY_IN_RUN = _statements(_given_many(_RESULT, "%s"))
-# By `Run.asked_for`.
-_RECORD_MANY = {False: _MANY["record_started"], True: _MANY["record_asked_for"]}
-RECORD_ONE = {False: _ONE_IN_RUN["record_started_in_run"], True: _ONE_IN_RUN["record_asked_for_in_run"]}
-"""For psycopg, in a run's own transaction, by `Run.asked_for`; returns no row where the run is on record already."""
+# By `Run.is_requested`.
+_RECORD_MANY = {False: _MANY["record_started"], True: _MANY["record_requested"]}
+RECORD_ONE = {False: _ONE_IN_RUN["record_started_in_run"], True: _ONE_IN_RUN["record_requested_in_run"]}
+"""For psycopg, in a run's own transaction, by `Run.is_requested`; returns no row where the run is on record already."""
 RECORD_ONE_OR_FAIL = {
     False: _ONE_IN_RUN["record_started_or_fail"],
-    True: _ONE_IN_RUN["record_asked_for_or_fail"],
+    True: _ONE_IN_RUN["record_requested_or_fail"],
 }
 """The same with an error (whose message has ON_RECORD) for no row, so that COMMIT can be sent along with it."""
-_RECORD_BATCH = {False: _MANY_IN_RUN["record_started_in_run"], True: _MANY_IN_RUN["record_asked_for_in_run"]}
+_RECORD_BATCH = {False: _MANY_IN_RUN["record_started_in_run"], True: _MANY_IN_RUN["record_requested_in_run"]}
 RECORD_ENTRY = f"insert into rowhooks.job_log_entry ({_names(_ENTRY)}) {_given_one(_ENTRY)}"
 """For psycopg, in a run's own transaction."""
 
@@ -191,8 +191,8 @@ def batch_statements(
     """Return the statements that record the runs of a batch, for psycopg; each returns one row for each run."""
     each = outcome.each()
     statements = []
-    for asked_for, statement in _RECORD_BATCH.items():
-        rows = [result_row(one, leader_epoch, held) for one in each if one.run.asked_for == asked_for]
+    for is_requested, statement in _RECORD_BATCH.items():
+        rows = [result_row(one, leader_epoch, held) for one in each if one.run.is_requested == is_requested]
         if rows:
             statements.append((statement, tuple(_columns(rows))))
     return statements
@@ -262,7 +262,7 @@ class PostgresResults:
 
     def _is_fresh(self, outcome: Outcome) -> bool:
         run = outcome.run
-        return run.attempt == 1 and run.retries == 0 and run.id not in self._unfinished and not run.asked_for
+        return run.attempt == 1 and run.retries == 0 and run.id not in self._unfinished and not run.is_requested
 
     async def _record(
         self,
@@ -289,8 +289,10 @@ class PostgresResults:
                     columns=_FRESH,
                     records=[_fresh_row(outcome, self._leader_epoch, self._held) for outcome in fresh],
                 )
-            for asked_for, statement in _RECORD_MANY.items():
-                rows = [result_row(o, self._leader_epoch, self._held) for o in known if o.run.asked_for == asked_for]
+            for is_requested, statement in _RECORD_MANY.items():
+                rows = [
+                    result_row(o, self._leader_epoch, self._held) for o in known if o.run.is_requested == is_requested
+                ]
                 if rows:
                     left.difference_update([id_ for (id_,) in await self._connection.fetch(statement, *_columns(rows))])
             if lines:

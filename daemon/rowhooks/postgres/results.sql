@@ -56,8 +56,8 @@ do update set {outcome}
 where {may_end}
 returning id;
 
--- name: record_asked_for
--- Writes results of runs that were asked for by hand; they have their rows already.
+-- name: record_requested
+-- Writes results of runs that were requested by hand; they have their rows already.
 insert into rowhooks.job_result ({columns})
 select g.* from ({given}) as g
 on conflict (id)
@@ -76,8 +76,8 @@ do update set {outcome_as_given}
 where {may_end}
 returning id;
 
--- name: record_asked_for_in_run
--- As record_asked_for, in a run's own transaction.
+-- name: record_requested_in_run
+-- As record_requested, in a run's own transaction.
 with given as ({given})
 insert into rowhooks.job_result ({columns})
 select {columns} from given
@@ -91,9 +91,9 @@ returning id;
 with recorded as ({record_started_in_run})
 select {fail_without_row} from recorded;
 
--- name: record_asked_for_or_fail
+-- name: record_requested_or_fail
 -- The same with an error for no row, so that COMMIT can be sent along with it.
-with recorded as ({record_asked_for_in_run})
+with recorded as ({record_requested_in_run})
 select {fail_without_row} from recorded;
 
 -- name: fail_without_row

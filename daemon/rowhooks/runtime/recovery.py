@@ -57,7 +57,7 @@ class RunnableRuns:
             job = one.run.job
             if one.problem is not None:
                 self._recorder.take(failed(one.run, now(), DatabaseError(one.problem)), None)
-            elif one.run.asked_for and not job.enabled:
+            elif one.run.is_requested and not job.enabled:
                 problem = ReceiverError(f"job {job.class_path} is disabled")
                 self._recorder.take(failed(one.run, now(), problem), None)
             else:

@@ -15,7 +15,13 @@ from rowhooks.pipeline.listener import Bell, Sleep
 from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.leadership.bell import Listener, PostgresBellLock
-from rowhooks.postgres.leadership.bystanders import LONG, QUEUE_IS_FILLING, Bystander, bell_holders, queue_usage
+from rowhooks.postgres.leadership.blocking_sessions import (
+    LONG,
+    QUEUE_IS_FILLING,
+    BlockingSession,
+    bell_holders,
+    queue_usage,
+)
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -45,8 +51,8 @@ class WakeUps:
         self._writers_ring = True
         self._is_filling = False
         self._lost = asyncio.Event()
-        self._holders: dict[Bystander, float] = {}
-        self._told: set[Bystander] = set()
+        self._holders: dict[BlockingSession, float] = {}
+        self._told: set[BlockingSession] = set()
 
     async def begin(self, stack: contextlib.AsyncExitStack, target: Target) -> None:
         """Open the connections, unless they would go through a transaction pooler; `stack` closes them."""
@@ -128,7 +134,7 @@ class WakeUps:
             logger.info("the server's notification queue has room again: the bell is heard")
         self._changed()
 
-    def _look_at_holders(self, holders: list[Bystander]) -> None:
+    def _look_at_holders(self, holders: list[BlockingSession]) -> None:
         moment = time.monotonic()
         self._holders = {holder: self._holders.get(holder, moment) for holder in holders}
         self._told &= self._holders.keys()

@@ -251,12 +251,12 @@ CLOSED_DOORS = [
     Sabotage(
         2, "a daemon leads although a stranger holds the leader's lock",
         Python("rowhooks.postgres.leadership.lock:LeaderLock._go_round", awaiting(False)),
-        "faults/test_bystanders.py a_stranger_who_holds_the_leaders_lock_keeps_no_daemon_from_leading_and_is_named",
+        "faults/test_blocking.py a_stranger_who_holds_the_leaders_lock_keeps_no_daemon_from_leading_and_is_named",
     ),
     Sabotage(
         2, "a lock that a stranger holds makes no leader",
         Python("rowhooks.postgres.leadership.lock:LeaderLock._holders", all_ours),
-        "faults/test_bystanders.py a_stranger_who_holds_the_leaders_lock_keeps_no_daemon_from_leading_and_is_named",
+        "faults/test_blocking.py a_stranger_who_holds_the_leaders_lock_keeps_no_daemon_from_leading_and_is_named",
     ),
     Sabotage(
         2, "a change that cannot be read is delivered by its key",

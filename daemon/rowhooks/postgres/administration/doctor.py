@@ -15,7 +15,7 @@ from rowhooks.postgres.administration.status import LEADS
 from rowhooks.postgres.administration.trust import distrusted
 from rowhooks.postgres.backlog import WAITING
 from rowhooks.postgres.bindings import find_faults
-from rowhooks.postgres.leadership.bystanders import hindrances, locked_tables, long_transactions
+from rowhooks.postgres.leadership.blocking_sessions import hindrances, locked_tables, long_transactions
 from rowhooks.postgres.missing_jobs import IS_KEPT, MISSING_JOBS, OTHER_RECEIVERS
 from rowhooks.postgres.statements import Statements
 from rowhooks.postgres.track_options import MARKS, OPTIONS, columns_left_out, named

@@ -1,4 +1,4 @@
-"""Replay: past changes that match a hook are found in the log, and runs are asked for."""
+"""Replay: past changes that match a hook are found in the log, and runs are requested."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ select
   (select count(*) from waiting) as backlog,
   (select extract(epoch from clock_timestamp() - min(w.time))::float8 from waiting as w) as lag_seconds,
   (select count(*) from rowhooks.job_result as r where r.status in ('PENDING', 'STARTED', 'RETRY')) as unfinished_runs,
-  (select count(*) from rowhooks.job_result as r where r.status = 'PENDING' and r.leader_epoch is null) as asked_for,
+  (select count(*) from rowhooks.job_result as r where r.status = 'PENDING' and r.leader_epoch is null) as requested,
   (select count(*) from rowhooks.tracked_table as t where t.untracked_at is null) as tables,
   (select count(*) from rowhooks.job as j where j.enabled and j.installed) as enabled_jobs,
   (select count(*) from rowhooks.job_hook as h where h.enabled) as enabled_hooks,

@@ -151,7 +151,7 @@ def _record(connection: sqlalchemy.Connection, outcome: Outcome, leader_epoch: u
     statements = (
         batch_statements(outcome, leader_epoch, held)
         if outcome.run.batch
-        else [(RECORD_ONE[outcome.run.asked_for], result_row(outcome, leader_epoch, held))]
+        else [(RECORD_ONE[outcome.run.is_requested], result_row(outcome, leader_epoch, held))]
     )
     recorded = {id_ for one, values in statements for (id_,) in connection.exec_driver_sql(one, values)}
     if recorded and outcome.entries:
@@ -164,7 +164,7 @@ def _record_and_commit(connection: psycopg.Connection[Any], outcome: Outcome, le
     held = of_connection(connection)
     try:
         with connection.pipeline():
-            connection.execute(RECORD_ONE_OR_FAIL[outcome.run.asked_for], result_row(outcome, leader_epoch, held))
+            connection.execute(RECORD_ONE_OR_FAIL[outcome.run.is_requested], result_row(outcome, leader_epoch, held))
             if outcome.entries:
                 connection.cursor().executemany(RECORD_ENTRY, _entry_rows(outcome, held))
             connection.commit()

@@ -1,9 +1,9 @@
--- Purpose: wake the leader up for a run that is asked for by hand: a press, a retry, a replay.
+-- Purpose: wake the leader up for a run that is requested by hand: a press, a retry, a replay.
 -- Returns: null (AFTER INSERT row-level trigger function of rowhooks.job_result, where leader_epoch is null: the leader's own
 --          inserts, which carry its leader_epoch, are passed over by the trigger's WHEN and call nothing)
 -- It is SECURITY DEFINER, so that a role that may ask for a run needs no right on the bell. PostgreSQL sends one message,
 -- however many rows a transaction inserts.
-create or replace function rowhooks.run_asked_for() returns trigger
+create or replace function rowhooks.run_requested() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -29,7 +29,7 @@ declare
     and exists (select from rowhooks.feed as f where f.leader_epoch = new.leader_epoch);
 begin
   if tg_op = 'INSERT' then
-    -- A run that is asked for by hand has its row already.
+    -- A run that is requested by hand has its row already.
     is_allowed := is_allowed and new.trigger = 'change' and new.original_id is null;
   else
     is_allowed := is_allowed and new.leader_epoch = old.leader_epoch and old.finished_at is null;

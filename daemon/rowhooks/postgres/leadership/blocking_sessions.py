@@ -1,4 +1,4 @@
-"""Bystanders: sessions that are not ours and hold up what rowhooks shares with every login of the server."""
+"""Blocking sessions: those that are not ours and hold up what rowhooks shares with every login of the server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SQL = Statements(__file__, lock.SQL, {"LONG": LONG, "LONG_LOCK": LONG_LOCK, "QUE
 
 
 @dataclass(frozen=True)
-class Bystander:
+class BlockingSession:
     """A session, or a prepared transaction, that holds the bell's lock and is not the leader's.
 
     Args:
@@ -39,12 +39,12 @@ class Bystander:
     ending: str = field(compare=False)
 
 
-async def bell_holders(connection: asyncpg.Connection[Any]) -> list[Bystander]:
+async def bell_holders(connection: asyncpg.Connection[Any]) -> list[BlockingSession]:
     """Return what holds the bell's lock beside the leader; most are transactions that end soon."""
     with translated():
         found = await connection.fetch(SQL["holders_of_the_bell"])
     return [
-        Bystander(
+        BlockingSession(
             row["pid"],
             "" if row["mode"] == "ExclusiveLock" else row["virtualtransaction"],
             row["holder"],
@@ -62,7 +62,7 @@ async def queue_usage(connection: asyncpg.Connection[Any]) -> float:
 
 
 def hindrances(conn: psycopg.Connection[Any]) -> list[tuple[str, str]]:
-    """Return what bystanders keep from working, in sentences: what is wrong, and the way out."""
+    """Return what blocking sessions keep from working, in sentences: what is wrong, and the way out."""
     queries = (SQL["leader_lock"], SQL["bell"], SQL["queue"])
     return [row for query in queries for row in conn.execute(query)]
 

@@ -1,4 +1,4 @@
-"""Retries, replays and revocations, end to end: asked for on the command line, run by the daemon."""
+"""Retries, replays and revocations, end to end: requested on the command line, run by the daemon."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_a_replay_runs_the_hook_for_old_changes_once_each_and_for_one_row_
     ]
 
 
-async def test_what_was_asked_for_while_no_daemon_ran_is_run_by_the_next(
+async def test_what_was_requested_while_no_daemon_ran_is_run_by_the_next(
     run: Rowhooks, db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Collecting, "seen", [])

@@ -233,7 +233,7 @@ def test_each_sql_block_in_the_docs_runs(block: str, inventory: psycopg.Connecti
     # Roles are the cluster's: what a block makes must not stay.
     statements = re.sub(r"^(begin|commit);$", "", block, flags=re.MULTILINE).replace("alice", "docs_alice")
     with inventory.transaction(force_rollback=True):
-        inventory.execute("create role inventory_api")
+        inventory.execute("create role inventory_api; create role inventory_owner")
         inventory.execute(statements)
         inventory.execute("set constraints all immediate")
 

@@ -35,6 +35,6 @@ def dbname(dsn: str) -> sql.Identifier:
 
 def allow_self_service(db: Connection, role: str) -> None:
     """Let a role track and untrack its own tables, as the documentation says."""
-    found = re.search(r"```sql\n(grant execute [^;]*)to app_owner;\n```", TRACKING.read_text(encoding="utf-8"))
+    found = re.search(r"```sql\n(grant execute [^;]*)to inventory_owner;\n```", TRACKING.read_text(encoding="utf-8"))
     assert found is not None
     db.execute(sql.SQL("{}to {}").format(sql.SQL(found[1]), sql.Identifier(role)))

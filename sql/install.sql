@@ -28,6 +28,9 @@
 \ir functions/check_hook_scope.sql
 \ir functions/check_button.sql
 \ir functions/may_press.sql
+\ir functions/origins.sql
+\ir functions/create_job_hook.sql
+\ir functions/create_job_button.sql
 \ir functions/present_key.sql
 \ir functions/json_form.sql
 \ir functions/captured_columns.sql

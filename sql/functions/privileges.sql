@@ -52,6 +52,13 @@ begin
     'rowhooks.prunable_partitions(timestamptz), rowhooks.drop_partition(name, timestamptz), '
     'rowhooks.prune_changes(timestamptz, integer, bigint, boolean), rowhooks.empty_default_partition(bigint) to %s', daemon_role
   );
+  execute pg_catalog.format(
+    'grant execute on function rowhooks.job_to_start(text, text, boolean), rowhooks.entries_of(text, regclass[]), '
+    'rowhooks.refuse_declared(rowhooks.job_hook), rowhooks.drop_job_hook(text), rowhooks.drop_job_button(text), '
+    'rowhooks.create_job_hook(text, text, regclass[], text[], text[], text[], jsonb, text, boolean, boolean, boolean), '
+    'rowhooks.create_job_button(text, text, regclass[], text, text, integer, text, boolean, text[], boolean, boolean, '
+    'boolean) to %s', daemon_role
+  );
 end
 $$;
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from psycopg import sql
+
 from rowhooks.domain.errors import NotFound, UsageError
-from rowhooks.postgres.administration.common import Connection, Row, fetch
+from rowhooks.postgres.administration.common import Connection, Row, execute, fetch
 from rowhooks.postgres.administration.jobs import find_job
 from rowhooks.postgres.administration.origins import Origins
-from rowhooks.postgres.administration.tables import tracked_ids
+from rowhooks.postgres.administration.tables import resolve_table
+from rowhooks.postgres.connections.errors import translated_errors
 from rowhooks.postgres.labels import check_text
 from rowhooks.postgres.statements import Statements
 
@@ -46,14 +49,18 @@ def add_button(conn: Connection, name: str, *, job: str, tables: Sequence[str], 
 
     Raises:
         NotFound: the job, a table or a role does not exist.
-        Conflict: a button of that name exists, a table is not tracked, or the job is not a button receiver.
+        DatabaseError: a button of that name exists, a table is not tracked, or the job is not a button receiver.
         UsageError: the text is not a template, or another field is wrong.
     """
-    _BUTTONS.check_name(conn, name)
     if not tables:
         raise UsageError(f"button {name} is on no table", hint="name one with --table")
-    columns = {"name": name, **_columns(conn, job=job, text=text, **fields)}
-    _BUTTONS.insert(conn, columns, tracked_ids(conn, tables))
+    class_path = find_job(conn, job)["class_path"]
+    quoted = [resolve_table(conn, table) for table in tables]
+    columns = _columns(conn, text=text, **fields)
+    named = [sql.SQL(f", {{}} => ${place}").format(sql.Identifier(column)) for place, column in enumerate(columns, 4)]
+    statement = sql.SQL("select rowhooks.create_job_button($1, $2, $3::text[]::regclass[]{})")
+    with translated_errors():
+        fetch(conn, statement.format(sql.Composed(named)), name, class_path, quoted, *columns.values())
     return find_button(conn, name)
 
 
@@ -98,8 +105,13 @@ def set_button_enabled(conn: Connection, name: str, *, enabled: bool) -> Row:
 
 
 def remove_button(conn: Connection, name: str) -> None:
-    """Remove a button; its results stay."""
-    _BUTTONS.remove(conn, find_button(conn, name))
+    """Remove a button; its results stay.
+
+    Raises:
+        DatabaseError: there is none.
+    """
+    with translated_errors():
+        execute(conn, "select rowhooks.drop_job_button($1)", name)
 
 
 def _columns(conn: Connection, **given: Any) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from rowhooks.domain import exact, shell
 from rowhooks.domain.configuration import ON_UNDECIDED, Configuration, JobHook
 from rowhooks.domain.errors import Conflict, NotFound
 from rowhooks.domain.renaming import with_columns
-from rowhooks.postgres.administration.common import Connection, Row, fetch
+from rowhooks.postgres.administration.common import Connection, Row, execute, fetch
 from rowhooks.postgres.administration.jobs import find_job
 from rowhooks.postgres.administration.origins import Origins
-from rowhooks.postgres.administration.tables import tracked_ids
+from rowhooks.postgres.administration.tables import resolve_table
 from rowhooks.postgres.configuration import LOAD, read_configuration
+from rowhooks.postgres.connections.errors import translated_errors
 from rowhooks.postgres.connections.search_path import PINNED
 from rowhooks.postgres.statements import Statements
 
@@ -88,21 +89,13 @@ def add_hook(
 
     Raises:
         NotFound: the job or a table does not exist.
-        Conflict: a hook of that name exists, or a table is not tracked.
-        DatabaseError: the database refuses it, perhaps not before the transaction commits.
+        DatabaseError: a hook of that name exists, a table is not tracked, or the database refuses it for another reason,
+            perhaps not before the transaction commits.
     """
-    _HOOKS.check_name(conn, name)
-    given = {
-        "name": name,
-        "job_id": find_job(conn, job)["id"],
-        "enabled": enabled,
-        **_flags(actions),
-        "columns": list(columns),
-        "ignored_columns": list(ignored_columns),
-        "conditions": _jsonb(conditions),
-        "on_undecided": on_undecided or ON_UNDECIDED[0],
-    }
-    _HOOKS.insert(conn, given, tracked_ids(conn, tables))
+    quoted = [resolve_table(conn, table) for table in tables]
+    given = list(actions), list(columns), list(ignored_columns), _jsonb(conditions), on_undecided or ON_UNDECIDED[0]
+    with translated_errors():
+        fetch(conn, _SQL["create"], name, find_job(conn, job)["class_path"], quoted, *given, enabled)
     return find_hook(conn, name)
 
 
@@ -170,10 +163,10 @@ def remove_hook(conn: Connection, name: str) -> None:
     """Remove a hook; its results stay.
 
     Raises:
-        NotFound: there is none.
-        Conflict: it is declared in code.
+        DatabaseError: there is none, or it is declared in code.
     """
-    _HOOKS.remove(conn, _find_own(conn, name))
+    with translated_errors():
+        execute(conn, "select rowhooks.drop_job_hook($1)", name)
 
 
 def _find_own(conn: Connection, name: str) -> Row:

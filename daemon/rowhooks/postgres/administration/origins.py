@@ -52,16 +52,6 @@ class Origins:
         """
         return only(found, self._kind, name, f"see: rowhooks {self._kind}s list")
 
-    def insert(self, conn: Connection, columns: Mapping[str, Any], tracked: Sequence[int]) -> None:
-        """Make one, on tracked tables; a column that is not given has the database's default."""
-        statement = sql.SQL("insert into rowhooks.{} ({}) values ({}) returning id").format(
-            sql.Identifier(self._table),
-            sql.SQL(", ").join(map(sql.Identifier, columns)),
-            sql.SQL(", ").join(sql.SQL(f"${place}") for place in range(1, len(columns) + 1)),
-        )
-        [made] = fetch(conn, statement, *columns.values())
-        self._link(conn, made["id"], tracked)
-
     def update(self, conn: Connection, origin: Row, columns: Mapping[str, Any]) -> None:
         """Change columns of one."""
         if not columns:
@@ -82,10 +72,6 @@ class Origins:
         """
         execute(conn, self.statements["set_enabled"], enabled, origin["id"])
         return {**origin, "enabled": enabled}
-
-    def remove(self, conn: Connection, origin: Row) -> None:
-        """Remove one; its results stay."""
-        execute(conn, self.statements["remove"], origin["id"])
 
     def move(
         self,

@@ -10,10 +10,6 @@ where o.name = $1;
 update {origin} set enabled = $1
 where id = $2;
 
--- name: remove
-delete from {origin}
-where id = $1;
-
 -- name: unlink
 delete from {links}
 where {origin_id} = $1 and tracked_table_id = any($2);

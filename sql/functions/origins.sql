@@ -18,7 +18,7 @@ begin
       using
         errcode = 'undefined_object',
         hint = 'see: rowhooks jobs list; a job is known after `rowhooks run` has started with its module';
-  elsif job !~ '^[^.\s]+([.][^.\s]+)+$' or job is null then
+  elsif job !~ '^[^.[:space:]]+([.][^.[:space:]]+)+$' or job is null then
     raise exception 'job %: this is not the path of a class', coalesce(job, 'null')
       using errcode = 'invalid_parameter_value', hint = 'Name it as module.Class, as the daemon will find it.';
   end if;

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from psycopg import sql
-
 from rowhooks.domain.errors import NotFound, UsageError
-from rowhooks.postgres.administration.common import Connection, Row, execute, fetch
+from rowhooks.domain.plan import PlannedButton
+from rowhooks.postgres import calls
+from rowhooks.postgres.administration.common import Connection, Row, call, fetch
 from rowhooks.postgres.administration.jobs import find_job
 from rowhooks.postgres.administration.origins import Origins
 from rowhooks.postgres.administration.tables import resolve_table
-from rowhooks.postgres.connections.errors import translated_errors
 from rowhooks.postgres.labels import check_text
 from rowhooks.postgres.statements import Statements
 
@@ -55,12 +54,9 @@ def add_button(conn: Connection, name: str, *, job: str, tables: Sequence[str], 
     if not tables:
         raise UsageError(f"button {name} is on no table", hint="name one with --table")
     class_path = find_job(conn, job)["class_path"]
-    quoted = [resolve_table(conn, table) for table in tables]
-    columns = _columns(conn, text=text, **fields)
-    named = [sql.SQL(f", {{}} => ${place}").format(sql.Identifier(column)) for place, column in enumerate(columns, 4)]
-    statement = sql.SQL("select rowhooks.create_job_button($1, $2, $3::text[]::regclass[]{})")
-    with translated_errors():
-        fetch(conn, statement.format(sql.Composed(named)), name, class_path, quoted, *columns.values())
+    quoted = tuple(resolve_table(conn, table) for table in tables)
+    button = PlannedButton(job=class_path, tables=quoted, **_columns(conn, text=text, **fields))
+    call(conn, calls.create_button(name, button))
     return find_button(conn, name)
 
 
@@ -110,8 +106,7 @@ def remove_button(conn: Connection, name: str) -> None:
     Raises:
         DatabaseError: there is none.
     """
-    with translated_errors():
-        execute(conn, "select rowhooks.drop_job_button($1)", name)
+    call(conn, calls.drop_button(name))
 
 
 def _columns(conn: Connection, **given: Any) -> dict[str, Any]:

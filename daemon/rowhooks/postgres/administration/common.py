@@ -12,6 +12,8 @@ from psycopg import RawCursor, sql
 from psycopg.rows import dict_row
 
 from rowhooks.domain.errors import Conflict, NotFound
+from rowhooks.postgres.calls import Call
+from rowhooks.postgres.connections.errors import translated_errors
 
 Connection = psycopg.Connection[Any]
 Row = dict[str, Any]
@@ -42,3 +44,13 @@ def only(found: list[Row], what: str, wanted: object, hint: str) -> Row:
         names = ", ".join(str(row.get("class_path") or row.get("name")) for row in found)
         raise Conflict(f"{what} {wanted} could be any of: {names}", hint="give the full name")
     return found[0]
+
+
+def call(conn: Connection, wanted: Call) -> None:
+    """Call a function of ours.
+
+    Raises:
+        DatabaseError: it refuses.
+    """
+    with translated_errors():
+        conn.execute(wanted.statement(lambda name: f"%({name})s").encode(), wanted.values)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from psycopg.types.json import Jsonb
 
 from rowhooks.domain import exact, shell
-from rowhooks.domain.configuration import ON_UNDECIDED, Configuration, JobHook
+from rowhooks.domain.configuration import Configuration, JobHook
 from rowhooks.domain.errors import Conflict, NotFound
+from rowhooks.domain.plan import Action, OnUndecided, PlannedHook
 from rowhooks.domain.renaming import with_columns
-from rowhooks.postgres.administration.common import Connection, Row, execute, fetch
+from rowhooks.postgres import calls
+from rowhooks.postgres.administration.common import Connection, Row, call, fetch
 from rowhooks.postgres.administration.jobs import find_job
 from rowhooks.postgres.administration.origins import Origins
 from rowhooks.postgres.administration.tables import resolve_table
 from rowhooks.postgres.configuration import LOAD, read_configuration
-from rowhooks.postgres.connections.errors import translated_errors
 from rowhooks.postgres.connections.search_path import PINNED
 from rowhooks.postgres.statements import Statements
 
@@ -89,13 +91,20 @@ def add_hook(
 
     Raises:
         NotFound: the job or a table does not exist.
-        DatabaseError: a hook of that name exists, a table is not tracked, or the database refuses it for another reason,
-            perhaps not before the transaction commits.
+        DatabaseError: a hook of that name exists, a table is not tracked, or the database refuses the hook, perhaps not
+            before the transaction commits.
     """
-    quoted = [resolve_table(conn, table) for table in tables]
-    given = list(actions), list(columns), list(ignored_columns), _jsonb(conditions), on_undecided or ON_UNDECIDED[0]
-    with translated_errors():
-        fetch(conn, _SQL["create"], name, find_job(conn, job)["class_path"], quoted, *given, enabled)
+    hook = PlannedHook(
+        job=find_job(conn, job)["class_path"],
+        tables=tuple(resolve_table(conn, table) for table in tables),
+        actions=cast("tuple[Action, ...]", tuple(actions)),
+        columns=tuple(columns),
+        ignored_columns=tuple(ignored_columns),
+        conditions=conditions,
+        on_undecided=cast("OnUndecided", on_undecided or "run"),
+        enabled=enabled,
+    )
+    call(conn, calls.create_hook(name, hook))
     return find_hook(conn, name)
 
 
@@ -165,8 +174,7 @@ def remove_hook(conn: Connection, name: str) -> None:
     Raises:
         DatabaseError: there is none, or it is declared in code.
     """
-    with translated_errors():
-        execute(conn, "select rowhooks.drop_job_hook($1)", name)
+    call(conn, calls.drop_hook(name))
 
 
 def _find_own(conn: Connection, name: str) -> Row:

@@ -32,11 +32,6 @@ order by h.name;
 select h.* from ({hooks}) as h
 where h.name = $1;
 
--- name: create
-select rowhooks.create_job_hook(
-  $1, $2, $3::text[]::regclass[], $4::text[], $5::text[], $6::text[], $7::jsonb, $8, enabled => $9
-);
-
 -- name: held
 -- Names by which one of a hook's tables calls a column that was called so when the hook asked for it.
 select a.attname::text as name

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from alembic.runtime.plugins import Plugin
+
+
+class _Module(ModuleType):
+    """This module. Alembic before 1.20.1 iterates over what the entry point names, as if it were a list of modules."""
+
+    def __iter__(self) -> Iterator[ModuleType]:
+        yield self
+
+
+sys.modules[__name__].__class__ = _Module
 
 
 def setup(plugin: Plugin) -> None:

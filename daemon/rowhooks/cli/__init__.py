@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from rowhooks import __version__
-from rowhooks.cli import buttons, changes, health, hooks, jobs, prune, replay, results, run, schema, systemd, tracking
+from rowhooks.cli import (
+    buttons,
+    changes,
+    health,
+    hooks,
+    jobs,
+    plans,
+    prune,
+    replay,
+    results,
+    run,
+    schema,
+    systemd,
+    tracking,
+)
 from rowhooks.cli.common import complain
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import RowhooksError, UsageError
@@ -48,6 +62,9 @@ app.add_typer(buttons.app, name="buttons")
 app.command()(buttons.press)
 app.add_typer(changes.app, name="changes")
 app.add_typer(results.app, name="results")
+app.command()(plans.plan)
+app.command()(plans.apply)
+app.command()(plans.export)
 app.command()(replay.replay)
 app.command()(prune.prune)
 app.add_typer(systemd.app, name="systemd")

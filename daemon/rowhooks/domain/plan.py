@@ -15,10 +15,13 @@ from rowhooks.domain import exact
 
 Action = Literal["create", "update", "delete"]
 OnUndecided = Literal["run", "skip"]
+ButtonClass = Literal["default", "primary", "success", "info", "warning", "danger", "link"]
 Identity = tuple[str, ...] | Literal["full"] | None
 
 _NAME = re.compile(r'(?:("(?:[^"]|"")+"|[^".\s]+)\.)?("(?:[^"]|"")+"|[^".\s]+)')
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*", re.ASCII)
+_STRICT = {"extra": "forbid"}
+"""For pydantic, which reads plans from files."""
 _UNORDERED = ("actions", "columns", "exclude", "ignore_columns", "ignored_columns", "roles", "tables")
 
 
@@ -34,6 +37,8 @@ class PlannedTable:
         ignore_columns: columns that do not count: an update of only these is not recorded.
     """
 
+    __pydantic_config__ = _STRICT
+
     identity: Identity = None
     audit_receivers: bool = False
     always: bool = False
@@ -45,6 +50,8 @@ class PlannedTable:
 class PlannedRule:
     """How tables created later that match a pattern are to be tracked; see PlannedTable."""
 
+    __pydantic_config__ = _STRICT
+
     audit_receivers: bool = False
     always: bool = False
 
@@ -52,6 +59,8 @@ class PlannedRule:
 @dataclass(frozen=True)
 class PlannedJob:
     """Whether a job is to be enabled."""
+
+    __pydantic_config__ = _STRICT
 
     enabled: bool
 
@@ -71,6 +80,8 @@ class PlannedHook:
         enabled: None: a new hook is enabled, another one stays as it is.
     """
 
+    __pydantic_config__ = _STRICT
+
     job: str = ""
     tables: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()
@@ -85,12 +96,14 @@ class PlannedHook:
 class PlannedButton:
     """A job button; see `rowhooks buttons add`."""
 
+    __pydantic_config__ = _STRICT
+
     job: str
     tables: tuple[str, ...]
     text: str
     group_name: str = ""
     weight: int = 100
-    button_class: str = "default"
+    button_class: ButtonClass = "default"
     confirmation: bool = True
     roles: tuple[str, ...] = ()
     enabled: bool | None = None
@@ -111,6 +124,8 @@ class Plan:
         hooks: hooks by name.
         buttons: buttons by name.
     """
+
+    __pydantic_config__ = _STRICT
 
     tables: Mapping[str, PlannedTable | None] | None = None
     future: Mapping[str, PlannedRule | None] | None = None

@@ -16,6 +16,7 @@ import typer.main
 
 from rowhooks import events
 from rowhooks.cli import app
+from rowhooks.cli.plan_file import parse_plan
 from rowhooks.domain.events import Events
 from rowhooks.pipeline.conditions import parse_json
 from rowhooks.receivers.loading import load_permission_backend, load_receivers
@@ -177,6 +178,11 @@ def test_each_permission_backend_in_the_docs_loads(block: str, module: Path) -> 
 @pytest.mark.parametrize("block", blocks("json"))
 def test_each_condition_in_the_docs_is_well_formed(block: str) -> None:
     parse_json(block)
+
+
+@pytest.mark.parametrize("block", [b for b in blocks("yaml") if str(b.id).startswith("migrations.md")])
+def test_each_plan_in_the_docs_is_well_formed(block: str) -> None:
+    assert parse_plan(block, "plan.yaml").tables
 
 
 @pytest.mark.parametrize("block", blocks("toml"))

@@ -237,8 +237,8 @@ def test_what_is_exported_agrees_with_the_database(rowhooks: Rowhooks, file: Pat
 def test_without_pyyaml_the_message_says_what_to_install(
     rowhooks: Rowhooks, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "rowhooks.plan_file", raising=False)
-    monkeypatch.delattr("rowhooks.plan_file", raising=False)
+    monkeypatch.delitem(sys.modules, "rowhooks.cli.plan_file", raising=False)
+    monkeypatch.delattr("rowhooks.cli.plan_file", raising=False)
     monkeypatch.setitem(sys.modules, "yaml", None)
     done = rowhooks("plan", file)
     assert done.code == 2

@@ -74,7 +74,7 @@ def export(dsn: Dsn = None, config: Config = None) -> None:
 
 def _plan_file() -> Any:
     try:
-        from rowhooks import plan_file
+        from rowhooks.cli import plan_file
     except ModuleNotFoundError as error:
         if error.name != "yaml":
             raise

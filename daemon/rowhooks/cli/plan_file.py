@@ -22,6 +22,7 @@ from rowhooks.domain.plan import Plan, PlannedHook, values
 
 _Path = tuple[str | int, ...]
 _TAG = "tag:yaml.org,2002:"
+_KINDS = {"map", "seq", "str", "null", "bool", "int", "float"}
 _LONG = 4000
 """Python reads no integer of more than some 4,300 digits."""
 _RESOLVED = (
@@ -100,13 +101,12 @@ def parse_plan(text: str, name: str) -> Plan:
         raise UsageError(f"{name}:{error.line}: {error}") from error
     except RecursionError as error:
         raise UsageError(f"{name}: it is nested too deeply") from error
+    conditions = _taken_out(data)
     try:
         plan = TypeAdapter(Plan).validate_json(exact.write(data), strict=True)
     except ValidationError as error:
         raise UsageError("; ".join(_sentences(error, name, lines))) from error
-    # Numbers in conditions are as they stand in the file: pydantic makes floats of them.
-    given = data.get("hooks") or {}
-    hooks = {key: replace(hook, conditions=given[key].get("conditions")) for key, hook in (plan.hooks or {}).items()}
+    hooks = {key: replace(hook, conditions=conditions.get(key)) for key, hook in (plan.hooks or {}).items()}
     return plan if plan.hooks is None else replace(plan, hooks=hooks)
 
 
@@ -120,6 +120,16 @@ def write_plan(plan: Plan) -> str:
     return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110))
 
 
+def _taken_out(data: Any) -> dict[str, Any]:
+    """Take the conditions out of the hooks, by their names: pydantic would make floats of their numbers."""
+    hooks = data.get("hooks") if isinstance(data, dict) else None
+    if not isinstance(hooks, dict):
+        return {}
+    return {
+        key: hook.pop("conditions") for key, hook in hooks.items() if isinstance(hook, dict) and "conditions" in hook
+    }
+
+
 class _Wrong(Exception):
     def __init__(self, message: str, node: yaml.Node) -> None:
         super().__init__(message)
@@ -128,11 +138,13 @@ class _Wrong(Exception):
 
 def _value(node: yaml.Node, path: _Path, lines: dict[_Path, int]) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
+    kind = node.tag.removeprefix(_TAG)
+    if kind not in _KINDS:
+        raise _Wrong(f"the tag {node.tag} means nothing here", node)
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, lines)
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*path, place), lines) for place, item in enumerate(node.value)]
-    kind = node.tag.removeprefix(_TAG)
     if kind == "null":
         return None
     if kind == "bool":
@@ -141,9 +153,7 @@ def _value(node: yaml.Node, path: _Path, lines: dict[_Path, int]) -> Any:
         return Decimal(node.value) if len(node.value) > _LONG else int(node.value)
     if kind == "float":
         return Decimal(node.value)
-    if kind == "str":
-        return node.value
-    raise _Wrong(f"the tag {node.tag} means nothing here", node)
+    return node.value
 
 
 def _mapping(node: yaml.MappingNode, path: _Path, lines: dict[_Path, int]) -> dict[str, Any]:

@@ -126,9 +126,10 @@ def test_the_wheel_carries_everything_of_the_package_and_nothing_else(wheel: Pat
     }
 
 
-def test_the_wheel_announces_the_pytest_plugin(wheel: Path) -> None:
+def test_the_wheel_announces_its_plugins(wheel: Path) -> None:
     (entry_points,) = (text for name, text in contents(wheel).items() if name.endswith(".dist-info/entry_points.txt"))
     assert "[pytest11]\nrowhooks = rowhooks.integrations.pytest_plugin\n" in entry_points.decode()
+    assert "[alembic.plugins]\nrowhooks = rowhooks.integrations.alembic.plugin\n" in entry_points.decode()
 
 
 def test_the_sdist_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:

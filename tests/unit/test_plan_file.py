@@ -47,6 +47,8 @@ def test_an_empty_file_is_a_plan_of_nothing() -> None:
         ("a: b: c", "f:1: this is not YAML: mapping values are not allowed here"),
         ("a: !!python/object 1", "f:1: the tag tag:yaml.org,2002:python/object means nothing here"),
         ("a: !own {}", "f:1: the tag !own means nothing here"),
+        ("a: !!int x", "f:1: x is no int"),
+        ("a: [1e99999999999999999999]", "f:1: 1e99999999999999999999 is no float"),
         ("? [a]\n: b", "f:1: a key is a word"),
         ("a: &x [*x]", "f: it is nested too deeply"),
         ("--- {}\n--- {}", "f:2: this is not YAML: but found another document"),

@@ -145,15 +145,22 @@ def _value(node: yaml.Node, path: _Path, lines: dict[_Path, int]) -> Any:
         return _mapping(node, path, lines)
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*path, place), lines) for place, item in enumerate(node.value)]
+    try:
+        return _scalar(kind, node.value)
+    except (ArithmeticError, ValueError) as error:
+        raise _Wrong(f"{node.value} is no {kind}", node) from error
+
+
+def _scalar(kind: str, text: str) -> Any:
     if kind == "null":
         return None
     if kind == "bool":
-        return node.value.lower() == "true"
-    if kind == "int":
-        return Decimal(node.value) if len(node.value) > _LONG else int(node.value)
-    if kind == "float":
-        return Decimal(node.value)
-    return node.value
+        return text.lower() == "true"
+    if kind == "int" and len(text) <= _LONG:
+        return int(text)
+    if kind in ("int", "float"):
+        return Decimal(text)
+    return text
 
 
 def _mapping(node: yaml.MappingNode, path: _Path, lines: dict[_Path, int]) -> dict[str, Any]:

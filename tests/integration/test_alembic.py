@@ -128,6 +128,14 @@ def test_a_change_of_what_is_declared_is_undone_with_what_there_was(project: Pro
     assert (tracked(db), hooks(db)) == before
 
 
+def test_a_column_that_a_hook_no_longer_asks_for_may_be_excluded_at_once(project: Project, db: Connection) -> None:
+    project.revise(models(hooks={"Serials": {**SERIALS, "columns": ["pin"]}}))
+    project.upgrade()
+    project.revise(models({"exclude": ["pin"]}, hooks={"Serials": SERIALS}))
+    project.upgrade()
+    assert tracked(db)["dcim.device"]["exclude"] == ["pin"]
+
+
 def test_what_models_no_longer_declare_is_removed_and_what_they_do_not_govern_stays(
     project: Project, db: Connection
 ) -> None:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rowhooks.domain.plan import PlannedButton, PlannedHook, PlannedTable
+from rowhooks.domain.plan import Plan, PlannedButton, PlannedHook, PlannedJob, PlannedTable
 from rowhooks.postgres import calls
+from rowhooks.postgres.administration.plans import apply_plan
 from tests.support.roles import ConnectAs, Connection, MakeRole
 
 ITEM = ("shop.item",)
@@ -120,6 +121,9 @@ def test_the_daemons_role_may_do_it_all(db: Connection, make_role: MakeRole, con
     run(manager, calls.create_button("B", BUTTON))
     run(manager, calls.drop_hook("S"))
     run(manager, calls.drop_button("B"))
+    plan = Plan(jobs={"Serial": PlannedJob(enabled=False)}, hooks={"S": HOOK}, buttons={"B": BUTTON})
+    assert len(apply_plan(manager, plan, prune=True).differences) == 5
+    assert apply_plan(manager, plan, prune=True).differences == []
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)

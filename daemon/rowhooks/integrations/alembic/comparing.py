@@ -70,7 +70,9 @@ def compare(context: AutogenContext, upgrade: UpgradeOps, _schemas: Collection[s
         _log.info("Detected rowhooks: %s %s", operation.verb, operation.name)
     # A hook goes before its table.
     upgrade.ops[:0] = sorted(before, key=lambda one: isinstance(one, TableOperation))
-    upgrade.ops.extend(one for one in operations if one.wanted is not None)
+    # A column may be excluded only when no hook asks for it.
+    after = [one for one in operations if one.wanted is not None]
+    upgrade.ops.extend(sorted(after, key=lambda one: isinstance(one, TableOperation) and one.present is not None))
 
 
 class _Comparison:
@@ -91,7 +93,7 @@ class _Comparison:
         self._wanted = {
             self._name(table): from_values(PlannedTable, f'info["{KEY}"] of table {table.fullname}', table.info[KEY])
             for table in self._tables
-            if KEY in table.info
+            if table.info.get(KEY, False) is not False
         }
         self._sections = _sections(context.metadata)
         self.state = _read(context.connection)

@@ -35,18 +35,33 @@ begin
 end
 $$;
 
--- Purpose: find the columns of a table's primary key, in its order.
+-- The tables whose rows a test tells apart by other columns than their primary key; by none, where there are no columns.
+create table pg_temp.rowhooks_identity (
+  relation oid primary key,
+  columns text[] not null
+);
+
+-- Purpose: find the columns that tell a table's rows apart: those of its primary key, in its order, or others that a test has
+--          named. SECURITY DEFINER, because a receiver may have set another role.
 -- Parameters: target  the table
--- Returns: their names, null where there is no primary key
+-- Returns: their names, null where there are none
 create function pg_temp.rowhooks_key(target oid) returns text[]
-language sql stable
+language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select pg_catalog.array_agg(a.attname::pg_catalog.text order by k.position)
-  from pg_catalog.pg_index as i
-  cross join lateral pg_catalog.unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
-  join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
-  where i.indrelid = target and i.indisprimary and k.position <= i.indnkeyatts
+  select nullif(
+    coalesce(
+      (select y.columns from pg_temp.rowhooks_identity as y where y.relation = target),
+      (
+        select pg_catalog.array_agg(a.attname::pg_catalog.text order by k.position)
+        from pg_catalog.pg_index as i
+        cross join lateral pg_catalog.unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
+        join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
+        where i.indrelid = target and i.indisprimary and k.position <= i.indnkeyatts
+      )
+    ),
+    '{}'
+  )
 $$;
 
 -- Purpose: find the column that stands for a row, as rowhooks.track does.
@@ -79,21 +94,19 @@ $$;
 -- Purpose: write the representation of a row, as the log does.
 -- Parameters: target    the table
 --             row_data  the row
--- Returns: the value of the column that stands for it, else those of its key; null for no row
+-- Returns: the value of the column that stands for it, else those of its key, else the row itself; null for no row
 create function pg_temp.rowhooks_object_repr(target oid, row_data jsonb) returns text
 language sql stable strict
 set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(
     row_data ->> pg_temp.rowhooks_repr(target),
-    pg_catalog.concat_ws(
-      ', ',
-      variadic array(
-        select row_data ->> k.name
-        from pg_catalog.unnest(pg_temp.rowhooks_key(target)) with ordinality as k (name, position)
-        order by k.position
-      )
-    )
+    (
+      select pg_catalog.concat_ws(', ', variadic pg_catalog.array_agg(row_data ->> k.name order by k.position))
+      from pg_catalog.unnest(pg_temp.rowhooks_key(target)) with ordinality as k (name, position)
+      having pg_catalog.count(*) > 0
+    ),
+    pg_catalog.left(row_data::pg_catalog.text, 200)
   )
 $$;
 
@@ -138,18 +151,20 @@ $$;
 
 -- Purpose: list the tables whose changes can be logged and are not logged yet.
 -- Parameters: wanted  the tables; null for all of the user's
--- Returns: oid and name of each, and whether this role may make triggers on it
-create function pg_temp.rowhooks_watchable(wanted oid[]) returns table (oid oid, name regclass, permitted boolean)
+-- Returns: oid and name of each, whether it is foreign, and whether this role may make triggers on it
+create function pg_temp.rowhooks_watchable(wanted oid[])
+returns table (oid oid, name regclass, is_foreign boolean, permitted boolean)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
   select
     c.oid,
     c.oid::pg_catalog.regclass as name,
+    c.relkind = 'f' as is_foreign,
     pg_catalog.has_table_privilege(c.oid, 'TRIGGER') and pg_catalog.has_schema_privilege(n.oid, 'USAGE') as permitted
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where c.relkind in ('r', 'p')
+  where c.relkind in ('r', 'p', 'f')
     and not c.relispartition
     and c.relpersistence <> 't'
     and n.nspname not in ('information_schema', 'rowhooks')
@@ -183,7 +198,7 @@ begin
   perform pg_catalog.set_config('lock_timeout', greatest((pg_catalog.date_part('epoch', patience) * 1000)::bigint, 1)::pg_catalog.text, true);
   -- Always in the same order, so that two rehearsals wait for each other and do not deadlock.
   for target in
-    select t.oid, t.name, t.permitted from pg_temp.rowhooks_watchable(wanted) as t order by t.oid
+    select t.oid, t.name, t.is_foreign, t.permitted from pg_temp.rowhooks_watchable(wanted) as t order by t.oid
   loop
     if not target.permitted then
       continue when wanted is null;
@@ -191,7 +206,10 @@ begin
         using errcode = 'insufficient_privilege', hint = 'Connect as the owner of the table.';
     end if;
     begin
-      execute pg_catalog.format('lock table %s in share row exclusive mode', target.name);
+      -- A foreign table cannot be locked by itself; CREATE TRIGGER locks it.
+      if not target.is_foreign then
+        execute pg_catalog.format('lock table %s in share row exclusive mode', target.name);
+      end if;
     exception when lock_not_available then
       raise exception 'the lock on % was not available within %', target.name, patience
         using
@@ -204,12 +222,138 @@ begin
       'for each row execute function pg_temp.rowhooks_capture(%L)',
       target.name, target.oid
     );
-    execute pg_catalog.format(
-      'create trigger "!rowhooks_rehearsal_truncate" after truncate on %s '
-      'for each statement execute function pg_temp.rowhooks_capture(%L)',
-      target.name, target.oid
-    );
+    -- PostgreSQL 14 and 15 have no such trigger on foreign tables.
+    if not target.is_foreign or pg_catalog.current_setting('server_version_num')::integer >= 160000 then
+      execute pg_catalog.format(
+        'create trigger "!rowhooks_rehearsal_truncate" after truncate on %s '
+        'for each statement execute function pg_temp.rowhooks_capture(%L)',
+        target.name, target.oid
+      );
+    end if;
   end loop;
   perform pg_catalog.set_config('lock_timeout', former_timeout, true);
 end
+$$;
+
+-- The presses of receivers. No run comes of them.
+create table pg_temp.rowhooks_press (
+  id bigint generated always as identity,
+  button text not null,
+  -- The oid, as in rowhooks_change.
+  tracked_table bigint not null,
+  object_id jsonb not null,
+  object_repr text not null,
+  idempotency_key text,
+  inputs jsonb,
+  user_name text
+);
+
+-- Purpose: write a press into the list. SECURITY DEFINER, because a receiver may have set another role.
+-- Parameters: given  the press; its id is not used
+-- Returns: its id; the earlier one's for an idempotency key that was used before
+create function pg_temp.rowhooks_note_press(given pg_temp.rowhooks_press) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  its_id pg_catalog.int8;
+begin
+  select p.id into its_id
+  from pg_temp.rowhooks_press as p
+  where p.button = given.button and p.idempotency_key = given.idempotency_key;
+  if its_id is null then
+    insert into pg_temp.rowhooks_press (
+      button, tracked_table, object_id, object_repr, idempotency_key, inputs, user_name
+    )
+    values (
+      given.button, given.tracked_table, given.object_id, given.object_repr, given.idempotency_key, given.inputs,
+      nullif(pg_catalog.current_setting('rowhooks.user', true), '')
+    )
+    returning id into its_id;
+  end if;
+  return its_id;
+end
+$$;
+
+-- Purpose: press a button on a row, as rowhooks.press does, where nothing is known of the button. The row must be there.
+-- Parameters: as rowhooks.press has them; its_key  the key as jsonb, whatever form it was given in
+-- Returns: the id of the press
+create function pg_temp.rowhooks_press_row(
+  button text, object_table regclass, its_key jsonb, idempotency_key text, inputs jsonb
+) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  target constant pg_catalog.regclass := coalesce(pg_catalog.pg_partition_root(object_table), object_table);
+  names constant pg_catalog.text[] := pg_temp.rowhooks_key(target);
+  pressed pg_temp.rowhooks_press;
+begin
+  if button is null or its_key is null then
+    raise exception 'a press needs a button and the key of a row' using errcode = 'null_value_not_allowed';
+  elsif names is null then
+    raise exception '% has no primary key, so that no row of it can be named', target
+      using errcode = 'object_not_in_prerequisite_state';
+  end if;
+  if pg_catalog.cardinality(names) > 1 and pg_catalog.jsonb_typeof(its_key) = 'string' then
+    its_key := (its_key #>> '{}')::pg_catalog.jsonb;
+  elsif pg_catalog.cardinality(names) = 1 and pg_catalog.jsonb_typeof(its_key) <> 'object' then
+    its_key := pg_catalog.jsonb_build_object(names[1], its_key);
+  end if;
+  pressed.button := button;
+  pressed.tracked_table := target::pg_catalog.oid::pg_catalog.int8;
+  pressed.idempotency_key := idempotency_key;
+  pressed.inputs := inputs;
+  execute (
+    select pg_catalog.format(
+      'select pg_temp.rowhooks_object_id(%1$L, pg_catalog.to_jsonb(t)), pg_temp.rowhooks_object_repr(%1$L, pg_catalog.to_jsonb(t)) '
+      'from %2$s as t join pg_catalog.jsonb_to_record($1) as k (%3$s) on %4$s limit 1',
+      target::pg_catalog.oid, target,
+      pg_catalog.string_agg(pg_catalog.format('%I %s', a.attname, pg_catalog.format_type(a.atttypid, -1)), ', '),
+      pg_catalog.string_agg(pg_catalog.format('t.%1$I = k.%1$I', a.attname), ' and ')
+    )
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = target and a.attname = any (names) and not a.attisdropped
+  )
+  into pressed.object_id, pressed.object_repr
+  using its_key;
+  if pressed.object_id is null then
+    raise exception 'there is no row % in %', its_key, target using errcode = 'no_data_found';
+  end if;
+  return pg_temp.rowhooks_note_press(pressed);
+end
+$$;
+
+-- Purpose: stand for the functions of the schema rowhooks that press: what receivers execute is diverted to them.
+create function pg_temp.rowhooks_press(
+  button text, object_table regclass, object_id jsonb, idempotency_key text default null, inputs jsonb default null
+) returns bigint
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select pg_temp.rowhooks_press_row(button, object_table, object_id, idempotency_key, inputs)
+$$;
+
+create function pg_temp.rowhooks_press(
+  button text, object_table regclass, object_text text, idempotency_key text default null, inputs jsonb default null
+) returns bigint
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select pg_temp.rowhooks_press_row(button, object_table, pg_catalog.to_jsonb(object_text), idempotency_key, inputs)
+$$;
+
+create function pg_temp.rowhooks_press_many(
+  button text, object_table regclass, keys text[], idempotency_key text default null, inputs jsonb default null
+) returns bigint
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  -- Each is a press of its own in the list; an idempotency key is for the whole.
+  select pg_catalog.min(
+    pg_temp.rowhooks_press_row(
+      button, object_table, pg_catalog.to_jsonb(k.key), idempotency_key || ' ' || k.position, inputs
+    )
+  )
+  from pg_catalog.unnest(keys) with ordinality as k (key, position)
 $$;

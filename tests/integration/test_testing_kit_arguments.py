@@ -145,7 +145,7 @@ class NoMethod(JobHookReceiver):
     [
         ({"table": "device"}, UsageError, r"table 'device' needs its schema .*public\.device"),
         ({"table": "dcim.devices"}, NotFound, r"there is no table dcim\.devices .*schema\.table"),
-        ({"table": "dcim.note", "after": {}}, UsageError, r"dcim\.note has no primary key.*add primary key"),
+        ({"table": "dcim.note", "after": {}}, UsageError, r'dcim\.note has no primary key.*identity="full"'),
         ({"table": "pg_catalog.pg_class"}, UsageError, r"rowhooks cannot track pg_catalog\.pg_class"),
         ({"before": None, "after": None}, UsageError, "needs before= or after="),
         ({"after": {"nmae": "x"}}, UsageError, r"after: table dcim\.device has no column 'nmae' .*name, serial"),

@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from psycopg.types.range import Range
 
 from rowhooks.domain.configuration import TrackedTable
+from rowhooks.domain.names import TableName
 from rowhooks.postgres.values import RowDecoder
 
 Connection = psycopg.Connection[Any]
@@ -101,7 +102,7 @@ class Values:
             " where attrelid = 'thing'::regclass and attnum > 0 and not attisdropped order by attnum"
         ).fetchall()
         decoder = RowDecoder()
-        decoder.learn({1: TrackedTable(1, "public.thing", "public.thing", 0, tuple(columns), ())})
+        decoder.learn({1: TrackedTable(1, TableName("public.thing"), "public.thing", 0, tuple(columns), ())})
         data = self.db.execute(
             "select postchange::text from rowhooks.object_change order by id desc limit 1"
         ).fetchone()

@@ -14,6 +14,7 @@ from rowhooks.domain.errors import TableLocked
 from rowhooks.domain.events import Events, InternalErrorOccurred, RunEnded
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.job import JobOptions
+from rowhooks.domain.names import TableName
 from rowhooks.domain.run import REVOKED, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.concurrency import running
 from rowhooks.pipeline.execution.runner import Runner
@@ -101,7 +102,7 @@ class World:
         self.scheduler = Scheduler(self.recorder, preparation, self, self.fetch, events)
         self.scheduler.learn(
             {
-                n: TrackedTable(n, f"dcim.t{n}", f"dcim.t{n}", n, (("id", 23),), (("id", "id", "integer"),))
+                n: TrackedTable(n, TableName(f"dcim.t{n}"), f"dcim.t{n}", n, (("id", 23),), (("id", "id", "integer"),))
                 for n in (1, 2)
             }
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rowhooks.receivers.loading import ImportProblem, load_receivers
+from rowhooks.receivers.loading import ImportProblem, load_receivers, unregistered
 from rowhooks.receivers.registry import take_registered
 
 
@@ -92,8 +92,8 @@ def test_classes_of_a_module_that_is_reached_twice_are_there_once(tmp_path: Path
         ("import acme_does_not_exist", "ModuleNotFoundError: No module named 'acme_does_not_exist'"),
         ("import sys; sys.exit('this is a script')", "SystemExit: this is a script"),
         (
-            "register_jobs(int)",
-            "ReceiverError: register_jobs(<class 'int'>): not a JobHookReceiver or JobButtonReceiver class",
+            "register_jobs(3)",
+            "ReceiverError: register_jobs(3): not a JobHookReceiver or JobButtonReceiver class",
         ),
     ],
 )
@@ -171,3 +171,46 @@ def test_ctrl_c_during_an_import_is_not_swallowed(tmp_path: Path) -> None:
     write(tmp_path, "acme_slow.py", "Slow", "raise KeyboardInterrupt\n")
     with pytest.raises(KeyboardInterrupt):
         load(tmp_path, "acme_slow.py")
+
+
+UNREGISTERED = """
+from rowhooks import JobButtonReceiver, JobHookReceiver, register_jobs
+
+class Base(JobHookReceiver):
+    def receive_job_hook(self, change, action, changed_object): ...
+
+class Registered(Base): ...
+
+class Forgotten(JobHookReceiver):
+    def receive_job_hook(self, change, action, changed_object): ...
+
+class _Private(JobButtonReceiver):
+    def receive_job_button(self, obj): ...
+
+class Unfinished(JobButtonReceiver): ...
+
+register_jobs(Registered)
+"""
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_a_receiver_that_nothing_registers_is_named(tmp_path: Path, as_file: bool) -> None:
+    (tmp_path / "acme_forgetful.py").write_text(UNREGISTERED)
+    module = "acme_forgetful.py" if as_file else "acme_forgetful"
+    classes, _ = load_receivers([module], tmp_path)
+    assert [cls.__name__ for cls in unregistered([module], classes)] == ["Forgotten"]
+
+
+def test_a_receiver_in_a_module_of_a_package_is_named_too(tmp_path: Path) -> None:
+    write(tmp_path, "acme_jobs/serial.py", "Serial")
+    write(tmp_path, "acme_jobs/name.py", "Name")
+    (tmp_path / "acme_jobs/__init__.py").write_text("from . import name, serial\n")
+    load_receivers(["acme_jobs"], tmp_path)
+    assert {cls.__name__ for cls in unregistered(["acme_jobs"], ())} == {"Serial", "Name"}
+
+
+def test_a_receiver_elsewhere_is_no_concern_of_the_daemon(tmp_path: Path) -> None:
+    write(tmp_path, "acme_here.py", "Here")
+    write(tmp_path, "acme_elsewhere.py", "Elsewhere")
+    load_receivers(["acme_here.py", "acme_elsewhere.py"], tmp_path)
+    assert [cls.__name__ for cls in unregistered(["acme_here.py"], ())] == ["Here"]

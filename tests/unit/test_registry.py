@@ -112,7 +112,7 @@ def test_a_class_without_a_source_is_refused_all_the_same() -> None:
         register_jobs(made)
 
 
-@pytest.mark.parametrize("wrong", [int, Plain(), "Plain", None])
+@pytest.mark.parametrize("wrong", [Plain(), "Plain", None])
 def test_what_is_no_receiver_class_is_refused(wrong: Any) -> None:
     with pytest.raises(ReceiverError, match="not a JobHookReceiver or JobButtonReceiver class"):
         register_jobs(wrong)
@@ -122,6 +122,17 @@ def test_one_refusal_registers_none_of_the_call() -> None:
     with pytest.raises(ReceiverError):
         register_jobs(Plain, WithoutMethod)
     assert take_registered() == []
+
+
+def test_a_plain_class_is_left_out_with_a_warning_and_costs_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    class Helper:
+        pass
+
+    given: Any = (Helper, Plain, int)
+    register_jobs(*given)
+    assert take_registered() == [Plain]
+    left_out = "register_jobs leaves %s out: it is neither a JobHookReceiver nor a JobButtonReceiver"
+    assert caplog.messages == [left_out % f"{__name__}.{Helper.__qualname__}", left_out % "builtins.int"]
 
 
 def test_a_job_is_described_by_its_meta_and_docstring() -> None:
@@ -225,6 +236,36 @@ def test_a_loads_object_that_cannot_be_is_refused(cls: Any, value: object, what:
     wrong = type("Wrong", (cls,), {"Meta": type("Meta", (), {"loads_object": value})})
     with pytest.raises(ReceiverError, match=rf"\.Wrong: Meta\.loads_object must be {what}"):
         register_jobs(wrong)
+
+
+class Looks(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        return [change.changed_object, change.pk, self.job_result.user]
+
+
+class LooksWithoutRow(Looks):
+    class Meta:
+        loads_object = False
+
+
+def test_the_change_has_the_row_that_the_receiver_is_called_with() -> None:
+    row, pk, user = call(Looks)
+    assert (row, pk, str(user)) == ("the row", 7, "alice")
+
+
+def test_a_row_that_was_not_loaded_is_no_row_that_is_gone() -> None:
+    with pytest.raises(ReceiverError, match=r"the row of <ObjectChange 7: update dcim.device> was not loaded .*batch"):
+        call(LooksWithoutRow)
+
+
+def test_the_result_and_the_receiver_have_one_user() -> None:
+    class Asks(JobHookReceiver):
+        def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+            return self.user is self.job_result.user
+
+    one = run(7, cause=change(7), origin=hook(job=job(class_path=f"{__name__}.{Asks.__qualname__}")))
+    workspace: Any = Workspace()
+    assert Catalog([Asks]).prepare(one, "alice", workspace, None, RunLog()).run()
 
 
 def test_each_run_has_an_instance_of_its_own() -> None:

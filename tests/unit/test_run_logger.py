@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from rowhooks.domain.run import LogEntry
-from rowhooks.pipeline.execution.run_log import RunLog
-from rowhooks.receivers.logger import FAILURE, SUCCESS, RunLogger, collect_entries
+from rowhooks.pipeline.execution.run_log import RunLog, current_log
+from rowhooks.receivers.logger import FAILURE, SUCCESS, RunLogger, collect_entries, modules_heard
 from tests.support.make import run
 
 
@@ -207,3 +208,172 @@ def test_lines_of_no_run_are_in_no_runs_log(entries: Entries) -> None:
     collect_entries()
     logging.getLogger("rowhooks.jobs.policies").warning("at import")
     assert entries == []
+
+
+# The rest of the standard logger.
+
+
+@pytest.mark.parametrize(("method", "level"), [("fatal", "critical"), ("warn", "warning")])
+def test_the_standard_loggers_other_names_for_its_levels(
+    logger: RunLogger, entries: Entries, method: str, level: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    getattr(logger, method)("%s", "text")
+    assert lines(entries) == [(level, "text")]
+    assert not recwarn
+
+
+@pytest.mark.parametrize("method", ["info", "success", "failure", "fatal", "warn"])
+def test_a_line_is_the_callers_and_not_one_of_rowhooks(
+    logger: RunLogger, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    getattr(logger, method)("text")
+    assert (caplog.records[0].pathname, caplog.records[0].funcName) == (
+        __file__, "test_a_line_is_the_callers_and_not_one_of_rowhooks",
+    )  # fmt: skip
+
+
+def test_a_child_logs_for_the_same_run(logger: RunLogger, entries: Entries, caplog: pytest.LogCaptureFixture) -> None:
+    logger.extra = {"grouping": "serials"}
+    logger.setLevel("INFO")
+    child = logger.getChild("helper")
+    child.debug("left out")
+    child.info("kept")
+    assert [(entry.message, entry.grouping) for entry in entries] == [("kept", "serials")]
+    assert caplog.records[0].name == child.name == "rowhooks.jobs.policies.Serial.helper"
+
+
+def test_what_extra_holds_counts_for_all_lines_that_follow(logger: RunLogger, entries: Entries) -> None:
+    logger.extra = {"object": Device(), "grouping": "serials"}
+    logger.info("one")
+    logger.info("two", extra={"grouping": "names"})
+    assert [(e.message, e.object_repr, e.object_type, e.grouping) for e in entries] == [
+        ("one", "sw1", "dcim.device", "serials"), ("two", "sw1", "dcim.device", "names"),
+    ]  # fmt: skip
+
+
+def test_an_adapter_may_stand_before_the_logger(logger: RunLogger, entries: Entries) -> None:
+    logging.LoggerAdapter(logger, {"object": Device()}).warning("seen")
+    assert (entries[0].message, entries[0].object_type) == ("seen", "dcim.device")
+
+
+def test_level_and_disabled_are_the_runs_own(logger: RunLogger, entries: Entries) -> None:
+    logger.level = logging.ERROR
+    logger.warning("too low")
+    logger.disabled = True
+    logger.error("disabled")
+    other = RunLogger("policies.Serial", {}, entries)  # type: ignore[arg-type]
+    other.debug("of another run")
+    assert (logger.level, other.level, other.disabled) == (logging.ERROR, logging.DEBUG, False)
+    assert lines(entries) == [("debug", "of another run")]
+
+
+def test_a_record_of_another_process_becomes_a_line(logger: RunLogger, entries: Entries) -> None:
+    record = logging.makeLogRecord({"msg": "%s of 2", "args": (1,), "levelno": logging.INFO, "levelname": "INFO"})
+    logger.handle(record)
+    assert lines(entries) == [("info", "1 of 2")]
+    assert vars(record)["run"] == 7
+
+
+def test_what_all_runs_share_can_be_seen_and_not_changed(logger: RunLogger) -> None:
+    assert (logger.handlers, logger.filters, logger.propagate) == ((), (), True)
+    assert logger.hasHandlers()
+    assert (logger.parent, logger.root) == (logging.getLogger("rowhooks.jobs.policies"), logging.getLogger())
+    for name in ("handlers", "filters", "propagate", "parent"):
+        with pytest.raises(AttributeError, match=rf"self\.logger\.{name} cannot be set: all runs .* share it"):
+            setattr(logger, name, [])
+
+
+def test_every_name_of_the_standard_logger_works_or_is_refused_with_the_reason(logger: RunLogger) -> None:
+    standard = logging.Logger("any")
+    refused = set()
+    for name in {*dir(standard), *vars(standard)}:
+        if name.startswith("_"):
+            continue
+        try:
+            getattr(logger, name)
+        except AttributeError as error:
+            refused.add((name, "all runs of the receiver share it" in str(error)))
+    assert refused == {
+        (name, True)
+        for name in (
+            "addHandler", "removeHandler", "addFilter", "removeFilter", "filter", "callHandlers", "makeRecord",
+            "findCaller",
+        )
+    }  # fmt: skip
+    with pytest.raises(AttributeError, match="has no attribute 'informieren'"):
+        logger.informieren  # noqa: B018
+
+
+# Loggers of receivers' modules.
+
+
+@pytest.fixture
+def of_run() -> Iterator[RunLog]:
+    log = RunLog(fields=run(7).log_fields)
+    token = current_log.set(log)
+    yield log
+    current_log.reset(token)
+
+
+def messages(log: RunLog) -> list[tuple[str, str]]:
+    return [(entry.level, entry.message) for entry in log.take()]
+
+
+def test_the_loggers_of_a_receivers_module_and_of_its_packages_are_heard(of_run: RunLog) -> None:
+    with modules_heard(["acme.policies.serial"]):
+        for name in ("acme", "acme.policies", "acme.policies.serial", "acme.policies.serial.deep", "acme.client"):
+            logging.getLogger(name).info(name)
+        logging.getLogger("acmexyz").error("another's")
+        logging.getLogger("rowhooks.runtime").error("the daemon's")
+    logging.getLogger("acme").error("no more")
+    assert [message for _, message in messages(of_run)] == [
+        "acme", "acme.policies", "acme.policies.serial", "acme.policies.serial.deep", "acme.client",
+    ]  # fmt: skip
+
+
+def test_modules_have_the_levels_that_they_say(of_run: RunLog) -> None:
+    quiet, loud = logging.getLogger("acme.quiet"), logging.getLogger("acme.loud")
+    with modules_heard(["acme.quiet", "acme.loud"]):
+        quiet.setLevel(logging.ERROR)
+        loud.setLevel(logging.DEBUG)
+        for one in (quiet, loud):
+            one.debug("debug")
+            one.warning("warning")
+            one.log(logging.CRITICAL, "critical")
+    quiet.setLevel(logging.NOTSET)
+    loud.setLevel(logging.NOTSET)
+    assert messages(of_run) == [
+        ("critical", "critical"), ("debug", "debug"), ("warning", "warning"), ("critical", "critical"),
+    ]  # fmt: skip
+    assert logging.getLogger("acme").level == logging.NOTSET
+
+
+def test_a_module_that_does_not_propagate_is_heard_once(of_run: RunLog) -> None:
+    alone = logging.getLogger("acme.alone")
+    alone.propagate = False
+    with modules_heard(["acme.alone"]):
+        alone.info("once")
+    alone.propagate = True
+    assert messages(of_run) == [("info", "once")]
+
+
+def test_a_line_of_a_module_has_the_runs_fields_in_the_daemons_log_and_stands_there_once(
+    of_run: RunLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    with modules_heard(["acme.policies"]):
+        logging.getLogger("acme.policies").warning("seen", extra={"table": "its own"})
+    (record,) = caplog.records
+    assert (vars(record)["run"], vars(record)["hook"], vars(record)["table"]) == (7, "hook 1", "its own")
+
+
+def test_a_module_may_name_a_row_and_keep_a_line_to_the_daemon(of_run: RunLog) -> None:
+    with modules_heard(["acme.policies"]):
+        logging.getLogger("acme.policies").warning("seen", extra={"object": Device(), "grouping": "x"})
+        logging.getLogger("acme.policies").warning("not here", extra={"skip_db_logging": True})
+    (entry,) = of_run.take()
+    assert (entry.object_type, entry.object_repr, entry.grouping) == ("dcim.device", "sw1", "x")
+
+
+def test_a_line_of_no_run_is_in_no_runs_log() -> None:
+    with modules_heard(["acme.policies"]):
+        logging.getLogger("acme.policies").warning("at import")

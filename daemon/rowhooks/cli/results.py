@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from rowhooks.cli.as_test import as_test
 from rowhooks.cli.common import (
     Config,
     Dsn,
@@ -25,6 +26,7 @@ from rowhooks.cli.common import (
     print_rows,
     progress,
     say,
+    settings,
     span,
     target,
 )
@@ -32,7 +34,9 @@ from rowhooks.cli.result_log import LogPrinter, follow, print_failure
 from rowhooks.domain.errors import ConnectionFailed, RowhooksError, UsageError
 from rowhooks.postgres.administration import results as administration
 from rowhooks.postgres.administration.common import Connection
+from rowhooks.postgres.administration.recorded_runs import recorded_run
 from rowhooks.postgres.administration.schema import installed_connection
+from rowhooks.postgres.connections.target import Target
 
 app = typer.Typer(no_args_is_help=True, help="Results: the status, log and outcome of each run.")
 
@@ -86,6 +90,10 @@ def show(
     dsn: Dsn = None,
     config: Config = None,
     as_json: Json = False,
+    as_a_test: Annotated[
+        bool,
+        typer.Option("--as-test", help="Print a test for pytest that brings this change, or press, to its receiver."),
+    ] = False,
     follow_it: Annotated[
         bool,
         typer.Option(
@@ -95,6 +103,14 @@ def show(
     ] = False,
 ) -> None:
     """Show one result with its log and the traceback of a failure."""
+    if as_a_test:
+        if as_json or follow_it:
+            raise UsageError("--as-test excludes --json and --follow", hint="give one of them")
+        chosen = settings(dsn, config)
+        with installed_connection(Target(chosen.dsn, password=chosen.password)) as conn:
+            run = recorded_run(conn, result_id)
+        typer.echo(as_test(run, chosen.redactor().clean), nl=False)
+        return
     with installed_connection(target(dsn, config)) as conn:
         result = administration.show_result(conn, result_id)
         if as_json and not follow_it:

@@ -17,7 +17,8 @@ from rowhooks.cli.common import Config, Dsn, console, settings
 from rowhooks.domain.errors import SettingsError
 from rowhooks.domain.redaction import SHORTEST
 from rowhooks.observability.logs import TRACEBACK, configure_logging
-from rowhooks.receivers.loading import load_receivers
+from rowhooks.receivers.classes import class_path
+from rowhooks.receivers.loading import load_receivers, unregistered
 from rowhooks.runtime.daemon import Daemon
 from rowhooks.runtime.event_loop import run as run_loop
 from rowhooks.runtime.signals import handle_signals
@@ -27,9 +28,11 @@ logger = logging.getLogger(__name__)
 
 _NONE = 3
 _LOAD = f"""
-import sys
+import logging, sys
 from pathlib import Path
 from rowhooks.receivers.loading import load_receivers
+# The daemon that will load them again warns.
+logging.disable()
 sys.exit(0 if load_receivers(sys.argv[2:], Path(sys.argv[1]))[0] else {_NONE})
 """
 
@@ -114,6 +117,11 @@ async def _serve(chosen: Settings, check: Callable[[], object]) -> None:
             problem.message,
             extra={TRACEBACK: problem.traceback},
         )
+    for cls in unregistered(chosen.receivers, classes):
+        logger.warning(
+            "%s is a receiver class that is not registered, so no hook or button can start it; write"
+            " register_jobs(%s) at the end of its module", class_path(cls), cls.__name__,
+        )  # fmt: skip
     if not classes and not chosen.allow_none:
         raise _no_receiver()
     daemon = Daemon(chosen, classes)

@@ -10,6 +10,8 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from rowhooks.domain import exact
+from rowhooks.domain.errors import ReceiverError
+from rowhooks.domain.names import TableName
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -34,7 +36,7 @@ def no_decoder(table: str, data: str | None) -> Row | None:
     raise LookupError(f"the column types of {table} are not known here")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ObjectChange:
     """One created, updated or deleted row.
 
@@ -46,7 +48,7 @@ class ObjectChange:
         time: when the row was written, by the server's clock; with time zone.
         action: `create`, `update` or `delete`.
         table_id: the table's id in rowhooks.tracked_table.
-        changed_object_type: the table, as `schema.table`.
+        changed_object_type: the table, as `schema.table`; a str with `app_label`, `model` and `name`.
         object_id_json: the row's key after the change (for a delete, before it): columns to values, as JSON text.
         object_repr: what people call the row.
         prechange_json: the row before the change, as JSON text; None for a create.
@@ -64,7 +66,7 @@ class ObjectChange:
     time: datetime
     action: str
     table_id: int
-    changed_object_type: str
+    changed_object_type: TableName
     object_id_json: str
     object_repr: str
     prechange_json: str | None
@@ -74,7 +76,25 @@ class ObjectChange:
     request_id: str | None = None
     change_context: str | None = None
     capture_error: str | None = None
-    decoder: Callable[[str, str | None], Row | None] = field(default=no_decoder, repr=False, compare=False)
+    decoder: Callable[[str, str | None], Row | None] = field(default=no_decoder, compare=False)
+
+    @property
+    def pk(self) -> int:
+        """The same as `id`, under Django's name."""
+        return self.id
+
+    @cached_property
+    def changed_object(self) -> Any:
+        """The row, as the receiver is called with it: None if it no longer exists.
+
+        Raises:
+            ReceiverError: it was not loaded: the receiver has `Meta.loads_object = False` or the batch form, or this is
+                not the change that the receiver was called with.
+        """
+        raise ReceiverError(
+            f"the row of {self} was not loaded",
+            hint="a receiver with Meta.loads_object = False, or with the batch form, reads rows with self.session",
+        )
 
     @cached_property
     def changed_object_id(self) -> Row:
@@ -162,6 +182,10 @@ class ObjectChange:
         if before is not None and after is not None and _are_told_apart(before, after):
             return differing_columns(before, after, operator.eq)
         return differing_columns(before, after)
+
+    def __repr__(self) -> str:
+        # Nothing of the row, not even its name: texts of logs and exceptions are made of it.
+        return f"<ObjectChange {self.id}: {self.action} {self.changed_object_type}>"
 
     def copy(self) -> ObjectChange:
         """Return an equal change that shares no decoded row with this one. A receiver may alter the copy."""

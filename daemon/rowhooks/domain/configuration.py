@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rowhooks.domain.feed import Snapshot
 from rowhooks.domain.job import Job
-from rowhooks.domain.names import split_name
+from rowhooks.domain.names import TableName, split_name
 
 ON_UNDECIDED = ("run", "skip")
 """What a hook may do with a change whose conditions cannot be decided; the first is the default."""
@@ -31,7 +31,7 @@ class TrackedTable:
     """
 
     id: int
-    name: str
+    name: TableName
     quoted_name: str
     relation: int
     columns: tuple[tuple[str, int], ...]

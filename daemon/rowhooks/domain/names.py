@@ -11,6 +11,32 @@ _PART = r'("(?:[^"]|"")+"|[^".][^.]*)'
 _NAME = re.compile(rf"{_PART}\.{_PART}")
 
 
+class TableName(str):
+    """The name of a table, `schema.table`, with the names that Nautobot's content types have for its parts."""
+
+    __slots__ = ()
+
+    @property
+    def app_label(self) -> str:
+        """The schema's name, as PostgreSQL stores it."""
+        return self._parts[0]
+
+    @property
+    def model(self) -> str:
+        """The table's name, as PostgreSQL stores it."""
+        return self._parts[1]
+
+    @property
+    def name(self) -> str:
+        """The same as `model`."""
+        return self._parts[1]
+
+    @property
+    def _parts(self) -> tuple[str, str]:
+        # What stands for a table that was dropped is no name.
+        return split_name(self) or ("", str(self))
+
+
 def split_name(name: str) -> tuple[str, str] | None:
     """Return schema and table of a name; None for a text that is no name, or could mean several tables.
 
@@ -27,9 +53,9 @@ def quoting_hint(name: object) -> str | None:
     return "double quotes around what holds a dot, for example '\"acme.com\".device' or 'dcim.\"device.old\"'"
 
 
-def join_name(schema: str, table: str) -> str:
+def join_name(schema: str, table: str) -> TableName:
     """Return the name of a table as `split_name` reads it."""
-    return f"{_quoted(schema)}.{_quoted(table)}"
+    return TableName(f"{_quoted(schema)}.{_quoted(table)}")
 
 
 def _bare(part: str) -> str:

@@ -13,6 +13,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import ConnectionFailed
 from rowhooks.domain.feed import Position, Snapshot
+from rowhooks.domain.names import TableName
 from rowhooks.postgres import log_rows, unreadable
 from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.log_rows import IS_LARGE, LARGE_BY_ID, PART_SIZE, TOO_LARGE, in_parts, object_change
@@ -205,7 +206,7 @@ class PostgresFeed:
     def change(self, row: asyncpg.Record) -> ObjectChange:
         """Make an object change of a row of the log."""
         table = self.tables.get(row[4])
-        return object_change(row, table.name if table else f"rowhooks.tracked_table:{row[4]}", self._decoder)
+        return object_change(row, table.name if table else TableName(f"rowhooks.tracked_table:{row[4]}"), self._decoder)
 
 
 def _taken_apart(rows: list[asyncpg.Record]) -> tuple[list[Any], list[asyncpg.Record]]:

@@ -13,6 +13,7 @@ import asyncpg
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import Configuration, HooksAndButtons, JobButton, JobHook
 from rowhooks.domain.keys import former_key
+from rowhooks.domain.names import TableName
 from rowhooks.domain.run import RETRY, WAITING, Press, Run
 from rowhooks.pipeline.rules import undecided
 from rowhooks.pipeline.scheduling.missing_jobs import Missed
@@ -273,7 +274,7 @@ def _press(
     table = configuration.tables.get(table_id)
     return Press(
         table_id=table_id,
-        changed_object_type=table.name if table else f"rowhooks.tracked_table:{table_id}",
+        changed_object_type=table.name if table else TableName(f"rowhooks.tracked_table:{table_id}"),
         object_id_json=object_id_json or "{}",
         # It is for display and need not be exact.
         object_repr=(object_repr or b"").decode("utf-8", "replace"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -22,11 +23,18 @@ class JobResult:
         id: the id of its row in rowhooks.job_result.
         key: its idempotency key, to be handed to outside systems. It is the same for every attempt.
         attempt: 1 for the first attempt, one more for each retry.
+        find_user: answers `user`.
     """
 
     id: int
     key: str
     attempt: int
+    find_user: Callable[[], User] = field(repr=False, compare=False)
+
+    @property
+    def user(self) -> User:
+        """The same as the receiver's `self.user`."""
+        return self.find_user()
 
 
 class Surroundings(Protocol):
@@ -121,7 +129,7 @@ class Receiver:
             args: the values for the `%` placeholders of the message.
             kwargs: as for the logger, for example `extra`.
         """
-        self.logger.failure(message, *args, **kwargs)
+        self.logger.failure(message, *args, **{"stacklevel": 2, **kwargs})
         if self._failure is None:
             self._failure = JobFailed(str(message) % args if args else str(message))
 

@@ -45,6 +45,11 @@ def class_path(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
+def is_plain(cls: object) -> bool:
+    """Say whether something is a class and no receiver class."""
+    return isinstance(cls, type) and not issubclass(cls, JobHookReceiver | JobButtonReceiver)
+
+
 def check(cls: Any) -> None:
     """Check that a class can be run as a receiver.
 

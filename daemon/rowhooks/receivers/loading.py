@@ -7,13 +7,14 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rowhooks.domain.errors import SettingsError
+from rowhooks.domain.errors import ReceiverError, SettingsError
 from rowhooks.domain.permissions import PermissionBackend
-from rowhooks.receivers.classes import ReceiverClass
+from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver
+from rowhooks.receivers.classes import ReceiverClass, check
 from rowhooks.receivers.registry import take_registered
 
 
@@ -55,6 +56,44 @@ def load_receivers(modules: Sequence[str], directory: Path) -> tuple[list[Receiv
         # once.
         classes.extend(cls for cls in take_registered() if cls.__module__ in sys.modules)
     return classes, problems
+
+
+def unregistered(modules: Sequence[str], classes: Collection[type]) -> list[type]:
+    """Return the receiver classes in receivers' modules that could be run, and that nothing has registered.
+
+    A base of a registered class, and a class whose name begins with `_`, are meant to be as they are.
+
+    Args:
+        modules: as the settings name them; they have been imported.
+        classes: those that are registered.
+    """
+    names = {Path(module).stem if module.endswith(".py") else module for module in modules}
+    names |= {cls.__module__ for cls in classes}
+    found: dict[type, None] = dict.fromkeys((*_subclasses(JobHookReceiver), *_subclasses(JobButtonReceiver)))
+    return [
+        cls
+        for cls in found
+        if any(f"{cls.__module__}.".startswith(f"{name}.") for name in names)
+        and getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is cls
+        and not cls.__name__.startswith("_")
+        and not any(issubclass(one, cls) for one in classes)
+        and _can_be_run(cls)
+    ]
+
+
+def _subclasses(base: type) -> Iterator[type]:
+    below: list[type] = base.__subclasses__()
+    for cls in below:
+        yield cls
+        yield from _subclasses(cls)
+
+
+def _can_be_run(cls: type) -> bool:
+    try:
+        check(cls)
+    except ReceiverError:
+        return False
+    return True
 
 
 def load_permission_backend(path: str, directory: Path | None = None) -> PermissionBackend:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 from rowhooks.domain.change import ObjectChange
@@ -15,7 +16,7 @@ from rowhooks.pipeline.execution.run_log import RunLog
 from rowhooks.pipeline.ports import Workspace
 from rowhooks.receivers.base import JobResult
 from rowhooks.receivers.call import ReceiverCall
-from rowhooks.receivers.classes import ReceiverClass, RegisteredJob, check, describe
+from rowhooks.receivers.classes import ReceiverClass, RegisteredJob, check, class_path, describe, is_plain
 from rowhooks.receivers.logger import RunLogger
 from rowhooks.receivers.meta import Meta
 from rowhooks.receivers.user import User
@@ -29,16 +30,24 @@ def register_jobs(*classes: ReceiverClass) -> None:
     """Register receiver classes with the daemon; called at the end of a module of receivers.
 
     Args:
-        classes: subclasses of JobHookReceiver or JobButtonReceiver.
+        classes: subclasses of JobHookReceiver or JobButtonReceiver. Any other class is left out, with a warning.
 
     Raises:
-        ReceiverError: one of them is not a receiver class, does not define its method, cannot be called with the
-            method's arguments (by keyword), or has an attribute in its Meta that is wrong. The message names the class
-            with file and line, and none of the classes is registered.
+        ReceiverError: one of them is no class, does not define its method, cannot be called with the method's arguments
+            (by keyword), or has an attribute in its Meta that is wrong. The message names the class with file and line,
+            and none of the classes is registered.
     """
+    receivers = []
     for cls in classes:
+        if is_plain(cls):
+            logger.warning(
+                "register_jobs leaves %s out: it is neither a JobHookReceiver nor a JobButtonReceiver",
+                class_path(cls),
+            )
+            continue
         check(cls)
-    _registered.extend(classes)
+        receivers.append(cls)
+    _registered.extend(receivers)
 
 
 def take_registered() -> list[ReceiverClass]:
@@ -71,6 +80,11 @@ class Catalog:
         self.permissions = permissions or PermissionBackend()
         for path, job in self._jobs.items():
             _warn(path, job.meta, self._options[path])
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """The modules in which the classes are."""
+        return frozenset(job.cls.__module__ for job in self._jobs.values())
 
     def __iter__(self) -> Iterator[RegisteredJob]:
         return iter(self._jobs.values())
@@ -109,7 +123,11 @@ class Catalog:
         if job.takes_batches:
             kwargs = {"changes": [one.cause.copy() for one in run.singles if isinstance(one.cause, ObjectChange)]}
         elif isinstance(run.cause, ObjectChange):
-            kwargs = {"object_change": run.cause.copy()}
+            change = run.cause.copy()
+            if self._options[path].loads_object:
+                # In the place of a value that is found when it is first asked for.
+                vars(change)["changed_object"] = changed_object
+            kwargs = {"object_change": change}
         elif changed_object is None:
             raise ObjectGone(f"{run.cause.changed_object_type} {run.cause.object_id_json} no longer exists")
         else:
@@ -139,21 +157,24 @@ class _Surroundings:
             raise ReceiverError(
                 "a batch has no one user", hint="each change says who made it: change.user_name, change.db_user"
             )
+        return self._found_user
+
+    @cached_property
+    def _found_user(self) -> User:
         return User(self._user, self._permissions, self._workspace.with_session, asynchronous=self._asynchronous)
 
     def job_result(self) -> JobResult:
-        return _job_result(self._run)
+        return self._job_result(self._run)
 
     def job_results(self) -> tuple[JobResult, ...]:
-        return tuple(map(_job_result, self._run.singles))
+        return tuple(map(self._job_result, self._run.singles))
+
+    def _job_result(self, run: Run) -> JobResult:
+        return JobResult(run.id, run.key, run.attempt, self.user)
 
     @property
     def session(self) -> Any:
         return self._workspace.session
-
-
-def _job_result(run: Run) -> JobResult:
-    return JobResult(run.id, run.key, run.attempt)
 
 
 _NO_OPTIONS = JobOptions(loads_object=False)

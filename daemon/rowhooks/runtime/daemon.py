@@ -28,7 +28,7 @@ from rowhooks.postgres.administration.revisions import head_revision, known_revi
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.receivers.classes import ReceiverClass
 from rowhooks.receivers.loading import load_permission_backend
-from rowhooks.receivers.logger import collect_entries
+from rowhooks.receivers.logger import collect_entries, modules_heard
 from rowhooks.receivers.registry import Catalog
 from rowhooks.runtime.context import DaemonContext, Targets
 from rowhooks.runtime.leader import FLUSH_TIMEOUT, Leader
@@ -140,6 +140,7 @@ class Daemon:
         asyncio.get_running_loop().set_exception_handler(self._notice)
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(LoopMonitor())
+            stack.enter_context(modules_heard(self._context.catalog.modules))
             if self._settings.http_listen:
                 stack.enter_context(HealthServer(self._settings.http_listen, self.health, self.events))
             if self._tracing is not None:

@@ -10,12 +10,13 @@ from typing import Unpack
 from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver
 from rowhooks.testing.arguments import GivenPermissions, HookArguments, PressArguments
 from rowhooks.testing.rehearsal import Rehearsal
-from rowhooks.testing.report import Attempt, LogLine, RaisedException, RunReport, Write
+from rowhooks.testing.report import Attempt, LogLine, Press, RaisedException, RunReport, Write
 
 __all__ = [
     "Attempt",
     "GivenPermissions",
     "LogLine",
+    "Press",
     "RaisedException",
     "Rehearsal",
     "RunReport",

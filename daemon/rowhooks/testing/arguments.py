@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Required, TypedDict
+from typing import Any, Literal, Required, TypedDict
 
 from rowhooks.domain.configuration import JobHook, TrackedTable
 from rowhooks.domain.errors import UsageError
@@ -35,6 +35,7 @@ class HookArguments(RunArguments, total=False):
     before: Row | None
     after: Row | None
     hook: declaration.Hook | None
+    identity: Literal["full"] | Sequence[str] | None
 
 
 class PressArguments(RunArguments, total=False):

@@ -8,7 +8,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import NotFound, UsageError
 from rowhooks.domain.run import Press
-from rowhooks.postgres.rehearsal.rows import Rows
+from rowhooks.postgres.rehearsal.rows import Rows, address_of
 from rowhooks.testing.arguments import Row, Tables, key_columns, key_value, table_name
 
 LOCK_TIMEOUT = timedelta(seconds=3)
@@ -46,6 +46,20 @@ class Arrangement:
             change = self._change(table, before, after)
             self._rows.commit()
         return change
+
+    def put(self, table: TrackedTable, row: Row) -> None:
+        """Insert a row, or give these values to the row that has its key.
+
+        Args:
+            table: where.
+            row: columns to values.
+        """
+        key = {name: row[name] for _, name, _ in table.key if name in row}
+        found = self._rows.find(table, key, "row") if key and len(key) == len(table.key) else None
+        if found is None:
+            self._rows.insert(table, row, "row")
+        else:
+            self._rows.update(table, found[0], {name: value for name, value in row.items() if name not in key})
 
     def pressed_row(self, table: TrackedTable, row: Row | None, key: object) -> tuple[str, str]:
         """Return key (JSON text) and representation of the row that a button is pressed on.
@@ -86,15 +100,15 @@ class Arrangement:
         return self._find(table, begun, "update", object_id)
 
     def _arrange(self, table: TrackedTable, row: Row, argument: str) -> tuple[str, str]:
-        """Return key and representation of the row that is there, or is now inserted."""
-        if set(row) == {name for _, name, _ in table.key}:
+        """Return address (see `address_of`) and representation of the row that is there, or is now inserted."""
+        if table.key and set(row) == {name for _, name, _ in table.key}:
             found = self._rows.find(table, row, argument)
             if found is not None:
                 return found
         begun = self._rows.last_change()
         self._rows.insert(table, row, argument)
         change = self._made(table, begun, "create", None, argument)
-        return change.object_id_json, change.object_repr
+        return address_of(change), change.object_repr
 
     def _made(self, table: TrackedTable, begun: int, action: str, object_id: str | None, argument: str) -> ObjectChange:
         change = self._find(table, begun, action, object_id)
@@ -106,7 +120,7 @@ class Arrangement:
         return change
 
     def _find(self, table: TrackedTable, begun: int, action: str, object_id: str | None) -> ObjectChange | None:
-        wanted = None if object_id is None else Press(0, "", object_id, "", "").object_pk
+        wanted = None if object_id is None or not table.key else Press(0, "", object_id, "", "").object_pk
         for change in self._rows.changes(begun):
             if change.table_id != table.id or change.action != action:
                 continue

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.configuration import JobButton, TrackedTable
+from rowhooks.domain.configuration import JobButton
 from rowhooks.domain.errors import Conflict, NotFound, ReceiverError, SettingsError, UsageError
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.domain.run import Press
@@ -104,6 +104,21 @@ class Rehearsal:
         self._check_whole()
         return self._transaction.execute(statement, parameters)
 
+    def put(self, table: str | TableType, row: Row) -> None:
+        """Insert a row; if there is one with its key, give it these values.
+
+        Args:
+            table: as in `run_hook`.
+            row: columns to values.
+
+        Raises:
+            UsageError: a column is unknown or missing.
+            NotFound: there is no such table.
+            DatabaseError: PostgreSQL refused the row.
+        """
+        self._check_whole()
+        self._arrangement.put(self._rows.described(table_name(table)), row)
+
     def run_hook(
         self,
         receiver: type[JobHookReceiver],
@@ -112,6 +127,7 @@ class Rehearsal:
         before: Row | None = None,
         after: Row | None = None,
         hook: declaration.Hook | None = None,
+        identity: Literal["full"] | Sequence[str] | None = None,
         user: str | None = None,
         permissions: Collection[str] | PermissionBackend | None = None,
         attempts: int = 1,
@@ -127,6 +143,8 @@ class Rehearsal:
             after: with `before`, the columns that the update sets; without, the row that is created.
             hook: the hook that the change is matched against; where it does not match, nothing runs. None: every
                 change of the table starts the receiver.
+            identity: what tells the table's rows apart, as for `rowhooks track --identity`: columns, or "full" for
+                nothing; None: its primary key.
             user: the author of the change; None: the role that is connected.
             permissions: what the author may do, for example {"dcim.change_device"}, or a permission backend; None:
                 PostgreSQL's privileges decide.
@@ -143,7 +161,14 @@ class Rehearsal:
             Conflict: there is such a row already; or the transaction has ended.
             DatabaseError: PostgreSQL refused the change.
         """
-        target = self._target(receiver, JobHookReceiver, "run_hook", table, attempts)
+        self._check_receiver(receiver, JobHookReceiver, "run_hook", attempts)
+        target = self._rows.table(table_name(table), () if identity == "full" else identity)
+        if identity is None and not target.key:
+            raise UsageError(
+                f"table {target.name} has no primary key",
+                hint='say what tells its rows apart, as `rowhooks track --identity` does: identity=["column"], or'
+                ' identity="full" where nothing does',
+            )
         if before is None and after is None:
             raise UsageError(
                 "run_hook() needs before= or after=", hint="only after: create; only before: delete; both: update"
@@ -189,7 +214,10 @@ class Rehearsal:
             Conflict: there is such a row already; or the transaction has ended.
             DatabaseError: PostgreSQL refused the row.
         """
-        target = self._target(receiver, JobButtonReceiver, "press_button", table, attempts)
+        self._check_receiver(receiver, JobButtonReceiver, "press_button", attempts)
+        target = self._rows.table(table_name(table))
+        if not target.key:
+            raise UsageError(f"table {target.name} has no primary key, so it can carry no button")
         if (row is None) == (key is None):
             raise UsageError("press_button() needs row= or key=, one of them")
         self._check_user(user, permissions)
@@ -231,8 +259,8 @@ class Rehearsal:
                 self._rows.set_variables(former)
                 self._rows.defer_again()
 
-    def _target(self, receiver: Any, base: type, function: str, table: str | TableType, attempts: int) -> TrackedTable:
-        """Check what the test asks for, and return the table's description."""
+    def _check_receiver(self, receiver: Any, base: type, function: str, attempts: int) -> None:
+        """Check what the test asks for."""
         other = "press_button" if base is JobHookReceiver else "run_hook"
         if not isinstance(receiver, type):
             raise ReceiverError(f"{function}({receiver!r}) needs a receiver class", hint="the class, not an instance")
@@ -243,7 +271,6 @@ class Rehearsal:
         if attempts < 1:
             raise UsageError(f"{function}(): attempts={attempts!r} makes no attempt", hint="1 or more")
         self._check_whole()
-        return self._rows.table(table_name(table))
 
     def _check_user(self, user: str | None, permissions: object) -> None:
         if user is not None and permissions is None and not self._rows.is_role(user):

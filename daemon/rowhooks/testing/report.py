@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.run import LogEntry, Outcome
+from rowhooks.postgres.rehearsal.presses import ListedPress
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,38 @@ class Write:
 
 
 @dataclass(frozen=True)
+class Press:
+    """One press of a button that the run has made. It starts no run.
+
+    Args:
+        button: the button's name.
+        table: the table, as `schema.table`.
+        pk: the row's key: its value where it is one column, else key columns to values.
+        object: what people call the row.
+        inputs: what the press carries; None without.
+        user: the user for whom the run acts that pressed; None where only the login is known.
+        idempotency_key: the key that was given; None without.
+    """
+
+    button: str
+    table: str
+    pk: Any
+    object: str = field(compare=False)
+    inputs: Mapping[str, Any] | None = None
+    user: str | None = field(default=None, compare=False)
+    idempotency_key: str | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(cls, press: ListedPress) -> Press:
+        """Return what a test sees of a press."""
+        key = press.object_id
+        return cls(
+            press.button, press.table, next(iter(key.values())) if len(key) == 1 else key, press.object_repr,
+            press.inputs, press.user_name, press.idempotency_key,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One attempt of a run.
 
@@ -139,6 +173,7 @@ class RunReport:
         attempts: the attempts, in order; empty where the hook does not match.
         logs: the lines that were logged, of all attempts.
         writes: the writes of the run, in order, without those that were rolled back.
+        presses: the presses of the run, in order, without those that were rolled back.
         result_json: what the receiver returned, as it would be recorded.
     """
 
@@ -148,6 +183,7 @@ class RunReport:
     attempts: tuple[Attempt, ...] = ()
     logs: tuple[LogLine, ...] = ()
     writes: tuple[Write, ...] = ()
+    presses: tuple[Press, ...] = ()
     result_json: str | None = None
 
     @property

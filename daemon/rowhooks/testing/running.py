@@ -6,20 +6,23 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from rowhooks.domain import run as causes
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import JobButton, JobHook, TrackedTable
 from rowhooks.domain.events import Events, RunExecuted
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.permissions import PermissionBackend
-from rowhooks.domain.run import RETRY, Press, Run
+from rowhooks.domain.run import RETRY, Run
 from rowhooks.pipeline.execution.runner import Runner
+from rowhooks.postgres.rehearsal.presses import Presses
 from rowhooks.postgres.rehearsal.rows import Rows
 from rowhooks.postgres.rehearsal.sessions import RehearsalWorkspaces
 from rowhooks.postgres.rehearsal.transaction import Transaction
 from rowhooks.receivers.classes import ReceiverClass, class_path
+from rowhooks.receivers.logger import modules_heard
 from rowhooks.receivers.registry import Catalog
 from rowhooks.testing.execution import DaemonThreads, EventLoop, execute
-from rowhooks.testing.report import Attempt, LogLine, RunReport, Write
+from rowhooks.testing.report import Attempt, LogLine, Press, RunReport, Write
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,12 @@ class RehearsedRuns:
         self._transaction = transaction
         self._rows = rows
         self._loop = loop
+        self._presses = Presses(transaction.driver)
 
     def run(
         self,
         receiver: ReceiverClass,
-        cause: ObjectChange | Press,
+        cause: ObjectChange | causes.Press,
         origin: JobHook | JobButton,
         terms: RunTerms,
         undecided: str | None = None,
@@ -70,7 +74,7 @@ class RehearsedRuns:
             terms: what else the test says of it.
             undecided: why the hook's conditions cannot be decided; None where they can.
         """
-        begun = self._rows.last_change()
+        begun, pressed = self._rows.last_change(), self._presses.last()
         catalog = Catalog([receiver], permissions=terms.permissions)
         options = catalog.options(class_path(receiver))
         run = Run(
@@ -82,13 +86,17 @@ class RehearsedRuns:
             sensitive=options.has_sensitive_variables,
             undecided=undecided,
         )
-        made, logs, result_json = self._attempts(catalog, options, run, terms)
-        writes = self._rows.changes(begun) if self._transaction.is_whole() else []
+        with modules_heard(catalog.modules):
+            made, logs, result_json = self._attempts(catalog, options, run, terms)
+        is_whole = self._transaction.is_whole()
+        writes = self._rows.changes(begun) if is_whole else []
+        presses = self._presses.after(pressed) if is_whole else []
         return RunReport(
             change=cause if isinstance(cause, ObjectChange) else None,
             attempts=tuple(made),
             logs=tuple(logs),
             writes=tuple(map(Write, writes)),
+            presses=tuple(map(Press.of, presses)),
             result_json=result_json,
         )
 

@@ -23,7 +23,7 @@ class Guard(Protocol):
         """Call it; an awaitable where the receiver is asynchronous."""
         ...
 
-    def beside(self, work: Callable[[], None]) -> None:
+    def beside(self, work: Callable[[], object]) -> None:
         """Call code of ours in the context in which the receiver's code runs."""
         ...
 
@@ -61,7 +61,7 @@ class ThreadGuard:
             self._leave()
             raise
 
-    def beside(self, work: Callable[[], None]) -> None:
+    def beside(self, work: Callable[[], object]) -> None:
         """Call code of ours: the context is the thread's."""
         work()
 
@@ -119,7 +119,7 @@ class TaskGuard:
         answer = self._context.run(work)
         return _Guarded(self, answer) if is_awaitable(answer) else answer
 
-    def beside(self, work: Callable[[], None]) -> None:
+    def beside(self, work: Callable[[], object]) -> None:
         """Call code of ours in the receiver's context."""
         self._context.run(work)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import replace
+from typing import Any
 
 from rowhooks.domain.run import LogEntry, now
 
@@ -13,15 +15,23 @@ LONGEST_LINE = 100_000
 """Characters of a line."""
 
 
+current_log: ContextVar[RunLog | None] = ContextVar("rowhooks_run_log", default=None)
+"""The log of the run whose receiver runs in this context."""
+
+
 class RunLog:
     """Collects the lines of one run; the receiver's thread adds, the event loop takes.
 
     Args:
         clean: blanks secrets.
+        fields: returns the fields that every line about the run has in the daemon's log.
     """
 
-    def __init__(self, clean: Callable[[str], str] = str) -> None:
+    def __init__(
+        self, clean: Callable[[str], str] = str, fields: Callable[[], Mapping[str, Any]] = dict[str, Any]
+    ) -> None:
         self._clean = clean
+        self.fields = fields
         self._entries: list[LogEntry] = []
         self._left_out = 0
 

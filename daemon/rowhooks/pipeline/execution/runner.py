@@ -26,7 +26,7 @@ from rowhooks.pipeline.execution.attempt import Attempt
 from rowhooks.pipeline.execution.driving import Steps, drive, drive_asynchronously
 from rowhooks.pipeline.execution.interruption import Guard, TaskGuard, ThreadGuard
 from rowhooks.pipeline.execution.outcomes import failed, one_line
-from rowhooks.pipeline.execution.run_log import RunLog
+from rowhooks.pipeline.execution.run_log import RunLog, current_log
 from rowhooks.pipeline.ports import Call, ReceiverCatalog, Workspace, WorkspaceFactory
 
 logger = logging.getLogger(__name__)
@@ -117,7 +117,9 @@ class Execution:
         self.options = runner.receivers.options(path)
         self.guard: Guard = TaskGuard() if self._asynchronous else ThreadGuard()
         self._events = runner.events
-        self.log = RunLog(runner.clean)
+        self.log = RunLog(runner.clean, run.log_fields)
+        if self._asynchronous:
+            self.guard.beside(lambda: current_log.set(self.log))
         for entry in run.notes():
             self.log.add(entry)
         self.started_at = now()
@@ -148,11 +150,14 @@ class Execution:
 
     def attempt(self, changed_object: Any) -> Outcome | None:
         """Run a plain receiver once in this thread; None where another attempt follows, after `wait`."""
+        current_log.set(self.log)
         try:
             outcome = drive(self._next_attempt(changed_object), self.guard)
         except BaseException as error:
             self._end_attempt(None, error)
             raise
+        finally:
+            current_log.set(None)
         self._end_attempt(outcome)
         return outcome
 

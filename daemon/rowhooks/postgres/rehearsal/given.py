@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -11,6 +10,7 @@ from typing import Any
 
 import psycopg
 
+from rowhooks.domain import exact
 from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import Conflict, UsageError
 
@@ -26,7 +26,8 @@ def as_json(values: Mapping[str, Any], argument: str) -> str:
         UsageError: JSON cannot hold them.
     """
     try:
-        return json.dumps(_plain(values), ensure_ascii=False, default=str)
+        # In a document, a Decimal is a number too.
+        return exact.write(_plain(values))
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"{argument}: JSON cannot hold {dict(values)!r}: {error}") from error
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -31,6 +32,8 @@ from rowhooks.postgres.values import RowDecoder
 _NOT_THEIRS = ("rowhooks.", "information_schema.", "pg_")
 VARIABLES = ("rowhooks.receiver", "rowhooks.user", "rowhooks.request_id", "rowhooks.context")
 
+_SAME_PLACE = sql.SQL("t.tableoid operator(pg_catalog.=) k.tableoid and t.ctid operator(pg_catalog.=) k.ctid")
+
 _STATEMENTS = Statements(__file__, {"description": DESCRIPTION, "columns": COLUMNS})
 
 
@@ -47,13 +50,30 @@ class Rows:
         self._connection = connection
         self._types: dict[int, dict[str, str]] = {}
 
-    def table(self, name: str) -> TrackedTable:
+    def table(self, name: str, identity: Sequence[str] | None = None) -> TrackedTable:
         """Return the description of a table.
+
+        Args:
+            name: `schema.table`.
+            identity: the columns that tell its rows apart from now on; empty: none do; None: its primary key.
 
         Raises:
             NotFound: there is none of that name.
             UsageError: rowhooks could not track it.
         """
+        table = self.described(name)
+        with translated_errors():
+            if identity is not None:
+                self._asked(_STATEMENTS["identify"], table.relation, list(identity))
+            else:
+                self._asked(_STATEMENTS["identify_by_key"], table.relation)
+        table = self.described(name)
+        if unknown := set(identity or ()) - {column for _, column, _ in table.key}:
+            raise UsageError(f"identity: table {name} has no column {min(unknown)!r}")
+        return table if identity is None else replace(table, identity="columns" if table.key else "full")
+
+    def described(self, name: str) -> TrackedTable:
+        """Return the description of a table, also of one whose rows nothing tells apart; raise as `table`."""
         parts = split_name(name)
         if parts is None:
             raise UsageError(
@@ -71,14 +91,9 @@ class Rows:
             raise UsageError(
                 f"{name} is a partition", hint=f"name the table it belongs to: table={join_name(*found['root'])!r}"
             )
-        if found["kind"] not in ("r", "p") or found["persistence"] == "t" or name.startswith(_NOT_THEIRS):
+        if found["kind"] not in ("r", "p", "f") or found["persistence"] == "t" or name.startswith(_NOT_THEIRS):
             raise UsageError(f"rowhooks cannot track {name}", hint="name an ordinary, permanent table of your own")
         table = read_table(found)
-        if not table.key:
-            raise UsageError(
-                f"table {name} has no primary key, so rowhooks cannot track it",
-                hint=f"alter table {table.quoted_name} add primary key (...)",
-            )
         self._types[table.id] = found["types"]
         return table
 
@@ -125,7 +140,7 @@ class Rows:
             self._driver.execute(insert)
 
     def update(self, table: TrackedTable, key: str, values: Mapping[str, Any]) -> None:
-        """Change columns of the row with a key (JSON text). Raises as `insert`."""
+        """Change columns of a row, which `address_of` its change names. Raises as `insert`."""
         names, record = self._record(table, values, "after")
         if not names:
             return
@@ -137,7 +152,7 @@ class Rows:
             self._driver.execute(statement)
 
     def delete(self, table: TrackedTable, key: str) -> None:
-        """Delete the row with a key (JSON text). Raises as `insert`."""
+        """Delete a row, which `address_of` its change names. Raises as `insert`."""
         statement = sql.SQL("delete from {} as t using {} where {}").format(
             sql.SQL(table.quoted_name), *self._by_key(table, key)
         )
@@ -191,6 +206,9 @@ class Rows:
             PermissionDenied: the role may not read the table.
             NotFound: the table no longer exists.
         """
+        if not table.key:
+            # As in the daemon: nothing leads back to the row.
+            return None
         with translated_errors(), self._asking():
             try:
                 cls = reflect(self._connection, table)
@@ -256,9 +274,9 @@ class Rows:
     def _described(self, names: Iterable[str]) -> dict[int, TrackedTable]:
         described: dict[int, TrackedTable] = {}
         for name in names:
-            # The rows of a table that was dropped, or has no key, keep their JSON values.
+            # The rows of a table that was dropped keep their JSON values.
             with contextlib.suppress(NotFound, UsageError):
-                table = self.table(name)
+                table = self.described(name)
                 described[table.id] = table
         return described
 
@@ -279,6 +297,12 @@ class Rows:
         return list(values), sql.SQL("jsonb_to_record({}::jsonb) as r ({})").format(data, columns)
 
     def _by_key(self, table: TrackedTable, key: str) -> tuple[sql.Composable, sql.Composable]:
+        if not table.key:
+            # One of the rows that are the same.
+            return sql.SQL(
+                "(select u.tableoid, u.ctid from {} as u"
+                " where pg_catalog.to_jsonb(u) operator(pg_catalog.=) {}::pg_catalog.jsonb limit 1) as k"
+            ).format(sql.SQL(table.quoted_name), sql.Literal(key)), _SAME_PLACE
         columns = _list(sql.SQL(f"{quoted} {self._types[table.id][name]}") for quoted, name, _ in table.key)
         with translated_errors(), self._asking():
             equal = {column.name: column.equal for column in read_key_columns(self._connection, table)}
@@ -299,6 +323,11 @@ class Rows:
         """Write in a savepoint and translate what PostgreSQL refuses, so that the transaction goes on."""
         with translated_errors(), self._driver.transaction(), refusals_of(table, argument):
             yield
+
+
+def address_of(change: ObjectChange) -> str:
+    """Return what `update` and `delete` find a new row by: its key as JSON text; without a key, the whole row."""
+    return change.object_id_json if change.changed_object_id else change.postchange_json or "null"
 
 
 def _list(parts: Iterable[sql.Composable]) -> sql.Composed:

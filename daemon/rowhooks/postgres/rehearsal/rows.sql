@@ -21,10 +21,9 @@ select json_build_object(
     select coalesce(json_agg(
       json_build_array(quote_ident(a.attname), a.attname, format_type(a.atttypid, a.atttypmod)) order by k.position
     ), '[]')
-    from pg_index as i
-    cross join lateral unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
-    inner join pg_attribute as a on i.indrelid = a.attrelid and k.attnum = a.attnum
-    where i.indrelid = r.oid and i.indisprimary and k.position <= i.indnkeyatts
+    from unnest(pg_temp.rowhooks_key(r.oid)) with ordinality as k (name, position)
+    inner join pg_attribute as a on r.oid = a.attrelid and k.name = a.attname
+    where not a.attisdropped
   )
 )
 from pg_class as r
@@ -44,6 +43,16 @@ left join pg_class as r on c.tracked_table::oid = r.oid
 left join pg_namespace as n on r.relnamespace = n.oid
 where c.id > $1
 order by c.id;
+
+-- name: identify
+-- Tells the rows of a table apart by these columns from now on, by none where the list is empty.
+insert into pg_temp.rowhooks_identity (relation, columns)
+values ($1, $2)
+on conflict (relation) do update set columns = excluded.columns;
+
+-- name: identify_by_key
+-- Tells the rows of a table apart by its primary key again.
+delete from pg_temp.rowhooks_identity as y where y.relation = $1;
 
 -- name: last_change
 select coalesce(max(c.id), 0) from pg_temp.rowhooks_change as c;

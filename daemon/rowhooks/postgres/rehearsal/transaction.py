@@ -18,6 +18,7 @@ from rowhooks.postgres.connections.loaders import adapt
 from rowhooks.postgres.connections.search_path import PINNED, USERS_OWN, ask_qualified
 from rowhooks.postgres.connections.session_settings import modes, of_transaction
 from rowhooks.postgres.connections.target import Target
+from rowhooks.postgres.rehearsal.presses import divert_presses
 from rowhooks.postgres.rows.suppression import watch_writes
 from rowhooks.resources import data_directory
 
@@ -74,6 +75,7 @@ class Transaction:
         for one in (engine, async_engine.sync_engine):
             ask_qualified(one.dialect)
             watch_writes(one)
+            divert_presses(one)
         # These connect before the transaction begins: SQLAlchemy rolls back its first queries on a connection.
         self.connection = engine.connect()
         self.async_connection = await async_engine.connect()

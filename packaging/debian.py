@@ -22,7 +22,7 @@ from rowhooks.service.units import PLAIN, TEMPLATE, unit_text
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 HOME = "opt/rowhooks"
-EXTRAS = "otel,plan,systemd,uvloop"
+EXTRAS = "daemon,otel,plan,systemd,uvloop"
 PYTHON = os.environ.get("ROWHOOKS_DEBIAN_PYTHON", "/usr/bin/python3")
 """The Python of the distribution, even if PATH has another one first."""
 

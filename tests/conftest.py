@@ -61,6 +61,12 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture(autouse=True)
+def one_driver_for_django(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let doctor not speak of the tests' own environment, where Django has both of its drivers."""
+    monkeypatch.setattr("rowhooks.postgres.connections.drivers.chooses_for_django", lambda: False)
+
+
+@pytest.fixture(autouse=True)
 def no_log_left() -> Iterator[None]:
     """Take away what `configure_logging` has installed: a later test would log to a stream that is closed by then."""
     root, ours = logging.getLogger(), logging.getLogger("rowhooks")

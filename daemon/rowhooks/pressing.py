@@ -21,9 +21,48 @@ class AsyncpgConnection(Protocol):
         ...
 
 
+class Psycopg2Connection(Protocol):
+    """psycopg2's connection."""
+
+    @property
+    def lobject(self) -> Any:
+        """Open a large object."""
+        ...
+
+
+class Psycopg2Cursor(Protocol):
+    """psycopg2's cursor."""
+
+    @property
+    def tzinfo_factory(self) -> Any:
+        """What makes time zones."""
+        ...
+
+
+class DjangoConnection(Protocol):
+    """Django's connection: `django.db.connection`, or one of `django.db.connections`."""
+
+    @property
+    def vendor(self) -> Any:
+        """The kind of database."""
+        ...
+
+    @property
+    def alias(self) -> Any:
+        """The name of the database in the settings."""
+        ...
+
+
 @overload
 def press(
-    connection: psycopg.Connection[Any] | sqlalchemy.Connection | Session | scoped_session[Any],
+    connection: psycopg.Connection[Any]
+    | psycopg.Cursor[Any]
+    | sqlalchemy.Connection
+    | Session
+    | scoped_session[Any]
+    | Psycopg2Connection
+    | Psycopg2Cursor
+    | DjangoConnection,
     button: str,
     table: str,
     key: object,
@@ -35,6 +74,7 @@ def press(
 @overload
 def press(
     connection: psycopg.AsyncConnection[Any]
+    | psycopg.AsyncCursor[Any]
     | AsyncConnection
     | AsyncSession
     | async_scoped_session[Any]
@@ -57,7 +97,8 @@ def press(
     DBAPIError. Flush an object that is pending in a SQLAlchemy session first.
 
     Args:
-        connection: psycopg's Connection or AsyncConnection; SQLAlchemy's Connection, Session, AsyncConnection or
+        connection: psycopg's Connection or AsyncConnection; psycopg2's connection; a cursor of either; Django's
+            `connection`, or one of its `connections`; SQLAlchemy's Connection, Session, AsyncConnection or
             AsyncSession, or a scoped session; asyncpg's Connection, also one from a pool.
         button: the button's name.
         table: the table, as PostgreSQL reads names: `dcim.device`, `public."Device"`.

@@ -54,6 +54,15 @@ def test_a_healthy_installation_has_nothing_wrong(
     assert capsys.readouterr().out == "Nothing is wrong.\n"
 
 
+def test_two_drivers_for_django_in_this_environment_are_a_note(
+    dsn: str, device: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rowhooks.postgres.connections.drivers.chooses_for_django", lambda: True)
+    ((what, way_out),) = findings(dsn, capsys, "note")
+    assert "Django uses psycopg 3" in what
+    assert "rowhooks[daemon]" in way_out
+
+
 def test_a_session_that_keeps_a_tracked_table_locked_is_named(
     dsn: str, daemon_dsn: str, device: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

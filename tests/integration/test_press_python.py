@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncpg
 import psycopg
+import psycopg2.extras
 import pytest
 import sqlalchemy
 from psycopg.conninfo import conninfo_to_dict
@@ -109,6 +110,30 @@ async def test_psycopg_asynchronous(db: Connection, dsn: str) -> None:
         result = await press(conn)
         assert presses(db) == []
         await conn.commit()
+    assert presses(db) == [result]
+
+
+def test_a_cursor_of_psycopg(db: Connection, dsn: str) -> None:
+    with psycopg.connect(dsn) as conn, conn.cursor() as cursor:
+        result = press(cursor)
+        assert presses(db) == []
+    conn.close()
+    assert presses(db) == [result]
+
+
+@pytest.mark.parametrize("kind", [None, psycopg2.extras.RealDictCursor, psycopg2.extras.DictCursor])
+def test_psycopg2(db: Connection, dsn: str, kind: Any) -> None:
+    conn = psycopg2.connect(dsn, cursor_factory=kind)
+    result = press(conn)
+    assert presses(db) == []
+    conn.commit()
+    assert presses(db) == [result]
+    with conn.cursor() as cursor:
+        assert rowhooks.press(cursor, "Reboot", "dcim.device", {"id": 42}) > result
+    conn.rollback()
+    with pytest.raises(psycopg2.DatabaseError, match="is no key of"):
+        rowhooks.press(conn, "Reboot", "dcim.device", "%s")
+    conn.close()
     assert presses(db) == [result]
 
 
@@ -255,11 +280,21 @@ def test_what_the_database_refuses_is_the_drivers_error(db: Connection, engine: 
     assert isinstance(caught.value.orig, psycopg.errors.NoDataFound)
 
 
-def test_importing_rowhooks_loads_no_driver() -> None:
-    loaded = subprocess.run(
-        [sys.executable, "-c", "import rowhooks, sys; print({'asyncpg', 'psycopg', 'sqlalchemy'} & set(sys.modules))"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert loaded.stdout == "set()\n"
+HEAVY = ("alembic", "asyncio", "asyncpg", "jinja2", "psycopg", "psycopg2", "pydantic", "regex", "sqlalchemy", "typer")
+
+
+@pytest.mark.parametrize(
+    ("modules", "loads"),
+    [
+        ("rowhooks; rowhooks.press", []),
+        ("rowhooks.postgres.pressing", []),
+        ("rowhooks.integrations.attribution, rowhooks.integrations.marking, rowhooks.integrations.starlette", []),
+        ("rowhooks.integrations.django, rowhooks.postgres.connections.drivers", []),
+        ("rowhooks.integrations.sqlalchemy", ["asyncio", "sqlalchemy"]),
+        ("rowhooks; [getattr(rowhooks, name) for name in rowhooks.__all__]", ["asyncio", "regex"]),
+    ],
+)
+def test_importing_rowhooks_loads_no_driver(modules: str, loads: list[str]) -> None:
+    program = f"import {modules}\nimport sys; print([one for one in {HEAVY} if one in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert loaded.stdout == f"{loads}\n"

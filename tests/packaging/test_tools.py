@@ -20,7 +20,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
     """A directory with the wheel and all that it needs."""
     directory = tmp_path_factory.mktemp("wheels")
     constraints = ["--constraint", str(CHECKOUT / "constraints.txt")]
-    command = ["-m", "pip", "wheel", "--quiet", *constraints, "--wheel-dir", str(directory), str(wheel)]
+    command = ["-m", "pip", "wheel", "--quiet", *constraints, "--wheel-dir", str(directory), f"{wheel}[daemon]"]
     subprocess.run([sys.executable, *command], check=True)
     return directory
 
@@ -33,7 +33,12 @@ def installed_by(tool: str, wheels: Path, home: Path) -> Path:
         name: value for name, value in os.environ.items() if not name.startswith(("PIP", "UV_", "VIRTUAL_ENV"))
     }
     if tool == "pipx":
-        command = [str(programs / "pipx"), "install", f"--pip-args=--no-index --find-links {wheels}", "rowhooks"]
+        command = [
+            str(programs / "pipx"),
+            "install",
+            f"--pip-args=--no-index --find-links {wheels}",
+            "rowhooks[daemon]",
+        ]
         environment |= {"PIPX_HOME": str(home / "pipx"), "PIPX_BIN_DIR": str(bin_)}
     else:
         command = [
@@ -46,7 +51,7 @@ def installed_by(tool: str, wheels: Path, home: Path) -> Path:
             "--python",
             sys.executable,
         ]
-        command.append("rowhooks")
+        command.append("rowhooks[daemon]")
         environment |= {
             "UV_TOOL_DIR": str(home / "uv"),
             "UV_TOOL_BIN_DIR": str(bin_),

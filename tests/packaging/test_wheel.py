@@ -61,7 +61,9 @@ class Installation:
         }
         subprocess.run([sys.executable, "-m", "venv", str(root / "venv")], check=True, env=self.environment)
         constraints = ["--constraint", str(CHECKOUT / "constraints.txt")]
-        self("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *constraints, str(wheel))
+        self(
+            "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *constraints, f"{wheel}[daemon]"
+        )
 
     def __call__(self, program: str, *arguments: str) -> str:
         done = subprocess.run(

@@ -11,6 +11,7 @@ from typing import Any, assert_type
 
 import asyncpg
 import psycopg
+import psycopg2.extensions
 import sqlalchemy
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
@@ -40,11 +41,13 @@ def press_and_wait(
     connection: sqlalchemy.Connection,
     session: Session,
     scoped: scoped_session[Session],
+    older_driver: psycopg2.extensions.connection,
 ) -> None:
     assert_type(press(driver, "Reboot", "dcim.device", 42), int)
     assert_type(press(connection, "Reboot", "dcim.device", {"rack": 1, "slot": 2}), int)
     assert_type(press(session, "Reboot", "dcim.device", 42, idempotency_key="once"), int)
     assert_type(press(scoped, "Reboot", "dcim.device", 42), int)
+    assert_type(press(older_driver, "Reboot", "dcim.device", 42), int)
     press(driver, "Reboot", "dcim.device")  # type: ignore[call-overload]
     press(driver, "Reboot", "dcim.device", 42, "once")  # type: ignore[call-overload]
     press("dbname=app", "Reboot", "dcim.device", 42)  # type: ignore[call-overload]

@@ -24,7 +24,7 @@ from rowhooks.domain import shell
 from rowhooks.domain.display import visible
 from rowhooks.postgres.administration import buttons as administration
 from rowhooks.postgres.administration.schema import installed_connection
-from rowhooks.postgres.pressing import buttons_for, current_role, pressing_connection, pressing_session
+from rowhooks.postgres.row_buttons import buttons_for, current_role, pressing_connection, pressing_session
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.pressing import press as press_button
 from rowhooks.receivers.user import User

@@ -8,9 +8,10 @@ import typer
 
 from rowhooks.cli.common import Config, Dsn, Json, print_fields, print_json, say, target
 from rowhooks.postgres.administration.common import Row
-from rowhooks.postgres.administration.doctor import examine
+from rowhooks.postgres.administration.doctor import Finding, examine
 from rowhooks.postgres.administration.schema import installed_connection
 from rowhooks.postgres.administration.status import status as read_status
+from rowhooks.postgres.connections import drivers
 from rowhooks.postgres.leadership.blocking_sessions import QUEUE_IS_FILLING
 
 FIELDS = (
@@ -24,6 +25,8 @@ def doctor(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
     """Say what is wrong and which command repairs it; change nothing. Exit code 1 if something is wrong, else 0."""
     with installed_connection(target(dsn, config)) as conn:
         findings = examine(conn)
+    if drivers.chooses_for_django():
+        findings.append(Finding("note", drivers.BOTH_DRIVERS, drivers.WAY_OUT))
     if as_json:
         print_json([asdict(finding) for finding in findings])
     for finding in [] if as_json else findings:

@@ -40,7 +40,15 @@ def rowhooks_dsn(pytestconfig: pytest.Config) -> str:
 @pytest.fixture
 def rowhooks(rowhooks_dsn: str) -> Iterator[Rehearsal]:
     """A rehearsal: call `rowhooks.run_hook(...)` and `rowhooks.press_button(...)`. Its transaction is rolled back."""
-    from rowhooks.testing import Rehearsal
-
+    try:
+        from rowhooks.testing import Rehearsal
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] == "rowhooks":
+            raise
+        pytest.fail(
+            f"rowhooks: there is no module {error.name}. Receivers are tested with the daemon's libraries, also in an"
+            " application: pip install 'rowhooks[daemon]'",
+            pytrace=False,
+        )
     with Rehearsal(rowhooks_dsn) as rehearsal:
         yield rehearsal

@@ -11,11 +11,12 @@ import asyncpg
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import JobHook
+from rowhooks.domain.encodings import Repertoire
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.feed import Position
 from rowhooks.domain.run import WAITING, LogEntry, Outcome
 from rowhooks.pipeline.ports import EndOnRecord
-from rowhooks.postgres.connections.encodings import Repertoire, of_connection
+from rowhooks.postgres.connections.encodings import of_connection
 from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.statements import Statements
 

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import asyncpg
 
 from rowhooks.domain import shell
+from rowhooks.domain.encodings import Repertoire
 from rowhooks.domain.job import JobEntry
-from rowhooks.postgres.connections.encodings import Repertoire, of_connection
+from rowhooks.postgres.connections.encodings import of_connection
 from rowhooks.postgres.statements import Statements
 
 SQL = Statements(__file__)

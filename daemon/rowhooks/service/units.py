@@ -165,7 +165,7 @@ def command(*, must_be_seen: bool) -> Path:
             raise UsageError(
                 f"the service could not see {place}, which is below {(hidden or closed)[0]}",
                 hint="install rowhooks where every user can read it, for example with the system's python3:"
-                " python3 -m venv /opt/rowhooks && /opt/rowhooks/bin/pip install rowhooks",
+                " python3 -m venv /opt/rowhooks && /opt/rowhooks/bin/pip install 'rowhooks[daemon]'",
             )
     return path
 

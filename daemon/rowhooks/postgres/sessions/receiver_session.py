@@ -11,10 +11,11 @@ import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, SessionTransaction
 
+from rowhooks.domain.encodings import Repertoire
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.run import Outcome
 from rowhooks.pipeline.ports import AlreadyRecorded
-from rowhooks.postgres.connections.encodings import Repertoire, of_connection
+from rowhooks.postgres.connections.encodings import of_connection
 from rowhooks.postgres.connections.settled import SettledConnection
 from rowhooks.postgres.results import (
     ANOTHER_LEADS,

@@ -1,0 +1,134 @@
+"""One query on an application's own connection, of whichever library.
+
+A library is known by the name of the connection's class, so that none is imported that the application does not use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from rowhooks.postgres.statements import Statements
+
+
+class Query:
+    """A query that returns one row, of which the first column counts, with each library's placeholders.
+
+    Args:
+        file: the module's `__file__`, see `Statements`.
+        name: the block's name.
+        parameters: the names of its fragments that stand for values.
+    """
+
+    def __init__(self, file: str, name: str, parameters: tuple[str, ...]) -> None:
+        self._parameters = parameters
+        self.by_colon = Statements(file, {one: f":{one}" for one in parameters})[name]
+        """For SQLAlchemy."""
+        self.by_number = Statements(file, {one: f"${place}" for place, one in enumerate(parameters, start=1)})[name]
+        """For asyncpg and psycopg's raw cursors."""
+        self.by_percent = Statements(file, {one: f"%({one})s" for one in parameters})[name]
+        """For psycopg2 and Django."""
+
+    def named(self, values: tuple[Any, ...]) -> dict[str, Any]:
+        """Return the values by their parameters' names."""
+        return dict(zip(self._parameters, values, strict=True))
+
+
+def first_value(connection: Any, query: Query, values: tuple[Any, ...]) -> int | Awaitable[int]:
+    """Run a query in the transaction of a connection, session or cursor, and return the number that it returns.
+
+    Raises:
+        TypeError: the connection is of no library that is known here.
+    """
+    for name in _names(connection):
+        if name in _BEHIND:
+            return first_value(_BEHIND[name](connection), query, values)
+        if name in _RUN:
+            return _RUN[name](connection, query, values)
+    kind = type(connection)
+    raise TypeError(
+        f"a button cannot be pressed on a {kind.__module__}.{kind.__qualname__}; give a connection of psycopg,"
+        " psycopg2, asyncpg, SQLAlchemy or Django, or a SQLAlchemy session"
+    )
+
+
+def _names(connection: Any) -> Iterator[str]:
+    """Yield `library.Class` for the class of a connection and for those that it inherits from."""
+    return (f"{cls.__module__.partition('.')[0]}.{cls.__name__}" for cls in type(connection).__mro__)
+
+
+def _number(row: Any) -> int:
+    assert row is not None, "the query returned no row"
+    return int(row[0])
+
+
+def _on_psycopg(connection: Any, query: Query, values: tuple[Any, ...]) -> int:
+    import psycopg
+
+    # The connection's own factories may make other rows, or read other placeholders.
+    with psycopg.RawCursor(connection, row_factory=psycopg.rows.tuple_row) as cursor:
+        return _number(cursor.execute(query.by_number, values).fetchone())
+
+
+async def _on_psycopg_asynchronously(connection: Any, query: Query, values: tuple[Any, ...]) -> int:
+    import psycopg
+
+    async with psycopg.AsyncRawCursor(connection, row_factory=psycopg.rows.tuple_row) as cursor:
+        await cursor.execute(query.by_number, values)
+        return _number(await cursor.fetchone())
+
+
+def _on_psycopg2(connection: Any, query: Query, values: tuple[Any, ...]) -> int:
+    from psycopg2.extensions import cursor as PlainCursor  # noqa: N812
+
+    with connection.cursor(cursor_factory=PlainCursor) as cursor:
+        cursor.execute(query.by_percent, query.named(values))
+        return _number(cursor.fetchone())
+
+
+def _on_django(connection: Any, query: Query, values: tuple[Any, ...]) -> int:
+    if connection.vendor != "postgresql":
+        raise TypeError(f"Django's database {connection.alias} is {connection.display_name}, and not PostgreSQL")
+    # By Django's own cursor, so that its wrappers see the statement: the one that names the author, above all.
+    with connection.cursor() as cursor:
+        cursor.execute(query.by_percent, query.named(values))
+        return _number(cursor.fetchone())
+
+
+async def _on_asyncpg(connection: Any, query: Query, values: tuple[Any, ...]) -> int:
+    return _number(await connection.fetchrow(query.by_number, *values))
+
+
+def _on_sqlalchemy(connection: Any, query: Query, values: tuple[Any, ...]) -> int:
+    import sqlalchemy
+
+    return _number(connection.execute(sqlalchemy.text(query.by_colon), query.named(values)).one())
+
+
+async def _on_sqlalchemy_asynchronously(connection: Any, query: Query, values: tuple[Any, ...]) -> int:
+    import sqlalchemy
+
+    return _number((await connection.execute(sqlalchemy.text(query.by_colon), query.named(values))).one())
+
+
+_RUN: dict[str, Callable[[Any, Query, tuple[Any, ...]], int | Awaitable[int]]] = {
+    "psycopg.Connection": _on_psycopg,
+    "psycopg.AsyncConnection": _on_psycopg_asynchronously,
+    "psycopg2.connection": _on_psycopg2,
+    "asyncpg.Connection": _on_asyncpg,
+    "asyncpg.PoolConnectionProxy": _on_asyncpg,
+    "sqlalchemy.Connection": _on_sqlalchemy,
+    "sqlalchemy.Session": _on_sqlalchemy,
+    "sqlalchemy.AsyncConnection": _on_sqlalchemy_asynchronously,
+    "sqlalchemy.AsyncSession": _on_sqlalchemy_asynchronously,
+    "django.BaseDatabaseWrapper": _on_django,
+    "django.ConnectionProxy": _on_django,
+}
+_BEHIND: dict[str, Callable[[Any], Any]] = {
+    "psycopg.BaseCursor": lambda cursor: cursor.connection,
+    "psycopg2.cursor": lambda cursor: cursor.connection,
+    "sqlalchemy.scoped_session": lambda scoped: scoped(),
+    "sqlalchemy.async_scoped_session": lambda scoped: scoped(),
+    "django.CursorWrapper": lambda cursor: cursor.db,
+}
+"""What has a connection or a session."""

@@ -1,0 +1,98 @@
+"""rowhooks for applications: the wheel without its daemon, beside Django with psycopg2."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.support.builds import CHECKOUT
+from tests.support.results import add_button
+
+pytestmark = pytest.mark.packaging
+
+APPLICATION = """
+    import json, sys
+    from django.conf import settings
+    settings.configure(
+        DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", **json.loads(sys.argv[1])}},
+        INSTALLED_APPS=["rowhooks.integrations.django"], USE_TZ=True,
+    )
+    import django
+    django.setup()
+    from django.core.checks import run_checks
+    from django.db import connection
+    from django.db.backends.postgresql.psycopg_any import is_psycopg3
+    import rowhooks
+    from rowhooks import Hook, JobHookReceiver, register_jobs, table
+    from rowhooks.integrations.django import attributed
+    from rowhooks.integrations.sqlalchemy import attribute
+    from rowhooks.integrations.starlette import AttributionMiddleware
+
+    with attributed(user="alice"):
+        with connection.cursor() as cursor:
+            cursor.execute("insert into device (id) values (1)")
+        pressed = rowhooks.press(connection, "Reboot", "device", 1)
+    checks = [one.id for one in run_checks()]
+    print(json.dumps({"module": rowhooks.__file__, "psycopg 3": is_psycopg3, "pressed": pressed, "checks": checks}))
+"""
+
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "ROWHOOKS_"))}
+
+
+@pytest.fixture(scope="module")
+def application(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
+    """An environment with Django, SQLAlchemy, psycopg2 and rowhooks; its programs."""
+    root = tmp_path_factory.mktemp("application")
+    subprocess.run([sys.executable, "-m", "venv", str(root)], check=True)
+    constraints = ["--constraint", str(CHECKOUT / "constraints.txt")]
+    wanted = ["django", "sqlalchemy", "psycopg2-binary", str(wheel)]
+    pip = [str(root / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, *constraints, *wanted], check=True, env=ENVIRONMENT)
+    return root / "bin"
+
+
+def test_it_brings_no_driver_and_no_daemon(application: Path) -> None:
+    listed = subprocess.run(
+        [application / "python", "-m", "pip", "list", "--format", "json"],
+        check=True, capture_output=True, text=True, env=ENVIRONMENT,
+    )  # fmt: skip
+    installed = {one["name"].lower() for one in json.loads(listed.stdout)}
+    assert {"rowhooks", "regex", "django", "psycopg2-binary"} <= installed
+    assert not installed & {"psycopg", "psycopg-binary", "asyncpg", "alembic", "typer", "pydantic", "prometheus-client"}
+
+
+def test_django_stays_with_psycopg2_and_presses_a_button(
+    application: Path, db: psycopg.Connection[object], tmp_path: Path
+) -> None:
+    db.execute("create table device (id integer primary key)")
+    db.execute("select rowhooks.track('device')")
+    add_button(db, "device")
+    info = db.info
+    database = {"NAME": info.dbname, "HOST": info.host, "PORT": info.port, "USER": info.user, "PASSWORD": info.password}
+    done = subprocess.run(
+        [application / "python", "-c", textwrap.dedent(APPLICATION), json.dumps(database)],
+        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["psycopg 3"], found["checks"]) == (False, [])
+    assert Path(found["module"]).is_relative_to(application.parent)
+    assert db.execute("select id, user_name from rowhooks.job_result").fetchall() == [(found["pressed"], "alice")]
+    assert db.execute("select user_name from rowhooks.object_change").fetchall() == [("alice",)]
+
+
+def test_the_command_line_says_what_it_needs(application: Path) -> None:
+    done = subprocess.run(
+        [application / "rowhooks", "status"], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "pip install 'rowhooks[daemon]'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -145,7 +145,7 @@ def test_what_could_be_several_names_is_none(name: str) -> None:
 
 NAMES = (
     "metadata", "metadata_", "registry", "save", "save_", "delete", "pk", "refresh_from_db", "validated_save", "attach",
-    "__table__", "__mapper__", "__dict__", "__class__", "__rowhooks_key__", "_sa_instance_state", "_sa_registry",
+    "__table__", "__mapper__", "__dict__", "__class__", "_rowhooks_repr", "_sa_instance_state", "_sa_registry",
     "_rowhooks_workspace", "_work", "rowhooks_place", "place", "k", "t", "c", "keys", "query", "self", "class", "None",
     "a b", "a.b", "a:b", "a%b", "a%(b)s", "a'b", 'a"b', "[a]", "1st", "Name", "name", "ünï", "x" * 63, "_", "__",
 )  # fmt: skip

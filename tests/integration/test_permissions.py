@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from rowhooks.domain.errors import ReceiverError
+from rowhooks.domain.row_types import RowType, describe_rows
 from rowhooks.postgres.connections.engines import async_engine, sync_engine
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
@@ -345,7 +346,9 @@ def test_a_strangers_rights_do_not_matter_to_what_is_asked(
 
 
 def row_of(table: str) -> Any:
-    return type("Row", (SimpleNamespace,), {"__rowhooks_table__": table})()
+    cls = type("Row", (SimpleNamespace,), {})
+    describe_rows(RowType(cls, table))
+    return cls()
 
 
 DEVICE = row_of("dcim.device")

@@ -10,6 +10,7 @@ import pytest
 
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange, register_jobs, table
 from rowhooks.domain.errors import ReceiverError
+from rowhooks.domain.row_types import RowType, describe_rows
 from rowhooks.pipeline.execution.run_log import RunLog
 from rowhooks.receivers.classes import describe
 from rowhooks.receivers.logger import collect_entries
@@ -312,11 +313,19 @@ def test_the_base_class_says_what_is_missing() -> None:
 
 
 class Row:
-    __rowhooks_table__ = "dcim.device"
+    pass
+
+
+class RowOfOwnKind(Row):
+    pass
+
+
+describe_rows(RowType(Row, "dcim.device"))
 
 
 def test_isinstance_tells_rows_by_their_table() -> None:
     assert isinstance(Row(), table("dcim.device"))
+    assert isinstance(RowOfOwnKind(), table("dcim.device"))
     assert not isinstance(Row(), table("dcim.site"))
     assert not isinstance(None, table("dcim.device"))
     assert not isinstance(object(), table("dcim.device"))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rowhooks.domain.row_types import RowType, describe_rows
 from rowhooks.domain.run import LogEntry
 from rowhooks.pipeline.execution.run_log import RunLog, current_log
 from rowhooks.receivers.logger import FAILURE, SUCCESS, RunLogger, collect_entries, modules_heard
@@ -35,10 +36,11 @@ def logger(entries: Entries) -> RunLogger:
 
 
 class Device:
-    __rowhooks_table__ = "dcim.device"
-
     def __str__(self) -> str:
         return "sw1"
+
+
+describe_rows(RowType(Device, "dcim.device"))
 
 
 def lines(entries: Entries) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from datetime import UTC, datetime
 from typing import Any
 
+from rowhooks.domain.row_types import row_type_of
 from rowhooks.domain.run import LogEntry
 from rowhooks.pipeline.execution.run_log import RunLog, current_log
 
@@ -196,14 +197,15 @@ def _entry(record: logging.LogRecord) -> LogEntry:
     if record.exc_info:
         message += "\n" + logging.Formatter().formatException(record.exc_info)
     subject = getattr(record, "rowhooks_object", None)
+    rows = row_type_of(type(subject))
     return LogEntry(
         time=datetime.fromtimestamp(record.created, UTC),
         level=LEVELS.get(record.levelno)
         or LEVELS[max((n for n in LEVELS if n <= record.levelno), default=logging.DEBUG)],
         message=message,
         grouping=str(getattr(record, "grouping", "")),
-        object_type=getattr(type(subject), "__rowhooks_table__", None),
-        object_repr=None if subject is None else str(subject),
+        object_type=None if rows is None else rows.table_name,
+        object_repr=None if subject is None else str(subject) if rows is None else rows.name_of(subject),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.names import join_name, quoting_hint, split_name
+from rowhooks.domain.row_types import is_row_of
 
 
 class TableType(type):
@@ -14,7 +15,7 @@ class TableType(type):
     table_name: str
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        return getattr(type(instance), "__rowhooks_table__", None) == cls.table_name
+        return is_row_of(instance, cls.table_name)
 
     def __repr__(cls) -> str:
         return f"table({cls.table_name!r})"

@@ -18,6 +18,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import NotFound, UsageError
 from rowhooks.domain.names import join_name, quoting_hint, split_name
+from rowhooks.domain.row_types import describe_rows
 from rowhooks.postgres.configuration import DESCRIPTION, read_table
 from rowhooks.postgres.connections.errors import translated_errors
 from rowhooks.postgres.connections.search_path import PINNED
@@ -211,9 +212,10 @@ class Rows:
             return None
         with translated_errors(), self._asking():
             try:
-                cls = reflect(self._connection, table)
+                rows = reflect(self._connection, table)
+                describe_rows(rows)
                 with Session(self._connection, join_transaction_mode="create_savepoint") as session:
-                    return load_objects(session, cls, table, [key]).get(key)
+                    return load_objects(session, rows, table, [key]).get(key)
             except DBAPIError as error:
                 raise (error.orig or error) from error
 

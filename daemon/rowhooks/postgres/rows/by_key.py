@@ -17,41 +17,40 @@ from sqlalchemy.orm import Session
 
 from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import NotFound
-from rowhooks.postgres.rows.key_columns import KeyColumn
-from rowhooks.postgres.rows.mapping import RowObject
+from rowhooks.domain.row_types import KeyColumn, RowType
 
 MOST_TRIED = 1000
 """How many ways to read the names in a key are tried, where columns of the key were renamed since."""
 _TEXTUAL = ("varchar", "bpchar", "name", "json", "jsonb")
 
 
-def load_objects(session: Session, cls: type[RowObject], table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
+def load_objects(session: Session, rows: RowType, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
     """Return the objects that exist, by their key as JSON text; they belong to no session."""
-    if len(keys) > 1 and any(column.is_conflated for column in cls.__rowhooks_key__):
+    if len(keys) > 1 and any(column.is_conflated for column in rows.key):
         # A session would take two rows for one.
-        return {one: row for key in keys for one, row in load_objects(session, cls, table, [key]).items()}
-    statement = _asking(_select_by_key(cls, table), table, keys)
-    query: Any = sqlalchemy.select(cls, sqlalchemy.column(_place(cls)))
-    rows = session.execute(query.from_statement(statement)).all()
+        return {one: row for key in keys for one, row in load_objects(session, rows, table, [key]).items()}
+    statement = _asking(_select_by_key(rows, table), table, keys)
+    query: Any = sqlalchemy.select(rows.cls, sqlalchemy.column(_place(rows)))
+    found = session.execute(query.from_statement(statement)).all()
     session.expunge_all()
-    return {keys[place - 1]: instance for instance, place in rows}
+    return {keys[place - 1]: instance for instance, place in found}
 
 
-def load_misspelt(session: Session, cls: type[RowObject], table: TrackedTable, key: str) -> dict[str, Any]:
+def load_misspelt(session: Session, rows: RowType, table: TrackedTable, key: str) -> dict[str, Any]:
     """Return the object of a key, if it exists, whose row holds bytes that are no text, with U+FFFD in their place.
 
     Such rows are in databases with the encoding SQL_ASCII, which takes any bytes. A column keeps its bytes
     unless it is assigned.
     """
     given = {}
-    names = [column.name for column in sqlalchemy.inspect(cls).local_table.c]
+    names = _columns(rows)
     own = [_own(name) for name in names]
     raw = [
         f"pg_catalog.convert_to(pg_catalog.format('%s', {one}), 'SQL_ASCII'),"
         f" cast(pg_catalog.pg_typeof({one}) as pg_catalog.oid)"
         for one in own
     ]
-    found = session.execute(_asking(_select_by_key(cls, table, raw), table, [key])).first()
+    found = session.execute(_asking(_select_by_key(rows, table, raw), table, [key])).first()
     if found is None:
         return {}
     for place, (content, type_) in enumerate(zip(found[:-1:2], found[1::2], strict=True)):
@@ -60,16 +59,16 @@ def load_misspelt(session: Session, cls: type[RowObject], table: TrackedTable, k
         except UnicodeDecodeError:
             given[f"text_{place}"] = content.decode("utf-8", "replace")
             own[place] = f"cast(:text_{place} as {_textual(type_)}) as {_identifier(names[place])}"
-    statement = _asking(_select_by_key(cls, table, own), table, [key]).bindparams(**given)
-    query: Any = sqlalchemy.select(cls).from_statement(statement)
+    statement = _asking(_select_by_key(rows, table, own), table, [key]).bindparams(**given)
+    query: Any = sqlalchemy.select(rows.cls).from_statement(statement)
     instance = session.scalars(query).one_or_none()
     session.expunge_all()
     return {} if instance is None else {key: instance}
 
 
-def find_indistinct(session: Session, cls: type[RowObject], table: TrackedTable, keys: Sequence[str]) -> list[str]:
+def find_indistinct(session: Session, rows: RowType, table: TrackedTable, keys: Sequence[str]) -> list[str]:
     """Return those keys, of which none has found a row, that are in JSON as the key of a row that is there."""
-    key = cls.__rowhooks_key__
+    key = rows.key
     plain = [column for column in key if not column.is_indistinct]
     conditions = [
         f"pg_catalog.to_jsonb(t.{_identifier(column.name)}) operator(pg_catalog.=)"
@@ -84,9 +83,9 @@ def find_indistinct(session: Session, cls: type[RowObject], table: TrackedTable,
     return [keys[place - 1] for place in session.scalars(_asking(statement, table, keys)).all()]
 
 
-def check_key(session: Session, cls: type[RowObject], table: TrackedTable, key: str) -> None:
+def check_key(session: Session, rows: RowType, table: TrackedTable, key: str) -> None:
     """Raise DBAPIError where a key is none by the types of its columns."""
-    session.execute(_asking(f"select from {_keys(cls.__rowhooks_key__)}", table, [key])).all()
+    session.execute(_asking(f"select from {_keys(rows.key)}", table, [key])).all()
 
 
 def _asking(statement: str, table: TrackedTable, keys: Sequence[str]) -> sqlalchemy.TextClause:
@@ -120,25 +119,30 @@ def _with_present_names(key: str, table: TrackedTable) -> str:
 # The parts of the queries. Names and types come quoted from the server, or are quoted here.
 
 
-def _select_by_key(cls: type[RowObject], table: TrackedTable, columns: Sequence[str] | None = None) -> str:
+def _select_by_key(rows: RowType, table: TrackedTable, columns: Sequence[str] | None = None) -> str:
     # Column by column, in the mapper's order: rows are matched by place, and a column may have been added since.
-    columns = columns or [_own(column.name) for column in sqlalchemy.inspect(cls).local_table.c]
-    key = cls.__rowhooks_key__
+    columns = columns or [_own(name) for name in _columns(rows)]
+    key = rows.key
     condition = " and ".join(_comparison(column, f"k.k{place}") for place, column in enumerate(key, start=1))
     return (
-        f"select {', '.join(columns)}, k.place as {_identifier(_place(cls))}"  # noqa: S608  (names are quoted)
+        f"select {', '.join(columns)}, k.place as {_identifier(_place(rows))}"  # noqa: S608  (names are quoted)
         f" from {_keys(key)} join {_literally(table.quoted_name)} as t on {condition}"
     )
+
+
+def _columns(rows: RowType) -> list[str]:
+    mapper: Any = sqlalchemy.inspect(rows.cls)
+    return [column.name for column in mapper.local_table.c]
 
 
 def _own(column: str) -> str:
     return f"t.{_identifier(column)}"
 
 
-def _place(cls: type[RowObject]) -> str:
+def _place(rows: RowType) -> str:
     """Return what the place of a row's key is called beside the columns: none of them has the name."""
     name = "rowhooks_place"
-    while name in cls.__rowhooks_attributes__:
+    while name in rows.attributes:
         name += "_"
     return name
 

@@ -15,6 +15,7 @@ from rowhooks.domain import shell
 from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import DatabaseError, NotFound, PermissionDenied, ReceiverError
 from rowhooks.domain.permissions import PermissionBackend
+from rowhooks.domain.row_types import RowType, RowTypes
 from rowhooks.postgres.configuration import LOAD, read_configuration
 from rowhooks.postgres.connections.engines import async_engine
 from rowhooks.postgres.connections.search_path import PINNED, USERS_OWN
@@ -31,7 +32,7 @@ from rowhooks.postgres.rows.loading_errors import (
     row_name,
     translated,
 )
-from rowhooks.postgres.rows.mapping import RowObject, reflect
+from rowhooks.postgres.rows.mapping import describe_model, reflect
 from rowhooks.postgres.rows.privileges import Refusal, find_refusal, is_refused
 from rowhooks.postgres.rows.row_security import OFF, Binding, find_binding, refuse_views
 
@@ -56,6 +57,7 @@ class PostgresObjects:
         permissions: says who a user is.
         rows: the same database for the login that loads rows; None for the login of `target`.
         row_security: whether policies decide which rows are loaded; their code then runs as that login.
+        row_types: the classes of the rows; users' own models are named there.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class PostgresObjects:
         rows: Target | None = None,
         *,
         row_security: bool = False,
+        row_types: RowTypes | None = None,
     ) -> None:
         self._permissions = permissions
         self._row_security = row_security
@@ -78,7 +81,7 @@ class PostgresObjects:
         self._limits: list[sqlalchemy.TextClause] = [sqlalchemy.text(one) for one in begin] if is_local else []
         if not is_local:
             sqlalchemy.event.listen(self._rows.sync_engine, "connect", lambda connection, _: _begin(connection, begin))
-        self._classes: dict[int, tuple[TrackedTable, type[RowObject]]] = {}
+        self.row_types = row_types or RowTypes()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -185,25 +188,25 @@ class PostgresObjects:
                 f"rows of {table.name} cannot be found: it has no primary key any more",
                 hint=f"add one, or: {shell.command('rowhooks', 'track', table.quoted_name)} --identity ...",
             )
-        cls = await self._class(table)
-        found = await self._load_in_halves(cls, table, [key for key in keys if key != NO_KEY])
+        rows = await self._row_type(table)
+        found = await self._load_in_halves(rows, table, [key for key in keys if key != NO_KEY])
         if NO_KEY in keys:
             found[NO_KEY] = DatabaseError(f"a row of {table.name} cannot be loaded: its key is not known")
         missing = [key for key in keys if key not in found]
         if missing:
-            found |= await self._unfindable(cls, table, missing)
+            found |= await self._unfindable(rows, table, missing)
             missing = [key for key in missing if key not in found]
         if missing and self._row_security and (binding := await self._binding(table)) is not None:
             for key in missing:
                 found[key] = binding.error(f"{row_name(key, table.name)} is not found, which may be no more")
         return found
 
-    async def _unfindable(self, cls: type[RowObject], table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
+    async def _unfindable(self, rows: RowType, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
         """Return an error for each key that finds no row although the row is there."""
-        if not any(column.is_indistinct for column in cls.__rowhooks_key__):
+        if not any(column.is_indistinct for column in rows.key):
             return {}
         async with self._rows_session() as session:
-            known = await session.run_sync(find_indistinct, cls, table, keys)
+            known = await session.run_sync(find_indistinct, rows, table, keys)
         return {
             key: DatabaseError(
                 f"{row_name(key, table.name)} is there, and cannot be loaded by its key in the log: {LOST_IN_JSON}",
@@ -212,31 +215,29 @@ class PostgresObjects:
             for key in known
         }
 
-    async def _load_in_halves(self, cls: type[RowObject], table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
+    async def _load_in_halves(self, rows: RowType, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
         if not keys:
             return {}
         try:
             async with self._rows_session() as session:
-                return await session.run_sync(load_objects, cls, table, keys)
+                return await session.run_sync(load_objects, rows, table, keys)
         except Exception as error:  # a row may hold a value that Python cannot hold
             if not is_of_a_row(error):
                 raise
             if len(keys) > 1:
                 half = len(keys) // 2
-                return await self._load_in_halves(cls, table, keys[:half]) | await self._load_in_halves(
-                    cls, table, keys[half:]
+                return await self._load_in_halves(rows, table, keys[:half]) | await self._load_in_halves(
+                    rows, table, keys[half:]
                 )
-            return await self._load_difficult(cls, table, keys[0], error)
+            return await self._load_difficult(rows, table, keys[0], error)
 
-    async def _load_difficult(
-        self, cls: type[RowObject], table: TrackedTable, key: str, error: Exception
-    ) -> dict[str, Any]:
+    async def _load_difficult(self, rows: RowType, table: TrackedTable, key: str, error: Exception) -> dict[str, Any]:
         """Load the one row whose loading has failed with this error."""
         if isinstance(error, NotFound):
             return {key: error}
         if isinstance(cause_of(error), psycopg.errors.CharacterNotInRepertoire):
-            return await self._load_misspelt(cls, table, key)
-        if not await self._is_key(cls, table, key):
+            return await self._load_misspelt(rows, table, key)
+        if not await self._is_key(rows, table, key):
             # No row has this key. The row of the change may still be there, under the value that its key has now.
             error = NotFound(
                 f"a row of {table.name} cannot be found by its key in the log ({brief(key)}), which is no value of the"
@@ -245,19 +246,19 @@ class PostgresObjects:
             )
         return {key: translated(row_name(key, table.name), error)}
 
-    async def _load_misspelt(self, cls: type[RowObject], table: TrackedTable, key: str) -> dict[str, Any]:
+    async def _load_misspelt(self, rows: RowType, table: TrackedTable, key: str) -> dict[str, Any]:
         """Load a row that holds bytes which are no text."""
         try:
             async with self._rows_session() as session:
-                return await session.run_sync(load_misspelt, cls, table, key)
+                return await session.run_sync(load_misspelt, rows, table, key)
         except DBAPIError as error:
             return {key: translated(row_name(key, table.name), error)}
 
-    async def _is_key(self, cls: type[RowObject], table: TrackedTable, key: str) -> bool:
+    async def _is_key(self, rows: RowType, table: TrackedTable, key: str) -> bool:
         """Say whether the types of the key's columns can read a key; the table is not read."""
         try:
             async with self._rows_session() as session:
-                await session.run_sync(check_key, cls, table, key)
+                await session.run_sync(check_key, rows, table, key)
         except DBAPIError as error:
             if not isinstance(error.orig, psycopg.DataError):
                 raise
@@ -294,14 +295,18 @@ class PostgresObjects:
             found = (await connection.execute(sqlalchemy.text(LOAD))).scalar_one()
         return read_configuration(found).tables.get(table.id)
 
-    async def _class(self, table: TrackedTable) -> type[RowObject]:
-        known = self._classes.get(table.id)
+    async def _row_type(self, table: TrackedTable) -> RowType:
+        known = self.row_types.of_table(table)
         # A table that was altered or renamed has another description, and is reflected again.
-        if known is None or known[0] != table:
+        if known is None:
             async with self._rows_connection() as connection:
-                known = (table, await connection.run_sync(reflect, table))
-            self._classes[table.id] = known
-        return known[1]
+                known = await connection.run_sync(self._reflected, table)
+            self.row_types.learn(table, known)
+        return known
+
+    def _reflected(self, connection: sqlalchemy.Connection, table: TrackedTable) -> RowType:
+        model = self.row_types.models.get(table.name)
+        return reflect(connection, table) if model is None else describe_model(connection, table, model)
 
 
 def _set(settings: Mapping[str, str], *, is_local: bool) -> str:

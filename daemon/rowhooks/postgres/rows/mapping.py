@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import sqlalchemy
-from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.orm import InstrumentedAttribute, Session, object_session, registry
-from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.orm import InstrumentedAttribute, Session, registry
 
 from rowhooks.domain.configuration import TrackedTable
-from rowhooks.domain.errors import NotFound, ObjectGone, ReceiverError, RowhooksError
+from rowhooks.domain.errors import NotFound
+from rowhooks.domain.row_types import RowType, row_type_of
 from rowhooks.postgres.rows import in_place as inplace
 from rowhooks.postgres.rows.columns import read_columns
-from rowhooks.postgres.rows.key_columns import KeyColumn, read_key_columns
-from rowhooks.postgres.rows.row_security import find_binding
-from rowhooks.postgres.rows.suppression import Writes
+from rowhooks.postgres.rows.key_columns import read_key_columns
+from rowhooks.postgres.rows.writing import write
 
 
 class SessionHolder(Protocol):
@@ -36,10 +34,7 @@ class RowObject:
     column, whatever its name, is also an item: `obj["save"]`.
     """
 
-    __rowhooks_table__: str
-    __rowhooks_repr__: tuple[str, ...]
-    __rowhooks_attributes__: dict[str, str]
-    __rowhooks_key__: tuple[KeyColumn, ...]
+    _rowhooks_repr: tuple[str, ...] = ()
     _rowhooks_workspace: SessionHolder | None = None
 
     def attach(self, workspace: SessionHolder) -> None:
@@ -55,11 +50,12 @@ class RowObject:
         setattr(self, self._attribute_of(column), value)
 
     def _attribute_of(self, column: str) -> str:
+        rows = _row_type(self)
         try:
-            return self.__rowhooks_attributes__[column]
+            return rows.attributes[column]
         except KeyError:
-            names = ", ".join(self.__rowhooks_attributes__)
-            raise KeyError(f"{self.__rowhooks_table__} has no column {column!r}; it has {names}") from None
+            names = ", ".join(rows.attributes)
+            raise KeyError(f"{rows.table_name} has no column {column!r}; it has {names}") from None
 
     def save(self) -> Any:
         """Write the attributes that were assigned, or altered in place, since the row was loaded.
@@ -112,68 +108,27 @@ class RowObject:
         columns = [attribute.key for attribute in sqlalchemy.inspect(type(self)).column_attrs]
         nearest = [f"{name}_"] if f"{name}_" in columns else difflib.get_close_matches(name, columns, cutoff=0.5)
         named = f"nearest: {', '.join(nearest)}" if nearest else f"columns: {', '.join(columns)}"
-        return AttributeError(f"{self.__rowhooks_table__} has no column {name!r}, which could be saved ({named})")
+        return AttributeError(f"{_row_type(self).table_name} has no column {name!r}, which could be saved ({named})")
 
     def _work(self, call: str, work: Callable[[Session], None]) -> Any:
         if self._rowhooks_workspace is None:
             raise RuntimeError(f"{self!r} belongs to no run")
-
-        def with_object(session: Session) -> None:
-            state = sqlalchemy.inspect(self)
-            if state.obj() is not self:
-                # A copy shares the state of its original: what it is assigned would be written nowhere.
-                raise ReceiverError(f"{self!r} is a copy of the row, which cannot be used for {call}()")
-            if call != "delete" and (state.deleted or self in session.deleted):
-                raise ObjectGone(f"{self!r} no longer exists: this run has deleted it")
-            if object_session(self) is None:
-                session.add(self)
-            inplace.attached(session, self)
-            # These come first: after a flush that fails the session gives no answers and the object has no values.
-            name, connection = repr(self), session.connection()
-            writes = self._writes(name)
-            try:
-                with writes.watched(connection):
-                    work(session)
-            except StaleDataError as error:
-                raise (writes.problem or self._not_there(name, connection)) from error
-            except InvalidRequestError as error:
-                if "Could not refresh" not in str(error):
-                    raise
-                raise self._not_there(name, connection) from error
-            # SQLAlchemy does not report a row that was not deleted.
-            if writes.problem is not None and not isinstance(writes.problem, ObjectGone):
-                raise writes.problem
-
-        return self._rowhooks_workspace.with_session(with_object, lambda: f"{call}() of {self!r}")
-
-    def _writes(self, name: str) -> Writes:
-        mapper = sqlalchemy.inspect(type(self))
-        identity = sqlalchemy.inspect(self).identity or ()
-        return Writes(mapper.local_table, list(zip(mapper.primary_key, identity, strict=False)), name)
-
-    def check_deleted(self, connection: sqlalchemy.Connection) -> None:
-        """Check that a row is gone which the session was to delete.
-
-        Raises:
-            WriteSuppressed: the row is there, and a trigger or a rule kept it from being deleted.
-            PermissionDenied: the row is not there, or row security hides it.
-        """
-        problem = self._writes(repr(self)).find(connection, "DELETE")
-        if not isinstance(problem, ObjectGone):
-            raise problem
-
-    def _not_there(self, name: str, connection: sqlalchemy.Connection) -> RowhooksError:
-        binding = find_binding(connection, self.__rowhooks_table__)
-        if binding is not None:
-            return binding.error(f"{name} is not found or may not be written")
-        return ObjectGone(f"{name} no longer exists")
+        return self._rowhooks_workspace.with_session(
+            lambda session: write(session, self, call, work), lambda: f"{call}() of {self!r}"
+        )
 
     def __str__(self) -> str:
-        values = (self.__dict__.get(name) for name in self.__rowhooks_repr__)
+        values = (self.__dict__.get(name) for name in self._rowhooks_repr)
         return ", ".join(str(value) for value in values if value is not None)
 
     def __repr__(self) -> str:
-        return f"<{self.__rowhooks_table__} {self}>"
+        return f"<{_row_type(self).table_name} {self}>"
+
+
+def _row_type(row: RowObject) -> RowType:
+    found = row_type_of(type(row))
+    assert found is not None
+    return found
 
 
 _TAKEN = set(dir(RowObject)) | {"metadata", "registry"}
@@ -191,8 +146,8 @@ def attribute_names(columns: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowObject]:
-    """Return a class for the rows of a table.
+def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> RowType:
+    """Return the row type of a table, with a class of its own.
 
     Raises:
         NotFound: the table no longer exists.
@@ -205,16 +160,8 @@ def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowO
     reflected = sqlalchemy.Table(table.table_name, sqlalchemy.MetaData(), *columns, schema=table.schema_name)
     attributes = attribute_names(column.name for column in reflected.c)
     representing = [column.name for column in reflected.c if column.name == table.repr_column]
-    cls = type(
-        table.table_name,
-        (RowObject,),
-        {
-            "__rowhooks_table__": table.name,
-            "__rowhooks_key__": keys,
-            "__rowhooks_attributes__": attributes,
-            "__rowhooks_repr__": tuple(attributes[name] for name in representing or names),
-        },
-    )
+    named_by = tuple(attributes[name] for name in representing or names)
+    cls = type(table.table_name, (RowObject,), {"_rowhooks_repr": named_by})
     registry().map_imperatively(
         cls,
         reflected,
@@ -225,4 +172,19 @@ def reflect(connection: sqlalchemy.Connection, table: TrackedTable) -> type[RowO
         confirm_deleted_rows=False,
     )
     inplace.watch(cls)
-    return cls
+    return RowType(cls, table.name, keys, attributes)
+
+
+def describe_model(connection: sqlalchemy.Connection, table: TrackedTable, model: type) -> RowType:
+    """Return the row type of a user's own class.
+
+    Raises:
+        NotFound: a column of the table's key no longer exists.
+    """
+    mapper: Any = sqlalchemy.inspect(model)
+    attributes = {
+        column.name: mapper.get_property_by_column(column).key
+        for column in mapper.local_table.c
+        if column in mapper.columns
+    }
+    return RowType(model, table.name, read_key_columns(connection, table), attributes)

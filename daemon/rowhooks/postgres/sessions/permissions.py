@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.names import join_name
 from rowhooks.domain.permissions import PermissionBackend
+from rowhooks.domain.row_types import table_of
 from rowhooks.postgres.statements import Statements
 
 _PRIVILEGES = {"view": "SELECT", "add": "INSERT", "change": "UPDATE", "delete": "DELETE"}
@@ -99,7 +100,7 @@ class PostgresPermissions(PermissionBackend):
                 which rows the role may use.
         """
         schema, privilege, table = parse_permission(permission)
-        of = getattr(type(obj), "__rowhooks_table__", None)
+        of = table_of(obj)
         if of not in (None, join_name(schema, table)):
             raise ReceiverError(f"permission {permission!r} was asked for a row of {of}", hint="ask for its own table")
         if "\0" in permission:

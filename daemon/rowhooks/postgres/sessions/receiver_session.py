@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from rowhooks.domain.encodings import Repertoire
 from rowhooks.domain.errors import LeadershipLost
+from rowhooks.domain.row_types import row_type_of
 from rowhooks.domain.run import Outcome
 from rowhooks.pipeline.ports import AlreadyRecorded
 from rowhooks.postgres.connections.encodings import of_connection
@@ -30,8 +31,8 @@ from rowhooks.postgres.results import (
     result_row,
 )
 from rowhooks.postgres.rows import in_place as inplace
-from rowhooks.postgres.rows.mapping import RowObject
 from rowhooks.postgres.rows.suppression import take_kept
+from rowhooks.postgres.rows.writing import check_deleted
 from rowhooks.postgres.sessions.grip import Grip
 
 GRIP = "rowhooks_grip"
@@ -73,12 +74,12 @@ class ReceiverSession(Session):
     def flush(self, objects: Any = None) -> None:
         """Write what was assigned, added and deleted, and what was altered in place."""
         held = inplace.mark(self)
-        doomed = [one for one in self.deleted if isinstance(one, RowObject)]
+        doomed = [one for one in self.deleted if row_type_of(type(one)) is not None]
         super().flush(objects)
         inplace.written(held)
         if doomed and take_kept(connection := self.connection()):
             for one in doomed:
-                one.check_deleted(connection)
+                check_deleted(one, connection)
 
     def commit(self) -> None:
         """Flush only: the run commits, together with its result."""

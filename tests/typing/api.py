@@ -13,6 +13,7 @@ import asyncpg
 import psycopg
 import psycopg2.extensions
 import sqlalchemy
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
 
@@ -98,6 +99,9 @@ class Keep(JobHookReceiver):
         self.fail("%s is no serial", changed_object)
         if isinstance(changed_object, Device):
             changed_object.save()
+        other = self.session.scalars(select(Device).where(Device.name == "sw1")).one()
+        self.session.get(Device, other.pk).validated_save()
+        Device(name="sw2", location=other.location).save()
 
 
 class KeepAsynchronously(JobHookReceiver):

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from rowhooks.domain.errors import TableLocked
+from rowhooks.domain.row_types import row_type_of
 from rowhooks.pipeline.concurrency import Background
 from rowhooks.pipeline.scheduling.tasks import Lane, Task
 
@@ -66,9 +67,14 @@ class Portion:
             self.room.clear()
 
 
-def size_of_row(row: Any) -> int:
-    """Return about how many characters a row has."""
-    size = 0
+def size_of_row(row: Any, *, with_related: bool = False) -> int:
+    """Return about how many characters a row has.
+
+    Args:
+        row: the row.
+        with_related: whether those count that were loaded with it.
+    """
+    size, seen = 0, {id(row)}
     todo = [vars(row)] if hasattr(row, "__dict__") else []
     while todo:
         inner: list[Any] = []
@@ -82,6 +88,9 @@ def size_of_row(row: Any) -> int:
                     inner.append(value)
                 elif isinstance(value, Decimal):
                     size += sys.getsizeof(value)
+                elif with_related and id(value) not in seen and row_type_of(type(value)) is not None:
+                    seen.add(id(value))
+                    inner.append(vars(value))
         todo = inner
     return size
 

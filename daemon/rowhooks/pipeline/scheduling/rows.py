@@ -93,7 +93,8 @@ class Rows:
         # One that could not be loaded is not gone.
         is_refused = isinstance(row, Exception)
         task.changed_object = None if is_refused else row
-        self._count(task, size_of_row(task.changed_object))
+        has_related = bool(self._receivers.options(task.run.job.class_path).load)
+        self._count(task, size_of_row(task.changed_object, with_related=has_related))
         task.refused, task.loaded_at = row if is_refused else None, loaded_at
 
     def _count(self, task: Task, size: int) -> None:

@@ -750,3 +750,18 @@ def test_help_exits_with_0(arguments: list[str], capsys: pytest.CaptureFixture[s
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.call(["--version"]) == 0
     assert capsys.readouterr().out == f"rowhooks {rowhooks.__version__}\n"
+
+
+def test_run_names_receivers_that_nothing_registers(run_empty: Rowhooks, empty_directory: Path) -> None:
+    (empty_directory / "forgetful.py").write_text(
+        "from rowhooks import JobButtonReceiver, register_jobs\n"
+        "class Kept(JobButtonReceiver):\n    def receive_job_button(self, obj): ...\n"
+        "class Forgotten(JobButtonReceiver):\n    def receive_job_button(self, obj): ...\n"
+        "class Helper: ...\n"
+        "register_jobs(Kept, Helper)\n"
+    )
+    done = run_empty("run", "--receivers", "forgetful.py", "--log-format", "text")
+    assert done.code == 1
+    assert "register_jobs leaves forgetful.Helper out" in done.err
+    assert "forgetful.Forgotten is a receiver class that is not registered" in done.err
+    assert "forgetful.Kept is a receiver" not in done.err

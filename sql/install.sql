@@ -67,6 +67,7 @@
 \ir functions/prune_changes.sql
 \ir functions/drop_partition.sql
 \ir functions/empty_default_partition.sql
+\ir functions/sensitive_inputs.sql
 \ir functions/views.sql
 \ir functions/buttons.sql
 \ir functions/epoch_of_press.sql
@@ -76,6 +77,8 @@
 \ir functions/check_press.sql
 \ir functions/press_key.sql
 \ir functions/find_pressed_row.sql
+\ir functions/matches_pattern.sql
+\ir functions/check_inputs.sql
 \ir functions/record_press.sql
 \ir functions/triggers.sql
 \ir functions/press.sql

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rowhooks.domain.change import ObjectChange
     from rowhooks.domain.errors import RowhooksError, SoftTimeLimitExceeded
     from rowhooks.domain.permissions import PermissionBackend
-    from rowhooks.pressing import press
+    from rowhooks.pressing import press, press_many
     from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver
     from rowhooks.receivers.declaration import Hook
     from rowhooks.receivers.registry import register_jobs
@@ -26,6 +26,7 @@ __all__ = [
     "SoftTimeLimitExceeded",
     "__version__",
     "press",
+    "press_many",
     "register_jobs",
     "table",
 ]
@@ -40,6 +41,7 @@ _MODULES = {
     "RowhooksError": "rowhooks.domain.errors",
     "SoftTimeLimitExceeded": "rowhooks.domain.errors",
     "press": "rowhooks.pressing",
+    "press_many": "rowhooks.pressing",
     "register_jobs": "rowhooks.receivers.registry",
     "table": "rowhooks.receivers.table",
 }

@@ -1,13 +1,14 @@
-"""`rowhooks.press`: press a job button from Python, in the caller's own transaction."""
+"""`rowhooks.press` and `press_many`: press a job button from Python, in the caller's own transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 if TYPE_CHECKING:
     import psycopg
     import sqlalchemy
+    from pydantic import BaseModel
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
     from sqlalchemy.orm import Session, scoped_session
 
@@ -53,42 +54,60 @@ class DjangoConnection(Protocol):
         ...
 
 
+if TYPE_CHECKING:
+    PlainConnection: TypeAlias = (
+        psycopg.Connection[Any]
+        | psycopg.Cursor[Any]
+        | sqlalchemy.Connection
+        | Session
+        | scoped_session[Any]
+        | Psycopg2Connection
+        | Psycopg2Cursor
+        | DjangoConnection
+    )
+    AsynchronousConnection: TypeAlias = (
+        psycopg.AsyncConnection[Any]
+        | psycopg.AsyncCursor[Any]
+        | AsyncConnection
+        | AsyncSession
+        | async_scoped_session[Any]
+        | AsyncpgConnection
+    )
+    Inputs: TypeAlias = Mapping[str, object] | BaseModel
+
+
 @overload
 def press(
-    connection: psycopg.Connection[Any]
-    | psycopg.Cursor[Any]
-    | sqlalchemy.Connection
-    | Session
-    | scoped_session[Any]
-    | Psycopg2Connection
-    | Psycopg2Cursor
-    | DjangoConnection,
+    connection: PlainConnection,
     button: str,
     table: str,
     key: object,
     *,
     idempotency_key: str | None = None,
+    inputs: Inputs | None = None,
 ) -> int: ...
 
 
 @overload
 def press(
-    connection: psycopg.AsyncConnection[Any]
-    | psycopg.AsyncCursor[Any]
-    | AsyncConnection
-    | AsyncSession
-    | async_scoped_session[Any]
-    | AsyncpgConnection,
+    connection: AsynchronousConnection,
     button: str,
     table: str,
     key: object,
     *,
     idempotency_key: str | None = None,
+    inputs: Inputs | None = None,
 ) -> Awaitable[int]: ...
 
 
 def press(
-    connection: Any, button: str, table: str, key: object | Mapping[str, object], *, idempotency_key: str | None = None
+    connection: Any,
+    button: str,
+    table: str,
+    key: object | Mapping[str, object],
+    *,
+    idempotency_key: str | None = None,
+    inputs: Inputs | None = None,
 ) -> int | Awaitable[int]:
     """Press a job button on a row, as the role that is connected.
 
@@ -99,21 +118,83 @@ def press(
     Args:
         connection: psycopg's Connection or AsyncConnection; psycopg2's connection; a cursor of either; Django's
             `connection`, or one of its `connections`; SQLAlchemy's Connection, Session, AsyncConnection or
-            AsyncSession, or a scoped session; asyncpg's Connection, also one from a pool.
+            AsyncSession, or a scoped session; asyncpg's Connection, also one from a pool. In a receiver:
+            `self.session`.
         button: the button's name.
         table: the table, as PostgreSQL reads names: `dcim.device`, `public."Device"`.
         key: the row's key: its value where it is one column, else a mapping of key columns to values.
         idempotency_key: at most 255 characters. Two presses of a button by one role with the same key are one press,
             so that a double click runs once.
+        inputs: what the receiver's class `Inputs` takes: names to values, or an instance of such a class. Values are
+            written as pydantic writes them as JSON.
 
     Returns:
         The id of the run's row in rowhooks.job_result; for an idempotency key that was used before, the id of the
         earlier press. For an asynchronous connection it is an awaitable of the id.
 
     Raises:
-        TypeError: the connection is of none of these classes.
+        TypeError: the connection is of none of these classes, or the inputs are no mapping and no model.
+        pydantic_core.PydanticSerializationError: JSON cannot hold an input.
     """
     # `import rowhooks` needs no driver.
     from rowhooks.postgres.pressing import press as press_on
 
-    return press_on(connection, button, table, key, idempotency_key)
+    return press_on(connection, button, table, key, idempotency_key, inputs)
+
+
+@overload
+def press_many(
+    connection: PlainConnection,
+    button: str,
+    table: str,
+    keys: Iterable[object],
+    *,
+    idempotency_key: str | None = None,
+    inputs: Inputs | None = None,
+) -> int: ...
+
+
+@overload
+def press_many(
+    connection: AsynchronousConnection,
+    button: str,
+    table: str,
+    keys: Iterable[object],
+    *,
+    idempotency_key: str | None = None,
+    inputs: Inputs | None = None,
+) -> Awaitable[int]: ...
+
+
+def press_many(
+    connection: Any,
+    button: str,
+    table: str,
+    keys: Iterable[object],
+    *,
+    idempotency_key: str | None = None,
+    inputs: Inputs | None = None,
+) -> int | Awaitable[int]:
+    """Press a job button on several rows of a table: on all of them, or on none.
+
+    Each row is checked as `press` checks it, and has a run of its own. The press as a whole has a row in the view
+    rowhooks.batches, which counts what has become of the runs.
+
+    Args:
+        connection: as for `press`.
+        button: as for `press`.
+        table: as for `press`.
+        keys: a key for each row, as for `press`; at least one, and no row twice.
+        idempotency_key: as for `press`, for the whole.
+        inputs: as for `press`; each run gets them.
+
+    Returns:
+        The id of the batch; for an asynchronous connection an awaitable of it.
+
+    Raises:
+        TypeError: as `press`.
+        pydantic_core.PydanticSerializationError: as `press`.
+    """
+    from rowhooks.postgres.pressing import press_many as press_many_on
+
+    return press_many_on(connection, button, table, keys, idempotency_key, inputs)

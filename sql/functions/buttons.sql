@@ -28,7 +28,9 @@ select
       where m.id = x.tracked_table_id and k.name <> a.attname
     ),
     '{}'
-  ) as renamed_columns
+  ) as renamed_columns,
+  -- What its job takes, as a JSON schema; null: nothing.
+  j.inputs_schema
 from rowhooks.job_button as b
 cross join rowhooks.installation as i
 inner join rowhooks.job as j on b.job_id = j.id

@@ -11,9 +11,14 @@ begin
   elsif given.object_table is null then
     raise exception 'rowhooks: no table was named to press button % on', given.button
       using errcode = 'invalid_parameter_value';
-  elsif given.object_id is null and given.object_text is null then
+  elsif coalesce(given.object_id, pg_catalog.to_jsonb(given.object_text), given.object_ids, '[]') = '[]' then
     raise exception 'rowhooks: no row was named to press button % on', given.button
       using errcode = 'invalid_parameter_value', hint = 'Give the row''s key.';
+  elsif given.object_ids is not null and coalesce(given.object_id, pg_catalog.to_jsonb(given.object_text)) is not null then
+    raise exception 'rowhooks: button % is to be pressed on one row and on several rows', given.button
+      using errcode = 'invalid_parameter_value', hint = 'Give object_id, object_text or object_ids.';
+  elsif pg_catalog.jsonb_typeof(given.object_ids) <> 'array' then
+    raise exception 'rowhooks: object_ids is no array of keys' using errcode = 'invalid_parameter_value';
   elsif given.idempotency_key = '' then
     raise exception 'rowhooks: the idempotency key is empty'
       using errcode = 'invalid_parameter_value', hint = 'Give null where every press counts.';

@@ -2,10 +2,11 @@
 --          the press is kept for a leader that has it, and the presser gets a notice.
 -- Parameters: button   the button's name
 --             its_job  the job that it starts
+--             presses  on how many rows
 -- Returns: null where the next leader takes it up, all zeros where it waits for one with the class
 -- Raises:  as many presses as may wait for the job already
 -- Reads:   rowhooks.feed, rowhooks.job_result, rowhooks.job_button
-create or replace function rowhooks.epoch_of_press(button text, its_job rowhooks.job) returns uuid
+create or replace function rowhooks.epoch_of_press(button text, its_job rowhooks.job, presses bigint) returns uuid
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -14,7 +15,7 @@ begin
     return null;
   end if;
   perform from rowhooks.feed as f
-  where f.waiting_limit <= (
+  where f.waiting_limit < presses + (
     select pg_catalog.count(*)
     from rowhooks.job_result as r
     where r.status in ('PENDING', 'STARTED', 'RETRY') and r.job_button_id in (

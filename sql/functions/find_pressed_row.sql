@@ -1,8 +1,8 @@
--- Purpose: find the row that a button is pressed on, with the presser's own rights: its privileges and row security
+-- Purpose: find the rows that a button is pressed on, with the presser's own rights: its privileges and row security
 --          decide whether there is such a row. The presser may be a superuser, and the table another role's: so no cast
 --          of a type's owner is called, and no check of a domain. What PostgreSQL itself runs for every reader of a table
 --          runs as the presser, as in its own SELECT: policies of row security, above all.
--- Returns: the press with the table's root, the key and the name as they stand in the row, and the presser
+-- Returns: the press with the table's root, the keys and the names as they stand in the rows, and the presser
 --          (INSTEAD OF INSERT row-level trigger function of rowhooks.press, the first of two)
 -- Reads:   the table, rowhooks.buttons
 -- A policy's functions meet a search_path without their schemas here, as they do when a dump is restored.
@@ -18,7 +18,8 @@ declare
   wanted pg_catalog.record;
   named pg_catalog.record;
   types_found pg_catalog.oid[];
-  key pg_catalog.jsonb;
+  keys pg_catalog.jsonb;
+  rows_found pg_catalog.jsonb;
 begin
   new.presser := current_user;
   perform rowhooks.check_press(new);
@@ -47,29 +48,11 @@ begin
       using errcode = 'serialization_failure', hint = 'Press again, in a new transaction.';
   end if;
 
-  key := rowhooks.key_of_press(new, target, wanted.names, wanted.definitions);
-
+  keys := rowhooks.keys_of_press(new, target, wanted.names, wanted.definitions);
   -- Made into JSON as in the log, so that a row has the same name there and here.
-  execute pg_catalog.format(
-    'select (select pg_catalog.to_jsonb(v.*) from (select %s) as v), %s '
-    'from %s as t join pg_catalog.jsonb_to_record($1) as k (%s) on %s limit 1',
-    wanted.items, coalesce(named.item, 'null::pg_catalog.text'), target_name, wanted.definitions, wanted.comparisons
-  )
-  into new.object_id, new.object_repr
-  using key;
-  if new.object_id is null then
-    raise exception 'there is no row % in %, or role % may not see it', key, target, new.presser
-      using errcode = 'no_data_found', hint = 'See that the key is right, and what row security lets the role see.';
-  end if;
-  -- As in the log: the key stands for a row that has no better name.
-  new.object_repr := coalesce(
-    new.object_repr,
-    (
-      select pg_catalog.string_agg(new.object_id ->> k.name, ', ' order by k.position)
-      from pg_catalog.unnest(wanted.names) with ordinality as k (name, position)
-    )
-  );
-  new.object_table := target;
-  return new;
+  execute rowhooks.query_to_find(target_name, wanted.definitions, wanted.comparisons, wanted.items, named.item)
+  into rows_found
+  using keys;
+  return rowhooks.press_with_rows(new, target, wanted.names, keys, rows_found);
 end
 $$;

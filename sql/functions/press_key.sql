@@ -112,26 +112,23 @@ as $$
   limit 1
 $$;
 
--- Purpose: read the key that a presser gives.
--- Parameters: given        what was inserted into rowhooks.press
+-- Purpose: read a key that a presser gives.
+-- Parameters: given        the key: key columns to values, or the value of a key of one column, or either as text
 --             target       the table
 --             names        the columns of its key
 --             definitions  see rowhooks.key_to_find
 -- Returns: key columns to values
 -- The presser's values are read by its own settings.
-create or replace function rowhooks.key_of_press(given rowhooks.press, target regclass, names text[], definitions text)
+create or replace function rowhooks.key_of_press(given jsonb, target regclass, names text[], definitions text)
 returns jsonb
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  key pg_catalog.jsonb := given.object_id;
+  key pg_catalog.jsonb := given;
 begin
-  if key is null then
-    key := case
-      when pg_catalog.cardinality(names) = 1 then pg_catalog.to_jsonb(given.object_text)
-      else given.object_text::pg_catalog.jsonb
-    end;
+  if pg_catalog.cardinality(names) > 1 and pg_catalog.jsonb_typeof(key) = 'string' then
+    key := (key #>> '{}')::pg_catalog.jsonb;
   end if;
   if pg_catalog.cardinality(names) = 1 and pg_catalog.jsonb_typeof(key) <> 'object' then
     key := pg_catalog.jsonb_build_object(names[1], key);
@@ -152,9 +149,109 @@ begin
   execute pg_catalog.format('select from pg_catalog.jsonb_to_record($1) as k (%s)', definitions) using key;
   return key;
 exception when data_exception or integrity_constraint_violation then
-  raise exception '% is no key of %: %', coalesce(given.object_id::pg_catalog.text, given.object_text), target, sqlerrm
+  raise exception '% is no key of %: %', given #>> '{}', target, sqlerrm
     using
       errcode = 'invalid_parameter_value',
       hint = pg_catalog.format('Its key is (%s).', definitions);
+end
+$$;
+
+-- Purpose: list the keys that a presser gives.
+-- Parameters: given        what was inserted into rowhooks.press
+--             target       the table
+--             names        the columns of its key
+--             definitions  see rowhooks.key_to_find
+-- Returns: an array of what rowhooks.key_of_press returns, in the order in which they were given
+create or replace function rowhooks.keys_of_press(given rowhooks.press, target regclass, names text[], definitions text)
+returns jsonb
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select pg_catalog.jsonb_agg(rowhooks.key_of_press(g.key, target, names, definitions) order by g.position)
+  from pg_catalog.jsonb_array_elements(
+    coalesce(
+      given.object_ids, pg_catalog.jsonb_build_array(coalesce(given.object_id, pg_catalog.to_jsonb(given.object_text)))
+    )
+  ) with ordinality as g (key, position)
+$$;
+
+-- Purpose: write the query that finds rows by their keys, each key by itself.
+-- Parameters: target_name  the table, as SQL needs it
+--             definitions, comparisons, items  see rowhooks.key_to_find
+--             name_item    see rowhooks.repr_to_find
+-- Returns: a query of one value for an array of keys ($1): an array of pairs, see rowhooks.press_with_rows
+create or replace function rowhooks.query_to_find(
+  target_name text, definitions text, comparisons text, items text, name_item text
+) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select pg_catalog.format(
+    'select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(f.key, f.name) order by g.position) '
+    'from pg_catalog.jsonb_array_elements($1) with ordinality as g (key, position) '
+    'cross join lateral pg_catalog.jsonb_to_record(g.key) as k (%s) '
+    'left join lateral ('
+    'select (select pg_catalog.to_jsonb(v.*) from (select %s) as v) as key, %s as name from %s as t where %s limit 1'
+    ') as f on true',
+    definitions, items, coalesce(name_item, 'null::pg_catalog.text'), target_name, comparisons
+  )
+$$;
+
+-- Purpose: put what was found of rows into a press, and refuse it where a row is missing or there twice.
+-- Parameters: given   what was inserted into rowhooks.press, with the presser
+--             target  the table
+--             names   the columns of its key
+--             keys    what was looked for, an array
+--             rows_found  as many pairs, each an array: the key as it stands in the row, null where there is none; the row's name
+-- Returns: the press with the rows' keys and names
+create or replace function rowhooks.press_with_rows(
+  given rowhooks.press, target regclass, names text[], keys jsonb, rows_found jsonb
+) returns rowhooks.press
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  are_many constant pg_catalog.bool := given.object_ids is not null;
+  wrong pg_catalog.jsonb;
+begin
+  select pg_catalog.jsonb_agg(k.key order by k.position)
+  into wrong
+  from pg_catalog.jsonb_array_elements(keys) with ordinality as k (key, position)
+  join pg_catalog.jsonb_array_elements(rows_found) with ordinality as f (pair, position) on f.position = k.position
+  where f.pair -> 0 = 'null';
+  if wrong is not null then
+    raise exception 'there is no row % in %, or role % may not see it%', wrong -> 0, target, given.presser,
+      ' (nor ' || nullif(pg_catalog.jsonb_array_length(wrong) - 1, 0) || ' of the others)'
+      using errcode = 'no_data_found', hint = 'See that the key is right, and what row security lets the role see.';
+  end if;
+  select
+    pg_catalog.jsonb_agg(f.pair -> 0 order by f.position),
+    -- As in the log: the key stands for a row that has no better name.
+    pg_catalog.jsonb_agg(
+      coalesce(
+        f.pair ->> 1,
+        (
+          select pg_catalog.string_agg(f.pair -> 0 ->> k.name, ', ' order by k.position)
+          from pg_catalog.unnest(names) with ordinality as k (name, position)
+        )
+      ) order by f.position
+    )
+  into given.object_ids, given.object_reprs
+  from pg_catalog.jsonb_array_elements(rows_found) with ordinality as f (pair, position);
+  select o.key
+  into wrong
+  from pg_catalog.jsonb_array_elements(given.object_ids) as o (key)
+  group by o.key
+  having pg_catalog.count(*) > 1
+  limit 1;
+  if wrong is not null then
+    raise exception 'row % of % is named twice', wrong, target
+      using errcode = 'invalid_parameter_value', hint = 'Name each row once.';
+  end if;
+  given.object_table := target;
+  given.object_id := case when not are_many then given.object_ids -> 0 end;
+  given.object_repr := case when not are_many then given.object_reprs ->> 0 end;
+  given.object_ids := case when are_many then given.object_ids end;
+  return given;
 end
 $$;

@@ -3,7 +3,10 @@
 -- Columns: button, object_table, idempotency_key  as in the function rowhooks.press
 --          object_id                              key columns to values, or the value of a key of one column
 --          object_text                            instead of object_id: the key as text
---          presser, object_repr, id               written by the triggers, whatever was given
+--          object_ids                             instead of both, for several rows at once: an array of keys. As text, a key
+--                                                 is what object_text is
+--          inputs                                 as in the function rowhooks.press
+--          presser, object_repr, object_reprs, id written by the triggers, whatever was given
 create or replace view rowhooks.press as
 select
   null::bigint as id,
@@ -13,5 +16,8 @@ select
   null::pg_catalog.text as object_text,
   null::pg_catalog.text as idempotency_key,
   null::pg_catalog.name as presser,
-  null::pg_catalog.text as object_repr
+  null::pg_catalog.text as object_repr,
+  null::pg_catalog.jsonb as object_ids,
+  null::pg_catalog.jsonb as object_reprs,
+  null::pg_catalog.jsonb as inputs
 where false;

@@ -27,7 +27,7 @@ begin
   -- The log and what describes it are read, never written.
   execute pg_catalog.format(
     'grant select on rowhooks.alembic_version, rowhooks.installation, rowhooks.tracked_table, rowhooks.tracking_rule, rowhooks.object_change, rowhooks.configuration, '
-    'rowhooks.object_change_id_seq, rowhooks.changes, rowhooks.results, rowhooks.table_meant to %s', daemon_role
+    'rowhooks.object_change_id_seq, rowhooks.changes, rowhooks.results, rowhooks.press_batch, rowhooks.batches, rowhooks.table_meant to %s', daemon_role
   );
   execute pg_catalog.format('grant select, insert, update, delete on rowhooks.job, rowhooks.job_hook, rowhooks.job_hook_table to %s', daemon_role);
   execute pg_catalog.format('grant select, insert, update, delete on rowhooks.job_button, rowhooks.job_button_table to %s', daemon_role);
@@ -113,11 +113,14 @@ grant usage on schema rowhooks to public;
 grant select on rowhooks.buttons to public;
 grant select, insert on rowhooks.press to public;
 grant execute on function
-rowhooks.shell_operand(text), rowhooks.qualified_name(name, name), rowhooks.press(text, regclass, jsonb, text),
-rowhooks.press(text, regclass, text, text), rowhooks.may_press(name, text[], name), rowhooks.check_press(rowhooks.press),
+rowhooks.shell_operand(text), rowhooks.qualified_name(name, name), rowhooks.press(text, regclass, jsonb, text, jsonb),
+rowhooks.press(text, regclass, text, text, jsonb), rowhooks.press_many(text, regclass, text[], text, jsonb),
+rowhooks.may_press(name, text[], name), rowhooks.check_press(rowhooks.press),
 rowhooks.check_pressed_table(regclass), rowhooks.compared_type(oid), rowhooks.equality_of(oid),
 rowhooks.key_to_find(regclass), rowhooks.repr_to_find(regclass),
-rowhooks.key_of_press(rowhooks.press, regclass, text[], text),
+rowhooks.key_of_press(jsonb, regclass, text[], text), rowhooks.keys_of_press(rowhooks.press, regclass, text[], text),
+rowhooks.query_to_find(text, text, text, text, text),
+rowhooks.press_with_rows(rowhooks.press, regclass, text[], jsonb, jsonb),
 rowhooks.json_form(oid), rowhooks.has_lossy_cast(oid), rowhooks.base_type(oid), rowhooks.is_checked_inside(oid),
 rowhooks.recorded_item(text, name, text), rowhooks.value_as_recorded(anyelement, text), rowhooks.always_quoted(name)
 to public;

@@ -62,7 +62,7 @@ $$;
 --             dry_run         delete nothing, only count
 -- Returns: how many runs it deleted, and the id to go on after; null where there is nothing old beyond it. Ids rise with
 --          time, apart from the blocks of ids that a daemon holds: a row that is missed for that reason goes the next time.
--- Writes:  rowhooks.job_result, rowhooks.job_log_entry
+-- Writes:  rowhooks.job_result, rowhooks.job_log_entry, rowhooks.press_batch
 --
 -- Once the result of a press is deleted, its idempotency key can be used again.
 create or replace function rowhooks.prune_results(
@@ -75,6 +75,7 @@ as $$
 declare
   before constant pg_catalog.timestamptz := pg_catalog.now() - older_than;
   chosen bigint[];
+  batches bigint[];
 begin
   if older_than is null or older_than < '0' then
     raise exception 'rowhooks.prune_results: older_than must be zero or more, not %', coalesce(older_than::text, 'null')
@@ -91,7 +92,12 @@ begin
   deleted := coalesce(pg_catalog.cardinality(chosen), 0);
   if deleted > 0 and not dry_run then
     delete from rowhooks.job_log_entry as e where e.job_result_id = any (chosen);
-    delete from rowhooks.job_result as r where r.id = any (chosen);
+    with gone as (
+      delete from rowhooks.job_result as r where r.id = any (chosen) returning r.batch_id
+    )
+    select pg_catalog.array_agg(distinct g.batch_id) into batches from gone as g where g.batch_id is not null;
+    delete from rowhooks.press_batch as b
+    where b.id = any (batches) and not exists (select from rowhooks.job_result as r where r.batch_id = b.id);
   end if;
   return next;
 end

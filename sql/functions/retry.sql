@@ -63,18 +63,23 @@ begin
         errcode = 'object_not_in_prerequisite_state',
         hint = pg_catalog.format('To give it up: rowhooks results revoke %s', result_id);
   end if;
+  if original.inputs = 'null' then
+    raise exception 'run % cannot be run again: its inputs were not kept, because its job has sensitive variables', result_id
+      using errcode = 'object_not_in_prerequisite_state', hint = 'Press the button anew.';
+  end if;
   select o.* into origin from rowhooks.origin_to_retry(original) as o;
   first_id := coalesce(original.original_id, original.id);
   loop
     -- The insert waits for another transaction that retries the same run.
     insert into rowhooks.job_result (
       trigger, original_id, object_change_id, job_hook_id, hook_name, job_button_id, button_name, job_id, class_path,
-      tracked_table, object_id, object_repr, action, user_name, db_user, login, status, key
+      tracked_table, object_id, object_repr, action, user_name, db_user, login, status, inputs,
+      batch_id, key
     )
     values (
       original.trigger, first_id, original.object_change_id, (origin.hook).id, (origin.hook).name,
       (origin.button).id, (origin.button).name, (origin.its_job).id, (origin.its_job).class_path, original.tracked_table, original.object_id, original.object_repr, original.action,
-      original.user_name, original.db_user, original.login, 'PENDING', original.key
+      original.user_name, original.db_user, original.login, 'PENDING', original.inputs, original.batch_id, original.key
     )
     on conflict (original_id) where original_id is not null and status in ('PENDING', 'STARTED', 'RETRY') do nothing
     returning id into new_id;

@@ -51,6 +51,10 @@ create or replace trigger job_result_not_rewritten_by_receivers after update on 
 for each row when (not pg_catalog.has_table_privilege('rowhooks.job_result'::pg_catalog.regclass, 'UPDATE'))
 execute function rowhooks.check_recorder();
 
+create or replace trigger job_result_forgets_inputs after update on rowhooks.job_result
+for each row when (new.inputs is not null and new.inputs <> 'null' and new.finished_at is not null)
+execute function rowhooks.forget_inputs();
+
 create or replace trigger job_hook_table_named before insert or update on rowhooks.job_hook_table
 for each row execute function rowhooks.name_table();
 

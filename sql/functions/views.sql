@@ -59,6 +59,58 @@ select
       group by e.level
     ) as l
   ) as log_counts,
-  r.login
+  r.login,
+  -- Those of a job with sensitive variables are there until the run has ended, and are not shown. Nor are those of a job
+  -- that is gone: see rowhooks.are_inputs_sensitive.
+  case
+    when r.inputs is null or r.finished_at is not null then r.inputs
+    when exists (
+      select from rowhooks.job as j
+      where j.id = r.job_id or j.id = (select b.job_id from rowhooks.job_button as b where b.id = r.job_button_id)
+      having pg_catalog.bool_or(j.meta -> 'has_sensitive_variables' = 'true') is not true and pg_catalog.count(*) > 0
+    ) then r.inputs
+    else 'null'
+  end as inputs,
+  r.batch_id
 from rowhooks.job_result as r
 left join rowhooks.tracked_table as t on r.tracked_table = t.id;
+
+-- Purpose: presses of several rows, each with what has become of its runs.
+-- Columns: states    status to number of runs; where a run was run again, the newest counts
+--          finished  how many of them have ended
+create or replace view rowhooks.batches as
+select
+  b.id,
+  b.button_name,
+  b.class_path,
+  rowhooks.qualified_name(t.schema_name, t.table_name) as object_type,
+  b.row_count,
+  s.finished,
+  s.states,
+  b.user_name,
+  b.db_user,
+  b.login,
+  b.created_at,
+  case when s.finished = s.runs then s.last_at end as finished_at
+from rowhooks.press_batch as b
+left join rowhooks.tracked_table as t on b.tracked_table = t.id
+cross join lateral (
+  select
+    coalesce(pg_catalog.sum(c.runs), 0)::bigint as runs,
+    coalesce(pg_catalog.sum(c.runs) filter (where c.is_finished), 0)::bigint as finished,
+    coalesce(pg_catalog.jsonb_object_agg(c.status, c.runs) filter (where c.status is not null), '{}') as states,
+    pg_catalog.max(c.last_at) as last_at
+  from (
+    select
+      r.status,
+      r.finished_at is not null as is_finished,
+      pg_catalog.count(*) as runs,
+      pg_catalog.max(r.finished_at) as last_at
+    from rowhooks.job_result as r
+    where r.batch_id = b.id
+      and not exists (
+        select from rowhooks.job_result as n where n.original_id = coalesce(r.original_id, r.id) and n.id > r.id
+      )
+    group by r.status, r.finished_at is not null
+  ) as c
+) as s;

@@ -11,6 +11,8 @@ create table rowhooks.job (
   hidden boolean not null default false,
   -- Other values of the class's Meta: time limits, retries, is_singleton ...
   meta jsonb not null default '{}',
+  -- The JSON schema of the inputs of a press; null: it takes none.
+  inputs_schema jsonb,
   enabled boolean not null default false,
   -- The snapshot in which it was enabled: changes committed before start nothing.
   enabled_since pg_snapshot,

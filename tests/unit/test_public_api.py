@@ -22,6 +22,7 @@ PUBLIC = [
     "SoftTimeLimitExceeded",
     "__version__",
     "press",
+    "press_many",
     "register_jobs",
     "table",
 ]

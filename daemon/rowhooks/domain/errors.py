@@ -15,6 +15,7 @@ RowhooksError
 ├── NotFound                 a table, job, hook, change or result of that name does not exist
 ├── Conflict                 the thing exists already, or its state forbids the request
 ├── ReceiverError            a receiver class or module cannot be used
+│   └── InvalidInputs        a receiver's Inputs do not take what a press gave
 ├── ConditionFailed          a hook's conditions cannot be decided for a change
 ├── SoftTimeLimitExceeded    raised inside a receiver that has used up its soft time limit
 ├── TimeLimitExceeded        a run was ended at its time limit
@@ -103,6 +104,10 @@ class Conflict(RowhooksError):
 
 class ReceiverError(RowhooksError):
     """A receiver class or module cannot be used."""
+
+
+class InvalidInputs(ReceiverError):
+    """The receiver's class `Inputs` does not take what a press gave. No retry helps, and none is made."""
 
 
 class ConditionFailed(RowhooksError):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rowhooks.domain.errors import InvalidInputs
 from rowhooks.domain.feed import Snapshot
 
 
@@ -36,6 +37,7 @@ class JobEntry:
         kind: `hook` or `button`.
         hidden: whether listings leave it out by default.
         meta: what else its Meta says, with values that JSON can hold.
+        inputs_schema: the JSON schema of what a press gives it; None: it takes no inputs.
     """
 
     class_path: str
@@ -45,6 +47,7 @@ class JobEntry:
     description: str = ""
     hidden: bool = False
     meta: Mapping[str, Any] = field(default_factory=dict)
+    inputs_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class JobOptions:
 
     def retries(self, error: BaseException, retries: int) -> bool:
         """Say whether a run that has been retried so many times is retried after this error."""
-        return retries < self.max_retries and isinstance(error, self.autoretry_for)
+        may_help = isinstance(error, self.autoretry_for) and not isinstance(error, InvalidInputs)
+        return may_help and retries < self.max_retries
 
     def pause(self, retries: int, uniform: Callable[[float, float], float]) -> float:
         """Return the seconds before the next retry (Celery's get_exponential_backoff_interval).

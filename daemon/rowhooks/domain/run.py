@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -31,6 +31,7 @@ class Press:
         object_repr: what people call the row.
         db_user: the role that pressed, which cannot be forged.
         user_name: the user that the application named with rowhooks.user, or None.
+        inputs_json: what the press gives the receiver, as JSON; None: nothing.
     """
 
     table_id: int
@@ -40,6 +41,8 @@ class Press:
     db_user: str
     user_name: str | None = None
     action: str = "press"
+    # It may hold secrets.
+    inputs_json: str | None = field(default=None, repr=False)
 
     @cached_property
     def object_pk(self) -> Any:

@@ -3,22 +3,58 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
 from rowhooks.postgres.foreign_connections import Query, first_value
 
-_PARAMETERS = ("button", "table", "key", "idempotency_key")
+_PARAMETERS = ("button", "table", "key", "idempotency_key", "inputs")
 _BY_TEXT = Query(__file__, "press_by_text", _PARAMETERS)
 _BY_JSON = Query(__file__, "press_by_json", _PARAMETERS)
+_MANY = Query(__file__, "press_many", _PARAMETERS)
 
 
-def press(connection: Any, button: str, table: str, key: object, idempotency_key: str | None) -> int | Awaitable[int]:
+def press(
+    connection: Any, button: str, table: str, key: object, idempotency_key: str | None, inputs: Any
+) -> int | Awaitable[int]:
     """Press a button; see `rowhooks.press`."""
     is_json = isinstance(key, Mapping)
-    values = (button, table, as_json(key) if isinstance(key, Mapping) else as_text(key), idempotency_key)
+    given = as_json(key) if isinstance(key, Mapping) else as_text(key)
+    values = (button, table, given, idempotency_key, inputs_as_json(inputs))
     pressed: int | Awaitable[int] = first_value(connection, _BY_JSON if is_json else _BY_TEXT, values)
     return pressed
+
+
+def press_many(
+    connection: Any, button: str, table: str, keys: Iterable[object], idempotency_key: str | None, inputs: Any
+) -> int | Awaitable[int]:
+    """Press a button on several rows; see `rowhooks.press_many`."""
+    given = [dict(key) if isinstance(key, Mapping) else as_text(key) for key in keys]
+    text = json.dumps(given, default=as_text, ensure_ascii=False)
+    pressed: int | Awaitable[int] = first_value(
+        connection, _MANY, (button, table, text, idempotency_key, inputs_as_json(inputs))
+    )
+    return pressed
+
+
+def inputs_as_json(inputs: Any) -> str | None:
+    """Return inputs as JSON text, with the values as pydantic writes them; None for none.
+
+    Raises:
+        TypeError: they are no mapping and no pydantic model.
+    """
+    if inputs is None:
+        return None
+    from pydantic import BaseModel
+    from pydantic_core import to_json
+
+    if isinstance(inputs, BaseModel):
+        return inputs.model_dump_json(by_alias=True, exclude_unset=True)
+    if not isinstance(inputs, Mapping):
+        raise TypeError(
+            f"inputs are a mapping of names to values, or a pydantic model, not {type(inputs).__qualname__}"
+        )
+    return to_json(dict(inputs)).decode()
 
 
 def as_text(value: object) -> str | None:

@@ -270,6 +270,7 @@ def _press(
     object_repr: bytes | None,
     db_user: str,
     user_name: str | None,
+    inputs_json: str | None = None,
 ) -> Press:
     table = configuration.tables.get(table_id)
     return Press(
@@ -280,4 +281,5 @@ def _press(
         object_repr=(object_repr or b"").decode("utf-8", "replace"),
         db_user=db_user,
         user_name=user_name,
+        inputs_json=inputs_json,
     )

@@ -42,7 +42,8 @@ select
   case when pg_column_size(r.object_id) <= {LARGE} then r.object_id::text end as object_id,
   convert_to(left(r.object_repr, {LONGEST_TEXT}), {byte_encoding}) as object_repr,
   r.db_user::text as db_user,
-  left(r.user_name, {LONGEST_TEXT}) as user_name
+  left(r.user_name, {LONGEST_TEXT}) as user_name,
+  r.inputs::text as inputs
 from rowhooks.job_result as r
 where r.id = any($1::bigint[]);
 

@@ -23,8 +23,8 @@ select
     select f.class_path
     from found as f
     join rowhooks.job as j on j.class_path = f.class_path
-    where (j.kind, j.name, j.grouping, j.description, j.hidden, j.meta, j.installed)
-      is distinct from (f.kind, f.name, f.grouping, f.description, f.hidden, f.meta, true)
+    where (j.kind, j.name, j.grouping, j.description, j.hidden, j.meta, j.inputs_schema, j.installed)
+      is distinct from (f.kind, f.name, f.grouping, f.description, f.hidden, f.meta, f.inputs_schema, true)
       and j.id not in (select n.id from not_theirs as n)
   ) as changed,
   array(
@@ -42,8 +42,8 @@ select
 
 -- name: insert_jobs
 -- Adds the jobs of the classes $2.
-insert into rowhooks.job (class_path, kind, name, grouping, description, hidden, meta)
-select f.class_path, f.kind, f.name, f.grouping, f.description, f.hidden, f.meta
+insert into rowhooks.job (class_path, kind, name, grouping, description, hidden, meta, inputs_schema)
+select f.class_path, f.kind, f.name, f.grouping, f.description, f.hidden, f.meta, f.inputs_schema
 from {found_classes}
 where f.class_path = any($2::text[])
 on conflict (class_path) do nothing;
@@ -53,7 +53,7 @@ on conflict (class_path) do nothing;
 update rowhooks.job as j
 set
   kind = f.kind, name = f.name, grouping = f.grouping, description = f.description, hidden = f.hidden, meta = f.meta,
-  installed = true
+  inputs_schema = f.inputs_schema, installed = true
 from {found_classes}
 where j.class_path = f.class_path and f.class_path = any($2::text[]);
 
@@ -121,4 +121,6 @@ where id = $1;
 -- name: found_classes
 -- The classes that were found ($1, JSON).
 jsonb_to_recordset($1::jsonb)
-as f(class_path text, kind text, name text, grouping text, description text, hidden boolean, meta jsonb);
+as f(
+  class_path text, kind text, name text, grouping text, description text, hidden boolean, meta jsonb, inputs_schema jsonb
+);

@@ -214,6 +214,14 @@ class JobButtonReceiver(Receiver):
 
     Subclasses define `receive_job_button`, plain or `async def`. `self.user` is the user who pressed. What the receiver
     writes is captured and starts hooks, like other changes.
+
+    A subclass may declare what a press has to give it: `class Inputs(pydantic.BaseModel)`.
+    """
+
+    inputs: Any = None
+    """The inputs of the press, an instance of the class `Inputs`; None where the receiver declares none.
+
+    `inputs: Inputs` in the subclass tells type checkers which class that is.
     """
 
     def run(self, object_pk: Any, object_model_name: str) -> Any:

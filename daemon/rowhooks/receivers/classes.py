@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.job import JobEntry
 from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver, Receiver
+from rowhooks.receivers.inputs import inputs_of, schema_of
 from rowhooks.receivers.meta import Meta
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 ReceiverClass = type[JobHookReceiver] | type[JobButtonReceiver]
 
@@ -72,6 +76,7 @@ def check(cls: Any) -> None:
     for name in _defined(cls):
         _check_life_cycle(cls, name, form)
     _meta(cls, form)
+    _inputs(cls, form)
 
 
 def _check_life_cycle(cls: Any, name: str, form: _Form) -> None:
@@ -100,6 +105,7 @@ class RegisteredJob:
         asynchronous: whether its method is `async def`.
         defines: the life-cycle methods that it defines itself.
         takes_batches: whether it defines the batch form.
+        inputs: its class `Inputs`.
     """
 
     entry: JobEntry
@@ -109,6 +115,7 @@ class RegisteredJob:
     asynchronous: bool
     defines: frozenset[str]
     takes_batches: bool
+    inputs: type[BaseModel] | None = field(compare=False)
 
     @property
     def class_path(self) -> str:
@@ -120,6 +127,7 @@ def describe(cls: ReceiverClass) -> RegisteredJob:
     """Describe a class that `check` has passed."""
     form = _form(cls)
     meta = _meta(cls, form)
+    inputs, inputs_schema = _inputs(cls, form)
     return RegisteredJob(
         entry=JobEntry(
             class_path=class_path(cls),
@@ -129,6 +137,7 @@ def describe(cls: ReceiverClass) -> RegisteredJob:
             description=meta.description,
             hidden=meta.hidden,
             meta=meta.as_json(),
+            inputs_schema=inputs_schema,
         ),
         cls=cls,
         meta=meta,
@@ -136,6 +145,7 @@ def describe(cls: ReceiverClass) -> RegisteredJob:
         asynchronous=_is_asynchronous(cls, form),
         defines=frozenset(_defined(cls)),
         takes_batches=form is _BATCH,
+        inputs=inputs,
     )
 
 
@@ -156,6 +166,11 @@ def _form(cls: Any) -> _Form:
 
 def _meta(cls: Any, form: _Form) -> Meta:
     return Meta(cls, is_button=form is _BUTTON, takes_batches=form is _BATCH)
+
+
+def _inputs(cls: Any, form: _Form) -> tuple[type[BaseModel] | None, dict[str, Any] | None]:
+    model = inputs_of(cls, is_button=form is _BUTTON)
+    return model, None if model is None else schema_of(cls, model)
 
 
 def _defined(cls: type) -> list[str]:

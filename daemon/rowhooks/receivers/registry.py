@@ -17,6 +17,7 @@ from rowhooks.pipeline.ports import Workspace
 from rowhooks.receivers.base import JobResult
 from rowhooks.receivers.call import ReceiverCall
 from rowhooks.receivers.classes import ReceiverClass, RegisteredJob, check, class_path, describe, is_plain
+from rowhooks.receivers.inputs import read_inputs
 from rowhooks.receivers.logger import RunLogger
 from rowhooks.receivers.meta import Meta
 from rowhooks.receivers.user import User
@@ -114,12 +115,14 @@ class Catalog:
         Raises:
             ReceiverError: the class is not installed here.
             ObjectGone: the row on which the button was pressed no longer exists.
+            InvalidInputs: the class does not take what the press gave.
         """
         path = run.job.class_path
         job = self._jobs.get(path)
         if job is None:
             raise ReceiverError(f"{path} is not installed in this daemon", hint="add its module to rowhooks.toml")
         kwargs: dict[str, Any]
+        inputs = None
         if job.takes_batches:
             kwargs = {"changes": [one.cause.copy() for one in run.singles if isinstance(one.cause, ObjectChange)]}
         elif isinstance(run.cause, ObjectChange):
@@ -132,9 +135,12 @@ class Catalog:
             raise ObjectGone(f"{run.cause.changed_object_type} {run.cause.object_id_json} no longer exists")
         else:
             kwargs = {"object_pk": run.cause.object_pk, "object_model_name": run.cause.changed_object_type}
+            inputs = read_inputs(job.inputs, job.entry.inputs_schema, run.cause.inputs_json)
         receiver = job.cls()
         receiver._surroundings = _Surroundings(run, user, workspace, log, self.permissions, job.asynchronous)  # noqa: SLF001
         receiver._changed_object = changed_object  # noqa: SLF001
+        if inputs is not None:
+            receiver.inputs = inputs
         return ReceiverCall(receiver, job.defines, run.key, kwargs, job.method)
 
 

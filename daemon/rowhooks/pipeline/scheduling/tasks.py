@@ -144,4 +144,6 @@ def size_of(run: Run) -> int:
         texts += [
             cause.prechange_json, cause.postchange_json, cause.request_id, cause.change_context, cause.capture_error,
         ]  # fmt: skip
+    else:
+        texts.append(cause.inputs_json)
     return sum(map(len, filter(None, texts)))

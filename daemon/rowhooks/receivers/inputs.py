@@ -1,0 +1,102 @@
+"""`Inputs`: the pydantic model of what a button receiver takes from a press, its schema, and its instance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rowhooks.domain.errors import InvalidInputs, ReceiverError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+
+_FORM = "class Inputs(pydantic.BaseModel): size: int"
+
+
+def inputs_of(cls: Any, *, is_button: bool) -> type[BaseModel] | None:
+    """Return the class `Inputs` of a receiver class; None where it takes no inputs.
+
+    Raises:
+        ReceiverError: it is no pydantic model with names, or the receiver is for hooks, which have no inputs.
+    """
+    declared = getattr(cls, "Inputs", None)
+    if declared is None:
+        return None
+    # Imported only for a class that has such an attribute.
+    from pydantic import BaseModel, RootModel
+
+    is_model = isinstance(declared, type) and issubclass(declared, BaseModel)
+    path = f"{cls.__module__}.{cls.__qualname__}"
+    if not is_button:
+        if is_model:
+            raise ReceiverError(f"{path} declares Inputs, but a change has none", hint="a press has them, of a button")
+        return None
+    if not is_model or issubclass(declared, RootModel):
+        raise ReceiverError(f"{path}.Inputs is no pydantic.BaseModel with fields", hint=f"for example {_FORM}")
+    return declared
+
+
+def schema_of(cls: Any, model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON schema of a receiver's inputs, by which PostgreSQL checks a press.
+
+    A name that is not in it is refused, unless the model says itself what becomes of other names (`extra`).
+
+    Raises:
+        ReceiverError: pydantic cannot describe the model as JSON.
+    """
+    from pydantic.errors import PydanticUserError
+
+    try:
+        schema = model.model_json_schema(mode="validation")
+    except PydanticUserError as error:
+        reason = str(error).splitlines()[0]
+        raise ReceiverError(
+            f"{cls.__module__}.{cls.__qualname__}.Inputs has no JSON schema: {reason}",
+            hint="give each field a type that JSON can hold, or Field(json_schema_extra=...)",
+        ) from error
+    if "extra" not in model.model_config:
+        schema["additionalProperties"] = False
+    return schema
+
+
+def read_inputs(model: type[BaseModel] | None, schema: Mapping[str, Any] | None, text: str | None) -> Any:
+    """Return the inputs of a press as the model's instance; None where the receiver takes none.
+
+    The press was checked against the schema of that time. The class may have changed since.
+
+    Args:
+        model: the receiver's class `Inputs`.
+        schema: its schema.
+        text: the inputs as JSON; None for none.
+
+    Raises:
+        InvalidInputs: the model does not take them. The message has that of each field, and no value.
+    """
+    if model is None or schema is None:
+        if text is not None:
+            raise InvalidInputs("the press gave inputs, and the receiver takes none", hint="press without inputs")
+        return None
+    from pydantic import ValidationError
+
+    try:
+        inputs = model.model_validate_json(text or "{}")
+    except ValidationError as error:
+        raise InvalidInputs(_message(error)) from None
+    if text is not None and schema.get("additionalProperties") is False:
+        _check_names(text, schema)
+    return inputs
+
+
+def _check_names(text: str, schema: Mapping[str, Any]) -> None:
+    unknown = [name for name in json.loads(text) if name not in schema.get("properties", {})]
+    if unknown:
+        raise InvalidInputs("; ".join(f"{name}: Extra inputs are not permitted" for name in unknown))
+
+
+def _message(error: ValidationError) -> str:
+    # Neither the value nor pydantic's link: the value may be a secret.
+    return "; ".join(
+        f"{'.'.join(map(str, one['loc'])) or 'inputs'}: {one['msg']}"
+        for one in error.errors(include_url=False, include_context=False, include_input=False)
+    )

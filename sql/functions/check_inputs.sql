@@ -261,7 +261,7 @@ $$;
 --             root     the whole schema
 --             place    where the value is
 --             depth    how deep it is nested
--- Returns: the problem, where the type fits one of them: that of the first such; null for none
+-- Returns: the problem: that of the tag, or of the first schema whose type fits; null for none
 -- That no other schema fits too is not asked: pydantic goes by its discriminator.
 create or replace function rowhooks.problem_of_choice(
   value jsonb, choices jsonb, tag jsonb, root jsonb, place text, depth integer
@@ -275,7 +275,7 @@ declare
   choice pg_catalog.jsonb;
   problem pg_catalog.text;
   other pg_catalog.text;
-  expected pg_catalog.text[];
+  misfits pg_catalog.text[];
 begin
   for choice in select c.choice from pg_catalog.jsonb_array_elements(choices) with ordinality as c (choice, position) order by c.position
   loop
@@ -283,15 +283,25 @@ begin
     if problem is null then
       return null;
     elsif pg_catalog.starts_with(problem, misfit) then
-      expected := expected || pg_catalog.split_part(pg_catalog.substr(problem, pg_catalog.length(misfit) + 1), ', not ', 1);
+      misfits := misfits || problem;
     else
       other := coalesce(other, problem);
     end if;
   end loop;
   return coalesce(
     rowhooks.problem_of_input(value, tagged, root, place, depth),
+    pg_catalog.concat_ws('.', place, tag ->> 'propertyName') || ': must be one of ' || (
+      select pg_catalog.string_agg(m.name, ', ' order by m.name)
+      from pg_catalog.jsonb_object_keys(
+        case when pg_catalog.jsonb_typeof(tag -> 'mapping') = 'object' and tagged is null then tag -> 'mapping' else '{}' end
+      ) as m (name)
+      where pg_catalog.jsonb_typeof(value) = 'object'
+    ),
     other,
-    misfit || pg_catalog.array_to_string(expected, ' or ') || ', not ' || pg_catalog.jsonb_typeof(value)
+    (
+      select misfit || pg_catalog.string_agg(distinct pg_catalog.split_part(pg_catalog.substr(m.one, pg_catalog.length(misfit) + 1), ', not ', 1), ' or ')
+      from pg_catalog.unnest(misfits) as m (one)
+    ) || ', not ' || pg_catalog.jsonb_typeof(value)
   );
 end
 $$;

@@ -22,11 +22,20 @@ from rowhooks.cli.origins import (
 )
 from rowhooks.domain import shell
 from rowhooks.domain.display import visible
+from rowhooks.domain.errors import UsageError
+from rowhooks.domain.inputs import read_inputs
 from rowhooks.postgres.administration import buttons as administration
 from rowhooks.postgres.administration.schema import installed_connection
-from rowhooks.postgres.row_buttons import buttons_for, current_role, pressing_connection, pressing_session
+from rowhooks.postgres.row_buttons import (
+    buttons_for,
+    current_role,
+    inputs_schema_of,
+    pressing_connection,
+    pressing_session,
+)
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.pressing import press as press_button
+from rowhooks.pressing import press_many
 from rowhooks.receivers.user import User
 
 app = typer.Typer(no_args_is_help=True, help="Job buttons: buttons on the rows of tables that start jobs.")
@@ -135,10 +144,26 @@ def for_(table: Table, key: Key, dsn: Dsn = None, config: Config = None, as_json
     )
 
 
+@app.command("press")
 def press(
     button: Button,
     table: Table,
-    key: Key,
+    keys: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY]...",
+            help="The row's key; a JSON object if it has several columns. Several keys: one press of several rows.",
+        ),
+    ] = None,
+    keys_from: Annotated[
+        typer.FileText | None,
+        typer.Option("--keys-from", help="A file with a key on each line, for one press of several rows; - for stdin."),
+    ] = None,
+    input_: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="NAME=VALUE", help="An input of the job. May be given several times."),
+    ] = None,
+    inputs: Annotated[str | None, typer.Option("--inputs", help="All inputs of the job, as a JSON object.")] = None,
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", help="Presses with the same key start one run.")
     ] = None,
@@ -146,11 +171,18 @@ def press(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Press a button on a row, as the connected role, and print the id of the run."""
+    """Press a button on a row, as the connected role, and print the id of the run; on several rows, of the batch."""
+    if bool(keys) == (keys_from is not None):
+        raise UsageError("give either keys or --keys-from", hint="for example: rowhooks press Reboot dcim.device 42")
+    chosen = keys or [line.rstrip("\r\n") for line in keys_from or () if line.strip()]
     with pressing_connection(target(dsn, config)) as conn:
         # The notice says that the run waits, where the leader does not have its job.
         conn.add_notice_handler(lambda notice: say(notice.message_primary or "", err=True))
-        result = press_button(conn, button, table, key, idempotency_key=idempotency_key)
+        given = read_inputs(input_ or [], inputs, inputs_schema_of(conn, button) if input_ else None)
+        if keys_from is None and len(chosen) == 1:
+            result = press_button(conn, button, table, chosen[0], idempotency_key=idempotency_key, inputs=given)
+        else:
+            result = press_many(conn, button, table, chosen, idempotency_key=idempotency_key, inputs=given)
     if as_json:
         print_json({"id": result})
     else:

@@ -8,6 +8,7 @@ import typer
 
 from rowhooks.cli.common import Config, Dsn, Json, Yes, counted, print_fields, print_json, print_rows, say, target
 from rowhooks.domain.display import visible
+from rowhooks.domain.inputs import describe_inputs
 from rowhooks.postgres.administration import jobs as administration
 from rowhooks.postgres.administration.schema import installed_connection
 
@@ -26,9 +27,11 @@ def list_(
     """List the jobs."""
     with installed_connection(target(dsn, config)) as conn:
         rows = administration.list_jobs(conn, hidden=all_)
+    for row in rows:
+        row["inputs"] = describe_inputs(row["inputs_schema"])
     print_rows(
         rows,
-        ["class_path", "kind", "name", "grouping", "enabled", "installed", "hooks", "buttons"],
+        ["class_path", "kind", "name", "grouping", "enabled", "installed", "hooks", "buttons", "inputs"],
         as_json=as_json,
         empty="No job is known yet. Name your module in rowhooks.toml and start: rowhooks run",
     )
@@ -43,10 +46,10 @@ def show(name: Name, dsn: Dsn = None, config: Config = None, as_json: Json = Fal
         print_json(job)
         return
     print_fields(
-        job,
+        {**job, "inputs": describe_inputs(job["inputs_schema"]) or None},
         [
             "class_path", "kind", "name", "grouping", "description", "hidden", "enabled", "installed", "hooks",
-            "buttons", "meta",
+            "buttons", "inputs", "meta",
         ],
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from rowhooks.cli.as_test import as_test
+from rowhooks.cli.batches import show_batch
 from rowhooks.cli.common import (
     Config,
     Dsn,
@@ -31,8 +32,9 @@ from rowhooks.cli.common import (
     target,
 )
 from rowhooks.cli.result_log import LogPrinter, follow, print_failure
-from rowhooks.domain.errors import ConnectionFailed, RowhooksError, UsageError
+from rowhooks.domain.errors import ConnectionFailed, NotFound, RowhooksError, UsageError
 from rowhooks.postgres.administration import results as administration
+from rowhooks.postgres.administration.batches import find_batch
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.recorded_runs import recorded_run
 from rowhooks.postgres.administration.schema import installed_connection
@@ -56,6 +58,7 @@ def list_(
         str | None, typer.Option("--trigger", help="Only runs started by: change, press or replay.")
     ] = None,
     table: Annotated[str | None, typer.Option("--table", help="Only runs for this table (schema.table).")] = None,
+    batch: Annotated[int | None, typer.Option("--batch", help="Only runs of this press of several rows.")] = None,
     since: Since = None,
     limit: Limit = 20,
     as_json: Json = False,
@@ -69,7 +72,7 @@ def list_(
     with installed_connection(target(dsn, config)) as conn:
         rows = administration.list_results(
             conn, status=status and status.upper(), hook=hook, button=button, trigger=trigger, table=table,
-            since=since_time, limit=limit,
+            since=since_time, batch=batch, limit=limit,
         )  # fmt: skip
     for row in rows:
         row["origin"] = row["hook_name"] or row["button_name"]
@@ -102,7 +105,7 @@ def show(
         ),
     ] = False,
 ) -> None:
-    """Show one result with its log and the traceback of a failure."""
+    """Show one result with its log and the traceback of a failure; or a press of several rows, with their states."""
     if as_a_test:
         if as_json or follow_it:
             raise UsageError("--as-test excludes --json and --follow", hint="give one of them")
@@ -112,7 +115,13 @@ def show(
         typer.echo(as_test(run, chosen.redactor().clean), nl=False)
         return
     with installed_connection(target(dsn, config)) as conn:
-        result = administration.show_result(conn, result_id)
+        try:
+            result = administration.show_result(conn, result_id)
+        except NotFound:
+            # No batch has the id of a result.
+            if (batch := find_batch(conn, result_id)) is None:
+                raise
+            raise typer.Exit(0 if show_batch(conn, batch, follow=follow_it, as_json=as_json) else 1) from None
         if as_json and not follow_it:
             print_json(result)
             return
@@ -128,7 +137,7 @@ def show(
 def _print_result(result: dict[str, Any], *, live: bool) -> None:
     before = [
         "id", "status", "trigger", "original_id", "class_path", "hook_name", "button_name", "action", "object_type",
-        "object_id", "object_repr", "object_change_id", "db_user", "login", "user_name",
+        "object_id", "object_repr", "inputs", "batch_id", "object_change_id", "db_user", "login", "user_name",
     ]  # fmt: skip
     # These change during the run, and are printed later.
     changing = [

@@ -35,6 +35,7 @@ class RenderedButton:
         confirmation: ask before pressing.
         disabled: it is shown and cannot be pressed.
         reason: why it is disabled, as plain text; empty for a button that can be pressed.
+        inputs_schema: what a press has to give, as a JSON schema; None: nothing.
     """
 
     name: str
@@ -45,6 +46,7 @@ class RenderedButton:
     confirmation: bool
     disabled: bool = False
     reason: str = ""
+    inputs_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -165,4 +167,5 @@ def _render(button: Mapping[str, Any], obj: Any, user: Any) -> RenderedButton | 
         confirmation=button["confirmation"],
         disabled=bool(problem),
         reason=problem,
+        inputs_schema=button.get("inputs_schema"),
     )

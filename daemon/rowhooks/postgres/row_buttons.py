@@ -55,6 +55,13 @@ def pressing_session(target: Target) -> Iterator[Session]:
         engine.dispose()
 
 
+def inputs_schema_of(conn: psycopg.Connection[Any], button: str) -> dict[str, Any] | None:
+    """Return the JSON schema of what a button's job takes; None where it takes nothing, or nobody sees the button."""
+    with psycopg.RawCursor(conn) as cursor:
+        row = cursor.execute(_SQL["inputs_schema"], [button]).fetchone()
+    return row[0] if row else None
+
+
 def buttons_for(session: Session, table: str, key: object, user: Any) -> list[ButtonGroup]:
     """Return the buttons of one row as a page shows them, with the rights of the session's role.
 

@@ -28,3 +28,9 @@ group by n.nspname, c.relname, c.oid;
 -- The buttons of a table.
 select b.* from rowhooks.buttons as b
 where b.relation = cast(:relation as oid);
+
+-- name: inputs_schema
+-- What the job of a button takes.
+select b.inputs_schema from rowhooks.buttons as b
+where b.name = cast($1 as text)
+limit 1;

@@ -20,7 +20,7 @@ def inputs_of(cls: Any, *, is_button: bool) -> type[BaseModel] | None:
     Raises:
         ReceiverError: it is no pydantic model with names, or the receiver is for hooks, which have no inputs.
     """
-    declared = getattr(cls, "Inputs", None)
+    declared: Any = getattr(cls, "Inputs", None)
     if declared is None:
         return None
     # Imported only for a class that has such an attribute.
@@ -34,7 +34,8 @@ def inputs_of(cls: Any, *, is_button: bool) -> type[BaseModel] | None:
         return None
     if not is_model or issubclass(declared, RootModel):
         raise ReceiverError(f"{path}.Inputs is no pydantic.BaseModel with fields", hint=f"for example {_FORM}")
-    return declared
+    model: type[BaseModel] = declared
+    return model
 
 
 def schema_of(cls: Any, model: type[BaseModel]) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def schema_of(cls: Any, model: type[BaseModel]) -> dict[str, Any]:
     return schema
 
 
-def read_inputs(model: type[BaseModel] | None, schema: Mapping[str, Any] | None, text: str | None) -> Any:
+def validated_inputs(model: type[BaseModel] | None, schema: Mapping[str, Any] | None, text: str | None) -> Any:
     """Return the inputs of a press as the model's instance; None where the receiver takes none.
 
     The press was checked against the schema of that time. The class may have changed since.

@@ -17,7 +17,7 @@ from rowhooks.pipeline.ports import Workspace
 from rowhooks.receivers.base import JobResult
 from rowhooks.receivers.call import ReceiverCall
 from rowhooks.receivers.classes import ReceiverClass, RegisteredJob, check, class_path, describe, is_plain
-from rowhooks.receivers.inputs import read_inputs
+from rowhooks.receivers.inputs import validated_inputs
 from rowhooks.receivers.logger import RunLogger
 from rowhooks.receivers.meta import Meta
 from rowhooks.receivers.user import User
@@ -135,12 +135,12 @@ class Catalog:
             raise ObjectGone(f"{run.cause.changed_object_type} {run.cause.object_id_json} no longer exists")
         else:
             kwargs = {"object_pk": run.cause.object_pk, "object_model_name": run.cause.changed_object_type}
-            inputs = read_inputs(job.inputs, job.entry.inputs_schema, run.cause.inputs_json)
+            inputs = validated_inputs(job.inputs, job.entry.inputs_schema, run.cause.inputs_json)
         receiver = job.cls()
         receiver._surroundings = _Surroundings(run, user, workspace, log, self.permissions, job.asynchronous)  # noqa: SLF001
         receiver._changed_object = changed_object  # noqa: SLF001
         if inputs is not None:
-            receiver.inputs = inputs
+            receiver.inputs = inputs  # type: ignore[union-attr]
         return ReceiverCall(receiver, job.defines, run.key, kwargs, job.method)
 
 

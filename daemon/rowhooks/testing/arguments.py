@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, Required, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict
 
 from rowhooks.domain.configuration import JobHook, TrackedTable
 from rowhooks.domain.errors import UsageError
@@ -14,6 +14,9 @@ from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.receivers import declaration
 from rowhooks.receivers.classes import ReceiverClass, class_path
 from rowhooks.receivers.table import TableType
+
+if TYPE_CHECKING:
+    from rowhooks.pressing import Inputs
 
 Row = Mapping[str, Any]
 Tables = Sequence[str | TableType]
@@ -43,6 +46,7 @@ class PressArguments(RunArguments, total=False):
 
     row: Row | None
     key: object
+    inputs: Inputs | None
 
 
 class GivenPermissions(PermissionBackend):

@@ -14,6 +14,7 @@ from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.domain.run import Press
 from rowhooks.pipeline.rules import Rule
 from rowhooks.postgres.connections.target import Target
+from rowhooks.postgres.pressing import inputs_as_json
 from rowhooks.postgres.rehearsal.rows import Rows
 from rowhooks.postgres.rehearsal.transaction import WAYS_OUT, Transaction
 from rowhooks.receivers import declaration
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import sqlalchemy
+
+    from rowhooks.pressing import Inputs
 
 
 class Rehearsal:
@@ -187,6 +190,7 @@ class Rehearsal:
         table: str | TableType,
         row: Row | None = None,
         key: object = None,
+        inputs: Inputs | None = None,
         user: str | None = None,
         permissions: Collection[str] | PermissionBackend | None = None,
         attempts: int = 1,
@@ -199,6 +203,7 @@ class Rehearsal:
             table: as in `run_hook`.
             row: the row, columns to values. It is inserted, unless only its key is named and the row is there.
             key: instead of `row`, the key of a row that is there: its value, or key columns to values.
+            inputs: what the press gives the receiver, see `rowhooks.press`.
             user: the user who presses; None: the role that is connected.
             permissions: as in `run_hook`.
             attempts: as in `run_hook`.
@@ -223,7 +228,9 @@ class Rehearsal:
         self._check_user(user, permissions)
         self._arrangement.watch(target, watch)
         object_id, representation = self._arrangement.pressed_row(target, row, key)
-        press = Press(target.id, target.name, object_id, representation, self._rows.session_user(), user_name=user)
+        given = inputs_as_json(inputs)
+        presser = self._rows.session_user()
+        press = Press(target.id, target.name, object_id, representation, presser, user_name=user, inputs_json=given)
         button = JobButton(0, receiver.__name__, job_of(receiver))
         with self._variables_kept():
             return self._runs.run(receiver, press, button, RunTerms(target, user, backend_of(permissions), attempts))

@@ -10,6 +10,7 @@ select
   j.enabled,
   j.installed,
   j.meta,
+  j.inputs_schema,
   (select count(*) from rowhooks.job_hook as h where h.job_id = j.id) as hooks,
   (select count(*) from rowhooks.job_button as b where b.job_id = j.id) as buttons
 from rowhooks.job as j;

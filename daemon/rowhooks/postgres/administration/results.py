@@ -22,6 +22,7 @@ def list_results(
     trigger: str | None = None,
     table: str | None = None,
     since: datetime | None = None,
+    batch: int | None = None,
     limit: int,
 ) -> list[Row]:
     """Return the newest results first, by the time of their creation: ids come from different blocks.
@@ -34,9 +35,10 @@ def list_results(
         trigger: only `change`, `press` or `replay`.
         table: only runs for this table, as `schema.table`.
         since: only results created from this time on.
+        batch: only the runs of this press of several rows.
         limit: the largest number of results.
     """
-    return fetch(conn, _SQL["list"], status, hook, button, trigger, table, since, limit)
+    return fetch(conn, _SQL["list"], status, hook, button, trigger, table, since, batch, limit)
 
 
 def show_result(conn: Connection, result_id: int) -> Row:

@@ -17,7 +17,8 @@ select
   r.started_at,
   r.finished_at,
   r.exception_type,
-  r.exception_message
+  r.exception_message,
+  r.batch_id
 from rowhooks.results as r
 where ($1::text is null or r.status = $1)
   and ($2::text is null or r.hook_name = $2)
@@ -25,8 +26,9 @@ where ($1::text is null or r.status = $1)
   and ($4::text is null or r.trigger = $4)
   and ($5::text is null or r.object_type = $5)
   and ($6::timestamptz is null or r.created_at >= $6)
+  and ($7::bigint is null or r.batch_id = $7)
 order by r.created_at desc, r.id desc
-limit $7;
+limit $8;
 
 -- name: history
 select r.id, r.status, r.created_at

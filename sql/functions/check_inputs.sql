@@ -406,8 +406,8 @@ begin
   if its_job.inputs_schema is null and inputs <> '{}' then
     raise exception 'button % takes no inputs: its job % declares none', button, its_job.class_path
       using errcode = 'invalid_parameter_value', hint = 'Press it without inputs.';
-  elsif pg_catalog.octet_length(inputs::pg_catalog.text) > 1048576 then
-    raise exception 'the inputs of a press of button % have more than 1 MB', button
+  elsif pg_catalog.octet_length(inputs::pg_catalog.text) > 65536 then
+    raise exception 'the inputs of a press of button % have more than 64 kB', button
       using errcode = 'program_limit_exceeded', hint = 'Put what is larger into a table, and give its key.';
   end if;
   problem := coalesce(

@@ -164,15 +164,20 @@ $$;
 -- Returns: an array of what rowhooks.key_of_press returns, in the order in which they were given
 create or replace function rowhooks.keys_of_press(given rowhooks.press, target regclass, names text[], definitions text)
 returns jsonb
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-  select pg_catalog.jsonb_agg(rowhooks.key_of_press(g.key, target, names, definitions) order by g.position)
-  from pg_catalog.jsonb_array_elements(
-    coalesce(
-      given.object_ids, pg_catalog.jsonb_build_array(coalesce(given.object_id, pg_catalog.to_jsonb(given.object_text)))
-    )
-  ) with ordinality as g (key, position)
+begin
+  if given.object_ids is null then
+    return pg_catalog.jsonb_build_array(
+      rowhooks.key_of_press(coalesce(given.object_id, pg_catalog.to_jsonb(given.object_text)), target, names, definitions)
+    );
+  end if;
+  return (
+    select pg_catalog.jsonb_agg(rowhooks.key_of_press(g.key, target, names, definitions) order by g.position)
+    from pg_catalog.jsonb_array_elements(given.object_ids) with ordinality as g (key, position)
+  );
+end
 $$;
 
 -- Purpose: write the query that finds rows by their keys, each key by itself.
@@ -183,10 +188,11 @@ $$;
 create or replace function rowhooks.query_to_find(
   target_name text, definitions text, comparisons text, items text, name_item text
 ) returns text
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select pg_catalog.format(
+begin
+  return pg_catalog.format(
     'select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(f.key, f.name) order by g.position) '
     'from pg_catalog.jsonb_array_elements($1) with ordinality as g (key, position) '
     'cross join lateral pg_catalog.jsonb_to_record(g.key) as k (%s) '
@@ -194,7 +200,8 @@ as $$
     'select (select pg_catalog.to_jsonb(v.*) from (select %s) as v) as key, %s as name from %s as t where %s limit 1'
     ') as f on true',
     definitions, items, coalesce(name_item, 'null::pg_catalog.text'), target_name, comparisons
-  )
+  );
+end
 $$;
 
 -- Purpose: put what was found of rows into a press, and refuse it where a row is missing or there twice.
@@ -214,12 +221,12 @@ declare
   are_many constant pg_catalog.bool := given.object_ids is not null;
   wrong pg_catalog.jsonb;
 begin
-  select pg_catalog.jsonb_agg(k.key order by k.position)
-  into wrong
-  from pg_catalog.jsonb_array_elements(keys) with ordinality as k (key, position)
-  join pg_catalog.jsonb_array_elements(rows_found) with ordinality as f (pair, position) on f.position = k.position
-  where f.pair -> 0 = 'null';
-  if wrong is not null then
+  if rows_found @? 'strict $[*] ? (@[0] == null)' then
+    select pg_catalog.jsonb_agg(k.key order by k.position)
+    into wrong
+    from pg_catalog.jsonb_array_elements(keys) with ordinality as k (key, position)
+    join pg_catalog.jsonb_array_elements(rows_found) with ordinality as f (pair, position) on f.position = k.position
+    where f.pair -> 0 = 'null';
     raise exception 'there is no row % in %, or role % may not see it%', wrong -> 0, target, given.presser,
       ' (nor ' || nullif(pg_catalog.jsonb_array_length(wrong) - 1, 0) || ' of the others)'
       using errcode = 'no_data_found', hint = 'See that the key is right, and what row security lets the role see.';
@@ -238,6 +245,15 @@ begin
     )
   into given.object_ids, given.object_reprs
   from pg_catalog.jsonb_array_elements(rows_found) with ordinality as f (pair, position);
+  given.object_table := target;
+  given.object_id := null;
+  given.object_repr := null;
+  if not are_many then
+    given.object_id := given.object_ids -> 0;
+    given.object_repr := given.object_reprs ->> 0;
+    given.object_ids := null;
+    return given;
+  end if;
   select o.key
   into wrong
   from pg_catalog.jsonb_array_elements(given.object_ids) as o (key)
@@ -248,10 +264,6 @@ begin
     raise exception 'row % of % is named twice', wrong, target
       using errcode = 'invalid_parameter_value', hint = 'Name each row once.';
   end if;
-  given.object_table := target;
-  given.object_id := case when not are_many then given.object_ids -> 0 end;
-  given.object_repr := case when not are_many then given.object_reprs ->> 0 end;
-  given.object_ids := case when are_many then given.object_ids end;
   return given;
 end
 $$;

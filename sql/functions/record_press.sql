@@ -93,9 +93,10 @@ begin
     values (
       'press', 'PENDING', rowhooks.epoch_of_press(wanted.name, its_job, 1), wanted.id, wanted.name, its_job.id,
       its_job.class_path, table_id, given.object_id,
-      case when not rowhooks.is_sensitive(its_job) then pg_catalog.left(given.object_repr, 200) end,
-      'press', given.presser, session_user, rowhooks.claimed_user(), given.idempotency_key, given.inputs,
-      pg_catalog.gen_random_uuid()::text
+      case when its_job.meta -> 'has_sensitive_variables' is distinct from 'true' then pg_catalog.left(given.object_repr, 200) end,
+      'press', given.presser, session_user,
+      nullif(pg_catalog.left(pg_catalog.current_setting('rowhooks.user', true), 255), ''),
+      given.idempotency_key, given.inputs, pg_catalog.gen_random_uuid()::text
     )
     on conflict (job_button_id, db_user, idempotency_key) where idempotency_key is not null do nothing
     returning id into new_id;
@@ -133,7 +134,8 @@ begin
       job_button_id, button_name, class_path, tracked_table, row_count, user_name, db_user, login, idempotency_key
     )
     values (
-      wanted.id, wanted.name, its_job.class_path, table_id, row_count, rowhooks.claimed_user(), given.presser, session_user,
+      wanted.id, wanted.name, its_job.class_path, table_id, row_count,
+      nullif(pg_catalog.left(pg_catalog.current_setting('rowhooks.user', true), 255), ''), given.presser, session_user,
       given.idempotency_key
     )
     on conflict (job_button_id, db_user, idempotency_key) where idempotency_key is not null do nothing
@@ -155,7 +157,7 @@ begin
   )
   select
     'press', 'PENDING', e.epoch, wanted.id, wanted.name, its_job.id, its_job.class_path, table_id, o.object_id,
-    case when not rowhooks.is_sensitive(its_job) then pg_catalog.left(n.name #>> '{}', 200) end,
+    case when its_job.meta -> 'has_sensitive_variables' is distinct from 'true' then pg_catalog.left(n.name #>> '{}', 200) end,
     'press', batch.db_user, batch.login, batch.user_name, given.inputs, batch.id
   from (select rowhooks.epoch_of_press(wanted.name, its_job, row_count)) as e (epoch)
   cross join pg_catalog.jsonb_array_elements(given.object_ids) with ordinality as o (object_id, position)

@@ -1,13 +1,3 @@
--- Purpose: say whether a job has sensitive variables: what its runs are about is not kept.
--- Parameters: its_job  the job
--- Returns: true or false
-create or replace function rowhooks.is_sensitive(its_job rowhooks.job) returns boolean
-language sql immutable
-set search_path = pg_catalog, pg_temp
-as $$
-  select coalesce(its_job.meta -> 'has_sensitive_variables' = 'true', false)
-$$;
-
 -- Purpose: say whether the inputs of a run are sensitive: those of a job with sensitive variables, or of one that is gone.
 -- Parameters: button_id    rowhooks.job_result.job_button_id
 --             given_job_id rowhooks.job_result.job_id; the button may have another job since
@@ -17,7 +7,7 @@ create or replace function rowhooks.are_inputs_sensitive(button_id integer, give
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select coalesce(pg_catalog.bool_or(rowhooks.is_sensitive(j)), true)
+  select pg_catalog.bool_or(j.meta -> 'has_sensitive_variables' = 'true') is true or pg_catalog.count(*) = 0
   from rowhooks.job as j
   where j.id = given_job_id or j.id = (select b.job_id from rowhooks.job_button as b where b.id = button_id)
 $$;
@@ -36,13 +26,4 @@ begin
   end if;
   return null;
 end
-$$;
-
--- Purpose: say which user the application names for what its session does.
--- Returns: the user, cut off; null for none
-create or replace function rowhooks.claimed_user() returns text
-language sql stable
-set search_path = pg_catalog, pg_temp
-as $$
-  select nullif(pg_catalog.left(pg_catalog.current_setting('rowhooks.user', true), 255), '')
 $$;

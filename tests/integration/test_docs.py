@@ -222,15 +222,20 @@ def inventory(db: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
           id integer primary key, name text, serial text, status text, price numeric, location_id integer
         );
         create table dcim.interface (device_id integer, name text, primary key (device_id, name));
+        create table dcim.rack (id integer primary key, height integer);
         insert into dcim.device values (42, 'core1', 'SN-1', 'planned', 1, 1);
+        insert into dcim.rack values (7, 1);
         insert into dcim.interface values (1, 'eth0');
-        select rowhooks.track('dcim.device'), rowhooks.track('dcim.location'), rowhooks.track('dcim.interface');
+        select rowhooks.track('dcim.device'), rowhooks.track('dcim.location'), rowhooks.track('dcim.interface'),
+          rowhooks.track('dcim.rack');
         insert into rowhooks.job (class_path, kind, name, enabled) values
           ('serial_policy.SerialPolicy', 'hook', 'Serial policy', true),
-          ('buttons.Activate', 'button', 'Activate', true);
+          ('buttons.Activate', 'button', 'Activate', true), ('buttons.Resize', 'button', 'Resize', true);
+        update rowhooks.job set inputs_schema = '{"properties": {"size": {"type": "integer"}}}' where name = 'Resize';
         insert into rowhooks.job_button (name, job_id, text)
-        select b.name, j.id, b.name from (values ('Activate'), ('Cable')) as b (name)
-        join rowhooks.job as j on j.kind = 'button';
+        select b.name, j.id, b.name
+        from (values ('Activate', 'Activate'), ('Cable', 'Activate'), ('Resize', 'Resize')) as b (name, job)
+        join rowhooks.job as j on j.name = b.job;
         insert into rowhooks.job_button_table
         select b.id, t.id from rowhooks.job_button as b cross join rowhooks.tracked_table as t;
         """

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -156,7 +158,7 @@ def press(
         ),
     ] = None,
     keys_from: Annotated[
-        typer.FileText | None,
+        Path | None,
         typer.Option("--keys-from", help="A file with a key on each line, for one press of several rows; - for stdin."),
     ] = None,
     input_: Annotated[
@@ -174,7 +176,7 @@ def press(
     """Press a button on a row, as the connected role, and print the id of the run; on several rows, of the batch."""
     if bool(keys) == (keys_from is not None):
         raise UsageError("give either keys or --keys-from", hint="for example: rowhooks press Reboot dcim.device 42")
-    chosen = keys or [line.rstrip("\r\n") for line in keys_from or () if line.strip()]
+    chosen = _keys_in(keys_from) if keys_from else keys or []
     with pressing_connection(target(dsn, config)) as conn:
         # The notice says that the run waits, where the leader does not have its job.
         conn.add_notice_handler(lambda notice: say(notice.message_primary or "", err=True))
@@ -187,3 +189,11 @@ def press(
         print_json({"id": result})
     else:
         print_json(result)
+
+
+def _keys_in(file: Path) -> list[str]:
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--keys-from {file} cannot be read: {error}", hint="one key a line") from error
+    return [line for line in text.splitlines() if line.strip()]

@@ -12,6 +12,7 @@ from tests.support.sabotage.mechanism import Function, Python, Sabotage, Stateme
 
 TAKEOVER, TRUST = "sql/test_takeover.py", "migration/test_trust.py"
 DOOR = "sql/test_press_door.py"
+INPUTS = "sql/test_press_inputs.py"
 
 
 def raising(error: str) -> Any:
@@ -171,6 +172,11 @@ CLOSED_DOORS = [
         "sql/test_capture_shapes.py a_row_that_could_not_be_read_again_is_recorded_without_its_largest_column",
     ),
     Sabotage(
+        2, "the inputs of a press are bounded by their text",
+        Function("checked_inputs", "> 65536 then", "> 655360000 then"),
+        f"{INPUTS} large_inputs_are_refused_by_their_text",
+    ),
+    Sabotage(
         3, "no writer rings if the queue of notifications is half full",
         Function("source_of_bell", "pg_catalog.pg_notification_queue_usage() operator(pg_catalog.<) 0.5", "true"),
         "sql/test_full_queue.py a_full_queue_fails_no_write",
@@ -306,7 +312,22 @@ CLOSED_DOORS = [
     ),
     Sabotage(
         4, "a press is recorded with its login",
-        Function("record_press", "new.presser, session_user, nullif", "new.presser, new.presser, nullif"),
+        Function("record_one", "given.presser, session_user", "given.presser, given.presser"),
         "sql/test_press.py a_press_records_the_login_beside_the_role_in_force",
+    ),
+    Sabotage(
+        4, "inputs of a press are checked by the schema of its job",
+        Function("record_press", "rowhooks.checked_inputs(new.inputs, (pressed.button).name, its_job)", "new.inputs"),
+        f"{INPUTS} inputs_that_the_job_does_not_take_are_refused",
+    ),
+    Sabotage(
+        4, "inputs of a job with sensitive variables are forgotten when the run has ended",
+        Function("forget_inputs", "rowhooks.are_inputs_sensitive(new.job_button_id, new.job_id)", "false"),
+        f"{INPUTS} sensitive_inputs_are_there_for_the_run_and_for_nobody_else",
+    ),
+    Sabotage(
+        4, "a press of several rows finds each of them with the presser's rights",
+        Function("press_with_rows", "if rows_found @? 'strict $[*] ? (@[0] == null)' then", "if false then"),
+        "sql/test_press_many.py row_security_of_the_presser_decides_on_each_row",
     ),
 ]  # fmt: skip

@@ -6,44 +6,19 @@ import json
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 import pytest
 
-from rowhooks import cli
 from rowhooks.domain.errors import NotFound
 from rowhooks.postgres.administration.changes import count_changes, iterate_changes, load_change
 from rowhooks.postgres.administration.hooks import load_hook
+from tests.support.cli import Done, Rowhooks
 
 Connection = psycopg.Connection[Any]
 JOB = "policies.Serial"
 A1 = '{"attr": "serial", "value": "A1"}'
-
-
-class Done(NamedTuple):
-    """What a command exited with and printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-class Rowhooks:
-    """Runs commands on one database."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], dsn: str) -> None:
-        self._capsys = capsys
-        self._dsn = dsn
-
-    def __call__(self, *arguments: object) -> Done:
-        self._capsys.readouterr()
-        code = cli.call([*map(str, arguments), "--dsn", self._dsn])
-        return Done(code, *self._capsys.readouterr())
 
 
 @pytest.fixture
@@ -243,9 +218,10 @@ def test_everything_that_stands_in_the_way_is_said(run: Rowhooks, db: Connection
     run("hooks", "add", "Racks", "--job", JOB, "--table", "dcim.rack", "--on", "delete", "--disabled")
     run("jobs", "disable", JOB)
     done = run("hooks", "test", "Racks", "--change", create, "--json")
-    assert done.code == 1
-    assert done.json["starts"] is False
-    assert done.json["reasons"] == [
+    assert (done.code, done.err) == (1, "")
+    answer = json.loads(done.out)
+    assert answer["starts"] is False
+    assert answer["reasons"] == [
         "the hook is disabled",
         "dcim.device is not one of its tables",
         "it does not start on create, only on delete",
@@ -301,7 +277,8 @@ def test_a_change_from_before_the_hook_was_enabled_does_not_match(run: Rowhooks,
     update = changed(db, "update dcim.device set serial = 'B2'")
     add(run)
     done = run("hooks", "test", "Serials", "--change", update, "--json")
-    assert done.json["reasons"] == ["the change is from before the hook or its job was enabled"]
+    assert (done.code, done.err) == (1, "")
+    assert json.loads(done.out)["reasons"] == ["the change is from before the hook or its job was enabled"]
 
 
 def test_what_a_hook_receiver_wrote_does_not_match(run: Rowhooks, db: Connection, create: int) -> None:
@@ -309,7 +286,11 @@ def test_what_a_hook_receiver_wrote_does_not_match(run: Rowhooks, db: Connection
     update = changed(db, "update dcim.device set serial = 'B2'")
     db.execute("update rowhooks.object_change set receiver = '7' where id = %s", (update,))
     done = run("hooks", "test", "Serials", "--change", update, "--json")
-    assert (done.code, done.json["reasons"]) == (1, ["hook receiver 7 wrote it, which starts no hook"])
+    assert (done.code, json.loads(done.out)["reasons"], done.err) == (
+        1,
+        ["hook receiver 7 wrote it, which starts no hook"],
+        "",
+    )
 
 
 def test_a_truncate_matches_nothing(run: Rowhooks, db: Connection, create: int) -> None:

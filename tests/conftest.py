@@ -29,7 +29,7 @@ from rowhooks.postgres.connections.target import Target
 pytest.register_assert_rewrite("tests.support")
 
 from tests.support.daemons import DAEMON_LOGIN  # noqa: E402
-from tests.support.databases import dsn_of, embedded_server, new_database  # noqa: E402
+from tests.support.databases import TABLES, Templates, dsn_of, embedded_server, new_database  # noqa: E402
 
 # The examples of the property tests are new ones each time; a failure prints what makes it happen again.
 hypothesis.settings.register_profile("default", derandomize=False, deadline=None, print_blob=True, max_examples=100)
@@ -132,12 +132,26 @@ def no_roles_left(administrator: psycopg.Connection[Any], postgresql_noproc: Any
         administrator.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
 
 
+@pytest.fixture(scope="session")
+def templates(
+    server: SimpleNamespace, administrator: psycopg.Connection[Any], postgresql_noproc: Any
+) -> Iterator[Templates]:
+    """The databases that tests get copies of."""
+    with contextlib.ExitStack() as kept:
+        yield Templates(server, administrator, postgresql_noproc.template_dbname, kept)
+
+
 @pytest.fixture
 def dsn(
-    server: SimpleNamespace, no_roles_left: None, administrator: psycopg.Connection[Any], postgresql_noproc: Any
+    request: pytest.FixtureRequest,
+    server: SimpleNamespace,
+    no_roles_left: None,
+    administrator: psycopg.Connection[Any],
+    templates: Templates,
 ) -> Iterator[str]:
-    """The administrator's DSN of this test's database, with rowhooks installed and no table in it."""
-    with new_database(administrator, "rowhooks_test", postgresql_noproc.template_dbname) as name:
+    """The administrator's DSN of this test's database: rowhooks is installed, and those of TABLES that it asks for."""
+    template = templates.having([name for name in TABLES if name in request.fixturenames])
+    with new_database(administrator, "rowhooks_test", template) as name:
         yield dsn_of(server, name)
 
 
@@ -162,11 +176,6 @@ def empty_dsn(server: SimpleNamespace, no_roles_left: None, administrator: psyco
 
 
 @pytest.fixture
-def device(db: psycopg.Connection[Any]) -> str:
-    """A tracked table, `dcim.device`, that the daemon's role may read and write."""
-    db.execute("create schema dcim")
-    db.execute("create table dcim.device (id integer primary key, name text not null, serial text)")
-    db.execute("select rowhooks.track('dcim.device')")
-    db.execute("grant usage on schema dcim to rowhooks_daemon")
-    db.execute("grant select, insert, update, delete on dcim.device to rowhooks_daemon")
+def device(dsn: str) -> str:
+    """A tracked table, `dcim.device`, that the daemon's role may read and write; see TABLES."""
     return "dcim.device"

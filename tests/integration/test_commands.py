@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ import pytest
 from psycopg import sql
 
 from rowhooks.cli import call
-from tests.support.mends import run_in_a_shell
+from tests.support.mends import commands_in, run_in_a_shell
 
 Connection = psycopg.Connection[Any]
 
@@ -36,21 +33,11 @@ HOOKS = ("it's", "--all", "$(touch pasted) `touch pasted`; touch pasted", "two\n
 @pytest.fixture
 def shell(tmp_path: Path, dsn: str) -> Any:
     """Paste a text into a shell; return the commands that it has run, each with its arguments."""
-    ran = tmp_path / "ran"
-    for name in ("rowhooks", "psql"):
-        program = tmp_path / name
-        program.write_text(
-            f"#!{sys.executable}\nimport json, sys\n"
-            f"with open({str(ran)!r}, 'a') as file:\n    file.write(json.dumps([{name!r}, *sys.argv[1:]]) + '\\n')\n"
-        )
-        program.chmod(0o755)
 
     def paste(text: str) -> list[list[str]]:
-        ran.write_text("")
-        environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
-        subprocess.run(["sh", "-c", text], check=True, cwd=tmp_path, env=environment)
+        commands = commands_in(text, tmp_path)
         assert not (tmp_path / "pasted").exists()
-        return [json.loads(line) for line in ran.read_text().splitlines()]
+        return commands
 
     return paste
 

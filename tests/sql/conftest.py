@@ -41,13 +41,8 @@ def connect_as(make_role: MakeRole, dsn: str) -> Iterator[ConnectAs]:
 
 
 @pytest.fixture
-def item(db: Connection) -> str:
-    """A tracked table, `shop.item`, that the daemon's role may read and write."""
-    db.execute("create schema shop")
-    db.execute("create table shop.item (id integer primary key, name text, price numeric)")
-    db.execute("select rowhooks.track('shop.item')")
-    db.execute("grant usage on schema shop to rowhooks_daemon")
-    db.execute("grant select, insert, update, delete on shop.item to rowhooks_daemon")
+def item(dsn: str) -> str:
+    """A tracked table, `shop.item`, that the daemon's role may read and write; see TABLES."""
     return "shop.item"
 
 

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +21,25 @@ MEMORY = Path("/dev/shm")
 ENOUGH = 4 * 2**30
 """Bytes that must be free in memory before servers are put there."""
 FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
+
+
+TABLES = {
+    "device": """
+        create schema dcim;
+        create table dcim.device (id integer primary key, name text not null, serial text);
+        select rowhooks.track('dcim.device');
+        grant usage on schema dcim to rowhooks_daemon;
+        grant select, insert, update, delete on dcim.device to rowhooks_daemon;
+    """,
+    "item": """
+        create schema shop;
+        create table shop.item (id integer primary key, name text, price numeric);
+        select rowhooks.track('shop.item');
+        grant usage on schema shop to rowhooks_daemon;
+        grant select, insert, update, delete on shop.item to rowhooks_daemon;
+    """,
+}
+"""Tracked tables that the daemon's role may read and write, by the fixtures that a test asks for them with."""
 
 
 @contextlib.contextmanager
@@ -66,3 +85,45 @@ def new_database(administrator: psycopg.Connection[Any], prefix: str, template: 
         yield name
     finally:
         administrator.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+class Templates:
+    """Databases that are made once and copied for each test. To track a table takes longer than to copy it.
+
+    Args:
+        server: the server, as pytest-postgresql describes it.
+        administrator: a connection that makes databases.
+        installed: the database with rowhooks installed and no table in it.
+        kept: drops the databases when it is closed.
+    """
+
+    def __init__(
+        self,
+        server: SimpleNamespace,
+        administrator: psycopg.Connection[Any],
+        installed: str,
+        kept: contextlib.ExitStack,
+    ) -> None:
+        self._server = server
+        self._administrator = administrator
+        self._kept = kept
+        self._names: dict[tuple[str, ...], str] = {(): installed}
+
+    def having(self, tables: Sequence[str]) -> str:
+        """Return the name of a template in which these of TABLES are tracked."""
+        wanted = tuple(sorted(tables))
+        if wanted not in self._names:
+            self._names[wanted] = name = self._kept.enter_context(
+                new_database(self._administrator, "template", self._names[()])
+            )
+            with psycopg.connect(dsn_of(self._server, name), autocommit=True) as conn:
+                for statement in filter(str.strip, ";".join(TABLES[table] for table in wanted).split(";")):
+                    conn.execute(statement.encode())
+            # No database that people use, for doctor too.
+            self._mark(name, is_template=True)
+            self._kept.callback(self._mark, name, is_template=False)
+        return self._names[wanted]
+
+    def _mark(self, name: str, *, is_template: bool) -> None:
+        marked = sql.SQL("alter database {} is_template {}").format(sql.Identifier(name), is_template)
+        self._administrator.execute(marked)

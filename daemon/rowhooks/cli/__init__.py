@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -71,6 +73,12 @@ app.add_typer(systemd.app, name="systemd")
 app.command()(run.demo)
 
 
+@cache
+def _whole() -> Callable[..., object]:
+    # To make the command line takes as long as a command does: once, however many are called.
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Run the command line and exit."""
     sys.exit(call(sys.argv[1:]))
@@ -84,7 +92,7 @@ def call(arguments: list[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         # Typer reports usage errors itself, with exit code 2, and ends by SystemExit.
-        app(arguments, prog_name="rowhooks")
+        _whole()(arguments, prog_name="rowhooks")
     except RowhooksError as error:
         complain(error)
         return error.exit_code

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     receivers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="modules with receivers: dotted names or paths to .py files"
     )
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="modules with your SQLAlchemy classes, as in receivers; module:Class chooses one for its table"
+    )
     owner_role: str | None = Field(None, min_length=1, max_length=63, description="the role that owns schema rowhooks")
     daemon_role: str | None = Field(
         None, min_length=1, max_length=63, description="the role of which the daemon's login is a member"
@@ -105,7 +108,7 @@ class Settings(BaseSettings):
 
     directory: Path = Field(Path(), exclude=True, description="the directory of relative receiver paths")
 
-    @field_validator("receivers", "secrets", mode="before")
+    @field_validator("receivers", "models", "secrets", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):

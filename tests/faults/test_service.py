@@ -282,6 +282,7 @@ def test_a_reload_that_would_find_no_receiver_leaves_everything_as_it_was(
         ('listen_dsn = "port=none"', "the DSN's port 'none' is not a number"),
         ('listen_dsn = "sslmode=verify-full sslrootcert=/gone.crt"', "a certificate cannot be read"),
         ('permission_backend = "no.Such"', "permission_backend"),
+        ('models = ["no_such"]', "models: module no_such cannot be imported"),
         ('secrets = ["NOT_SET"]', "NOT_SET is not in the environment"),
     ],
 )

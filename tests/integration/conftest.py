@@ -10,6 +10,7 @@ import pytest
 
 from rowhooks.testing import Rehearsal
 from tests.support.rehearsing import SCHEMA
+from tests.support.relating import SCHEMA as NETWORK
 
 
 @pytest.fixture
@@ -39,3 +40,13 @@ def noticed_by(request: pytest.FixtureRequest, db: psycopg.Connection[Any]) -> s
         db.execute("alter event trigger rowhooks_after_ddl disable")
         db.execute("alter event trigger rowhooks_after_drop disable")
     return str(request.param)
+
+
+@pytest.fixture
+def net(db: psycopg.Connection[Any]) -> str:
+    """Tables that refer to each other; net.device is tracked."""
+    db.execute(NETWORK)
+    db.execute("grant usage on schema net to rowhooks_daemon")
+    db.execute("grant select, insert, update, delete on all tables in schema net to rowhooks_daemon")
+    db.execute("select rowhooks.track('net.device')")
+    return "net.device"

@@ -25,7 +25,7 @@ from rowhooks.settings import Settings, load_settings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
-CONNECTORS = ("&&", "||", ";", "|", "&")
+CONNECTORS = ("&&", "||", ";", "|", "&", ">")
 # What a page shows is read by people: undefined names in a fragment, and lists in a class, are fine there.
 RUFF = ["--isolated", "--line-length", "120"]
 RULES = ["--select", "A,B,C4,E,F,I,PERF,PIE,RET,SIM,UP,W", "--ignore", "RET505"]

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rowhooks.postgres.connections import engines
 from rowhooks.postgres.connections.engines import async_engine, sync_engine
 from rowhooks.postgres.connections.target import Target
-from rowhooks.postgres.sessions.workspaces import is_transient
+from rowhooks.postgres.sessions.terms import is_transient
 
 Connection = psycopg.Connection[Any]
 

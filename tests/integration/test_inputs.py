@@ -77,7 +77,7 @@ class Order(JobButtonReceiver):
     class Inputs(BaseModel):
         size: int
 
-    def receive_job_button(self, obj: Any) -> int:
+    def receive_job_button(self, obj: Any) -> Any:
         return rowhooks.press(
             self.session,
             "Resize",
@@ -88,12 +88,12 @@ class Order(JobButtonReceiver):
 
 
 class OrderLater(JobButtonReceiver):
-    async def receive_job_button(self, obj: Any) -> int:
+    async def receive_job_button(self, obj: Any) -> Any:
         return await rowhooks.press_many(self.session, "Resize", "dcim.device", [obj.id], inputs={"size": 5})
 
 
 class OrderOnChange(JobHookReceiver):
-    def receive_job_hook(self, change: Any, action: str, changed_object: Any) -> int:
+    def receive_job_hook(self, change: Any, action: str, changed_object: Any) -> Any:
         return rowhooks.press(self.session, "Resize", "dcim.device", changed_object.id, inputs={"size": 6})
 
 

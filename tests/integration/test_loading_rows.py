@@ -20,7 +20,7 @@ from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.rows import loading as objects_module
 from rowhooks.postgres.rows.by_key import load_objects
 from rowhooks.postgres.rows.loading import PostgresObjects
-from rowhooks.postgres.rows.mapping import reflect
+from rowhooks.postgres.rows.tables import Tables
 from tests.support.daemons import DAEMON_LOGIN, running_daemon
 from tests.support.hooks import add_hook
 from tests.support.waiting import eventually, settled
@@ -203,9 +203,9 @@ async def test_of_a_table_whose_rows_are_large_few_are_loaded_at_once(
     loads: list[int] = []
     load = PostgresObjects.load
 
-    async def noted(self: PostgresObjects, table: Any, keys: Any) -> Any:
+    async def noted(self: PostgresObjects, table: Any, keys: Any, ahead: Any) -> Any:
         loads.append(len(keys))
-        return await load(self, table, keys)
+        return await load(self, table, keys, ahead)
 
     monkeypatch.setattr(PostgresObjects, "load", noted)
     monkeypatch.setattr(loads_module, "PORTION", 100_000)
@@ -302,14 +302,14 @@ def test_a_key_is_compared_by_the_equality_of_its_own_index(db: Connection, dsn:
     (table,) = read_configuration(row[0]).tables.values()
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(dsn))
     with Session(engine) as session:
-        cls = reflect(session.connection(), table)
+        rows = Tables().row_type(session.connection(), table)
         # Found first by what trusts the search_path.
         session.execute(sqlalchemy.text("create function never(integer, integer) returns boolean return false"))
         session.execute(
             sqlalchemy.text("create operator public.= (leftarg = integer, rightarg = integer, function = never)")
         )
         session.execute(sqlalchemy.text("set local search_path = public, pg_catalog"))
-        assert [found.id for found in load_objects(session, cls, table, ['{"id": 1}']).values()] == [1]
+        assert [found.id for found in load_objects(session, rows, table, ['{"id": 1}']).values()] == [1]
     engine.dispose()
 
 

@@ -62,7 +62,7 @@ class ForgetsOneOfTwo(Hook):
 
 class ForgetsExecute(Hook):
     async def act(self, row: Any) -> Any:
-        self.session.execute(text(UPDATE))
+        self.session.execute(text(UPDATE))  # type: ignore[unused-coroutine]
 
 
 class ForgetsInAThread(Hook):

@@ -46,7 +46,8 @@ def commit_of(how: str) -> type[JobHookReceiver]:
             elif how == "statement":
                 self.session.execute(text("commit"))
             elif how == "driver":
-                self.session.connection().connection.driver_connection.commit()
+                driver: Any = self.session.connection().connection.driver_connection
+                driver.commit()
             elif how == "rollback":
                 self.session.execute(text("rollback"))
                 self.session.execute(text("insert into dcim.note values ('escaped')"))

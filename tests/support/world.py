@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
@@ -51,8 +51,8 @@ class Workspace:
     def close(self) -> None:
         pass
 
-    def attach(self, changed_object: Any) -> None:
-        pass
+    def attach(self, changed_object: Any) -> Any:
+        return changed_object
 
     def cancel(self) -> None:
         pass
@@ -131,7 +131,9 @@ class World:
         return [(self.submitted[id_], None) for id_ in result_ids if id_ not in self.revoked_ids]
 
     # ObjectLoader and UserResolver
-    async def load(self, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
+    async def load(
+        self, table: TrackedTable, keys: Sequence[str], ahead: Mapping[str, Sequence[str]]
+    ) -> dict[str, Any]:
         self.loads += 1
         if table.id in self.locked:
             raise TableLocked(f"{table.name} is locked")

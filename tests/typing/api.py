@@ -13,6 +13,7 @@ import asyncpg
 import psycopg
 import psycopg2.extensions
 import sqlalchemy
+from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
@@ -25,6 +26,7 @@ from rowhooks import (
     ObjectChange,
     PermissionBackend,
     press,
+    press_many,
     register_jobs,
     table,
 )
@@ -49,6 +51,10 @@ def press_and_wait(
     assert_type(press(session, "Reboot", "dcim.device", 42, idempotency_key="once"), int)
     assert_type(press(scoped, "Reboot", "dcim.device", 42), int)
     assert_type(press(older_driver, "Reboot", "dcim.device", 42), int)
+    assert_type(press(driver, "Reboot", "dcim.device", 42, inputs={"size": 3}), int)
+    assert_type(press(driver, "Reboot", "dcim.device", 42, inputs=Resize.Inputs(size=3)), int)
+    assert_type(press_many(session, "Reboot", "dcim.device", [42, {"id": 43}], inputs={"size": 3}), int)
+    press(driver, "Reboot", "dcim.device", 42, inputs=3)  # type: ignore[call-overload]
     press(driver, "Reboot", "dcim.device")  # type: ignore[call-overload]
     press(driver, "Reboot", "dcim.device", 42, "once")  # type: ignore[call-overload]
     press("dbname=app", "Reboot", "dcim.device", 42)  # type: ignore[call-overload]
@@ -65,6 +71,7 @@ async def press_and_await(
     assert_type(pressed, Awaitable[int])
     assert_type(await pressed, int)
     assert_type(await press(connection, "Reboot", "dcim.device", 42), int)
+    assert_type(await press_many(driver, "Reboot", "dcim.device", range(3)), int)
     assert_type(await press(session, "Reboot", "dcim.device", 42), int)
     assert_type(await press(scoped, "Reboot", "dcim.device", 42, idempotency_key="once"), int)
     await press(other_driver, "Reboot", "dcim.device", 42)
@@ -120,9 +127,84 @@ class Reboot(JobButtonReceiver):
         return str(obj)
 
 
+class Resize(JobButtonReceiver):
+    class Inputs(BaseModel):
+        size: int
+        colour: str | None = None
+
+    inputs: Inputs
+
+    def receive_job_button(self, obj: Any) -> int:
+        assert_type(self.inputs, Resize.Inputs)
+        assert_type(self.inputs.colour, str | None)
+        self.inputs.sise  # type: ignore[attr-defined]  # noqa: B018
+        return self.inputs.size
+
+
 class RebootAsynchronously(JobButtonReceiver):
     async def receive_job_button(self, obj: Any) -> None:
         await obj.refresh_from_db()
+
+
+# The session's type follows from the receiver's own method.
+
+
+class Queries(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        assert_type(self.session, Session)
+        self.helps()
+
+    def helps(self) -> None:
+        assert_type(self.session, Session)
+        self.session.exectue()  # type: ignore[attr-defined]
+
+
+class QueriesAsynchronously(JobHookReceiver):
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> dict[str, int]:
+        assert_type(self.session, AsyncSession)
+        self.session.execute(sqlalchemy.text("select 1"))  # type: ignore[unused-coroutine]
+        return {}
+
+
+class QueriesForMany(JobHookReceiver):
+    async def receive_job_hooks(self, changes: list[ObjectChange]) -> None:
+        assert_type(self.session, AsyncSession)
+
+
+class QueriesForManyInAThread(JobHookReceiver):
+    def receive_job_hooks(self, changes: list[ObjectChange]) -> None:
+        assert_type(self.session, Session)
+
+
+class QueriesAtAPress(JobButtonReceiver):
+    def receive_job_button(self, obj: Any) -> str:
+        assert_type(self.session, Session)
+        return ""
+
+
+class QueriesAtAPressAsynchronously(JobButtonReceiver):
+    async def receive_job_button(self, obj: Any) -> str:
+        assert_type(self.session, AsyncSession)
+        return ""
+
+
+class QueriesInItsOwnRun(JobButtonReceiver):
+    async def run(self, object_pk: Any, object_model_name: str) -> str:
+        assert_type(self.session, AsyncSession)
+        return ""
+
+
+class ABase(JobHookReceiver):
+    def helps(self) -> None:
+        assert_type(self.session, Any)
+
+
+class NotAnnotated(JobHookReceiver):
+    def receive_job_hook(self, change, action, changed_object):  # type: ignore[no-untyped-def]
+        return 1
+
+    def helps(self) -> None:
+        assert_type(self.session, Any)
 
 
 class NoReceiver:
@@ -151,6 +233,7 @@ def rehearse() -> None:
     assert_type(run_hook(KeepAsynchronously, table=Device, user="ada", permissions=["dcim.change_device"]), RunReport)
     assert_type(press_button(Reboot, table=Device, key=42, dsn="dbname=app", permissions=Ours()), RunReport)
     run_hook(Reboot, table=Device)  # type: ignore[arg-type]
+    press_button(Resize, table=Device, key=42, inputs={"size": 3})
     press_button(Keep, table=Device)  # type: ignore[arg-type]
     run_hook(Keep)  # type: ignore[call-arg]
     run_hook(Keep, table=Device, row={"id": 1})  # type: ignore[call-arg]

@@ -11,18 +11,15 @@ import pytest
 
 from rowhooks.receivers.loading import ImportProblem, load_receivers, unregistered
 from rowhooks.receivers.registry import take_registered
+from tests.support.imports import imports_undone
 
 
 @pytest.fixture(autouse=True)
 def clean_imports(tmp_path: Path) -> Iterator[None]:
     """Undo what importing leaves behind in this process."""
-    path, modules = list(sys.path), set(sys.modules)
     take_registered()
-    yield
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+    with imports_undone(tmp_path):
+        yield
     take_registered()
 
 

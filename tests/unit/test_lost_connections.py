@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
 from rowhooks.postgres.connections.errors import is_lost_connection
 from rowhooks.postgres.rows.loading_errors import translated
-from rowhooks.postgres.sessions.workspaces import is_transient
+from rowhooks.postgres.sessions.terms import is_transient
 
 
 class Answered(psycopg.InternalError):

@@ -69,3 +69,16 @@ def test_a_daemon_without_any_receiver_does_not_begin_unless_it_is_told(
     # It gets past this, and not past its DSN.
     assert call(["run", "--dsn", "port=none", "--allow-none", *given]) == 2
     assert "this daemon has no receiver" not in capsys.readouterr().err
+
+
+def test_a_module_of_models_that_cannot_be_imported_stops_it_and_shows_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("API_TOKEN", "tr0ub4dor")
+    monkeypatch.setenv("ROWHOOKS_SECRETS", "API_TOKEN")
+    (tmp_path / "acme_torn.py").write_text("import os\nraise RuntimeError(os.environ['API_TOKEN'])\n")
+    assert call(["run", "--dsn", "port=1", "--allow-none", "--models", "acme_torn.py"]) == 2
+    printed = capsys.readouterr().err
+    assert "models: module acme_torn.py cannot be imported: RuntimeError: ***" in printed
+    assert f"{tmp_path}/acme_torn.py, line 2" in printed
+    assert "tr0ub4dor" not in printed

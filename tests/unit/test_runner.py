@@ -53,8 +53,9 @@ class FakeWorkspace:
     def close(self) -> None:
         pass
 
-    def attach(self, changed_object: Any) -> None:
+    def attach(self, changed_object: Any) -> Any:
         self.attached = changed_object
+        return changed_object
 
     def commit(self, outcome: Outcome) -> Any:
         return self._do(f"commit {outcome.status}", self._ports.on_commit)

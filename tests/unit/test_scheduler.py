@@ -15,7 +15,7 @@ from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, PENDING, RETRY, REVOKED, STARTED, SUCCESS, Run
 from rowhooks.pipeline.concurrency import first_of
 from rowhooks.pipeline.execution import runner
-from rowhooks.pipeline.scheduling import admission, loads, records, retries, thread_pool
+from rowhooks.pipeline.scheduling import admission, loads, preparation, records, retries, thread_pool
 from rowhooks.pipeline.scheduling import scheduler as module
 from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE
 from tests.support.waiting import eventually
@@ -63,7 +63,11 @@ async def test_a_table_that_cannot_be_loaded_for_now_holds_up_its_own_runs_alone
     await eventually(lambda: (1, SUCCESS) in world.written)
 
 
-async def test_many_runs_of_a_locked_table_leave_their_places_to_others(world: World) -> None:
+async def test_many_runs_of_a_locked_table_leave_their_places_to_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # More runs than places: no more are made while the workers have nothing to do.
+    monkeypatch.setattr(preparation, "FARTHEST", 100)
     world.locked.add(1)
     for number in range(1, 301):
         world.submit(number, row=number, table=1)

@@ -23,6 +23,7 @@ from rowhooks.cli import (
     results,
     run,
     schema,
+    stubs,
     systemd,
     tracking,
 )
@@ -55,7 +56,7 @@ def _options(
 
 for command in (
     schema.init, schema.upgrade, schema.uninstall, tracking.track, tracking.untrack, tracking.tables, run.run,
-    health.doctor, health.status,
+    health.doctor, health.status, stubs.stubs,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(jobs.app, name="jobs")

@@ -6,13 +6,18 @@ from dataclasses import asdict
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, print_fields, print_json, say, target
+from rowhooks.cli.common import Config, Dsn, Json, print_fields, print_json, say, settings, target
+from rowhooks.domain.errors import SettingsError
 from rowhooks.postgres.administration.common import Row
 from rowhooks.postgres.administration.doctor import Finding, examine
+from rowhooks.postgres.administration.models import examine_models
 from rowhooks.postgres.administration.schema import installed_connection
 from rowhooks.postgres.administration.status import status as read_status
 from rowhooks.postgres.connections import drivers
+from rowhooks.postgres.connections.command import connection
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.leadership.blocking_sessions import QUEUE_IS_FILLING
+from rowhooks.runtime.models import load_models
 
 FIELDS = (
     "database", "schema_revision", "bell", "leader", "leader_since", "standbys", "other_receivers", "backlog", "lag",
@@ -23,8 +28,17 @@ FIELDS = (
 
 def doctor(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
     """Say what is wrong and which command repairs it; change nothing. Exit code 1 if something is wrong, else 0."""
-    with installed_connection(target(dsn, config)) as conn:
+    chosen = settings(dsn, config)
+    main = Target(chosen.dsn, password=chosen.password)
+    loads = main if chosen.receiver_dsn is None or dsn is not None else Target(chosen.receiver_dsn)
+    with installed_connection(main) as conn:
         findings = examine(conn)
+        try:
+            models = load_models(chosen.models, chosen.directory)
+        except SettingsError as error:
+            findings.append(Finding("problem", error.message, error.hint or "correct the module, or the setting"))
+        else:
+            findings += examine_models(conn, models, lambda: connection(loads))
     if drivers.chooses_for_django():
         findings.append(Finding("note", drivers.BOTH_DRIVERS, drivers.WAY_OUT))
     if as_json:

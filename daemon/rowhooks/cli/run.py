@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -17,23 +18,34 @@ from rowhooks.cli.common import Config, Dsn, console, settings
 from rowhooks.domain.errors import SettingsError
 from rowhooks.domain.redaction import SHORTEST
 from rowhooks.observability.logs import TRACEBACK, configure_logging
+from rowhooks.postgres.rows.models import Models
 from rowhooks.receivers.classes import class_path
 from rowhooks.receivers.loading import load_receivers, unregistered
 from rowhooks.runtime.daemon import Daemon
 from rowhooks.runtime.event_loop import run as run_loop
+from rowhooks.runtime.models import load_models
 from rowhooks.runtime.signals import handle_signals
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_NONE = 3
+_NONE, _UNUSABLE = 3, 4
 _LOAD = f"""
-import logging, sys
+import json, logging, sys
 from pathlib import Path
+from rowhooks.domain.errors import SettingsError
 from rowhooks.receivers.loading import load_receivers
+from rowhooks.runtime.models import load_models
+directory, receivers, models = json.loads(sys.argv[1])
 # The daemon that will load them again warns.
 logging.disable()
-sys.exit(0 if load_receivers(sys.argv[2:], Path(sys.argv[1]))[0] else {_NONE})
+found, _ = load_receivers(receivers, Path(directory))
+try:
+    load_models(models, Path(directory))
+except SettingsError as error:
+    print("\\n" + json.dumps(str(error)))
+    sys.exit({_UNUSABLE})
+sys.exit(0 if found else {_NONE})
 """
 
 
@@ -43,6 +55,10 @@ def run(
     receivers: Annotated[
         list[str] | None,
         typer.Option("--receivers", help="A module with receivers: a dotted name, or the path of a .py file."),
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--models", help="A module with SQLAlchemy classes for rows: a dotted name, or a .py file."),
     ] = None,
     allow_none: Annotated[bool | None, typer.Option("--allow-none", help="Run even if there is no receiver.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
@@ -58,9 +74,8 @@ def run(
 
     def choose() -> Settings:
         return settings(
-            dsn, config, receivers=tuple(receivers) if receivers else None, allow_none=allow_none,
-            log_level=log_level, log_format=log_format,
-            http_listen=http_listen,
+            dsn, config, receivers=tuple(receivers) if receivers else None, models=tuple(models) if models else None,
+            allow_none=allow_none, log_level=log_level, log_format=log_format, http_listen=http_listen,
         )  # fmt: skip
 
     chosen = choose()
@@ -74,19 +89,26 @@ def check(chosen: Settings) -> None:
     """Make sure that a daemon with these settings can start.
 
     Raises:
-        SettingsError: a setting is wrong; a secret, a certificate or the permission backend is not there; or the daemon
-            would have no receiver.
+        SettingsError: a setting is wrong; a secret, a certificate or the permission backend is not there; a module of
+            models cannot be used; or the daemon would have no receiver.
     """
     chosen.redactor()
     Daemon(chosen, ())
+    if chosen.allow_none and not chosen.models:
+        return
     # In another process, because modules that are imported here already would not be read again.
-    command = [sys.executable, "-c", _LOAD, str(chosen.directory), *chosen.receivers]
+    given = json.dumps([str(chosen.directory), chosen.receivers, chosen.models])
     patience = chosen.leader_timeout / 3
     try:
-        found = chosen.allow_none or subprocess.run(command, check=False, timeout=patience).returncode != _NONE
+        command = [sys.executable, "-c", _LOAD, given]
+        loaded = subprocess.run(command, check=False, timeout=patience, stdout=subprocess.PIPE, text=True)
     except subprocess.TimeoutExpired as error:
-        raise SettingsError(f"the receivers' modules could not be imported within {patience:.0f} s") from error
-    if not found:
+        raise SettingsError(
+            f"the modules of receivers and models could not be imported within {patience:.0f} s"
+        ) from error
+    if loaded.returncode == _UNUSABLE:
+        raise SettingsError(json.loads(loaded.stdout.rstrip("\n").rpartition("\n")[2]))
+    if loaded.returncode == _NONE and not chosen.allow_none:
         raise _no_receiver()
 
 
@@ -124,7 +146,7 @@ async def _serve(chosen: Settings, check: Callable[[], object]) -> None:
         )  # fmt: skip
     if not classes and not chosen.allow_none:
         raise _no_receiver()
-    daemon = Daemon(chosen, classes)
+    daemon = Daemon(chosen, classes, _models(chosen))
     handle_signals(daemon, check)
     late = await daemon.run()
     if daemon.reloads:
@@ -135,6 +157,15 @@ async def _serve(chosen: Settings, check: Callable[[], object]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
+
+
+def _models(chosen: Settings) -> Models:
+    try:
+        return load_models(chosen.models, chosen.directory)
+    except SettingsError as error:
+        # It has the message of whatever the module raised.
+        clean = chosen.redactor().clean
+        raise SettingsError(clean(error.message), hint=error.hint and clean(error.hint)) from error
 
 
 def demo(

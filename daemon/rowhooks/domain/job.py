@@ -68,6 +68,7 @@ class JobOptions:
         batch_size: how many changes one call takes at most; None: one, because the receiver has no batch form.
         batch_wait: how long a change waits for others that are taken in the same call.
         loads_object: whether the receiver is called with the row, which is loaded for it.
+        load: the relations that are loaded with the row, as paths such as `location.parent`.
     """
 
     soft_time_limit: float | None = None
@@ -83,6 +84,7 @@ class JobOptions:
     batch_size: int | None = None
     batch_wait: float = 0.0
     loads_object: bool = True
+    load: tuple[str, ...] = ()
 
     def retries(self, error: BaseException, retries: int) -> bool:
         """Say whether a run that has been retried so many times is retried after this error."""

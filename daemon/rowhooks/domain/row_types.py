@@ -51,6 +51,7 @@ class RowType:
         key: the columns that tell the rows apart.
         attributes: columns to attributes of the class.
         name_of: returns what people call a row.
+        loaded_with: SQLAlchemy's execution options for queries of it.
     """
 
     cls: type
@@ -58,17 +59,13 @@ class RowType:
     key: tuple[KeyColumn, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
     name_of: Callable[[Any], str] = str
+    loaded_with: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RowTypes:
-    """The row types of one daemon, by the ids of tracked tables.
+    """The row types of one daemon, by the ids of tracked tables."""
 
-    Args:
-        models: users' own classes by the names of their tables; rows of other tables get a class of ours.
-    """
-
-    def __init__(self, models: Mapping[str, type] | None = None) -> None:
-        self.models = dict(models or {})
+    def __init__(self) -> None:
         self._by_table: dict[int, tuple[TrackedTable, RowType]] = {}
 
     def of_table(self, table: TrackedTable) -> RowType | None:
@@ -80,6 +77,10 @@ class RowTypes:
         """Note the row type of a table, as the table is now."""
         self._by_table[table.id] = table, row_type
         describe_rows(row_type)
+
+    def forget(self) -> None:
+        """Forget the row types of all tables: there are new ones."""
+        self._by_table.clear()
 
 
 _described: weakref.WeakKeyDictionary[type, RowType] = weakref.WeakKeyDictionary()

@@ -17,6 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     what = "The database on which receivers are tested; everything in it is rolled back."
     parser.getgroup("rowhooks").addoption("--rowhooks-dsn", metavar="DSN", default=None, help=what)
     parser.addini("rowhooks_dsn", what, default="")
+    parser.addini("rowhooks_models", "Modules with SQLAlchemy classes for rows, as in the setting models.", "args")
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +38,14 @@ def rowhooks_dsn(pytestconfig: pytest.Config) -> str:
     return str(dsn)
 
 
+@pytest.fixture(scope="session")
+def rowhooks_models(pytestconfig: pytest.Config) -> list[str]:
+    """The modules with SQLAlchemy classes for rows. Override the fixture, or name them in pytest's settings."""
+    return list(pytestconfig.getini("rowhooks_models"))
+
+
 @pytest.fixture
-def rowhooks(rowhooks_dsn: str) -> Iterator[Rehearsal]:
+def rowhooks(rowhooks_dsn: str, rowhooks_models: list[str]) -> Iterator[Rehearsal]:
     """A rehearsal: call `rowhooks.run_hook(...)` and `rowhooks.press_button(...)`. Its transaction is rolled back."""
     try:
         from rowhooks.testing import Rehearsal
@@ -50,5 +57,5 @@ def rowhooks(rowhooks_dsn: str) -> Iterator[Rehearsal]:
             " application: pip install 'rowhooks[daemon]'",
             pytrace=False,
         )
-    with Rehearsal(rowhooks_dsn) as rehearsal:
+    with Rehearsal(rowhooks_dsn, models=rowhooks_models) as rehearsal:
         yield rehearsal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -104,8 +104,13 @@ class ResultSink(Protocol):
 class ObjectLoader(Protocol):
     """Rows, loaded as objects."""
 
-    async def load(self, table: TrackedTable, keys: Sequence[str]) -> dict[str, Any]:
-        """Return the objects that exist, by their key as JSON text, or the error that one's loading ended with."""
+    async def load(
+        self, table: TrackedTable, keys: Sequence[str], ahead: Mapping[str, Sequence[str]]
+    ) -> dict[str, Any]:
+        """Return the objects that exist, by their key as JSON text, or the error that one's loading ended with.
+
+        With them come the relations that are to be loaded ahead: by path, the keys of the rows.
+        """
         ...
 
 
@@ -137,8 +142,8 @@ class Workspace(Protocol):
         """The run's SQLAlchemy session; asking for it counts as using it."""
         ...
 
-    def attach(self, changed_object: Any) -> None:
-        """Let an object's save(), delete() and refresh_from_db() work on this workspace. Never an awaitable."""
+    def attach(self, changed_object: Any) -> Any:
+        """Let an object be written in this workspace; return the one for the receiver. Never an awaitable."""
         ...
 
     def with_session(self, work: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import JobFailed
+from rowhooks.receivers.session_type import SessionOfRun
 
 if TYPE_CHECKING:
     from rowhooks.receivers.logger import RunLogger
@@ -106,7 +107,7 @@ class Receiver:
         """The same for each change of a batch, in the order of the changes; `job_result` is the first of them."""
         return self._surroundings.job_results()
 
-    @property
+    @SessionOfRun
     def session(self) -> Any:
         """The run's SQLAlchemy `Session`, opened when it is first used; in `async def` receivers an `AsyncSession`.
 

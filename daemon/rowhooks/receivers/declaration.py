@@ -9,8 +9,8 @@ from typing import Any
 from rowhooks.domain.configuration import ON_UNDECIDED
 from rowhooks.domain.errors import ConditionsError, ReceiverError
 from rowhooks.domain.names import join_name, quoting_hint, split_name
+from rowhooks.domain.tables import table_of_class
 from rowhooks.pipeline.conditions import parse_json
-from rowhooks.receivers.table import TableType
 
 ACTIONS = ("create", "update", "delete")
 _EXAMPLE = 'for example Hook("dcim.device", actions=["update"], columns=["serial"])'
@@ -24,7 +24,7 @@ class Hook:
 
     Args:
         tables: at least one: `schema.table` as PostgreSQL stores it, with double quotes around a part that holds a dot;
-            or what `table()` returns.
+            or what `table()` returns; or a class that SQLAlchemy maps, with a schema.
         actions: some of `create`, `update` and `delete`.
         columns: an update that changes none of these columns starts nothing. Empty: any column counts.
         ignore_columns: an update that changes only these columns starts nothing; for what an ORM writes each time.
@@ -40,7 +40,7 @@ class Hook:
 
     def __init__(
         self,
-        *tables: str | TableType,
+        *tables: str | type[Any],
         actions: Iterable[str] = ACTIONS,
         columns: Iterable[str] = (),
         ignore_columns: Iterable[str] = (),
@@ -49,7 +49,7 @@ class Hook:
         name: str | None = None,
         enabled: bool = True,
     ) -> None:
-        named = [one.table_name if isinstance(one, TableType) else _table_name(one) for one in tables]
+        named = [table_of_class(one) or _table_name(one) for one in tables]
         self.actions = _names("actions", actions)
         self.columns = _names("columns", columns)
         self.ignored_columns = _names("ignore_columns", ignore_columns)

@@ -1,4 +1,8 @@
-"""Imports the modules of receivers and the permission backend. A module that cannot be imported stops no other."""
+"""Imports the modules of receivers and of models, and the permission backend.
+
+A receivers' module that cannot be imported stops no other. A module of models stops the daemon: its receivers would
+look at rows of other classes than they ask for, and say nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import traceback
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from rowhooks.domain.errors import ReceiverError, SettingsError
 from rowhooks.domain.permissions import PermissionBackend
@@ -56,6 +61,71 @@ def load_receivers(modules: Sequence[str], directory: Path) -> tuple[list[Receiv
         # once.
         classes.extend(cls for cls in take_registered() if cls.__module__ in sys.modules)
     return classes, problems
+
+
+@dataclass(frozen=True)
+class ModelModule:
+    """A module that setting `models` names.
+
+    Args:
+        entry: as the settings have it.
+        module: the module.
+        class_name: the class that was chosen for its table; None: all classes that the module leads to.
+    """
+
+    entry: str
+    module: ModuleType
+    class_name: str | None = None
+
+
+def load_model_modules(entries: Sequence[str], directory: Path) -> list[ModelModule]:
+    """Import the modules that setting `models` names.
+
+    Args:
+        entries: as for `load_receivers`, each perhaps with `:Class`.
+        directory: as for `load_receivers`.
+
+    Raises:
+        SettingsError: one of them cannot be imported, or would be imported twice, under two names.
+    """
+    _look_in(directory)
+    loaded = []
+    for entry in entries:
+        name, _, class_name = entry.partition(":")
+        try:
+            module = (
+                _import_file(directory / name, again=False) if name.endswith(".py") else importlib.import_module(name)
+            )
+        except (Exception, SystemExit) as error:
+            raise SettingsError(
+                f"models: module {name} cannot be imported: {type(error).__name__}: {error}", hint=_raised_in(error)
+            ) from error
+        loaded.append(ModelModule(entry, module, class_name or None))
+    for one in loaded:
+        _check_imported_once(one)
+    return loaded
+
+
+def _check_imported_once(one: ModelModule) -> None:
+    """Refuse a module whose classes there are twice: receivers would ask for those of the other module."""
+    file = getattr(one.module, "__file__", None)
+    others = [
+        name
+        for name, module in list(sys.modules.items())
+        if file and name not in (one.module.__name__, "__main__") and getattr(module, "__file__", None) == file
+    ]
+    if others:
+        raise SettingsError(
+            f"models: {file} is imported twice, as {one.module.__name__} and as {others[0]}",
+            hint=f"name it in models as it is imported elsewhere: {others[0]}",
+        )
+
+
+def _raised_in(error: BaseException) -> str | None:
+    """Return the line of a user's code that an error came from."""
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if not one.filename.startswith("<frozen")]
+    found = frames[-1]
+    return None if found.filename == __file__ else f"{found.filename}, line {found.lineno}"
 
 
 def unregistered(modules: Sequence[str], classes: Collection[type]) -> list[type]:
@@ -149,7 +219,7 @@ def _look_in(directory: Path) -> None:
         sys.path.insert(0, str(directory))
 
 
-def _import_file(path: Path) -> None:
+def _import_file(path: Path, *, again: bool = True) -> ModuleType:
     name = path.stem
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -158,6 +228,8 @@ def _import_file(path: Path) -> None:
         raise FileNotFoundError(f"{path} does not exist")
     if name in sys.modules and Path(_origin(name)).resolve() != path.resolve():
         raise ImportError(f"{name} is the name of another module, {_origin(name)}; rename {path}")
+    if name in sys.modules and not again:
+        return sys.modules[name]
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -165,6 +237,7 @@ def _import_file(path: Path) -> None:
     except BaseException:
         del sys.modules[name]
         raise
+    return module
 
 
 def _origin(name: str) -> str:

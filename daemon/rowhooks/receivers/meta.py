@@ -54,6 +54,7 @@ class Meta:
         self._batch_size = self._size_of_batch()
         self._batch_wait = BATCH_WAIT if self._get("batch_wait", None) is None else self._time("batch_wait") or 0.0
         self._loads_object = self._row_is_loaded()
+        self._load = self._relations()
         self.hooks: tuple[Hook, ...] = self._declared()
 
     def options(self, soft_time_limit: float | None, time_limit: float | None) -> JobOptions:
@@ -77,6 +78,7 @@ class Meta:
             batch_size=self._batch_size,
             batch_wait=self._batch_wait if self._takes_batches else 0.0,
             loads_object=self._loads_object,
+            load=self._load,
         )
 
     def _limit(self, name: str, default: float | None) -> float | None:
@@ -148,6 +150,14 @@ class Meta:
             raise self._wrong("loads_object", "left out, as receive_job_button always gets its row")
         return loads
 
+    def _relations(self) -> tuple[str, ...]:
+        value = self._get("load", ())
+        if not isinstance(value, tuple | list) or not all(isinstance(path, str) and path for path in value):
+            raise self._wrong("load", 'a list of relations, such as ["location", "location.parent"]')
+        if value and not self._loads_object:
+            raise self._wrong("load", "left out, as the receiver gets no row")
+        return tuple(dict.fromkeys(value))
+
     def _declared(self) -> tuple[Hook, ...]:
         value = self._get("hooks", ())
         if not isinstance(value, tuple | list) or not all(isinstance(hook, Hook) for hook in value):
@@ -171,4 +181,5 @@ class Meta:
             "batch_size": options.batch_size,
             "batch_wait": options.batch_wait,
             "loads_object": options.loads_object,
+            "load": list(options.load),
         }

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.names import join_name, quoting_hint, split_name
-from rowhooks.domain.row_types import is_row_of
-
-
-class TableType(type):
-    """The class of what `table()` returns: `isinstance(obj, table("dcim.device"))` is true for rows of that table."""
-
-    table_name: str
-
-    def __instancecheck__(cls, instance: Any) -> bool:
-        return is_row_of(instance, cls.table_name)
-
-    def __repr__(cls) -> str:
-        return f"table({cls.table_name!r})"
+from rowhooks.domain.tables import TableType, make_table_type
 
 
 def table(name: str) -> TableType:
-    """Return a class that stands for the rows of a table; it is for isinstance() and for `Hook`.
+    """Return a class that stands for the rows of a table.
 
-    No connection is needed, and the table need not exist.
+    No connection is needed, and the table need not exist. isinstance() and `Hook` take it everywhere. Inside a receiver
+    it is the mapped class that SQLAlchemy has for the table in the database of the run: `select(Device)`,
+    `self.session.get(Device, id)`, `Device.name`, `Device(name="sw1")`.
 
     Args:
         name: `schema.table` as PostgreSQL stores it. A part that holds a dot stands in double quotes:
@@ -40,4 +28,4 @@ def table(name: str) -> TableType:
             f"table({name!r}) needs schema and table",
             hint=quoting_hint(name) or f"for example table('public.{bare}')",
         )
-    return TableType(parts[1], (), {"table_name": join_name(*parts)})
+    return make_table_type(parts[1], join_name(*parts))

@@ -27,6 +27,7 @@ from rowhooks.postgres.leadership.epoch import Leadership
 from rowhooks.postgres.recovery import UnfinishedRuns
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.postgres.rows.loading import PostgresObjects
+from rowhooks.postgres.rows.tables import Tables
 from rowhooks.postgres.sessions.workspaces import MOST_ABANDONED, Workspaces
 from rowhooks.postgres.values import RowDecoder
 from rowhooks.runtime.configuration import ConfigurationHolder
@@ -112,7 +113,9 @@ class Assembly:
         results = PostgresResults(connections.record, self._epoch, connections.start)
         recorder = Recorder(results, progress, events=events)
         to_fetch = RunnableRuns(UnfinishedRuns(connections.record, feed, self._epoch), recorder, configuration)
-        scheduler = await self._scheduler(recorder, to_fetch)
+        tables = Tables(self._context.models)
+        loader = await self._loader(tables)
+        scheduler = self._scheduler(recorder, to_fetch, loader, tables)
 
         unfinished = UnfinishedRuns(connections.feed, feed, self._epoch)
         recovery = Recovery(
@@ -133,6 +136,9 @@ class Assembly:
             submission.matcher = Matcher(loaded, submission.matcher)
             decoder.learn(loaded.tables)
             feed.tables = loaded.tables
+            await loader.follower.learn(
+                loaded.tables, {table for hook in loaded.hooks if hook.enabled for table in hook.tables}
+            )
             scheduler.learn(loaded.tables)
             if released:
                 await recovery.take_up_released(released)
@@ -141,8 +147,10 @@ class Assembly:
         await recovery.take_over_unfinished()
         return Pipeline(configuration, ingest, scheduler, recorder)
 
-    async def _scheduler(self, recorder: Recorder, to_fetch: RunnableRuns) -> Scheduler:
-        """Return the scheduler, with what runs the receivers and what loads their rows."""
+    def _scheduler(
+        self, recorder: Recorder, to_fetch: RunnableRuns, loader: PostgresObjects, tables: Tables
+    ) -> Scheduler:
+        """Return the scheduler, with what runs the receivers."""
         context, settings = self._context, self._context.settings
         # The execution pool enforces the limit. The executor has more threads, because a thread that hangs for good
         # keeps its place there.
@@ -150,19 +158,25 @@ class Assembly:
         self._stack.callback(threads.shutdown, wait=False, cancel_futures=True)
         workspaces = Workspaces(
             self._targets.receivers, self._epoch,
-            threads=settings.threads, async_connections=settings.async_connections,
+            threads=settings.threads, async_connections=settings.async_connections, tables=tables,
         )  # fmt: skip
         self._stack.push_async_callback(workspaces.close)
-        # The loader has connections of its own: receivers that hold all of theirs must not keep others from starting.
-        loader = PostgresObjects(
-            self._targets.main, context.catalog.permissions, self._targets.receivers, row_security=settings.row_security
-        )
-        self._stack.push_async_callback(loader.close)
-        await leadership.record_login(
-            self._connections.feed, await loader.login(), by_policy=settings.row_security
-        )  # fmt: skip
         rows = Rows(loader, context.catalog)
         runner = Runner(context.catalog, workspaces, threads, rows.reload, context.clean, context.events)
         pools = (LoopPool(settings.tasks, runner), ThreadPool(settings.threads, runner, threads))
         preparation = Preparation(recorder, rows, loader, pools)
         return Scheduler(recorder, preparation, context.catalog, to_fetch.fetch, context.events)
+
+    async def _loader(self, tables: Tables) -> PostgresObjects:
+        """Return what loads rows for the receivers."""
+        settings = self._context.settings
+        # It has connections of its own: receivers that hold all of theirs must not keep others from starting.
+        loader = PostgresObjects(
+            self._targets.main, self._context.catalog.permissions, self._targets.receivers,
+            row_security=settings.row_security, tables=tables,
+        )  # fmt: skip
+        self._stack.push_async_callback(loader.close)
+        await leadership.record_login(
+            self._connections.feed, await loader.login(), by_policy=settings.row_security
+        )  # fmt: skip
+        return loader

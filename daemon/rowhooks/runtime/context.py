@@ -10,6 +10,7 @@ from typing import Self
 from rowhooks.domain.events import Events
 from rowhooks.postgres.connections.poolers import recognised
 from rowhooks.postgres.connections.target import Target
+from rowhooks.postgres.rows.models import Models
 from rowhooks.postgres.sessions.receiver_login import checked_receiver
 from rowhooks.receivers.registry import Catalog
 from rowhooks.settings import Settings
@@ -72,6 +73,7 @@ class DaemonContext:
         events: where the daemon publishes.
         stopping: set when the daemon is told to stop.
         clean: blanks secrets in what is stored and published.
+        models: users' own classes for rows.
     """
 
     settings: Settings
@@ -81,3 +83,4 @@ class DaemonContext:
     events: Events
     stopping: asyncio.Event
     clean: Callable[[str], str]
+    models: Models = Models()

@@ -25,6 +25,7 @@ from rowhooks.observability.http import HealthServer
 from rowhooks.observability.run_logs import log_runs
 from rowhooks.pipeline.concurrency import first_of, running
 from rowhooks.postgres.administration.revisions import head_revision, known_revisions
+from rowhooks.postgres.rows.models import Models
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.receivers.classes import ReceiverClass
 from rowhooks.receivers.loading import load_permission_backend
@@ -52,19 +53,20 @@ class Daemon:
     Args:
         settings: the configuration.
         classes: the receivers that were found.
+        models: users' own classes for rows.
 
     Raises:
         SettingsError: the permission backend, a secret, or a package that traces need, is not there.
     """
 
-    def __init__(self, settings: Settings, classes: Sequence[ReceiverClass]) -> None:
+    def __init__(self, settings: Settings, classes: Sequence[ReceiverClass], models: Models | None = None) -> None:
         # What a server shows of an application's name has 63 bytes at the most.
         name = f"{socket.gethostname()[:40]}:{os.getpid()}"
         self.events = Events(PROCESS)
         self._stopping = asyncio.Event()
         self._context = DaemonContext(
             settings, _catalog(settings, classes), name, Targets.of(settings, f"rowhooks {name}"), self.events,
-            self._stopping, settings.redactor().clean,
+            self._stopping, settings.redactor().clean, models or Models(),
         )  # fmt: skip
         self._settings = settings
         log_runs(self.events)

@@ -5,6 +5,7 @@ See docs/testing.md.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Unpack
 
 from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver
@@ -27,13 +28,18 @@ __all__ = [
 
 
 def run_hook(
-    receiver: type[JobHookReceiver], *, dsn: str | None = None, **arguments: Unpack[HookArguments]
+    receiver: type[JobHookReceiver],
+    *,
+    dsn: str | None = None,
+    models: Collection[str] = (),
+    **arguments: Unpack[HookArguments],
 ) -> RunReport:
     """Change a row, run a hook receiver for that change, and roll everything back.
 
     Args:
         receiver: the receiver class.
         dsn: the database, as a URI or libpq's keywords; None for the environment variable ROWHOOKS_TEST_DSN.
+        models: modules with SQLAlchemy classes for rows, as in the setting `models`.
         arguments: as for `Rehearsal.run_hook`.
 
     Returns:
@@ -42,18 +48,23 @@ def run_hook(
     Raises:
         RowhooksError: as `Rehearsal` and `Rehearsal.run_hook` raise.
     """
-    with Rehearsal(dsn) as rehearsal:
+    with Rehearsal(dsn, models=models) as rehearsal:
         return rehearsal.run_hook(receiver, **arguments)
 
 
 def press_button(
-    receiver: type[JobButtonReceiver], *, dsn: str | None = None, **arguments: Unpack[PressArguments]
+    receiver: type[JobButtonReceiver],
+    *,
+    dsn: str | None = None,
+    models: Collection[str] = (),
+    **arguments: Unpack[PressArguments],
 ) -> RunReport:
     """Run a button receiver for a row, and roll everything back.
 
     Args:
         receiver: the receiver class.
         dsn: the database, as a URI or libpq's keywords; None for the environment variable ROWHOOKS_TEST_DSN.
+        models: modules with SQLAlchemy classes for rows, as in the setting `models`.
         arguments: as for `Rehearsal.press_button`.
 
     Returns:
@@ -62,5 +73,5 @@ def press_button(
     Raises:
         RowhooksError: as `Rehearsal` and `Rehearsal.press_button` raise.
     """
-    with Rehearsal(dsn) as rehearsal:
+    with Rehearsal(dsn, models=models) as rehearsal:
         return rehearsal.press_button(receiver, **arguments)

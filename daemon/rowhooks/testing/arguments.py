@@ -10,22 +10,22 @@ from rowhooks.domain.errors import UsageError
 from rowhooks.domain.job import Job
 from rowhooks.domain.names import join_name, split_name
 from rowhooks.domain.permissions import PermissionBackend
+from rowhooks.domain.tables import table_of_class
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.receivers import declaration
 from rowhooks.receivers.classes import ReceiverClass, class_path
-from rowhooks.receivers.table import TableType
 
 if TYPE_CHECKING:
     from rowhooks.pressing import Inputs
 
 Row = Mapping[str, Any]
-Tables = Sequence[str | TableType]
+Tables = Sequence[str | type[Any]]
 
 
 class RunArguments(TypedDict, total=False):
     """The common arguments of `run_hook` and `press_button`, see Rehearsal."""
 
-    table: Required[str | TableType]
+    table: Required[str | type[Any]]
     user: str | None
     permissions: Collection[str] | PermissionBackend | None
     attempts: int
@@ -82,10 +82,11 @@ def backend_of(permissions: Collection[str] | PermissionBackend | None) -> Permi
     return GivenPermissions(permissions)
 
 
-def table_name(table: str | TableType) -> str:
-    """Return the name of a table that was given as a name or by `table()`."""
-    if isinstance(table, TableType):
-        return table.table_name
+def table_name(table: str | type[Any]) -> str:
+    """Return the name of a table that was given as a name, by `table()` or by a class that SQLAlchemy maps."""
+    found = table_of_class(table)
+    if found is not None:
+        return found
     parts = split_name(str(table))
     return str(table) if parts is None else join_name(*parts)
 

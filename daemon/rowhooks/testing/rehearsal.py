@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rowhooks.domain.change import ObjectChange
@@ -21,7 +22,7 @@ from rowhooks.receivers import declaration
 from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver
 from rowhooks.receivers.classes import check, class_path
 from rowhooks.receivers.logger import collect_entries
-from rowhooks.receivers.table import TableType
+from rowhooks.runtime.models import load_models
 from rowhooks.testing.arguments import Row, Tables, backend_of, domain_hook, job_of, table_name
 from rowhooks.testing.arranging import Arrangement
 from rowhooks.testing.execution import EventLoop
@@ -43,14 +44,15 @@ class Rehearsal:
 
     Args:
         dsn: the database, as a URI or libpq's keywords; None for the environment variable ROWHOOKS_TEST_DSN.
+        models: modules with SQLAlchemy classes for rows, as in the setting `models`.
 
     Raises:
-        SettingsError: no database was named, or the DSN cannot be read.
+        SettingsError: no database was named, the DSN cannot be read, or a module of models cannot be used.
         ConnectionFailed: the server cannot be reached or does not let the login in.
         DatabaseError: the role may not make temporary tables there.
     """
 
-    def __init__(self, dsn: str | None = None) -> None:
+    def __init__(self, dsn: str | None = None, *, models: Collection[str] = ()) -> None:
         given = os.environ.get("ROWHOOKS_TEST_DSN") if dsn is None else dsn
         if not given:
             raise SettingsError(
@@ -58,6 +60,7 @@ class Rehearsal:
                 hint="give dsn=..., or set ROWHOOKS_TEST_DSN; with pytest also --rowhooks-dsn or rowhooks_dsn",
             )
         collect_entries()
+        classes = load_models(tuple(models), Path.cwd())
         self._transaction = Transaction(Target(given, "rowhooks tests"))
         self._loop = EventLoop()
         try:
@@ -65,7 +68,7 @@ class Rehearsal:
         except BaseException:
             self.close()
             raise
-        self._rows = Rows(self._transaction.driver, self._transaction.connection)
+        self._rows = Rows(self._transaction.driver, self._transaction.connection, classes)
         self._arrangement = Arrangement(self._rows)
         self._runs = RehearsedRuns(self._transaction, self._rows, self._loop)
 
@@ -107,7 +110,7 @@ class Rehearsal:
         self._check_whole()
         return self._transaction.execute(statement, parameters)
 
-    def put(self, table: str | TableType, row: Row) -> None:
+    def put(self, table: str | type[Any], row: Row) -> None:
         """Insert a row; if there is one with its key, give it these values.
 
         Args:
@@ -126,7 +129,7 @@ class Rehearsal:
         self,
         receiver: type[JobHookReceiver],
         *,
-        table: str | TableType,
+        table: str | type[Any],
         before: Row | None = None,
         after: Row | None = None,
         hook: declaration.Hook | None = None,
@@ -187,7 +190,7 @@ class Rehearsal:
         self,
         receiver: type[JobButtonReceiver],
         *,
-        table: str | TableType,
+        table: str | type[Any],
         row: Row | None = None,
         key: object = None,
         inputs: Inputs | None = None,

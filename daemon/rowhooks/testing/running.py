@@ -108,7 +108,8 @@ class RehearsedRuns:
         async def reload(run: Run) -> Any:
             return self._load(terms.table, run, options)
 
-        workspaces = RehearsalWorkspaces(self._transaction)
+        self._rows.look_again()
+        workspaces = RehearsalWorkspaces(self._transaction, self._rows.tables)
         events, errors = Events(), list[BaseException | None]()
         events.subscribe(RunExecuted, lambda event: errors.append(event.error))
         runner = Runner(catalog, workspaces, DaemonThreads(), reload, events=events)
@@ -129,4 +130,4 @@ class RehearsedRuns:
     def _load(self, table: TrackedTable, run: Run, options: JobOptions) -> Any:
         if run.cause.action == "delete" or not options.loads_object:
             return None
-        return self._rows.load(table, run.cause.object_id_json)
+        return self._rows.load(table, run.cause.object_id_json, options.load)

@@ -142,7 +142,7 @@ SABOTAGES = [
     ),
     Sabotage(
         1, "a result that meets the run's own STARTED is written by another attempt",
-        Python("rowhooks.postgres.sessions.workspaces:_met_the_recorder", returning(False)),
+        Python("rowhooks.postgres.sessions.terms:_met_the_recorder", returning(False)),
         "faults/test_meeting_results.py a_result_that_meets_the_runs_own_started_is_written_by_another_attempt",
     ),
     Sabotage(

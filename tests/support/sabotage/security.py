@@ -230,7 +230,7 @@ CLOSED_DOORS = [
     ),
     Sabotage(
         2, "a locked table blocks no connection that loads rows",
-        Python("rowhooks.postgres.rows.loading:LOCK_TIMEOUT", constant("0")),
+        Python("rowhooks.postgres.rows.row_connections:LOCK_TIMEOUT", constant("0")),
         "integration/test_loading_rows.py tables_that_somebody_has_locked_hold_up_their_own_runs_alone",
     ),
     Sabotage(

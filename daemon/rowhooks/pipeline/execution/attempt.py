@@ -46,8 +46,9 @@ class Attempt:
     def steps(self, changed_object: Any) -> Steps:
         """Yield what is to be done; return the outcome, None for another attempt soon."""
         try:
-            self._workspace.attach(changed_object)
-            call = self._call = self._prepared(changed_object)
+            # In the receiver's own context: `table()` and rows find their run there.
+            attached = self._execution.guard.beside(lambda: self._workspace.attach(changed_object))
+            call = self._call = self._prepared(attached)
             value = None
             if call.defines:
                 yield from self._life_cycle(call, "before_start")

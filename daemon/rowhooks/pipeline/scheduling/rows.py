@@ -35,12 +35,14 @@ class Rows:
 
     async def reload(self, run: Run) -> Any:
         """Load the row of one run again; None when it is gone, or when the receiver is called without it."""
-        if run.cause.action == "delete" or not self._receivers.options(run.job.class_path).loads_object:
+        options = self._receivers.options(run.job.class_path)
+        if run.cause.action == "delete" or not options.loads_object:
             return None
         table_id, key = run.cause.table_id, run.cause.object_id_json
+        ahead = {path: [key] for path in options.load}
         while True:
             try:
-                found = (await self._loader.load(self._table(table_id), [key])).get(key)
+                found = (await self._loader.load(self._table(table_id), [key], ahead)).get(key)
             except TableLocked as error:
                 await self._lock(table_id, key, error).is_free.wait()
                 continue
@@ -62,7 +64,7 @@ class Rows:
             return None
         keys = [task.run.cause.object_id_json for task in tasks]
         try:
-            found = await self._loader.load(self._table(table_id), keys)
+            found = await self._loader.load(self._table(table_id), keys, self._ahead(tasks))
             loaded_at = time.monotonic()
             for task, key in zip(tasks, keys, strict=True):
                 self._take(task, found.get(key), loaded_at)
@@ -77,6 +79,14 @@ class Rows:
         else:
             self.portion(table_id).learn(len(tasks), sum(task.loaded for task in tasks))
         return None
+
+    def _ahead(self, tasks: Sequence[Task]) -> dict[str, list[str]]:
+        """Return what receivers want to have loaded with their rows: by path, the keys of the rows."""
+        ahead: dict[str, list[str]] = {}
+        for task in tasks:
+            for path in self._receivers.options(task.run.job.class_path).load:
+                ahead.setdefault(path, []).append(task.run.cause.object_id_json)
+        return ahead
 
     def release(self, task: Task) -> None:
         """Count the row of a task no more."""
@@ -116,7 +126,7 @@ class Rows:
 
     async def _can_be_read(self, table_id: int, key: str) -> bool:
         try:
-            await self._loader.load(self._table(table_id), [key])
+            await self._loader.load(self._table(table_id), [key], {})
         except TableLocked:
             return False
         except ConnectionFailed:

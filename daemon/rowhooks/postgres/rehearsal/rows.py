@@ -18,15 +18,16 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import NotFound, UsageError
 from rowhooks.domain.names import join_name, quoting_hint, split_name
-from rowhooks.domain.row_types import describe_rows
 from rowhooks.postgres.configuration import DESCRIPTION, read_table
 from rowhooks.postgres.connections.errors import translated_errors
 from rowhooks.postgres.connections.search_path import PINNED
 from rowhooks.postgres.log_rows import COLUMNS, object_change
 from rowhooks.postgres.rehearsal.given import as_json, refusals_of
+from rowhooks.postgres.rows.ahead import load_ahead
 from rowhooks.postgres.rows.by_key import load_objects
 from rowhooks.postgres.rows.key_columns import read_key_columns
-from rowhooks.postgres.rows.mapping import reflect
+from rowhooks.postgres.rows.models import Models
+from rowhooks.postgres.rows.tables import Tables
 from rowhooks.postgres.statements import Statements
 from rowhooks.postgres.values import RowDecoder
 
@@ -44,12 +45,15 @@ class Rows:
     Args:
         driver: psycopg's connection.
         connection: SQLAlchemy's, on the same.
+        models: users' own classes for rows.
     """
 
-    def __init__(self, driver: psycopg.Connection[Any], connection: sqlalchemy.Connection) -> None:
+    def __init__(self, driver: psycopg.Connection[Any], connection: sqlalchemy.Connection, models: Models) -> None:
         self._driver = driver
         self._connection = connection
         self._types: dict[int, dict[str, str]] = {}
+        self._models = models
+        self.tables = Tables(models)
 
     def table(self, name: str, identity: Sequence[str] | None = None) -> TrackedTable:
         """Return the description of a table.
@@ -200,24 +204,36 @@ class Rows:
         assert row is not None
         return int(row[0])
 
-    def load(self, table: TrackedTable, key: str) -> Any:
+    def load(self, table: TrackedTable, key: str, ahead: Sequence[str] = ()) -> Any:
         """Return the row with a key (JSON text) as an object that belongs to no session; None if it no longer exists.
+
+        Args:
+            table: where.
+            key: the key.
+            ahead: the relations to load with it.
 
         Raises:
             PermissionDenied: the role may not read the table.
             NotFound: the table no longer exists.
+            ReceiverError: the user's own class for the table cannot be used.
         """
         if not table.key:
             # As in the daemon: nothing leads back to the row.
             return None
         with translated_errors(), self._asking():
             try:
-                rows = reflect(self._connection, table)
-                describe_rows(rows)
+                rows = self.tables.row_type(self._connection, table)
                 with Session(self._connection, join_transaction_mode="create_savepoint") as session:
-                    return load_objects(session, rows, table, [key]).get(key)
+                    found = load_objects(session, rows, table, [key])
+                    if found and ahead:
+                        load_ahead(session, rows, table, found, ahead)
+                    return found.get(key)
             except DBAPIError as error:
                 raise (error.orig or error) from error
+
+    def look_again(self) -> None:
+        """Take all tables as they are from now on: the test may have altered them."""
+        self.tables = Tables(self._models)
 
     def kept_together(self) -> contextlib.AbstractContextManager[Any]:
         """Undo what is written in a block that raises."""

@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 
 from rowhooks.domain.run import LogEntry, Outcome, Run
 from rowhooks.postgres.rehearsal.transaction import Transaction
+from rowhooks.postgres.rows.tables import Tables
 from rowhooks.postgres.sessions.receiver_session import ReceiverSession
-from rowhooks.postgres.sessions.workspaces import AsyncWorkspace, SyncWorkspace, is_transient, session_variables
+from rowhooks.postgres.sessions.terms import is_transient, session_variables
+from rowhooks.postgres.sessions.workspaces import AsyncWorkspace, SyncWorkspace
 
 
 class RehearsalSession(ReceiverSession):
@@ -64,10 +66,12 @@ class RehearsalWorkspaces:
 
     Args:
         transaction: where they work.
+        tables: the classes of the database's tables.
     """
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, tables: Tables) -> None:
         self._transaction = transaction
+        self._tables = tables
         self.entries: list[LogEntry] = []
 
     def open(self, run: Run, user: str, *, asynchronous: bool) -> SyncWorkspace | AsyncWorkspace:
@@ -75,9 +79,9 @@ class RehearsalWorkspaces:
         variables, leader_epoch = partial(session_variables, run, user), uuid.uuid4()
         workspace: _SyncWorkspace | _AsyncWorkspace
         if asynchronous:
-            workspace = _AsyncWorkspace(self._transaction.async_connection, variables, leader_epoch)
+            workspace = _AsyncWorkspace(self._transaction.async_connection, variables, leader_epoch, self._tables)
         else:
-            workspace = _SyncWorkspace(self._transaction.connection, variables, leader_epoch)
+            workspace = _SyncWorkspace(self._transaction.connection, variables, leader_epoch, self._tables)
         workspace.entries = self.entries
         return workspace
 

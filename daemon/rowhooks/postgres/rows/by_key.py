@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import NotFound
 from rowhooks.domain.row_types import KeyColumn, RowType
+from rowhooks.postgres.rows.by_model import is_model, select_models
 
 MOST_TRIED = 1000
 """How many ways to read the names in a key are tried, where columns of the key were renamed since."""
@@ -29,9 +30,12 @@ def load_objects(session: Session, rows: RowType, table: TrackedTable, keys: Seq
     if len(keys) > 1 and any(column.is_conflated for column in rows.key):
         # A session would take two rows for one.
         return {one: row for key in keys for one, row in load_objects(session, rows, table, [key]).items()}
-    statement = _asking(_select_by_key(rows, table), table, keys)
-    query: Any = sqlalchemy.select(rows.cls, sqlalchemy.column(_place(rows)))
-    found = session.execute(query.from_statement(statement)).all()
+    if is_model(rows):
+        found = select_models(session, rows, keys_alone(rows, table, keys))
+    else:
+        statement = asking(_select_by_key(rows, table), table, keys)
+        query: Any = sqlalchemy.select(rows.cls, sqlalchemy.column(_place(rows)))
+        found = session.execute(query.from_statement(statement)).all()
     session.expunge_all()
     return {keys[place - 1]: instance for instance, place in found}
 
@@ -50,7 +54,7 @@ def load_misspelt(session: Session, rows: RowType, table: TrackedTable, key: str
         f" cast(pg_catalog.pg_typeof({one}) as pg_catalog.oid)"
         for one in own
     ]
-    found = session.execute(_asking(_select_by_key(rows, table, raw), table, [key])).first()
+    found = session.execute(asking(_select_by_key(rows, table, raw), table, [key])).first()
     if found is None:
         return {}
     for place, (content, type_) in enumerate(zip(found[:-1:2], found[1::2], strict=True)):
@@ -58,8 +62,8 @@ def load_misspelt(session: Session, rows: RowType, table: TrackedTable, key: str
             content.decode()
         except UnicodeDecodeError:
             given[f"text_{place}"] = content.decode("utf-8", "replace")
-            own[place] = f"cast(:text_{place} as {_textual(type_)}) as {_identifier(names[place])}"
-    statement = _asking(_select_by_key(rows, table, own), table, [key]).bindparams(**given)
+            own[place] = f"cast(:text_{place} as {_textual(type_)}) as {identifier(names[place])}"
+    statement = asking(_select_by_key(rows, table, own), table, [key]).bindparams(**given)
     query: Any = sqlalchemy.select(rows.cls).from_statement(statement)
     instance = session.scalars(query).one_or_none()
     session.expunge_all()
@@ -71,24 +75,25 @@ def find_indistinct(session: Session, rows: RowType, table: TrackedTable, keys: 
     key = rows.key
     plain = [column for column in key if not column.is_indistinct]
     conditions = [
-        f"pg_catalog.to_jsonb(t.{_identifier(column.name)}) operator(pg_catalog.=)"
-        f" (k.whole operator(pg_catalog.->) {_literally(psycopg.sql.Literal(column.name).as_string())})"
+        f"pg_catalog.to_jsonb(t.{identifier(column.name)}) operator(pg_catalog.=)"
+        f" (k.whole operator(pg_catalog.->) {literally(psycopg.sql.Literal(column.name).as_string())})"
         for column in key
         if column.is_indistinct
     ] + [_comparison(column, f"k.k{place}") for place, column in enumerate(plain, start=1)]
     statement = (
         f"select k.place from {_keys(plain, whole=True)}"  # noqa: S608  (names that the server or psycopg has quoted)
-        f" join {_literally(table.quoted_name)} as t on {' and '.join(conditions)}"
+        f" join {literally(table.quoted_name)} as t on {' and '.join(conditions)}"
     )
-    return [keys[place - 1] for place in session.scalars(_asking(statement, table, keys)).all()]
+    return [keys[place - 1] for place in session.scalars(asking(statement, table, keys)).all()]
 
 
 def check_key(session: Session, rows: RowType, table: TrackedTable, key: str) -> None:
     """Raise DBAPIError where a key is none by the types of its columns."""
-    session.execute(_asking(f"select from {_keys(rows.key)}", table, [key])).all()
+    session.execute(asking(f"select from {_keys(rows.key)}", table, [key])).all()
 
 
-def _asking(statement: str, table: TrackedTable, keys: Sequence[str]) -> sqlalchemy.TextClause:
+def asking(statement: str, table: TrackedTable, keys: Sequence[str]) -> sqlalchemy.TextClause:
+    """Return a statement with the keys that it reads from the parameter `keys`."""
     asked = ",".join(_with_present_names(key, table) for key in keys)
     return sqlalchemy.text(statement).bindparams(keys=f"[{asked}]")
 
@@ -122,12 +127,22 @@ def _with_present_names(key: str, table: TrackedTable) -> str:
 def _select_by_key(rows: RowType, table: TrackedTable, columns: Sequence[str] | None = None) -> str:
     # Column by column, in the mapper's order: rows are matched by place, and a column may have been added since.
     columns = columns or [_own(name) for name in _columns(rows)]
-    key = rows.key
-    condition = " and ".join(_comparison(column, f"k.k{place}") for place, column in enumerate(key, start=1))
     return (
-        f"select {', '.join(columns)}, k.place as {_identifier(_place(rows))}"  # noqa: S608  (names are quoted)
-        f" from {_keys(key)} join {_literally(table.quoted_name)} as t on {condition}"
+        f"select {', '.join(columns)}, k.place as {identifier(_place(rows))}"  # noqa: S608  (names are quoted)
+        f" from {keys_and_rows(rows, table)}"
     )
+
+
+def keys_alone(rows: RowType, table: TrackedTable, keys: Sequence[str]) -> sqlalchemy.TextClause:
+    """Return a query of keys: k1, k2 ... and place."""
+    asked = f"select k.* from {_keys(rows.key)}"  # noqa: S608  (names that the server or psycopg has quoted)
+    return asking(asked, table, keys)
+
+
+def keys_and_rows(rows: RowType, table: TrackedTable) -> str:
+    """Return the FROM items `k`, the keys in the parameter `keys` with their places, and `t`, the rows with these."""
+    condition = " and ".join(_comparison(column, f"k.k{place}") for place, column in enumerate(rows.key, start=1))
+    return f"{_keys(rows.key)} join {literally(table.quoted_name)} as t on {condition}"
 
 
 def _columns(rows: RowType) -> list[str]:
@@ -136,7 +151,7 @@ def _columns(rows: RowType) -> list[str]:
 
 
 def _own(column: str) -> str:
-    return f"t.{_identifier(column)}"
+    return f"t.{identifier(column)}"
 
 
 def _place(rows: RowType) -> str:
@@ -153,7 +168,7 @@ def _comparison(column: KeyColumn, given: str) -> str:
         # Not a cast to text, which the type's owner may have made.
         return f"pg_catalog.format('%s', {own}) operator(pg_catalog.=) pg_catalog.format('%s', {given})"
     # From a domain to what is beneath it: this is no step for the index, and it finds the operator.
-    return f"cast({own} as {_literally(column.type)}) {_literally(column.equal)} {given}"
+    return f"cast({own} as {literally(column.type)}) {literally(column.equal)} {given}"
 
 
 def _keys(key: Sequence[KeyColumn], *, whole: bool = False) -> str:
@@ -162,7 +177,7 @@ def _keys(key: Sequence[KeyColumn], *, whole: bool = False) -> str:
     The input functions of the types read them. A cast from text may have been made by the owner of a type.
     """
     given = "cast(:keys as pg_catalog.jsonb)"
-    columns = ", ".join(f"{_identifier(column.name)} {_literally(column.type)}" for column in key)
+    columns = ", ".join(f"{identifier(column.name)} {literally(column.type)}" for column in key)
     names = [f"k{place}" for place, _ in enumerate(key, start=1)]
     functions = [f"pg_catalog.jsonb_to_recordset({given}) as ({columns})"] if key else []
     if whole:
@@ -178,10 +193,11 @@ def _textual(type_: int) -> str:
     return f"pg_catalog.{name}{'[]' if info is not None and info.array_oid == type_ else ''}"
 
 
-def _identifier(name: str) -> str:
-    return _literally(psycopg.sql.Identifier(name).as_string())
+def identifier(name: str) -> str:
+    """Return a name quoted, for sqlalchemy.text()."""
+    return literally(psycopg.sql.Identifier(name).as_string())
 
 
-def _literally(sql: str) -> str:
+def literally(sql: str) -> str:
     """Return SQL for sqlalchemy.text(), to which a colon without a backslash begins a parameter."""
     return sql.replace(":", "\\:")

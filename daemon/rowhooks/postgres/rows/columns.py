@@ -6,7 +6,8 @@ writes it. So nothing goes out of date when such a type is altered.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import sqlalchemy
@@ -44,7 +45,10 @@ _KNOWN: dict[str, Callable[[], types.TypeEngine[Any]]] = {
 """SQLAlchemy's types by the names that PostgreSQL's own types, and two of its extensions, have in the catalogue."""
 
 
-class _Column(NamedTuple):
+class ColumnShape(NamedTuple):
+    """A column as the catalogue has it; `as_column` makes SQLAlchemy's of it."""
+
+    relation: int
     name: str
     is_generated: bool
     has_default: bool
@@ -56,6 +60,7 @@ class _Column(NamedTuple):
     delimiter: str | None
 
     def type(self, *, is_key: bool) -> types.TypeEngine[Any]:
+        """Return SQLAlchemy's type."""
         if self.item is None:
             return _scalar(self.known_as, self.quoted, is_key=is_key)
         item = _scalar(self.item_known_as, str(self.item_quoted), is_key=is_key)
@@ -63,6 +68,7 @@ class _Column(NamedTuple):
 
     @property
     def has_parts(self) -> bool:
+        """Whether a value has parts, which makes it a list or a dict."""
         name = self.known_as or ""
         return self.item is not None or name in ("json", "jsonb", "hstore") or name.endswith("multirange")
 
@@ -78,21 +84,32 @@ def _scalar(known_as: str | None, quoted: str, *, is_key: bool) -> types.TypeEng
     return DriverType(found) if is_converted else found
 
 
-def read_columns(connection: sqlalchemy.Connection, relation: int, key: list[str]) -> list[sqlalchemy.Column[Any]]:
-    """Return the columns of a table, in order; none if the table no longer exists.
+def read_columns(connection: sqlalchemy.Connection, relations: Iterable[int]) -> dict[int, tuple[ColumnShape, ...]]:
+    """Return the columns of some tables, in order, by the oids of the tables; a table that is gone is left out.
 
     Args:
         connection: any connection.
-        relation: the table's oid.
-        key: the names of the key columns.
+        relations: the oids.
     """
-    return [
-        _column(found, is_key=found.name in key)
-        for found in map(_Column._make, connection.execute(_COLUMNS, {"relation": relation}))
-    ]
+    rows = connection.execute(_COLUMNS, {"relations": array_of(relations)})
+    return {
+        relation: tuple(columns)
+        for relation, columns in itertools.groupby(map(ColumnShape._make, rows), lambda column: column.relation)
+    }
 
 
-def _column(found: _Column, *, is_key: bool) -> sqlalchemy.Column[Any]:
+def array_of(relations: Iterable[int]) -> str:
+    """Return oids as PostgreSQL writes an array of them."""
+    return f"{{{','.join(map(str, relations))}}}"
+
+
+def as_column(found: ColumnShape, *, is_key: bool) -> sqlalchemy.Column[Any]:
+    """Return SQLAlchemy's column.
+
+    Args:
+        found: what the catalogue has.
+        is_key: whether it is part of the key.
+    """
     type_ = found.type(is_key=is_key)
     # RETURNING reads the values back that the server chooses.
     return sqlalchemy.Column(

@@ -3,7 +3,7 @@
 -- noqa: disable=LT01,LT06
 
 -- name: columns
--- The columns of a table, in order; of a domain the type below all domains, whose checks are PostgreSQL's business.
+-- The columns of some tables, in order; of a domain the type below all domains, whose checks are PostgreSQL's business.
 -- A type is known by its bare name if it is PostgreSQL's own, or that of an extension which has the same name. A type
 -- from elsewhere may have that name too.
 with extension_type (oid) as not materialized (
@@ -18,6 +18,7 @@ with extension_type (oid) as not materialized (
 )
 
 select
+  a.attrelid::pg_catalog.int8 as relation,
   a.attname::pg_catalog.text as name,
   a.attgenerated operator(pg_catalog.<>) '' as is_generated,
   a.atthasdef or a.attidentity operator(pg_catalog.<>) '' as has_default,
@@ -69,7 +70,7 @@ left join lateral (
 ) as e on true
 left join pg_catalog.pg_namespace as en on en.oid operator(pg_catalog.=) e.typnamespace
 where
-  a.attrelid operator(pg_catalog.=) cast(:relation as pg_catalog.oid)
+  a.attrelid operator(pg_catalog.=) any (cast(:relations as pg_catalog.oid[]))
   and a.attnum operator(pg_catalog.>) 0
   and not a.attisdropped
-order by a.attnum;
+order by a.attrelid, a.attnum;

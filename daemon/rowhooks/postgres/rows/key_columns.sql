@@ -3,11 +3,12 @@
 -- noqa: disable=LT01,LT06
 
 -- name: key_columns
--- How each column of a table is compared if it is part of the key.
+-- How each column of some tables is compared if it is part of the key.
 -- The operator is the equality of the key's own index, in whichever schema it is; the primary key's comes first.
 -- A value is read as its type where that type runs a superuser's code: a base type, an enum, an array of such, or a type
 -- that a superuser owns. Other values are compared as text.
 select
+  a.attrelid::pg_catalog.int8 as relation,
   a.attname::pg_catalog.text as name,
   coalesce(e.equal, 'operator(pg_catalog.=)') as equal,
   case
@@ -63,4 +64,4 @@ left join lateral (
   order by i.indisprimary desc, i.indisunique desc, i.indexrelid asc
   limit 1
 ) as e on true
-where a.attrelid operator(pg_catalog.=) cast(:relation as pg_catalog.oid) and a.attnum operator(pg_catalog.>) 0;
+where a.attrelid operator(pg_catalog.=) any (cast(:relations as pg_catalog.oid[])) and a.attnum operator(pg_catalog.>) 0;

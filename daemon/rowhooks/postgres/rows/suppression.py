@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,14 +14,15 @@ from rowhooks.domain.names import join_name
 from rowhooks.postgres.rows.row_security import find_binding
 from rowhooks.postgres.statements import Statements
 
-_BITS = {"UPDATE": 16, "DELETE": 8}
+_BITS = {"INSERT": 4, "UPDATE": 16, "DELETE": 8}
 """Of pg_trigger.tgtype (TRIGGER_TYPE_* in PostgreSQL's source); with 1, for each row, and 2, before it."""
-_RULES = {"UPDATE": "2", "DELETE": "4"}
+_RULES = {"INSERT": "3", "UPDATE": "2", "DELETE": "4"}
 """Of pg_rewrite.ev_type."""
 _SUPPRESSORS = sqlalchemy.text(Statements(__file__)["suppressors"])
 
 _WATCH = "rowhooks_watch"
 _KEPT = "rowhooks_kept"
+_INSERTED = "rowhooks_inserted"
 
 
 def watch_writes(engine: sqlalchemy.Engine) -> None:
@@ -31,6 +33,11 @@ def watch_writes(engine: sqlalchemy.Engine) -> None:
 
 def _executed(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool) -> None:
     if context.compiled is None:
+        return
+    if context.isinsert:
+        counts = connection.info.get(_INSERTED)
+        if counts is not None:
+            counts[context.compiled.statement.table] += max(cursor.rowcount, 0)
         return
     watch = connection.info.get(_WATCH)
     if watch is not None:
@@ -46,6 +53,18 @@ def _is_short(cursor: Any, parameters: Any, executemany: bool) -> bool:
 def take_kept(connection: sqlalchemy.Connection) -> bool:
     """Say once whether a statement that was not watched has deleted fewer rows than it should."""
     return bool(connection.info.pop(_KEPT, False))
+
+
+@contextlib.contextmanager
+def counting_inserts(connection: sqlalchemy.Connection) -> Iterator[Counter[sqlalchemy.Table]]:
+    """Count the rows that are inserted into each table while the block runs."""
+    counts: Counter[sqlalchemy.Table] = Counter()
+    info = connection.info
+    info[_INSERTED] = counts
+    try:
+        yield counts
+    finally:
+        info.pop(_INSERTED, None)
 
 
 class Writes:
@@ -82,19 +101,20 @@ class Writes:
             self.problem = self.find(connection, "UPDATE" if context.isupdate else "DELETE")
 
     def find(self, connection: sqlalchemy.Connection, action: str) -> RowhooksError:
-        """Return an error that says why an UPDATE or DELETE has not written the row."""
+        """Return an error that says why an INSERT, UPDATE or DELETE has not written the row."""
         binding = find_binding(connection, join_name(str(self._table.schema), self._table.name))
         if binding is not None:
             return binding.error(f"{self._name} is not found or may not be written")
-        if not self._is_there(connection):
+        if action != "INSERT" and not self.is_there(connection):
             return ObjectGone(f"{self._name} no longer exists")
+        there = "" if action == "INSERT" else ", though the row is there"
         return WriteSuppressed(
-            f"{action} of {self._name} wrote nothing, though the row is there: suppressed by"
-            f" {self._suppressors(connection, action)}",
+            f"{action} of {self._name} wrote nothing{there}: suppressed by {self._suppressors(connection, action)}",
             hint=f"look at the table's triggers and rules: in psql, \\d {self._quoted(connection)}",
         )
 
-    def _is_there(self, connection: sqlalchemy.Connection) -> bool:
+    def is_there(self, connection: sqlalchemy.Connection) -> bool:
+        """Say whether the row is there."""
         conditions = [column == value for column, value in self._key]
         query = sqlalchemy.select(sqlalchemy.literal(1)).select_from(self._table).where(*conditions)
         return connection.execute(query).first() is not None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlalchemy
@@ -14,7 +16,7 @@ from rowhooks.domain.errors import ObjectGone, ReceiverError, RowhooksError
 from rowhooks.domain.row_types import row_type_of, table_of
 from rowhooks.postgres.rows import in_place as inplace
 from rowhooks.postgres.rows.row_security import find_binding
-from rowhooks.postgres.rows.suppression import Writes
+from rowhooks.postgres.rows.suppression import Writes, counting_inserts
 
 
 def label(row: Any) -> str:
@@ -64,6 +66,33 @@ def write(session: Session, row: Any, call: str, work: Callable[[Session], None]
         raise writes.problem
 
 
+@contextlib.contextmanager
+def checking_inserts(session: Session) -> Iterator[None]:
+    """Check that the rows are there afterwards that a session inserts while the block runs.
+
+    Raises:
+        WriteSuppressed: a trigger or a rule kept one from being inserted.
+        FlushError: the same, where the server was to choose the key: SQLAlchemy misses it.
+    """
+    new = list(session.new)
+    if not new:
+        yield
+        return
+    connection = session.connection()
+    with counting_inserts(connection) as counts:
+        yield
+    expected = Counter(map(_table, new))
+    for row in new:
+        # A trigger may have written it elsewhere: into a table that inherits from this one.
+        if counts[_table(row)] < expected[_table(row)] and not _writes(row).is_there(connection):
+            raise _writes(row).find(connection, "INSERT")
+
+
+def _table(row: Any) -> sqlalchemy.Table:
+    table: sqlalchemy.Table = sqlalchemy.inspect(type(row)).local_table
+    return table
+
+
 def check_deleted(row: Any, connection: sqlalchemy.Connection) -> None:
     """Check that a row is gone which the session was to delete.
 
@@ -79,7 +108,9 @@ def check_deleted(row: Any, connection: sqlalchemy.Connection) -> None:
 def _writes(row: Any) -> Writes:
     mapper = sqlalchemy.inspect(type(row))
     identity = sqlalchemy.inspect(row).identity or ()
-    return Writes(mapper.local_table, list(zip(mapper.primary_key, identity, strict=False)), label(row))
+    # Of a class with joined inheritance, the mapper's key is that of the base's table.
+    key = mapper.local_table.primary_key if mapper.inherits is not None else mapper.primary_key
+    return Writes(mapper.local_table, list(zip(key, identity, strict=False)), label(row))
 
 
 def _not_there(row: Any, name: str, connection: sqlalchemy.Connection) -> RowhooksError:

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from rowhooks.domain.encodings import Repertoire
 from rowhooks.domain.errors import LeadershipLost
-from rowhooks.domain.row_types import row_type_of
 from rowhooks.domain.run import Outcome
 from rowhooks.pipeline.ports import AlreadyRecorded
 from rowhooks.postgres.connections.encodings import of_connection
@@ -31,8 +30,9 @@ from rowhooks.postgres.results import (
     result_row,
 )
 from rowhooks.postgres.rows import in_place as inplace
+from rowhooks.postgres.rows.related import adopt, order_writes
 from rowhooks.postgres.rows.suppression import take_kept
-from rowhooks.postgres.rows.writing import check_deleted
+from rowhooks.postgres.rows.writing import check_deleted, checking_inserts
 from rowhooks.postgres.sessions.grip import Grip
 
 GRIP = "rowhooks_grip"
@@ -51,9 +51,16 @@ class ReceiverSession(Session):
         super().__init__(*args, expire_on_commit=False, **kwargs)
         self._grip = grip
         self._variables = variables
+        self._has_begun = False
+
+    @property
+    def has_work(self) -> bool:
+        """Whether it has been connected, or has something to write."""
+        return self._has_begun or bool(self.new or self.dirty or self.deleted)
 
     def mark(self, connection: sqlalchemy.Connection) -> None:
         """Mark a transaction that has begun as the run's."""
+        self._has_begun = True
         driver: Any = connection.connection.driver_connection
         # Until the connection is back in the pool, see Workspaces.
         self._grip.hold(driver)
@@ -74,12 +81,19 @@ class ReceiverSession(Session):
     def flush(self, objects: Any = None) -> None:
         """Write what was assigned, added and deleted, and what was altered in place."""
         held = inplace.mark(self)
-        doomed = [one for one in self.deleted if row_type_of(type(one)) is not None]
-        super().flush(objects)
+        order_writes(self)
+        doomed = list(self.deleted)
+        with checking_inserts(self):
+            super().flush(objects)
         inplace.written(held)
         if doomed and take_kept(connection := self.connection()):
             for one in doomed:
                 check_deleted(one, connection)
+
+    def add(self, instance: object, *, _warn: bool = True) -> None:
+        """Add a row. Another object that stands for the same row leaves the session."""
+        adopt(self, instance)
+        super().add(instance, _warn=_warn)
 
     def commit(self) -> None:
         """Flush only: the run commits, together with its result."""

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+import weakref
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
-import psycopg
+import greenlet
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session
 
-from rowhooks.domain.configuration import JobHook
+from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.run import Outcome, Run
+from rowhooks.domain.tables import current_rows
 from rowhooks.postgres.connections.engines import async_engine, sync_engine
-from rowhooks.postgres.connections.errors import is_lost_connection, is_unreachable, verdict_of
+from rowhooks.postgres.connections.errors import is_unreachable
 from rowhooks.postgres.connections.target import Target
-from rowhooks.postgres.rows.mapping import RowObject
-from rowhooks.postgres.rows.privileges import explain, is_refused
+from rowhooks.postgres.rows.classes import RowClasses, classes_of
+from rowhooks.postgres.rows.loading_errors import is_altered
+from rowhooks.postgres.rows.mapping import WORKSPACE, RowObject
+from rowhooks.postgres.rows.models import adopt
+from rowhooks.postgres.rows.privileges import explain
 from rowhooks.postgres.rows.suppression import watch_writes
+from rowhooks.postgres.rows.tables import Tables
 from rowhooks.postgres.sessions.awaited import Calls, ReceiverAsyncSession
 from rowhooks.postgres.sessions.grip import Grip
 from rowhooks.postgres.sessions.receiver_session import GRIP, ReceiverSession
+from rowhooks.postgres.sessions.terms import explaining, is_transient, note_refusal, session_variables
 
 logger = logging.getLogger(__name__)
 
@@ -42,21 +49,33 @@ class _Workspace:
         engine: where the session gets its connection.
         variables: makes the session variables of the run's transactions.
         leader_epoch: the leadership under which the run is recorded.
+        tables: the classes of the database's tables.
     """
 
     _session_class = ReceiverSession
+    is_asynchronous = False
+    can_wait = True
 
-    def __init__(self, engine: Any, variables: Callable[[], Mapping[str, str]], leader_epoch: uuid.UUID) -> None:
+    def __init__(
+        self,
+        engine: Any,
+        variables: Callable[[], Mapping[str, str]],
+        leader_epoch: uuid.UUID,
+        tables: Tables | None = None,
+    ) -> None:
         self._engine = engine
+        self._tables = tables
+        self._classes: RowClasses | None = None
         self._variables = variables
         self._leader_epoch = leader_epoch
         self._session: Any = None
+        self._is_asked_for = False
         self._grip = Grip()
 
     @property
     def used(self) -> bool:
-        """Whether the receiver has used its session."""
-        return self._session is not None
+        """Whether the receiver has used its session, or altered an object that belongs to it."""
+        return self._session is not None and (self._is_asked_for or self._beneath(self._session).has_work)
 
     @property
     def session(self) -> Any:
@@ -66,6 +85,7 @@ class _Workspace:
             ReceiverError: the run has ended.
         """
         self._grip.check()
+        self._is_asked_for = True
         if self._session is None:
             self._session = self._opened()
         return self._session
@@ -73,10 +93,44 @@ class _Workspace:
     def _opened(self) -> Any:
         raise NotImplementedError
 
-    def attach(self, changed_object: Any) -> None:
-        """Let an object's save(), delete() and refresh_from_db() work on this workspace."""
+    @property
+    def synchronous_session(self) -> Session:
+        """The session; where the receiver is `async def`, the one beneath its own."""
+        return self._beneath(self.session)
+
+    def _beneath(self, session: Any) -> ReceiverSession:
+        """Return the session that does the work of the receiver's own."""
+        raise NotImplementedError
+
+    def row_class(self, table_name: str) -> Any:
+        """Return SQLAlchemy's class for the rows of a table; see RowSource."""
+        assert self._tables is not None
+        return (self._classes or self._tables.classes).row_class(table_name, self.connect)
+
+    def connect(self) -> sqlalchemy.Connection:
+        """Return the run's connection for a look at the catalogue; see RowSource."""
+        if not self.can_wait:
+            raise ReceiverError(
+                "the daemon did not look this table up when it started, and an async def receiver cannot do so here",
+                hint="name it at the top of the module: Device = table('dcim.device')",
+            )
+        return self.synchronous_session.connection()
+
+    def attach(self, changed_object: Any) -> Any:
+        """Let rows of the code that follows, and the changed one, work on this workspace; return it for the receiver.
+
+        A row of a user's own class belongs to the session from the beginning, so that assignments alone are written.
+        The session is not connected for that.
+        """
+        current_rows.set(self)
         if isinstance(changed_object, RowObject):
             changed_object.attach(self)
+            # Also where tables are altered meanwhile, the run has one set of classes, which fit together.
+            self._classes = classes_of(type(changed_object))
+        elif changed_object is not None:
+            self._session = self._opened()
+            return adopt(self._beneath(self._session), changed_object)
+        return changed_object
 
     def with_session(self, work: Any, call: Callable[[], str] = lambda: "a call") -> Any:
         """Call `work` with the session; see the two kinds."""
@@ -85,6 +139,8 @@ class _Workspace:
     def close(self) -> None:
         """Refuse whatever else the receiver does: the run has ended."""
         self._grip.close()
+        # Nothing holds on to the run's session, and to what the session holds.
+        current_rows.set(None)
 
     def cancel(self) -> None:
         """Ask the server to give up the statement that runs."""
@@ -99,7 +155,13 @@ class SyncWorkspace(_Workspace):
     """The workspace of a plain `def` receiver; used by one thread."""
 
     def _opened(self) -> ReceiverSession:
-        return self._session_class(self._engine, variables=self._variables(), grip=self._grip)
+        return self._session_class(
+            self._engine, variables=self._variables(), grip=self._grip, info={WORKSPACE: weakref.ref(self)}
+        )
+
+    def _beneath(self, session: Any) -> ReceiverSession:
+        found: ReceiverSession = session
+        return found
 
     def with_session(self, work: Any, call: Callable[[], str] | None = None) -> Any:
         """Call `work` with the session and return what it returns."""
@@ -130,18 +192,33 @@ class SyncWorkspace(_Workspace):
 class AsyncWorkspace(_Workspace):
     """The workspace of an `async def` receiver; its methods return awaitables."""
 
+    is_asynchronous = True
+
     def __init__(
-        self, engine: AsyncEngine | AsyncConnection, variables: Callable[[], Mapping[str, str]], leader_epoch: uuid.UUID
+        self,
+        engine: AsyncEngine | AsyncConnection,
+        variables: Callable[[], Mapping[str, str]],
+        leader_epoch: uuid.UUID,
+        tables: Tables | None = None,
     ) -> None:
-        super().__init__(engine, variables, leader_epoch)
+        super().__init__(engine, variables, leader_epoch, tables)
         self._surrendering: asyncio.Task[None] | None = None
         self._calls = Calls()
 
     def _opened(self) -> AsyncSession:
         return ReceiverAsyncSession(
             self._engine, sync_session_class=self._session_class, variables=self._variables(), grip=self._grip,
-            calls=self._calls,
+            calls=self._calls, info={WORKSPACE: weakref.ref(self)},
         )  # fmt: skip
+
+    @property
+    def can_wait(self) -> bool:  # type: ignore[override]
+        """Whether the code that asks may wait for the database: SQLAlchemy runs it in a greenlet of its own then."""
+        return greenlet.getcurrent().parent is not None
+
+    def _beneath(self, session: Any) -> ReceiverSession:
+        found: ReceiverSession = session.sync_session
+        return found
 
     def with_session(self, work: Any, call: Callable[[], str] = lambda: "a call") -> Awaitable[Any]:
         """Call `work` with the synchronous session and return what it returns; `call` names it until it was awaited."""
@@ -199,23 +276,6 @@ class AsyncWorkspace(_Workspace):
                     await connection.run_sync(explain, refused)
 
 
-@contextlib.contextmanager
-def explaining(refused: DBAPIError) -> Iterator[None]:
-    """Leave a refused statement's message as it is where the server cannot be asked what was missing."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        logger.warning("what a refused statement lacks cannot be found out (%s): %s", error, refused.orig)
-
-
-def _note_refusal(context: sqlalchemy.ExceptionContext) -> None:
-    error, connection = context.sqlalchemy_exception, context.connection
-    if isinstance(error, DBAPIError) and is_refused(error) and connection is not None:
-        grip = connection.info.get(GRIP)
-        if grip is not None:
-            grip.refused = error
-
-
 class Workspaces:
     """Makes workspaces on two pools, one for each kind of receiver.
 
@@ -224,10 +284,20 @@ class Workspaces:
         leader_epoch: the leadership under which runs are recorded.
         threads: connections for plain receivers.
         async_connections: connections for asynchronous receivers.
+        tables: the classes of the database's tables.
     """
 
-    def __init__(self, target: Target, leader_epoch: uuid.UUID, *, threads: int, async_connections: int) -> None:
+    def __init__(
+        self,
+        target: Target,
+        leader_epoch: uuid.UUID,
+        *,
+        threads: int,
+        async_connections: int,
+        tables: Tables | None = None,
+    ) -> None:
         self._leader_epoch = leader_epoch
+        self._tables = tables or Tables()
         self._closed = False
         # The scheduler keeps to the limit of threads. A receiver may be abandoned in a call that cannot be interrupted.
         # It then keeps its session, whose connection has been cut, and must not take a place in the pool.
@@ -235,7 +305,8 @@ class Workspaces:
         self._async_engine = async_engine(target, async_connections)
         for engine in (self._engine, self._async_engine.sync_engine):
             sqlalchemy.event.listen(engine, "checkin", self._returned)
-            sqlalchemy.event.listen(engine, "handle_error", _note_refusal)
+            sqlalchemy.event.listen(engine, "handle_error", note_refusal)
+            sqlalchemy.event.listen(engine, "handle_error", self._note_altered)
             watch_writes(engine)
 
     def _returned(self, connection: Any, record: Any) -> None:
@@ -245,6 +316,10 @@ class Workspaces:
         # was abandoned has ended after the pools were closed: nothing else closes its connection.
         if connection is not None and (touched or self._closed):
             record.invalidate()
+
+    def _note_altered(self, context: sqlalchemy.ExceptionContext) -> None:
+        if is_altered(context.original_exception):
+            self._tables.outdated()
 
     async def close(self) -> None:
         """Close the pools. A connection that a plain receiver still uses is closed when the receiver gives it back."""
@@ -256,8 +331,8 @@ class Workspaces:
         """Return a workspace for one attempt of a run; nothing is connected yet."""
         variables = partial(session_variables, run, user)
         if asynchronous:
-            return AsyncWorkspace(self._async_engine, variables, self._leader_epoch)
-        return SyncWorkspace(self._engine, variables, self._leader_epoch)
+            return AsyncWorkspace(self._async_engine, variables, self._leader_epoch, self._tables)
+        return SyncWorkspace(self._engine, variables, self._leader_epoch, self._tables)
 
     def is_transient(self, error: BaseException) -> bool:
         """Say whether an error may pass by itself, see `is_transient`."""
@@ -266,42 +341,3 @@ class Workspaces:
     def is_unreachable(self, error: BaseException) -> bool:
         """Say whether no connection could be opened, which is no failure of the run."""
         return isinstance(error, DBAPIError) and is_unreachable(error.orig)
-
-
-def is_transient(error: BaseException) -> bool:
-    """Say whether an error may pass by itself (see rowhooks.domain.sqlstates), or the connection was lost."""
-    cause: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
-    if _met_the_recorder(cause):
-        return True
-    found = None if cause is None else verdict_of(cause)
-    if found is not None:
-        return found.run
-    return (isinstance(error, DBAPIError) and error.connection_invalidated) or is_lost_connection(cause)
-
-
-def _met_the_recorder(error: BaseException | None) -> bool:
-    """Say whether a run's result met its STARTED or PENDING, which the recorder was writing at the same moment.
-
-    ON CONFLICT waits for what is in the index that it names. Where the other row comes into the table after it has
-    looked there, the primary key, which has the same id, refuses the result.
-    """
-    return isinstance(error, psycopg.errors.UniqueViolation) and (
-        error.diag.schema_name,
-        error.diag.constraint_name,
-    ) == ("rowhooks", "job_result_pkey")
-
-
-def session_variables(run: Run, user: str) -> dict[str, str]:
-    """Return the session variables of a run's transactions.
-
-    What a hook receiver writes starts no hook, because its transactions carry `rowhooks.receiver`. The changes of a
-    button receiver are ordinary changes; their author is the user who pressed.
-
-    Args:
-        run: the run.
-        user: for whom it is.
-    """
-    variables = {"rowhooks.user": user or "", "rowhooks.request_id": run.key}
-    if isinstance(run.origin, JobHook):
-        return {"rowhooks.receiver": run.key, **variables}
-    return {**variables, "rowhooks.context": "job-button"}

@@ -233,7 +233,9 @@ def test_rows_of_30_megabytes_are_written_delivered_and_forgotten(
     db: Connection, daemon_dsn: str, look: None, tmp_path: Path, value: str
 ) -> None:
     (tmp_path / "look.py").write_text(RECEIVERS)
-    megabytes, rows = 30, size(12, 6)
+    megabytes, rows = 30, size(12, 5)
+    # The log's is the compression that counts; twice takes twice as long.
+    db.execute("alter table dcim.device alter serial set storage external")
     large = f"(select string_agg({value}, '') from generate_series(1, {megabytes * 2**15}) as n)"
     db.execute("insert into dcim.device values (0, 'small', null)")
     process = Process(daemon_dsn, tmp_path, "look.py")

@@ -218,6 +218,11 @@ def looks(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
+def looked(path: Path) -> int:
+    """Return how many looks there are. To read them all takes longer than the daemon takes for some of them."""
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
 @pytest.fixture
 def look(db: Connection, device: str) -> None:
     db.execute("insert into rowhooks.job (class_path, kind, name, enabled) values ('look.Look', 'hook', 'Look', true)")
@@ -241,14 +246,14 @@ def test_rows_of_30_megabytes_are_written_delivered_and_forgotten(
     process = Process(daemon_dsn, tmp_path, "look.py")
     try:
         process.wait_for("ready: ")
-        wait(lambda: len(looks(tmp_path / "outside")) == 1)
+        wait(lambda: looked(tmp_path / "outside") == 1)
         db.execute(f"insert into dcim.device select n, 'large', {large} from generate_series(1, {rows}) as n")
         db.execute("update dcim.device set name = 'still large' where id = 1")
-        wait(lambda: len(looks(tmp_path / "outside")) == rows + 2, 110)
+        wait(lambda: looked(tmp_path / "outside") == rows + 2, 110)
         db.execute("delete from dcim.device where id = 1")
-        wait(lambda: len(looks(tmp_path / "outside")) == rows + 3, 110)
+        wait(lambda: looked(tmp_path / "outside") == rows + 3, 110)
         db.execute("update dcim.device set name = 'small again' where id = 0")
-        wait(lambda: len(looks(tmp_path / "outside")) == rows + 4)
+        wait(lambda: looked(tmp_path / "outside") == rows + 4)
     finally:
         process.kill()
     seen = looks(tmp_path / "outside")
@@ -268,7 +273,7 @@ def test_memory_does_not_grow_with_the_backlog(db: Connection, daemon_dsn: str, 
         (tmp_path / "outside").unlink(missing_ok=True)
         process = Process(daemon_dsn, tmp_path, "look.py")
         try:
-            wait(lambda count=count: len(looks(tmp_path / "outside")) >= min(count, 100_000), PATIENCE)
+            wait(lambda count=count: looked(tmp_path / "outside") >= min(count, 100_000), PATIENCE)
         finally:
             process.kill()
         largest.append(max(one["memory"] for one in looks(tmp_path / "outside")))

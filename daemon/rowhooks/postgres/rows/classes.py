@@ -20,7 +20,8 @@ from rowhooks.postgres.rows.columns import as_column
 from rowhooks.postgres.rows.key_columns import key_of
 from rowhooks.postgres.rows.mapping import RowMeta, RowObject, attribute_names, names_taken
 from rowhooks.postgres.rows.model_tables import ModelTables
-from rowhooks.postgres.rows.related import RelatedRows, make_related
+from rowhooks.postgres.rows.publishing import making, prepare
+from rowhooks.postgres.rows.related import Related, RelatedRows, follow_key
 from rowhooks.postgres.rows.shapes import ForeignKey, RelationNames, Shape, relation_names
 
 Connect = Callable[[], sqlalchemy.Connection]
@@ -238,6 +239,8 @@ class RowClasses:
                 "_rowhooks_repr": tuple(attributes[str(name)] for name in named_by),
                 "_rowhooks_owner": self,
                 "_rowhooks_relation": shape.relation,
+                # Another object with each deletion.
+                "_rowhooks_deleted": [None],
             },
         )
         self._registry.map_imperatively(
@@ -250,6 +253,7 @@ class RowClasses:
             confirm_deleted_rows=False,
         )
         inplace.watch(cls)
+        prepare(cls)
         return _described(RowType(cls, shape.name, compared, attributes))
 
     def _relate(self, key: ForeignKey, child: RowType, parent: RowType) -> None:
@@ -272,23 +276,26 @@ class RowClasses:
             **({} if key.is_unique else {"collection_class": RelatedRows}),
         }  # fmt: skip
         child_is_ours, parent_is_ours = (issubclass(one.cls, RowObject) for one in (child, parent))
+        pending: dict[Any, set[str]] = {}
+        if child_is_ours:
+            pending.setdefault(child.cls, set()).add(forward)
+        if reverse and parent_is_ours:
+            pending.setdefault(parent.cls, set()).add(reverse)
         if child_is_ours:
             self.table(key.relation).append_constraint(
                 sqlalchemy.ForeignKeyConstraint(child_columns, parent_columns, name=key.name)
             )
-            self._registry.configure()
-            _mapper(child).add_property(
-                forward,
-                relationship(
-                    parent.cls, **ways, remote_side=parent_columns, uselist=False,
-                    backref=backref(reverse, **back) if reverse and parent_is_ours else None,
-                ),
-            )  # fmt: skip
-            make_related(child.cls, forward)
-        elif reverse:
-            _mapper(parent).add_property(reverse, relationship(child.cls, **ways, **back, viewonly=True))
-        if reverse and parent_is_ours:
-            make_related(parent.cls, reverse)
+        self._registry.configure()
+        with making(pending, Related):
+            if child_is_ours:
+                back_way = backref(reverse, **back) if reverse and parent_is_ours else None
+                made = relationship(
+                    parent.cls, **ways, remote_side=parent_columns, uselist=False, backref=back_way
+                )  # fmt: skip
+                _mapper(child).add_property(forward, made)
+                follow_key(child.cls, forward)
+            elif reverse:
+                _mapper(parent).add_property(reverse, relationship(child.cls, **ways, **back, viewonly=True))
 
 
 def classes_of(cls: type) -> RowClasses | None:

@@ -76,6 +76,14 @@ class RowMeta(type):
     """The class of row classes. A relation is made when it is first asked for."""
 
     _rowhooks_owner: ClassOwner
+    _rowhooks_pending: Mapping[str, type] = {}
+    """The relations that are being made, and what their attributes are; other threads wait for these."""
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        kind = cls._rowhooks_pending.get(name)
+        if kind is not None:
+            value.__class__ = kind
+        super().__setattr__(name, value)
 
     def __getattr__(cls, name: str) -> Any:
         if not name.startswith(_OURS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy
@@ -12,6 +13,12 @@ from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.row_types import row_type_of
 from rowhooks.postgres.rows.mapping import workspace_of
 from rowhooks.postgres.rows.row_security import find_binding
+
+_DELETIONS = "_rowhooks_deletions"
+"""By relation of a row: the last deletion that it has taken note of, and the rows that it has left out since."""
+_NEVER: list[Any] = [None]
+_NONE: dict[str, Any] = {}
+_NONE_YET: tuple[Any, tuple[Any, ...]] = (None, ())
 
 
 class RelatedRows(list[Any]):
@@ -42,16 +49,19 @@ class RelatedRows(list[Any]):
         )
 
 
-class _Related(InstrumentedAttribute[Any]):
-    """An attribute that is a relation."""
+class Related(InstrumentedAttribute[Any]):
+    """An attribute that is a relation. While one thread makes it, others wait for it."""
 
     __slots__ = ()
     inherit_cache = True
 
     def __get__(self, instance: Any, owner: Any) -> Any:
+        if self.key in vars(owner).get("_rowhooks_pending", ()):
+            vars(owner)["_rowhooks_owner"].add_relation(owner, self.key)
         if instance is None:
             return super().__get__(instance, owner)
         values = instance.__dict__
+        self.leave_out_deleted(instance)
         if self.key in values and not self._is_outdated(instance):
             return values[self.key]
         if not workspace_of(instance).can_wait:
@@ -67,6 +77,7 @@ class _Related(InstrumentedAttribute[Any]):
         return value
 
     def __set__(self, instance: Any, value: Any) -> None:
+        # Whether it is there was asked first, of the class: see RowObject.
         if self._is_forward:
             if value is not None and not isinstance(value, self.property.mapper.class_):
                 raise ReceiverError(
@@ -108,6 +119,36 @@ class _Related(InstrumentedAttribute[Any]):
             return True
         return False
 
+    def leave_out_deleted(self, instance: Any) -> None:
+        """Leave out rows that this run has deleted; a list that is gone through stays as it is."""
+        values = instance.__dict__
+        last: list[Any] = vars(self.property.mapper.class_).get("_rowhooks_deleted", _NEVER)
+        seen, gone = values.get(_DELETIONS, _NONE).get(self.key, _NONE_YET)
+        if not all(map(_is_deleted, gone)):
+            # A savepoint was rolled back: they are there again, and the relation is read again.
+            values[_DELETIONS] = {**values[_DELETIONS], self.key: _NONE_YET}
+            if self.key not in sqlalchemy.inspect(instance).committed_state:
+                values.pop(self.key, None)
+        elif seen is not last[0] and self.key in values:
+            gone = (*gone, *self._without_deleted(instance))
+            values[_DELETIONS] = {**values.get(_DELETIONS, _NONE), self.key: (last[0], gone)}
+
+    def _without_deleted(self, instance: Any) -> list[Any]:
+        value, changed = instance.__dict__[self.key], sqlalchemy.inspect(instance).committed_state
+        if not self.property.uselist:
+            gone = [value] if value is not None and self.key not in changed and _is_deleted(value) else []
+            if gone:
+                # Where the key leads to is asked again.
+                del instance.__dict__[self.key]
+            return gone
+        gone = [one for one in value if _is_deleted(one)]
+        if gone:
+            before = changed.get(self.key)
+            set_committed_value(instance, self.key, [one for one in value if not _is_deleted(one)])
+            if isinstance(before, list):
+                changed[self.key] = type(before)(one for one in before if not _is_deleted(one))
+        return gone
+
     def _load(self, instance: Any) -> Any:
         """Load the relation of a row that is in no session, which stays so: what it was assigned is not written yet."""
         session = workspace_of(instance).synchronous_session
@@ -143,13 +184,12 @@ class _Related(InstrumentedAttribute[Any]):
             raise binding.error(f"{_path(self, instance)} is not found")
 
 
-def make_related(cls: Any, name: str) -> None:
-    """Let the attribute of a relation be read and assigned in our way."""
-    cls.__dict__[name].__class__ = _Related
+def follow_key(cls: Any, name: str) -> None:
+    """Let a row know of a relation whose key it has, for when the key is assigned."""
     mapper = sqlalchemy.inspect(cls)
     followed = {key: list(names) for key, names in cls._rowhooks_followed.items()}
-    relation = mapper.relationships[name]
-    for column in relation.local_columns if relation.direction.name == "MANYTOONE" else ():
+    relation = mapper.get_property(name)
+    for column in relation.local_columns:
         followed.setdefault(mapper.get_property_by_column(column).key, []).append(name)
     # Replaced as a whole: another thread may be reading it.
     cls._rowhooks_followed = followed
@@ -161,6 +201,8 @@ def adopt(session: Session, row: Any) -> None:
     What these were assigned is written first.
     """
     state: Any = sqlalchemy.inspect(row)
+    for one in (row, *(one[0] for one in state.mapper.cascade_iterator("save-update", state))):
+        _leave_out_deleted(one)
     coming = [state, *(one[2] for one in state.mapper.cascade_iterator("save-update", state))]
     for one in coming:
         other = None if one.key is None else session.identity_map.get(one.key)
@@ -168,6 +210,23 @@ def adopt(session: Session, row: Any) -> None:
             if other in session.dirty:
                 session.flush()
             session.expunge(other)
+
+
+def note_deleted(rows: Iterable[Any]) -> None:
+    """Note that rows were deleted, so that relations leave them out when they are next read."""
+    for cls in {type(row) for row in rows if "_rowhooks_deleted" in vars(type(row))}:
+        vars(cls)["_rowhooks_deleted"][0] = object()
+
+
+def _is_deleted(row: Any) -> bool:
+    return bool(sqlalchemy.inspect(row).was_deleted)
+
+
+def _leave_out_deleted(row: Any) -> None:
+    for name in sqlalchemy.inspect(type(row)).relationships.keys():  # noqa: SIM118  (a mapper's collection)
+        attribute = vars(type(row)).get(name)
+        if isinstance(attribute, Related):
+            attribute.leave_out_deleted(row)
 
 
 def order_writes(session: Session) -> None:

@@ -96,11 +96,13 @@ class Tables:
         with self._lock:
             classes = self._classes
             known = {shape.relation: shape for shape in shapes}
-            is_altered = any(classes.shapes.get(relation, shape) != shape for relation, shape in known.items()) or any(
-                classes.tracked.get(relation) != tracked.get(relation) for relation in classes.shapes
+            # Copied at once: a run may look up another table meanwhile.
+            before = dict(classes.shapes)
+            is_altered = any(before.get(relation, shape) != shape for relation, shape in known.items()) or any(
+                classes.tracked.get(relation) != tracked.get(relation) for relation in before
             )
             if is_altered:
-                self._classes = self._made({**classes.shapes, **known}.values(), tracked)
+                self._classes = self._made({**before, **known}.values(), tracked)
                 self.row_types.forget()
             else:
                 classes.add_shapes(known.values())

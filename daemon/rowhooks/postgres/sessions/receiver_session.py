@@ -30,7 +30,7 @@ from rowhooks.postgres.results import (
     result_row,
 )
 from rowhooks.postgres.rows import in_place as inplace
-from rowhooks.postgres.rows.related import adopt, order_writes
+from rowhooks.postgres.rows.related import adopt, note_deleted, order_writes
 from rowhooks.postgres.rows.suppression import take_kept
 from rowhooks.postgres.rows.writing import check_deleted, checking_inserts
 from rowhooks.postgres.sessions.grip import Grip
@@ -86,6 +86,7 @@ class ReceiverSession(Session):
         with checking_inserts(self):
             super().flush(objects)
         inplace.written(held)
+        note_deleted(doomed)
         if doomed and take_kept(connection := self.connection()):
             for one in doomed:
                 check_deleted(one, connection)

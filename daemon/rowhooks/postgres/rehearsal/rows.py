@@ -20,9 +20,9 @@ from rowhooks.domain.errors import NotFound, UsageError
 from rowhooks.domain.names import join_name, quoting_hint, split_name
 from rowhooks.postgres.configuration import DESCRIPTION, read_table
 from rowhooks.postgres.connections.errors import translated_errors
-from rowhooks.postgres.connections.search_path import PINNED
 from rowhooks.postgres.log_rows import COLUMNS, object_change
 from rowhooks.postgres.rehearsal.given import as_json, refusals_of
+from rowhooks.postgres.rehearsal.surroundings import Surroundings
 from rowhooks.postgres.rows.ahead import load_ahead
 from rowhooks.postgres.rows.by_key import load_objects
 from rowhooks.postgres.rows.key_columns import read_key_columns
@@ -32,14 +32,13 @@ from rowhooks.postgres.statements import Statements
 from rowhooks.postgres.values import RowDecoder
 
 _NOT_THEIRS = ("rowhooks.", "information_schema.", "pg_")
-VARIABLES = ("rowhooks.receiver", "rowhooks.user", "rowhooks.request_id", "rowhooks.context")
 
 _SAME_PLACE = sql.SQL("t.tableoid operator(pg_catalog.=) k.tableoid and t.ctid operator(pg_catalog.=) k.ctid")
 
 _STATEMENTS = Statements(__file__, {"description": DESCRIPTION, "columns": COLUMNS})
 
 
-class Rows:
+class Rows(Surroundings):
     """The rows of one transaction.
 
     Args:
@@ -49,7 +48,7 @@ class Rows:
     """
 
     def __init__(self, driver: psycopg.Connection[Any], connection: sqlalchemy.Connection, models: Models) -> None:
-        self._driver = driver
+        super().__init__(driver)
         self._connection = connection
         self._types: dict[int, dict[str, str]] = {}
         self._models = models
@@ -235,60 +234,6 @@ class Rows:
         """Take all tables as they are from now on: the test may have altered them."""
         self.tables = Tables(self._models)
 
-    def kept_together(self) -> contextlib.AbstractContextManager[Any]:
-        """Undo what is written in a block that raises."""
-        return self._driver.transaction()
-
-    def commit(self) -> None:
-        """Check what is deferred until a commit, without committing.
-
-        Raises:
-            DatabaseError: a deferred constraint is violated.
-        """
-        with translated_errors(), self._driver.transaction():
-            self._driver.execute("set constraints all immediate")
-        self.defer_again()
-
-    def defer_again(self) -> None:
-        """Defer again the constraints that are declared as initially deferred."""
-        with translated_errors():
-            with self._asking():
-                row = self._asked(_STATEMENTS["initially_deferred"]).fetchone()
-            if row is not None and row[0] is not None:
-                self._driver.execute(sql.SQL("set constraints {} deferred").format(sql.SQL(row[0])))
-
-    def variables(self) -> dict[str, str]:
-        """Return the session variables of rowhooks with their values."""
-        query = sql.SQL("select {}").format(
-            _list(sql.SQL("coalesce(current_setting({}, true), '')").format(sql.Literal(name)) for name in VARIABLES)
-        )
-        with self._asking():
-            row = self._driver.execute(query).fetchone()
-        assert row is not None
-        return dict(zip(VARIABLES, row, strict=True))
-
-    def set_variables(self, variables: Mapping[str, str]) -> None:
-        """Set session variables until the transaction ends."""
-        for name, value in variables.items():
-            self._driver.execute(
-                "select pg_catalog.set_config(%s::pg_catalog.text, %s::pg_catalog.text, true)", (name, value)
-            )
-
-    def session_user(self) -> str:
-        """Return the role that is connected."""
-        row = self._driver.execute("select session_user").fetchone()
-        assert row is not None
-        return str(row[0])
-
-    def is_role(self, name: str) -> bool:
-        """Say whether there is a role of that name."""
-        with self._asking():
-            found = self._driver.execute("select true from pg_roles where rolname::text = %s", (name,)).fetchone()
-        return found is not None
-
-    def _asked(self, statement: str, *values: Any) -> psycopg.RawCursor[Any]:
-        return psycopg.RawCursor(self._driver).execute(statement, values)
-
     def _described(self, names: Iterable[str]) -> dict[int, TrackedTable]:
         described: dict[int, TrackedTable] = {}
         for name in names:
@@ -328,13 +273,6 @@ class Rows:
             sql.SQL(f"t.{quoted} {equal[name]} k.{quoted}") for quoted, name, _ in table.key
         )
         return sql.SQL("jsonb_to_record({}::jsonb) as k ({})").format(sql.Literal(key), columns), condition
-
-    @contextlib.contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Ask with our search_path. Afterwards the settings of tests and receivers are as they were."""
-        with self._driver.transaction(force_rollback=True):
-            self._driver.execute(PINNED)
-            yield
 
     @contextlib.contextmanager
     def _writing(self, table: TrackedTable, argument: str) -> Iterator[None]:

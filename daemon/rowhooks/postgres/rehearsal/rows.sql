@@ -56,10 +56,3 @@ delete from pg_temp.rowhooks_identity as y where y.relation = $1;
 
 -- name: last_change
 select coalesce(max(c.id), 0) from pg_temp.rowhooks_change as c;
-
--- name: initially_deferred
--- The constraints that are declared initially deferred, quoted, in a list.
-select string_agg(distinct format('%I.%I', n.nspname, c.conname), ', ')
-from pg_constraint as c
-inner join pg_namespace as n on c.connamespace = n.oid
-where c.condeferred;

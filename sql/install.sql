@@ -78,6 +78,7 @@
 \ir functions/press_key.sql
 \ir functions/find_pressed_row.sql
 \ir functions/matches_pattern.sql
+\ir functions/check_value.sql
 \ir functions/check_inputs.sql
 \ir functions/record_press.sql
 \ir functions/triggers.sql

@@ -126,15 +126,16 @@ def press(
         idempotency_key: at most 255 characters. Two presses of a button by one role with the same key are one press,
             so that a double click runs once.
         inputs: what the receiver's class `Inputs` takes: names to values, or an instance of such a class. Values are
-            written as pydantic writes them as JSON.
+            written as pydantic writes them as JSON. A SecretStr is written as its value.
 
     Returns:
         The id of the run's row in rowhooks.job_result; for an idempotency key that was used before, the id of the
         earlier press. For an asynchronous connection it is an awaitable of the id.
 
     Raises:
-        TypeError: the connection is of none of these classes, or the inputs are no mapping and no model.
-        pydantic_core.PydanticSerializationError: JSON cannot hold an input.
+        TypeError: the connection is of none of these classes, or the inputs are no mapping and no model, or JSON cannot
+            hold one of them.
+        ValueError: an input is no finite number.
     """
     # `import rowhooks` needs no driver.
     from rowhooks.postgres.pressing import press as press_on
@@ -192,8 +193,8 @@ def press_many(
         The id of the batch; for an asynchronous connection an awaitable of it.
 
     Raises:
-        TypeError: as `press`.
-        pydantic_core.PydanticSerializationError: as `press`.
+        TypeError: as `press`, or the keys are one text or mapping.
+        ValueError: as `press`.
     """
     from rowhooks.postgres.pressing import press_many as press_many_on
 

@@ -2,7 +2,8 @@
 -- Parameters: value    the text
 --             pattern  a regular expression of Rust's or Python's
 -- Returns: true or false; null where that is left to pydantic: the text has other characters than printable ASCII (what is a
---          letter differs), or the pattern has more than literal characters, classes, groups, lookahead and bounded repetition
+--          letter differs), or the pattern has more than literal characters, classes, groups, lookahead and bounded
+--          repetition, or it has lookahead and the text is long: PostgreSQL would look ahead anew from each character
 create or replace function rowhooks.matches_pattern(value text, pattern text) returns boolean
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -15,6 +16,9 @@ declare
   quantifier constant pg_catalog.text :=
     '(?:(?:[*+?]|\{(?:1?[0-9]{1,2}|2[0-4][0-9]|25[0-5])(?:,(?:1?[0-9]{1,2}|2[0-4][0-9]|25[0-5])?)?\})\??)?';
 begin
+  if pg_catalog.length(value) > 1000 and pattern ~ '\(\?[=!]' then
+    return null;
+  end if;
   if value !~ '^[ -~]*$' collate "C" or pattern !~ pg_catalog.format('^(?:%s%s)*$', atom, quantifier) collate "C" then
     return null;
   end if;

@@ -228,7 +228,7 @@ begin
     join pg_catalog.jsonb_array_elements(rows_found) with ordinality as f (pair, position) on f.position = k.position
     where f.pair -> 0 = 'null';
     raise exception 'there is no row % in %, or role % may not see it%', wrong -> 0, target, given.presser,
-      ' (nor ' || nullif(pg_catalog.jsonb_array_length(wrong) - 1, 0) || ' of the others)'
+      coalesce(' (nor ' || nullif(pg_catalog.jsonb_array_length(wrong) - 1, 0) || ' of the others)', '')
       using errcode = 'no_data_found', hint = 'See that the key is right, and what row security lets the role see.';
   end if;
   select

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
 import decimal
 import json
+import math
 import uuid
 from typing import Annotated, Any, ClassVar, Literal
 
 import psycopg
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, RootModel, field_validator
+from pydantic_core import core_schema
 
 import rowhooks
 from rowhooks import JobButtonReceiver, JobHookReceiver
-from rowhooks.domain.errors import ReceiverError
-from rowhooks.receivers.inputs import inputs_of, schema_of
+from rowhooks.domain.errors import InvalidInputs, ReceiverError
+from rowhooks.receivers.inputs import inputs_of, schema_of, validated_inputs
 from rowhooks.testing import Rehearsal
 from tests.support.cli import Rowhooks
 from tests.support.daemons import running_daemon
@@ -409,9 +412,29 @@ class Loose(BaseModel):
     anything: type
 
 
+class Rude:
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        return core_schema.any_schema()
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
+        raise KeyError("boom")
+
+
+class Raising(BaseModel):
+    anything: Rude
+
+
+class Hidden(BaseModel):
+    first: int = Field(1, validation_alias=AliasPath("all", 0))
+
+
 @pytest.mark.parametrize(
     ("base", "inputs", "message"),
     [
+        (JobButtonReceiver, Raising, "Inputs has no JSON schema: 'boom'"),
+        (JobButtonReceiver, Hidden, "Inputs.first is found by an AliasPath"),
         (JobButtonReceiver, 5, "is no pydantic.BaseModel with fields"),
         (JobButtonReceiver, RootModel[int], "is no pydantic.BaseModel with fields"),
         (JobButtonReceiver, Loose, "has no JSON schema"),
@@ -423,6 +446,38 @@ def test_a_class_that_is_no_inputs_is_refused_when_it_is_registered(base: type, 
     cls = type("Odd", (base,), {"Inputs": inputs, **methods})
     with pytest.raises(ReceiverError, match=message):
         rowhooks.register_jobs(cls)
+
+
+class Boundless(BaseModel):
+    limit: Annotated[float, Field(le=math.inf)] = math.inf
+    limits: list[float] = [1, math.inf]
+    text: str = "a\0b"
+
+
+async def test_a_default_that_json_cannot_hold_is_not_in_the_schema(db: Connection, daemon_dsn: str, rows: str) -> None:
+    class Bounded(ResizeLater):
+        Inputs: Any = Boundless
+
+        async def receive_job_button(self, obj: Any) -> bool:
+            assert self.inputs == Boundless()
+            return True
+
+    add_button(db, Bounded, rows)
+    async with running_daemon(daemon_dsn, Bounded, Plain):
+        rowhooks.press(db, "Bounded", rows, 1)
+        await settled(db)
+    assert results(db, "status, result") == [("SUCCESS", True)]
+
+
+class Days(BaseModel):
+    days: list[datetime.date]
+
+
+def test_a_message_names_some_of_thousands_of_fields() -> None:
+    with pytest.raises(InvalidInputs) as caught:
+        validated_inputs(Days, {}, json.dumps({"days": ["never"] * 5000}))
+    assert str(caught.value).count("days.") == 20
+    assert str(caught.value).endswith("; and 4980 more")
 
 
 def test_a_hook_receiver_may_have_another_attribute_of_that_name() -> None:

@@ -36,6 +36,21 @@ class OrdersInSql(JobHookReceiver):
         )
 
 
+class OrdersMany(JobButtonReceiver):
+    def receive_job_button(self, obj: Any) -> Any:
+        for keys, message in (([], "no row was named"), ([1, "1"], "is named twice"), ([1, 99], "there is no row")):
+            with pytest.raises(Exception, match=message), self.session.begin_nested():
+                rowhooks.press_many(self.session, "Reboot", "dcim.device", keys)
+        inserted = self.session.execute(
+            text(
+                "insert into rowhooks.press (button, object_table, object_text) values ('Reboot', 'dcim.device', '1')"
+                " returning id, object_id, object_repr"
+            )
+        ).one()
+        assert tuple(inserted)[1:] == ({"id": 1}, "sw1")
+        return rowhooks.press_many(self.session, "Reboot", "dcim.device", [2, {"id": 1}], inputs={"size": 3})
+
+
 class OrdersInVain(JobHookReceiver):
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         with pytest.raises(Exception, match=r"there is no row .* in dcim\.device"), self.session.begin_nested():
@@ -81,6 +96,18 @@ def test_presses_in_sql_and_of_many_rows_are_reported_too(kit: Rehearsal) -> Non
         Press("Reboot", "dcim.device", 1, "sw1", inputs={"size": 3}),
         Press("Reboot", "dcim.device", 2, "sw2", inputs={"size": 3}),
     )
+
+
+def test_python_and_the_view_press_many_rows_too(kit: Rehearsal) -> None:
+    kit.execute("insert into dcim.device (name) values ('sw2')")
+    run = kit.press_button(OrdersMany, table="dcim.device", key=1)
+    assert run.exception is None
+    assert run.presses == (
+        Press("Reboot", "dcim.device", 1, "sw1"),
+        Press("Reboot", "dcim.device", 2, "sw2", inputs={"size": 3}),
+        Press("Reboot", "dcim.device", 1, "sw1", inputs={"size": 3}),
+    )
+    assert run.result > 1
 
 
 def test_what_is_rolled_back_is_no_press(kit: Rehearsal) -> None:

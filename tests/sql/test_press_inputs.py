@@ -415,3 +415,55 @@ def test_functions_are_told_apart_by_the_names_of_their_arguments(
         f"select rowhooks.{function}({called}) from json_to_record(%s) as b ({found[0][0]})", (json.dumps(body),)
     )
     assert presses(db, "object_id, inputs") == [({"id": 42}, {"size": 3})]
+
+
+class Fork(BaseModel):
+    """Two recursive choices that no tag tells apart."""
+
+    left: Fork | Spoon | None = None
+
+
+class Spoon(BaseModel):
+    left: Fork | Spoon | None = None
+
+
+class Even(BaseModel):
+    kind: Literal["even"]
+    inner: Annotated[Even | Odd, Field(discriminator="kind")] | None = None
+
+
+class Odd(BaseModel):
+    kind: Literal["odd"]
+    inner: Annotated[Even | Odd, Field(discriminator="kind")] | None = None
+
+
+def nested(levels: int, name: str, leaf: Any, **others: Any) -> Any:
+    for _ in range(levels):
+        leaf = {name: leaf, **others}
+    return leaf
+
+
+SLOW: list[tuple[Any, Any, str | None]] = [
+    (Even, nested(15, "inner", {"kind": "odd", "inner": 5}, kind="even"), "inner: expected"),
+    (Fork, nested(30, "left", 5), None),
+    (Annotated[str, Field(pattern="^[ab]*c$")], "ab" * 30_000, "must match"),
+    (Annotated[list[int], Field(max_length=9000)], list(range(9000)), None),
+    (dict[str, int], {f"n{number}": number for number in range(4000)}, None),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "message"), SLOW, ids=range(len(SLOW)))
+def test_a_check_takes_no_time_that_grows_with_each_level(
+    db: Connection, kind: Any, value: Any, message: str | None
+) -> None:
+    schema = pydantic.TypeAdapter(kind).json_schema()
+    db.execute("set statement_timeout = '20s'")
+    found = problem(db, value, schema)
+    assert found is None if message is None else message in (found or "")
+
+
+def test_lookahead_over_a_long_text_is_left_to_pydantic(db: Connection) -> None:
+    pattern = "(?=.*a)(?=.*b)(?=.*z).*$"
+    db.execute("set statement_timeout = '20s'")
+    assert problem(db, "ab" * 30_000, {"pattern": pattern}) is None
+    assert problem(db, "ab" * 300, {"pattern": pattern}) == f"must match {pattern}"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
+from rowhooks.domain.input_values import inputs_as_json
 from rowhooks.postgres.foreign_connections import Query, first_value
 
 _PARAMETERS = ("button", "table", "key", "idempotency_key", "inputs")
@@ -29,32 +30,14 @@ def press_many(
     connection: Any, button: str, table: str, keys: Iterable[object], idempotency_key: str | None, inputs: Any
 ) -> int | Awaitable[int]:
     """Press a button on several rows; see `rowhooks.press_many`."""
+    if isinstance(keys, str | bytes | Mapping):
+        raise TypeError(f"keys are a list of keys, not one {type(keys).__qualname__}: its parts would be keys")
     given = [dict(key) if isinstance(key, Mapping) else as_text(key) for key in keys]
     text = json.dumps(given, default=as_text, ensure_ascii=False)
     pressed: int | Awaitable[int] = first_value(
         connection, _MANY, (button, table, text, idempotency_key, inputs_as_json(inputs))
     )
     return pressed
-
-
-def inputs_as_json(inputs: Any) -> str | None:
-    """Return inputs as JSON text, with the values as pydantic writes them; None for none.
-
-    Raises:
-        TypeError: they are no mapping and no pydantic model.
-    """
-    if inputs is None:
-        return None
-    from pydantic import BaseModel
-    from pydantic_core import to_json
-
-    if isinstance(inputs, BaseModel):
-        return inputs.model_dump_json(by_alias=True, exclude_unset=True)
-    if not isinstance(inputs, Mapping):
-        raise TypeError(
-            f"inputs are a mapping of names to values, or a pydantic model, not {type(inputs).__qualname__}"
-        )
-    return to_json(dict(inputs)).decode()
 
 
 def as_text(value: object) -> str | None:

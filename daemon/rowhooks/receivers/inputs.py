@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
 _FORM = "class Inputs(pydantic.BaseModel): size: int"
+_MOST_PROBLEMS = 20
+"""How many fields a message names."""
 
 
 def inputs_of(cls: Any, *, is_button: bool) -> type[BaseModel] | None:
@@ -44,21 +47,46 @@ def schema_of(cls: Any, model: type[BaseModel]) -> dict[str, Any]:
     A name that is not in it is refused, unless the model says itself what becomes of other names (`extra`).
 
     Raises:
-        ReceiverError: pydantic cannot describe the model as JSON.
+        ReceiverError: pydantic cannot describe the model as JSON, or a name of the schema would not reach its field.
     """
-    from pydantic.errors import PydanticUserError
-
+    path = f"{cls.__module__}.{cls.__qualname__}.Inputs"
     try:
+        # A type of the user's may describe itself with code of its own.
         schema = model.model_json_schema(mode="validation")
-    except PydanticUserError as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise ReceiverError(
-            f"{cls.__module__}.{cls.__qualname__}.Inputs has no JSON schema: {reason}",
+            f"{path} has no JSON schema: {reason}",
             hint="give each field a type that JSON can hold, or Field(json_schema_extra=...)",
         ) from error
+    for name, field in model.model_fields.items():
+        if not isinstance(field.validation_alias, str | None) and not _is_reached(schema, field.validation_alias):
+            raise ReceiverError(
+                f"{path}.{name} is found by an AliasPath, which a JSON schema cannot say",
+                hint="give it a name of its own: Field(alias=...)",
+            )
     if "extra" not in model.model_config:
         schema["additionalProperties"] = False
-    return schema
+    finite: dict[str, Any] = _finite(schema)
+    return finite
+
+
+def _is_reached(schema: Mapping[str, Any], alias: Any) -> bool:
+    """Say whether a field with several aliases has one of them as its name in the schema."""
+    return any(isinstance(one, str) and one in schema.get("properties", {}) for one in getattr(alias, "choices", ()))
+
+
+def _finite(schema: Any) -> Any:
+    """Return a schema without what JSON cannot hold: a default or a limit that is infinite, or no number."""
+    if isinstance(schema, dict):
+        return {name: _finite(one) for name, one in schema.items() if not _holds_no_number(one)}
+    return list(map(_finite, schema)) if isinstance(schema, list) else schema
+
+
+def _holds_no_number(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_holds_no_number, value))
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def validated_inputs(model: type[BaseModel] | None, schema: Mapping[str, Any] | None, text: str | None) -> Any:
@@ -97,7 +125,11 @@ def _check_names(text: str, schema: Mapping[str, Any]) -> None:
 
 def _message(error: ValidationError) -> str:
     # Neither the value nor pydantic's link: the value may be a secret.
-    return "; ".join(
+    problems = [
         f"{'.'.join(map(str, one['loc'])) or 'inputs'}: {one['msg']}"
         for one in error.errors(include_url=False, include_context=False, include_input=False)
-    )
+    ]
+    # A list of thousands may be wrong in each of its items.
+    if (left_out := len(problems) - _MOST_PROBLEMS) > 0:
+        problems[_MOST_PROBLEMS:] = [f"and {left_out} more"]
+    return "; ".join(problems)

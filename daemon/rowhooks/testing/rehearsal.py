@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import JobButton
 from rowhooks.domain.errors import Conflict, NotFound, ReceiverError, SettingsError, UsageError
+from rowhooks.domain.input_values import inputs_as_json
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.domain.run import Press
 from rowhooks.pipeline.rules import Rule
 from rowhooks.postgres.connections.target import Target
-from rowhooks.postgres.pressing import inputs_as_json
 from rowhooks.postgres.rehearsal.rows import Rows
 from rowhooks.postgres.rehearsal.transaction import WAYS_OUT, Transaction
 from rowhooks.receivers import declaration

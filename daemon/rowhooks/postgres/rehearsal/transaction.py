@@ -84,7 +84,8 @@ class Transaction:
             self.driver.commit()
             settings = of_transaction(self.driver.info.server_version, for_receivers=True)
             self.driver.execute("; ".join([*modes(in_recovery=False), *settings, PINNED]).encode())
-            self.driver.execute((data_directory("sql") / "rehearsal.sql").read_bytes())
+            for file in ("rehearsal.sql", "rehearsal_presses.sql"):
+                self.driver.execute((data_directory("sql") / file).read_bytes())
             self.driver.execute(_REFUSE_COMMIT)
             # What follows is the test's own, and has the search_path of its login.
             self.driver.execute(USERS_OWN)

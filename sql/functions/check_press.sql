@@ -14,8 +14,8 @@ begin
   elsif coalesce(given.object_id, pg_catalog.to_jsonb(given.object_text), given.object_ids, '[]') = '[]' then
     raise exception 'rowhooks: no row was named to press button % on', given.button
       using errcode = 'invalid_parameter_value', hint = 'Give the row''s key.';
-  elsif given.object_ids is not null and coalesce(given.object_id, pg_catalog.to_jsonb(given.object_text)) is not null then
-    raise exception 'rowhooks: button % is to be pressed on one row and on several rows', given.button
+  elsif pg_catalog.num_nonnulls(given.object_id, given.object_text, given.object_ids) > 1 then
+    raise exception 'rowhooks: the row to press button % on is named in more than one way', given.button
       using errcode = 'invalid_parameter_value', hint = 'Give object_id, object_text or object_ids.';
   elsif pg_catalog.jsonb_typeof(given.object_ids) <> 'array' then
     raise exception 'rowhooks: object_ids is no array of keys' using errcode = 'invalid_parameter_value';

@@ -376,6 +376,14 @@ def test_several_keys_are_one_press(db: Connection, run: Rowhooks, tmp_path: Any
     assert db.execute("select id::text, row_count from rowhooks.batches order by id").fetchall() == [
         (first, 2), (str(second), 3),
     ]  # fmt: skip
+    db.execute("create table dcim.label (name text primary key)")
+    db.execute("insert into dcim.label values (%s), ('b')", ("a\u2028b\x0c",))
+    db.execute("select rowhooks.track('dcim.label')")
+    assert run("buttons", "edit", "Resize", "--add-table", "dcim.label").code == 0
+    keys.write_text("\ufeffa\u2028b\x0c\r\nb", newline="")
+    done = run("press", "Resize", "dcim.label", "--keys-from", keys, "--input", "size=1")
+    assert (done.code, done.err) == (0, "")
+    keys.write_text("1\n2\n")
     pending = run("results", "show", first)
     assert "PENDING=2" in pending.out
     for wrong in ([], ["1", "--keys-from", keys]):

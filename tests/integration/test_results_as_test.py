@@ -233,6 +233,12 @@ async def test_a_press_becomes_a_test_with_the_row_as_it_is_and_what_the_presser
     assert "The row is as it is now, not as it was when the button was pressed." in done.out
     assert 'permissions={"dcim.add_device", "dcim.add_region", "dcim.add_site", "dcim.change_device"' in done.out
     assert run_test(fresh, done.out) == ["sw1", inventory.info.user]
+    inventory.execute(
+        'update rowhooks.job_result set inputs = \'{"apiKey": "s3cret", "racks": [{"size": 3, "password": "x7"}]}\''
+    )
+    done = run("results", "show", last_run(inventory), "--as-test")
+    assert 'inputs={"racks": [{"size": 3, "password": "redacted"}], "apiKey": "redacted"},' in done.out
+    assert "The input apiKey is redacted." in done.out
     inventory.execute("delete from dcim.device")
     gone = run("results", "show", last_run(inventory), "--as-test")
     assert gone.code == 1

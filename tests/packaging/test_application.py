@@ -19,6 +19,7 @@ pytestmark = pytest.mark.packaging
 
 APPLICATION = """
     import json, sys
+    from decimal import Decimal
     from django.conf import settings
     settings.configure(
         DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", **json.loads(sys.argv[1])}},
@@ -38,7 +39,7 @@ APPLICATION = """
     with attributed(user="alice"):
         with connection.cursor() as cursor:
             cursor.execute("insert into device (id) values (1)")
-        pressed = rowhooks.press(connection, "Reboot", "device", 1)
+        pressed = rowhooks.press(connection, "Reboot", "device", 1, inputs={"price": Decimal("1.50")})
     checks = [one.id for one in run_checks()]
     print(json.dumps({"module": rowhooks.__file__, "psycopg 3": is_psycopg3, "pressed": pressed, "checks": checks}))
 """
@@ -75,6 +76,7 @@ def test_django_stays_with_psycopg2_and_presses_a_button(
     db.execute("create table device (id integer primary key)")
     db.execute("select rowhooks.track('device')")
     add_button(db, "device")
+    db.execute("update rowhooks.job set inputs_schema = '{}'")
     info = db.info
     database = {"NAME": info.dbname, "HOST": info.host, "PORT": info.port, "USER": info.user, "PASSWORD": info.password}
     done = subprocess.run(
@@ -85,7 +87,9 @@ def test_django_stays_with_psycopg2_and_presses_a_button(
     found = json.loads(done.stdout)
     assert (found["psycopg 3"], found["checks"]) == (False, [])
     assert Path(found["module"]).is_relative_to(application.parent)
-    assert db.execute("select id, user_name from rowhooks.job_result").fetchall() == [(found["pressed"], "alice")]
+    assert db.execute("select id, user_name, inputs from rowhooks.job_result").fetchall() == [
+        (found["pressed"], "alice", {"price": "1.50"})
+    ]
     assert db.execute("select user_name from rowhooks.object_change").fetchall() == [("alice",)]
 
 

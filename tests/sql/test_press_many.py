@@ -120,6 +120,20 @@ def test_what_is_no_array_of_keys_is_refused(clerk: Connection, keys: str) -> No
         )
 
 
+def test_a_row_that_is_named_in_two_ways_is_refused(clerk: Connection) -> None:
+    with pytest.raises(errors.InvalidParameterValue, match="is named in more than one way"):
+        clerk.execute(
+            "insert into rowhooks.press (button, object_table, object_id, object_text)"
+            " values ('Reboot', 'shop.item', '42', '43')"
+        )
+
+
+def test_the_message_of_one_missing_row_speaks_of_no_others(clerk: Connection) -> None:
+    with pytest.raises(errors.NoDataFound) as caught:
+        press_many(clerk, "99")
+    assert str(caught.value.diag.message_primary).endswith("may not see it")
+
+
 @pytest.mark.parametrize("relation", ["press_batch", "batches"])
 def test_a_presser_reads_no_batch(clerk: Connection, relation: str) -> None:
     press_many(clerk, "42")

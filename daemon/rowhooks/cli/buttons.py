@@ -193,7 +193,8 @@ def press(
 
 def _keys_in(file: Path) -> list[str]:
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--keys-from {file} cannot be read: {error}", hint="one key a line") from error
-    return [line for line in text.splitlines() if line.strip()]
+    # Not splitlines(): a key may have a character in it that is a line's end in Unicode alone.
+    return [line for line in text.split("\n") if line.strip()]

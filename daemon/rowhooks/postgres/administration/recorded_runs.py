@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -134,7 +135,7 @@ class _Gathering:
             before=None if before is None else self._whole(self._relation, before),
             after=None if after is None else self._after(after, is_whole=before is None),
             others=self._others, user=user, permissions=None if user is None else self._permissions(user),
-            variables={} if change is None else _variables(change), inputs=found.get("inputs"),
+            variables={} if change is None else _variables(change), inputs=self._without_secrets(found.get("inputs")),
             exception=_line(found), notes=self._notes,
         )  # fmt: skip
 
@@ -239,6 +240,20 @@ class _Gathering:
             else:
                 self._notes.append(f"Column {name} is left out: it seems to hold a secret.")
         return fitted
+
+    def _without_secrets(self, inputs: Any) -> Any:
+        """Return inputs of a press without the texts that seem to be secrets by their names."""
+        if isinstance(inputs, list):
+            return list(map(self._without_secrets, inputs))
+        if not isinstance(inputs, dict):
+            return inputs
+        kept = {}
+        for name, value in inputs.items():
+            is_secret = isinstance(value, str) and is_sensitive_column(name)
+            if is_secret:
+                self._notes.append(f"The input {name} is redacted.")
+            kept[name] = "redacted" if is_secret else self._without_secrets(value)
+        return kept
 
     def _references(self, relation: int) -> list[Row]:
         return fetch(self._conn, _SQL["references"], relation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -280,6 +281,28 @@ def test_statements_that_cannot_be_in_a_transaction_run_and_are_named(
     assert said(db) == [None]
     (warning,) = caplog.messages
     assert warning.startswith("DO runs in autocommit mode")
+
+
+@pytest.mark.parametrize("written", ["vacuum {}", "create index concurrently device_name on {} (name)"])
+def test_composed_statements_that_cannot_be_in_a_transaction_run(driver: str, written: str) -> None:
+    from django.db import connection
+
+    sql = importlib.import_module(f"{driver}.sql")
+    composed = sql.SQL(written).format(sql.Identifier("dcim", "device"))
+    with attributed(user="alice"), connection.cursor() as cursor:
+        cursor.execute(composed)
+        cursor.execute(b"vacuum dcim.device")
+
+
+def test_composed_statements_carry_their_author(db: Connection, driver: str) -> None:
+    from django.db import connection
+
+    sql = importlib.import_module(f"{driver}.sql")
+    composed = sql.SQL("insert into {} (id, name) values (%s, 'x')").format(sql.Identifier("dcim", "device"))
+    with attributed(user="alice"), connection.cursor() as cursor:
+        cursor.execute(composed, [1])
+        cursor.execute(b"insert into dcim.device (id, name) values (2, 'x')")
+    assert said(db) == ["alice", "alice"]
 
 
 def test_the_present_transaction_is_marked_by_hand(db: Connection, driver: str) -> None:

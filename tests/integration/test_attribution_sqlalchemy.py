@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+import uuid
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
 import asyncpg
@@ -126,6 +127,43 @@ def test_connections_of_the_pool_keep_nothing(db: Connection, engine: sqlalchemy
         with attributed(user=user), engine.begin() as connection:
             connection.execute(UPSERT, {"name": str(user)})
     assert said(db) == ["alice", None, "bob"]
+
+
+def test_a_value_that_is_always_another_breaks_no_write(db: Connection, engine: sqlalchemy.Engine) -> None:
+    with attributed(user="alice", request_id=uuid.uuid4), engine.begin() as connection:
+        connection.execute(UPSERT, {"name": "x"})
+        connection.execute(UPSERT, {"name": "y"})
+    assert said(db) == ["alice", "alice"]
+
+
+@pytest.mark.parametrize("options", [{"stream_results": True}, {"yield_per": 10}])
+def test_a_connection_that_streams_its_results_is_marked(
+    db: Connection, engine: sqlalchemy.Engine, options: dict[str, Any]
+) -> None:
+    db.execute(
+        "create function dcim.add_device() returns integer language sql"
+        " as 'insert into dcim.device (id, name) values (1, ''x'') returning id'"
+    )
+    with attributed(user="alice"), engine.connect().execution_options(**options) as connection, connection.begin():
+        assert connection.scalar(text("select dcim.add_device()")) == 1
+    assert said(db) == ["alice"]
+
+
+def test_blocks_that_end_out_of_turn_leave_nothing_behind(db: Connection, engine: sqlalchemy.Engine) -> None:
+    def block(user: str) -> Generator[None, None, None]:
+        with attributed(user=user):
+            yield
+
+    first, second = block("alice"), block("bob")
+    for generator in (first, second):
+        next(generator)
+    first.close()
+    with engine.begin() as connection:
+        connection.execute(INSERT)
+    second.close()
+    with engine.begin() as connection:
+        connection.execute(UPSERT, {"name": "y"})
+    assert said(db) == ["bob", None]
 
 
 def test_a_connection_that_was_lost_is_replaced(db: Connection, engine: sqlalchemy.Engine) -> None:

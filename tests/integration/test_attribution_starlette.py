@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any
 
 import fastapi
@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
 from starlette.middleware.authentication import AuthenticationMiddleware
 
+from rowhooks.integrations import attribution
+from rowhooks.integrations.attribution import attributed
 from rowhooks.integrations.sqlalchemy import attribute
 from rowhooks.integrations.starlette import AttributionMiddleware, set_user
 
@@ -103,6 +105,38 @@ async def test_nothing_is_left_for_the_next_request(db: Connection, app: fastapi
     assert [user for user, _, _ in said(db)] == ["alice", None]
     # Each request has an id of its own.
     assert len({request_id for _, request_id, _ in said(db)}) == 2
+
+
+def add_route(app: fastapi.FastAPI, dependency: Callable[[], Any]) -> None:
+    (plain,) = (route.endpoint for route in app.routes if getattr(route, "path", "") == "/plain/{id_}")  # type: ignore[attr-defined]
+    app.add_api_route("/block/{id_}", plain, methods=["POST"], dependencies=[fastapi.Depends(dependency)])
+
+
+async def test_a_dependency_with_a_yield_may_open_a_block(db: Connection, app: fastapi.FastAPI) -> None:
+    async def as_bob() -> AsyncIterator[None]:
+        with attributed(user="bob"):
+            yield
+
+    add_route(app, as_bob)
+    async with client(app) as http:
+        assert (await http.post("/block/1")).status_code == 200
+    assert [user for user, _, _ in said(db)] == ["bob"]
+
+
+async def test_a_block_that_ends_in_another_thread_breaks_no_request_and_is_named(
+    db: Connection, app: fastapi.FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    def as_bob() -> Iterator[None]:
+        with attributed(user="bob"):
+            yield
+
+    add_route(app, as_bob)
+    attribution._warn_of_context.cache_clear()
+    async with client(app) as http:
+        assert (await http.post("/block/1")).status_code == 200
+        assert (await http.post("/block/2")).status_code == 200
+    assert [user for user, _, _ in said(db)] == [None, None]
+    assert len([message for message in caplog.messages if "make it `async def`" in message]) == 1
 
 
 async def test_requests_at_the_same_time_are_told_apart(db: Connection, app: fastapi.FastAPI) -> None:

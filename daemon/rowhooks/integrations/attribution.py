@@ -7,6 +7,7 @@ session.commit()
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -47,6 +48,7 @@ class _Block:
     user: Value
     request_id: Value
     context: Value
+    outer: _Block | None = None
 
 
 _block: ContextVar[_Block | None] = ContextVar("rowhooks_attribution", default=None)
@@ -68,17 +70,41 @@ def attributed(*, user: Value = None, request_id: Value = None, context: Value =
             of it are kept.
         context: where the changes come from, or a function; 1,000 characters of it are kept.
     """
-    outer = _block.get() or _Block(None, None, None)
+    around = _block.get()
+    outer = around or _Block(None, None, None)
     inner = _Block(
         outer.user if user is None else user,
         outer.request_id if request_id is None else request_id,
         outer.context if context is None else context,
+        around,
     )
-    token = _block.set(inner)
+    _block.set(inner)
     try:
         yield
     finally:
-        _block.reset(token)
+        _end(inner)
+
+
+def _end(block: _Block) -> None:
+    """Take a block away. The block of a generator may end before one that began inside of it, or in another context."""
+    inside = _block.get()
+    if inside is block:
+        _block.set(block.outer)
+        return
+    while inside is not None and inside.outer is not block:
+        inside = inside.outer
+    if inside is None:
+        _warn_of_context()
+    else:
+        inside.outer = block.outer
+
+
+@functools.cache
+def _warn_of_context() -> None:
+    logger.warning(
+        "attributed() has ended in another task or thread than it began in, so it named no author between; this happens"
+        " to a dependency of FastAPI that is `def` and has a yield: make it `async def`"
+    )
 
 
 def set_user(user: Value) -> None:

@@ -60,9 +60,9 @@ _HARMLESS = frozenset((
 
 
 def kind_of(statement: object) -> Kind:
-    """Say what a statement may do; in doubt, it writes."""
+    """Say what a statement may do. One that is no text may do anything."""
     if not isinstance(statement, str):
-        return Kind.WRITES
+        return Kind.UNKNOWN
     word = first_word(statement)
     if word in ("select", "with", "values", "table", "declare"):
         return Kind.WRITES if _may_write(statement) else Kind.READS

@@ -25,6 +25,8 @@ __all__ = ["attribute", "attributed", "set_user"]
 logger = logging.getLogger(__name__)
 _MARKS = "rowhooks_marks"
 """The key of a connection's marks in its `info`."""
+_AT_ONCE = {_MARKS: True, "stream_results": False, "yield_per": None}
+"""A server-side cursor, which a connection may have chosen for its queries, would set nothing before it is read."""
 _autocommit_named: set[sqlalchemy.Engine] = set()
 
 
@@ -70,7 +72,7 @@ def _rolled_back(connection: sqlalchemy.Connection, name: str, context: Any) -> 
 def _mark(
     connection: sqlalchemy.Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
 ) -> None:
-    if connection.dialect.name != "postgresql":
+    if connection.dialect.name != "postgresql" or _MARKS in context.execution_options:
         return
     marks = _marks(connection)
     wanted = marks.wanted(statement)
@@ -82,7 +84,7 @@ def _mark(
     query, values = marks.set(wanted, connection.connection.driver_connection)
     # By SQLAlchemy, which turns a lost connection into its own error and replaces it.
     names = {f"v{place}": value for place, value in enumerate(values)}
-    connection.execute(sqlalchemy.text(query % tuple(f":{name}" for name in names)), names)
+    connection.execute(sqlalchemy.text(query % tuple(f":{name}" for name in names)), names, execution_options=_AT_ONCE)
 
 
 def _sent(

@@ -65,15 +65,27 @@ class _Wrapper:
         state = self._transaction_status()
         if state == IDLE:
             self._marks.begun()
+        statement = self._text(sql)
         if state in (IDLE, IN_TRANSACTION) and not self._connection.needs_rollback:
-            wanted = self._marks.wanted(sql)
+            wanted = self._marks.wanted(statement)
             if wanted is not None and state == IDLE and self._connection.autocommit:
-                return self._alone(wanted, sql, partial(execute, sql, params, many, context))
+                return self._alone(wanted, statement, partial(execute, sql, params, many, context))
             self._set(wanted)
         try:
             return execute(sql, params, many, context)
         finally:
-            self._marks.sent(sql)
+            self._marks.sent(statement)
+
+    def _text(self, sql: Any) -> Any:
+        """Return the text of a statement: of bytes, and of what the module `sql` of the drivers composes."""
+        if isinstance(sql, bytes):
+            return sql.decode("latin-1")
+        if isinstance(sql, str) or not hasattr(sql, "as_string"):
+            return sql
+        try:
+            return sql.as_string(self._connection.connection)
+        except Exception:  # noqa: BLE001  (the driver says what is wrong with it)
+            return sql
 
     def mark(self) -> None:
         """Mark the present transaction, whatever its next statement is."""
@@ -92,15 +104,15 @@ class _Wrapper:
         with self._connection.wrap_database_errors, driver_connection.cursor() as cursor:
             cursor.execute(query, values)
 
-    def _alone(self, wanted: Attribution, sql: Any, execute: Callable[[], Any]) -> Any:
+    def _alone(self, wanted: Attribution, statement: Any, execute: Callable[[], Any]) -> Any:
         """Execute a statement of autocommit mode in a transaction of its own, which the variables are local to."""
-        if kind_of(sql) is Kind.UNKNOWN or connections[self._connection.alias] is not self._connection:
+        if kind_of(statement) is Kind.UNKNOWN or connections[self._connection.alias] is not self._connection:
             # PostgreSQL refuses some of these inside of a transaction.
             if not self._has_warned:
                 self._has_warned = True
                 logger.warning(
                     "%s runs in autocommit mode, so its changes are logged without the user; to name the user, run it"
-                    " inside of transaction.atomic()", first_word(str(sql)).upper(),
+                    " inside of transaction.atomic()", first_word(str(statement)).upper() or type(statement).__name__,
                 )  # fmt: skip
             return execute()
         with transaction.atomic(using=self._connection.alias):

@@ -51,6 +51,11 @@ def test_an_empty_file_is_a_plan_of_nothing() -> None:
         ("a: [1e99999999999999999999]", "f:1: 1e99999999999999999999 is no float"),
         ("? [a]\n: b", "f:1: a key is a word"),
         ("a: &x [*x]", "f: it is nested too deeply"),
+        (
+            "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+            + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30)),
+            "f:1: its aliases stand for too many values",
+        ),
         ("--- {}\n--- {}", "f:2: this is not YAML: but found another document"),
         ("a: \x07", "f: this is not YAML"),
     ],
@@ -59,6 +64,15 @@ def test_what_is_wrong_is_named_with_its_line(text: str, message: str) -> None:
     with pytest.raises(UsageError) as refused:
         parse_plan(text, "f")
     assert refused.value.message.startswith(message)
+
+
+def test_a_section_with_nothing_in_it_is_a_section() -> None:
+    plan = parse_plan("hooks:\ntables: {}\n", "f")
+    assert (plan.hooks, plan.tables, plan.buttons) == ({}, {}, None)
+
+
+def test_an_identity_of_no_columns_is_full() -> None:
+    assert parse_plan("tables: {a: {identity: []}}", "f") == parse_plan("tables: {a: {identity: full}}", "f")
 
 
 def test_all_that_is_wrong_is_named_in_order() -> None:

@@ -87,7 +87,8 @@ def parse_plan(text: str, name: str) -> Plan:
     Raises:
         UsageError: something in it is wrong.
     """
-    lines: dict[_Path, int] = {(): 1}
+    lines = _Lines({(): 1})
+    lines.most = 1000 + 10 * len(text)
     try:
         root = yaml.compose(text, _Loader)
         data = {} if root is None else _value(root, (), lines)
@@ -101,6 +102,9 @@ def parse_plan(text: str, name: str) -> Plan:
         raise UsageError(f"{name}:{error.line}: {error}") from error
     except RecursionError as error:
         raise UsageError(f"{name}: it is nested too deeply") from error
+    if isinstance(data, dict):
+        # A section with nothing behind it names nothing; that is not the same as no section.
+        data = {section: {} if items is None else items for section, items in data.items()}
     conditions = _taken_out(data)
     try:
         plan = TypeAdapter(Plan).validate_json(exact.write(data), strict=True)
@@ -130,13 +134,21 @@ def _taken_out(data: Any) -> dict[str, Any]:
     }
 
 
+class _Lines(dict[_Path, int]):
+    """The lines of the values, by their places, and how many there may be: aliases may stand for any number."""
+
+    most: int
+
+
 class _Wrong(Exception):
     def __init__(self, message: str, node: yaml.Node) -> None:
         super().__init__(message)
         self.line = node.start_mark.line + 1
 
 
-def _value(node: yaml.Node, path: _Path, lines: dict[_Path, int]) -> Any:
+def _value(node: yaml.Node, path: _Path, lines: _Lines) -> Any:
+    if len(lines) > lines.most:
+        raise _Wrong("its aliases stand for too many values", node)
     lines.setdefault(path, node.start_mark.line + 1)
     kind = node.tag.removeprefix(_TAG)
     if kind not in _KINDS:
@@ -163,7 +175,7 @@ def _scalar(kind: str, text: str) -> Any:
     return text
 
 
-def _mapping(node: yaml.MappingNode, path: _Path, lines: dict[_Path, int]) -> dict[str, Any]:
+def _mapping(node: yaml.MappingNode, path: _Path, lines: _Lines) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, item in node.value:
         if not isinstance(key, yaml.ScalarNode):

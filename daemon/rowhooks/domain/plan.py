@@ -30,7 +30,8 @@ class PlannedTable:
     """A table that is to be tracked, with the options of `rowhooks track`.
 
     Args:
-        identity: the columns that identify a row; `full`: changes are recorded without a key; None: the primary key.
+        identity: the columns that identify a row; `full`, or none: changes are recorded without a key; None: the
+            primary key.
         audit_receivers: also record what hook receivers write.
         always: also fire under session_replication_role = replica.
         exclude: columns whose values are kept out of the log.
@@ -44,6 +45,10 @@ class PlannedTable:
     always: bool = False
     exclude: tuple[str, ...] = ()
     ignore_columns: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.identity == ():
+            object.__setattr__(self, "identity", "full")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import sqlalchemy
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import Column, Integer, MetaData, NullPool, Table, Text, create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -283,11 +284,28 @@ def test_schema_rowhooks_is_left_out(project: Project) -> None:
     assert include_object(ours, "t", "table", reflected=True, compare_to=None)
 
 
+def test_a_login_that_may_not_read_the_configuration_is_told(dsn: str, db: Connection, tmp_path: Path) -> None:
+    db.execute("create role migrates login password 'x'")
+    try:
+        db.execute("grant create on schema public to migrates")
+        theirs = Project(tmp_path, url_of(make_conninfo(dsn, user="migrates", password="x")))
+        with pytest.raises(CommandError, match=r"cannot read what rowhooks tracks: permission denied .* rowhooks stat"):
+            theirs.revise(models())
+    finally:
+        db.execute("drop owned by migrates; drop role migrates")
+
+
 def test_wrong_declarations_are_named(project: Project, db: Connection) -> None:
     with pytest.raises(CommandError, match=r'info\["rowhooks"\] of table dcim\.device: unknown: excluded'):
         project.revise(models({"excluded": ["pin"]}))
     with pytest.raises(CommandError, match=r"hook 'Serials': actions is a list, and not 'update'"):
         project.revise(models(hooks={"Serials": {**SERIALS, "actions": "update"}}))
+    with pytest.raises(CommandError, match=r"device: always is True or False, and not 'no'"):
+        project.revise(models({"always": "no"}))
+    with pytest.raises(CommandError, match=r"hook 'Serials' stands in two of them; name it once"):
+        project.revise(
+            [models(hooks={"Serials": SERIALS}), MetaData(info={"rowhooks": {"hooks": {"Serials": SERIALS}}})]
+        )
     db.execute("drop schema rowhooks cascade")
     with pytest.raises(CommandError, match="rowhooks is not installed in this database; run: rowhooks init"):
         project.revise(models())

@@ -291,6 +291,8 @@ HEAVY = ("alembic", "asyncio", "asyncpg", "jinja2", "psycopg", "psycopg2", "pyda
         ("rowhooks.integrations.attribution, rowhooks.integrations.marking, rowhooks.integrations.starlette", []),
         ("rowhooks.integrations.django, rowhooks.postgres.connections.drivers", []),
         ("rowhooks.integrations.sqlalchemy", ["asyncio", "sqlalchemy"]),
+        ("rowhooks.integrations.alembic", ["alembic", "asyncio", "sqlalchemy"]),
+        ("rowhooks.integrations.django_migrations", ["asyncio"]),
         ("rowhooks; [getattr(rowhooks, name) for name in rowhooks.__all__]", ["asyncio", "regex"]),
     ],
 )

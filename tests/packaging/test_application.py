@@ -45,16 +45,38 @@ APPLICATION = """
 """
 
 
+MIGRATIONS = """
+    import sys
+    import psycopg2, sqlalchemy
+    from alembic.autogenerate import compare_metadata
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
+    from rowhooks.integrations.alembic import include_name
+    import rowhooks.integrations.django_migrations
+
+    engine = sqlalchemy.create_engine("postgresql+psycopg2://", creator=lambda: psycopg2.connect(sys.argv[1]))
+    metadata = sqlalchemy.MetaData()
+    sqlalchemy.Table(
+        "device", metadata, sqlalchemy.Column("id", sqlalchemy.Integer, primary_key=True), info={"rowhooks": True}
+    )
+    plugins = {"autogenerate_plugins": ["alembic.autogenerate.*", "rowhooks"], "include_name": include_name}
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection, opts={"target_metadata": metadata, **plugins})
+        before = [one[0] for one in compare_metadata(context, metadata)]
+        with Operations.context(context) as op:
+            op.track_table("device")
+        print(before, compare_metadata(context, metadata))
+"""
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "ROWHOOKS_"))}
 
 
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
-    """An environment with Django, SQLAlchemy, psycopg2 and rowhooks; its programs."""
+    """An environment with Django, SQLAlchemy, Alembic, psycopg2 and rowhooks; its programs."""
     root = tmp_path_factory.mktemp("application")
     subprocess.run([sys.executable, "-m", "venv", str(root)], check=True)
     constraints = ["--constraint", str(CHECKOUT / "constraints.txt")]
-    wanted = ["django", "sqlalchemy", "psycopg2-binary", str(wheel)]
+    wanted = ["alembic", "django", "sqlalchemy", "psycopg2-binary", str(wheel)]
     pip = [str(root / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, *constraints, *wanted], check=True, env=ENVIRONMENT)
     return root / "bin"
@@ -67,7 +89,7 @@ def test_it_brings_no_driver_and_no_daemon(application: Path) -> None:
     )  # fmt: skip
     installed = {one["name"].lower() for one in json.loads(listed.stdout)}
     assert {"rowhooks", "regex", "django", "psycopg2-binary"} <= installed
-    assert not installed & {"psycopg", "psycopg-binary", "asyncpg", "alembic", "typer", "pydantic", "prometheus-client"}
+    assert not installed & {"psycopg", "psycopg-binary", "asyncpg", "typer", "pydantic", "prometheus-client"}
 
 
 def test_django_stays_with_psycopg2_and_presses_a_button(
@@ -93,10 +115,21 @@ def test_django_stays_with_psycopg2_and_presses_a_button(
     assert db.execute("select user_name from rowhooks.object_change").fetchall() == [("alice",)]
 
 
-def test_the_command_line_says_what_it_needs(application: Path) -> None:
+def test_migrations_need_no_daemon(application: Path, db: psycopg.Connection[object], dsn: str, tmp_path: Path) -> None:
+    db.execute("create table device (id integer primary key)")
     done = subprocess.run(
-        [application / "rowhooks", "status"], env=ENVIRONMENT, capture_output=True, text=True, check=False
+        [application / "python", "-c", textwrap.dedent(MIGRATIONS), dsn],
+        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "['track_table'] []\n"), done.stderr
+    assert db.execute("select relation::text from rowhooks.tracked_table").fetchall() == [("device",)]
+
+
+@pytest.mark.parametrize(("command", "extra"), [("status", "daemon"), ("demo", "embedded"), ("plan", "plan")])
+def test_the_command_line_says_what_it_needs(application: Path, command: str, extra: str) -> None:
+    done = subprocess.run(
+        [application / "rowhooks", command], env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert "pip install 'rowhooks[daemon]'" in done.stderr
+    assert f"pip install 'rowhooks[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr

@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy
 from alembic import command
@@ -75,7 +76,7 @@ class Project:
         self._url = url
         self._directory = directory
 
-    def revise(self, metadata: sqlalchemy.MetaData) -> str:
+    def revise(self, metadata: sqlalchemy.MetaData | list[sqlalchemy.MetaData]) -> str:
         """Make a revision by autogenerate, and return its file."""
         script = command.revision(self._config(metadata), "models", autogenerate=True)
         assert script is not None
@@ -123,7 +124,7 @@ class Project:
         assert head is not None
         return head
 
-    def _config(self, metadata: sqlalchemy.MetaData | None = None, output: io.StringIO | None = None) -> Config:
+    def _config(self, metadata: Any = None, output: io.StringIO | None = None) -> Config:
         config = Config(output_buffer=output, stdout=io.StringIO())
         config.set_main_option("script_location", str(self._directory))
         config.set_main_option("path_separator", "os")

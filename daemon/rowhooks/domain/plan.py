@@ -263,6 +263,9 @@ def _default(kind: type[Planned], name: str) -> Any:
 
 
 def _frozen(what: str, known: Field[Any], value: Any) -> Any:
+    is_switch = isinstance(known.default, bool) or known.name == "enabled"
+    if is_switch and not isinstance(value, bool) and value is not known.default:
+        raise ValueError(f"{what}: {known.name} is True or False, and not {value!r}")
     if not isinstance(known.default, tuple) and not (known.name in _UNORDERED or known.name == "identity"):
         return value
     if value is None or value == "full":

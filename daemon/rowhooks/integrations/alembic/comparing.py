@@ -96,7 +96,13 @@ class _Comparison:
             if table.info.get(KEY, False) is not False
         }
         self._sections = _sections(context.metadata)
-        self.state = _read(context.connection)
+        try:
+            self.state = _read(context.connection)
+        except sqlalchemy.exc.ProgrammingError as error:
+            raise CommandError(
+                f"autogenerate cannot read what rowhooks tracks: {str(error.orig).splitlines()[0]}; connect as a login"
+                " that may run: rowhooks status"
+            ) from error
         if self.state is None and (self._wanted or self._sections):
             raise CommandError("rowhooks is not installed in this database; run: rowhooks init")
 
@@ -160,7 +166,12 @@ def _sections(metadata: sqlalchemy.MetaData | Sequence[sqlalchemy.MetaData] | No
                 f'info["{KEY}"] of the metadata: unknown: {", ".join(unknown)} (known are: hooks, buttons)'
             )
         for section, named in given.items():
-            sections.setdefault(section, {}).update(named)
+            there = sections.setdefault(section, {})
+            if twice := sorted(there.keys() & named):
+                raise ValueError(
+                    f'info["{KEY}"] of the metadata: {section[:-1]} {twice[0]!r} stands in two of them; name it once'
+                )
+            there.update(named)
     return sections
 
 

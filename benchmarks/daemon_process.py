@@ -21,7 +21,7 @@ from rowhooks.pipeline.scheduling import records
 from rowhooks.pipeline.scheduling.records import STARTED_AFTER
 from rowhooks.receivers.classes import class_path
 from rowhooks.runtime.daemon import Daemon
-from rowhooks.runtime.event_loop import run as run_loop
+from rowhooks.runtime.process import run as run_loop
 from rowhooks.settings import load_settings
 
 PATIENCE = 120.0

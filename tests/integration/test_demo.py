@@ -16,10 +16,11 @@ import pytest
 from rich.console import Console
 
 from rowhooks.demo.page import Page
-from rowhooks.demo.receivers import SerialPolicy
-from rowhooks.demo.show import run_demo
+from rowhooks.demo.stage import Stage
+from rowhooks.demo.story import run_demo
+from rowhooks.domain.errors import RowhooksError
 
-RUN = "import sys; from rich.console import Console; from rowhooks.demo.show import run_demo; "
+RUN = "import sys; from rich.console import Console; from rowhooks.demo.story import run_demo; "
 
 
 def play() -> tuple[int, str]:
@@ -108,10 +109,19 @@ def test_the_demo_can_be_read_in_80_columns_without_colours() -> None:
 
 
 def test_the_demo_says_so_when_a_receiver_does_not_do_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SerialPolicy, "receive_job_hook", lambda self, change, action, changed_object: None)
+    run_script = Stage.run_script
+
+    def forbid_serials(stage: Stage, name: str) -> None:
+        run_script(stage, name)
+        if name == "daemon_role.sql":
+            with stage.connect() as conn:
+                conn.execute("revoke update (serial) on dcim.device from inventory_hooks")
+
+    monkeypatch.setattr(Stage, "run_script", forbid_serials)
     code, output = play()
     assert code == 1
     assert "✗ NOT SO: the serial is unknown again" in output
+    assert "✗ NOT SO: one change is logged" in output
     assert "of the claims above did not hold" in output
     assert not directory_in(output).exists()
 
@@ -151,3 +161,10 @@ def test_the_users_own_connection_settings_do_not_lead_the_demo_astray(monkeypat
     code, _ = play()
     assert code == 0
     assert os.environ["PGHOSTADDR"] == "192.0.2.1"
+
+
+def test_a_daemon_that_ends_is_an_error_that_quotes_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = Stage.start_daemon
+    monkeypatch.setattr(Stage, "start_daemon", lambda stage, receivers: start(stage, "no.such_module"))
+    with pytest.raises(RowhooksError, match=r"did not do its work; its log ends: .*no\.such_module"):
+        play()

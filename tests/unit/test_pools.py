@@ -178,7 +178,7 @@ async def test_what_a_receiver_that_raised_has_held_is_gone_with_its_run(
         raise ValueError(run.id)
 
     world.receive = receive
-    # The collector comes seldom, see rowhooks.runtime.event_loop.
+    # The collector comes seldom, see rowhooks.runtime.process.
     gc.disable()
     try:
         async with working(world):

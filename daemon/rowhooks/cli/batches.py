@@ -7,8 +7,8 @@ from typing import Any
 
 from rowhooks.cli.common import counted, print_fields, print_json, print_json_line, progress, say
 from rowhooks.domain.run import FAILURE, SUCCESS
-from rowhooks.postgres.administration.batches import batch_state
 from rowhooks.postgres.administration.common import Connection
+from rowhooks.postgres.administration.results import batch_state
 
 POLL_INTERVAL = 0.3
 """Seconds between two looks at runs that have not finished."""

@@ -34,7 +34,6 @@ from rowhooks.cli.common import (
 from rowhooks.cli.result_log import LogPrinter, follow, print_failure
 from rowhooks.domain.errors import ConnectionFailed, NotFound, RowhooksError, UsageError
 from rowhooks.postgres.administration import results as administration
-from rowhooks.postgres.administration.batches import find_batch
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.recorded_runs import recorded_run
 from rowhooks.postgres.administration.schema import installed_connection
@@ -119,7 +118,7 @@ def show(
             result = administration.show_result(conn, result_id)
         except NotFound:
             # No batch has the id of a result.
-            if (batch := find_batch(conn, result_id)) is None:
+            if (batch := administration.find_batch(conn, result_id)) is None:
                 raise
             raise typer.Exit(0 if show_batch(conn, batch, follow=follow_it, as_json=as_json) else 1) from None
         if as_json and not follow_it:

@@ -22,9 +22,9 @@ from rowhooks.postgres.rows.models import Models
 from rowhooks.receivers.classes import class_path
 from rowhooks.receivers.loading import load_receivers, unregistered
 from rowhooks.runtime.daemon import Daemon
-from rowhooks.runtime.event_loop import run as run_loop
 from rowhooks.runtime.models import load_models
-from rowhooks.runtime.signals import handle_signals
+from rowhooks.runtime.process import handle_signals
+from rowhooks.runtime.process import run as run_loop
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -174,6 +174,6 @@ def demo(
     ] = False,
 ) -> None:
     """Show the main features on an embedded PostgreSQL."""
-    from rowhooks.demo.show import run_demo  # only this command pays for these imports
+    from rowhooks.demo.story import run_demo  # only this command pays for these imports
 
     raise typer.Exit(run_demo(keep=keep, console=console))

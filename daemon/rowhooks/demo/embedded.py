@@ -10,8 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rowhooks.domain.errors import EmbeddedServerError
 
@@ -76,18 +75,9 @@ class EmbeddedPostgres:
         self._temporary = directory is None
         # Not below TMPDIR or the checkout: a Unix socket's path may have at most 107 bytes.
         self.directory = directory or Path(tempfile.mkdtemp(prefix="rowhooks-pg-", dir="/tmp"))
+        self.data, self.log = self.directory / "data", self.directory / "server.log"
         self._settings = {**DEFAULT_SETTINGS, **(settings or {})}
-        self._user = UNPRIVILEGED_USER if os.geteuid() == 0 else None
-
-    @property
-    def data(self) -> Path:
-        """The server's data directory."""
-        return self.directory / "data"
-
-    @property
-    def log(self) -> Path:
-        """The server's log file."""
-        return self.directory / "server.log"
+        self._user = pwd.getpwnam(UNPRIVILEGED_USER) if os.geteuid() == 0 else None
 
     def dsn(self, database: str = "postgres", user: str = SUPERUSER) -> str:
         """Return a libpq URI for a database of this server."""
@@ -96,8 +86,7 @@ class EmbeddedPostgres:
     def start(self) -> None:
         """Create the data directory where it is missing, and start the server; wait until it answers."""
         if self._user is not None:
-            entry = pwd.getpwnam(self._user)
-            os.chown(self.directory, entry.pw_uid, entry.pw_gid)
+            os.chown(self.directory, self._user.pw_uid, self._user.pw_gid)
             self.binaries = self._readable_binaries()
         if not (self.data / "PG_VERSION").exists():
             self.run("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
@@ -123,13 +112,15 @@ class EmbeddedPostgres:
         Raises:
             EmbeddedServerError: it ended with an error; the message carries what it printed.
         """
+        as_user: dict[str, Any] = {}
+        if self._user is not None:
+            as_user = {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
         # A file, not a pipe: the started server inherits it and would keep a pipe open for ever.
         with tempfile.TemporaryFile() as output:
             done = subprocess.run(
                 [str(self.binaries / program), *arguments],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.directory, check=False,
-                user=self._user, group=self._group(), extra_groups=[] if self._user else None,
-                env={**os.environ, "LC_ALL": "C.UTF-8"},
+                env={**os.environ, "LC_ALL": "C.UTF-8"}, **as_user,
             )  # fmt: skip
             output.seek(0)
             said = output.read().decode(errors="replace").strip()
@@ -137,20 +128,14 @@ class EmbeddedPostgres:
             log = self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
             raise EmbeddedServerError(f"{program} failed with exit code {done.returncode}: {said}\n{log}".rstrip())
 
-    def _group(self) -> int | None:
-        return pwd.getpwnam(self._user).pw_gid if self._user else None
-
     def _readable_binaries(self) -> Path:
         # The programs may lie below /root or another closed directory; opening that up is not ours to do.
         # They find their libraries beside the package (`<package>.libs`), so both are copied, side by side.
         programs = self.binaries.parent
-        package = programs.parent
-        target = self.directory / "programs"
+        package, target = programs.parent, self.directory / "programs"
         if not target.exists():
-            shutil.copytree(
-                programs, target / package.name / programs.name, symlinks=True,
-                ignore=shutil.ignore_patterns("include"),
-            )  # fmt: skip
+            without = shutil.ignore_patterns("include")
+            shutil.copytree(programs, target / package.name / programs.name, symlinks=True, ignore=without)
             libraries = package.with_name(f"{package.name}.libs")
             if libraries.is_dir():
                 shutil.copytree(libraries, target / libraries.name)
@@ -164,7 +149,5 @@ class EmbeddedPostgres:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()

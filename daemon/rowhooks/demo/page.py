@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from rowhooks.domain.display import LONG, visible
 
 
 class Page:
-    """Writes the demo's output, and remembers the claims that were false.
-
-    Args:
-        console: where to write.
-    """
+    """Writes the demo's output, and remembers the claims that were false."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         # Lines longer than this are hard to read.
         console.width = min(console.width, 100)
         self.false_claims: list[str] = []
-        self._step = 0
+        self._steps = itertools.count(1)
         self.mark, self._no = ("ok", "!!") if console.options.ascii_only else ("✓", "✗")
 
     def title(self, text: str) -> None:
@@ -38,9 +34,8 @@ class Page:
 
     def step(self, title: str, why: str) -> None:
         """Begin a step: its name, and in one line what it shows and why."""
-        self._step += 1
         self.console.print()
-        self.console.rule(f"[bold]{self._step}. {title}", align="left")
+        self.console.rule(f"[bold]{next(self._steps)}. {title}", align="left")
         self.console.print(why, style="italic", highlight=False)
         self.console.print()
 
@@ -48,15 +43,10 @@ class Page:
         """Write a sentence."""
         self.console.print(visible(text, LONG), highlight=False, markup=False)
 
-    def commands(self, *commands: str, prompt: str = "$ ") -> None:
-        """Write commands or statements to be copied, one a line, never folded."""
-        for command in commands:
-            self.console.print(Text(f"  {prompt}{command}", style="bold cyan"), soft_wrap=True)
-
-    def statement(self, login: str, sql: str) -> None:
-        """Write a statement as the login sends it."""
-        self.console.print(Text(f"  {login}=> ", style="dim"), end="")
-        self.console.print(Text(textwrap.indent(sql.strip(), "    ").lstrip(), style="bold cyan"), soft_wrap=True)
+    def command(self, text: str, prompt: str = "$ ") -> None:
+        """Write a command or a statement behind the prompt at which it is typed; its lines are never folded."""
+        self.console.print(Text(f"  {prompt}", style="dim"), end="")
+        self.console.print(Text(textwrap.indent(text.strip(), "    ").lstrip(), style="bold cyan"), soft_wrap=True)
 
     def source(self, code: str) -> None:
         """Write Python source."""
@@ -74,15 +64,8 @@ class Page:
 
     def table(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write what a query found."""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for column in rows[0] if rows else ():
-            table.add_column(column, overflow="fold")
+        columns = [Column(name, overflow="fold") for name in (rows[0] if rows else ())]
+        table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for row in rows:
-            table.add_row(*map(_cell, row.values()))
+            table.add_row(*(Text("-" if value is None else visible(value, LONG)) for value in row.values()))
         self.console.print(Padding(table, (0, 0, 1, 2), expand=False))
-
-
-def _cell(value: Any) -> Text:
-    if isinstance(value, float | Decimal):
-        value = f"{value:.1f}"
-    return Text("-" if value is None else visible(value, LONG))

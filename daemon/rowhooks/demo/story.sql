@@ -16,7 +16,7 @@ limit 1;
 select
   j.name as job,
   r.status,
-  1000 * extract(epoch from r.started_at - pg_xact_commit_timestamp(c.transaction_id::xid))
+  round(1000 * extract(epoch from r.started_at - pg_xact_commit_timestamp(c.transaction_id::xid)), 1)
     as ms_after_commit,
   (
     select string_agg(l.level || ': ' || l.message, ', ')
@@ -34,9 +34,9 @@ select
   j.name as job,
   r.status,
   count(*) as runs,
-  1000 * percentile_cont(0.5) within group (
-    order by extract(epoch from r.started_at - pg_xact_commit_timestamp(c.transaction_id::xid))
-  ) as median_ms_after_commit
+  round(1000 * extract(epoch from percentile_cont(0.5) within group (
+    order by r.started_at - pg_xact_commit_timestamp(c.transaction_id::xid)
+  )), 1) as median_ms_after_commit
 from rowhooks.results as r
 join rowhooks.job as j on j.class_path = r.class_path
 join rowhooks.changes as c on c.id = r.object_change_id
@@ -44,19 +44,20 @@ group by j.name, r.status
 order by j.name;
 
 -- name: owed
--- What the hooks ask for because of the changes after one, and beside it what became of it.
+-- What the hooks ask for because of the changes of a user, or of all, and beside it what became of it.
 select
   count(distinct c.id) as changes,
   count(h.id) as due,
   count(r.id) as recorded,
-  count(r.id) filter (where r.status = 'SUCCESS') as succeeded
+  count(r.id) filter (where r.status = 'SUCCESS') as succeeded,
+  count(h.id) > 0 and bool_and(h.id is null or coalesce(r.status = 'SUCCESS', false)) as is_paid
 from rowhooks.object_change as c
 left join rowhooks.job_hook_table as t on t.tracked_table_id = c.tracked_table
 left join rowhooks.job_hook as h
   on h.id = t.job_hook_id
   and case c.action when 'create' then h.type_create when 'update' then h.type_update else h.type_delete end
 left join rowhooks.job_result as r on r.object_change_id = c.id and r.job_hook_id = h.id
-where c.id > $1;
+where $1::text is null or c.user_name = $1;
 
 -- name: serial_and_writer
 select

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import threading
 import time
-from types import TracebackType
 from typing import Self
 
 logger = logging.getLogger(__name__)
@@ -33,9 +32,7 @@ class LoopMonitor:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ended.set()
 
     def _watch(self) -> None:

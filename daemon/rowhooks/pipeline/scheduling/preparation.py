@@ -6,8 +6,8 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rowhooks.domain.errors import ConnectionFailed, ReceiverError
 from rowhooks.domain.run import Run, revoked
@@ -17,7 +17,10 @@ from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling.loads import Locked
 from rowhooks.pipeline.scheduling.pools import ExecutionPool
 from rowhooks.pipeline.scheduling.rows import Rows
-from rowhooks.pipeline.scheduling.tasks import Lane, Task
+from rowhooks.pipeline.scheduling.tasks import Task
+
+if TYPE_CHECKING:
+    from rowhooks.pipeline.scheduling.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
 
@@ -25,26 +28,6 @@ FARTHEST = 1000
 """Rows loaded ahead of the workers, at the most."""
 WIDEN_AFTER = 5.0
 """Seconds after a row was too old during which no more are loaded ahead than before."""
-
-
-class Outlet(Protocol):
-    """What takes tasks over from their preparation."""
-
-    def start(self, tasks: Sequence[Task]) -> None:
-        """Take tasks that are prepared."""
-        ...
-
-    def leave(self, task: Task) -> None:
-        """Take a task of which nothing is to be run any more."""
-        ...
-
-    def wake(self, lanes: Iterable[tuple[str, Lane]]) -> None:
-        """Take lanes, each with the name of its pool, of tasks that were left to the table and can go on."""
-        ...
-
-    def replenish(self) -> None:
-        """Note that there is room for more tasks."""
-        ...
 
 
 class Window:
@@ -100,16 +83,16 @@ class Preparation:
         self.background = Background()
         self._recorder = recorder
         self._users = users
-        self._outlet: Outlet
+        self._scheduler: Scheduler
         self._ready: dict[str, deque[Task]] = {pool.name: deque() for pool in pools}
         self._windows = {pool.name: Window(pool.limit) for pool in pools}
         self._wake = asyncio.Event()
         self._queues: dict[int, deque[Task]] = {}
         self._closed = False
 
-    def attach(self, outlet: Outlet) -> None:
-        """Hand over to an outlet from now on."""
-        self._outlet = outlet
+    def attach(self, scheduler: Scheduler) -> None:
+        """Hand over to a scheduler from now on."""
+        self._scheduler = scheduler
 
     def waiting(self, pool: str) -> int:
         """Return how many tasks of a pool wait to be prepared."""
@@ -126,7 +109,7 @@ class Preparation:
             self._ready[task.pool].append(task)
             self._wake.set()
         else:
-            self._outlet.start((task,))
+            self._scheduler.start((task,))
 
     def offer_again(self, task: Task) -> None:
         """Take a task that could not begin with what was had for it."""
@@ -159,7 +142,7 @@ class Preparation:
                     window.widen()
                 while ready and window.take(ready[0]):
                     self._prepare_soon(ready.popleft())
-            self._outlet.replenish()
+            self._scheduler.replenish()
 
     def close(self) -> None:
         """Hand nothing over any more."""
@@ -238,14 +221,14 @@ class Preparation:
                 for run in gone:
                     self._recorder.take(revoked(run), None)
                 if not _is_left(task, gone):
-                    self._outlet.leave(task)
+                    self._scheduler.leave(task)
                     continue
                 task.may_begin = True
                 if not self._needs_row(task):
                     # That it may begin is good for as long as a row is.
                     task.loaded_at = asked_at
             prepared.append(task)
-        self._outlet.start(prepared)
+        self._scheduler.start(prepared)
 
     def _without_locked(self, lock: Locked, tasks: list[Task]) -> list[Task]:
         """Put those aside that need a row of a locked table; return the others."""
@@ -265,7 +248,7 @@ class Preparation:
         await lock.is_free.wait()
         for task in lock.tasks:
             self.offer(task)
-        self._outlet.wake(lock.lanes)
+        self._scheduler.wake(lock.lanes)
 
     async def _resolve(self, tasks: list[Task]) -> None:
         if not tasks:

@@ -152,7 +152,7 @@ class Scheduler:
         self.admission.close()
         return sum(await asyncio.gather(*(pool.drain(grace) for pool in self._pools.values())))
 
-    # From the preparation: its outlet.
+    # From the preparation.
 
     def start(self, tasks: Sequence[Task]) -> None:
         """Hand tasks that are prepared to their pools."""

@@ -1,4 +1,4 @@
-"""Results and their logs: listed, shown, followed, retried, revoked, pruned."""
+"""Results and their logs: listed, shown, followed, retried, revoked, pruned; and presses of several rows."""
 
 from __future__ import annotations
 
@@ -140,3 +140,21 @@ def prune(
         conn.commit()
         after_id = row["last_id"]
         yield row["deleted"], after_id
+
+
+def find_batch(conn: Connection, batch_id: int) -> Row | None:
+    """Return a press of several rows, with the states of its runs; None where there is none with this id."""
+    found = fetch(conn, "select b.* from rowhooks.batches as b where b.id = $1", batch_id)
+    return found[0] if found else None
+
+
+def batch_state(conn: Connection, batch_id: int) -> Row:
+    """Return a press of several rows, with the states of its runs.
+
+    Raises:
+        NotFound: there is no such press, or its runs were pruned.
+    """
+    batch = find_batch(conn, batch_id)
+    if batch is None:
+        raise NotFound(f"there is no batch {batch_id}", hint="see: rowhooks results list")
+    return batch

@@ -127,7 +127,6 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
 
 
 def _fresh_row(outcome: Outcome, leader_epoch: uuid.UUID, held: Repertoire) -> tuple[Any, ...]:
-    """Return the values of `_FRESH` for an outcome."""
     run, started_at = outcome.run, outcome.started_at
     cause, hook = run.cause, run.origin
     job = hook.job

@@ -150,7 +150,6 @@ class Assembly:
     def _scheduler(
         self, recorder: Recorder, to_fetch: RunnableRuns, loader: PostgresObjects, tables: Tables
     ) -> Scheduler:
-        """Return the scheduler, with what runs the receivers."""
         context, settings = self._context, self._context.settings
         # The execution pool enforces the limit. The executor has more threads, because a thread that hangs for good
         # keeps its place there.
@@ -168,7 +167,6 @@ class Assembly:
         return Scheduler(recorder, preparation, context.catalog, to_fetch.fetch, context.events)
 
     async def _loader(self, tables: Tables) -> PostgresObjects:
-        """Return what loads rows for the receivers."""
         settings = self._context.settings
         # It has connections of its own: receivers that hold all of theirs must not keep others from starting.
         loader = PostgresObjects(

@@ -144,7 +144,6 @@ class ConfigurationHolder:
             )  # fmt: skip
 
     async def _log_faults(self, bindings: PostgresBindings) -> None:
-        """Log each broken binding once."""
         for fault in self._faults.news(dict.fromkeys(map(str, await bindings.find_faults()))):
             logger.warning("%s", fault)
 

@@ -23,7 +23,6 @@ from rowhooks.postgres.administration.jobs import set_job_enabled
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.administration.tables import track
-from rowhooks.postgres.connections.command import connection
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.statements import Statements
 from rowhooks.receivers.classes import class_path
@@ -122,10 +121,7 @@ class Story:
         stage, page = self._stage, self._page
         page.step("Attach", "The tables of an inventory get triggers; rowhooks adds a schema of its own, nothing else.")
         stage.server.start()
-        with connection(Target(stage.server.dsn())) as conn:
-            conn.commit()
-            conn.autocommit = True
-            conn.execute(f"create database {DATABASE}")
+        stage.server.run("createdb", f"--maintenance-db={stage.server.dsn()}", DATABASE)
         stage.run_script("inventory.sql")
         page.say(f"PostgreSQL {stage.ask('show server_version')[0]['server_version']} in {stage.server.directory}")
         page.command("rowhooks init")

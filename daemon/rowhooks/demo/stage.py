@@ -41,7 +41,7 @@ class Stage:
         config.touch()
         env = {name: value for name, value in os.environ.items() if not name.startswith("ROWHOOKS_")}
         given = ["--config", str(config), "--dsn", self.dsn(DAEMON_LOGIN), "--receivers", receivers]
-        command = [sys.executable, "-m", "rowhooks", "run", *given]
+        command = [sys.executable, "-P", "-m", "rowhooks", "run", *given]
         with self._daemon_log.open("wb") as log:
             # Ctrl-C is for the demo alone, which stops the daemon.
             self.daemon = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)

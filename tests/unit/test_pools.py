@@ -52,10 +52,6 @@ class Elsewhere:
         self._waiting: list[Run] = []
         self._owner: PoolOwner
 
-    @property
-    def capacity(self) -> int:
-        return max(0, self.limit - len(self.running) - len(self._waiting))
-
     def attach(self, owner: PoolOwner) -> None:
         self._owner = owner
 

@@ -63,11 +63,34 @@ async def test_a_table_that_cannot_be_loaded_for_now_holds_up_its_own_runs_alone
     await eventually(lambda: (1, SUCCESS) in world.written)
 
 
+async def test_many_runs_of_a_table_that_loads_slowly_hold_up_their_own_alone(world: World) -> None:
+    world.loading[1] = asyncio.Event()
+    for number in range(1, 301):
+        world.submit(number, row=number, table=1)
+    for number in range(301, 311):
+        world.submit(number, row=number, table=2)
+    await eventually(lambda: len([1 for _, status in world.written if status == SUCCESS]) == 10)
+    assert sorted(world.called) == list(range(301, 311))
+    world.loading[1].set()
+    await eventually(lambda: len([1 for _, status in world.written if status == SUCCESS]) == 310)
+
+
+async def test_no_more_rows_are_loaded_ahead_than_the_workers_use_while_they_are_fresh(world: World) -> None:
+    go_on = asyncio.Event()
+    world.receive = lambda run: go_on.wait()
+    for number in range(1, 301):
+        world.submit(number, row=number)
+    await eventually(lambda: len(world.called) == 100)
+    assert len(world.scheduler._handed) == preparation.AHEAD * 100
+    go_on.set()
+    await eventually(lambda: len([1 for _, status in world.written if status == SUCCESS]) == 300)
+
+
 async def test_many_runs_of_a_locked_table_leave_their_places_to_others(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # More runs than places: no more are made while the workers have nothing to do.
-    monkeypatch.setattr(preparation, "FARTHEST", 100)
+    # More runs than places.
+    monkeypatch.setattr(preparation, "OF_EACH_TABLE", 0)
     world.locked.add(1)
     for number in range(1, 301):
         world.submit(number, row=number, table=1)

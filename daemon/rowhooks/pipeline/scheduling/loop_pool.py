@@ -32,11 +32,6 @@ class LoopPool(LocalPool[PreparedRun]):
         self._workers: set[asyncio.Task[None]] = set()
         self._is_ready = False
 
-    @property
-    def capacity(self) -> int:
-        """How many more runs would begin now; none while some wait for a worker."""
-        return 0 if self._queue else self.limit - len(self._workers)
-
     def _wake(self) -> None:
         if self._queue and not self._is_ready and len(self._workers) < self.limit and not self._closed:
             self._is_ready = True

@@ -104,11 +104,6 @@ class ExecutionPool(Protocol):
         """What goes on, by the ids of the runs. Another thread may change it at any time."""
         ...
 
-    @property
-    def capacity(self) -> int:
-        """How many more runs would begin now."""
-        ...
-
     def attach(self, owner: PoolOwner) -> None:
         """Report to an owner from now on."""
         ...

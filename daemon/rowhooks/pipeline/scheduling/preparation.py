@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,44 +24,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FARTHEST = 1000
-"""Rows loaded ahead of the workers, at the most."""
-WIDEN_AFTER = 5.0
-"""Seconds after a row was too old during which no more are loaded ahead than before."""
+AHEAD = 2
+"""How many times as many runs of a pool are prepared, or go on, as may go on at the same time.
 
-
-class Window:
-    """How many of one pool are prepared ahead of its workers: more while these are idle, fewer while rows grow old.
-
-    Args:
-        limit: how many run at the same time.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = limit
-        self._taken = 0
-        self._narrowed_at = -WIDEN_AFTER
-
-    def take(self, task: Task) -> bool:
-        """Give a task a place; False where there is none."""
-        if self._taken >= self._size:
-            return False
-        self._taken += 1
-        task.place = self._give_back
-        return True
-
-    def widen(self) -> None:
-        """The workers had nothing to do."""
-        if time.monotonic() - self._narrowed_at > WIDEN_AFTER:
-            self._size = min(2 * self._size, max(FARTHEST, self._limit))
-
-    def narrow(self) -> None:
-        """A row was not fresh any more when its run could begin."""
-        self._size, self._narrowed_at = max(self._size // 2, self._limit), time.monotonic()
-
-    def _give_back(self) -> None:
-        self._taken -= 1
+One more for each worker: it finds the next one ready, and its row is still fresh. Of many more, most rows would grow
+old before their runs begin. A window that widened to 1000 while workers were idle, and narrowed while rows grew old,
+loaded each row ten times for receivers of 30 ms, and twice for receivers that save; this loads each once.
+"""
+OF_EACH_TABLE = 4
+"""How many runs of a table are prepared whatever the others take: a table that loads slowly holds up its own alone."""
 
 
 class Preparation:
@@ -84,8 +55,10 @@ class Preparation:
         self._recorder = recorder
         self._users = users
         self._scheduler: Scheduler
-        self._ready: dict[str, deque[Task]] = {pool.name: deque() for pool in pools}
-        self._windows = {pool.name: Window(pool.limit) for pool in pools}
+        # By pool and table, those whose turn comes first.
+        self._ready: dict[tuple[str, int], deque[Task]] = {}
+        self._taken: Counter[str] = Counter()
+        self._taken_by_table: Counter[tuple[str, int]] = Counter()
         self._wake = asyncio.Event()
         self._queues: dict[int, deque[Task]] = {}
         self._closed = False
@@ -96,7 +69,7 @@ class Preparation:
 
     def waiting(self, pool: str) -> int:
         """Return how many tasks of a pool wait to be prepared."""
-        return len(self._ready[pool])
+        return sum(len(ready) for (name, _), ready in self._ready.items() if name == pool)
 
     def offer(self, task: Task) -> None:
         """Take a task that may begin; it is handed over when it can."""
@@ -106,25 +79,24 @@ class Preparation:
             # Here it would come up in the run that has made way for this one.
             task.refused, needs = error, False
         if needs:
-            self._ready[task.pool].append(task)
+            self._ready.setdefault((task.pool, task.run.cause.table_id), deque()).append(task)
             self._wake.set()
         else:
             self._scheduler.start((task,))
 
     def offer_again(self, task: Task) -> None:
         """Take a task that could not begin with what was had for it."""
-        if task.place is None:
+        if not task.place:
             # It needed nothing when it became ready, and takes its place among the others now.
             self.offer(task)
         else:
-            self._windows[task.pool].narrow()
             self._prepare_soon(task)
 
     def release(self, task: Task) -> None:
         """Free the place of a task, and its row."""
         self.rows.release(task)
-        if task.place is not None:
-            task.place()
+        if task.place:
+            self._count(task.place, -1)
             task.place = None
             self._wake.set()
 
@@ -136,13 +108,27 @@ class Preparation:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            for name, ready in self._ready.items():
-                window = self._windows[name]
-                if ready and self.pools[name].capacity:
-                    window.widen()
-                while ready and window.take(ready[0]):
-                    self._prepare_soon(ready.popleft())
+            for which in list(self._ready):
+                # Each table has its turn: it goes behind the others.
+                ready = self._ready.pop(which)
+                while ready and self._has_place(which):
+                    task = ready.popleft()
+                    task.place = which
+                    self._count(which, 1)
+                    self._prepare_soon(task)
+                if ready:
+                    self._ready[which] = ready
             self._scheduler.replenish()
+
+    def _has_place(self, which: tuple[str, int]) -> bool:
+        is_room = self._taken[which[0]] < AHEAD * self.pools[which[0]].limit
+        return is_room or self._taken_by_table[which] < OF_EACH_TABLE
+
+    def _count(self, which: tuple[str, int], places: int) -> None:
+        self._taken[which[0]] += places
+        self._taken_by_table[which] += places
+        if not self._taken_by_table[which]:
+            del self._taken_by_table[which]
 
     def close(self) -> None:
         """Hand nothing over any more."""

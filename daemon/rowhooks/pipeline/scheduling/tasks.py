@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -74,8 +74,8 @@ class Task:
         self.may_begin = False
         # How much of a row was loaded for it, in characters.
         self.loaded = 0
-        # What gives back the place that it takes among those that are prepared.
-        self.place: Callable[[], None] | None = None
+        # The pool and the table in whose name it takes a place among those that are prepared.
+        self.place: tuple[str, int] | None = None
 
     @classmethod
     def of(cls, parts: Sequence[Task]) -> Task:

@@ -70,11 +70,6 @@ class ThreadPool(LocalPool[_Retry]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pauses: set[asyncio.Task[None]] = set()
 
-    @property
-    def capacity(self) -> int:
-        """How many more runs would begin now; none while some wait for a thread."""
-        return 0 if self._queue else self.limit - self._active
-
     # On the event loop.
 
     def _wake(self) -> None:

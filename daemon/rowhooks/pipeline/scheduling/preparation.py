@@ -28,8 +28,8 @@ AHEAD = 2
 """How many times as many runs of a pool are prepared, or go on, as may go on at the same time.
 
 One more for each worker: it finds the next one ready, and its row is still fresh. Of many more, most rows would grow
-old before their runs begin. Measured on a backlog against a window that widens to 1000 while workers are idle: that
-loads a row 1.2 to 10 times for a receiver of 30 ms, and 1.2 to 2.5 times for one that saves; this loads it once.
+old before their runs begin. Measured on a backlog, a window that widened to 1000 while workers were idle loaded a row
+1.3 to 2.1 times for a receiver of 30 ms, and 1.2 to 1.8 times for one that saves. This loads it once.
 """
 OF_EACH_TABLE = 4
 """How many runs of a table are prepared whatever the others take: a table that loads slowly holds up its own alone."""

@@ -302,11 +302,13 @@ def test_the_format_fits_where_standard_error_goes(tmp_path: Path) -> None:
         assert fitting() == "json"
 
 
-def test_runs_that_end_are_logged_from_the_moment_at_which_the_level_is_debug(caplog: pytest.LogCaptureFixture) -> None:
-    events, logger = Events(), "rowhooks.observability.run_logs"
+def test_runs_that_end_are_logged_at_level_debug_and_cost_nothing_at_any_other(caplog: pytest.LogCaptureFixture) -> None:
+    quiet, events, logger = Events(), Events(), "rowhooks.observability.run_logs"
     caplog.set_level(logging.INFO, logger)
+    log_runs(quiet)
+    # An event that nobody wants is not made.
+    assert not quiet.wants(RunEnded)
+    caplog.set_level(logging.DEBUG, logger)
     log_runs(events)
     events.publish(RunEnded(outcome(run(1))))
-    caplog.set_level(logging.DEBUG, logger)
-    events.publish(RunEnded(outcome(run(2))))
-    assert [record.getMessage() for record in caplog.records] == ["run 2 of policies.Serial: SUCCESS"]
+    assert [record.getMessage() for record in caplog.records] == ["run 1 of policies.Serial: SUCCESS"]

@@ -11,10 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 def log_runs(events: Events) -> None:
-    """Log each run that fails; at level DEBUG, also each run that does not."""
+    """Log each run that fails; at level DEBUG, if that is on by now, also each run that does not."""
     events.subscribe(RunFailed, _log_failure)
-    # An event that the metrics have made anyway: whether the level is on is asked for each run.
-    events.subscribe(RunEnded, _log_end)
+    if logger.isEnabledFor(logging.DEBUG):
+        events.subscribe(RunEnded, _log_end)
 
 
 def _log_failure(event: RunFailed) -> None:
@@ -28,5 +28,5 @@ def _log_failure(event: RunFailed) -> None:
 
 def _log_end(event: RunEnded) -> None:
     outcome, run = event.outcome, event.outcome.run
-    if outcome.exception_type is None and logger.isEnabledFor(logging.DEBUG):
+    if outcome.exception_type is None:
         logger.debug("run %d of %s: %s", run.id, run.job.class_path, outcome.status, extra=run.log_fields())

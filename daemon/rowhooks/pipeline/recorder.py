@@ -136,13 +136,20 @@ class Recorder:
         """Publish once for each run of a group that has ended, as it stands on record."""
         outcomes = {entry.outcome.run.id: entry.outcome for entry in group if entry.outcome.finished_at is not None}
         # What had ended on record before is not what came of the run here. It is rare, and read.
-        unknown = [id_ for id_, one in outcomes.items() if one.status == REVOKED or others.get(id_, one) is None]
+        unknown = [id_ for id_, one in outcomes.items() if one.status == REVOKED]
+        for id_, other in others.items():
+            if id_ in outcomes and other is not None:
+                outcomes[id_] = other
+            elif id_ in outcomes:
+                unknown.append(id_)
         ends = await self._sink.on_record(unknown) if unknown else {}
-        for id_, outcome in outcomes.items():
+        for id_ in unknown:
             if id_ in ends:
-                self._events.publish(RunEnded(replace(outcome, **ends[id_]._asdict())))
-            elif id_ not in unknown:
-                self._events.publish(RunEnded(others.get(id_) or outcome))
+                outcomes[id_] = replace(outcomes[id_], **ends[id_]._asdict())
+            else:
+                outcomes.pop(id_, None)
+        for outcome in outcomes.values():
+            self._events.publish(RunEnded(outcome))
 
     def _next_group(self) -> list[Entry]:
         count = held = 0

@@ -13,6 +13,7 @@ from rowhooks.domain.errors import LeadershipLost, ReceiverError
 from rowhooks.domain.run import FAILURE, RETRY, REVOKED, SUCCESS, Outcome, now
 from rowhooks.pipeline.execution.driving import Doing, Steps, UserCode, own_error
 from rowhooks.pipeline.execution.outcomes import succeeded
+from rowhooks.pipeline.execution.run_log import current_log
 from rowhooks.pipeline.ports import AlreadyRecorded, Call, Workspace
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ class Attempt:
     def steps(self, changed_object: Any) -> Steps:
         """Yield what is to be done; return the outcome, None for another attempt soon."""
         try:
-            # In the receiver's own context: `table()` and rows find their run there.
-            attached = self._execution.guard.beside(lambda: self._workspace.attach(changed_object))
-            call = self._call = self._prepared(attached)
+            call = self._call = self._prepared(self._execution.guard.beside(self._enter, changed_object))
             value = None
             if call.defines:
                 yield from self._life_cycle(call, "before_start")
@@ -93,6 +92,11 @@ class Attempt:
             return execution.failure(call.failure)
         kept = None if execution.options.has_sensitive_variables else value
         return succeeded(self._run, execution.started_at, kept, entries=execution.log.take())
+
+    def _enter(self, changed_object: Any) -> Any:
+        """Let code in the receiver's own context find its run: `table()`, rows, and what is logged there."""
+        current_log.set(self._execution.log)
+        return self._workspace.attach(changed_object)
 
     def _prepared(self, changed_object: Any) -> Call:
         try:

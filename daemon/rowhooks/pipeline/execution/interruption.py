@@ -23,7 +23,7 @@ class Guard(Protocol):
         """Call it; an awaitable where the receiver is asynchronous."""
         ...
 
-    def beside(self, work: Callable[[], Any]) -> Any:
+    def beside(self, work: Callable[..., Any], *args: Any) -> Any:
         """Call code of ours in the context in which the receiver's code runs; return what it returns."""
         ...
 
@@ -61,9 +61,9 @@ class ThreadGuard:
             self._leave()
             raise
 
-    def beside(self, work: Callable[[], Any]) -> Any:
+    def beside(self, work: Callable[..., Any], *args: Any) -> Any:
         """Call code of ours: the context is the thread's."""
-        return work()
+        return work(*args)
 
     def interrupt(self, error: type[BaseException]) -> None:
         """Raise an exception in the receiver's thread, if its code runs at this moment."""
@@ -119,9 +119,9 @@ class TaskGuard:
         answer = self._context.run(work)
         return _Guarded(self, answer) if is_awaitable(answer) else answer
 
-    def beside(self, work: Callable[[], Any]) -> Any:
+    def beside(self, work: Callable[..., Any], *args: Any) -> Any:
         """Call code of ours in the receiver's context."""
-        return self._context.run(work)
+        return self._context.run(work, *args)
 
     def interrupt(self, error: type[BaseException]) -> None:
         """Raise an exception at the await in which the receiver waits."""

@@ -118,8 +118,6 @@ class Execution:
         self.guard: Guard = TaskGuard() if self._asynchronous else ThreadGuard()
         self._events = runner.events
         self.log = RunLog(runner.clean, run.log_fields)
-        if self._asynchronous:
-            self.guard.beside(lambda: current_log.set(self.log))
         for entry in run.notes():
             self.log.add(entry)
         self.started_at = now()
@@ -150,7 +148,6 @@ class Execution:
 
     def attempt(self, changed_object: Any) -> Outcome | None:
         """Run a plain receiver once in this thread; None where another attempt follows, after `wait`."""
-        current_log.set(self.log)
         try:
             outcome = drive(self._next_attempt(changed_object), self.guard)
         except BaseException as error:

@@ -253,7 +253,7 @@ class Lanes:
 
     def _advance(self, task: Task) -> None:
         self._heads[task] = None
-        if self._parked.park(task):
+        if task.due is not None and self._parked.park(task):
             return
         if not task.options.is_singleton or self.turns.take(task):
             self._ready(task)

@@ -143,7 +143,7 @@ class Preparation:
             task.user = ""
         elif task.user is None:
             task.user = self._users.known(cause.user_name, cause.db_user)
-        return task.on_record or task.user is None or self._needs_row(task)
+        return task.on_record or task.user is None or (task.needs_row and self._needs_row(task))
 
     def _needs_row(self, task: Task) -> bool:
         return task.needs_row and self.pools[task.pool].needs_rows

@@ -139,8 +139,6 @@ class _Workspace:
     def close(self) -> None:
         """Refuse whatever else the receiver does: the run has ended."""
         self._grip.close()
-        # Nothing holds on to the run's session, and to what the session holds.
-        current_rows.set(None)
 
     def cancel(self) -> None:
         """Ask the server to give up the statement that runs."""
@@ -158,6 +156,11 @@ class SyncWorkspace(_Workspace):
         return self._session_class(
             self._engine, variables=self._variables(), grip=self._grip, info={WORKSPACE: weakref.ref(self)}
         )
+
+    def close(self) -> None:
+        """Refuse whatever else the receiver does, and let the thread, which serves other runs, forget the session."""
+        super().close()
+        current_rows.set(None)
 
     def _beneath(self, session: Any) -> ReceiverSession:
         found: ReceiverSession = session

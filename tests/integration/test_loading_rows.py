@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.pipeline.scheduling import loads as loads_module
+from rowhooks.pipeline.scheduling import scheduler as scheduler_module
 from rowhooks.postgres.administration.doctor import examine
 from rowhooks.postgres.administration.results import revoke
 from rowhooks.postgres.configuration import LOAD, read_configuration
@@ -209,14 +210,16 @@ async def test_of_a_table_whose_rows_are_large_few_are_loaded_at_once(
 
     monkeypatch.setattr(PostgresObjects, "load", noted)
     monkeypatch.setattr(loads_module, "PORTION", 100_000)
+    # Where the machine is slow, no row is loaded again because it has waited.
+    monkeypatch.setattr(scheduler_module, "FRESH", 3600)
     wide = "insert into dcim.device select n, 'sw', null, repeat('x', 10000)"
     db.execute("alter table dcim.device add column wide text")
     add_hook(db, Loads, device)
     async with running_daemon(daemon_dsn, Loads):
         db.execute("insert into dcim.device select n, 'sw', null, 'x' from generate_series(1, 1000) as n")
         await settled(db)
-        # One query for what is known to be small, and few to know it.
-        assert len(loads) <= 5
+        # What is known to be small is loaded together, and few are loaded to know it.
+        assert loads[0] <= loads_module.FIRST < max(loads)
         loads.clear()
         db.execute(f"{wide} from generate_series(2001, 2050) as n")
         await settled(db)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+import tracemalloc
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from rowhooks.domain.run import now
 from rowhooks.pipeline.scheduling import lanes as module
 from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE, REFILL_BELOW, Lanes
 from rowhooks.pipeline.scheduling.pools import THREADS
+from rowhooks.pipeline.scheduling.retries import LaterRetries
 from rowhooks.pipeline.scheduling.tasks import Lane, Task
 from tests.support.make import change, hook, job, run
 
@@ -362,6 +364,27 @@ def test_however_keys_change_runs_keep_their_order_and_all_come_to_their_end(
     assert model.ended == set(model.runs)
     assert len(model.lanes) == 0
     assert not any(model.lanes.is_taken(task(0, row).lane) for row in range(4))
+
+
+def test_what_waits_in_the_table_alone_takes_little_memory(started: Started) -> None:
+    lanes, later, due = started.lanes, LaterRetries(), datetime.now(UTC)
+    of_all = [(number, task(number, row=number).lane) for number in range(1, 5001)]
+    tracemalloc.start()
+    try:
+        for number, lane in of_all:
+            later.put(due, number, *lanes.shelve([lane], number))
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert used / len(of_all) < 500
+
+
+def test_of_retries_each_is_asked_about_in_its_turn_also_one_that_comes_again() -> None:
+    later, due = LaterRetries(), datetime.now(UTC)
+    for number in (1, 2, 3, 1):
+        later.take([number])
+        later.put(due, number, task(number).lane)
+    assert [later.next_to_ask(2), later.next_to_ask(2), later.next_to_ask(9)] == [[2, 3], [1, 2], [3, 1, 2]]
 
 
 def run_dry(started: Started) -> Lane:

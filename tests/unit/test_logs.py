@@ -302,7 +302,9 @@ def test_the_format_fits_where_standard_error_goes(tmp_path: Path) -> None:
         assert fitting() == "json"
 
 
-def test_runs_that_end_are_logged_at_level_debug_and_cost_nothing_at_any_other(caplog: pytest.LogCaptureFixture) -> None:
+def test_runs_that_end_are_logged_at_level_debug_and_cost_nothing_at_any_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     quiet, events, logger = Events(), Events(), "rowhooks.observability.run_logs"
     caplog.set_level(logging.INFO, logger)
     log_runs(quiet)

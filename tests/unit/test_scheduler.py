@@ -15,7 +15,7 @@ from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, PENDING, RETRY, REVOKED, STARTED, SUCCESS, Run
 from rowhooks.pipeline.concurrency import first_of
 from rowhooks.pipeline.execution import runner
-from rowhooks.pipeline.scheduling import admission, loads, preparation, records, retries, thread_pool
+from rowhooks.pipeline.scheduling import admission, batches, loads, preparation, records, retries, thread_pool
 from rowhooks.pipeline.scheduling import scheduler as module
 from rowhooks.pipeline.scheduling.lanes import LONGEST_LANE
 from tests.support.waiting import eventually
@@ -441,6 +441,26 @@ async def test_of_a_batch_s_runs_that_are_taken_over_most_stay_in_the_table_and_
     assert [id_ for call in calls for id_ in call] == [n for n in range(1, 41) if n != 28]
     assert max(map(len, calls)) == 3
     assert world.scheduler.held == 0
+
+
+async def test_what_is_on_record_of_a_batch_job_is_never_there_before_the_batch_that_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The sweep would put them on record too.
+    monkeypatch.setattr(records, "STARTED_AFTER", 3600)
+    monkeypatch.setattr(batches, "LONGEST_LINE", 2)
+    go_on = asyncio.Event()
+    world.receive = lambda run: go_on.wait()
+    world.job_options = JobOptions(batch_size=2)
+    for number in (1, 2):
+        world.submit(number, row=number)
+    await eventually(lambda: world.called)
+    for number in (3, 4, 5):
+        world.submit(number, row=number)
+    await eventually(lambda: len(world.written) == 5)
+    assert world.written == [(1, STARTED), (2, STARTED), (3, PENDING), (4, PENDING), (5, PENDING)]
+    go_on.set()
+    await eventually(lambda: (5, SUCCESS) in world.written)
 
 
 async def test_of_very_many_retries_most_wait_in_the_table_and_are_had_again_when_they_are_due(

@@ -121,7 +121,7 @@ class Run:
         The batches of a hook happen one after another too.
         """
         if self.batch:
-            return ("batch", self.origin.id)
+            return lane_of_batches(self.origin.id)
         return lane_of(self.origin, *self.row)
 
     @property
@@ -234,6 +234,11 @@ def revoked(run: Run) -> Outcome:
 def lane_of(origin: JobHook | JobButton, table_id: int, key: str) -> tuple[Any, ...]:
     """Return the lane of a row's runs, see `Run.lane`; the key as JSON text."""
     return (isinstance(origin, JobHook), origin.id, table_id, key)
+
+
+def lane_of_batches(hook_id: int) -> tuple[Any, ...]:
+    """Return the lane of a hook's batches, see `Run.lane`."""
+    return ("batch", hook_id)
 
 
 def now() -> datetime:

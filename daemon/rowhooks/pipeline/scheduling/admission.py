@@ -13,7 +13,7 @@ from rowhooks.domain.configuration import JobButton, JobHook, TrackedTable
 from rowhooks.domain.events import Events, RunSubmitted
 from rowhooks.domain.job import Job, JobOptions
 from rowhooks.domain.keys import lane_key
-from rowhooks.domain.run import PENDING, Outcome, Run, lane_of, now
+from rowhooks.domain.run import PENDING, Outcome, Run, lane_of, lane_of_batches, now
 from rowhooks.pipeline.ports import ReceiverCatalog
 from rowhooks.pipeline.progress import Step
 from rowhooks.pipeline.recorder import Recorder
@@ -123,6 +123,8 @@ class Admission:
             self.held += task.size
             self.batches.gather(task)
             return
+        # First the batch that was made of what came before them.
+        self._put_on_record_before([lane_of_batches(hook_id)])
         for one in self.batches.of(hook_id):
             self._put_on_record(one)
         self._put_pending(task)

@@ -44,8 +44,9 @@ class Lanes:
         self._idle: set[Lane] = set()
         self._heads: dict[Task, None] = {}
         self._parked = Parked(self._advance)
-        # What is in a lane that is taken: its first or, where others wait, all of them. Hardly any has others.
-        self._taken: dict[Lane, _Waiting | deque[_Waiting]] = {}
+        # What is in a lane that is taken: its first or, where others wait, all of them. Hardly any has others. None: it
+        # is in the table alone, as very many may be.
+        self._taken: dict[Lane, _Waiting | deque[_Waiting] | None] = {}
         # How many in memory stand in two lanes.
         self._crossing = 0
         self.turns = Turns()
@@ -146,7 +147,7 @@ class Lanes:
             if not self._shelves.put(lane, run_id):
                 continue
             if lane not in self._taken:
-                self._taken[lane] = deque()
+                self._taken[lane] = None
                 self._idle.add(lane)
                 empty.append(lane)
             else:
@@ -168,7 +169,7 @@ class Lanes:
         if len(members) < len(self._members(lane)) or lane in self._shelves.fetched:
             return ()
         self._take_head(task)
-        self._taken[lane] = deque()
+        self._taken[lane] = None
         self._following -= len(members) - 1
         self._shelves.put_first(lane, [one.run.id for one in members])
         self._idle.add(lane)
@@ -342,5 +343,5 @@ class Lanes:
         found = self._taken[lane]
         if isinstance(found, deque):
             return found
-        queue = self._taken[lane] = deque((found,))
+        queue = self._taken[lane] = deque(() if found is None else (found,))
         return queue

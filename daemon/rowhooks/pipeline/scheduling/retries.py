@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import deque
+import itertools
 from collections.abc import Callable, Collection
 from datetime import datetime
 
@@ -54,12 +54,10 @@ class LaterRetries:
     def __init__(self) -> None:
         self._by_time: list[tuple[datetime, int]] = []
         self._lanes: dict[int, Lane] = {}
-        self._to_ask: deque[int] = deque()
 
     def put(self, due: datetime, run_id: int, lane: Lane) -> None:
         """Take the lane of a run."""
         self._lanes[run_id] = lane
-        self._to_ask.append(run_id)
         heapq.heappush(self._by_time, (due, run_id))
 
     def due(self, limit: int) -> list[Lane]:
@@ -77,16 +75,13 @@ class LaterRetries:
 
     def next_to_ask(self, limit: int) -> list[int]:
         """Return runs of which it is to be asked whether they were revoked; each in its turn."""
-        ids: list[int] = []
-        for _ in range(min(limit, len(self._to_ask))):
-            run_id = self._to_ask.popleft()
-            if run_id in self._lanes:
-                ids.append(run_id)
-        self._to_ask += ids
+        ids = list(itertools.islice(self._lanes, limit))
+        for run_id in ids:
+            # To the end.
+            self._lanes[run_id] = self._lanes.pop(run_id)
         return ids
 
     def clear(self) -> None:
         """Forget everything."""
         self._by_time.clear()
         self._lanes.clear()
-        self._to_ask.clear()

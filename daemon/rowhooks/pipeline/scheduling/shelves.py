@@ -17,8 +17,11 @@ class Shelves:
 
     def __init__(self, hungry: Callable[[], None]) -> None:
         self._call = hungry
-        self.ids: dict[Lane, deque[int]] = {}
-        """What is on the shelf of each lane that has one; it may be empty while it is fetched."""
+        self.ids: dict[Lane, int | deque[int]] = {}
+        """What is on the shelf of each lane that has one: one id or, where there are more, all of them.
+
+        It may be empty, or 0, while it is fetched.
+        """
         self._short: dict[Lane, None] = {}
         self.fetched: set[Lane] = set()
         """The lanes of which something is being fetched."""
@@ -34,16 +37,26 @@ class Shelves:
     def put(self, lane: Lane, run_id: int) -> bool:
         """Put a run on a lane's shelf; say whether the shelf is new."""
         shelf = self.ids.get(lane)
-        if shelf is not None:
+        if isinstance(shelf, deque):
             shelf.append(run_id)
-            return False
-        self.ids[lane] = deque((run_id,))
-        return True
+        elif shelf:
+            self.ids[lane] = deque((shelf, run_id))
+        else:
+            # There may be hundreds of thousands of these, and an empty deque has 760 bytes.
+            self.ids[lane] = run_id
+        return shelf is None
 
     def put_first(self, lane: Lane, run_ids: Sequence[int]) -> None:
         """Put runs before what is on a lane's shelf."""
         self._short.pop(lane, None)
-        self.ids.setdefault(lane, deque()).extendleft(reversed(run_ids))
+        behind = self._all(lane)
+        self.ids[lane] = run_ids[0] if len(run_ids) == 1 and not behind else deque((*run_ids, *behind))
+
+    def _all(self, lane: Lane) -> Sequence[int]:
+        shelf = self.ids.get(lane)
+        if isinstance(shelf, deque):
+            return shelf
+        return (shelf,) if shelf else ()
 
     def note_double(self, run_id: int, lanes: Sequence[Lane]) -> None:
         """Note that a run stands in two lanes."""
@@ -62,7 +75,10 @@ class Shelves:
             lane = next(iter(self._short))
             del self._short[lane]
             shelf = self.ids[lane]
-            taken[lane] = [shelf.popleft() for _ in range(min(len(shelf), of_one))]
+            if isinstance(shelf, deque):
+                taken[lane] = [shelf.popleft() for _ in range(min(len(shelf), of_one))]
+            else:
+                taken[lane], self.ids[lane] = [shelf], 0
             limit -= len(taken[lane])
         self.fetched.update(taken)
         return taken

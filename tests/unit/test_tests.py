@@ -45,6 +45,7 @@ SLEEPS = {
         "that the watchdog is not fed shows only after the time in which it would be",
     "unit/test_scheduler.py test_what_is_revoked_while_it_waits_for_a_worker_is_not_started":
         "what was asked for becomes too old",
+    "unit/test_scheduler_walk.py": "steps of a random walk; how long they take is what is random",
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import rowhooks
 from rowhooks import JobHookReceiver, register_jobs, table
 from rowhooks.receivers.registry import take_registered
 from rowhooks.testing import Press, Rehearsal, RunReport
-from tests.integration.test_nautobot_receivers import SCHEMA
+from tests.support.inventory_tables import SCHEMA
 
 PAGE = Path(__file__).parents[2] / "docs/coming-from-nautobot.md"
 Device, Location, Interface = table("inv.device"), table("inv.location"), table("inv.interface")

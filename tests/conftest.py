@@ -11,8 +11,9 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from collections.abc import Generator, Iterator
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import hypothesis
@@ -22,6 +23,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pytest_postgresql import factories
 
+from rowhooks import table
+from rowhooks.domain.tables import TableType
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.connections.target import Target
@@ -64,6 +67,27 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 def one_driver_for_django(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let doctor not speak of the tests' own environment, where Django has both of its drivers."""
     monkeypatch.setattr("rowhooks.postgres.connections.drivers.chooses_for_django", lambda: False)
+
+
+@pytest.fixture(autouse=True)
+def no_tables_of_other_files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no daemon look for tables that other files have named: `table()` is noted for the whole process."""
+    if not _names_tables(request.module):
+        monkeypatch.setattr("rowhooks.domain.tables._named", {})
+
+
+def _names_tables(module: ModuleType) -> bool:
+    """Say whether a module calls table(), or takes something from one that does."""
+    near = [
+        one if isinstance(one, ModuleType) else sys.modules.get(getattr(one, "__module__", ""))
+        for one in vars(module).values()
+    ]
+    return any(
+        isinstance(value, TableType) or value is table
+        for one in {module, *near}
+        if one is not None and one.__name__.startswith("tests.")
+        for value in vars(one).values()
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -53,6 +53,15 @@ ROWHOOKS_CALLS = {
     "begin_history": "select rowhooks.begin_history()",
     "check_job_can_start": "select rowhooks.check_job_can_start('x', j) from rowhooks.job as j where j.enabled",
     "configuration_version": "select rowhooks.configuration_version()",
+    "create_job_button": "select rowhooks.create_job_button("
+    "'Weigh', 'a.Weigh', '{shop.item}', 'Weigh', expected => true)",
+    "create_job_hook": "select rowhooks.create_job_hook("
+    """'Watch', 'a.B', '{shop.item}', '{create}', conditions => '{"attr": "title", "value": "bolt"}')""",
+    "refuse_declared": "select rowhooks.refuse_declared(h) from rowhooks.job_hook as h",
+    "drop_job_button": "select rowhooks.drop_job_button('Weigh')",
+    "drop_job_hook": "select rowhooks.drop_job_hook('Watch')",
+    "entries_of": "select rowhooks.entries_of('x', '{shop.item}')",
+    "job_to_start": "select rowhooks.job_to_start('a.C', 'hook', true)",
     "drop_partition": "select rowhooks.drop_partition('object_change_0', now())",
     "empty_default_partition": "select rowhooks.empty_default_partition()",
     "extend_object_change": "select rowhooks.extend_object_change(1000000, 5)",
@@ -72,15 +81,19 @@ ROWHOOKS_CALLS = {
     "settings_of_capture": "select rowhooks.settings_of_capture(1)",
     "source_of_capture": "select rowhooks.source_of_capture(1)",
 }
+PRESS = "row(null, 'Reboot', 'shop.item', '42', null, 'k', null, null, null, null, null)::rowhooks.press"
 PUBLIC_CALLS = {
     "always_quoted": "select rowhooks.always_quoted('a')",
     "base_type": "select rowhooks.base_type('information_schema.sql_identifier'::pg_catalog.regtype)",
-    "check_press": "select rowhooks.check_press(row(null, 'Reboot', 'shop.item', '42', null, 'k', null, null))",
+    "check_press": f"select rowhooks.check_press({PRESS})",
     "check_pressed_table": "select rowhooks.check_pressed_table('shop.item')",
     "compared_type": "select * from rowhooks.compared_type('information_schema.sql_identifier'::pg_catalog.regtype)",
     "equality_of": "select e.* from pg_catalog.pg_opclass as o cross join rowhooks.equality_of(o.oid) as e",
-    "key_of_press": "select rowhooks.key_of_press("
-    "row(null, 'Reboot', 'shop.item', '42', null, 'k', null, null), 'shop.item', '{id}', 'id pg_catalog.int4')",
+    "key_of_press": "select rowhooks.key_of_press('42', 'shop.item', '{id}', 'id pg_catalog.int4')",
+    "keys_of_press": f"select rowhooks.keys_of_press({PRESS}, 'shop.item', '{{id}}', 'id pg_catalog.int4')",
+    "query_to_find": "select rowhooks.query_to_find('shop.item', 'id pg_catalog.int4', 'true', 't.id', null)",
+    "press_with_rows": "select rowhooks.press_with_rows("
+    f"{PRESS}, 'shop.item', '{{id}}', '[{{\"id\": 42}}]', '[[{{\"id\": 42}}, \"nut\"]]')",
     "key_to_find": "select * from rowhooks.key_to_find('shop.item')",
     "repr_to_find": "select * from rowhooks.repr_to_find('shop.item')",
     "has_lossy_cast": "select rowhooks.has_lossy_cast('pg_catalog.pg_class'::pg_catalog.regtype)",
@@ -95,6 +108,7 @@ PUBLIC_CALLS = {
     "may_press": "select rowhooks.may_press(current_user, '{public}', 'rowhooks_daemon')",
     "press": "select rowhooks.press('Reboot', 'shop.item', '42'::pg_catalog.jsonb);"
     "select rowhooks.press('Reboot', 'shop.item', '42'::pg_catalog.text)",
+    "press_many": "select rowhooks.press_many('Reboot', 'shop.item', '{42}')",
 }
 
 
@@ -246,9 +260,9 @@ def test_nothing_planted_is_used_by_what_the_daemons_login_may_run(
             try:
                 daemon.execute(statement)
             except (errors.ObjectNotInPrerequisiteState, errors.NoDataFound):
-                # There is no such run, and no such partition may be dropped: it has looked.
+                # There is no such run, no such partition may be dropped, and a refusal refuses: it has looked.
                 refused.add(name)
-        assert refused == {"drop_partition", "retry", "revoke"}
+        assert refused == {"drop_partition", "refuse_declared", "retry", "revoke"}
         db.execute("update rowhooks.feed set system_identifier = 1")
         daemon.execute("select rowhooks.resume_after_restore(0)")
         daemon.execute(

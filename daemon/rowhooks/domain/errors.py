@@ -15,7 +15,8 @@ RowhooksError
 ├── NotFound                 a table, job, hook, change or result of that name does not exist
 ├── Conflict                 the thing exists already, or its state forbids the request
 ├── ReceiverError            a receiver class or module cannot be used
-│   └── InvalidInputs        a receiver's Inputs do not take what a press gave
+│   ├── InvalidInputs        a receiver's Inputs do not take what a press gave
+│   └── TransactionEnded     a receiver has ended its run's transaction by a statement of its own
 ├── ConditionFailed          a hook's conditions cannot be decided for a change
 ├── SoftTimeLimitExceeded    raised inside a receiver that has used up its soft time limit
 ├── TimeLimitExceeded        a run was ended at its time limit
@@ -108,6 +109,21 @@ class ReceiverError(RowhooksError):
 
 class InvalidInputs(ReceiverError):
     """The receiver's class `Inputs` does not take what a press gave. No retry helps, and none is made."""
+
+
+class TransactionEnded(ReceiverError):
+    """A receiver has ended its run's transaction by a statement of its own. A retry would write twice what it committed.
+
+    None is made.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the receiver has ended its run's transaction by a statement of its own (COMMIT, ROLLBACK or PREPARE"
+            " TRANSACTION): what it committed stays without a result",
+            hint="leave the statement out: the run commits when the receiver returns, and is rolled back when it raises;"
+            " for a savepoint: with self.session.begin_nested()",
+        )
 
 
 class ConditionFailed(RowhooksError):

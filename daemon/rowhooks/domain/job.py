@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rowhooks.domain.errors import InvalidInputs
+from rowhooks.domain.errors import InvalidInputs, TransactionEnded
 from rowhooks.domain.feed import Snapshot
 
 
@@ -88,7 +88,7 @@ class JobOptions:
 
     def retries(self, error: BaseException, retries: int) -> bool:
         """Say whether a run that has been retried so many times is retried after this error."""
-        may_help = isinstance(error, self.autoretry_for) and not isinstance(error, InvalidInputs)
+        may_help = isinstance(error, self.autoretry_for) and not isinstance(error, (InvalidInputs, TransactionEnded))
         return may_help and retries < self.max_retries
 
     def pause(self, retries: int, uniform: Callable[[float, float], float]) -> float:

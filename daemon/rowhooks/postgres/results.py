@@ -61,6 +61,9 @@ _ENTRY = (
     ("object_repr", "text"),
 )
 ON_RECORD = "rowhooks: the run is on record"
+ENDED = "rowhooks: the run's transaction has ended"
+RUN = "rowhooks.run"
+"""The session variable of a run's transaction; it ends with the transaction."""
 
 
 def _names(columns: Sequence[tuple[str, str]]) -> str:
@@ -88,6 +91,8 @@ def _statements(given: str) -> Statements:
         "given": given,
         "given_entries": _given_many(_ENTRY),
         "ON_RECORD": ON_RECORD,
+        "ENDED": ENDED.replace("'", "''"),
+        "RUN": RUN,
     }
     return Statements(__file__, constants)
 

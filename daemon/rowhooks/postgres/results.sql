@@ -70,7 +70,7 @@ returning id;
 -- may not name the columns that are proposed for insertion either, so they are read from what is given.
 with given as ({given})
 insert into rowhooks.job_result ({columns})
-select {columns} from given
+select {columns} from given where {is_in_its_transaction}
 on conflict (object_change_id, job_hook_id) where trigger operator(pg_catalog.=) 'change' and original_id is null
 do update set {outcome_as_given}
 where {may_end}
@@ -80,7 +80,7 @@ returning id;
 -- As record_requested, in a run's own transaction.
 with given as ({given})
 insert into rowhooks.job_result ({columns})
-select {columns} from given
+select {columns} from given where {is_in_its_transaction}
 on conflict (id)
 do update set {outcome_as_given}
 where {may_end}
@@ -95,6 +95,13 @@ select {fail_without_row} from recorded;
 -- The same with an error for no row, so that COMMIT can be sent along with it.
 with recorded as ({record_requested_in_run})
 select {fail_without_row} from recorded;
+
+-- name: is_in_its_transaction
+-- True, or an error with the message ENDED: the variable ends with the run's transaction, which the receiver has ended.
+case
+  when pg_catalog.current_setting('{RUN}', true) operator(pg_catalog.<>) '' then true
+  else pg_catalog.concat('{ENDED} ', pg_catalog.current_setting('{RUN}', true))::boolean
+end;
 
 -- name: fail_without_row
 -- An error with the message ON_RECORD where nothing was recorded.

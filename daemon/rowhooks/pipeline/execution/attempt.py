@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from rowhooks.domain.errors import LeadershipLost, ReceiverError
+from rowhooks.domain.errors import LeadershipLost, ReceiverError, TransactionEnded
 from rowhooks.domain.run import FAILURE, RETRY, REVOKED, SUCCESS, Outcome, now
 from rowhooks.pipeline.execution.driving import Doing, Steps, UserCode, own_error
 from rowhooks.pipeline.execution.outcomes import succeeded
@@ -68,8 +68,8 @@ class Attempt:
         except LeadershipLost:
             yield from self._roll_back()
             raise
-        except BaseException as error:  # a receiver's SystemExit ends its own run and no other
-            yield from self._roll_back()
+        except BaseException as raised:  # a receiver's SystemExit ends its own run and no other
+            error = (yield from self._roll_back()) or raised
             if self._execution.retries_soon(error, is_last=self._is_last):
                 return None
             return (yield from self._unsuccessful(error))
@@ -170,13 +170,17 @@ class Attempt:
             raise
         return replace(outcome, recorded=True, entries=(), revoked=frozenset(revoked or ()))
 
-    def _roll_back(self) -> Doing[None]:
+    def _roll_back(self) -> Doing[TransactionEnded | None]:
+        """Roll the run back; return an error where the receiver has kept it from that."""
         # What was called before the exception is not what is missing.
         self._workspace.unawaited()
         if not self._workspace.used:
-            return
+            return None
         try:
             yield self._workspace.rollback
+        except TransactionEnded as error:
+            return error
         except Exception as error:  # its transaction ends with its connection; what the receiver raised is what counts
             line = self._execution.line(error)
             logger.warning("the run could not be rolled back: %s", line, extra=self._run.log_fields())
+        return None

@@ -35,6 +35,7 @@ class RehearsalSession(ReceiverSession):
     def commit_run(self, outcome: Outcome, leader_epoch: uuid.UUID) -> Collection[int]:
         """Commit to the savepoint; what is deferred until a commit is checked now."""
         self.flush()
+        self._grip.check_transaction()
         self.connection().exec_driver_sql("set constraints all immediate")
         Session.commit(self)
         self.end()

@@ -11,9 +11,10 @@ from psycopg import sql
 
 from rowhooks.postgres.connections.errors import translated_errors
 from rowhooks.postgres.connections.search_path import PINNED
+from rowhooks.postgres.results import RUN
 from rowhooks.postgres.statements import Statements
 
-VARIABLES = ("rowhooks.receiver", "rowhooks.user", "rowhooks.request_id", "rowhooks.context")
+VARIABLES = (RUN, "rowhooks.receiver", "rowhooks.user", "rowhooks.request_id", "rowhooks.context")
 
 _INITIALLY_DEFERRED = Statements(__file__)["initially_deferred"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
-from rowhooks.domain.errors import ReceiverError, TimeLimitExceeded
+from rowhooks.domain.errors import ReceiverError, TimeLimitExceeded, TransactionEnded
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ class Grip:
         self.refused: DBAPIError | None = None
         """The last statement that was refused on the connection because of a missing privilege."""
         self._has_ended = False
+        self._is_marked = False
+        self._was_ended = False
 
     def check(self) -> None:
         """Check that the run still goes on.
@@ -54,8 +56,11 @@ class Grip:
         Raises:
             TimeLimitExceeded: the run was ended from outside.
             ReceiverError: the run has ended.
+            TransactionEnded: the receiver has ended the transaction that went before.
         """
         self.check()
+        self._is_marked = False
+        self.check_transaction()
         with self._lock:
             if self.aborted:
                 raise TimeLimitExceeded("the run was ended; its session cannot be used any more")
@@ -66,6 +71,39 @@ class Grip:
         with self._lock:
             self._connection = None
             return not self.touched
+
+    def marked(self) -> None:
+        """Note that the connection is in a transaction that is marked as the run's."""
+        self._is_marked = True
+
+    def check_transaction(self) -> None:
+        """Check that no statement of the receiver has ended the marked transaction.
+
+        Raises:
+            TransactionEnded: one has.
+        """
+        if self._was_ended or self._is_unmarked():
+            raise TransactionEnded
+
+    def let_go(self) -> None:
+        """Note that the marked transaction is about to end: by the run, unless the receiver has ended it before."""
+        self._was_ended |= self._is_unmarked()
+        self._is_marked = False
+
+    def check_rolled_back(self) -> None:
+        """Check, once, that what was rolled back was the marked transaction.
+
+        Raises:
+            TransactionEnded: the receiver had ended it before.
+        """
+        was_ended, self._was_ended = self._was_ended, False
+        if was_ended:
+            raise TransactionEnded
+
+    def _is_unmarked(self) -> bool:
+        # The driver knows it from the server's last answer: nothing is asked.
+        connection = self._connection if self._is_marked else None
+        return connection is not None and connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
     def take_refused(self) -> DBAPIError | None:
         """Return the error of the last statement that was refused, once."""

@@ -12,13 +12,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, SessionTransaction
 
 from rowhooks.domain.encodings import Repertoire
-from rowhooks.domain.errors import LeadershipLost
+from rowhooks.domain.errors import LeadershipLost, TransactionEnded
 from rowhooks.domain.run import Outcome
 from rowhooks.pipeline.ports import AlreadyRecorded
 from rowhooks.postgres.connections.encodings import of_connection
 from rowhooks.postgres.connections.settled import SettledConnection
 from rowhooks.postgres.results import (
     ANOTHER_LEADS,
+    ENDED,
     FENCE_ONE,
     LEADS,
     ON_RECORD,
@@ -77,6 +78,7 @@ class ReceiverSession(Session):
                 raise psycopg.errors.error_from_result(answer, driver.info.encoding)
         else:
             connection.exec_driver_sql("; ".join(variables))
+        self._grip.marked()
 
     def flush(self, objects: Any = None) -> None:
         """Write what was assigned, added and deleted, and what was altered in place."""
@@ -124,10 +126,14 @@ class ReceiverSession(Session):
 
         Raises:
             AlreadyRecorded: the run stands on record; nothing of this transaction remains.
+            TransactionEnded: the receiver has ended the run's transaction; nothing of the present one remains.
             LeadershipLost: another daemon leads; nothing of this transaction remains.
         """
         self.flush()
         connection = self.connection()
+        self._grip.check_transaction()
+        # From here on, only the server tells: a COMMIT that fails ends the transaction, too.
+        self._grip.let_go()
         # A new leader has already looked for unfinished runs: it would not take up one that is recorded later. Of a
         # batch it may have taken up some runs and not the others.
         is_batch = bool(outcome.run.batch)
@@ -144,9 +150,12 @@ class ReceiverSession(Session):
             else:
                 revoked = _record(connection, outcome, leader_epoch)
                 is_recorded = len(revoked) < len(outcome.run.singles)
-        except (DBAPIError, psycopg.errors.InsufficientPrivilege) as error:
+        except (DBAPIError, psycopg.Error) as error:
+            cause = getattr(error, "orig", error)
+            if isinstance(cause, psycopg.errors.InvalidTextRepresentation) and ENDED in str(cause):
+                raise TransactionEnded from None
             # The receivers' own login may record nothing for a leadership that is over.
-            if not isinstance(getattr(error, "orig", error), psycopg.errors.InsufficientPrivilege):
+            if not isinstance(cause, psycopg.errors.InsufficientPrivilege):
                 raise
             is_recorded, refused = False, error
         if not is_recorded:
@@ -207,7 +216,9 @@ def _set_local(variables: Mapping[str, str], held: Repertoire) -> list[str]:
 
 @sqlalchemy.event.listens_for(ReceiverSession, "after_begin")
 def _begun(session: ReceiverSession, transaction: Any, connection: sqlalchemy.Connection) -> None:
-    session.mark(connection)
+    # A savepoint has the marks of its transaction. Where the receiver has ended that, it must not be marked again.
+    if not transaction.nested:
+        session.mark(connection)
 
 
 def _quoted(variable: str) -> str:

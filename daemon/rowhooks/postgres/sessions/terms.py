@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import sqlalchemy
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.run import Run
 from rowhooks.postgres.connections.errors import is_lost_connection, verdict_of
+from rowhooks.postgres.results import RUN
 from rowhooks.postgres.rows.privileges import is_refused
 from rowhooks.postgres.sessions.receiver_session import GRIP
 
@@ -52,7 +54,7 @@ def session_variables(run: Run, user: str) -> dict[str, str]:
         run: the run.
         user: for whom it is.
     """
-    variables = {"rowhooks.user": user or "", "rowhooks.request_id": run.key}
+    variables = {RUN: run.key, "rowhooks.user": user or "", "rowhooks.request_id": run.key}
     if isinstance(run.origin, JobHook):
         return {"rowhooks.receiver": run.key, **variables}
     return {**variables, "rowhooks.context": "job-button"}
@@ -65,6 +67,24 @@ def explaining(refused: DBAPIError) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         logger.warning("what a refused statement lacks cannot be found out (%s): %s", error, refused.orig)
+
+
+def check_transaction(connection: sqlalchemy.Connection, *_: Any) -> None:
+    """Check, before a statement of a run, that the receiver has not ended the run's transaction.
+
+    Raises:
+        TransactionEnded: it has.
+    """
+    grip = connection.info.get(GRIP)
+    if grip is not None:
+        grip.check_transaction()
+
+
+def note_rollback(connection: sqlalchemy.Connection) -> None:
+    """Note, before a run's transaction is rolled back, whether the receiver has ended it."""
+    grip = None if connection.invalidated else connection.info.get(GRIP)
+    if grip is not None:
+        grip.let_go()
 
 
 def note_refusal(context: sqlalchemy.ExceptionContext) -> None:

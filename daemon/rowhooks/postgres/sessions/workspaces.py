@@ -32,7 +32,7 @@ from rowhooks.postgres.rows.tables import Tables
 from rowhooks.postgres.sessions.awaited import Calls, ReceiverAsyncSession
 from rowhooks.postgres.sessions.grip import Grip
 from rowhooks.postgres.sessions.receiver_session import GRIP, ReceiverSession
-from rowhooks.postgres.sessions.terms import explaining, is_transient, note_refusal, session_variables
+from rowhooks.postgres.sessions.terms import check_transaction, explaining, is_transient, note_refusal, note_rollback, session_variables
 
 logger = logging.getLogger(__name__)
 
@@ -190,6 +190,7 @@ class SyncWorkspace(_Workspace):
         if (refused := self._grip.take_refused()) is not None and isinstance(self._engine, sqlalchemy.Engine):
             with explaining(refused), self._engine.connect() as connection:
                 explain(connection, refused)
+        self._grip.check_rolled_back()
 
 
 class AsyncWorkspace(_Workspace):
@@ -277,6 +278,7 @@ class AsyncWorkspace(_Workspace):
             with explaining(refused):
                 async with self._engine.connect() as connection:
                     await connection.run_sync(explain, refused)
+        self._grip.check_rolled_back()
 
 
 class Workspaces:
@@ -308,6 +310,8 @@ class Workspaces:
         self._async_engine = async_engine(target, async_connections)
         for engine in (self._engine, self._async_engine.sync_engine):
             sqlalchemy.event.listen(engine, "checkin", self._returned)
+            sqlalchemy.event.listen(engine, "before_cursor_execute", check_transaction)
+            sqlalchemy.event.listen(engine, "rollback", note_rollback)
             sqlalchemy.event.listen(engine, "handle_error", note_refusal)
             sqlalchemy.event.listen(engine, "handle_error", self._note_altered)
             watch_writes(engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -16,10 +17,11 @@ import sqlalchemy
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import Column, Integer, MetaData, NullPool, Table, Text, create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from rowhooks.domain.errors import SchemaMismatch
 from rowhooks.integrations.alembic import include_object
 from tests.support.alembic_project import Project, body, load_plugin, url_of
 
@@ -199,6 +201,17 @@ def test_an_operation_that_cannot_be_done_says_why(project: Project, db: Connect
     with pytest.raises(sqlalchemy.exc.DBAPIError, match=r"table dcim\.device is not tracked"):
         project_runs(project, "op.create_job_hook('S', job='a.B', tables=['dcim.device'], actions=['update'])")
     assert (tracked(db), hooks(db)) == ({}, [])
+
+
+def test_a_database_without_rowhooks_is_named(empty_dsn: str, tmp_path: Path) -> None:
+    name = conninfo_to_dict(empty_dsn)["dbname"]
+    said = (
+        rf"{{}}: rowhooks is not installed in database {name} \(before the migrations, run: rowhooks init --dsn dbname="
+    )
+    project = Project(tmp_path, url_of(empty_dsn))
+    for operation in ("op.track_table('device')", "op.untrack_table('device')", "op.drop_job_button('Reboot')"):
+        with pytest.raises(SchemaMismatch, match=said.format(re.escape(operation))):
+            project_runs(project, operation)
 
 
 def project_runs(project: Project, operation: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -97,26 +98,32 @@ class Program:
         self._before = "sys.modules['psycopg'] = None; " if driver == "psycopg2" else ""
 
     def __call__(self, *arguments: str) -> str:
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         program = (
             f"import sys; {self._before}"
             "from django.core.management import execute_from_command_line as run; run(['manage', *sys.argv[1:]])"
         )
-        done = subprocess.run(
+        return subprocess.run(
             [sys.executable, "-W", "error", "-c", program, *arguments], env=self._environment, capture_output=True,
             text=True, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+
+
+def database_of(dsn: str) -> dict[str, Any]:
+    given = conninfo_to_dict(dsn)
+    return {
+        "ENGINE": "django.db.backends.postgresql", "NAME": given["dbname"], "USER": given["user"],
+        "PASSWORD": given.get("password", ""), "HOST": given["host"], "PORT": given["port"],
+    }  # fmt: skip
 
 
 @pytest.fixture(params=["psycopg"])
 def program(dsn: str, tmp_path: Path, request: pytest.FixtureRequest) -> Program:
-    given = conninfo_to_dict(dsn)
-    database = {
-        "ENGINE": "django.db.backends.postgresql", "NAME": given["dbname"], "USER": given["user"],
-        "PASSWORD": given.get("password", ""), "HOST": given["host"], "PORT": given["port"],
-    }  # fmt: skip
-    return Program(tmp_path, database, request.param)
+    return Program(tmp_path, database_of(dsn), request.param)
 
 
 def tracked(db: Connection) -> list[tuple[Any, ...]]:
@@ -172,4 +179,58 @@ def test_on_another_database_nothing_is_done(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     program("migrate")
+    program("migrate", "dcim", "zero")
+
+
+# Databases without rowhooks, as Django's test runner makes them
+
+TESTS = """
+from django.db import connection
+from django.test import TestCase
+from .models import Device, Location
+
+class Tests(TestCase):
+    def test_a_change_is_in_the_log(self):
+        Device(pin="1", seen="never", location=Location.objects.create()).save()
+        with connection.cursor() as cursor:
+            cursor.execute("select count(*) from rowhooks.object_change")
+            self.assertEqual(cursor.fetchone(), (1,))
+"""
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_a_database_without_rowhooks_is_named_with_the_ways_out(empty_dsn: str, tmp_path: Path, driver: str) -> None:
+    database = database_of(empty_dsn)
+    failed = Program(tmp_path, database, driver).run("migrate")
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1] == (
+        f"rowhooks.domain.errors.SchemaMismatch: TrackTable('device'): rowhooks is not installed in database"
+        f""" {database["NAME"]} (before the migrations, run: rowhooks init --dsn dbname={database["NAME"]};"""
+        ' for Django\'s tests, DATABASES["default"]["TEST"]["TEMPLATE"] names a database with rowhooks, or set'
+        " ROWHOOKS_TRACK = False)"
+    )
+
+
+def test_the_recipe_for_djangos_tests(dsn: str, tmp_path: Path) -> None:
+    database = database_of(dsn)
+    program = Program(tmp_path, database, "psycopg")
+    page = (CHECKOUT / "docs" / "migrations.md").read_text("utf-8")
+    (recipe,) = re.findall(r"^```python\n(DATABASES.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert "rowhooks_template" in recipe
+    settings = SETTINGS + recipe.replace("rowhooks_template", database["NAME"])
+    (tmp_path / "settings.py").write_text(settings, encoding="utf-8")
+    (tmp_path / "dcim" / "tests.py").write_text(TESTS, encoding="utf-8")
+    done = program.run("test", "dcim")
+    assert done.returncode == 0, done.stderr
+    assert "Ran 1 test" in done.stderr
+
+
+def test_tables_are_left_alone_where_the_settings_say_so(empty_dsn: str, tmp_path: Path) -> None:
+    program = Program(tmp_path, database_of(empty_dsn), "psycopg")
+    (tmp_path / "settings.py").write_text(f"{SETTINGS}\nROWHOOKS_TRACK = False\n", encoding="utf-8")
+    done = program.run("migrate")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [
+        "ROWHOOKS_TRACK = False: no table of database default is tracked or untracked by its migrations"
+    ]
     program("migrate", "dcim", "zero")

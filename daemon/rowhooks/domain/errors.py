@@ -112,17 +112,17 @@ class InvalidInputs(ReceiverError):
 
 
 class TransactionEnded(ReceiverError):
-    """A receiver has ended its run's transaction by a statement of its own. A retry would write twice what it committed.
+    """A receiver has ended its run's transaction by a statement of its own.
 
-    None is made.
+    No retry is made: it would write twice what the statement has committed.
     """
 
     def __init__(self) -> None:
         super().__init__(
             "the receiver has ended its run's transaction by a statement of its own (COMMIT, ROLLBACK or PREPARE"
             " TRANSACTION): what it committed stays without a result",
-            hint="leave the statement out: the run commits when the receiver returns, and is rolled back when it raises;"
-            " for a savepoint: with self.session.begin_nested()",
+            hint="leave the statement out: the run commits when the receiver returns; for a savepoint, use"
+            " self.session.begin_nested()",
         )
 
 

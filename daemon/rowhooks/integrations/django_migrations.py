@@ -4,21 +4,27 @@
 
     operations = [TrackTable("device", exclude=["pin"])]
 
-On a database that is not PostgreSQL they do nothing, as those of django.contrib.postgres.
+On a database that is not PostgreSQL they do nothing, as those of django.contrib.postgres. With ROWHOOKS_TRACK = False
+in Django's settings they do nothing either, and say so once.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, Literal
 
+from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist
 from django.db.migrations.operations.base import Operation
 
 from rowhooks.domain.plan import PlannedTable, from_values
 from rowhooks.postgres import calls
 from rowhooks.postgres.calls import Call
+
+logger = logging.getLogger(__name__)
 
 
 class _TableOperation(Operation):
@@ -60,11 +66,26 @@ class _TableOperation(Operation):
             return
         if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
+        if not getattr(settings, "ROWHOOKS_TRACK", True):
+            _say_untracked(schema_editor.connection.alias)
+            return
+        if not schema_editor.collect_sql:
+            self._check_schema(schema_editor.connection)
         table = schema_editor.quote_name(model._meta.db_table)  # noqa: SLF001  (Django documents it)
         if options is None:
             _execute(schema_editor, calls.untrack(table))
         else:
             _execute(schema_editor, calls.track(table, _with_columns(model, options)))
+
+    def _check_schema(self, connection: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(calls.HAS_SCHEMA)
+            database, has_schema = cursor.fetchone()
+        template = f'DATABASES["{connection.alias}"]["TEST"]["TEMPLATE"]'
+        calls.check_schema(
+            f"{type(self).__name__}({self.model_name!r})", database, has_schema,
+            otherwise=f"; for Django's tests, {template} names a database with rowhooks, or set ROWHOOKS_TRACK = False",
+        )  # fmt: skip
 
 
 class TrackTable(_TableOperation):
@@ -127,6 +148,12 @@ class UntrackTable(_TableOperation):
     def migration_name_fragment(self) -> str:
         """The end of an automatic name of a migration."""
         return f"untrack_{self.model_name.lower()}"
+
+
+@cache
+def _say_untracked(alias: str) -> None:
+    # Once: a process migrates a database once.
+    logger.warning("ROWHOOKS_TRACK = False: no table of database %s is tracked or untracked by its migrations", alias)
 
 
 def _existing(existing: Mapping[str, Any] | None) -> PlannedTable | None:

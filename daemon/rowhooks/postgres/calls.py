@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rowhooks.domain import exact
+from rowhooks.domain import exact, shell
+from rowhooks.domain.errors import SchemaMismatch
 from rowhooks.domain.plan import PlannedButton, PlannedHook, PlannedTable
+
+HAS_SCHEMA = "select pg_catalog.current_database(), pg_catalog.to_regnamespace('rowhooks') is not null"
+"""A query for what `check_schema` takes."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,29 @@ class Call:
     def _statement(self, write: Callable[[str, Any, str], str]) -> str:
         given = ", ".join(f'"{name}" => {write(type_, value, name)}' for name, (type_, value) in self.arguments.items())
         return f"select rowhooks.{self.function}({given})"
+
+
+def check_schema(operation: str, database: str, has_schema: bool, *, otherwise: str = "") -> None:
+    """Check that an operation finds rowhooks in its database.
+
+    Args:
+        operation: for the message.
+        database: its name.
+        has_schema: whether schema rowhooks is in it.
+        otherwise: another way out.
+
+    Raises:
+        SchemaMismatch: it is not.
+    """
+    if not has_schema:
+        # As libpq reads it; this module is also for programs that have another driver.
+        escaped = database.replace("\\", "\\\\").replace("'", "\\'")
+        name = database if re.fullmatch(r"\w+", database) else f"'{escaped}'"
+        init = shell.command("rowhooks", "init", "--dsn", f"dbname={name}")
+        raise SchemaMismatch(
+            f"{operation}: rowhooks is not installed in database {database}",
+            hint=f"before the migrations, run: {init}{otherwise}",
+        )
 
 
 def track(table: str, options: PlannedTable) -> Call:

@@ -253,6 +253,8 @@ def _invoke(operations: Operations, operation: Operation) -> None:
         # SQLAlchemy would double backslashes, and percent signs for some drivers.
         context.impl.static_output(call.script() + context.impl.command_terminator)
         return
+    database, has_schema = operations.get_bind().execute(sqlalchemy.text(calls.HAS_SCHEMA)).one()
+    calls.check_schema(f"op.{operation.verb}({operation.name!r})", database, has_schema)
     parameters = [
         sqlalchemy.bindparam(name, value, type_=_TYPES.get(type_, sqlalchemy.Text()))
         for name, (type_, value) in call.arguments.items()

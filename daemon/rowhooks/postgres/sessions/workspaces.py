@@ -32,7 +32,14 @@ from rowhooks.postgres.rows.tables import Tables
 from rowhooks.postgres.sessions.awaited import Calls, ReceiverAsyncSession
 from rowhooks.postgres.sessions.grip import Grip
 from rowhooks.postgres.sessions.receiver_session import GRIP, ReceiverSession
-from rowhooks.postgres.sessions.terms import check_transaction, explaining, is_transient, note_refusal, note_rollback, session_variables
+from rowhooks.postgres.sessions.terms import (
+    check_transaction,
+    explaining,
+    is_transient,
+    note_refusal,
+    note_rollback,
+    session_variables,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -117,13 +117,15 @@ class TransactionEnded(ReceiverError):
     No retry is made: it would write twice what the statement has committed.
     """
 
-    def __init__(self) -> None:
-        super().__init__(
-            "the receiver has ended its run's transaction by a statement of its own (COMMIT, ROLLBACK or PREPARE"
-            " TRANSACTION): what it committed stays without a result",
-            hint="leave the statement out: the run commits when the receiver returns; for a savepoint, use"
-            " self.session.begin_nested()",
-        )
+    def __init__(
+        self,
+        message: str = "the receiver has ended its run's transaction by a statement of its own (COMMIT, ROLLBACK or"
+        " PREPARE TRANSACTION): what it committed stays without a result",
+        *,
+        hint: str | None = "leave the statement out: the run commits when the receiver returns; for a savepoint, use"
+        " self.session.begin_nested()",
+    ) -> None:
+        super().__init__(message, hint=hint)
 
 
 class ConditionFailed(RowhooksError):

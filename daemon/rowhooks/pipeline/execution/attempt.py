@@ -68,8 +68,8 @@ class Attempt:
         except LeadershipLost:
             yield from self._roll_back()
             raise
-        except BaseException as raised:  # a receiver's SystemExit ends its own run and no other
-            error = (yield from self._roll_back()) or raised
+        except BaseException as error:  # a receiver's SystemExit ends its own run and no other
+            error = (yield from self._roll_back()) or error
             if self._execution.retries_soon(error, is_last=self._is_last):
                 return None
             return (yield from self._unsuccessful(error))

@@ -69,7 +69,14 @@ def explaining(refused: DBAPIError) -> Iterator[None]:
         logger.warning("what a refused statement lacks cannot be found out (%s): %s", error, refused.orig)
 
 
-def check_transaction(connection: sqlalchemy.Connection, *_: Any) -> None:
+def watch_runs(engine: sqlalchemy.Engine) -> None:
+    """Watch the transactions of the runs that have their connections from an engine."""
+    sqlalchemy.event.listen(engine, "before_cursor_execute", _check_transaction)
+    sqlalchemy.event.listen(engine, "rollback", _note_rollback)
+    sqlalchemy.event.listen(engine, "handle_error", _note_refusal)
+
+
+def _check_transaction(connection: sqlalchemy.Connection, *_: Any) -> None:
     """Check, before a statement of a run, that the receiver has not ended the run's transaction.
 
     Raises:
@@ -80,14 +87,14 @@ def check_transaction(connection: sqlalchemy.Connection, *_: Any) -> None:
         grip.check_transaction()
 
 
-def note_rollback(connection: sqlalchemy.Connection) -> None:
+def _note_rollback(connection: sqlalchemy.Connection) -> None:
     """Note, before a run's transaction is rolled back, whether the receiver has ended it."""
     grip = None if connection.invalidated else connection.info.get(GRIP)
     if grip is not None:
         grip.let_go()
 
 
-def note_refusal(context: sqlalchemy.ExceptionContext) -> None:
+def _note_refusal(context: sqlalchemy.ExceptionContext) -> None:
     """Keep a statement that was refused because of a missing privilege until its run is rolled back."""
     error, connection = context.sqlalchemy_exception, context.connection
     if isinstance(error, DBAPIError) and is_refused(error) and connection is not None:

@@ -32,14 +32,7 @@ from rowhooks.postgres.rows.tables import Tables
 from rowhooks.postgres.sessions.awaited import Calls, ReceiverAsyncSession
 from rowhooks.postgres.sessions.grip import Grip
 from rowhooks.postgres.sessions.receiver_session import GRIP, ReceiverSession
-from rowhooks.postgres.sessions.terms import (
-    check_transaction,
-    explaining,
-    is_transient,
-    note_refusal,
-    note_rollback,
-    session_variables,
-)
+from rowhooks.postgres.sessions.terms import explaining, is_transient, session_variables, watch_runs
 
 logger = logging.getLogger(__name__)
 
@@ -317,9 +310,7 @@ class Workspaces:
         self._async_engine = async_engine(target, async_connections)
         for engine in (self._engine, self._async_engine.sync_engine):
             sqlalchemy.event.listen(engine, "checkin", self._returned)
-            sqlalchemy.event.listen(engine, "before_cursor_execute", check_transaction)
-            sqlalchemy.event.listen(engine, "rollback", note_rollback)
-            sqlalchemy.event.listen(engine, "handle_error", note_refusal)
+            watch_runs(engine)
             sqlalchemy.event.listen(engine, "handle_error", self._note_altered)
             watch_writes(engine)
 

@@ -37,6 +37,8 @@ TESTS = [
     "tests/integration/test_loading_rows.py", "tests/integration/test_receiver_login.py",
     "tests/faults/test_blocking.py", "tests/faults/test_interleavings.py", "tests/faults/test_leadership.py",
     "tests/faults/test_one_fault.py",
+    "tests/integration/test_inputs.py", "tests/integration/test_relations.py", "tests/integration/test_plans.py",
+    "tests/integration/test_models.py", "tests/integration/test_ended_transactions.py",
 ]  # fmt: skip
 KEPT = Path(__file__).parents[1] / ".postgres"
 

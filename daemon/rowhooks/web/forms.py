@@ -1,0 +1,33 @@
+"""Forms: what a person sends. The token of its session and the page that it comes from are checked here."""
+
+from __future__ import annotations
+
+import hmac
+from urllib.parse import urlsplit
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+
+from rowhooks.domain.errors import PermissionDenied
+
+
+async def read_form(request: Request) -> FormData:
+    """Return the fields of a form that a page of this console has sent.
+
+    Raises:
+        PermissionDenied: it comes from another site, or without the session's token.
+    """
+    form = await request.form(max_files=0, max_fields=200)
+    token = form.get("csrf_token")
+    expected = getattr(request.state, "csrf_token", "")
+    is_ours = isinstance(token, str) and expected and hmac.compare_digest(token.encode(), expected.encode())
+    if not is_ours or not _comes_from_here(request):
+        raise PermissionDenied("this form was not sent by a page of this console", hint="open the page again")
+    return form
+
+
+def _comes_from_here(request: Request) -> bool:
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.url.netloc

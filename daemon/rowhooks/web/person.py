@@ -1,0 +1,64 @@
+"""The person who makes a request, and how its questions reach the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
+
+from rowhooks.postgres.administration.common import Connection
+from rowhooks.postgres.console.people import Connections
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class NotLoggedIn(Exception):
+    """A request that needs a person has none."""
+
+
+class Person:
+    """A person: a PostgreSQL role, and connections that have its rights.
+
+    Args:
+        role: the role.
+        connections: its connections.
+        turns: how many questions it asks at the same time. Others wait without holding a thread.
+    """
+
+    def __init__(self, role: str, connections: Connections, turns: int) -> None:
+        self.role = role
+        self.connections = connections
+        self._turns = asyncio.Semaphore(turns)
+
+    async def read(self, question: Callable[Concatenate[Connection, P], T], /, *args: P.args, **named: P.kwargs) -> T:
+        """Ask a question in a read-only transaction; it is called with a connection first."""
+        return await self._ask(question, args, named, read_only=True)
+
+    async def act(self, act: Callable[Concatenate[Connection, P], T], /, *args: P.args, **named: P.kwargs) -> T:
+        """Do something in a transaction, which is committed; it is called with a connection first."""
+        return await self._ask(act, args, named, read_only=False)
+
+    async def _ask(self, work: Callable[..., T], args: Any, named: Any, *, read_only: bool) -> T:
+        def ask() -> T:
+            with self.connections.lend(read_only=read_only) as conn:
+                return work(conn, *args, **named)
+
+        async with self._turns:
+            return await run_in_threadpool(ask)
+
+
+def person_of(request: HTTPConnection) -> Person:
+    """Return the person who makes a request.
+
+    Raises:
+        NotLoggedIn: nobody is logged in.
+    """
+    person = getattr(request.state, "person", None)
+    if person is None:
+        raise NotLoggedIn
+    assert isinstance(person, Person)
+    return person

@@ -1,0 +1,1 @@
+// The console's one script. Everything works without it.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -11,7 +10,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Mount
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rowhooks.domain.errors import RowhooksError
@@ -20,6 +18,7 @@ from rowhooks.web import errors
 from rowhooks.web.pages import home, login
 from rowhooks.web.person import NotLoggedIn
 from rowhooks.web.sessions import COOKIE, Sessions
+from rowhooks.web.static_files import HashedFiles
 
 PAGES = (home, login)
 """The modules with pages: each has `routes`."""
@@ -41,7 +40,7 @@ class Console:
 def make_app(console: Console) -> Starlette:
     """Return the console as an ASGI application."""
     routes: list[BaseRoute] = [route for module in PAGES for route in module.routes]
-    routes.append(Mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), name="static"))
+    routes.append(Mount("/static", HashedFiles(), name="static"))
     app = Starlette(
         routes=routes,
         middleware=[Middleware(FindSession)],

@@ -27,10 +27,12 @@ class Person:
         role: the role.
         connections: its connections.
         turns: how many questions it asks at the same time. Others wait without holding a thread.
+        level: what the console's roles make of it: none, viewer, operator or admin. Only what is shown depends on it.
     """
 
-    def __init__(self, role: str, connections: Connections, turns: int) -> None:
+    def __init__(self, role: str, connections: Connections, turns: int, level: str = "none") -> None:
         self.role = role
+        self.level = level
         self.connections = connections
         self._turns = asyncio.Semaphore(turns)
 

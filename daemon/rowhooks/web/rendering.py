@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
+
+from rowhooks.domain import exact
+from rowhooks.domain.display import LONG, SHORT, lines, value
+from rowhooks.web.navigation import LEVELS, entries
+from rowhooks.web.static_files import static_path
+
+
+def _iso(at: datetime | str) -> str:
+    """Return a point in time with all its digits, in UTC."""
+    return at if isinstance(at, str) else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _utc(at: datetime | str) -> str:
+    """Return a point in time to the second, as it stands where there is no script."""
+    return at if isinstance(at, str) else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _shown_long(of: Any) -> str:
+    return lines(of) if isinstance(of, str) else value(of, LONG)
+
+
+def _is_shortened(of: Any) -> bool:
+    return len(of if isinstance(of, str) else exact.write(of)) > SHORT
+
+
+def _merged(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    """Return the keys of two dictionaries, each once."""
+    return list({**first, **second})
+
 
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
@@ -17,23 +47,37 @@ TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
 )
 """The templates; everything that is put into them is escaped."""
+TEMPLATES.filters.update(
+    iso=_iso,
+    utc=_utc,
+    shown=value,
+    shown_long=_shown_long,
+    is_shortened=_is_shortened,
+    merged=_merged,
+)
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Return a page.
 
     Args:
-        request: the request. Templates have it as `request`, its person as `person` (None: nobody is logged in) and the
-            session's token as `csrf_token`, which each form sends in a field of that name.
+        request: the request. Templates have it as `request`, its person as `person` (None: nobody is logged in), the
+            person's `level` (none, viewer, operator or admin), and the session's token as `csrf_token`, which each form
+            sends in a field of that name. `static(name)` is the path of a static file.
         template: the name of a template, which extends base.html.
         status: the status code.
         values: what the template shows.
     """
-    state = request.state
+    person = getattr(request.state, "person", None)
+    level = person.level if person else "none"
     known = {
         "request": request,
-        "person": getattr(state, "person", None),
-        "csrf_token": getattr(state, "csrf_token", ""),
+        "person": person,
+        "level": level,
+        "level_title": LEVELS[level],
+        "navigation": entries(request, level) if person else [],
+        "csrf_token": getattr(request.state, "csrf_token", ""),
+        "static": lambda name: static_path(request, name),
     }
     return HTMLResponse(TEMPLATES.get_template(template).render({**known, **values}), status_code=status)
 

@@ -14,7 +14,6 @@ import sqlalchemy
 from psycopg import sql
 from psycopg.types.json import set_json_loads
 
-from rowhooks.domain import exact
 from rowhooks.domain.errors import Conflict, DatabaseError, PermissionDenied, SchemaMismatch
 from rowhooks.postgres.administration import removal
 from rowhooks.postgres.administration.leftovers import refuse_leftovers
@@ -43,6 +42,7 @@ from rowhooks.postgres.administration.roles import (
 from rowhooks.postgres.administration.trust import replace_event_triggers, vet
 from rowhooks.postgres.connections.command import connection
 from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.connections.loaders import read_json_exactly
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.statements import Statements
 from rowhooks.resources import sql_script
@@ -99,12 +99,8 @@ def installed_connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
         if mismatch:
             raise mismatch
         # Every value that PostgreSQL stores can be shown, and no digit of it is lost.
-        set_json_loads(_read_json, conn)
+        set_json_loads(read_json_exactly, conn)
         yield conn
-
-
-def _read_json(data: str | bytes) -> Any:
-    return exact.read_exactly(data if isinstance(data, str) else data.decode())
 
 
 async def check_schema(connection: asyncpg.Connection[Any]) -> None:

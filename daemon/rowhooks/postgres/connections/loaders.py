@@ -40,6 +40,11 @@ def read_json(document: str | bytes) -> Any:
     return exact.read(document if isinstance(document, str) else document.decode())
 
 
+def read_json_exactly(document: str | bytes) -> Any:
+    """Return the value of a JSON document of a driver's without losing a digit: its numbers are int and Decimal."""
+    return exact.read_exactly(document if isinstance(document, str) else document.decode())
+
+
 def read_interval(text: str) -> timedelta:
     """Return an interval in PostgreSQL's default style: a year has 365 days, a month 30, as psycopg has it.
 

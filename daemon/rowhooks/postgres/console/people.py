@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import queue
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from psycopg.types.json import set_json_loads
 
 from rowhooks.domain.errors import ConnectionFailed, LoginRefused
-from rowhooks.postgres.administration.common import Connection
+from rowhooks.postgres.administration.common import Connection, fetch
 from rowhooks.postgres.connections.errors import first_line, translated_errors
+from rowhooks.postgres.connections.loaders import read_json_exactly
 from rowhooks.postgres.connections.settled import SettledConnection
 from rowhooks.postgres.connections.target import Target
 
@@ -43,6 +46,29 @@ class PersonConnection(SettledConnection):
         if self.role is not None:
             statements.append(sql.SQL("set local role {}").format(sql.Identifier(self.role)).as_string(self))
         return statements
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a role is to the console, as PostgreSQL says.
+
+    Args:
+        role: the role.
+        level: what the console's roles make of it: none, viewer, operator or admin.
+        is_superuser: whether the role is a superuser.
+    """
+
+    role: str
+    level: str
+    is_superuser: bool
+
+
+def access(conn: Connection) -> Access:
+    """Return what the asking role is to the console."""
+    if not fetch(conn, "select 1 where pg_catalog.to_regclass('rowhooks.my_access') is not null"):
+        return Access(conn.info.user, "none", is_superuser=False)
+    [found] = fetch(conn, "select a.role::text as role, a.level, a.is_superuser from rowhooks.my_access as a")
+    return Access(**found)
 
 
 class Connections(Protocol):
@@ -118,11 +144,15 @@ class OwnConnections:
 def _open(target: Target, role: str, password: str) -> PersonConnection:
     conninfo = make_conninfo(target.conninfo, user=role, password=password, application_name="rowhooks console")
     try:
-        return PersonConnection.connect(conninfo, prepare_threshold=None)
+        conn = PersonConnection.connect(conninfo, prepare_threshold=None)
     except psycopg.OperationalError as error:
         # Without the cause: its traceback holds the password.
         refused = error.sqlstate is not None and error.sqlstate.startswith("28")
         kind, said = (LoginRefused if refused else ConnectionFailed), first_line(error)
+    else:
+        # No digit of a value is lost.
+        set_json_loads(read_json_exactly, conn)
+        return conn
     raise kind(f"cannot connect as {role}: {said}") from None
 
 

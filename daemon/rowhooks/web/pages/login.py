@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rowhooks.domain.errors import LoginRefused
-from rowhooks.postgres.console.people import OwnConnections
+from rowhooks.postgres.console.people import Access, OwnConnections, access
 from rowhooks.web.forms import read_form
 from rowhooks.web.person import Person
 from rowhooks.web.rendering import page, see
@@ -29,11 +29,17 @@ async def login(request: Request) -> Response:
         connections = await run_in_threadpool(OwnConnections, console.target, role, password, CONNECTIONS)
     except LoginRefused:
         return page(request, "login.html", status=401, role=role, problem="PostgreSQL does not let this role in.")
+    found = await run_in_threadpool(_access, connections)
     console.sessions.end(request.cookies.get(COOKIE))
-    cookie = console.sessions.begin(Person(role, connections, CONNECTIONS))
+    cookie = console.sessions.begin(Person(found.role, connections, CONNECTIONS, found.level))
     answer = see(request.url_for("home").path)
     answer.set_cookie(COOKIE, cookie, path="/", secure=True, httponly=True, samesite="lax")
     return answer
+
+
+def _access(connections: OwnConnections) -> Access:
+    with connections.lend(read_only=True) as conn:
+        return access(conn)
 
 
 async def logout(request: Request) -> Response:

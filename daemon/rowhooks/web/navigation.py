@@ -1,0 +1,71 @@
+"""The main navigation: links to the pages that there are, and that the person's level is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.routing import NoMatchFound
+
+LEVELS = {
+    "none": "no role of the console's: you see the rows and buttons that PostgreSQL lets you see",
+    "viewer": "you see changes, runs, hooks and jobs",
+    "operator": "you also retry, revoke, replay, enable and disable",
+    "admin": "you also create, change and remove hooks and buttons",
+}
+"""The levels of `rowhooks.my_access`, and what each means for a person."""
+
+_ENTRIES = (
+    ("tables", "Rows", "none"),
+    ("runs", "Runs", "viewer"),
+    ("changes", "Changes", "viewer"),
+    ("hooks", "Hooks", "viewer"),
+    ("jobs", "Jobs", "viewer"),
+    ("buttons", "Buttons", "viewer"),
+    ("replay", "Replay", "operator"),
+    ("status", "Status", "viewer"),
+    ("tokens", "Tokens", "none"),
+)
+"""The name of a route, its label, and the least level that it is for."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A link of the navigation.
+
+    Args:
+        path: where it leads.
+        label: its text.
+        current: what `aria-current` says: `page`, `true` (a page below it), or nothing.
+    """
+
+    path: str
+    label: str
+    current: str
+
+
+def at_least(level: str, least: str) -> bool:
+    """Say whether a level includes another."""
+    order = list(LEVELS)
+    return order.index(level) >= order.index(least)
+
+
+def entries(request: Request, level: str) -> list[Entry]:
+    """Return the links for a person of a level.
+
+    Args:
+        request: the request, of which one link may be current.
+        level: the person's level.
+    """
+    found = []
+    here = request.url.path
+    for name, label, least in _ENTRIES:
+        if not at_least(level, least):
+            continue
+        try:
+            path = request.url_for(name).path
+        except NoMatchFound:
+            continue
+        current = "page" if here == path else "true" if here.startswith(f"{path}/") else ""
+        found.append(Entry(path, label, current))
+    return found

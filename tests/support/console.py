@@ -1,0 +1,95 @@
+"""The console in process, people who use it, and their browsers without JavaScript.
+
+A fixture `console` (tests/web/conftest.py) is the application on this test's database, with the roles of ROLES.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import psycopg
+from psycopg import sql
+from starlette.applications import Starlette
+
+from rowhooks.postgres.connections.target import Target
+from rowhooks.web.app import Console, make_app
+from rowhooks.web.sessions import Sessions
+
+PASSWORD = "c0rrect h0rse: b@ttery/staple"
+ROLES = {"alice": "rowhooks_viewer", "oscar": "rowhooks_operator", "ada": "rowhooks_admin", "mallory": None}
+"""Who uses the console, and the role of rowhooks that makes it a viewer, an operator, an admin, or nothing."""
+HERE = "https://localhost"
+_TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+
+
+def make_people(db: psycopg.Connection[Any]) -> None:
+    """Create the roles of ROLES with their password; those that a server has already stay as they are."""
+    for name, granted in ROLES.items():
+        if db.execute("select from pg_roles where rolname = %s", (name,)).fetchone():
+            continue
+        role = sql.Identifier(name)
+        db.execute(sql.SQL("create role {} login password {}").format(role, PASSWORD))
+        if granted and db.execute("select from pg_roles where rolname = %s", (granted,)).fetchone():
+            db.execute(sql.SQL("grant {} to {}").format(sql.Identifier(granted), role))
+
+
+def make_console(dsn: str) -> Starlette:
+    """Return the console's application for a database."""
+    return make_app(Console(Target(dsn), Sessions(idle=900.0, longest=28_800.0)))
+
+
+class Browser(httpx.AsyncClient):
+    """A browser without JavaScript: it keeps cookies, and sends the token and the origin with each form.
+
+    Args:
+        app: the console.
+        here: the address of the console.
+    """
+
+    def __init__(self, app: Starlette, here: str = HERE) -> None:
+        super().__init__(transport=httpx.ASGITransport(app=app, raise_app_exceptions=False), base_url=here)
+        self.csrf_token = ""
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """Send a request; remember the token of a page that has one."""
+        answer = await super().send(request, **options)
+        if answer.headers.get("content-type", "").startswith("text/html") and (found := _TOKEN.search(answer.text)):
+            self.csrf_token = found[1]
+        return answer
+
+    async def submit(self, path: str, /, *, follow: bool = False, **fields: Any) -> httpx.Response:
+        """Send a form as a page of the console does.
+
+        Args:
+            path: where it goes.
+            follow: whether to follow the redirection; the answer is the next page then.
+            fields: its fields; the token is added.
+        """
+        origin = str(self.base_url).rstrip("/")
+        return await self.post(
+            path, data={"csrf_token": self.csrf_token, **fields}, follow_redirects=follow,
+            headers={"origin": origin, "sec-fetch-site": "same-origin"},
+        )  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def logged_in(app: Starlette, role: str, password: str = PASSWORD) -> AsyncIterator[Browser]:
+    """Yield a browser in which a role is logged in; it logs out at the end.
+
+    Args:
+        app: the console.
+        role: one of ROLES, or another role with this password.
+        password: its password.
+    """
+    async with Browser(app) as browser:
+        await browser.get("/login")
+        answer = await browser.submit("/login", follow=True, role=role, password=password)
+        assert answer.status_code == 200, answer.text
+        try:
+            yield browser
+        finally:
+            await browser.submit("/logout")

@@ -1,0 +1,18 @@
+"""The console on a database of the test's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+from starlette.applications import Starlette
+
+from tests.support.console import make_console, make_people
+
+
+@pytest.fixture
+def console(dsn: str, db: psycopg.Connection[Any]) -> Starlette:
+    """The console, and the roles alice (viewer), oscar (operator), ada (admin) and mallory (nothing)."""
+    make_people(db)
+    return make_console(dsn)

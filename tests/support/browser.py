@@ -1,0 +1,151 @@
+"""A real browser: headless Chromium, driven by playwright. What goes wrong in it unexpectedly fails the test."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    expect,
+    sync_playwright,
+)
+
+from tests.support.console_world import PASSWORD
+from tests.support.waiting import PATIENCE
+
+CHROMIUM = Path(os.environ.get("ROWHOOKS_TEST_CHROMIUM", "/usr/bin/chromium"))
+ARGUMENTS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync"
+)
+WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+"""The rules of axe that hold: WCAG 2.2, level AA, and what its makers recommend beside it."""
+_STOPPED = "net::ERR_ABORTED"
+"""What becomes of a request when the browser goes on to another page before it is answered."""
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the browser; skip the tests where there is none."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no browser at {CHROMIUM}: apt-get install chromium, or set ROWHOOKS_TEST_CHROMIUM")
+    expect.set_options(timeout=PATIENCE * 1000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Faults:
+    """What goes wrong in a browser's context. A test says beforehand what it expects to go wrong.
+
+    Args:
+        context: a fresh context.
+        address: the console's; a request to another host is a fault.
+    """
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self._host = urlsplit(address).netloc
+        self._expected: list[re.Pattern[str]] = []
+        self._found: list[str] = []
+        context.on("request", self._asked)
+        context.on("requestfailed", self._failed)
+        context.on("response", self._answered)
+        context.on("console", self._said)
+        context.on("weberror", lambda error: self._found.append(f"uncaught: {error.error}"))
+        context.on("dialog", lambda dialog: (self._found.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+
+    def expect(self, *patterns: str) -> None:
+        """Take faults that match one of these patterns as what the test is about."""
+        self._expected.extend(map(re.compile, patterns))
+
+    def unexpected(self) -> list[str]:
+        """Return what went wrong and was not expected."""
+        return [fault for fault in self._found if not any(pattern.search(fault) for pattern in self._expected)]
+
+    def _asked(self, request: Request) -> None:
+        url = urlsplit(request.url)
+        if url.scheme in ("http", "https", "ws", "wss") and url.netloc != self._host:
+            self._found.append(f"request to another host: {request.url}")
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != _STOPPED:
+            self._found.append(f"failed: {request.method} {request.url}: {request.failure}")
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 400:
+            self._found.append(f"status {response.status}: {response.request.method} {urlsplit(response.url).path}")
+
+    def _said(self, message: ConsoleMessage) -> None:
+        # An answer with an error is noted above, with its method.
+        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+            self._found.append(f"console: {message.text}")
+
+
+class Visitor:
+    """Somebody with a browser of its own.
+
+    Args:
+        browser: the browser.
+        address: the console's.
+        options: of the context: `java_script_enabled`, `color_scheme`, `viewport` ...
+    """
+
+    def __init__(self, browser: Browser, address: str, **options: Any) -> None:
+        self.address = address
+        self.context = browser.new_context(base_url=address, reduced_motion="reduce", **options)
+        self.context.set_default_timeout(PATIENCE * 1000)
+        self.faults = Faults(self.context, address)
+        self.page = self.context.new_page()
+
+    def goes_to(self, path: str) -> Response:
+        """Open a page of the console."""
+        answer = self.page.goto(path)
+        assert answer is not None
+        return answer
+
+    def logs_in(self, role: str, password: str = PASSWORD) -> None:
+        """Log in by the form."""
+        self.goes_to("/login")
+        self.page.get_by_label("PostgreSQL role").fill(role)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Log in").click()
+
+    def path(self) -> str:
+        """Return the path and query of the page that is open."""
+        url = urlsplit(self.page.url)
+        return f"{url.path}?{url.query}" if url.query else url.path
+
+    def leaves(self) -> None:
+        """Close the browser's context; fail if something went wrong in it."""
+        self.context.close()
+        assert self.faults.unexpected() == []
+
+
+Visit = Callable[..., Visitor]
+"""Lets somebody come to the console."""
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe finds on a page, with the elements in question."""
+    results = Axe().run(page, options={"runOnly": list(WCAG), "resultTypes": ["violations"]})
+    return [
+        f"{found['id']}: {found['help']}: {node['html']} ({' '.join(node.get('failureSummary', '').split())})"
+        for found in results.response["violations"]
+        for node in found["nodes"]
+    ]

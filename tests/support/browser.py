@@ -16,6 +16,7 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Dialog,
     Page,
     Request,
     Response,
@@ -23,7 +24,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.support.console_world import PASSWORD
+from tests.support.console import PASSWORD
 from tests.support.waiting import PATIENCE
 
 CHROMIUM = Path(os.environ.get("ROWHOOKS_TEST_CHROMIUM", "/usr/bin/chromium"))
@@ -68,7 +69,7 @@ class Faults:
         context.on("response", self._answered)
         context.on("console", self._said)
         context.on("weberror", lambda error: self._found.append(f"uncaught: {error.error}"))
-        context.on("dialog", lambda dialog: (self._found.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        context.on("dialog", self._asked_by_dialog)
 
     def expect(self, *patterns: str) -> None:
         """Take faults that match one of these patterns as what the test is about."""
@@ -82,6 +83,10 @@ class Faults:
         url = urlsplit(request.url)
         if url.scheme in ("http", "https", "ws", "wss") and url.netloc != self._host:
             self._found.append(f"request to another host: {request.url}")
+
+    def _asked_by_dialog(self, dialog: Dialog) -> None:
+        self._found.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _failed(self, request: Request) -> None:
         if request.failure != _STOPPED:

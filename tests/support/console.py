@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -37,9 +38,9 @@ def make_people(db: psycopg.Connection[Any]) -> None:
             db.execute(sql.SQL("grant {} to {}").format(sql.Identifier(granted), role))
 
 
-def make_console(dsn: str) -> Starlette:
-    """Return the console's application for a database."""
-    return make_app(Console(Target(dsn), Sessions(idle=900.0, longest=28_800.0)))
+def make_console(dsn: str, clock: Callable[[], float] = time.monotonic) -> Starlette:
+    """Return the console's application for a database; its sessions have their time from a clock."""
+    return make_app(Console(Target(dsn), Sessions(idle=900.0, longest=28_800.0, clock=clock)))
 
 
 class Browser(httpx.AsyncClient):

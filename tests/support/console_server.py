@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from rowhooks.postgres.connections.target import Target
-from rowhooks.web.app import Console, make_app
-from rowhooks.web.sessions import Sessions
+from tests.support.console import make_console
 from tests.support.waiting import PATIENCE, wait
 
 
@@ -34,8 +32,7 @@ class Clock:
 @contextlib.contextmanager
 def console_thread(dsn: str, *, port: int = 0, clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
     """Run the console in a thread; yield its address."""
-    app = make_app(Console(Target(dsn), Sessions(idle=900, longest=8 * 3600, clock=clock)))
-    config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(make_console(dsn, clock), log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tests.support.console import PASSWORD, ROLES
 from tests.support.console_receivers import (
     RECEIVERS,
     Calibrate,
@@ -34,15 +35,10 @@ from tests.support.waiting import PATIENCE, is_settled, wait
 Connection = psycopg.Connection[Any]
 
 PEOPLE = {
-    "alice": ("rowhooks_viewer", "technicians"),
-    "oscar": ("rowhooks_operator", "technicians"),
-    "ada": ("rowhooks_admin", "technicians"),
+    **{name: (level, "technicians") if level else () for name, level in ROLES.items()},
     "bob": ("rowhooks_viewer", "technicians"),
-    "mallory": (),
 }
 """The people who log in, and the roles that they are members of. Row security hides devices of odd numbers from bob."""
-PASSWORD = "correct horse battery staple"
-"""Everybody's."""
 DAEMON = "inventory_daemon"
 """The daemon's login, for which no row security holds: what a hook may see is not the question here."""
 _GROUP = "console_people"

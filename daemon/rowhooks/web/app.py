@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +43,15 @@ def make_app(console: Console) -> Starlette:
     """Return the console as an ASGI application."""
     routes: list[BaseRoute] = [route for module in PAGES for route in module.routes]
     routes.append(Mount("/static", HashedFiles(), name="static"))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        console.sessions.end_all()
+
     app = Starlette(
         routes=routes,
+        lifespan=lifespan,
         middleware=[Middleware(FindSession)],
         exception_handlers={
             RowhooksError: errors.on_rowhooks_error,

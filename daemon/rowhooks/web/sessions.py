@@ -66,3 +66,8 @@ class Sessions:
         """End the session of a cookie, and its connections."""
         if session := self._sessions.pop(cookie or "", None):
             session.person.connections.close()
+
+    def end_all(self) -> None:
+        """End all sessions."""
+        for cookie in list(self._sessions):
+            self.end(cookie)

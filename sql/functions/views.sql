@@ -71,8 +71,12 @@ select
     ) then r.inputs
     else 'null'
   end as inputs,
-  r.batch_id
+  r.batch_id,
+  -- The transaction that has written the row last. What a run wrote stands in the log under it. The row keeps 32 bits of its
+  -- number, which mean one of the last four billion transactions; a dump does not keep them.
+  (x.next - ((x.next - r.xmin::text::bigint) & 4294967295))::text::xid8 as transaction_id
 from rowhooks.job_result as r
+cross join (select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint as next) as x
 left join rowhooks.tracked_table as t on r.tracked_table = t.id;
 
 -- Purpose: presses of several rows, each with what has become of its runs.

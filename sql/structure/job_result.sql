@@ -82,6 +82,9 @@ where original_id is not null and status in ('PENDING', 'STARTED', 'RETRY');
 -- The runs that repeat a run.
 create index job_result_original_id_idx on rowhooks.job_result (original_id) where original_id is not null;
 
+-- The replays of a change.
+create index job_result_replayed_change_idx on rowhooks.job_result (object_change_id) where trigger = 'replay';
+
 -- The runs of a press of several rows.
 create index job_result_batch_id_idx on rowhooks.job_result (batch_id) where batch_id is not null;
 

@@ -448,3 +448,14 @@ def test_whoever_asks_for_a_run_needs_no_right_on_the_bell(db: Connection, hook_
         db.execute("set local role rowhooks_daemon")
         db.execute("select rowhooks.ring_bell()")
     assert value(db, "select count(*) from rowhooks.job_result where leader_epoch is distinct from %s", LEASE) == 1
+
+
+def test_a_result_names_the_transaction_that_has_written_it_last(db: Connection, hook_id: int) -> None:
+    with db.transaction():
+        wrote = value(db, "select pg_current_xact_id()::text")
+        run = add_result(db, hook_id, trigger="replay")
+    assert value(db, "select transaction_id::text from rowhooks.results where id = %s", run) == wrote
+    with db.transaction():
+        wrote_later = value(db, "select pg_current_xact_id()::text")
+        db.execute("update rowhooks.job_result set attempt = 2 where id = %s", (run,))
+    assert value(db, "select transaction_id::text from rowhooks.results where id = %s", run) == wrote_later

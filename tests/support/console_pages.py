@@ -1,0 +1,82 @@
+"""Every page of the console, with the address that shows most on it. A route that is new must be named here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from tests.support.console_receivers import closed_gates
+from tests.support.console_world import World
+from tests.support.waiting import wait
+
+PAGES: dict[str, tuple[str, ...]] = {
+    "login": ("/login",),
+    "home": ("/",),
+}
+"""The addresses of each page, by the name of its route; {...} is a field of `Scene`."""
+
+NO_PAGES: dict[str, str] = {}
+"""Routes that answer a GET with something else than a page, and what it is."""
+
+ERRORS = ("/nowhere",)
+"""Addresses that show the error page."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What there is to see: a device with a history, and runs of each status. Each field is an id.
+
+    Args:
+        device: a device whose status and serial were changed, and on which buttons were pressed.
+        change: its last change.
+        succeeded: a run that ended well and wrote something.
+        failed: a run that failed.
+        running: a run that goes on.
+        waiting: a run that has not begun.
+        hook_run: a run that a hook started.
+    """
+
+    device: int
+    change: int
+    succeeded: int
+    failed: int
+    running: int
+    waiting: int
+    hook_run: int
+
+    def addresses(self, route: str) -> list[str]:
+        """Return the addresses of a page."""
+        return [address.format(**asdict(self)) for address in PAGES[route]]
+
+
+def page_routes(app: Starlette) -> set[str]:
+    """Return the names of the routes that answer a GET."""
+    return {
+        route.name for route in app.routes if isinstance(route, Route) and "GET" in (route.methods or ())
+    } - NO_PAGES.keys()
+
+
+@contextlib.contextmanager
+def scene(world: World) -> Iterator[Scene]:
+    """Let things happen in an inventory; in the block, one run goes on and one waits for it."""
+    device, _ = world.new_device(serial=None)
+    failed = world.press("Calibrate", device)
+    world.settle()
+    world.db.execute("update inv.device set serial = 'SN-7', status = 'planned' where id = %s", (device,))
+    world.settle()
+    succeeded = world.press("Calibrate", device)
+    world.settle()
+    hook_run = world.runs("id", "hook_name = 'NoteStatus'")[0][0]
+    with closed_gates(world.dsn):
+        running = world.press("Provision", device, inputs='{"template": "base", "note": "by night"}')
+        wait(lambda: world.runs("status", "id = %s and status = 'STARTED'", running))
+        waiting = world.press("Provision", device, inputs='{"template": "edge"}')
+        [(change,)] = world.db.execute(
+            "select max(c.id) from rowhooks.changes as c where c.object_type = 'inv.device'"
+        ).fetchall()
+        yield Scene(device, change, succeeded, failed, running, waiting, hook_run)
+    world.settle()

@@ -10,12 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rowhooks.domain.errors import (
+    ConditionFailed,
     Conflict,
     ConnectionFailed,
     DatabaseError,
+    InvalidInputs,
     NotFound,
     PermissionDenied,
     RowhooksError,
+    SchemaMismatch,
+    TableLocked,
     UsageError,
 )
 from rowhooks.web.person import NotLoggedIn
@@ -30,11 +34,28 @@ _STATUS: dict[type, HTTPStatus] = {
     UsageError: HTTPStatus.UNPROCESSABLE_ENTITY,
     ConnectionFailed: HTTPStatus.SERVICE_UNAVAILABLE,
     DatabaseError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TableLocked: HTTPStatus.SERVICE_UNAVAILABLE,
+    SchemaMismatch: HTTPStatus.SERVICE_UNAVAILABLE,
+    InvalidInputs: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ConditionFailed: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
+_BY_SQLSTATE = {
+    "23505": HTTPStatus.CONFLICT,
+    "40001": HTTPStatus.SERVICE_UNAVAILABLE,
+    "40P01": HTTPStatus.SERVICE_UNAVAILABLE,
+    "42704": HTTPStatus.NOT_FOUND,
+    "53300": HTTPStatus.SERVICE_UNAVAILABLE,
+    "55000": HTTPStatus.CONFLICT,
+    "55P03": HTTPStatus.SERVICE_UNAVAILABLE,
+    "57014": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""What PostgreSQL refuses with these codes: what exists already, or may pass by itself, or does not exist ..."""
 
 
 def status_of(error: RowhooksError) -> int:
     """Return the HTTP status that tells of an error."""
+    if type(error) is DatabaseError and (status := _BY_SQLSTATE.get(getattr(error.__cause__, "sqlstate", None) or "")):
+        return status
     return next((status for kind in type(error).__mro__ if (status := _STATUS.get(kind))), 500)
 
 

@@ -21,12 +21,13 @@ async def read_form(request: Request) -> FormData:
     token = form.get("csrf_token")
     expected = getattr(request.state, "csrf_token", "")
     is_ours = isinstance(token, str) and expected and hmac.compare_digest(token.encode(), expected.encode())
-    if not is_ours or not _comes_from_here(request):
+    if not is_ours or not comes_from_here(request):
         raise PermissionDenied("this form was not sent by a page of this console", hint="open the page again")
     return form
 
 
-def _comes_from_here(request: Request) -> bool:
+def comes_from_here(request: Request) -> bool:
+    """Say whether a page of this console sends a request, as far as the browser tells."""
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = request.headers.get("origin")

@@ -1,0 +1,1 @@
+"""What the API is given and what it answers, as models of pydantic."""

@@ -1,0 +1,17 @@
+"""Who is asking."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from rowhooks.web.api.authentication import Level
+from rowhooks.web.api.models.base import Told
+
+
+class Me(Told):
+    """Who is asking, and what it may do at most."""
+
+    role: str = Field(description="The PostgreSQL role whose rights the request has.")
+    level: str = Field(description="What rowhooks' roles make of it: none, viewer, operator or admin.")
+    scopes: list[Level] = Field(description="What the token may do at most; a session may do everything.")
+    is_token: bool = Field(description="Whether a token has told who it is; otherwise a session has.")

@@ -1,0 +1,95 @@
+"""What the models share: their strictness, and kinds of values that several of them have."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+T = TypeVar("T")
+
+LARGEST_ID = 2**63 - 1
+"""The largest bigint."""
+_DIGITS = re.compile(r"0|[1-9]\d{0,18}", re.ASCII)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+class Given(BaseModel):
+    """The body of a request. What it does not know is refused, and no value is turned into one of another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Asked(BaseModel):
+    """Parameters in a path or a query: texts, of which values are made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Told(BaseModel):
+    """A part of an answer, made of a row or of a value."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, from_attributes=True, serialize_by_alias=True)
+
+
+class Nothing(Asked):
+    """No parameters."""
+
+
+def _number(given: object) -> object:
+    if isinstance(given, str):
+        if not _DIGITS.fullmatch(given):
+            raise ValueError("not a whole number")
+        return int(given)
+    return given
+
+
+def _flag(given: object) -> object:
+    if isinstance(given, str):
+        if given not in ("true", "false"):
+            raise ValueError("neither true nor false")
+        return given == "true"
+    return given
+
+
+def _moment(given: object) -> object:
+    if isinstance(given, datetime):
+        return given
+    if not isinstance(given, str) or not _MOMENT.fullmatch(given):
+        raise ValueError("not a time with an offset, for example 2026-11-29T12:00:00Z")
+    # datetime knows no second 60 and no more than 6 digits; pydantic reads the rest as RFC 3339 has it.
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", given.upper().replace("Z", "+00:00")))
+
+
+Number = Annotated[int, BeforeValidator(_number)]
+"""A whole number, in a path or a query."""
+Flag = Annotated[bool, BeforeValidator(_flag)]
+"""true or false, in a query."""
+Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A point in time with an offset, in a query or a body."""
+Id = Annotated[Number, Field(ge=1, le=LARGEST_ID)]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+"""A name of a thing, or a text that is looked for."""
+Json = Annotated[Any, WithJsonSchema({})]
+"""Any JSON value; its numbers are int and Decimal."""
+Object = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]
+"""Any JSON object."""
+Limit = Annotated[Number, Field(ge=1, le=500, description="The largest number of items.")]
+Cursor = Annotated[
+    str, Field(min_length=1, max_length=4000, description="Where the page begins: from `next` of the page before it.")
+]
+
+
+class Page(Told, Generic[T]):
+    """A page of a list."""
+
+    items: list[T]
+    next: str | None = Field(description="The next page, as a path; null on the last one.")
+
+
+class Done(Told):
+    """What was done."""
+
+    done: Literal[True] = True

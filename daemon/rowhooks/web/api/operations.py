@@ -1,0 +1,132 @@
+"""Operations: one frozen value for each act of the API. Its routes and its document are both made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote, urlencode
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rowhooks.web.api.authentication import Caller, Level
+from rowhooks.web.api.models.base import Nothing
+
+P = TypeVar("P", bound=BaseModel)
+Q = TypeVar("Q", bound=BaseModel)
+B = TypeVar("B", bound="BaseModel | None")
+
+EVENT_STREAM = "text/event-stream"
+
+
+@dataclass(frozen=True)
+class Call(Generic[P, Q, B]):
+    """A request to an operation, read and checked.
+
+    Args:
+        request: the request.
+        caller: who makes it.
+        path: the parameters in its path.
+        query: the parameters in its query.
+        body: its body; None for an operation without one.
+        root: the path under which the API is, without a slash at its end.
+        operations: what the API can do.
+        idempotency_key: the header Idempotency-Key; None where it was not sent.
+    """
+
+    request: Request
+    caller: Caller
+    path: P
+    query: Q
+    body: B
+    root: str
+    operations: Operations
+    idempotency_key: str | None = None
+
+    def path_to(self, template: str, **parts: object) -> str:
+        """Return the path of an operation.
+
+        Args:
+            template: as in `Operation.path`.
+            parts: its parameters.
+        """
+        return self.root + template.format_map({name: quote(str(part), safe="") for name, part in parts.items()})
+
+    def next_page(self, cursor: str | None) -> str | None:
+        """Return the path of the next page of the list that is asked for; None without a cursor."""
+        if cursor is None:
+            return None
+        kept = [(name, value) for name, value in self.request.query_params.multi_items() if name != "cursor"]
+        return f"{self.request.url.path}?{urlencode([*kept, ('cursor', cursor)])}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an operation answers.
+
+    Args:
+        content: the body; None for none.
+        status: the status code; None for that of the operation.
+        headers: more headers.
+    """
+
+    content: BaseModel | None
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Call[P, Q, B]], Awaitable[Answer | Response]]
+
+
+@dataclass(frozen=True)
+class Operation(Generic[P, Q, B]):
+    """One act of the API.
+
+    Args:
+        name: its name in the document, unique.
+        method: GET, POST, PUT or DELETE.
+        path: below the path of the API; parameters stand in braces.
+        handler: what answers.
+        summary: what it does, in a short sentence.
+        level: the scope that a token needs, and for whom it is meant; None for everybody, without a log-in.
+        path_model: the parameters in the path.
+        query: the parameters in the query.
+        body: the body; None for none.
+        answer: the body of the answer; None for none.
+        status: the status code of a success.
+        errors: the status codes of problems that are its own; `document` adds those of all operations.
+        description: what else is to be known.
+        keyed: whether a key (Idempotency-Key) makes of two requests one: `database` if the database decides, `memory`
+            if this process remembers the answer; None for operations that can be repeated anyway.
+        headers: headers of the answer, with their descriptions.
+        takes: headers of the request, with their descriptions.
+        media_type: the type of the answer.
+    """
+
+    name: str
+    method: str
+    path: str
+    handler: Handler[P, Q, B]
+    summary: str
+    level: Level | None
+    path_model: type[P] = Nothing  # type: ignore[assignment]
+    query: type[Q] = Nothing  # type: ignore[assignment]
+    body: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+    status: int = 200
+    errors: tuple[int, ...] = ()
+    description: str = ""
+    keyed: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    takes: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+
+    @property
+    def subject(self) -> str:
+        """The first part of the path, under which the document groups operations."""
+        return self.path.strip("/").partition("/")[0]
+
+
+Operations = tuple[Operation[Any, Any, Any], ...]

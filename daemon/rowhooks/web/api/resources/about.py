@@ -1,0 +1,45 @@
+"""The API itself: its document, its reference for people, and who is asking."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from rowhooks.postgres.console.people import access
+from rowhooks.web.api.authentication import Level
+from rowhooks.web.api.document import document
+from rowhooks.web.api.models.about import Me
+from rowhooks.web.api.models.base import Nothing
+from rowhooks.web.api.operations import Answer, Call, Operation, Operations
+from rowhooks.web.api.reference import reference
+from rowhooks.web.api.writing import json_response
+
+Plain = Call[Nothing, Nothing, None]
+
+
+async def show_me(call: Plain) -> Answer:
+    """Say who is asking."""
+    found = await call.caller.person.read(access)
+    scopes = sorted(call.caller.scopes, key=list(Level).index)
+    return Answer(Me(role=found.role, level=found.level, scopes=scopes, is_token=call.caller.is_token))
+
+
+async def show_document(call: Plain) -> Response:
+    """Return the document of the API."""
+    return json_response(document(call.operations, call.root))
+
+
+async def show_reference(call: Plain) -> Response:
+    """Show the document as a page."""
+    return reference(call.request, document(call.operations, call.root))
+
+
+OPERATIONS: Operations = (
+    Operation("show_me", "GET", "/me", show_me, "Say who is asking, and with which scopes.", Level.READ, answer=Me),
+    Operation(
+        "show_document", "GET", "/openapi.json", show_document, "Return this document: OpenAPI 3.1.", None,
+    ),
+    Operation(
+        "show_reference", "GET", "/docs", show_reference, "Show this document as a page.", None,
+        media_type="text/html",
+    ),
+)  # fmt: skip

@@ -1,0 +1,68 @@
+"""Jobs: listed, shown, enabled, disabled, removed."""
+
+from __future__ import annotations
+
+from rowhooks.postgres.administration import jobs as administration
+from rowhooks.postgres.administration.common import Connection, Row
+from rowhooks.web.api.authentication import Level
+from rowhooks.web.api.models.base import Nothing
+from rowhooks.web.api.models.jobs import Job, JobNamed, JobPage, JobRemoved, JobSummary, JobsWanted
+from rowhooks.web.api.operations import Answer, Call, Operation, Operations
+
+Named = Call[JobNamed, Nothing, None]
+
+
+async def list_jobs(call: Call[Nothing, JobsWanted, None]) -> Answer:
+    """List the jobs."""
+    rows = await call.caller.person.read(administration.list_jobs, hidden=call.query.hidden)
+    return Answer(JobPage(items=[JobSummary.model_validate(row) for row in rows], next=None))
+
+
+async def show_job(call: Named) -> Answer:
+    """Show a job."""
+    return Answer(Job.model_validate(await call.caller.person.read(administration.show_job, call.path.job)))
+
+
+async def enable_job(call: Named) -> Answer:
+    """Enable a job."""
+    return Answer(Job.model_validate(await call.caller.person.act(_set_enabled, call.path.job, enabled=True)))
+
+
+async def disable_job(call: Named) -> Answer:
+    """Disable a job."""
+    return Answer(Job.model_validate(await call.caller.person.act(_set_enabled, call.path.job, enabled=False)))
+
+
+async def remove_job(call: Named) -> Answer:
+    """Remove a job that no longer exists."""
+    return Answer(JobRemoved.model_validate(await call.caller.person.act(administration.remove_job, call.path.job)))
+
+
+def _set_enabled(conn: Connection, name: str, *, enabled: bool) -> Row:
+    job = administration.set_job_enabled(conn, name, enabled=enabled)
+    return administration.show_job(conn, job["class_path"])
+
+
+OPERATIONS: Operations = (
+    Operation(
+        "list_jobs", "GET", "/jobs", list_jobs, "List the jobs.", Level.READ, query=JobsWanted,
+        answer=JobPage,
+    ),
+    Operation(
+        "show_job", "GET", "/jobs/{job}", show_job, "Show a job.", Level.READ, path_model=JobNamed, answer=Job,
+        errors=(404, 409),
+    ),
+    Operation(
+        "enable_job", "POST", "/jobs/{job}/enable", enable_job, "Enable a job.", Level.OPERATE, path_model=JobNamed,
+        answer=Job, errors=(404, 409),
+    ),
+    Operation(
+        "disable_job", "POST", "/jobs/{job}/disable", disable_job, "Disable a job.", Level.OPERATE,
+        path_model=JobNamed, answer=Job, errors=(404, 409),
+    ),
+    Operation(
+        "remove_job", "DELETE", "/jobs/{job}", remove_job,
+        "Remove a job that no longer exists, with its hooks and buttons.", Level.ADMIN, path_model=JobNamed,
+        answer=JobRemoved, errors=(404, 409),
+    ),
+)  # fmt: skip

@@ -1,0 +1,155 @@
+"""The API as an ASGI application: finds the operation, the caller and what is given; answers problems as problems."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rowhooks.domain.errors import RowhooksError
+from rowhooks.web.api.authentication import caller_of
+from rowhooks.web.api.operations import Answer, Call, Operation, Operations
+from rowhooks.web.api.problems import (
+    MALFORMED,
+    METHOD_NOT_ALLOWED,
+    UNEXPECTED,
+    UNKNOWN_PATH,
+    Refusal,
+    refusal_of,
+    refusal_of_status,
+)
+from rowhooks.web.api.reading import read_body, read_path, read_query
+from rowhooks.web.api.writing import json_response
+
+logger = logging.getLogger(__name__)
+
+
+class Api:
+    """The API.
+
+    Args:
+        operations: what it can do.
+    """
+
+    def __init__(self, operations: Operations) -> None:
+        paths: dict[str, dict[str, Operation[Any, Any, Any]]] = {}
+        for operation in operations:
+            paths.setdefault(operation.path, {})[operation.method] = operation
+        routes = [Route(path, _Resource(methods, operations)) for path, methods in _in_order(paths)]
+        self._router: ASGIApp = Router(routes, redirect_slashes=False, default=_unknown)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        root = scope.get("root_path", "")
+        started = False
+
+        async def note_start(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._router(_with_encoded_slashes(scope), receive, note_start)
+        except Exception as error:
+            if started:
+                raise
+            await _refusal(scope, error).response(root)(scope, receive, send)
+
+
+class _Resource:
+    """The operations of one path.
+
+    Args:
+        methods: methods to operations.
+        operations: all that the API can do.
+    """
+
+    def __init__(self, methods: dict[str, Operation[Any, Any, Any]], operations: Operations) -> None:
+        self._methods, self._operations = methods, operations
+        allowed = {*methods, *(["HEAD"] if "GET" in methods else [])}
+        self._allowed = ", ".join(sorted(allowed))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        operation = self._methods.get("GET" if method == "HEAD" else method)
+        if operation is None:
+            raise Refusal(
+                METHOD_NOT_ALLOWED, f"this path knows {self._allowed}", headers={"Allow": self._allowed},
+            )  # fmt: skip
+        response = await answer(operation, Request(scope, receive), self._operations)
+        await response(scope, receive, send)
+
+
+async def answer(operation: Operation[Any, Any, Any], request: Request, operations: Operations) -> Response:
+    """Return the answer of an operation to a request.
+
+    Args:
+        operation: the operation.
+        request: the request.
+        operations: all that the API can do.
+
+    Raises:
+        Refusal: the caller is nobody, or what is given is not what the operation takes.
+        RowhooksError: what the operation asks for cannot be done.
+    """
+    caller: Any = None
+    if operation.level is not None:
+        caller = await caller_of(request)
+        caller.must_have(operation.level)
+    path = read_path(request, operation.path_model)
+    query = read_query(request, operation.query)
+    body = None if operation.body is None else await read_body(request, operation.body)
+    call = Call(request, caller, path, query, body, request.scope.get("root_path", ""), operations)
+    return _response(operation, await operation.handler(call))
+
+
+def _response(operation: Operation[Any, Any, Any], answered: Answer | Response) -> Response:
+    if isinstance(answered, Response):
+        return answered
+    status = answered.status or operation.status
+    if answered.content is None:
+        return Response(status_code=status, headers=dict(answered.headers))
+    return json_response(answered.content, status=status, headers=answered.headers)
+
+
+def _refusal(scope: Scope, error: Exception) -> Refusal:
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, RowhooksError):
+        return refusal_of(error)
+    if isinstance(error, HTTPException):
+        return refusal_of_status(error.status_code, error.detail, error.headers)
+    logger.error("request %s %s failed", scope["method"], scope["path"], exc_info=error)
+    return Refusal(UNEXPECTED, "the request was not answered", hint="the console's log says why")
+
+
+async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
+    raise Refusal(UNKNOWN_PATH, "there is nothing here", hint="see the paths in openapi.json")
+
+
+def _in_order(paths: dict[str, dict[str, Operation[Any, Any, Any]]]) -> list[Any]:
+    """Return paths so that a fixed part comes before a parameter in its place: /runs/retry before /runs/{id}."""
+    return sorted(paths.items(), key=lambda item: [part.startswith("{") for part in item[0].split("/")])
+
+
+def _with_encoded_slashes(scope: Scope) -> Scope:
+    """Return a request's scope with a path whose parts are the parts of the path as it was sent.
+
+    Names may have a slash in them, which is sent as %2F. It must not divide the path. `read_path` decodes the parts.
+    """
+    raw: bytes | None = scope.get("raw_path")
+    if raw is None:
+        return scope
+    parts = raw.partition(b"?")[0].decode("latin-1").split("/")
+    try:
+        names = [unquote(part, errors="strict") for part in parts]
+    except UnicodeDecodeError as error:
+        raise Refusal(MALFORMED, "the path is not in UTF-8") from error
+    path = "/".join(name.replace("%", "%25").replace("/", "%2F") for name in names)
+    return {**scope, "path": path}

@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from rowhooks.cli.common import point_in_time, span
 from rowhooks.domain.errors import UsageError
+from rowhooks.domain.times import point_in_time, span
 from tests.support.cli import Rowhooks
 from tests.support.hooks import add_hook
 from tests.support.results import LONG_AGO, Following, Serial, add_button, add_line, add_result, behind_the_feed

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +18,7 @@ from rich.text import Text
 
 from rowhooks.domain import display, exact
 from rowhooks.domain.display import LONG, SHORT, as_json, visible
-from rowhooks.domain.errors import RowhooksError, UsageError
+from rowhooks.domain.errors import RowhooksError
 from rowhooks.postgres.connections.target import Target
 from rowhooks.settings import Settings, load_settings
 
@@ -46,9 +45,6 @@ Since = Annotated[
     str | None, typer.Option("--since", help="From this time on: 2026-01-31T12:00, or so long ago: 2h, 7d.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
-
-_SPAN = re.compile(r"(?:\d+[wdhms])+", re.ASCII)
-_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 COLOURS = {
     "SUCCESS": "green",
@@ -100,37 +96,6 @@ def settings(dsn: str | None, config: Path | None, **given: Any) -> Settings:
     if dsn is not None:
         given = {"password": "", **given}
     return load_settings(config, dsn=dsn, **given)
-
-
-def span(text: str) -> timedelta:
-    """Read a duration: numbers with w, d, h, m (minutes) or s, for example 90d or 1h30m.
-
-    Raises:
-        UsageError: the text is not a duration.
-    """
-    try:
-        if not _SPAN.fullmatch(text):
-            raise ValueError
-        parts = [(int(number), _UNITS[unit]) for number, unit in re.findall(r"(\d+)(\D)", text)]
-        return sum((timedelta(**{unit: number}) for number, unit in parts), timedelta())
-    except (ValueError, OverflowError):
-        raise UsageError(f"{text!r} is not a duration", hint="for example 90s, 15m, 2h, 7d, 12w or 1h30m") from None
-
-
-def point_in_time(text: str) -> datetime:
-    """Read a time: ISO 8601 (local time if it has no zone), or a duration before now.
-
-    Raises:
-        UsageError: the text is not a time.
-    """
-    try:
-        if _SPAN.fullmatch(text):
-            return datetime.now().astimezone() - span(text)
-        return datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError, UsageError):
-        raise UsageError(
-            f"{text!r} is not a time", hint="for example 2026-01-31, 2026-01-31T12:00+02:00, or so long ago: 2h, 7d"
-        ) from None
 
 
 @contextlib.contextmanager

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, Yes, point_in_time, print_json, print_rows, progress, say, target
+from rowhooks.cli.common import Config, Dsn, Json, Yes, print_json, print_rows, progress, say, target
 from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import Conflict, UsageError
+from rowhooks.domain.times import point_in_time
 from rowhooks.postgres.administration.changes import count_changes
 from rowhooks.postgres.administration.hooks import load_hook
 from rowhooks.postgres.administration.replay import ask_for_runs, check_replay, made_up_for, matching_changes, tables_of

@@ -21,18 +21,17 @@ from rowhooks.cli.common import (
     complain,
     console,
     counted,
-    point_in_time,
     print_fields,
     print_json,
     print_rows,
     progress,
     say,
     settings,
-    span,
     target,
 )
 from rowhooks.cli.result_log import LogPrinter, follow, print_failure
 from rowhooks.domain.errors import ConnectionFailed, NotFound, RowhooksError, UsageError
+from rowhooks.domain.times import point_in_time, span
 from rowhooks.postgres.administration import results as administration
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.recorded_runs import recorded_run

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Yes, settings, span, target
+from rowhooks.cli.common import Config, Dsn, Yes, settings, target
+from rowhooks.domain.times import span
 from rowhooks.postgres.administration.roles import ROLE_KINDS
 from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.administration.schema import uninstall as uninstall_schema

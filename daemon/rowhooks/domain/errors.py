@@ -10,6 +10,7 @@ RowhooksError
 │   ├── ConnectionFailed
 │   │   └── LoginRefused     no server lets this login in: a wrong password, no entry in pg_hba.conf
 │   ├── PermissionDenied
+│   ├── TookTooLong          PostgreSQL gave a statement up: its time was over, or it was canceled
 │   ├── TableLocked          another session keeps a table locked for longer than rowhooks waits
 │   └── SchemaMismatch       rowhooks' schema is missing, older or newer than the code
 ├── NotFound                 a table, job, hook, change or result of that name does not exist
@@ -85,6 +86,10 @@ class LoginRefused(ConnectionFailed):
 
 class PermissionDenied(DatabaseError):
     """The connected role lacks a privilege."""
+
+
+class TookTooLong(DatabaseError):
+    """PostgreSQL gave a statement up: it took longer than statement_timeout, or somebody has canceled it."""
 
 
 class TableLocked(DatabaseError):

@@ -20,6 +20,7 @@ from rowhooks.domain.errors import (
     RowhooksError,
     SchemaMismatch,
     TableLocked,
+    TookTooLong,
     UsageError,
 )
 from rowhooks.web.person import NotLoggedIn
@@ -33,6 +34,7 @@ _STATUS: dict[type, HTTPStatus] = {
     Conflict: HTTPStatus.CONFLICT,
     UsageError: HTTPStatus.UNPROCESSABLE_ENTITY,
     ConnectionFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    TookTooLong: HTTPStatus.SERVICE_UNAVAILABLE,
     DatabaseError: HTTPStatus.UNPROCESSABLE_ENTITY,
     TableLocked: HTTPStatus.SERVICE_UNAVAILABLE,
     SchemaMismatch: HTTPStatus.SERVICE_UNAVAILABLE,

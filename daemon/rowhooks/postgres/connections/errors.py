@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import asyncpg
 import psycopg
 
-from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, PermissionDenied
+from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, PermissionDenied, TookTooLong
 from rowhooks.domain.sqlstates import Verdict, verdict
 
 _NO_ANSWER = (
@@ -51,6 +51,8 @@ def translated_errors() -> Iterator[None]:
         raise PermissionDenied(
             first_line(error), hint=error.diag.message_hint or "connect as a role that may, with --dsn"
         ) from error
+    except psycopg.errors.QueryCanceled as error:
+        raise TookTooLong(first_line(error), hint=error.diag.message_hint) from error
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise NotFound(first_line(error), hint=error.diag.message_hint) from error
     except psycopg.Error as error:

@@ -1,0 +1,133 @@
+"""Runs as the console lists them: filtered, the newest first, page by page and live."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from rowhooks.postgres.administration.common import Connection, Row, fetch
+from rowhooks.postgres.console.places import Place
+from rowhooks.postgres.console.sources import SOURCES
+from rowhooks.postgres.statements import Statements
+
+PAGE = 50
+"""The number of runs on a page."""
+LATE = timedelta(seconds=60)
+"""How long a transaction may have been open that puts a run on record, for the run to be seen live."""
+MOST_NAMES = 200
+"""How many names of hooks, buttons, jobs and tables a form offers."""
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs are listed. None, or an empty collection: any.
+
+    Args:
+        statuses: any of these.
+        job: the class path of the job.
+        hook: the name of the hook.
+        button: the name of the button.
+        table: `schema.table`.
+        trigger: `change`, `press` or `replay`.
+        since: put on record from this time on.
+        until: put on record before this time.
+        text: a part of the exception's type or message, in any case.
+        user: the role, the login or the user that the application named.
+        batch: a press of several rows.
+    """
+
+    statuses: tuple[str, ...] = ()
+    job: str | None = None
+    hook: str | None = None
+    button: str | None = None
+    table: str | None = None
+    trigger: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+    user: str | None = None
+    batch: int | None = None
+
+    def values(self) -> tuple[Any, ...]:
+        """Return the values of the placeholders of the fragment `matches`."""
+        return (
+            list(self.statuses) or None, self.job, self.hook, self.button, self.table, self.trigger, self.since,
+            self.until, self.text, self.user, self.batch,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a listing, the newest first.
+
+    Args:
+        rows: what is on it.
+        has_older: whether there is something older.
+        has_newer: whether there is something newer, as far as this page knows.
+    """
+
+    rows: list[Row]
+    has_older: bool
+    has_newer: bool
+
+
+def list_runs(
+    conn: Connection,
+    wanted: RunFilter,
+    *,
+    before: Place | None = None,
+    after: Place | None = None,
+    limit: int = PAGE,
+) -> Page:
+    """Return a page of runs, by the time when they were put on record.
+
+    Args:
+        conn: a person's connection.
+        wanted: which runs.
+        before: only older ones than this.
+        after: only newer ones than this, those next to it. The newest page where there are too few for a page.
+        limit: the number of runs on a page.
+
+    Raises:
+        TookTooLong: matching runs are too rare among those looked through.
+    """
+    if after is not None:
+        rows = fetch(conn, _SQL["newer"], *wanted.values(), after.at, after.id, limit + 1)
+        if len(rows) > limit:
+            return Page(rows[limit - 1 :: -1], has_older=True, has_newer=True)
+        before = None
+    at, id_ = (before.at, before.id) if before else (None, None)
+    rows = fetch(conn, _SQL["older"], *wanted.values(), at, id_, limit + 1)
+    return Page(rows[:limit], has_older=len(rows) > limit, has_newer=before is not None)
+
+
+def names_to_choose(conn: Connection) -> dict[str, list[str]]:
+    """Return names for a form of filters: of `hook`, `button`, `job` and `table`, at most MOST_NAMES of each."""
+    [row] = fetch(conn, _SQL["names"], MOST_NAMES)
+    return row
+
+
+def news_of_runs(
+    conn: Connection, wanted: RunFilter, *, since: datetime, sent: Collection[int], watched: Collection[int], limit: int
+) -> list[Row]:
+    """Return the runs that have come since a listing was made, and the present state of some in it; the newest first.
+
+    Args:
+        conn: a person's connection.
+        wanted: which runs may come.
+        since: those put on record from this time on are looked at.
+        sent: ids of runs that are known.
+        watched: ids of known runs whose present state is wanted.
+        limit: the largest number of runs.
+    """
+    return fetch(conn, _SQL["news"], *wanted.values(), since, list(sent), list(watched), limit)
+
+
+def place_of(run: Row) -> Place:
+    """Return the place of a run in a listing."""
+    return Place(run["created_at"], run["id"])
+
+
+_SQL = Statements(__file__, SOURCES)

@@ -69,6 +69,7 @@
 \ir functions/empty_default_partition.sql
 \ir functions/sensitive_inputs.sql
 \ir functions/views.sql
+\ir functions/my_presses.sql
 \ir functions/buttons.sql
 \ir functions/epoch_of_press.sql
 \ir functions/value_as_recorded.sql
@@ -77,6 +78,7 @@
 \ir functions/check_press.sql
 \ir functions/press_key.sql
 \ir functions/find_pressed_row.sql
+\ir functions/row_buttons.sql
 \ir functions/matches_pattern.sql
 \ir functions/check_value.sql
 \ir functions/check_inputs.sql

@@ -106,11 +106,12 @@ begin
 end
 $$;
 
--- Every role may insert into rowhooks.press, and see the buttons of the tables that it may read. That is safe: a button may be
+-- Every role may insert into rowhooks.press, see the buttons of the tables that it may read, and what has become of its own
+-- presses. That is safe: a button may be
 -- pressed by members of the roles that it names, and names none at first; the row is looked up with the presser's rights; and
 -- the functions that do it read the catalogue and the cluster's roles alone, with the caller's rights.
 grant usage on schema rowhooks to public;
-grant select on rowhooks.buttons to public;
+grant select on rowhooks.buttons, rowhooks.my_presses to public;
 grant select, insert on rowhooks.press to public;
 grant execute on function
 rowhooks.shell_operand(text), rowhooks.qualified_name(name, name), rowhooks.press(text, regclass, jsonb, text, jsonb),
@@ -120,7 +121,8 @@ rowhooks.check_pressed_table(regclass), rowhooks.compared_type(oid), rowhooks.eq
 rowhooks.key_to_find(regclass), rowhooks.repr_to_find(regclass),
 rowhooks.key_of_press(jsonb, regclass, text[], text), rowhooks.keys_of_press(rowhooks.press, regclass, text[], text),
 rowhooks.query_to_find(text, text, text, text, text),
-rowhooks.press_with_rows(rowhooks.press, regclass, text[], jsonb, jsonb),
+rowhooks.press_with_rows(rowhooks.press, regclass, text[], jsonb, jsonb), rowhooks.find_rows(rowhooks.press),
+rowhooks.row_buttons(regclass, text), rowhooks.run_state(bigint),
 rowhooks.json_form(oid), rowhooks.has_lossy_cast(oid), rowhooks.base_type(oid), rowhooks.is_checked_inside(oid),
 rowhooks.recorded_item(text, name, text), rowhooks.value_as_recorded(anyelement, text), rowhooks.always_quoted(name)
 to public;

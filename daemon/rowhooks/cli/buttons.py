@@ -28,14 +28,9 @@ from rowhooks.domain.errors import UsageError
 from rowhooks.domain.inputs import read_inputs
 from rowhooks.postgres.administration import buttons as administration
 from rowhooks.postgres.administration.schema import installed_connection
-from rowhooks.postgres.row_buttons import (
-    buttons_for,
-    current_role,
-    inputs_schema_of,
-    pressing_connection,
-    pressing_session,
-)
+from rowhooks.postgres.row_buttons import current_role, inputs_schema_of, pressing_connection, pressing_session
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
+from rowhooks.postgres.shown_buttons import buttons_for
 from rowhooks.pressing import press as press_button
 from rowhooks.pressing import press_many
 from rowhooks.receivers.user import User

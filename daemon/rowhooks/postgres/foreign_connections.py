@@ -1,4 +1,4 @@
-"""One query on an application's own connection, of whichever library.
+"""Queries on an application's own connection, of whichever library.
 
 A library is known by the name of the connection's class, so that none is imported that the application does not use.
 """
@@ -6,32 +6,62 @@ A library is known by the name of the connection's class, so that none is import
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from rowhooks.postgres.statements import Statements
 
 
+@dataclass(frozen=True, slots=True)
 class Query:
-    """A query that returns one row, of which the first column counts, with each library's placeholders.
+    """A query with each library's placeholders.
 
     Args:
-        file: the module's `__file__`, see `Statements`.
-        name: the block's name.
-        parameters: the names of its fragments that stand for values.
+        parameters: the names of its values, in their order.
+        by_colon: its text for SQLAlchemy.
+        by_number: its text for asyncpg and psycopg's raw cursors.
+        by_percent: its text for psycopg2 and Django.
     """
 
-    def __init__(self, file: str, name: str, parameters: tuple[str, ...]) -> None:
-        self._parameters = parameters
-        self.by_colon = Statements(file, {one: f":{one}" for one in parameters})[name]
-        """For SQLAlchemy."""
-        self.by_number = Statements(file, {one: f"${place}" for place, one in enumerate(parameters, start=1)})[name]
-        """For asyncpg and psycopg's raw cursors."""
-        self.by_percent = Statements(file, {one: f"%({one})s" for one in parameters})[name]
-        """For psycopg2 and Django."""
+    parameters: tuple[str, ...]
+    by_colon: str
+    by_number: str
+    by_percent: str
+
+    @classmethod
+    def read(cls, file: str, name: str, parameters: tuple[str, ...] = ()) -> Query:
+        """Return a query of an .sql file.
+
+        Args:
+            file: the module's `__file__`, see `Statements`.
+            name: the block's name.
+            parameters: the names of its fragments that stand for values.
+        """
+        # What is no placeholder is doubled.
+        marked = Statements(file, {one: f"\0({one})s" for one in parameters})[name]
+        return cls(
+            parameters,
+            by_colon=Statements(file, {one: f":{one}" for one in parameters})[name],
+            by_number=Statements(file, {one: f"${n}" for n, one in enumerate(parameters, start=1)})[name],
+            by_percent=marked.replace("%", "%%").replace("\0", "%"),
+        )
+
+    @classmethod
+    def around(cls, before: str, behind: str) -> Query:
+        """Return a query of one value, between two parts that may contain what would be a placeholder."""
+        colon, percent = (
+            [one.replace(sign, to) for one in (before, behind)] for sign, to in ((":", "\\:"), ("%", "%%"))
+        )
+        return cls(
+            ("value",),
+            by_colon=":value".join(colon),
+            by_number=f"{before}$1{behind}",
+            by_percent="%(value)s".join(percent),
+        )
 
     def named(self, values: tuple[Any, ...]) -> dict[str, Any]:
         """Return the values by their parameters' names."""
-        return dict(zip(self._parameters, values, strict=True))
+        return dict(zip(self.parameters, values, strict=True))
 
 
 def first_value(connection: Any, query: Query, values: tuple[Any, ...]) -> int | Awaitable[int]:
@@ -45,8 +75,28 @@ def first_value(connection: Any, query: Query, values: tuple[Any, ...]) -> int |
             return first_value(_BEHIND[name](connection), query, values)
         if name in _RUN:
             return _RUN[name](connection, query, values)
+    raise _unknown(connection)
+
+
+def all_rows(connection: Any, query: Query, values: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
+    """Run a query in the transaction of a synchronous connection, session or cursor, and return the rows.
+
+    JSON comes as the library gives it: as text, or read. Let the query cast it to text.
+
+    Raises:
+        TypeError: the connection is of no library that is known here, or asynchronous.
+    """
+    for name in _names(connection):
+        if name in _BEHIND:
+            return all_rows(_BEHIND[name](connection), query, values)
+        if name in _READ:
+            return _READ[name](connection, query, values)
+    raise _unknown(connection)
+
+
+def _unknown(connection: Any) -> TypeError:
     kind = type(connection)
-    raise TypeError(
+    return TypeError(
         f"a button cannot be pressed on a {kind.__module__}.{kind.__qualname__}; give a connection of psycopg,"
         " psycopg2, asyncpg, SQLAlchemy or Django, or a SQLAlchemy session"
     )
@@ -86,9 +136,13 @@ def _on_psycopg2(connection: Any, query: Query, values: tuple[Any, ...]) -> int:
         return _number(cursor.fetchone())
 
 
-def _on_django(connection: Any, query: Query, values: tuple[Any, ...]) -> int:
+def _check_vendor(connection: Any) -> None:
     if connection.vendor != "postgresql":
         raise TypeError(f"Django's database {connection.alias} is {connection.display_name}, and not PostgreSQL")
+
+
+def _on_django(connection: Any, query: Query, values: tuple[Any, ...]) -> int:
+    _check_vendor(connection)
     # By Django's own cursor, so that its wrappers see the statement: the one that names the author, above all.
     with connection.cursor() as cursor:
         cursor.execute(query.by_percent, query.named(values))
@@ -111,6 +165,40 @@ async def _on_sqlalchemy_asynchronously(connection: Any, query: Query, values: t
     return _number((await connection.execute(sqlalchemy.text(query.by_colon), query.named(values))).one())
 
 
+def _read_on_psycopg(connection: Any, query: Query, values: tuple[Any, ...]) -> list[dict[str, Any]]:
+    import psycopg
+
+    with psycopg.RawCursor(connection, row_factory=psycopg.rows.dict_row) as cursor:
+        return cursor.execute(query.by_number, values).fetchall()
+
+
+def _read_on_psycopg2(connection: Any, query: Query, values: tuple[Any, ...]) -> list[dict[str, Any]]:
+    from psycopg2.extensions import cursor as PlainCursor  # noqa: N812
+
+    with connection.cursor(cursor_factory=PlainCursor) as cursor:
+        cursor.execute(query.by_percent, query.named(values))
+        return _as_dicts(cursor)
+
+
+def _read_on_django(connection: Any, query: Query, values: tuple[Any, ...]) -> list[dict[str, Any]]:
+    _check_vendor(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(query.by_percent, query.named(values))
+        return _as_dicts(cursor)
+
+
+def _read_on_sqlalchemy(connection: Any, query: Query, values: tuple[Any, ...]) -> list[dict[str, Any]]:
+    import sqlalchemy
+
+    found = connection.execute(sqlalchemy.text(query.by_colon), query.named(values))
+    return [dict(row) for row in found.mappings()]
+
+
+def _as_dicts(cursor: Any) -> list[dict[str, Any]]:
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
 _RUN: dict[str, Callable[[Any, Query, tuple[Any, ...]], int | Awaitable[int]]] = {
     "psycopg.Connection": _on_psycopg,
     "psycopg.AsyncConnection": _on_psycopg_asynchronously,
@@ -123,6 +211,14 @@ _RUN: dict[str, Callable[[Any, Query, tuple[Any, ...]], int | Awaitable[int]]] =
     "sqlalchemy.AsyncSession": _on_sqlalchemy_asynchronously,
     "django.BaseDatabaseWrapper": _on_django,
     "django.ConnectionProxy": _on_django,
+}
+_READ: dict[str, Callable[[Any, Query, tuple[Any, ...]], list[dict[str, Any]]]] = {
+    "psycopg.Connection": _read_on_psycopg,
+    "psycopg2.connection": _read_on_psycopg2,
+    "sqlalchemy.Connection": _read_on_sqlalchemy,
+    "sqlalchemy.Session": _read_on_sqlalchemy,
+    "django.BaseDatabaseWrapper": _read_on_django,
+    "django.ConnectionProxy": _read_on_django,
 }
 _BEHIND: dict[str, Callable[[Any], Any]] = {
     "psycopg.BaseCursor": lambda cursor: cursor.connection,

@@ -10,9 +10,9 @@ from rowhooks.domain.input_values import inputs_as_json
 from rowhooks.postgres.foreign_connections import Query, first_value
 
 _PARAMETERS = ("button", "table", "key", "idempotency_key", "inputs")
-_BY_TEXT = Query(__file__, "press_by_text", _PARAMETERS)
-_BY_JSON = Query(__file__, "press_by_json", _PARAMETERS)
-_MANY = Query(__file__, "press_many", _PARAMETERS)
+_BY_TEXT = Query.read(__file__, "press_by_text", _PARAMETERS)
+_BY_JSON = Query.read(__file__, "press_by_json", _PARAMETERS)
+_MANY = Query.read(__file__, "press_many", _PARAMETERS)
 
 
 def press(

@@ -163,7 +163,7 @@ CLOSED_DOORS = [
     ),
     Sabotage(
         1, "a press notices a column of another type",
-        Function("find_pressed_row", "types_found is distinct from", "false and types_found is distinct from"),
+        Function("find_rows", "types_found is distinct from", "false and types_found is distinct from"),
         f"{DOOR} a_table_that_was_altered_since_the_pressers_transaction_began_is_not_read_as_it_was",
     ),
     Sabotage(

@@ -1,0 +1,67 @@
+"""The buttons of one row as a page shows them, asked on whichever kind of connection the application has.
+
+Nothing here imports a driver.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rowhooks.domain.errors import NotFound, UsageError
+from rowhooks.postgres.foreign_connections import Query, all_rows
+from rowhooks.postgres.labels import ButtonGroup, LabelRow, render_buttons
+from rowhooks.postgres.pressing import as_json, as_text
+
+_QUERY_OF_ROW = Query.read(__file__, "query_of_row", ("given",))
+_BUTTONS = Query.read(__file__, "buttons", ("given",))
+
+
+def buttons_for(connection: Any, table: str, key: object, user: Any) -> list[ButtonGroup]:
+    """Return the buttons of one row as a page shows them, with the rights of the connection's role.
+
+    Args:
+        connection: a synchronous connection, session or cursor of psycopg, psycopg2, SQLAlchemy or Django.
+        table: the table, as PostgreSQL reads names.
+        key: the value of a key of one column, else a mapping of columns to values, or that as JSON text.
+        user: who looks at the row, in templates.
+
+    Raises:
+        NotFound: the table has no primary key, or no row has this key, or row security hides it.
+        UsageError: the key does not name the key's columns.
+    """
+    found = next(iter(all_rows(connection, _QUERY_OF_ROW, (table,))), None)
+    if found is None:
+        raise NotFound(f"table {table} has no primary key", hint="a row without a key has no buttons")
+    query = Query.around(found["before"], found["behind"])
+    names = list(found["names"])
+    row = next(iter(all_rows(connection, query, (as_json(_key_columns(key, names, table)),))), None)
+    if row is None:
+        raise NotFound(f"there is no row {key} in {table}, or you may not see it")
+    for column in found["json_columns"]:
+        row[column] = _read(row[column])
+    buttons = [
+        {**button, **{name: _read(button[name]) for name in ("renamed_columns", "inputs_schema")}}
+        for button in all_rows(connection, _BUTTONS, (found["relation"],))
+    ]
+    name = row.get(buttons[0]["repr_column"]) if buttons else None
+    obj = LabelRow(row, str(name) if name is not None else ", ".join(str(row[column]) for column in names))
+    return render_buttons(buttons, obj, user)
+
+
+def _read(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def _key_columns(key: object, names: list[str], table: str) -> Mapping[str, object]:
+    if isinstance(key, str) and len(names) > 1:
+        try:
+            key = json.loads(key)
+        except ValueError as error:
+            raise UsageError(f"{key} is no JSON object", hint=f"{table}'s key is {', '.join(names)}") from error
+    if not isinstance(key, Mapping) and len(names) == 1:
+        key = {names[0]: as_text(key)}
+    if not isinstance(key, Mapping) or set(key) != set(names):
+        raise UsageError(f"{key} is no key of {table}", hint=f"its columns are {', '.join(names)}")
+    return key

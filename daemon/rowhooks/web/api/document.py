@@ -14,6 +14,7 @@ from rowhooks.web.api.models.base import Nothing
 from rowhooks.web.api.models.problem import Problem
 from rowhooks.web.api.operations import EVENT_STREAM, Operation, Operations
 from rowhooks.web.api.problems import MEDIA_TYPE
+from rowhooks.web.api.reading import LONGEST_KEY
 from rowhooks.web.sessions import COOKIE
 
 Schema = dict[str, Any]
@@ -148,16 +149,16 @@ def _without_null(shape: Schema) -> Schema:
 
 
 def _headers(operation: Operation[Any, Any, Any]) -> list[Schema]:
-    taken = dict(operation.takes)
+    described = [
+        {"name": name, "in": "header", "required": False, "description": description, "schema": {"type": "string"}}
+        for name, description in operation.takes.items()
+    ]
     if operation.keyed is not None:
-        taken["Idempotency-Key"] = _KEY
-    return [
-        {
-            "name": name, "in": "header", "required": False, "description": description,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        }
-        for name, description in taken.items()
-    ]  # fmt: skip
+        shape = {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"}
+        described.append(
+            {"name": "Idempotency-Key", "in": "header", "required": False, "description": _KEY, "schema": shape}
+        )
+    return described
 
 
 def _success(operation: Operation[Any, Any, Any], schemas: dict[Any, Schema]) -> Schema:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -77,6 +78,17 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class Keyed(StrEnum):
+    """How an idempotency key makes one act of two requests."""
+
+    DATABASE = "database"
+    """The key goes to the database, which decides."""
+    MEMORY = "memory"
+    """The answer is kept in memory."""
+    ONCE = "once"
+    """The answer is a secret and not kept: a second request is refused."""
+
+
 Handler = Callable[[Call[P, Q, B]], Awaitable[Answer | Response]]
 
 
@@ -98,8 +110,7 @@ class Operation(Generic[P, Q, B]):
         status: the status code of a success.
         errors: the status codes of problems that are its own; `document` adds those of all operations.
         description: what else is to be known.
-        keyed: whether a key (Idempotency-Key) makes of two requests one: `database` if the database decides, `memory`
-            if this process remembers the answer; None for operations that can be repeated anyway.
+        keyed: how a key (Idempotency-Key) makes one act of two requests; None for what can be repeated anyway.
         headers: headers of the answer, with their descriptions.
         takes: headers of the request, with their descriptions.
         media_type: the type of the answer.
@@ -118,7 +129,7 @@ class Operation(Generic[P, Q, B]):
     status: int = 200
     errors: tuple[int, ...] = ()
     description: str = ""
-    keyed: str | None = None
+    keyed: Keyed | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     takes: Mapping[str, str] = field(default_factory=dict)
     media_type: str = "application/json"

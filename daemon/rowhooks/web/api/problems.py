@@ -41,6 +41,7 @@ FORGED = Kind("forged", 403, "The request was not sent by a page of this console
 UNKNOWN_PATH = Kind("unknown-path", 404, "The API has nothing under this path.")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405, "This path does not know this method.")
 IN_PROGRESS = Kind("in-progress", 409, "Another request with this idempotency key has not been answered yet.")
+ALREADY_DONE = Kind("already-done", 409, "The act with this idempotency key was done, and its answer was not kept.")
 OUTDATED = Kind("outdated", 412, "The thing has been changed since it was read.")
 TOO_LARGE = Kind("too-large", 413, "The body of the request is too large.")
 UNSUPPORTED_MEDIA_TYPE = Kind("unsupported-media-type", 415, "The body of the request is not application/json.")
@@ -50,8 +51,8 @@ TOO_MANY = Kind("too-many-requests", 429, "There were too many requests in a sho
 UNEXPECTED = Kind("unexpected", 500, "Something went wrong in the console. Its log says what.")
 
 OWN_KINDS = (
-    MALFORMED, UNAUTHENTICATED, INSUFFICIENT_SCOPE, FORGED, UNKNOWN_PATH, METHOD_NOT_ALLOWED, IN_PROGRESS, OUTDATED,
-    TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID, KEY_REUSED, TOO_MANY, UNEXPECTED,
+    MALFORMED, UNAUTHENTICATED, INSUFFICIENT_SCOPE, FORGED, UNKNOWN_PATH, METHOD_NOT_ALLOWED, IN_PROGRESS,
+    ALREADY_DONE, OUTDATED, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID, KEY_REUSED, TOO_MANY, UNEXPECTED,
 )  # fmt: skip
 """The kinds of the API itself; `kinds` has those of rowhooks' errors as well."""
 

@@ -17,6 +17,8 @@ from rowhooks.web.api.problems import INVALID, MALFORMED, UNSUPPORTED_MEDIA_TYPE
 Part = Literal["body", "query", "path", "header"]
 M = TypeVar("M", bound=BaseModel)
 
+LONGEST_KEY = 255
+"""The longest idempotency key, in characters."""
 DEEPEST = 100
 """How deep a body may be nested."""
 
@@ -60,6 +62,19 @@ async def read_body(request: Request, model: type[M]) -> M:
         raise Refusal(UNSUPPORTED_MEDIA_TYPE, f"the body is {media_type or 'of no type'}",
                       hint="send JSON, with the header Content-Type: application/json")  # fmt: skip
     return _checked("body", model, document_of(await request.body()))
+
+
+def read_key(request: Request) -> str | None:
+    """Return the idempotency key of a request; None where it has none.
+
+    Raises:
+        Refusal: it is empty, too long, or not of printable characters.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+        detail = f"not 1 to {LONGEST_KEY} printable ASCII characters"
+        raise _invalid("header", [FieldError(part="header", field="Idempotency-Key", detail=detail)])
+    return key
 
 
 def document_of(body: bytes) -> Any:

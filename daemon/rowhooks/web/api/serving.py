@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rowhooks.domain.errors import RowhooksError
 from rowhooks.web.api.authentication import caller_of
-from rowhooks.web.api.operations import Answer, Call, Operation, Operations
+from rowhooks.web.api.idempotency import answers_of, digest_of
+from rowhooks.web.api.operations import Answer, Call, Keyed, Operation, Operations
 from rowhooks.web.api.problems import (
     MALFORMED,
     METHOD_NOT_ALLOWED,
@@ -24,7 +25,7 @@ from rowhooks.web.api.problems import (
     refusal_of,
     refusal_of_status,
 )
-from rowhooks.web.api.reading import read_body, read_path, read_query
+from rowhooks.web.api.reading import read_body, read_key, read_path, read_query
 from rowhooks.web.api.writing import json_response
 
 logger = logging.getLogger(__name__)
@@ -104,9 +105,19 @@ async def answer(operation: Operation[Any, Any, Any], request: Request, operatio
         caller.must_have(operation.level)
     path = read_path(request, operation.path_model)
     query = read_query(request, operation.query)
+    key = read_key(request) if operation.keyed is not None else None
     body = None if operation.body is None else await read_body(request, operation.body)
-    call = Call(request, caller, path, query, body, request.scope.get("root_path", ""), operations)
-    return _response(operation, await operation.handler(call))
+    call = Call(request, caller, path, query, body, request.scope.get("root_path", ""), operations, key)
+
+    async def act() -> Response:
+        return _response(operation, await operation.handler(call))
+
+    if key is None or operation.keyed is Keyed.DATABASE:
+        return await act()
+    digest = digest_of(request.method, request.url.path, request.scope["query_string"], await request.body())
+    return await answers_of(request.app).once(
+        caller.person.role, key, digest, act, is_secret=operation.keyed is Keyed.ONCE
+    )  # fmt: skip
 
 
 def _response(operation: Operation[Any, Any, Any], answered: Answer | Response) -> Response:

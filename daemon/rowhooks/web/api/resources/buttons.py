@@ -9,7 +9,7 @@ from rowhooks.postgres.administration.common import Connection, Row
 from rowhooks.web.api.authentication import Level
 from rowhooks.web.api.models.base import Nothing
 from rowhooks.web.api.models.buttons import Button, ButtonAdded, ButtonChanged, ButtonNamed, ButtonPage
-from rowhooks.web.api.operations import Answer, Call, Operation, Operations
+from rowhooks.web.api.operations import Answer, Call, Keyed, Operation, Operations
 from rowhooks.web.api.versions import HEADERS, TAKES, check_version, tag_of, wanted_tags
 
 B = TypeVar("B", bound=ButtonChanged | None)
@@ -84,7 +84,7 @@ OPERATIONS: Operations = (
     Operation("list_buttons", "GET", "/buttons", list_buttons, "List the buttons.", Level.READ, answer=ButtonPage),
     Operation(
         "add_button", "POST", "/buttons", add_button, "Add a button.", Level.ADMIN, body=ButtonAdded, answer=Button,
-        status=201, errors=(404, 409), keyed="memory", headers={"Location": "The path of the button.", **HEADERS},
+        status=201, errors=(404, 409), keyed=Keyed.MEMORY, headers={"Location": "The path of the button.", **HEADERS},
     ),
     Operation(
         "show_button", "GET", "/buttons/{name}", show_button, "Show a button.", Level.READ, path_model=ButtonNamed,
@@ -100,10 +100,10 @@ OPERATIONS: Operations = (
     ),
     Operation(
         "enable_button", "POST", "/buttons/{name}/enable", enable_button, "Enable a button.", Level.OPERATE,
-        path_model=ButtonNamed, answer=Button, errors=(404, 409), headers=HEADERS,
+        path_model=ButtonNamed, answer=Button, errors=(404, 409), headers=HEADERS, keyed=Keyed.MEMORY,
     ),
     Operation(
         "disable_button", "POST", "/buttons/{name}/disable", disable_button, "Disable a button.", Level.OPERATE,
-        path_model=ButtonNamed, answer=Button, errors=(404, 409), headers=HEADERS,
+        path_model=ButtonNamed, answer=Button, errors=(404, 409), headers=HEADERS, keyed=Keyed.MEMORY,
     ),
 )  # fmt: skip

@@ -9,7 +9,7 @@ from rowhooks.postgres.administration.common import Connection, Row
 from rowhooks.web.api.authentication import Level
 from rowhooks.web.api.models.base import Nothing
 from rowhooks.web.api.models.hooks import Hook, HookAdded, HookChanged, HookNamed, HookPage
-from rowhooks.web.api.operations import Answer, Call, Operation, Operations
+from rowhooks.web.api.operations import Answer, Call, Keyed, Operation, Operations
 from rowhooks.web.api.versions import HEADERS, TAKES, check_version, tag_of, wanted_tags
 
 B = TypeVar("B", bound=HookChanged | None)
@@ -84,7 +84,7 @@ OPERATIONS: Operations = (
     Operation("list_hooks", "GET", "/hooks", list_hooks, "List the hooks.", Level.READ, answer=HookPage),
     Operation(
         "add_hook", "POST", "/hooks", add_hook, "Add a hook.", Level.ADMIN, body=HookAdded, answer=Hook, status=201,
-        errors=(404, 409), keyed="memory", headers={"Location": "The path of the hook.", **HEADERS},
+        errors=(404, 409), keyed=Keyed.MEMORY, headers={"Location": "The path of the hook.", **HEADERS},
     ),
     Operation(
         "show_hook", "GET", "/hooks/{name}", show_hook, "Show a hook.", Level.READ, path_model=HookNamed, answer=Hook,
@@ -100,10 +100,10 @@ OPERATIONS: Operations = (
     ),
     Operation(
         "enable_hook", "POST", "/hooks/{name}/enable", enable_hook, "Enable a hook.", Level.OPERATE,
-        path_model=HookNamed, answer=Hook, errors=(404, 409), headers=HEADERS,
+        path_model=HookNamed, answer=Hook, errors=(404, 409), headers=HEADERS, keyed=Keyed.MEMORY,
     ),
     Operation(
         "disable_hook", "POST", "/hooks/{name}/disable", disable_hook, "Disable a hook.", Level.OPERATE,
-        path_model=HookNamed, answer=Hook, errors=(404, 409), headers=HEADERS,
+        path_model=HookNamed, answer=Hook, errors=(404, 409), headers=HEADERS, keyed=Keyed.MEMORY,
     ),
 )  # fmt: skip

@@ -7,7 +7,7 @@ from rowhooks.postgres.administration.common import Connection, Row
 from rowhooks.web.api.authentication import Level
 from rowhooks.web.api.models.base import Nothing
 from rowhooks.web.api.models.jobs import Job, JobNamed, JobPage, JobRemoved, JobSummary, JobsWanted
-from rowhooks.web.api.operations import Answer, Call, Operation, Operations
+from rowhooks.web.api.operations import Answer, Call, Keyed, Operation, Operations
 
 Named = Call[JobNamed, Nothing, None]
 
@@ -54,11 +54,11 @@ OPERATIONS: Operations = (
     ),
     Operation(
         "enable_job", "POST", "/jobs/{job}/enable", enable_job, "Enable a job.", Level.OPERATE, path_model=JobNamed,
-        answer=Job, errors=(404, 409),
+        answer=Job, errors=(404, 409), keyed=Keyed.MEMORY,
     ),
     Operation(
         "disable_job", "POST", "/jobs/{job}/disable", disable_job, "Disable a job.", Level.OPERATE,
-        path_model=JobNamed, answer=Job, errors=(404, 409),
+        path_model=JobNamed, answer=Job, errors=(404, 409), keyed=Keyed.MEMORY,
     ),
     Operation(
         "remove_job", "DELETE", "/jobs/{job}", remove_job,

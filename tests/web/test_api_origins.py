@@ -1,0 +1,157 @@
+"""Hooks, buttons and jobs by the API: listed, added, replaced, enabled, disabled, removed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from starlette.applications import Starlette
+
+from tests.support.api import session_of
+from tests.support.console import HERE
+
+HOOK = {"job": "jobs.Serial", "tables": ["dcim.device"], "actions": ["create", "update"]}
+BUTTON = {"job": "jobs.Reboot", "tables": ["dcim.device"], "text": "Reboot {{ obj.name }}"}
+ORIGINS = {"hooks": HOOK, "buttons": BUTTON}
+each_kind = pytest.mark.parametrize("kind", list(ORIGINS))
+
+
+@pytest.fixture
+async def ada(console: Starlette, db: psycopg.Connection[Any], device: str) -> AsyncIterator[httpx.AsyncClient]:
+    """An admin's client, and two jobs."""
+    db.execute("grant rowhooks_daemon to ada")
+    db.execute(
+        "insert into rowhooks.job (class_path, kind, name, enabled) values ('jobs.Serial', 'hook', 'Serial', true),"
+        " ('jobs.Reboot', 'button', 'Reboot', true)"
+    )
+    async with session_of(console, "ada") as client:
+        yield client
+
+
+@each_kind
+async def test_what_is_added_is_at_its_location_and_in_the_list(ada: httpx.AsyncClient, kind: str) -> None:
+    added = await ada.post(kind, json={"name": "a/b %2F ü", **ORIGINS[kind]})
+    assert added.status_code == 201, added.text
+    assert added.headers["location"] == f"/api/v1/{kind}/a%2Fb%20%252F%20%C3%BC"
+    shown = await ada.get(HERE + added.headers["location"])
+    assert shown.json() == added.json()
+    assert shown.json()["name"] == "a/b %2F ü"
+    assert shown.json().items() >= ORIGINS[kind].items()
+    assert shown.headers["etag"] == added.headers["etag"]
+    assert (await ada.get(kind)).json() == {"items": [added.json()], "next": None}
+
+
+@each_kind
+async def test_a_name_that_is_taken_is_a_conflict(ada: httpx.AsyncClient, kind: str) -> None:
+    wanted = {"name": "one", **ORIGINS[kind]}
+    assert (await ada.post(kind, json=wanted)).status_code == 201
+    assert (await ada.post(kind, json=wanted)).status_code == 409
+
+
+@each_kind
+async def test_what_is_replaced_has_the_default_where_nothing_is_said(ada: httpx.AsyncClient, kind: str) -> None:
+    others: dict[str, dict[str, Any]] = {
+        "hooks": {
+            "columns": ["serial"],
+            "conditions": {"attr": "serial", "op": "eq", "value": "x"},
+            "on_undecided": "skip",
+        },
+        "buttons": {"weight": 5, "roles": ["public"], "confirmation": False, "group_name": "Power"},
+    }
+    more = others[kind]
+    before = await ada.post(kind, json={"name": "one", "enabled": False, **ORIGINS[kind], **more})
+    assert before.status_code == 201, before.text
+    assert before.json().items() >= more.items()
+    after = await ada.put(f"{kind}/one", json=ORIGINS[kind])
+    assert after.status_code == 200, after.text
+    assert after.json()["enabled"]
+    assert all(not after.json()[name] or after.json()[name] != more[name] for name in more)
+
+
+@each_kind
+async def test_an_outdated_version_is_neither_replaced_nor_removed(ada: httpx.AsyncClient, kind: str) -> None:
+    first = (await ada.post(kind, json={"name": "one", **ORIGINS[kind]})).headers["etag"]
+    await ada.post(f"{kind}/one/disable")
+    headers = {"If-Match": first}
+    assert (await ada.put(f"{kind}/one", json=ORIGINS[kind], headers=headers)).status_code == 412
+    assert (await ada.delete(f"{kind}/one", headers=headers)).status_code == 412
+    now = await ada.get(f"{kind}/one")
+    assert not now.json()["enabled"]
+    headers = {"If-Match": f'"other", {now.headers["etag"]}'}
+    assert (await ada.delete(f"{kind}/one", headers=headers)).status_code == 204
+    assert (await ada.get(f"{kind}/one")).status_code == 404
+
+
+@each_kind
+async def test_it_is_enabled_and_disabled(ada: httpx.AsyncClient, kind: str) -> None:
+    await ada.post(kind, json={"name": "one", **ORIGINS[kind]})
+    for act, enabled in (("disable", False), ("enable", True)):
+        assert (await ada.post(f"{kind}/one/{act}")).json()["enabled"] is enabled
+        assert (await ada.get(f"{kind}/one")).json()["enabled"] is enabled
+
+
+@each_kind
+async def test_a_request_with_the_same_key_is_the_same_act(ada: httpx.AsyncClient, kind: str) -> None:
+    headers = {"Idempotency-Key": "k-1"}
+    wanted = {"name": "one", **ORIGINS[kind]}
+    first = await ada.post(kind, json=wanted, headers=headers)
+    again = await ada.post(kind, json=wanted, headers=headers)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers["idempotency-replayed"] == "true"
+    other = await ada.post(kind, json={**wanted, "name": "two"}, headers=headers)
+    assert other.status_code == 422
+    assert other.json()["type"].endswith("#problem-key-reused")
+
+
+async def test_what_has_failed_can_be_sent_again_with_its_key(ada: httpx.AsyncClient) -> None:
+    headers = {"Idempotency-Key": "k-2"}
+    assert (await ada.post("hooks/one/enable", headers=headers)).status_code == 404
+    await ada.post("hooks", json={"name": "one", "enabled": False, **HOOK})
+    assert (await ada.post("hooks/one/enable", headers=headers)).json()["enabled"] is True
+
+
+async def test_numbers_in_conditions_keep_their_digits(ada: httpx.AsyncClient) -> None:
+    body = (
+        '{"name": "one", "job": "jobs.Serial", "tables": ["dcim.device"], "actions": ["update"],'
+        ' "conditions": {"attr": "id", "op": "eq", "value": 12345678901234567890.12345678901234567890}}'
+    )
+    answer = await ada.post("hooks", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 201, answer.text
+    assert "12345678901234567890.12345678901234567890" in answer.text
+
+
+async def test_conditions_that_are_no_conditions_are_refused(ada: httpx.AsyncClient) -> None:
+    answer = await ada.post("hooks", json={"name": "one", **HOOK, "conditions": {"colum": "id"}})
+    assert answer.status_code == 422, answer.text
+    assert "colum" in answer.json()["detail"]
+
+
+async def test_what_does_not_exist_is_not_found(ada: httpx.AsyncClient) -> None:
+    for path in ("hooks/none", "buttons/none", "jobs/none"):
+        assert (await ada.get(path)).status_code == 404
+    for missing in ({"job": "jobs.None"}, {"tables": ["dcim.none"]}):
+        assert (await ada.post("hooks", json={"name": "one", **HOOK, **missing})).status_code == 404
+
+
+async def test_jobs_are_listed_and_shown_with_what_starts_them(ada: httpx.AsyncClient) -> None:
+    await ada.post("hooks", json={"name": "one", **HOOK})
+    assert [one["class_path"] for one in (await ada.get("jobs")).json()["items"]] == ["jobs.Reboot", "jobs.Serial"]
+    shown = (await ada.get("jobs/Serial")).json()
+    assert (shown["class_path"], shown["hooks"], shown["buttons"]) == ("jobs.Serial", ["one"], [])
+
+
+async def test_a_job_is_disabled_and_enabled(ada: httpx.AsyncClient) -> None:
+    assert (await ada.post("jobs/jobs.Serial/disable")).json()["enabled"] is False
+    assert (await ada.post("jobs/jobs.Serial/enable")).json()["enabled"] is True
+
+
+async def test_only_a_job_that_is_missing_is_removed(ada: httpx.AsyncClient, db: psycopg.Connection[Any]) -> None:
+    assert (await ada.delete("jobs/jobs.Serial")).status_code == 409
+    db.execute("update rowhooks.job set installed = false where class_path = 'jobs.Serial'")
+    removed = await ada.delete("jobs/jobs.Serial")
+    assert removed.json() == {"class_path": "jobs.Serial", "revoked": 0}
+    assert (await ada.get("jobs/jobs.Serial")).status_code == 404

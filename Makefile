@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 
-.PHONY: help demo test test-all test-all-postgres test-service nightly faults sabotage check format bench package clean
+.PHONY: help demo test test-all test-all-postgres test-service nightly faults sabotage check format bench screenshots package clean
 
 help: ## Say what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ format: $(READY) ## Put the code into its standard form
 
 bench: $(BENCH_READY) ## Measure the cost of capture and the speed of the daemon
 	$(BIN)/python -m benchmarks
+
+screenshots: $(READY) ## Take the pictures of docs/console.md with Chromium
+	ROWHOOKS_SCREENSHOTS=docs/console $(BIN)/python -m pytest tests/web/browser/test_screenshots.py
 
 package: $(READY) ## Build the wheel, the sdist and the Debian package into dist/
 	rm -rf build dist

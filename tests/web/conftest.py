@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -12,7 +13,9 @@ from tests.support.console import make_console, make_people
 
 
 @pytest.fixture
-def console(dsn: str, db: psycopg.Connection[Any]) -> Starlette:
+def console(dsn: str, db: psycopg.Connection[Any]) -> Iterator[Starlette]:
     """The console, and the roles alice (viewer), oscar (operator), ada (admin) and mallory (nothing)."""
     make_people(db)
-    return make_console(dsn)
+    app = make_console(dsn)
+    yield app
+    app.state.console.sessions.end_all()

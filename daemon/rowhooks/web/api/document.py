@@ -100,7 +100,8 @@ def _operation(operation: Operation[Any, Any, Any], schemas: dict[Any, Schema], 
             *_headers(operation),
         ],
         "responses": {
-            str(operation.status): _success(operation, schemas),
+            str(operation.status): _success(operation, schemas, HTTPStatus(operation.status).phrase),
+            **{str(status): _success(operation, schemas, what) for status, what in operation.others.items()},
             **{str(status): {"$ref": f"#/components/responses/{status}"} for status in problems_of(operation)},
         },
         "security": _security(operation),
@@ -161,8 +162,8 @@ def _headers(operation: Operation[Any, Any, Any]) -> list[Schema]:
     return described
 
 
-def _success(operation: Operation[Any, Any, Any], schemas: dict[Any, Schema]) -> Schema:
-    described: Schema = {"description": HTTPStatus(operation.status).phrase}
+def _success(operation: Operation[Any, Any, Any], schemas: dict[Any, Schema], what: str) -> Schema:
+    described: Schema = {"description": what}
     if operation.headers:
         described["headers"] = {
             name: {"description": description, "schema": {"type": "string"}}

@@ -108,6 +108,7 @@ class Operation(Generic[P, Q, B]):
         body: the body; None for none.
         answer: the body of the answer; None for none.
         status: the status code of a success.
+        others: status codes of other successes with the same body, and what they mean.
         errors: the status codes of problems that are its own; `document` adds those of all operations.
         description: what else is to be known.
         keyed: how a key (Idempotency-Key) makes one act of two requests; None for what can be repeated anyway.
@@ -127,6 +128,7 @@ class Operation(Generic[P, Q, B]):
     body: type[BaseModel] | None = None
     answer: type[BaseModel] | None = None
     status: int = 200
+    others: Mapping[int, str] = field(default_factory=dict)
     errors: tuple[int, ...] = ()
     description: str = ""
     keyed: Keyed | None = None

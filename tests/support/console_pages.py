@@ -16,6 +16,7 @@ from tests.support.waiting import wait
 PAGES: dict[str, tuple[str, ...]] = {
     "login": ("/login",),
     "home": ("/",),
+    "runs": ("/runs", "/runs?status=FAILURE&since=7d", "/runs?status=REVOKED&user=nobody"),
 }
 """The addresses of each page, by the name of its route; {...} is a field of `Scene`."""
 

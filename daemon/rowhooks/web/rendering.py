@@ -68,6 +68,17 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         status: the status code.
         values: what the template shows.
     """
+    return HTMLResponse(fragment(request, template, **values), status_code=status)
+
+
+def fragment(request: Request, template: str, **values: Any) -> str:
+    """Return what a template makes, such as a part of a page that is sent alone.
+
+    Args:
+        request: the request; templates have what `page` gives them.
+        template: the name of a template.
+        values: what the template shows.
+    """
     person = getattr(request.state, "person", None)
     level = person.level if person else "none"
     known = {
@@ -79,7 +90,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "csrf_token": getattr(request.state, "csrf_token", ""),
         "static": lambda name: static_path(request, name),
     }
-    return HTMLResponse(TEMPLATES.get_template(template).render({**known, **values}), status_code=status)
+    return TEMPLATES.get_template(template).render({**known, **values})
 
 
 def see(path: str) -> RedirectResponse:

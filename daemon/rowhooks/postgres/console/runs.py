@@ -12,12 +12,16 @@ from rowhooks.postgres.console.places import Place
 from rowhooks.postgres.console.sources import SOURCES
 from rowhooks.postgres.statements import Statements
 
-PAGE = 50
+SQL = Statements(__file__, SOURCES)
+"""The statements; tests look at their plans."""
+PAGE = 30
 """The number of runs on a page."""
 LATE = timedelta(seconds=60)
 """How long a transaction may have been open that puts a run on record, for the run to be seen live."""
-MOST_NAMES = 200
-"""How many names of hooks, buttons, jobs and tables a form offers."""
+KINDS = ("hook", "button", "job", "table")
+"""What a form offers names of."""
+MOST_NAMES = 25
+"""How many names of each kind a form offers; those of more than 60 characters are not offered."""
 
 
 @dataclass(frozen=True)
@@ -94,19 +98,21 @@ def list_runs(
         TookTooLong: matching runs are too rare among those looked through.
     """
     if after is not None:
-        rows = fetch(conn, _SQL["newer"], *wanted.values(), after.at, after.id, limit + 1)
+        rows = fetch(conn, SQL["newer"], *wanted.values(), after.at, after.id, limit + 1)
         if len(rows) > limit:
             return Page(rows[limit - 1 :: -1], has_older=True, has_newer=True)
         before = None
     at, id_ = (before.at, before.id) if before else (None, None)
-    rows = fetch(conn, _SQL["older"], *wanted.values(), at, id_, limit + 1)
+    rows = fetch(conn, SQL["older"], *wanted.values(), at, id_, limit + 1)
     return Page(rows[:limit], has_older=len(rows) > limit, has_newer=before is not None)
 
 
 def names_to_choose(conn: Connection) -> dict[str, list[str]]:
     """Return names for a form of filters: of `hook`, `button`, `job` and `table`, at most MOST_NAMES of each."""
-    [row] = fetch(conn, _SQL["names"], MOST_NAMES)
-    return row
+    names: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    for row in fetch(conn, SQL["names"], MOST_NAMES):
+        names[row["kind"]].append(row["name"])
+    return names
 
 
 def news_of_runs(
@@ -122,12 +128,9 @@ def news_of_runs(
         watched: ids of known runs whose present state is wanted.
         limit: the largest number of runs.
     """
-    return fetch(conn, _SQL["news"], *wanted.values(), since, list(sent), list(watched), limit)
+    return fetch(conn, SQL["news"], *wanted.values(), since, list(sent), list(watched), limit)
 
 
 def place_of(run: Row) -> Place:
     """Return the place of a run in a listing."""
     return Place(run["created_at"], run["id"])
-
-
-_SQL = Statements(__file__, SOURCES)

@@ -8,9 +8,25 @@ order by r.created_at desc, r.id desc
 limit $14;
 
 -- name: newer
+-- The view is read from the newest on, whatever order is asked for. So this looks at spans of time behind the place, each four
+-- times as long as the one before, and sorts what the first one holds that is long enough.
+with recursive spans as (
+  select u.until, f.found
+  from (select $12::timestamptz + interval '1 s' as until) as u
+  cross join lateral ({found}) as f
+  union all
+  select u.until, f.found
+  from spans as s
+  cross join lateral (select $12 + (s.until - $12) * 4 as until) as u
+  cross join lateral ({found}) as f
+  where s.found < $14 and s.until < now()
+)
+
 select {columns}
 from {results} as r
-where {matches} and (r.created_at, r.id) > ($12::timestamptz, $13::bigint)
+where {matches}
+  and (r.created_at, r.id) > ($12, $13::bigint)
+  and r.created_at < coalesce((select min(s.until) from spans as s where s.found >= $14), 'infinity')
 order by r.created_at, r.id
 limit $14;
 
@@ -32,17 +48,20 @@ select n.* from (
 order by n.created_at desc, n.id desc;
 
 -- name: names
-select
-  array(select h.name from rowhooks.job_hook as h order by h.name limit $1) as hook,
-  array(select b.name from rowhooks.job_button as b order by b.name limit $1) as button,
-  array(select j.class_path from rowhooks.job as j order by j.class_path limit $1) as job,
-  array(
-    select rowhooks.qualified_name(t.schema_name, t.table_name)
-    from rowhooks.tracked_table as t
-    where t.untracked_at is null
-    order by t.schema_name, t.table_name
-    limit $1
-  ) as table;
+(select 'hook' as kind, h.name from rowhooks.job_hook as h where length(h.name) <= 60 order by h.name limit $1)
+union all
+(select 'button', b.name from rowhooks.job_button as b where length(b.name) <= 60 order by b.name limit $1)
+union all
+(select 'job', j.class_path from rowhooks.job as j where length(j.class_path) <= 60 order by j.class_path limit $1)
+union all
+(
+  select 'table', n.name
+  from rowhooks.tracked_table as t
+  cross join rowhooks.qualified_name(t.schema_name, t.table_name) as n (name)
+  where t.untracked_at is null and length(n.name) <= 60
+  order by n.name
+  limit $1
+);
 
 -- noqa: disable=PRS
 
@@ -52,6 +71,17 @@ r.id, r.status, r.trigger, r.original_id, r.class_path, r.hook_name, r.button_na
 left(r.object_repr, 300) as object_repr, r.object_change_id, r.db_user, r.user_name, r.attempt, r.retry_at, r.created_at,
 r.started_at, r.finished_at, left(r.exception_type, 300) as exception_type,
 left(r.exception_message, 300) as exception_message, r.batch_id;
+
+-- name: found
+-- How many of those wanted there are up to the time u.until, as far as the limit.
+select count(*) as found
+from (
+  select
+  from {results} as r
+  where {matches} and (r.created_at, r.id) > ($12, $13::bigint) and r.created_at < u.until
+  order by r.created_at desc, r.id desc
+  limit $14
+) as o;
 
 -- name: matches
 ($1::text[] is null or r.status = any($1))

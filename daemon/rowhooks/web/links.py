@@ -1,0 +1,33 @@
+"""Links between pages. A page that this console does not have is not linked to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.routing import NoMatchFound
+
+
+def path_of(request: Request, name: str, /, query: Iterable[tuple[str, Any]] = (), **parameters: Any) -> str | None:
+    """Return the path of a page; None where there is no such page.
+
+    Args:
+        request: the request whose page links to it.
+        name: the name of its route.
+        query: what stands behind the question mark; what is None or empty is left out.
+        parameters: those of the path.
+    """
+    try:
+        path = request.url_for(name, **parameters).path
+    except (NoMatchFound, AssertionError):
+        # Starlette asserts that a parameter fits, such as that a name is not empty.
+        return None
+    return with_query(path, query)
+
+
+def with_query(path: str, query: Iterable[tuple[str, Any]]) -> str:
+    """Return a path with a query; what is None or empty is left out."""
+    given = [(name, value) for name, value in query if value not in (None, "")]
+    return f"{path}?{urlencode(given)}" if given else path

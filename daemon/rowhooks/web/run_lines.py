@@ -1,0 +1,57 @@
+"""Runs as lines of a listing: what a line shows, and where it leads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+
+from rowhooks.domain import exact
+from rowhooks.domain.display import visible
+from rowhooks.web.durations import took
+from rowhooks.web.links import path_of
+
+LONGEST_KEY = 300
+"""Characters of a row's key, as JSON, in a link of a listing; a row with a longer one is not linked to there."""
+
+
+def line_of(request: Request, run: dict[str, Any]) -> dict[str, Any]:
+    """Return a run as a line: its row of a listing, with texts cut and links added."""
+    name = run["hook_name"] or run["button_name"] or ""
+    return {
+        **run,
+        "path": path_of(request, "run", id=run["id"]),
+        "origin": visible(name, 60),
+        "origin_kind": "button" if run["button_name"] else "hook",
+        "origin_path": path_of(request, "hook" if run["hook_name"] else "button", name=name),
+        "job": visible(run["class_path"], 80),
+        "table": visible(run["object_type"] or "", 80),
+        "row": visible(run["object_repr"] or "", 60),
+        "row_path": row_path(request, run["object_type"], run["object_id"], LONGEST_KEY),
+        "by": visible(run["user_name"] or run["db_user"], 40),
+        "took": took(run["started_at"], run["finished_at"]),
+        "error": "" if run["exception_type"] is None else visible(_error(run), 140),
+        "is_finished": run["finished_at"] is not None,
+    }
+
+
+def row_path(request: Request, table: str | None, key: Any, longest: int | None = None) -> str | None:
+    """Return the path of the page of a user's row; None where there is none.
+
+    Args:
+        request: the request whose page links to it.
+        table: `schema.table`.
+        key: key columns to values; None: the row has no key.
+        longest: characters of a key, as JSON, that is linked to; None: any number.
+    """
+    if table is None or not key:
+        return None
+    text = exact.write(key)
+    if longest is not None and len(text) > longest:
+        return None
+    return path_of(request, "row", [("key", text)], table=table)
+
+
+def _error(run: dict[str, Any]) -> str:
+    message = run["exception_message"]
+    return f"{run['exception_type']}: {message}" if message else str(run["exception_type"])

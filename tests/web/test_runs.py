@@ -1,0 +1,228 @@
+"""The listing of runs: filters in the address, pages in both directions, what is shown of each."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from starlette.applications import Starlette
+
+from rowhooks.postgres.console.runs import PAGE, SQL, RunFilter
+from tests.support.console import Browser, logged_in
+from tests.support.hooks import add_hook
+from tests.support.results import LEASE, Serial, add_button, add_result
+
+Connection = psycopg.Connection[Any]
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def hook(db: Connection, device: str, console: Starlette) -> int:
+    db.execute("grant rowhooks_daemon to alice")
+    return add_hook(db, Serial, device, name="Serials")
+
+
+def shown(text: str) -> list[int]:
+    """Return the ids of the runs that a page lists, in its order."""
+    return [int(id_) for id_ in re.findall(r'<tr id="run-(\d+)">', text)]
+
+
+async def listed(browser: Browser, query: str = "") -> list[int]:
+    answer = await browser.get(f"/runs{query}")
+    assert answer.status_code == 200, answer.text
+    return shown(answer.text)
+
+
+def link(text: str, label: str) -> str:
+    """Return where a link of a page leads."""
+    found = re.search(rf'href="([^"]+)">{label}</a>', text)
+    assert found, f"no link {label}"
+    return found[1].replace("&amp;", "&")
+
+
+async def test_the_newest_runs_come_first(console: Starlette, db: Connection, hook: int) -> None:
+    old = add_result(db, hook, trigger="replay", created_at=NOON)
+    new = add_result(db, hook, trigger="replay", created_at=NOON + timedelta(hours=1))
+    middle = add_result(db, hook, trigger="replay", created_at=NOON + timedelta(minutes=1))
+    async with logged_in(console, "alice") as browser:
+        assert await listed(browser) == [new, middle, old]
+
+
+async def test_runs_of_the_same_instant_are_told_apart_by_their_ids(
+    console: Starlette, db: Connection, hook: int
+) -> None:
+    runs = [add_result(db, hook, trigger="replay", created_at=NOON) for _ in range(2 * PAGE)]
+    async with logged_in(console, "alice") as browser:
+        first = await browser.get("/runs")
+        second = await browser.get(link(first.text, "Older"))
+    assert shown(first.text) + shown(second.text) == runs[::-1]
+
+
+async def test_pages_follow_each_other_in_both_directions(console: Starlette, db: Connection, hook: int) -> None:
+    runs = [add_result(db, hook, trigger="replay", created_at=NOON + timedelta(days=n)) for n in range(2 * PAGE + 10)][
+        ::-1
+    ]
+    async with logged_in(console, "alice") as browser:
+        pages = [await browser.get("/runs")]
+        for _ in range(2):
+            pages.append(await browser.get(link(pages[-1].text, "Older")))
+        assert [shown(one.text) for one in pages] == [runs[:PAGE], runs[PAGE : 2 * PAGE], runs[2 * PAGE :]]
+        assert "Older</a>" not in pages[-1].text
+        back = await browser.get(link(pages[-1].text, "Newer"))
+        assert shown(back.text) == runs[PAGE : 2 * PAGE]
+        assert shown((await browser.get(link(back.text, "Newer"))).text) == runs[:PAGE]
+
+
+async def test_without_a_script_a_link_shows_what_has_come_since(console: Starlette, db: Connection, hook: int) -> None:
+    old = [add_result(db, hook, trigger="replay", created_at=NOON + timedelta(hours=n)) for n in range(PAGE)][::-1]
+    async with logged_in(console, "alice") as browser:
+        newer = link((await browser.get("/runs")).text, "Newer")
+        assert await listed(browser, newer.removeprefix("/runs")) == old
+        new = add_result(db, hook, trigger="replay", created_at=NOON + timedelta(days=9))
+        assert await listed(browser, newer.removeprefix("/runs")) == [new, *old[:-1]]
+
+
+async def test_a_run_that_is_recorded_between_two_pages_moves_no_line(
+    console: Starlette, db: Connection, hook: int
+) -> None:
+    runs = [add_result(db, hook, trigger="replay", created_at=NOON + timedelta(hours=n)) for n in range(PAGE + 5)]
+    async with logged_in(console, "alice") as browser:
+        first = await browser.get("/runs")
+        add_result(db, hook, trigger="replay", created_at=NOON + timedelta(days=9))
+        second = await browser.get(link(first.text, "Older"))
+    assert shown(first.text) + shown(second.text) == runs[::-1]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "status=FAILURE", "status=failure", "status=FAILURE&status=RETRY", "job=other.Job", "hook=Other",
+        "trigger=change", "since=2026-01-31T12:30", "since=2026-01-31T13:30%2B01:00", "until=2026-01-31T12:30%2B01:00",
+        "text=too%20HOT", "text=valueerror", "text=Error:%20too", "user=grace", "user=hopper", "user=real_login",
+        "batch=7", "table=dcim.device&status=FAILURE&user=grace",
+    ],
+)  # fmt: skip
+async def test_a_filter_leaves_the_others_out(console: Starlette, db: Connection, hook: int, query: str) -> None:
+    other = {
+        "trigger": "change", "status": "FAILURE", "exception_type": "ValueError", "exception_message": "too hot",
+        "hook_name": "Other", "class_path": "other.Job", "user_name": "grace", "db_user": "hopper",
+        "login": "real_login", "batch_id": 7, "tracked_table": 1,
+    }  # fmt: skip
+    late = {"since": 1, "until": -2}.get(query[:5], 0)
+    wanted = add_result(db, hook, created_at=NOON + timedelta(hours=late), **other)
+    add_result(db, hook, trigger="replay", created_at=NOON, hook_name="Serials")
+    async with logged_in(console, "alice") as browser:
+        assert await listed(browser, f"?{query}") == [wanted]
+
+
+async def test_a_button_is_a_filter(console: Starlette, db: Connection, hook: int) -> None:
+    button = add_button(db, "dcim.device")
+    press = add_result(db, None, trigger="press", job_button_id=button, button_name="Reboot")
+    add_result(db, hook, trigger="replay")
+    async with logged_in(console, "alice") as browser:
+        assert await listed(browser, "?button=Reboot") == [press]
+
+
+async def test_filters_stay_in_the_form_and_in_the_links_to_other_pages(
+    console: Starlette, db: Connection, hook: int
+) -> None:
+    for n in range(PAGE + 1):
+        add_result(db, hook, trigger="replay", hook_name='a & "b"', created_at=NOON + timedelta(hours=n))
+    async with logged_in(console, "alice") as browser:
+        first = await browser.get("/runs", params={"hook": 'a & "b"', "status": "SUCCESS", "since": "2026-01-01"})
+        second = await browser.get(link(first.text, "Older"))
+    assert len(shown(second.text)) == 1
+    for answer in (first, second):
+        assert 'value="a &amp; &#34;b&#34;"' in answer.text
+        assert "<option selected>SUCCESS</option>" in answer.text
+        assert 'value="2026-01-01"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("status=DONE", "there is no status DONE"),
+        ("trigger=cron", "no run has the trigger cron"),
+        ("since=yesterday", "&#39;yesterday&#39; is not a time"),
+        ("before=1", "is not a place in a listing"),
+        ("after=999999999999999999.1", "is not a place in a listing"),
+        ("batch=x", "is not the number of a press"),
+        ("status=%3Cscript%3E", "there is no status &lt;SCRIPT&gt;"),
+    ],
+)
+async def test_a_filter_that_makes_no_sense_is_said_and_lists_nothing(
+    console: Starlette, db: Connection, hook: int, query: str, problem: str
+) -> None:
+    add_result(db, hook, trigger="replay")
+    async with logged_in(console, "alice") as browser:
+        answer = await browser.get(f"/runs?{query}")
+    assert answer.status_code == 422
+    assert problem in answer.text
+    assert shown(answer.text) == []
+
+
+async def test_a_filter_that_is_rarely_met_is_given_up_in_time_and_stays_in_the_form(
+    console: Starlette, db: Connection, hook: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rowhooks.postgres.console.people.STATEMENT_TIMEOUT", "50ms")
+    db.execute(
+        "insert into rowhooks.job_result (trigger, status, leader_epoch, job_hook_id, job_id, class_path, finished_at,"
+        " exception_type, exception_message) select 'replay', 'REVOKED', %s, %s, 1, 'x.Y', now(), 'E',"
+        " repeat('x', 2000) from generate_series(1, 30000)",
+        (LEASE, hook),
+    )
+    async with logged_in(console, "alice") as browser:
+        answer = await browser.get("/runs?text=needle")
+    assert answer.status_code == 503
+    assert "PostgreSQL has not found enough runs like these" in answer.text
+    assert 'value="needle"' in answer.text
+
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+async def test_whatever_stands_in_a_run_is_text_in_the_listing(console: Starlette, db: Connection, hook: int) -> None:
+    add_result(
+        db, hook, status="FAILURE", trigger="replay", hook_name=HOSTILE, class_path=HOSTILE, object_repr=HOSTILE,
+        user_name=HOSTILE, exception_type=HOSTILE, exception_message=HOSTILE, action=HOSTILE,
+    )  # fmt: skip
+    db.execute("update rowhooks.job_hook set name = %s", (HOSTILE,))
+    async with logged_in(console, "alice") as browser:
+        for query in ({}, {"hook": HOSTILE}, {"text": HOSTILE}, {"since": HOSTILE}):
+            text = (await browser.get("/runs", params=query)).text
+            assert "<script>alert" not in text
+            assert "<img" not in text
+
+
+async def test_a_page_of_the_longest_names_stays_small(console: Starlette, db: Connection, hook: int) -> None:
+    names = "insert into rowhooks.job (class_path, kind, name) select repeat('\"', 50) || n, 'hook', 'x'"
+    db.execute(f"{names} from generate_series(1, 100) as n")
+    for n in range(PAGE):
+        add_result(
+            db, hook, status="FAILURE", trigger="replay", hook_name='"' * 500, class_path='"' * 500, tracked_table=1,
+            object_repr='"' * 200, object_id=f'{{"id": "{n}{"&" * 5000}"}}', user_name='"' * 500, action="update",
+            exception_type='"' * 500, exception_message='"' * 5000, attempt=2,
+        )  # fmt: skip
+    async with logged_in(console, "alice") as browser:
+        answer = await browser.get("/runs")
+    assert len(shown(answer.text)) == PAGE
+    assert len(answer.content) <= 100_000
+
+
+@pytest.mark.parametrize("query", ["older", "newer"])
+def test_a_page_reads_no_more_runs_than_it_shows(db: Connection, hook: int, query: str) -> None:
+    db.execute(
+        "insert into rowhooks.job_result (trigger, status, leader_epoch, job_hook_id, job_id, class_path, finished_at,"
+        " created_at) select 'replay', 'SUCCESS', %s, %s, 1, 'x.Y', now(), %s::timestamptz + n * interval '1 s'"
+        " from generate_series(1, 50000) as n",
+        (LEASE, hook, NOON),
+    )
+    db.execute("analyze rowhooks.job_result")
+    values = (*RunFilter().values(), NOON + timedelta(seconds=25_000), 0, PAGE + 1)
+    with psycopg.RawCursor(db) as cursor:
+        plan = "\n".join(row[0] for row in cursor.execute(f"explain (analyze) {SQL[query]}", values).fetchall())
+    assert "Seq Scan on job_result" not in plan, plan
+    assert max(int(rows) for rows in re.findall(r"actual time=\S+ rows=(\d+)", plan)) < 10 * PAGE, plan

@@ -140,6 +140,10 @@ begin
     'rowhooks.readable_part(jsonb, text[]), rowhooks.readable_repr(text, jsonb, name[], jsonb, boolean) '
     'to %s, %s', daemon_role, viewer_role
   );
+  -- What reads the configuration as the daemon does, to try a hook against past changes.
+  execute pg_catalog.format(
+    'grant execute on function rowhooks.configuration_version(), rowhooks.present_key_columns(integer) to %s', viewer_role
+  );
 end
 $$;
 

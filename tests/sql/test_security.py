@@ -51,7 +51,14 @@ VIEWER_PRIVILEGES = {
     "visible_changes", "visible_log", "visible_results",
 }  # fmt: skip
 # By which it reads them.
-VIEWER_FUNCTIONS = {"query_to_see", "readable_part", "readable_repr", "sees_row"}
+VIEWER_FUNCTIONS = {
+    "configuration_version",
+    "present_key_columns",
+    "query_to_see",
+    "readable_part",
+    "readable_repr",
+    "sees_row",
+}
 # Not the key of the leader's lock, nor the errors of rows that could not be read.
 HIDDEN_OF_FEED = {"leader_key", "unreadable"}
 # What everybody may do: knock at the door for presses, see the buttons of the tables that he may read, and his level.

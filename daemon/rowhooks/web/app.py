@@ -17,12 +17,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from rowhooks.domain.errors import RowhooksError
 from rowhooks.postgres.connections.target import Target
 from rowhooks.web import api, errors
-from rowhooks.web.pages import home, login, runs
+from rowhooks.web.pages import buttons, home, hooks, jobs, login, runs
 from rowhooks.web.person import NotLoggedIn
 from rowhooks.web.sessions import COOKIE, Sessions
 from rowhooks.web.static_files import HashedFiles
 
-PAGES = (home, login, runs, api)
+PAGES = (home, login, runs, hooks, jobs, buttons, api)
 """The modules with pages: each has `routes`."""
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,8 @@ from rowhooks.domain.errors import SettingsError
 from rowhooks.domain.redaction import SHORTEST, Redactor, passwords_in
 
 DEFAULT_FILE = Path("rowhooks.toml")
+CONSOLE = "console"
+"""The table of the file that has the console's settings."""
 _PREFIX = "ROWHOOKS_"
 _ADDRESS = re.compile(r"(?:(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):)?\d{1,5}", re.ASCII)
 _CREDENTIALS = ("dsn", "listen_dsn", "receiver_dsn", "password")
@@ -30,7 +33,53 @@ _CREDENTIALS = ("dsn", "listen_dsn", "receiver_dsn", "password")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class Settings(BaseSettings):
+def split(value: Any) -> Any:
+    """Return the parts of a list that is one text: JSON, or separated by commas.
+
+    Raises:
+        ValueError: it begins like JSON and is none.
+    """
+    if not isinstance(value, str):
+        return value
+    if value.startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("not a JSON list") from None
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def is_address(text: str) -> bool:
+    """Say whether a text is host:port, or a port."""
+    return bool(_ADDRESS.fullmatch(text)) and int(text.rpartition(":")[2]) < 2**16
+
+
+class Layered(BaseSettings):
+    """Settings from several places, of which the first that has a setting counts."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the values of credentials and file, which `load_settings` passes, behind those of the environment."""
+        assert isinstance(init_settings, InitSettingsSource)
+        given = dict(init_settings.init_kwargs)
+        in_file = given.pop("in_file", {})
+        credentials = given.pop("credentials", {})
+        return (
+            InitSettingsSource(settings_cls, given),
+            EnvSettingsSource(settings_cls),
+            InitSettingsSource(settings_cls, credentials),
+            InitSettingsSource(settings_cls, in_file),
+        )
+
+
+class Settings(Layered):
     """The settings. Times are in seconds."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
@@ -58,21 +107,6 @@ class Settings(BaseSettings):
     )
     receiver_role: str | None = Field(
         None, min_length=1, max_length=63, description="the role of which a separate login of receivers is a member"
-    )
-    viewer_role: str | None = Field(
-        None, min_length=1, max_length=63, description="the role whose members see changes and runs"
-    )
-    operator_role: str | None = Field(
-        None,
-        min_length=1,
-        max_length=63,
-        description="the role whose members retry, revoke, replay, enable and disable",
-    )
-    admin_role: str | None = Field(
-        None, min_length=1, max_length=63, description="the role whose members change hooks and buttons"
-    )
-    console_role: str | None = Field(
-        None, min_length=1, max_length=63, description="the role of which the console's login is a member"
     )
     tasks: int = Field(100, ge=1, description="async def receivers that run concurrently")
     async_connections: int = Field(10, ge=1, description="connections that asynchronous receivers share")
@@ -126,14 +160,7 @@ class Settings(BaseSettings):
     @field_validator("receivers", "models", "secrets", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        if value.startswith("["):
-            try:
-                return json.loads(value)
-            except ValueError:
-                raise ValueError("not a JSON list") from None
-        return tuple(part.strip() for part in value.split(",") if part.strip())
+        return split(value)
 
     @field_validator("secrets")
     @classmethod
@@ -146,7 +173,7 @@ class Settings(BaseSettings):
     @field_validator("http_listen")
     @classmethod
     def _is_address(cls, value: str) -> str:
-        if value and not (_ADDRESS.fullmatch(value) and int(value.rpartition(":")[2]) < 2**16):
+        if value and not is_address(value):
             raise ValueError("give host:port or a port, for example 127.0.0.1:9187")
         return value
 
@@ -175,27 +202,6 @@ class Settings(BaseSettings):
         """Return the variables among `secrets` whose values are too short to be blanked."""
         return [name for name in self.secrets if len(os.environ.get(name, "").strip()) < SHORTEST]
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put the values of credentials and file, which `load_settings` passes, behind those of the environment."""
-        assert isinstance(init_settings, InitSettingsSource)
-        given = dict(init_settings.init_kwargs)
-        in_file = given.pop("in_file", {})
-        credentials = given.pop("credentials", {})
-        return (
-            InitSettingsSource(settings_cls, given),
-            EnvSettingsSource(settings_cls),
-            InitSettingsSource(settings_cls, credentials),
-            InitSettingsSource(settings_cls, in_file),
-        )
-
 
 def load_settings(file: Path | None = None, **given: Any) -> Settings:
     """Read the settings.
@@ -207,17 +213,10 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
     Raises:
         SettingsError: the file is missing or malformed, or a setting is unknown or wrong; the message names it.
     """
-    in_file: dict[str, Any] = {}
-    if file is not None or DEFAULT_FILE.exists():
-        file = file or DEFAULT_FILE
-        try:
-            in_file = tomllib.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise SettingsError(f"{file} does not exist", hint="name another file with --config") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{file} is not valid TOML: {error}", hint="correct the file") from error
-        except OSError as error:
-            raise SettingsError(f"{file} cannot be read: {error.strerror}") from error
+    file, in_file = read_file(file)
+    # The console's own table is read by the console alone.
+    if isinstance(in_file.get(CONSOLE), dict):
+        del in_file[CONSOLE]
     wanted = {name: value for name, value in given.items() if value is not None}
     options = frozenset(wanted)
     try:
@@ -230,34 +229,63 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
     misplaced = ["directory: unknown setting"] if "directory" in in_file else []
     problems: dict[str, list[str]] = {str(file): misplaced} if misplaced else {}
     try:
-        settings = Settings(in_file=in_file, credentials=_credentials(), **wanted)  # type: ignore[call-arg]
+        credentials = read_credentials(_CREDENTIALS)
+        settings = Settings(in_file=in_file, credentials=credentials, **wanted)  # type: ignore[call-arg]
     except ValidationError as error:
-        for name, what in _explain(error):
+        for name, what in explain(error):
             problems.setdefault(_origin(name.partition(".")[0], options, file), []).append(f"{name}: {what}")
-        raise _refusal(problems) from error
+        raise refusal(problems) from error
     if problems:
-        raise _refusal(problems)
+        raise refusal(problems)
     return settings
 
 
-def _credentials() -> dict[str, str]:
-    """Read the credentials that the service manager passes."""
+def read_file(file: Path | None) -> tuple[Path | None, dict[str, Any]]:
+    """Return the settings file, None if there is none, and what is in it.
+
+    Args:
+        file: a TOML file; None: `rowhooks.toml` in the working directory, if it exists.
+
+    Raises:
+        SettingsError: it is missing or malformed.
+    """
+    if file is None and not DEFAULT_FILE.exists():
+        return None, {}
+    file = file or DEFAULT_FILE
+    try:
+        return file, tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(f"{file} does not exist", hint="name another file with --config") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}", hint="correct the file") from error
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def read_credentials(names: Sequence[str]) -> dict[str, str]:
+    """Return those of these credentials that the service manager passes.
+
+    Raises:
+        SettingsError: one cannot be read.
+    """
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
-    files = {name: Path(directory) / name for name in _CREDENTIALS} if directory else {}
+    files = {name: Path(directory) / name for name in names} if directory else {}
     try:
         return {name: file.read_text(encoding="utf-8").strip() for name, file in files.items() if file.exists()}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"a credential in {directory} cannot be read: {error}") from error
 
 
-def _refusal(problems: dict[str, list[str]]) -> SettingsError:
+def refusal(problems: Mapping[str, Sequence[str]]) -> SettingsError:
+    """Return the error that names all problems, by where each comes from."""
     return SettingsError(
         "; ".join(f"{origin}: {'; '.join(whats)}" for origin, whats in problems.items()),
         hint="see: rowhooks run --help, docs/settings.md",
     )
 
 
-def _explain(error: ValidationError) -> list[tuple[str, str]]:
+def explain(error: ValidationError) -> list[tuple[str, str]]:
+    """Return the names of wrong settings, and what is wrong with each."""
     # Not pydantic's own text, which repeats the value: it may be a DSN with a password.
     return [
         (

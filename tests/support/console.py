@@ -17,8 +17,8 @@ from psycopg import sql
 from starlette.applications import Starlette
 
 from rowhooks.postgres.connections.target import Target
-from rowhooks.web.app import Console, make_app
-from rowhooks.web.sessions import Sessions
+from rowhooks.web.app import Console, ConsoleApp, make_app
+from rowhooks.web.settings import ConsoleSettings
 
 PASSWORD = "c0rrect h0rse: b@ttery/staple"
 ROLES = {"alice": "rowhooks_viewer", "oscar": "rowhooks_operator", "ada": "rowhooks_admin", "mallory": None}
@@ -30,17 +30,24 @@ _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 def make_people(db: psycopg.Connection[Any]) -> None:
     """Create the roles of ROLES with their password; those that a server has already stay as they are."""
     for name, granted in ROLES.items():
-        if db.execute("select from pg_roles where rolname = %s", (name,)).fetchone() is not None:
+        if db.execute("select from pg_roles where rolname = %s", (name,)).fetchone():
             continue
         role = sql.Identifier(name)
         db.execute(sql.SQL("create role {} login password {}").format(role, PASSWORD))
-        if granted and db.execute("select from pg_roles where rolname = %s", (granted,)).fetchone() is not None:
+        if granted and db.execute("select from pg_roles where rolname = %s", (granted,)).fetchone():
             db.execute(sql.SQL("grant {} to {}").format(sql.Identifier(granted), role))
 
 
-def make_console(dsn: str, clock: Callable[[], float] = time.monotonic) -> Starlette:
-    """Return the console's application for a database; its sessions have their time from a clock."""
-    return make_app(Console(Target(dsn), Sessions(idle=900.0, longest=28_800.0, clock=clock)))
+def make_console(dsn: str, clock: Callable[[], float] = time.monotonic, **settings: Any) -> ConsoleApp:
+    """Return the console's application for a database.
+
+    Args:
+        dsn: the database. The tests' server trusts every login, unless a test makes it ask for passwords.
+        clock: what sessions and attempts have their time from.
+        settings: settings of the console that are not the defaults.
+    """
+    chosen = ConsoleSettings(**{"allow_passwordless": True, **settings})
+    return make_app(Console.open(chosen, Target(dsn), clock=clock, refusal_time=0.0))
 
 
 class Browser(httpx.AsyncClient):

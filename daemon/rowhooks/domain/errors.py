@@ -8,7 +8,8 @@ RowhooksError
 ├── EmbeddedServerError      the embedded PostgreSQL cannot be had or started
 ├── DatabaseError            Postgres refused or could not be reached
 │   ├── ConnectionFailed
-│   │   └── LoginRefused     no server lets this login in: a wrong password, no entry in pg_hba.conf
+│   │   ├── LoginRefused     no server lets this login in: a wrong password, no entry in pg_hba.conf
+│   │   └── ConnectionsEnded  a person's connections have ended, and only a new log-in can open others
 │   ├── PermissionDenied
 │   ├── TookTooLong          PostgreSQL gave a statement up: its time was over, or it was canceled
 │   ├── TableLocked          another session keeps a table locked for longer than rowhooks waits
@@ -82,6 +83,15 @@ class ConnectionFailed(DatabaseError):
 
 class LoginRefused(ConnectionFailed):
     """No server lets this login in: a wrong password, no such role, no entry in pg_hba.conf."""
+
+
+class ConnectionsEnded(ConnectionFailed):
+    """The connections that a person's password has opened have ended. Only a new log-in can open others."""
+
+    def __init__(
+        self, message: str = "the connections of this session have ended", *, hint: str | None = "log in again"
+    ) -> None:
+        super().__init__(message, hint=hint)
 
 
 class PermissionDenied(DatabaseError):

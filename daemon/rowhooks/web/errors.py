@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
 from http import HTTPStatus
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from rowhooks.domain.errors import (
     ConditionFailed,
     Conflict,
     ConnectionFailed,
+    ConnectionsEnded,
     DatabaseError,
     InvalidInputs,
     NotFound,
@@ -23,8 +26,10 @@ from rowhooks.domain.errors import (
     TookTooLong,
     UsageError,
 )
-from rowhooks.web.person import NotLoggedIn
+from rowhooks.web.addresses import safe_path
+from rowhooks.web.cookies import session_cookie
 from rowhooks.web.rendering import page, see
+from rowhooks.web.sessions import REASONS
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +38,7 @@ _STATUS: dict[type, HTTPStatus] = {
     PermissionDenied: HTTPStatus.FORBIDDEN,
     Conflict: HTTPStatus.CONFLICT,
     UsageError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ConnectionsEnded: HTTPStatus.UNAUTHORIZED,
     ConnectionFailed: HTTPStatus.SERVICE_UNAVAILABLE,
     TookTooLong: HTTPStatus.SERVICE_UNAVAILABLE,
     DatabaseError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -84,7 +90,34 @@ async def on_any_error(request: Request, error: Exception) -> Response:
                 message="Something went wrong in the console.")  # fmt: skip
 
 
+async def on_connections_ended(request: Request, error: Exception) -> Response:
+    """Send a person whose connections have ended to the log-in, and afterwards back to the page that it wanted."""
+    session = getattr(request.state, "session", None)
+    if session is None:
+        return await on_rowhooks_error(request, error)
+    request.app.state.console.sessions.end(session_cookie(request), "connections")
+    return await on_nobody(request, error)
+
+
 async def on_nobody(request: Request, error: Exception) -> Response:
-    """Send a person that is not logged in to the log-in."""
-    assert isinstance(error, NotLoggedIn)
-    return see(request.url_for("login").path)
+    """Send a person that is not logged in to the log-in, and afterwards back to the page that it wanted."""
+    reason = request.app.state.console.sessions.why_ended(session_cookie(request))
+    accepted = request.headers.get("accept", "*/*")
+    is_script = request.headers.get("sec-fetch-dest") == "empty" or not re.search(r"text/html|\*/\*", accepted)
+    if is_script:
+        # A script must not take the log-in for what it asked for, nor ask again and again.
+        text = REASONS.get(reason, "Nobody is logged in.")
+        return PlainTextResponse(f"{text}\n", status_code=401)
+    if request.method in ("GET", "HEAD"):
+        query_string = request.scope["query_string"].decode("latin-1")
+        path = request.scope.get("raw_path", b"").decode("latin-1")
+        wanted = f"{path}?{query_string}" if query_string else path
+    else:
+        # What was to be done is not done after the log-in; the page with its form is shown again.
+        origin = f"{request.url.scheme}://{request.url.netloc}"
+        wanted = request.headers.get("referer", "").removeprefix(origin)
+    home = request.url_for("home").path
+    wanted = safe_path(wanted, home)
+    query = {**({"next": wanted} if wanted != home else {}), **({"reason": reason} if reason else {})}
+    login = request.url_for("login").path
+    return see(f"{login}?{urlencode(query)}" if query else login)

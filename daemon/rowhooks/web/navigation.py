@@ -16,17 +16,17 @@ LEVELS = {
 """The levels of `rowhooks.my_access`, and what each means for a person."""
 
 _ENTRIES = (
-    ("tables", "Rows", "none"),
-    ("runs", "Runs", "viewer"),
-    ("changes", "Changes", "viewer"),
-    ("hooks", "Hooks", "viewer"),
-    ("jobs", "Jobs", "viewer"),
-    ("buttons", "Buttons", "viewer"),
-    ("replay", "Replay", "operator"),
-    ("status", "Status", "viewer"),
-    ("tokens", "Tokens", "none"),
+    ("tables", "Rows", "none", "the rows that you may read, and their buttons"),
+    ("runs", "Runs", "viewer", "what receivers did, with their logs"),
+    ("changes", "Changes", "viewer", "what was written to tracked tables"),
+    ("hooks", "Hooks", "viewer", "which changes start which jobs"),
+    ("jobs", "Jobs", "viewer", "the registered receivers"),
+    ("buttons", "Buttons", "viewer", "what can be pressed on rows"),
+    ("replay", "Replay", "operator", "past changes, once more"),
+    ("status", "Status", "viewer", "daemons, backlog, what is wrong"),
+    ("tokens", "Tokens", "none", "access to the API for programs"),
 )
-"""The name of a route, its label, and the least level that it is for."""
+"""The name of a route, its label, the least level that it is for, and what is there."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,13 @@ class Entry:
     Args:
         path: where it leads.
         label: its text.
+        about: what is there.
         current: what `aria-current` says: `page`, `true` (a page below it), or nothing.
     """
 
     path: str
     label: str
+    about: str
     current: str
 
 
@@ -59,7 +61,7 @@ def entries(request: Request, level: str) -> list[Entry]:
     """
     found = []
     here = request.url.path
-    for name, label, least in _ENTRIES:
+    for name, label, least, about in _ENTRIES:
         if not at_least(level, least):
             continue
         try:
@@ -67,5 +69,5 @@ def entries(request: Request, level: str) -> list[Entry]:
         except NoMatchFound:
             continue
         current = "page" if here == path else "true" if here.startswith(f"{path}/") else ""
-        found.append(Entry(path, label, current))
+        found.append(Entry(path, label, about, current))
     return found

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
+from rowhooks.domain.errors import ConnectionsEnded
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.console.people import Connections
 
@@ -34,15 +35,29 @@ class Person:
         self.role = role
         self.level = level
         self.connections = connections
+        self.has_ended = False
         self._turns = asyncio.Semaphore(turns)
 
     async def read(self, question: Callable[Concatenate[Connection, P], T], /, *args: P.args, **named: P.kwargs) -> T:
-        """Ask a question in a read-only transaction; it is called with a connection first."""
+        """Ask a question in a read-only transaction; it is called with a connection first.
+
+        Raises:
+            ConnectionsEnded: the person has logged out meanwhile, or its connections have ended.
+        """
         return await self._ask(question, args, named, read_only=True)
 
     async def act(self, act: Callable[Concatenate[Connection, P], T], /, *args: P.args, **named: P.kwargs) -> T:
-        """Do something in a transaction, which is committed; it is called with a connection first."""
+        """Do something in a transaction, which is committed; it is called with a connection first.
+
+        Raises:
+            ConnectionsEnded: the person has logged out meanwhile, or its connections have ended.
+        """
         return await self._ask(act, args, named, read_only=False)
+
+    def end(self) -> None:
+        """End the person's connections: whatever still asks in its name, such as a live page, gets no answer."""
+        self.has_ended = True
+        self.connections.close()
 
     async def _ask(self, work: Callable[..., T], args: Any, named: Any, *, read_only: bool) -> T:
         def ask() -> T:
@@ -50,7 +65,13 @@ class Person:
                 return work(conn, *args, **named)
 
         async with self._turns:
-            return await run_in_threadpool(ask)
+            if self.has_ended:
+                raise ConnectionsEnded
+            try:
+                return await run_in_threadpool(ask)
+            except ConnectionsEnded:
+                self.end()
+                raise
 
 
 def person_of(request: HTTPConnection) -> Person:

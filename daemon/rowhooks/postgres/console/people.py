@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import queue
+import os
+import select
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import psycopg
@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.types.json import set_json_loads
 
 from rowhooks.domain.errors import ConnectionFailed, LoginRefused
-from rowhooks.postgres.administration.common import Connection, fetch
+from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.connections.errors import first_line, translated_errors
 from rowhooks.postgres.connections.loaders import read_json_exactly
 from rowhooks.postgres.connections.settled import SettledConnection
@@ -24,8 +24,6 @@ STATEMENT_TIMEOUT = "5s"
 """How long a statement of a page may take."""
 LOCK_TIMEOUT = "2s"
 """How long a statement of a page may wait for a lock."""
-PATIENCE = 10.0
-"""Seconds to wait for a free connection."""
 
 
 class PersonConnection(SettledConnection):
@@ -47,28 +45,20 @@ class PersonConnection(SettledConnection):
             statements.append(sql.SQL("set local role {}").format(sql.Identifier(self.role)).as_string(self))
         return statements
 
-
-@dataclass(frozen=True)
-class Access:
-    """What a role is to the console, as PostgreSQL says.
-
-    Args:
-        role: the role.
-        level: what the console's roles make of it: none, viewer, operator or admin.
-        is_superuser: whether the role is a superuser.
-    """
-
-    role: str
-    level: str
-    is_superuser: bool
-
-
-def access(conn: Connection) -> Access:
-    """Return what the asking role is to the console."""
-    if not fetch(conn, "select 1 where pg_catalog.to_regclass('rowhooks.my_access') is not null"):
-        return Access(conn.info.user, "none", is_superuser=False)
-    [found] = fetch(conn, "select a.role::text as role, a.level, a.is_superuser from rowhooks.my_access as a")
-    return Access(**found)
+    @property
+    def is_alive(self) -> bool:
+        """Whether the server has not ended the connection, as far as it has told us. Costs no round trip."""
+        if self.closed:
+            return False
+        poll = select.poll()
+        poll.register(self.pgconn.socket, select.POLLIN)
+        try:
+            # What an idle server sends is its farewell, or a notice before it.
+            while poll.poll(0):
+                self.pgconn.consume_input()
+        except psycopg.Error:
+            return False
+        return self.pgconn.status == psycopg.pq.ConnStatus.OK
 
 
 class Connections(Protocol):
@@ -79,85 +69,79 @@ class Connections(Protocol):
 
         Raises:
             ConnectionFailed: there is none, or it was lost.
+            ConnectionsEnded: all connections of the person have ended, and only a new log-in can open others.
             PermissionDenied: PostgreSQL refuses a statement to the person's role.
             DatabaseError: PostgreSQL refuses a statement.
         """
 
     def close(self) -> None:
-        """End the connections."""
+        """End the connections; those that are lent end with their transaction."""
 
 
-class OwnConnections:
-    """Connections that a person's own password has opened. The password is forgotten, so no more can be opened.
+def connect_with_password(
+    target: Target, role: str, password: str, *, allow_passwordless: bool = False
+) -> PersonConnection:
+    """Open a connection with a role's own password, and with nothing of the console's own.
+
+    The password file, PGPASSWORD and a service's password are not used. Neither is a connection for which the server
+    did not ask for the password: with `trust`, `peer` or a certificate of the console's, anybody would be let in.
 
     Args:
         target: the database; its user and password are not used.
-        role: the person's role.
+        role: the role.
         password: its password.
-        count: how many connections are opened.
+        allow_passwordless: accept that the server does not ask for the password.
 
     Raises:
         LoginRefused: the server does not let the role in with this password.
         ConnectionFailed: the server cannot be reached.
     """
-
-    def __init__(self, target: Target, role: str, password: str, count: int) -> None:
-        self._free: queue.SimpleQueue[PersonConnection | None] = queue.SimpleQueue()
-        self._left = 0
-        try:
-            for _ in range(count):
-                self._free.put(_open(target, role, password))
-                self._left += 1
-        except BaseException:
-            self.close()
-            raise
-
-    @contextlib.contextmanager
-    def lend(self, *, read_only: bool) -> Iterator[Connection]:
-        """Lend a connection for one transaction."""
-        try:
-            conn = self._free.get(timeout=PATIENCE)
-        except queue.Empty:
-            raise ConnectionFailed("all connections of this session are busy", hint="try again") from None
-        if conn is None:
-            self._free.put(None)
-            raise ConnectionFailed("the connections of this session have ended", hint="log in again")
-        try:
-            with _transaction(conn, read_only=read_only):
-                yield conn
-        finally:
-            if conn.closed:
-                self._left -= 1
-                if not self._left:
-                    self._free.put(None)
-            else:
-                self._free.put(conn)
-
-    def close(self) -> None:
-        """End the connections that are not lent."""
-        with contextlib.suppress(queue.Empty):
-            while (conn := self._free.get_nowait()) is not None:
-                conn.close()
-        self._free.put(None)
+    if not role or "\0" in role + password or not (password or allow_passwordless):
+        raise LoginRefused("a role and its password are needed")
+    conn = connect(target, user=role, password=password, passfile=os.devnull)
+    if not conn.pgconn.used_password and not allow_passwordless:
+        conn.close()
+        raise LoginRefused(
+            f"the server lets {role} in without asking for the password",
+            hint="ask for passwords (scram-sha-256) in pg_hba.conf for the console's connections",
+        )
+    return conn
 
 
-def _open(target: Target, role: str, password: str) -> PersonConnection:
-    conninfo = make_conninfo(target.conninfo, user=role, password=password, application_name="rowhooks console")
+def connect(target: Target, **options: str) -> PersonConnection:
+    """Open a connection.
+
+    Args:
+        target: the database.
+        options: options of libpq that replace those of the target.
+
+    Raises:
+        LoginRefused: the server does not let the login in.
+        ConnectionFailed: the server cannot be reached.
+    """
+    conninfo = make_conninfo(target.conninfo, **{"application_name": "rowhooks console", **options})
     try:
         conn = PersonConnection.connect(conninfo, prepare_threshold=None)
     except psycopg.OperationalError as error:
         # Without the cause: its traceback holds the password.
-        refused = error.sqlstate is not None and error.sqlstate.startswith("28")
-        kind, said = (LoginRefused if refused else ConnectionFailed), first_line(error)
+        kind, said = _refusal(conninfo), first_line(error)
     else:
         # No digit of a value is lost.
         set_json_loads(read_json_exactly, conn)
         return conn
-    raise kind(f"cannot connect as {role}: {said}") from None
+    raise kind(f"cannot connect as {options.get('user') or 'the console'}: {said}") from None
+
+
+def _refusal(conninfo: str) -> type[ConnectionFailed]:
+    # libpq gives no SQLSTATE while it connects, and the server's message may be in any language. But a server that
+    # answers did not want this login.
+    takes_connections = psycopg.pq.PGconn.ping(conninfo.encode()) == psycopg.pq.Ping.OK
+    return LoginRefused if takes_connections else ConnectionFailed
 
 
 @contextlib.contextmanager
-def _transaction(conn: psycopg.Connection[Any], *, read_only: bool) -> Iterator[None]:
+def transaction(conn: psycopg.Connection[Any], *, read_only: bool) -> Iterator[None]:
+    """Commit what the block does, or roll it back if it raises."""
     conn.read_only = read_only or None
     with translated_errors():
         try:

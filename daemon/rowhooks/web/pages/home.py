@@ -1,4 +1,4 @@
-"""The first page."""
+"""The first page: who is logged in, what that means, and where else."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from rowhooks.web.rendering import page
 
 async def home(request: Request) -> Response:
     """Show the first page."""
-    person_of(request)
-    return page(request, "home.html")
+    person = person_of(request)
+    sessions = request.app.state.console.sessions.of_role(person.role)
+    return page(request, "home.html", sessions=sessions, own=request.state.session)
 
 
 routes = [Route("/", home, name="home")]

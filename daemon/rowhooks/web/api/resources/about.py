@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from rowhooks.postgres.console.people import access
+from rowhooks.postgres.console.access import access
 from rowhooks.web.api.authentication import Level
 from rowhooks.web.api.document import document
 from rowhooks.web.api.models.about import Me

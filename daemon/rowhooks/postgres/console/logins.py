@@ -1,0 +1,112 @@
+"""The console's own login, and the roles whose rights it lends to persons that a proxy or a provider vouches for."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from rowhooks.postgres.administration.common import Connection
+from rowhooks.postgres.connections.target import Target
+from rowhooks.postgres.console.access import check_own_login
+from rowhooks.postgres.console.people import Connections, PersonConnection, connect, transaction
+from rowhooks.postgres.console.pools import Pool, SharedConnections
+
+SET_ROLE, CONNECT = "set_role", "connect"
+"""The ways to a role's rights: SET LOCAL ROLE in a transaction of the console's own login, or a session of the role."""
+
+
+class OwnLogin:
+    """The console's own login.
+
+    Args:
+        target: the database, with this login.
+        size: the largest number of connections that it has, and in the way `connect` that each role has.
+        way: `set_role`: each transaction takes up the role by SET LOCAL ROLE. The console's login must be a member of
+            the role. Code that runs in such a transaction (a function in a view, a policy) can take up any other of
+            the login's roles.
+            `connect`: the console logs in as the role, with its own certificate or system user, which pg_ident.conf
+            maps. Nothing leads out of such a session.
+    """
+
+    def __init__(
+        self, target: Target, size: int, way: str = SET_ROLE, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._target, self._size, self._way, self._clock = target, size, way, clock
+        self._shared = SharedConnections(self._open, size)
+        self._is_checked = False
+        self._of_roles: dict[str, tuple[Pool, float]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def itself(self) -> Connections:
+        """Connections with the rights of the console's own login."""
+        return self._shared.of(None)
+
+    def of(self, role: str) -> Connections:
+        """Return connections with a role's rights. To close them leaves them to others.
+
+        Args:
+            role: a role that the console's login may take up.
+        """
+        return self._shared.of(role) if self._way == SET_ROLE else _ConnectedAs(self, role)
+
+    @contextlib.contextmanager
+    def connected_as(self, role: str, *, read_only: bool) -> Iterator[Connection]:
+        """Lend a connection that has logged in as a role."""
+        with self._lock:
+            pool, _ = self._of_roles.get(role) or (Pool(self._size, lambda: connect(self._target, user=role)), 0.0)
+            self._of_roles[role] = pool, self._clock()
+        with pool.take(None) as conn, transaction(conn, read_only=read_only):
+            yield conn
+
+    def check(self) -> None:
+        """Connect, and make sure that the login has the least that it needs. That is done before its first use, too.
+
+        Raises:
+            LoginRefused: the server does not let it in.
+            ConnectionFailed: the server cannot be reached.
+            PermissionDenied: it may do more than it needs.
+            SchemaMismatch: rowhooks' schema is missing, or does not fit this code.
+        """
+        with self.itself.lend(read_only=True):
+            pass
+
+    def _open(self) -> PersonConnection:
+        conn = connect(self._target)
+        if not self._is_checked:
+            try:
+                with transaction(conn, read_only=True):
+                    check_own_login(conn)
+            except BaseException:
+                conn.close()
+                raise
+            self._is_checked = True
+        return conn
+
+    def purge(self, idle: float) -> None:
+        """End the connections of roles that nobody has used for some seconds; those that are lent end afterwards."""
+        with self._lock:
+            unused = [role for role, (_, used) in self._of_roles.items() if self._clock() - used > idle]
+            ended = [self._of_roles.pop(role)[0] for role in unused]
+        for pool in ended:
+            pool.close()
+
+    def close(self) -> None:
+        """End all connections."""
+        self._shared.close()
+        self.purge(-1.0)
+
+
+class _ConnectedAs:
+    """Sessions of a role's own, opened with the console's credentials."""
+
+    def __init__(self, own: OwnLogin, role: str) -> None:
+        self._own, self._role = own, role
+
+    def lend(self, *, read_only: bool) -> contextlib.AbstractContextManager[Connection]:
+        return self._own.connected_as(self._role, read_only=read_only)
+
+    def close(self) -> None:
+        pass

@@ -79,6 +79,9 @@
 \ir functions/press_key.sql
 \ir functions/find_pressed_row.sql
 \ir functions/row_buttons.sql
+\ir functions/my_access.sql
+\ir functions/table_access.sql
+\ir functions/visible_views.sql
 \ir functions/matches_pattern.sql
 \ir functions/check_value.sql
 \ir functions/check_inputs.sql

@@ -108,6 +108,21 @@ class Settings(Layered):
     receiver_role: str | None = Field(
         None, min_length=1, max_length=63, description="the role of which a separate login of receivers is a member"
     )
+    viewer_role: str | None = Field(
+        None, min_length=1, max_length=63, description="the role whose members see changes and runs"
+    )
+    operator_role: str | None = Field(
+        None,
+        min_length=1,
+        max_length=63,
+        description="the role whose members retry, revoke, replay, enable and disable",
+    )
+    admin_role: str | None = Field(
+        None, min_length=1, max_length=63, description="the role whose members change hooks and buttons"
+    )
+    console_role: str | None = Field(
+        None, min_length=1, max_length=63, description="the role of which the console's login is a member"
+    )
     tasks: int = Field(100, ge=1, description="async def receivers that run concurrently")
     async_connections: int = Field(10, ge=1, description="connections that asynchronous receivers share")
     threads: int = Field(10, ge=1, description="plain def receivers that run concurrently, each with a connection")

@@ -106,17 +106,58 @@ begin
 end
 $$;
 
+-- What a person needs who looks on: what is configured, and what happened as far as it may see the rows. The daemon's role has
+-- it too, for commands that ask the same of everybody.
+do $$
+declare
+  daemon_role constant pg_catalog.text := (select pg_catalog.format('%I', i.daemon_role) from rowhooks.installation as i);
+  viewer_role constant pg_catalog.text := (select pg_catalog.format('%I', i.viewer_role) from rowhooks.installation as i);
+begin
+  -- Every role may use the schema. By a grant of its own, a role is known to be used in this database: it is not dropped where
+  -- rowhooks is removed from another one.
+  execute (
+    select pg_catalog.format('grant usage on schema rowhooks to %I, %I, %I, %I', i.viewer_role, i.operator_role, i.admin_role, i.console_role)
+    from rowhooks.installation as i
+  );
+  execute pg_catalog.format(
+    'grant select on rowhooks.alembic_version, rowhooks.installation, rowhooks.tracked_table, rowhooks.tracking_rule, '
+    'rowhooks.configuration, rowhooks.job, rowhooks.job_hook, rowhooks.job_hook_table, rowhooks.job_hook_missed, '
+    'rowhooks.job_button, rowhooks.job_button_table, rowhooks.table_meant, rowhooks.daemon to %s', viewer_role
+  );
+  -- Not the key of the leader's lock, which a stranger could take, nor the errors of rows that could not be read.
+  execute pg_catalog.format(
+    'grant select (singleton, snapshot, target, after_id, floor_id, newest_id, system_identifier, leader_epoch, leader, '
+    'leader_since, moved_at, rows_login, rows_by_policy, waiting_limit, history, database_oid) on rowhooks.feed to %s',
+    viewer_role
+  );
+  execute pg_catalog.format(
+    'grant select on rowhooks.visible_changes, rowhooks.visible_results, rowhooks.visible_log, rowhooks.visible_batches '
+    'to %s, %s', daemon_role, viewer_role
+  );
+  -- The functions in a view run with the rights of its reader.
+  execute pg_catalog.format(
+    'grant execute on function rowhooks.query_to_see(regclass), rowhooks.sees_row(text, jsonb, jsonb), '
+    'rowhooks.readable_part(jsonb, text[]), rowhooks.readable_repr(text, jsonb, name[], jsonb, boolean) '
+    'to %s, %s', daemon_role, viewer_role
+  );
+  -- What reads the configuration as the daemon does, to try a hook against past changes.
+  execute pg_catalog.format(
+    'grant execute on function rowhooks.configuration_version(), rowhooks.present_key_columns(integer) to %s', viewer_role
+  );
+end
+$$;
+
 -- Every role may insert into rowhooks.press, see the buttons of the tables that it may read, and what has become of its own
 -- presses. That is safe: a button may be
 -- pressed by members of the roles that it names, and names none at first; the row is looked up with the presser's rights; and
 -- the functions that do it read the catalogue and the cluster's roles alone, with the caller's rights.
 grant usage on schema rowhooks to public;
-grant select on rowhooks.buttons, rowhooks.my_presses to public;
+grant select on rowhooks.buttons, rowhooks.my_presses, rowhooks.my_access to public;
 grant select, insert on rowhooks.press to public;
 grant execute on function
 rowhooks.shell_operand(text), rowhooks.qualified_name(name, name), rowhooks.press(text, regclass, jsonb, text, jsonb),
 rowhooks.press(text, regclass, text, text, jsonb), rowhooks.press_many(text, regclass, text[], text, jsonb),
-rowhooks.may_press(name, text[], name), rowhooks.check_press(rowhooks.press),
+rowhooks.may_press(name, text[], name), rowhooks.access_level(name, rowhooks.installation), rowhooks.check_press(rowhooks.press),
 rowhooks.check_pressed_table(regclass), rowhooks.compared_type(oid), rowhooks.equality_of(oid),
 rowhooks.key_to_find(regclass), rowhooks.repr_to_find(regclass),
 rowhooks.key_of_press(jsonb, regclass, text[], text), rowhooks.keys_of_press(rowhooks.press, regclass, text[], text),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import uuid
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -27,9 +28,10 @@ def administration(server: SimpleNamespace) -> Iterator[Connection]:
 def roles(administration: Connection) -> Iterator[Roles]:
     """Names for an installation's roles that no other test uses; none of them exists."""
     suffix = uuid.uuid4().hex[:12]
-    named = Roles(f"Own er_{suffix}", f"dae'mon_{suffix}", f'cap"ture_{suffix}', f"receiver_{suffix}")
+    odd = ("Own er_", "dae'mon_", 'cap"ture_', "receiver_", "view er_", "opeRator_", "admin_", "con%sole_")
+    named = Roles(*(f"{name}{suffix}" for name in odd))
     yield named
-    for role in (named.receiver, named.capture, named.daemon, named.owner):
+    for role in reversed(dataclasses.astuple(named)):
         administration.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
 
 

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rowhooks.cli import call
 from rowhooks.domain.errors import PermissionDenied
 from rowhooks.postgres.administration.doctor import Finding, examine
-from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.roles import ROLE_KINDS, Roles, recorded_roles
 from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.connections.target import Target
 from rowhooks.resources import data_directory
@@ -60,9 +60,7 @@ def test_who_installs_without_being_a_superuser_reads_nothing_in_another_databas
     assert may_read_results(make_conninfo(mine, user=me))
     assert not may_read_results(make_conninfo(others, user=me))
     with psycopg.connect(make_conninfo(mine, user=me)) as conn:
-        row = conn.execute("select owner_role, daemon_role, capture_role, receiver_role from rowhooks.installation")
-        kinds = ("owner", "daemon", "capture", "receiver")
-        assert row.fetchone() == tuple(f"rowhooks_{kind}_{name_of(mine)}" for kind in kinds)
+        assert recorded_roles(conn)[0] == Roles(*(f"rowhooks_{kind}_{name_of(mine)}" for kind in ROLE_KINDS))
     # Doctor says that it is a member, which it needs to be, and that is all.
     (found,) = findings(make_conninfo(mine, user=me), "may act as")
     assert (found.level, found.what.split(",")[0]) == ("note", me)
@@ -81,9 +79,8 @@ def test_a_long_name_of_a_database_gives_way_to_its_oid(
         roles = install(Target(prepared(administration, dsn, login)), {"daemon": "mine"}).roles
         row = administration.execute("select oid from pg_database where datname = %s", (name,)).fetchone()
         assert row is not None
-        assert roles == Roles(
-            f"rowhooks_owner_{row[0]}", "mine", f"rowhooks_capture_{row[0]}", f"rowhooks_receiver_{row[0]}"
-        )
+        names = {kind: f"rowhooks_{kind}_{row[0]}" for kind in ROLE_KINDS}
+        assert roles == Roles(**{**names, "daemon": "mine"})
     finally:
         administration.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 

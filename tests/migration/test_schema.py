@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import threading
 import time
@@ -16,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 from rowhooks.domain.errors import Conflict, DatabaseError, PermissionDenied, SchemaMismatch
 from rowhooks.postgres.administration import revisions, schema, trust
 from rowhooks.postgres.administration.revisions import explain_mismatch, head_revision
-from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.roles import ROLE_KINDS, Roles
 from rowhooks.postgres.administration.schema import install, uninstall, upgrade
 from rowhooks.postgres.connections import connect
 from rowhooks.postgres.connections.target import Target
@@ -44,11 +45,10 @@ def test_every_sql_file_is_in_the_table_of_contents() -> None:
 def test_an_installation_says_what_it_made(database: str, admin: Connection, roles: Roles) -> None:
     done = install(Target(database), roles)
     assert (done.created, done.revision, done.roles) == (True, head_revision(), roles)
-    recorded = admin.execute(
-        "select owner_role, daemon_role, capture_role, receiver_role, owner_role_created, daemon_role_created,"
-        " capture_role_created, receiver_role_created from rowhooks.installation"
-    ).fetchall()
-    assert recorded == [(roles.owner, roles.daemon, roles.capture, roles.receiver, *[True] * 4)]
+    columns = [f"{kind}_role" for kind in ROLE_KINDS] + [f"{kind}_role_created" for kind in ROLE_KINDS]
+    statement = sql.SQL("select {} from rowhooks.installation").format(sql.SQL(", ").join(map(sql.Identifier, columns)))
+    names = dataclasses.astuple(roles)
+    assert admin.execute(statement).fetchall() == [(*names, *[True] * len(names))]
 
 
 def test_installing_twice_changes_nothing(database: str, admin: Connection, roles: Roles) -> None:
@@ -239,15 +239,18 @@ def test_roles_that_an_administrator_made_are_used_by_a_login_without_createrole
     database: str, admin: Connection, roles: Roles, make_role: MakeRole
 ) -> None:
     login = make_role("installer")
-    for role in (roles.owner, roles.daemon, roles.capture, roles.receiver):
+    for role in dataclasses.astuple(roles):
         admin.execute(sql.SQL("create role {} nologin").format(sql.Identifier(role)))
-    admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(roles.capture), sql.Identifier(roles.owner)))
+    for role, member in (
+        (roles.capture, roles.owner), (roles.viewer, roles.operator), (roles.operator, roles.admin)
+    ):  # fmt: skip
+        admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(role), sql.Identifier(member)))
     admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(roles.owner), sql.Identifier(login)))
     admin.execute(sql.SQL("grant create on database {} to {}").format(dbname(database), sql.Identifier(login)))
     target = Target(make_conninfo(database, user=login))
     install(target, roles)
     kept = uninstall(target)
-    assert [role.role for role in kept] == [roles.receiver, roles.capture, roles.daemon, roles.owner]
+    assert [role.role for role in kept] == [*reversed(dataclasses.astuple(roles))]
     assert role_exists(admin, roles.owner)
 
 
@@ -328,7 +331,7 @@ def test_of_two_first_installations_at_once_the_second_finds_it_installed(
     database: str, admin: Connection, roles: Roles, monkeypatch: pytest.MonkeyPatch, roles_are_there: bool
 ) -> None:
     if roles_are_there:
-        for role in (roles.owner, roles.daemon, roles.capture, roles.receiver):
+        for role in dataclasses.astuple(roles):
             admin.execute(sql.SQL("create role {} nologin").format(sql.Identifier(role)))
     may_go_on, is_in_the_middle = threading.Event(), threading.Event()
     replace = trust.replace_event_triggers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from datetime import timedelta
 from typing import Any
@@ -94,7 +95,7 @@ def test_roles_that_another_database_still_uses_are_kept_and_reported(
     install(Target(first), roles)
     install(Target(second), roles)
     kept = uninstall(Target(first))
-    assert [role.role for role in kept] == [roles.receiver, roles.capture, roles.daemon, roles.owner]
+    assert [role.role for role in kept] == [*reversed(dataclasses.astuple(roles))]
     name = str(conninfo_to_dict(second)["dbname"])
     assert all(f"objects in database {name} know it" in role.reason for role in kept)
     assert role_exists(administration, roles.owner)

@@ -5,10 +5,13 @@ The lists are tests/sql/catalogue/*.txt. A difference is printed; whoever means 
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from rowhooks.postgres.administration.roles import Roles
 
 Connection = psycopg.Connection[Any]
 
@@ -131,16 +134,20 @@ def test_everything_belongs_to_whom_it_should(db: Connection, item: str) -> None
 
 
 def test_no_role_of_ours_logs_in_has_a_power_or_is_a_member_of_another(db: Connection) -> None:
-    ours = "rolname in ('rowhooks_owner', 'rowhooks_daemon', 'rowhooks_capture', 'rowhooks_receiver')"
+    names = dataclasses.asdict(Roles()).values()
     powers = db.execute(
         "select rolname, rolsuper, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls from pg_roles"
-        f" where {ours} order by rolname"
+        " where rolname = any (%s) order by rolname",
+        (list(names),),
     ).fetchall()
-    assert powers == [
-        (f"rowhooks_{name}", *[False] * 6) for name in ("capture", "daemon", "owner", "receiver")
-    ]  # fmt: skip
+    assert powers == [(name, *[False] * 6) for name in sorted(names)]
     memberships = db.execute(
         "select m.roleid::regrole::text, m.member::regrole::text, m.admin_option from pg_auth_members as m"
-        f" join pg_roles as r on r.oid = m.member where {ours}"
+        " join pg_roles as r on r.oid = m.member where r.rolname = any (%s) order by 1",
+        (list(names),),
     ).fetchall()
-    assert memberships == [("rowhooks_capture", "rowhooks_owner", False)]
+    assert memberships == [
+        ("rowhooks_capture", "rowhooks_owner", False),
+        ("rowhooks_operator", "rowhooks_admin", False),
+        ("rowhooks_viewer", "rowhooks_operator", False),
+    ]

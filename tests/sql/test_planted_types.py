@@ -73,6 +73,10 @@ ROWHOOKS_CALLS = {
     "prunable_partitions": "select * from rowhooks.prunable_partitions(now())",
     "prune_changes": "select * from rowhooks.prune_changes(now())",
     "prune_results": "select * from rowhooks.prune_results('0')",
+    "query_to_see": "select rowhooks.query_to_see('shop.item')",
+    "readable_part": """select rowhooks.readable_part('{"id": 1}', '{id}')""",
+    "readable_repr": """select rowhooks.readable_repr('1', '{"id": 1}', '{id}', '{"id": 1}', true)""",
+    "sees_row": """select rowhooks.sees_row(rowhooks.query_to_see('shop.item'), '{"id": 1}', '{"id": "id"}')""",
     "refresh_tables": "select rowhooks.refresh_tables()",
     "resume_after_restore": "select rowhooks.resume_after_restore(0)",
     "retry": "select rowhooks.retry(1)",
@@ -83,6 +87,7 @@ ROWHOOKS_CALLS = {
 }
 PRESS = "row(null, 'Reboot', 'shop.item', '42', null, 'k', null, null, null, null, null)::rowhooks.press"
 PUBLIC_CALLS = {
+    "access_level": "select rowhooks.access_level(current_user, null)",
     "always_quoted": "select rowhooks.always_quoted('a')",
     "base_type": "select rowhooks.base_type('information_schema.sql_identifier'::pg_catalog.regtype)",
     "check_press": f"select rowhooks.check_press({PRESS})",
@@ -276,3 +281,22 @@ def test_nothing_planted_is_used_by_what_the_daemons_login_may_run(
         daemon.execute("update rowhooks.job_hook set enabled = false")
         daemon.execute("select * from rowhooks.changes")
         daemon.execute("select * from rowhooks.results")
+
+
+def test_nothing_planted_is_used_by_what_a_viewer_reads(
+    db: Connection, planted: list[sql.Composed], make_role: MakeRole, connect_as: ConnectAs
+) -> None:
+    name = make_role("viewer", "in role rowhooks_viewer")
+    db.execute(
+        sql.SQL("grant usage on schema shop to {0}; grant select (id) on shop.item to {0}").format(sql.Identifier(name))
+    )
+    db.execute("alter table shop.item enable row level security; create policy p on shop.item using (true)")
+    db.execute("insert into shop.item values (1, 'bolt', 1)")
+    db.execute("insert into rowhooks.job (class_path, kind, name, enabled) values ('a.B', 'hook', 'b', true)")
+    db.execute("select rowhooks.create_job_hook('Watch', 'a.B', '{shop.item}', '{create}')")
+    viewer = connect_as(name)
+    plant(viewer, planted)
+    for view in ("changes", "results", "log", "batches"):
+        viewer.execute(sql.SQL("select * from rowhooks.{}").format(sql.Identifier(f"visible_{view}")))
+    viewer.execute("select * from rowhooks.my_access; select * from rowhooks.table_meant")
+    assert viewer.execute("select postchange from rowhooks.visible_changes").fetchall() == [({"id": 1},)]

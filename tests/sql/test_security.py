@@ -41,13 +41,35 @@ DAEMON_PRIVILEGES = {
     ("table_meant", "SELECT"),
     ("tracked_table", "SELECT"),
     ("tracking_rule", "SELECT"),
+    ("visible_batches", "SELECT"), ("visible_changes", "SELECT"), ("visible_log", "SELECT"),
+    ("visible_results", "SELECT"),
 }  # fmt: skip
-# What everybody may do: knock at the door for presses, and see the buttons of the tables that he may read.
-PUBLIC_PRIVILEGES = {("buttons", "SELECT"), ("my_presses", "SELECT"), ("press", "INSERT"), ("press", "SELECT")}
+# What a viewer may read: what is configured, and what it may see of what happened.
+VIEWER_PRIVILEGES = {
+    "alembic_version", "configuration", "daemon", "installation", "job", "job_button", "job_button_table", "job_hook",
+    "job_hook_missed", "job_hook_table", "table_meant", "tracked_table", "tracking_rule", "visible_batches",
+    "visible_changes", "visible_log", "visible_results",
+}  # fmt: skip
+# By which it reads them.
+VIEWER_FUNCTIONS = {
+    "configuration_version",
+    "present_key_columns",
+    "query_to_see",
+    "readable_part",
+    "readable_repr",
+    "sees_row",
+}
+# Not the key of the leader's lock, nor the errors of rows that could not be read.
+HIDDEN_OF_FEED = {"leader_key", "unreadable"}
+# What everybody may do: knock at the door for presses, see the buttons of the tables that he may read, and his level.
+PUBLIC_PRIVILEGES = {
+    ("buttons", "SELECT"), ("my_access", "SELECT"), ("my_presses", "SELECT"), ("press", "INSERT"), ("press", "SELECT"),
+}  # fmt: skip
 PUBLIC_FUNCTIONS = {
-    "always_quoted(name)", "base_type(oid)", "check_press(rowhooks.press)", "check_pressed_table(regclass)",
-    "compared_type(oid)", "equality_of(oid)", "find_rows(rowhooks.press)", "has_lossy_cast(oid)",
-    "is_checked_inside(oid)", "json_form(oid)",
+    "access_level(name,rowhooks.installation)", "always_quoted(name)", "base_type(oid)",
+    "check_press(rowhooks.press)", "check_pressed_table(regclass)",
+    "compared_type(oid)", "equality_of(oid)", "find_rows(rowhooks.press)",
+    "has_lossy_cast(oid)", "is_checked_inside(oid)", "json_form(oid)",
     "key_of_press(jsonb,regclass,text[],text)", "key_to_find(regclass)",
     "keys_of_press(rowhooks.press,regclass,text[],text)", "may_press(name,text[],name)",
     "press(text,regclass,jsonb,text,jsonb)", "press(text,regclass,text,text,jsonb)",
@@ -60,9 +82,9 @@ DAEMON_FUNCTIONS = {
     "arm_bell", "begin_history", "check_job_can_start", "configuration_version", "create_job_button",
     "create_job_hook", "drop_job_button", "drop_job_hook", "drop_partition", "empty_default_partition", "entries_of",
     "extend_object_change", "job_to_start", "log_partitions", "matches_glob", "note_partitions", "origin_to_retry",
-    "present_key_columns", "prunable_partitions", "prune_changes", "prune_results", "refresh_tables",
-    "refuse_declared", "resume_after_restore", "retry", "revoke", "ring_bell", "settings_of_capture",
-    "source_of_capture",
+    "present_key_columns", "prunable_partitions", "prune_changes", "prune_results", "query_to_see", "readable_part",
+    "readable_repr", "refresh_tables", "refuse_declared", "resume_after_restore", "retry", "revoke", "ring_bell",
+    "sees_row", "settings_of_capture", "source_of_capture",
 }  # fmt: skip
 
 
@@ -295,6 +317,50 @@ def test_the_daemon_s_role_has_exactly_the_privileges_it_needs(db: Connection) -
     assert columns == []
     assert {name for (name,) in functions} == DAEMON_FUNCTIONS
     assert schema == [("USAGE", False)]
+
+
+def test_a_viewer_has_exactly_the_privileges_it_needs(db: Connection) -> None:
+    relations = db.execute(
+        """
+        select c.relname, a.privilege_type
+        from pg_class as c
+        cross join lateral aclexplode(c.relacl) as a
+        where c.relnamespace = 'rowhooks'::regnamespace and a.grantee = 'rowhooks_viewer'::regrole
+        """
+    ).fetchall()
+    columns = db.execute(
+        "select a.attrelid::regclass::text, a.attname, x.privilege_type from pg_attribute as a"
+        " cross join lateral aclexplode(a.attacl) as x where x.grantee = 'rowhooks_viewer'::regrole"
+    ).fetchall()
+    functions = db.execute(
+        "select p.proname from pg_proc as p cross join lateral aclexplode(p.proacl) as a"
+        " where p.pronamespace = 'rowhooks'::regnamespace and a.grantee = 'rowhooks_viewer'::regrole"
+    ).fetchall()
+    of_feed = db.execute(
+        "select attname from pg_attribute where attrelid = 'rowhooks.feed'::regclass"
+        " and attnum > 0 and not attisdropped"
+    ).fetchall()
+    assert set(relations) == {(name, "SELECT") for name in VIEWER_PRIVILEGES}
+    assert set(columns) == {("rowhooks.feed", name, "SELECT") for (name,) in of_feed if name not in HIDDEN_OF_FEED}
+    assert {name for (name,) in functions} == VIEWER_FUNCTIONS
+
+
+@pytest.mark.parametrize("role", ["operator", "admin", "console"])
+def test_the_other_roles_of_people_have_nothing_but_what_they_are_members_of(db: Connection, role: str) -> None:
+    granted = db.execute(
+        """
+        select c.relname, a.privilege_type from pg_class as c cross join lateral aclexplode(c.relacl) as a
+        where a.grantee = %(role)s::regrole
+        union all
+        select p.proname, a.privilege_type from pg_proc as p cross join lateral aclexplode(p.proacl) as a
+        where a.grantee = %(role)s::regrole
+        union all
+        select c.attname, a.privilege_type from pg_attribute as c cross join lateral aclexplode(c.attacl) as a
+        where a.grantee = %(role)s::regrole
+        """,
+        {"role": f"rowhooks_{role}"},
+    ).fetchall()
+    assert granted == []
 
 
 @pytest.mark.parametrize("statement", [

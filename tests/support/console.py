@@ -30,11 +30,11 @@ _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 def make_people(db: psycopg.Connection[Any]) -> None:
     """Create the roles of ROLES with their password; those that a server has already stay as they are."""
     for name, granted in ROLES.items():
-        if db.execute("select from pg_roles where rolname = %s", (name,)).fetchone():
+        if db.execute("select from pg_roles where rolname = %s", (name,)).fetchone() is not None:
             continue
         role = sql.Identifier(name)
         db.execute(sql.SQL("create role {} login password {}").format(role, PASSWORD))
-        if granted and db.execute("select from pg_roles where rolname = %s", (granted,)).fetchone():
+        if granted and db.execute("select from pg_roles where rolname = %s", (granted,)).fetchone() is not None:
             db.execute(sql.SQL("grant {} to {}").format(sql.Identifier(granted), role))
 
 

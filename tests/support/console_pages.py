@@ -16,6 +16,17 @@ from tests.support.waiting import wait
 PAGES: dict[str, tuple[str, ...]] = {
     "login": ("/login",),
     "home": ("/",),
+    "hooks": ("/hooks",),
+    "hook": ("/hooks/NoteStatus",),
+    "hook_new": ("/hooks/new", "/hooks/new?table=inv.device"),
+    "hook_edit": ("/hooks/NoteStatus/edit",),
+    "hook_try": ("/hooks/NoteStatus/try",),
+    "jobs": ("/jobs",),
+    "job": ("/jobs/tests.support.console_receivers.NoteStatus", "/jobs/tests.support.console_receivers.Provision"),
+    "buttons": ("/buttons",),
+    "button": ("/buttons/Provision",),
+    "button_new": ("/buttons/new",),
+    "button_edit": ("/buttons/Provision/edit",),
     "runs": ("/runs", "/runs?status=FAILURE&since=7d", "/runs?status=REVOKED&user=nobody"),
 }
 """The addresses of each page, by the name of its route; {...} is a field of `Scene`."""

@@ -7,7 +7,7 @@ import difflib
 import psycopg
 from psycopg import sql
 
-from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.roles import ROLE_KINDS, Roles
 from rowhooks.resources import sql_script
 from tests.support.dumps import dump_schema
 
@@ -34,8 +34,9 @@ def compare_with_sql(scripted: str, migrated: str, roles: Roles) -> None:
         conn.execute(sql_script("structure"))
         conn.execute(
             "insert into rowhooks.installation (owner_role, daemon_role, owner_role_created, daemon_role_created,"
-            " capture_role, receiver_role) values (%s, %s, true, true, %s, %s)",
-            (roles.owner, roles.daemon, roles.capture, roles.receiver),
+            " capture_role, receiver_role, viewer_role, operator_role, admin_role, console_role)"
+            " values (%s, %s, true, true, %s, %s, %s, %s, %s, %s)",
+            tuple(getattr(roles, kind) for kind in ROLE_KINDS),
         )
         conn.execute(sql_script("functions"))
         conn.execute("select rowhooks.extend_object_change()")

@@ -8,7 +8,7 @@ import typer
 
 from rowhooks.cli.common import Config, Dsn, Yes, settings, target
 from rowhooks.domain.times import span
-from rowhooks.postgres.administration.roles import ROLE_KINDS
+from rowhooks.postgres.administration.roles import ROLE_KINDS, written
 from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.administration.schema import uninstall as uninstall_schema
 from rowhooks.postgres.administration.schema import upgrade as upgrade_schema
@@ -36,25 +36,37 @@ def init(
     receiver_role: Annotated[
         str | None, typer.Option(help="The role of which a separate login for receivers is a member.")
     ] = None,
+    viewer_role: Annotated[str | None, typer.Option(help="The role whose members see changes and runs.")] = None,
+    operator_role: Annotated[
+        str | None, typer.Option(help="The role whose members retry, revoke, replay, enable and disable.")
+    ] = None,
+    admin_role: Annotated[str | None, typer.Option(help="The role whose members change hooks and buttons.")] = None,
+    console_role: Annotated[str | None, typer.Option(help="The role of which the console's login is a member.")] = None,
     notify: Notify = None,
     wait: Wait = "3s",
 ) -> None:
     """Install schema rowhooks in the database, or upgrade it; your tables are not changed."""
     chosen = settings(
         dsn, config, owner_role=owner_role, daemon_role=daemon_role, capture_role=capture_role,
-        receiver_role=receiver_role,
+        receiver_role=receiver_role, viewer_role=viewer_role, operator_role=operator_role, admin_role=admin_role,
+        console_role=console_role,
     )  # fmt: skip
     installed = install(target(dsn, config), _named(chosen), notify=notify, wait=span(wait))
     done = "installed" if installed.created else "is up to date"
     typer.echo(f"Schema rowhooks {done} (revision {installed.revision}).")
     if installed.created:
-        role = installed.daemon_role
+        role, viewer, operator = (
+            installed.daemon_role,
+            written(installed.roles.viewer),
+            written(installed.roles.operator),
+        )
         typer.echo(
             "Next:\n"
             f"  create role rowhooks login in role {role};                  -- the daemon's login\n"
             "  \\password rowhooks\n"
             f"  grant select, update on <table> to {role};                  -- what receivers may do\n"
-            "  rowhooks track <schema.table>"
+            "  rowhooks track <schema.table>\n"
+            f"  grant {viewer} to <person>;        -- who may see what happens; {operator} also retries and replays"
         )
 
 

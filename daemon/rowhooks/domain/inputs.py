@@ -50,13 +50,13 @@ def describe_inputs(schema: Mapping[str, Any] | None) -> list[str]:
     described = []
     required = (schema or {}).get("required") or ()
     for name, its_schema in ((schema or {}).get("properties") or {}).items():
-        kinds = " or ".join(dict.fromkeys(_kinds(its_schema, schema or {}))) or "anything"
+        kinds = " or ".join(dict.fromkeys(kinds_of(its_schema, schema or {}))) or "anything"
         described.append(f"{name}: {kinds}{', required' if name in required else ''}")
     return described
 
 
 def _read(value: str, its_schema: Any, root: Mapping[str, Any]) -> Any:
-    if "string" in _kinds(its_schema, root):
+    if "string" in kinds_of(its_schema, root):
         return value
     try:
         return json.loads(value)
@@ -64,15 +64,21 @@ def _read(value: str, its_schema: Any, root: Mapping[str, Any]) -> Any:
         return value
 
 
-def _kinds(schema: Any, root: Mapping[str, Any], references: int = 0) -> list[str]:
-    """Return the JSON types that a schema takes, as far as it says."""
+def kinds_of(schema: Any, root: Mapping[str, Any], references: int = 0) -> list[str]:
+    """Return the JSON types that a schema takes, as far as it says.
+
+    Args:
+        schema: the schema.
+        root: the document in which it stands.
+        references: how many $refs were followed to it.
+    """
     if not isinstance(schema, Mapping) or references > _MOST_REFERENCES:
         return []
     kinds: list[str] = []
     if isinstance(ref := schema.get("$ref"), str):
-        kinds += _kinds((root.get("$defs") or {}).get(ref.rpartition("/")[2]), root, references + 1)
+        kinds += kinds_of((root.get("$defs") or {}).get(ref.rpartition("/")[2]), root, references + 1)
     for keyword in ("anyOf", "oneOf", "allOf"):
         for one in schema.get(keyword) or ():
-            kinds += _kinds(one, root, references + 1)
+            kinds += kinds_of(one, root, references + 1)
     said = schema.get("type")
     return kinds + ([said] if isinstance(said, str) else list(said or ()))

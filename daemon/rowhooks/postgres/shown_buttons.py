@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rowhooks.domain.errors import NotFound, UsageError
@@ -31,6 +32,37 @@ def buttons_for(connection: Any, table: str, key: object, user: Any) -> list[But
         NotFound: the table has no primary key, or no row has this key, or row security hides it.
         UsageError: the key does not name the key's columns.
     """
+    found = find_row(connection, table, key)
+    buttons = [
+        {**button, **{name: _read(button[name]) for name in ("renamed_columns", "inputs_schema")}}
+        for button in all_rows(connection, _BUTTONS, (found.relation,))
+    ]
+    return render_buttons(buttons, found.labelled(buttons[0]["repr_column"] if buttons else None), user)
+
+
+@dataclass(frozen=True)
+class FoundRow:
+    """A row with which labels are rendered.
+
+    Args:
+        relation: the oid of its table.
+        values: columns to values.
+        key: the columns of its key.
+    """
+
+    relation: int
+    values: Mapping[str, Any]
+    key: tuple[str, ...]
+
+    def labelled(self, repr_column: str | None) -> LabelRow:
+        """Return the row for templates; `repr_column` is the column by which people call it."""
+        name = self.values.get(repr_column) if repr_column is not None else None
+        called = str(name) if name is not None else ", ".join(str(self.values[column]) for column in self.key)
+        return LabelRow(self.values, called)
+
+
+def find_row(connection: Any, table: str, key: object) -> FoundRow:
+    """Return a row with the rights of the connection's role; parameters and errors as of `buttons_for`."""
     found = next(iter(all_rows(connection, _QUERY_OF_ROW, (table,))), None)
     if found is None:
         raise NotFound(f"table {table} has no primary key", hint="a row without a key has no buttons")
@@ -41,13 +73,7 @@ def buttons_for(connection: Any, table: str, key: object, user: Any) -> list[But
         raise NotFound(f"there is no row {key} in {table}, or you may not see it")
     for column in found["json_columns"]:
         row[column] = _read(row[column])
-    buttons = [
-        {**button, **{name: _read(button[name]) for name in ("renamed_columns", "inputs_schema")}}
-        for button in all_rows(connection, _BUTTONS, (found["relation"],))
-    ]
-    name = row.get(buttons[0]["repr_column"]) if buttons else None
-    obj = LabelRow(row, str(name) if name is not None else ", ".join(str(row[column]) for column in names))
-    return render_buttons(buttons, obj, user)
+    return FoundRow(found["relation"], row, tuple(names))
 
 
 def _read(text: str | None) -> Any:

@@ -24,7 +24,7 @@ from rowhooks.web import api, errors, login
 from rowhooks.web.finding import FindSession
 from rowhooks.web.login.oidc import Departures
 from rowhooks.web.login.provider import Provider
-from rowhooks.web.pages import home, runs
+from rowhooks.web.pages import buttons, home, hooks, jobs, runs
 from rowhooks.web.person import NotLoggedIn
 from rowhooks.web.security.attempts import Attempts
 from rowhooks.web.security.bodies import ClientGone, LimitBodies
@@ -42,6 +42,9 @@ PAGES = (
     home,
     login,
     runs,
+    hooks,
+    jobs,
+    buttons,
     api,
 )
 """The modules with pages: each has `routes`."""

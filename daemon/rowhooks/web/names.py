@@ -6,10 +6,12 @@ and names that could be something else in a path are encoded once more than is u
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlencode
 
 from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import Request
 
 _TAKEN = {".", "..", "new"}
 
@@ -32,3 +34,17 @@ class NameConvertor(Convertor[str]):
 
 
 register_url_convertor("name", NameConvertor())
+
+
+def address(request: Request, route: str, query: Mapping[str, object] | None = None, /, **names: object) -> str:
+    """Return the path of a page, with a query.
+
+    Args:
+        request: the request, for its routes.
+        route: the name of the page's route.
+        query: what stands in the query; what is None is left out.
+        names: the parameters in the path.
+    """
+    path = request.url_for(route, **names).path
+    given = {name: value for name, value in (query or {}).items() if value is not None}
+    return f"{path}?{urlencode(given, doseq=True)}" if given else path

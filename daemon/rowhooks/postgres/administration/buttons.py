@@ -19,6 +19,8 @@ BUTTON_CLASSES = ("default", "primary", "success", "info", "warning", "danger", 
 
 _BUTTONS = Origins("button")
 _SQL = Statements(__file__, _BUTTONS.statements)
+BUTTONS = _SQL["buttons"]
+"""The query of the buttons."""
 
 
 def list_buttons(conn: Connection) -> list[Row]:

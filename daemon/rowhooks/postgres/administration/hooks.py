@@ -23,6 +23,8 @@ from rowhooks.postgres.statements import Statements
 
 _HOOKS = Origins("hook")
 _SQL = Statements(__file__, _HOOKS.statements)
+HOOKS = _SQL["hooks"]
+"""The query of the hooks."""
 _ACTIONS = ("create", "update", "delete")
 
 
@@ -179,13 +181,22 @@ def remove_hook(conn: Connection, name: str) -> None:
 
 def _find_own(conn: Connection, name: str) -> Row:
     hook = find_hook(conn, name)
+    refuse_declared(hook)
+    return hook
+
+
+def refuse_declared(hook: Row) -> None:
+    """Make sure that a hook may be edited.
+
+    Raises:
+        Conflict: it is declared in code.
+    """
     if hook["declared"]:
         raise Conflict(
-            f"hook {name} is declared in the code of {hook['job']}",
+            f"hook {hook['name']} is declared in the code of {hook['job']}",
             hint="change it there, or disable it: "
-            + shell.command("rowhooks", "hooks", "disable", *shell.operand(name)),
+            + shell.command("rowhooks", "hooks", "disable", *shell.operand(hook["name"])),
         )
-    return hook
 
 
 def _present_columns(conn: Connection, hook: Row) -> dict[str, object]:

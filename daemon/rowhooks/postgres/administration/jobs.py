@@ -8,6 +8,8 @@ from rowhooks.postgres.administration.common import Connection, Row, execute, fe
 from rowhooks.postgres.statements import Statements
 
 _SQL = Statements(__file__)
+JOBS = _SQL["jobs"]
+"""The query of the jobs."""
 
 
 def list_jobs(conn: Connection, *, hidden: bool = False) -> list[Row]:

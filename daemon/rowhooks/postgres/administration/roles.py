@@ -17,8 +17,10 @@ from rowhooks.postgres.statements import Statements
 
 SQL = Statements(__file__)
 
-ROLE_KINDS = ("owner", "daemon", "capture", "receiver")
+ROLE_KINDS = ("owner", "daemon", "capture", "receiver", "viewer", "operator", "admin", "console")
 """The roles of an installation."""
+_INCLUDED = {"operator": "viewer", "admin": "operator"}
+"""The members of the first role have what the second one has."""
 _LONGEST_NAME = 63  # bytes
 
 
@@ -31,12 +33,20 @@ class Roles:
         daemon: the daemon's login is a member of it.
         capture: owns the capture functions; it may append to the log and ring the bell.
         receiver: a login of the receivers' own is a member of it.
+        viewer: its members see what happened, as far as they may see the rows.
+        operator: its members retry, revoke and replay runs; they enable and disable jobs, hooks and buttons.
+        admin: its members add, change and remove hooks and buttons.
+        console: the login of the console is a member of it. It checks tokens, and nothing else.
     """
 
     owner: str = "rowhooks_owner"
     daemon: str = "rowhooks_daemon"
     capture: str = "rowhooks_capture"
     receiver: str = "rowhooks_receiver"
+    viewer: str = "rowhooks_viewer"
+    operator: str = "rowhooks_operator"
+    admin: str = "rowhooks_admin"
+    console: str = "rowhooks_console"
 
 
 def written(name: str) -> str:
@@ -91,6 +101,8 @@ def ensure_roles(conn: psycopg.Connection[Any], roles: Roles) -> list[str]:
     _ensure_membership(conn, roles.owner)
     # The owner makes the capture functions, and hands them over.
     _ensure_membership(conn, roles.capture, roles.owner)
+    for kind, included in _INCLUDED.items():
+        _ensure_membership(conn, getattr(roles, included), getattr(roles, kind))
     return made
 
 
@@ -135,7 +147,7 @@ def _ensure_role(conn: psycopg.Connection[Any], role: str) -> bool:
         raise PermissionDenied(
             f"role {conn.info.user} may not create the role {role}",
             hint=f"let an administrator run: create role {written(role)} nologin; then repeat; or name existing roles"
-            " with --owner-role, --daemon-role, --capture-role and --receiver-role",
+            f" with {', '.join(f'--{kind}-role' for kind in ROLE_KINDS[:-1])} and --{ROLE_KINDS[-1]}-role",
         ) from error
     return True
 

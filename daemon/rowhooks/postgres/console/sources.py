@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 SOURCES = {
-    "changes": "rowhooks.changes",
-    "results": "rowhooks.results",
-    "log": "rowhooks.job_log_entry",
+    "changes": "rowhooks.visible_changes",
+    "results": "rowhooks.visible_results",
+    "log": "rowhooks.visible_log",
 }
 """For the named statements of this package: `{changes}`, `{results}` and `{log}`."""

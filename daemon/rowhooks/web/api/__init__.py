@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.routing import Mount
 
-from rowhooks.web.api.resources import about, buttons, hooks, jobs, presses
+from rowhooks.web.api.resources import about, buttons, hooks, jobs, presses, runs
 from rowhooks.web.api.serving import Api
 
-SUBJECTS = (about, buttons, hooks, jobs, presses)
+SUBJECTS = (about, buttons, hooks, jobs, presses, runs)
 """The modules with operations: each has `OPERATIONS`."""
 OPERATIONS = tuple(operation for module in SUBJECTS for operation in module.OPERATIONS)
 """Everything that the API can do."""
 
-routes = [Mount("/api/v1", Api(OPERATIONS), name="api")]
+_MOUNT = Mount("/api/v1", Api(OPERATIONS), name="api")
+# Names in a path may have a line break in them.
+_MOUNT.path_regex = re.compile(_MOUNT.path_regex.pattern, re.DOTALL)
+routes = [_MOUNT]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rowhooks.web.api.authentication import Caller, Level
-from rowhooks.web.api.models.base import Nothing
+from rowhooks.web.api.models.base import Nothing, Page
 
 P = TypeVar("P", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
@@ -55,12 +55,22 @@ class Call(Generic[P, Q, B]):
         """
         return self.root + template.format_map({name: quote(str(part), safe="") for name, part in parts.items()})
 
-    def next_page(self, cursor: str | None) -> str | None:
-        """Return the path of the next page of the list that is asked for; None without a cursor."""
+    def page(self, kind: type[Page[Any]], item: type[BaseModel], rows: Iterable[object], cursor: str | None) -> Answer:
+        """Return a page of a list.
+
+        Args:
+            kind: the model of the page.
+            item: the model of what is on it.
+            rows: what is on it.
+            cursor: where the next page begins; None on the last one.
+        """
+        items = [item.model_validate(row) for row in rows]
         if cursor is None:
-            return None
+            return Answer(kind(items=items, next=None))
         kept = [(name, value) for name, value in self.request.query_params.multi_items() if name != "cursor"]
-        return f"{self.request.url.path}?{urlencode([*kept, ('cursor', cursor)])}"
+        raw = self.request.scope.get("raw_path", self.request.url.path.encode()).partition(b"?")[0].decode("ascii")
+        path = f"{raw}?{urlencode([*kept, ('cursor', cursor)])}"
+        return Answer(kind(items=items, next=path), headers={"Link": f'<{path}>; rel="next"'})
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -38,12 +39,18 @@ class Nothing(Asked):
     """No parameters."""
 
 
-def _number(given: object) -> object:
+def number_of_text(given: object) -> object:
+    """Return the whole number that a text in a path or a query says; for a validator."""
     if isinstance(given, str):
         if not _DIGITS.fullmatch(given):
             raise ValueError("not a whole number")
         return int(given)
     return given
+
+
+def number_of_json(given: object) -> object:
+    """Return a whole number of JSON, which may have a fraction of zeros; for a validator."""
+    return int(given) if isinstance(given, Decimal) and given == given.to_integral_value() else given
 
 
 def _flag(given: object) -> object:
@@ -63,20 +70,19 @@ def _moment(given: object) -> object:
     return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", given.upper().replace("Z", "+00:00")))
 
 
-Number = Annotated[int, BeforeValidator(_number)]
-"""A whole number, in a path or a query."""
 Flag = Annotated[bool, BeforeValidator(_flag)]
 """true or false, in a query."""
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 """A point in time with an offset, in a query or a body."""
-Id = Annotated[Number, Field(ge=1, le=LARGEST_ID)]
+Id = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(number_of_text)]
+"""The id of a thing, in a path or a query."""
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 """A name of a thing, or a text that is looked for."""
 Json = Annotated[Any, WithJsonSchema({})]
 """Any JSON value; its numbers are int and Decimal."""
 Object = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]
 """Any JSON object."""
-Limit = Annotated[Number, Field(ge=1, le=500, description="The largest number of items.")]
+Limit = Annotated[int, Field(ge=1, le=500, description="The largest number of items."), BeforeValidator(number_of_text)]
 Cursor = Annotated[
     str, Field(min_length=1, max_length=4000, description="Where the page begins: from `next` of the page before it.")
 ]

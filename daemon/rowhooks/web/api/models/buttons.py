@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from rowhooks.web.api.models.base import Asked, Given, Name, Page, Told
+from rowhooks.web.api.models.base import Asked, Given, Name, Page, Told, number_of_json
 from rowhooks.web.api.models.hooks import Names
 
 ButtonClass = Literal["default", "primary", "success", "info", "warning", "danger", "link"]
@@ -46,7 +46,7 @@ class ButtonChanged(Given):
     tables: Names = Field(min_length=1, max_length=500)
     text: Annotated[str, Field(max_length=500)]
     group_name: Annotated[str, Field(max_length=255)] = ""
-    weight: Annotated[int, Field(ge=0, le=2**31 - 1)] = 100
+    weight: Annotated[int, Field(ge=0, le=2**31 - 1), BeforeValidator(number_of_json)] = 100
     button_class: ButtonClass = "default"
     confirmation: bool = True
     roles: Names = Field(default=[], max_length=500)

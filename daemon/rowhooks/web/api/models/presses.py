@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from rowhooks.web.api.models.base import Asked, Given, Id, Json, Name, Number, Object, Told
+from rowhooks.web.api.models.base import Asked, Given, Id, Json, Name, Object, Told, number_of_text
 
 WAIT = "Seconds to wait for the run's end, at most 30; the answer comes earlier if it ends earlier."
-Wait = Annotated[Number, Field(ge=0, le=30, description=WAIT)]
+Wait = Annotated[int, Field(ge=0, le=30, description=WAIT), BeforeValidator(number_of_text)]
 Key = Annotated[str, Field(min_length=1, max_length=2000)] | int | Annotated[dict[str, Json], Field(min_length=1)]
 """The key of a row: its value if it is one column, else the key's columns to their values."""
 

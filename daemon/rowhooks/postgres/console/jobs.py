@@ -1,0 +1,33 @@
+"""What the pages of jobs ask of the database."""
+
+from __future__ import annotations
+
+from rowhooks.postgres.administration.common import Connection, Row, fetch, only
+from rowhooks.postgres.administration.jobs import JOBS
+from rowhooks.postgres.console.origins import RunsOfDay, runs_of_day
+from rowhooks.postgres.statements import Statements
+
+_SQL = Statements(__file__, {"jobs": JOBS})
+PAGE = 50
+"""How many jobs a page lists."""
+
+
+def list_jobs(conn: Connection, after: str | None, *, hidden: bool) -> tuple[list[Row], RunsOfDay]:
+    """Return the jobs behind a class path, one more than a page has if there are more; and the runs of the last day.
+
+    Args:
+        conn: a connection of the person's.
+        after: the class path; None: from the first.
+        hidden: whether to list hidden ones too.
+    """
+    return fetch(conn, _SQL["list"], after, PAGE + 1, hidden), runs_of_day(conn)
+
+
+def show_job(conn: Connection, class_path: str) -> tuple[Row, RunsOfDay]:
+    """Return a job with the names of its hooks and buttons, and the runs of the last day.
+
+    Raises:
+        NotFound: there is none.
+    """
+    job = only(fetch(conn, _SQL["find"], class_path), "job", class_path, "see: rowhooks jobs list")
+    return job, runs_of_day(conn)

@@ -1,0 +1,80 @@
+"""Past changes that the person may see, for what a hook would do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.names import TableName
+from rowhooks.postgres.administration.common import Connection, Row, fetch
+from rowhooks.postgres.connections.errors import translated_errors
+from rowhooks.postgres.console.sources import SOURCES
+from rowhooks.postgres.log_rows import SQL as LOG_ROWS
+from rowhooks.postgres.statements import Statements
+
+_SQL = Statements(__file__, SOURCES, {"size": LOG_ROWS["stored_size"]})
+LOOKED_AT = 1000
+"""How many changes are looked at."""
+WINDOW = 200_000
+"""How many of the newest ids of the log are searched for them."""
+LARGEST = 32 * 2**20
+"""Bytes of all their rows together, roughly and without compression, that are read."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """Past changes of some tables.
+
+    Args:
+        tables: the ids of the tables.
+        changes: the changes, newest first.
+        left_out: how many were left out because their rows, or those of newer changes, are too large.
+    """
+
+    tables: frozenset[int]
+    changes: tuple[ObjectChange, ...]
+    left_out: int = 0
+
+
+def past_changes(conn: Connection, tables: Sequence[str], count: int = LOOKED_AT) -> Past:
+    """Return the newest changes of some tables that the person may see and that could start a hook.
+
+    Args:
+        conn: a connection of the person's.
+        tables: as PostgreSQL reads names.
+        count: how many at most.
+
+    Raises:
+        NotFound: there is no such table.
+    """
+    with translated_errors():
+        return past_changes_of(conn, frozenset(row["id"] for row in fetch(conn, _SQL["ids"], list(tables))), count)
+
+
+def past_changes_of(conn: Connection, tables: frozenset[int], count: int = LOOKED_AT) -> Past:
+    """Return the same of tables by their ids in the list of tracked tables."""
+    rows = fetch(conn, _SQL["past"], sorted(tables), count, WINDOW, LARGEST)
+    changes = tuple(visible_change(row) for row in rows if not row["is_left_out"])
+    return Past(tables, changes, len(rows) - len(changes))
+
+
+def visible_change(row: Row) -> ObjectChange:
+    """Make an object change of a row of rowhooks.visible_changes, with its documents as texts."""
+    return ObjectChange(
+        id=row["id"],
+        transaction_id=row["transaction_id"],
+        time=row["time"],
+        action=row["action"],
+        table_id=row["tracked_table"],
+        changed_object_type=TableName(row["object_type"]),
+        object_id_json=row["object_id"] or "{}",
+        object_repr=row["object_repr"] or "",
+        prechange_json=row["prechange"],
+        postchange_json=row["postchange"],
+        db_user=row["db_user"],
+        user_name=row["user_name"],
+        request_id=row["request_id"],
+        change_context=row["change_context"],
+        capture_error=row["capture_error"],
+    )

@@ -1,0 +1,56 @@
+"""Jobs: the receiver classes that the daemon has found; listed, shown, enabled, disabled."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from rowhooks.postgres.administration.jobs import set_job_enabled
+from rowhooks.postgres.console import jobs as console
+from rowhooks.web.forms import read_form
+from rowhooks.web.job_words import inputs_of, meta_of
+from rowhooks.web.names import address
+from rowhooks.web.origin_forms import done_by, text_of
+from rowhooks.web.person import person_of
+from rowhooks.web.rendering import page, see
+from rowhooks.web.states import state_of_job
+
+
+async def jobs(request: Request) -> Response:
+    """List the jobs."""
+    after, hidden = request.query_params.get("after"), "hidden" in request.query_params
+    rows, runs = await person_of(request).read(console.list_jobs, after, hidden=hidden)
+    shown = rows[: console.PAGE]
+    is_hidden = "1" if hidden else None
+    following = None
+    if len(rows) > len(shown):
+        following = address(request, "jobs", {"after": shown[-1]["class_path"], "hidden": is_hidden})
+    return page(
+        request, "jobs_list.html", jobs=shown, states=state_of_job, runs=runs, following=following, hidden=hidden,
+        is_first=after is None,
+    )  # fmt: skip
+
+
+async def job(request: Request) -> Response:
+    """Show one job."""
+    found, runs = await person_of(request).read(console.show_job, request.path_params["name"])
+    return page(
+        request, "jobs_job.html", job=found, states=state_of_job(found), meta=meta_of(found["meta"]),
+        inputs=inputs_of(found["inputs_schema"]), runs=runs, done=done_by(request),
+    )  # fmt: skip
+
+
+async def job_enabled(request: Request) -> Response:
+    """Enable or disable a job."""
+    form = await read_form(request)
+    name, enabled = request.path_params["name"], text_of(form, "enabled") == "yes"
+    await person_of(request).act(set_job_enabled, name, enabled=enabled)
+    return see(address(request, "job", {"done": "enabled" if enabled else "disabled"}, name=name))
+
+
+routes = [
+    Route("/jobs", jobs, name="jobs"),
+    Route("/jobs/{name:name}", job, name="job"),
+    Route("/jobs/{name:name}/enabled", job_enabled, methods=["POST"], name="job_enabled"),
+]

@@ -1,0 +1,185 @@
+-- Purpose: write the query that finds out whether the asking role sees a row of a table, for tables whose policies of row
+--          security decide. It is written and run with the rights of that role, by its own privileges. No cast of a type's
+--          owner is called, and no check of a domain: see rowhooks.key_to_find. What PostgreSQL itself runs for every reader
+--          of the table runs as the reader, as in its own SELECT: the policies, above all.
+-- Parameters: target  the table
+-- Returns: a query of one value, true or false, for a key ($1) that names its columns by their present names; null where rows
+--          cannot be found: there is no primary key, or the table is being altered, or the session has row_security off
+-- Reads:   the table, but no row of it
+create or replace function rowhooks.query_to_see(target regclass) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '200ms'
+as $$
+declare
+  target_name constant pg_catalog.text := target::pg_catalog.text;
+  wanted pg_catalog.record;
+  types_found pg_catalog.oid[];
+begin
+  if pg_catalog.current_setting('row_security') = 'off' then
+    return null;
+  end if;
+  select k.* into wanted from rowhooks.key_to_find(target) as k;
+  if wanted.names is null then
+    return null;
+  end if;
+  -- As in rowhooks.find_pressed_row: this holds the table as it is until the transaction ends.
+  execute pg_catalog.format(
+    'select array[%s]::pg_catalog.oid[] from (select) as one left join %s as t on false', wanted.typeof_key, target_name
+  )
+  into types_found;
+  if types_found is distinct from wanted.types or pg_catalog.to_regclass(target_name) is distinct from target then
+    return null;
+  end if;
+  return pg_catalog.format(
+    'select exists (select from pg_catalog.jsonb_to_record($1) as k (%s) join %s as t on %s)',
+    wanted.definitions, target_name, wanted.comparisons
+  );
+exception
+  when lock_not_available then
+    raise warning 'rowhooks: what happened to rows of % is not shown: the table is locked', target;
+    return null;
+  when others then
+    -- A column of the key may not be read.
+    return null;
+end
+$$;
+
+-- Purpose: run such a query, with the rights of the asking role.
+-- Parameters: query    see rowhooks.query_to_see
+--             key      key columns to values; null: none
+--             renamed  former names of columns of the key to their present ones
+-- Returns: whether there is such a row and the role sees it. What fails is not seen: the key's columns may have had other
+--          types.
+create or replace function rowhooks.sees_row(query text, key jsonb, renamed jsonb) returns boolean
+language plpgsql stable cost 10000
+set search_path = pg_catalog, pg_temp
+-- An array's text is compared as an array.
+set array_nulls = 'on'
+as $$
+declare
+  present pg_catalog.jsonb := key;
+  is_seen pg_catalog.bool;
+begin
+  if query is null or key is null then
+    return false;
+  end if;
+  if renamed is not null then
+    select pg_catalog.jsonb_object_agg(coalesce(renamed ->> k.name, k.name), k.value)
+    into present
+    from pg_catalog.jsonb_each(key) as k (name, value);
+  end if;
+  execute query into is_seen using present;
+  return is_seen;
+exception when others then
+  return false;
+end
+$$;
+
+-- Purpose: leave the columns out of a row that the asking role may not read.
+-- Parameters: row_data  the row, as in the log
+--             names     the names of the columns that it may read
+-- Returns: the rest of the row
+create or replace function rowhooks.readable_part(row_data jsonb, names text[]) returns jsonb
+language sql immutable strict
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(pg_catalog.jsonb_object_agg(e.name, e.value), '{}')
+  from pg_catalog.jsonb_each(row_data) as e (name, value)
+  where e.name = any (names)
+$$;
+
+-- Purpose: leave a row's representation out where it may come from a column that the asking role may not read: the column that
+--          stands for a row may have been another one at that time.
+-- Parameters: repr         the representation
+--             key          the row's key, which the role may read; null: it may not
+--             key_columns  its columns in their order
+--             row_data     what it may read of the row; null: the row is not known
+--             is_readable  whether it may read the column that stands for the row now
+-- Returns: the representation, or null
+create or replace function rowhooks.readable_repr(
+  repr text, key jsonb, key_columns name[], row_data jsonb, is_readable boolean
+) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select case
+    when key is null then null
+    when repr = (
+      select pg_catalog.left(pg_catalog.string_agg(key ->> k.name::text, ', ' order by k.position), 200)
+      from pg_catalog.unnest(key_columns) with ordinality as k (name, position)
+    ) then repr
+    when row_data is null then case when is_readable then repr end
+    when exists (
+      select from pg_catalog.jsonb_each_text(row_data) as v (name, value) where pg_catalog.left(v.value, 200) = repr
+    ) then repr
+  end
+$$;
+
+-- Purpose: what the asking role may see of the tracked tables that there are: one row for each table of which it may read
+--          something. It is a part of other views, in which its functions run with the rights of their reader, and no role
+--          may read it. For a whole table, without row security, it costs a look at the catalogue.
+-- Columns: id           rowhooks.tracked_table.id
+--          is_plain     all columns of all rows
+--          columns      the names in the log of the columns that it may read; null: all of them, those that are gone too
+--          key_columns  rowhooks.tracked_table.key_columns
+--          is_repr_readable  whether it may read the column that stands for a row now, if there is one
+--          by_policy    row security decides
+--          query        whether it sees a row, see rowhooks.query_to_see
+--          renamed      former names of columns of the key to their present ones; null: there are none
+create or replace view rowhooks.table_access as
+select
+  t.id,
+  a.is_whole and not a.by_policy as is_plain,
+  case
+    when not a.is_whole then array(
+      select p.attname::pg_catalog.text
+      from pg_catalog.pg_attribute as p
+      where p.attrelid = c.oid and p.attnum > 0 and not p.attisdropped
+        and pg_catalog.has_column_privilege(c.oid, p.attnum, 'SELECT')
+        -- Lines of the log may have another column under this name.
+        and coalesce((t.former_keys ->> p.attname::pg_catalog.text)::smallint = p.attnum, true)
+      union all
+      select f.name
+      from pg_catalog.jsonb_each_text(t.former_keys) as f (name, number)
+      inner join pg_catalog.pg_attribute as p
+        on p.attrelid = c.oid and p.attnum = f.number::smallint and not p.attisdropped and p.attname::pg_catalog.text <> f.name
+      where pg_catalog.has_column_privilege(c.oid, p.attnum, 'SELECT')
+        and not exists (
+          select from pg_catalog.pg_attribute as o
+          where o.attrelid = c.oid and o.attname::pg_catalog.text = f.name and not o.attisdropped
+        )
+    )
+  end as columns,
+  t.key_columns,
+  a.is_whole or t.repr_number is null or coalesce(pg_catalog.has_column_privilege(c.oid, t.repr_number, 'SELECT'), false)
+    as is_repr_readable,
+  a.by_policy,
+  case
+    when a.by_policy and not exists (
+      -- A former name of a column of the key that another column has now: what such a key means cannot be told.
+      select from pg_catalog.jsonb_each_text(t.former_keys) as f (name, number)
+      inner join pg_catalog.pg_attribute as o
+        on o.attrelid = c.oid and o.attname::pg_catalog.text = f.name and o.attnum <> f.number::smallint and not o.attisdropped
+    ) then rowhooks.query_to_see(c.oid)
+  end as query,
+  case
+    when a.by_policy then (
+      select pg_catalog.jsonb_object_agg(f.name, p.attname)
+      from pg_catalog.jsonb_each_text(t.former_keys) as f (name, number)
+      inner join pg_catalog.pg_attribute as p
+        on p.attrelid = c.oid and p.attnum = f.number::smallint and not p.attisdropped and p.attname::pg_catalog.text <> f.name
+    )
+  end as renamed
+from rowhooks.tracked_table as t
+inner join pg_catalog.pg_class as c on t.relation = c.oid
+inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
+cross join lateral (
+  select
+    pg_catalog.has_table_privilege(c.oid, 'SELECT') as is_whole,
+    pg_catalog.row_security_active(c.oid) as by_policy
+) as a
+where pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+  and pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
+  -- The oid of a table that was dropped may be another one's by now.
+  and (t.untracked_at is null or (n.nspname = t.schema_name and c.relname = t.table_name));

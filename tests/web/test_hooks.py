@@ -1,0 +1,152 @@
+"""Hooks in the console: listed with their state in words, added, edited, enabled, disabled, removed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+from starlette.applications import Starlette
+
+from rowhooks.postgres.administration.hooks import add_hook
+from tests.support.configuring import EVIL, add_job, field_of, is_inert, text_in
+from tests.support.console import logged_in
+
+Connection = psycopg.Connection[Any]
+JOB = "policies.Serials"
+FORM: dict[str, Any] = {
+    "name": "serials", "job": JOB, "tables": ["dcim.device"], "actions": ["create", "update"], "columns": "serial",
+    "ignored_columns": "", "conditions": "", "on_undecided": "run", "enabled": "yes", "act": "save",
+}  # fmt: skip
+
+
+@pytest.fixture
+def job(db: Connection, device: str) -> str:
+    add_job(db, JOB, description="Keeps serials as they are.")
+    return JOB
+
+
+@pytest.fixture
+def hook(db: Connection, job: str) -> str:
+    add_hook(db, "serials", job=job, tables=["dcim.device"], actions=["update"], columns=["serial"])
+    return "serials"
+
+
+def definition(db: Connection, name: str) -> tuple[Any, ...] | None:
+    return db.execute(
+        "select h.type_create, h.type_update, h.type_delete, h.columns, h.conditions, h.on_undecided, h.enabled"
+        " from rowhooks.job_hook as h where h.name = %s",
+        (name,),
+    ).fetchone()
+
+
+async def test_hooks_are_listed_with_their_state_in_words(console: Starlette, db: Connection, hook: str) -> None:
+    add_job(db, "policies.Off", enabled=False)
+    add_job(db, "policies.Gone", installed=False)
+    add_hook(db, "of a disabled job", job="policies.Off", tables=["dcim.device"], actions=["update"])
+    add_hook(db, "of a missing job", job="policies.Gone", tables=["dcim.device"], actions=["update"], enabled=False)
+    db.execute("create table dcim.rack (id integer primary key)")
+    db.execute("select rowhooks.track('dcim.rack')")
+    add_hook(db, "of a table that is gone", job=JOB, tables=["dcim.rack"], actions=["create"])
+    db.execute("drop table dcim.rack")
+    async with logged_in(console, "alice") as browser:
+        said = text_in((await browser.get("/hooks")).text)
+    assert "of a disabled job enabled starts nothing: its job policies.Off is disabled" in said
+    assert "of a missing job disabled its runs wait: the leader does not have the class of job policies.Gone" in said
+    assert "of a table that is gone enabled waits for table dcim.rack" in said
+    assert "serials enabled policies.Serials update dcim.device none" in said
+
+
+async def test_the_last_runs_of_a_hook_are_counted_by_status(console: Starlette, db: Connection, hook: str) -> None:
+    db.execute("grant select on dcim.device to alice; grant usage on schema dcim to alice")
+    for status, count in (("SUCCESS", 3), ("FAILURE", 1)):
+        db.execute(
+            "insert into rowhooks.job_result (status, job_hook_id, hook_name, job_id, class_path, tracked_table,"
+            " finished_at, exception_type, created_at)"
+            " select %(status)s, h.id, h.name, h.job_id, %(job)s, t.id, now(), 'Error', now() - g.n * interval '1 hour'"
+            " from rowhooks.job_hook as h cross join rowhooks.tracked_table as t"
+            " cross join generate_series(1, %(count)s) as g (n)",
+            {"status": status, "count": count, "job": JOB},
+        )
+    db.execute("update rowhooks.job_result set created_at = now() - interval '2 days' where status = 'FAILURE'")
+    async with logged_in(console, "alice") as browser:
+        assert "Runs of the last day SUCCESS 3" in text_in((await browser.get("/hooks/serials")).text)
+
+
+async def test_a_hook_says_what_it_starts_on_which_job_and_where_it_is_declared(
+    console: Starlette, db: Connection, hook: str
+) -> None:
+    db.execute("update rowhooks.job_hook set declared = true")
+    async with logged_in(console, "ada") as browser:
+        page = (await browser.get("/hooks/serials")).text
+        refused = await browser.get("/hooks/serials/edit")
+    assert "policies.Serials : Keeps serials as they are." in text_in(page)
+    assert "in the code of policies.Serials (Meta.hooks); it can only be enabled and disabled here" in text_in(page)
+    assert "/hooks/serials/enabled" in page
+    assert "/hooks/serials/edit" not in page
+    assert "/hooks/serials/remove" not in page
+    assert refused.status_code == 409
+    assert "hook serials is declared in the code of policies.Serials" in text_in(refused.text)
+
+
+async def test_a_hook_that_was_changed_meanwhile_is_not_overwritten(
+    console: Starlette, db: Connection, hook: str
+) -> None:
+    async with logged_in(console, "ada") as browser:
+        seen = field_of((await browser.get("/hooks/serials/edit")).text, "seen")
+        db.execute("update rowhooks.job_hook set columns = '{name}'")
+        answer = await browser.submit("/hooks/serials/edit", **FORM | {"seen": seen, "ignored_columns": "name"})
+    assert answer.status_code == 422
+    assert "hook serials was changed meanwhile" in text_in(answer.text)
+    assert field_of(answer.text, "ignored_columns") == "name"
+    assert definition(db, "serials") == (False, True, False, ["name"], None, "run", True)
+
+
+async def test_a_viewer_sees_no_act_and_a_forged_one_is_refused(console: Starlette, db: Connection, hook: str) -> None:
+    async with logged_in(console, "alice") as browser:
+        page = (await browser.get("/hooks/serials")).text
+        answers = [
+            await browser.submit("/hooks/serials/enabled", enabled="no"),
+            await browser.submit("/hooks/serials/remove"),
+            await browser.submit("/hooks/new", **FORM | {"name": "another", "columns": "name"}),
+        ]
+    assert "/hooks/serials/enabled" not in page
+    assert [answer.status_code for answer in answers] == [403, 403, 403]
+    assert definition(db, "serials") == (False, True, False, ["serial"], None, "run", True)
+    assert definition(db, "another") is None
+
+
+async def test_names_descriptions_and_conditions_are_inert(console: Starlette, db: Connection, device: str) -> None:
+    add_job(db, JOB, description=EVIL)
+    conditions = {"attr": "name", "value": EVIL}
+    add_hook(db, EVIL, job=JOB, tables=["dcim.device"], actions=["update"], conditions=conditions)
+    async with logged_in(console, "ada") as browser:
+        listing = (await browser.get("/hooks")).text
+        path = str(console.url_path_for("hook", name=EVIL))
+        pages = [listing, *[(await browser.get(f"{path}{rest}")).text for rest in ("", "/edit", "/try")]]
+        pages.append(
+            (await browser.submit("/hooks/new", **FORM | dict.fromkeys(("name", "columns", "conditions"), EVIL))).text
+        )
+    assert path in listing
+    assert EVIL in text_in(pages[1])
+    assert all(is_inert(page) for page in pages)
+
+
+async def test_many_hooks_are_listed_on_pages_that_follow_each_other(
+    console: Starlette, db: Connection, job: str
+) -> None:
+    db.execute(
+        "insert into rowhooks.job_hook (name, job_id, type_create, conditions)"
+        " select 'hook ' || to_char(g.n, 'FM000'), j.id, true, to_jsonb(json_build_object('attr', 'a', 'value', g.n))"
+        " from rowhooks.job as j cross join generate_series(1, 120) as g (n)"
+    )
+    async with logged_in(console, "alice") as browser:
+        first = await browser.get("/hooks")
+        second = await browser.get("/hooks?after=hook+050")
+        last = await browser.get("/hooks?after=hook+100")
+    assert "hook 050" in first.text
+    assert "hook 051" not in first.text
+    assert 'href="/hooks?after=hook+050"' in first.text
+    assert "hook 051" in second.text
+    assert "Next page" not in last.text
+    assert len(first.content) < 100_000

@@ -155,3 +155,44 @@ async def test_only_a_job_that_is_missing_is_removed(ada: httpx.AsyncClient, db:
     removed = await ada.delete("jobs/jobs.Serial")
     assert removed.json() == {"class_path": "jobs.Serial", "revoked": 0}
     assert (await ada.get("jobs/jobs.Serial")).status_code == 404
+
+
+@each_kind
+async def test_the_pages_of_a_list_have_each_once(ada: httpx.AsyncClient, kind: str) -> None:
+    for name in ("create", "delete", "update"):
+        more = {"actions": [name]} if kind == "hooks" else {}
+        assert (await ada.post(kind, json={"name": name, **ORIGINS[kind], **more})).status_code == 201
+    seen, path = [], f"/api/v1/{kind}?limit=2"
+    while path:
+        answer = (await ada.get(HERE + path)).json()
+        seen.append([one["name"] for one in answer["items"]])
+        path = answer["next"]
+    assert seen == [["create", "delete"], ["update"]]
+
+
+async def test_jobs_are_listed_page_by_page(ada: httpx.AsyncClient) -> None:
+    first = (await ada.get("jobs?limit=1")).json()
+    second = (await ada.get(HERE + first["next"])).json()
+    assert [one["class_path"] for one in (*first["items"], *second["items"])] == ["jobs.Reboot", "jobs.Serial"]
+    assert second["next"] is None
+
+
+async def test_a_hook_is_tried_against_past_changes_before_it_is_saved(
+    ada: httpx.AsyncClient, db: psycopg.Connection[Any]
+) -> None:
+    db.execute("insert into dcim.device values (1, 'd1', 'a'), (2, 'd2', 'b')")
+    db.execute("update dcim.device set serial = 'c' where id = 1")
+    wanted = {
+        "tables": ["dcim.device"], "actions": ["create"],
+        "conditions": {"attr": "serial", "op": "eq", "value": "b"},
+    }  # fmt: skip
+    tried = await ada.post("trials", json=wanted)
+    assert tried.status_code == 200, tried.text
+    found = tried.json()
+    assert (found["looked_at"], found["starts"], found["undecided"]) == (3, 1, 0)
+    assert [one["object_id"] for one in found["starting"]] == [{"id": 2}]
+    assert all(one["reason"] for one in found["not_starting"])
+    assert len(found["not_starting"]) == 2
+    await ada.post("hooks", json={"name": "one", "job": "jobs.Serial", **wanted})
+    assert (await ada.get("hooks/one/trial")).json() == found
+    assert (await ada.post("trials", json={**wanted, "conditions": {"attr": 5}})).status_code == 422

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from rowhooks.domain import exact
-from rowhooks.domain.errors import Conflict
+from rowhooks.domain.errors import Conflict, NotFound
 from rowhooks.postgres.administration import buttons as administration
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
 from rowhooks.postgres.console.origins import Choices, RunsOfDay, choices, runs_of_day, unfinished_runs
@@ -52,7 +52,19 @@ class ButtonWanted:
 
 def list_buttons(conn: Connection, after: int | None) -> tuple[list[Row], RunsOfDay]:
     """Return the buttons behind one, by its id, one more than a page has if there are more; and the runs of the day."""
-    return fetch(conn, _SQL["list"], after, PAGE + 1), runs_of_day(conn)
+    return buttons_behind(conn, after, PAGE + 1), runs_of_day(conn)
+
+
+def buttons_behind(conn: Connection, after: int | None, limit: int) -> list[Row]:
+    """Return so many buttons in the order of a page, at most, behind one, by its id; None: from the first.
+
+    Raises:
+        NotFound: that button is gone, and with it the place.
+    """
+    found = fetch(conn, _SQL["list"], after, limit)
+    if after is not None and not found and not fetch(conn, _SQL["is_there"], after):
+        raise NotFound("the button behind which the list was to go on is gone", hint="begin with the first page")
+    return found
 
 
 def show_button(conn: Connection, name: str) -> tuple[Row, RunsOfDay, int]:

@@ -10,6 +10,9 @@ where $1::integer is null or (b.group_name, b.weight, b.name) > (
 order by b.group_name, b.weight, b.name
 limit $2;
 
+-- name: is_there
+select from rowhooks.job_button as o where o.id = $1;
+
 -- name: find
 select b.* from ({buttons_and_jobs}) as b
 where b.name = $1;

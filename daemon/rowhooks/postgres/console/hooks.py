@@ -54,7 +54,12 @@ class HookWanted:
 
 def list_hooks(conn: Connection, after: str | None) -> tuple[list[Row], RunsOfDay]:
     """Return the hooks behind a name, one more than a page has if there are more; and the runs of the last day."""
-    return fetch(conn, _SQL["list"], after, PAGE + 1), runs_of_day(conn)
+    return hooks_behind(conn, after, PAGE + 1), runs_of_day(conn)
+
+
+def hooks_behind(conn: Connection, after: str | None, limit: int) -> list[Row]:
+    """Return so many hooks by name, at most, behind a name; None: from the first."""
+    return fetch(conn, _SQL["list"], after, limit)
 
 
 def show_hook(conn: Connection, name: str) -> tuple[Row, RunsOfDay, int]:

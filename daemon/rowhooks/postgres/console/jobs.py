@@ -20,7 +20,12 @@ def list_jobs(conn: Connection, after: str | None, *, hidden: bool) -> tuple[lis
         after: the class path; None: from the first.
         hidden: whether to list hidden ones too.
     """
-    return fetch(conn, _SQL["list"], after, PAGE + 1, hidden), runs_of_day(conn)
+    return jobs_behind(conn, after, PAGE + 1, hidden=hidden), runs_of_day(conn)
+
+
+def jobs_behind(conn: Connection, after: str | None, limit: int, *, hidden: bool) -> list[Row]:
+    """Return so many jobs by class path, at most, behind a class path; None: from the first."""
+    return fetch(conn, _SQL["list"], after, limit, hidden)
 
 
 def show_job(conn: Connection, class_path: str) -> tuple[Row, RunsOfDay]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -19,6 +19,8 @@ P = TypeVar("P", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
 B = TypeVar("B", bound="BaseModel | None")
 
+LINK = {"Link": "The next page, with rel=next."}
+"""The header of a page of a list."""
 EVENT_STREAM = "text/event-stream"
 
 
@@ -46,6 +48,18 @@ class Call(Generic[P, Q, B]):
     operations: Operations
     idempotency_key: str | None = None
 
+    def page_of_more(self, kind: type[Page[Any]], rows: Sequence[Any], limit: int, place: str) -> Answer:
+        """Return a page of a list of which one item more was asked for than the page has.
+
+        Args:
+            kind: the model of the page.
+            rows: what was found.
+            limit: how many the page has.
+            place: the field of the last item on the page that the next one is asked for by.
+        """
+        shown = rows[:limit]
+        return self.page(kind, shown, str(shown[-1][place]) if len(rows) > limit else None)
+
     def path_to(self, template: str, **parts: object) -> str:
         """Return the path of an operation.
 
@@ -55,16 +69,15 @@ class Call(Generic[P, Q, B]):
         """
         return self.root + template.format_map({name: quote(str(part), safe="") for name, part in parts.items()})
 
-    def page(self, kind: type[Page[Any]], item: type[BaseModel], rows: Iterable[object], cursor: str | None) -> Answer:
+    def page(self, kind: type[Page[Any]], rows: Iterable[object], cursor: str | None) -> Answer:
         """Return a page of a list.
 
         Args:
             kind: the model of the page.
-            item: the model of what is on it.
             rows: what is on it.
             cursor: where the next page begins; None on the last one.
         """
-        items = [item.model_validate(row) for row in rows]
+        items = list(rows)
         if cursor is None:
             return Answer(kind(items=items, next=None))
         kept = [(name, value) for name, value in self.request.query_params.multi_items() if name != "cursor"]

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from rowhooks.domain.errors import UsageError
+
 T = TypeVar("T")
 
 LARGEST_ID = 2**63 - 1
@@ -86,6 +88,24 @@ Limit = Annotated[int, Field(ge=1, le=500, description="The largest number of it
 Cursor = Annotated[
     str, Field(min_length=1, max_length=4000, description="Where the page begins: from `next` of the page before it.")
 ]
+
+
+class Paged(Asked):
+    """Which page of a list is asked for."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+def number_of_cursor(cursor: str | None) -> int | None:
+    """Return the id that a cursor is; None for none.
+
+    Raises:
+        UsageError: it is no id.
+    """
+    if cursor is None or _DIGITS.fullmatch(cursor):
+        return None if cursor is None else int(cursor)
+    raise UsageError(f"{cursor[:50]!r} is not a place in this list", hint="begin with the first page")
 
 
 class Page(Told, Generic[T]):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rowhooks.web.api.models.base import Asked, Flag, Json, Name, Object, Page, Told
+from rowhooks.web.api.models.base import Asked, Flag, Json, Name, Object, Page, Paged, Told
 
 
 class JobNamed(Asked):
@@ -15,7 +15,7 @@ class JobNamed(Asked):
     job: Name = Field(description="Its class path, or a name that only one job has.")
 
 
-class JobsWanted(Asked):
+class JobsWanted(Paged):
     """Which jobs are listed."""
 
     hidden: Flag = Field(default=False, description="Whether hidden jobs are listed as well.")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rowhooks.postgres.console.runs import RunFilter
-from rowhooks.web.api.models.base import Asked, Cursor, Id, Json, Limit, Moment, Name, Page, Told
+from rowhooks.web.api.models.base import Asked, Id, Json, Moment, Name, Page, Paged, Told
 
 Status = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED"]
 Trigger = Literal["change", "press", "replay"]
@@ -42,11 +42,8 @@ class RunsMatched(Asked):
         return RunFilter(statuses=tuple(dict.fromkeys(self.status)), **fields)
 
 
-class RunsWanted(RunsMatched):
+class RunsWanted(RunsMatched, Paged):
     """Which runs are listed."""
-
-    limit: Limit = 50
-    cursor: Cursor | None = None
 
 
 class RunSummary(Told):

@@ -6,20 +6,22 @@ from typing import TypeVar
 
 from rowhooks.postgres.administration import buttons as administration
 from rowhooks.postgres.administration.common import Connection, Row
+from rowhooks.postgres.console.buttons import buttons_behind
 from rowhooks.web.api.authentication import Level
-from rowhooks.web.api.models.base import Nothing
+from rowhooks.web.api.models.base import Nothing, Paged, number_of_cursor
 from rowhooks.web.api.models.buttons import Button, ButtonAdded, ButtonChanged, ButtonNamed, ButtonPage
-from rowhooks.web.api.operations import Answer, Call, Keyed, Operation, Operations
+from rowhooks.web.api.operations import LINK, Answer, Call, Keyed, Operation, Operations
 from rowhooks.web.api.versions import HEADERS, TAKES, check_version, tag_of, wanted_tags
 
 B = TypeVar("B", bound=ButtonChanged | None)
 Named = Call[ButtonNamed, Nothing, B]
 
 
-async def list_buttons(call: Call[Nothing, Nothing, None]) -> Answer:
+async def list_buttons(call: Call[Nothing, Paged, None]) -> Answer:
     """List the buttons."""
-    rows = await call.caller.person.read(administration.list_buttons)
-    return Answer(ButtonPage(items=[Button.model_validate(row) for row in rows], next=None))
+    after, limit = number_of_cursor(call.query.cursor), call.query.limit
+    rows = await call.caller.person.read(buttons_behind, after, limit + 1)
+    return call.page_of_more(ButtonPage, rows, limit, "id")
 
 
 async def show_button(call: Named[None]) -> Answer:
@@ -81,7 +83,10 @@ def _shown(row: Row, headers: dict[str, str] | None = None) -> Answer:
 
 
 OPERATIONS: Operations = (
-    Operation("list_buttons", "GET", "/buttons", list_buttons, "List the buttons.", Level.READ, answer=ButtonPage),
+    Operation(
+        "list_buttons", "GET", "/buttons", list_buttons, "List the buttons.", Level.READ, query=Paged, answer=ButtonPage,
+        headers=LINK,
+    ),
     Operation(
         "add_button", "POST", "/buttons", add_button, "Add a button.", Level.ADMIN, body=ButtonAdded, answer=Button,
         status=201, errors=(404, 409), keyed=Keyed.MEMORY, headers={"Location": "The path of the button.", **HEADERS},

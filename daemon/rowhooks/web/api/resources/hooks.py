@@ -6,20 +6,22 @@ from typing import TypeVar
 
 from rowhooks.postgres.administration import hooks as administration
 from rowhooks.postgres.administration.common import Connection, Row
+from rowhooks.postgres.console.hooks import hooks_behind
 from rowhooks.web.api.authentication import Level
-from rowhooks.web.api.models.base import Nothing
+from rowhooks.web.api.models.base import Nothing, Paged
 from rowhooks.web.api.models.hooks import Hook, HookAdded, HookChanged, HookNamed, HookPage
-from rowhooks.web.api.operations import Answer, Call, Keyed, Operation, Operations
+from rowhooks.web.api.operations import LINK, Answer, Call, Keyed, Operation, Operations
 from rowhooks.web.api.versions import HEADERS, TAKES, check_version, tag_of, wanted_tags
 
 B = TypeVar("B", bound=HookChanged | None)
 Named = Call[HookNamed, Nothing, B]
 
 
-async def list_hooks(call: Call[Nothing, Nothing, None]) -> Answer:
+async def list_hooks(call: Call[Nothing, Paged, None]) -> Answer:
     """List the hooks."""
-    rows = await call.caller.person.read(administration.list_hooks)
-    return Answer(HookPage(items=[Hook.model_validate(row) for row in rows], next=None))
+    after, limit = call.query.cursor, call.query.limit
+    rows = await call.caller.person.read(hooks_behind, after, limit + 1)
+    return call.page_of_more(HookPage, rows, limit, "name")
 
 
 async def show_hook(call: Named[None]) -> Answer:
@@ -81,7 +83,10 @@ def _shown(row: Row, headers: dict[str, str] | None = None) -> Answer:
 
 
 OPERATIONS: Operations = (
-    Operation("list_hooks", "GET", "/hooks", list_hooks, "List the hooks.", Level.READ, answer=HookPage),
+    Operation(
+        "list_hooks", "GET", "/hooks", list_hooks, "List the hooks.", Level.READ, query=Paged, answer=HookPage,
+        headers=LINK,
+    ),
     Operation(
         "add_hook", "POST", "/hooks", add_hook, "Add a hook.", Level.ADMIN, body=HookAdded, answer=Hook, status=201,
         errors=(404, 409), keyed=Keyed.MEMORY, headers={"Location": "The path of the hook.", **HEADERS},

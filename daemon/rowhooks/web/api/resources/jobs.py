@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from rowhooks.postgres.administration import jobs as administration
 from rowhooks.postgres.administration.common import Connection, Row
+from rowhooks.postgres.console.jobs import jobs_behind
 from rowhooks.web.api.authentication import Level
 from rowhooks.web.api.models.base import Nothing
-from rowhooks.web.api.models.jobs import Job, JobNamed, JobPage, JobRemoved, JobSummary, JobsWanted
+from rowhooks.web.api.models.jobs import Job, JobNamed, JobPage, JobRemoved, JobsWanted
 from rowhooks.web.api.operations import Answer, Call, Keyed, Operation, Operations
 
 Named = Call[JobNamed, Nothing, None]
@@ -14,8 +15,9 @@ Named = Call[JobNamed, Nothing, None]
 
 async def list_jobs(call: Call[Nothing, JobsWanted, None]) -> Answer:
     """List the jobs."""
-    rows = await call.caller.person.read(administration.list_jobs, hidden=call.query.hidden)
-    return Answer(JobPage(items=[JobSummary.model_validate(row) for row in rows], next=None))
+    after, limit = call.query.cursor, call.query.limit
+    rows = await call.caller.person.read(jobs_behind, after, limit + 1, hidden=call.query.hidden)
+    return call.page_of_more(JobPage, rows, limit, "class_path")
 
 
 async def show_job(call: Named) -> Answer:

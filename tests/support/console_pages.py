@@ -28,6 +28,10 @@ PAGES: dict[str, tuple[str, ...]] = {
     "button_new": ("/buttons/new",),
     "button_edit": ("/buttons/Provision/edit",),
     "runs": ("/runs", "/runs?status=FAILURE&since=7d", "/runs?status=REVOKED&user=nobody"),
+    "tables": ("/tables", "/tables?search=inv."),
+    "table_rows": ("/tables/inv.device", "/tables/inv.device?column=id&operator=gt&value=1&sort_desc=name"),
+    "row": ("/tables/inv.device/row?key={device}",),
+    "batch": ("/batches/{batch}",),
 }
 """The addresses of each page, by the name of its route; {...} is a field of `Scene`."""
 
@@ -53,6 +57,7 @@ class Scene:
         running: a run that goes on.
         waiting: a run that has not begun.
         hook_run: a run that a hook started.
+        batch: a press of two devices, by ada.
     """
 
     device: int
@@ -62,6 +67,7 @@ class Scene:
     running: int
     waiting: int
     hook_run: int
+    batch: int
 
     def addresses(self, route: str) -> list[str]:
         """Return the addresses of a page."""
@@ -86,6 +92,12 @@ def scene(world: World) -> Iterator[Scene]:
     succeeded = world.press("Calibrate", device)
     world.settle()
     hook_run = world.runs("id", "hook_name = 'NoteStatus'")[0][0]
+    with world.as_("ada") as conn:
+        [(batch,)] = conn.execute(
+            "select rowhooks.press_many('Calibrate', 'inv.device', array[%s, %s])",
+            (str(device), str(world.new_device()[0])),
+        ).fetchall()
+    world.settle()
     with closed_gates(world.dsn):
         running = world.press("Provision", device, inputs='{"template": "base", "note": "by night"}')
         wait(lambda: world.runs("status", "id = %s and status = 'STARTED'", running))
@@ -93,5 +105,5 @@ def scene(world: World) -> Iterator[Scene]:
         [(change,)] = world.db.execute(
             "select max(c.id) from rowhooks.changes as c where c.object_type = 'inv.device'"
         ).fetchall()
-        yield Scene(device, change, succeeded, failed, running, waiting, hook_run)
+        yield Scene(device, change, succeeded, failed, running, waiting, hook_run, batch)
     world.settle()

@@ -24,7 +24,7 @@ from rowhooks.web import api, errors, login
 from rowhooks.web.finding import FindSession
 from rowhooks.web.login.oidc import Departures
 from rowhooks.web.login.provider import Provider
-from rowhooks.web.pages import buttons, home, hooks, jobs, runs
+from rowhooks.web.pages import batches, buttons, home, hooks, jobs, press, row, rows, runs, tables
 from rowhooks.web.person import NotLoggedIn
 from rowhooks.web.security.attempts import Attempts
 from rowhooks.web.security.bodies import ClientGone, LimitBodies
@@ -45,6 +45,11 @@ PAGES = (
     hooks,
     jobs,
     buttons,
+    tables,
+    press,
+    row,
+    rows,
+    batches,
     api,
 )
 """The modules with pages: each has `routes`."""

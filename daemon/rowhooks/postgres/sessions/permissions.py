@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import psycopg
 import sqlalchemy
 from sqlalchemy.orm import Session
 
@@ -17,11 +18,9 @@ from rowhooks.postgres.statements import Statements
 
 _PRIVILEGES = {"view": "SELECT", "add": "INSERT", "change": "UPDATE", "delete": "DELETE"}
 
-_STATEMENTS = Statements(__file__)
-_RESOLVE = sqlalchemy.text(_STATEMENTS["resolve"])
-_HAS_PRIVILEGE = sqlalchemy.text(_STATEMENTS["has_privilege"])
-_IS_SUPERUSER = sqlalchemy.text(_STATEMENTS["is_superuser"])
-_GROUPS = sqlalchemy.text(_STATEMENTS["groups"])
+_SQL = Statements(__file__)
+_PREPARED = {name: sqlalchemy.text(text) for name, text in _SQL.items()}
+_PLACEHOLDER = re.compile(r"(?<!:):(\w+)")
 
 _QUOTED_SCHEMA = re.compile(r'"((?:[^"]|"")+)"\.')
 
@@ -79,7 +78,7 @@ class PostgresPermissions(PermissionBackend):
         if not pairs:
             return []
         claimed, db_users = zip(*pairs, strict=True)
-        return list(session.scalars(_RESOLVE, {"claimed": list(claimed), "db_users": list(db_users)}))
+        return self._column(session, "resolve", claimed=list(claimed), db_users=list(db_users))
 
     def known(self, claimed: str | None, db_user: str) -> str | None:
         """Return the login where the application has named no user."""
@@ -105,12 +104,10 @@ class PostgresPermissions(PermissionBackend):
             raise ReceiverError(f"permission {permission!r} was asked for a row of {of}", hint="ask for its own table")
         if "\0" in permission:
             return False
-        row = session.execute(
-            _HAS_PRIVILEGE, {"username": username, "schema": schema, "table": table, "privilege": privilege}
-        ).first()
-        if row is None:
+        found = self._rows(session, "has_privilege", username=username, schema=schema, table=table, privilege=privilege)
+        if not found:
             return False
-        granted, by_row = row
+        granted, by_row = found[0]
         if granted and by_row and obj is not None:
             raise ReceiverError(
                 f"{permission!r} cannot be answered for one row: row security of {schema}.{table} decides what "
@@ -121,8 +118,22 @@ class PostgresPermissions(PermissionBackend):
 
     def is_superuser(self, session: Session, username: str) -> bool:
         """Say whether the role is a superuser."""
-        return bool(session.scalar(_IS_SUPERUSER, {"username": username}))
+        return self._column(session, "is_superuser", username=username) == [True]
 
     def groups(self, session: Session, username: str) -> list[str]:
         """Return the names of all roles of which the role is a member, directly or not, sorted."""
-        return list(session.scalars(_GROUPS, {"username": username}))
+        return self._column(session, "groups", username=username)
+
+    def _column(self, session: Any, statement: str, **values: Any) -> list[Any]:
+        return [row[0] for row in self._rows(session, statement, **values)]
+
+    def _rows(self, session: Any, statement: str, **values: Any) -> Sequence[Any]:
+        found: Sequence[Any] = session.execute(_PREPARED[statement], values).all()
+        return found
+
+
+class ConnectionPermissions(PostgresPermissions):
+    """The same, asked on a connection of psycopg's instead of a session."""
+
+    def _rows(self, session: psycopg.Connection[Any], statement: str, **values: Any) -> Sequence[Any]:
+        return session.execute(_PLACEHOLDER.sub(r"%(\1)s", _SQL[statement]).encode(), values).fetchall()

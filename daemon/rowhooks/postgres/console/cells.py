@@ -1,0 +1,94 @@
+"""Values of rows as people read them: the server's own text, of which no more is read than is shown.
+
+A value that takes much room is not read at all, unless its beginning can be read by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from rowhooks.postgres.console.conditions import plain
+from rowhooks.postgres.console.relations import Column
+
+LISTED = 80
+"""How many characters of a value are read for a page of many rows."""
+WHOLE = 4000
+"""How many characters of a value are shown on a page of one row."""
+LARGEST = 100_000
+"""How many bytes a value may take in its table to be read for a page of many rows, if it has to be read whole."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value of a row.
+
+    Args:
+        text: the beginning of its text; None: it is null, or was not read.
+        is_cut: whether there is more of it.
+        size: how many bytes it takes, where it takes too many to be read; else None.
+    """
+
+    text: str | None
+    is_cut: bool = False
+    size: int | None = None
+
+
+def listed(column: Column) -> sql.Composable:
+    """Return the expression that reads the beginning of a value; `cell_of` reads its result."""
+    value = plain(column)
+    if column.is_plain_text:
+        return sql.SQL("pg_catalog.left({}, {})").format(value, sql.SQL(str(LISTED + 1)))
+    if not column.is_long:
+        return value
+    if column.is_bytes:
+        cut = sql.SQL("pg_catalog.substring({}, 1, {})").format(value, sql.SQL(str(LISTED)))
+        return sql.SQL("case when {} is distinct from null then pg_catalog.concat({}) end").format(value, cut)
+    return sql.SQL(
+        "case when {0} is not distinct from null then null"
+        " when pg_catalog.pg_column_size({0}) operator(pg_catalog.>) {1}"
+        " then pg_catalog.concat('#', pg_catalog.pg_column_size({0}))"
+        " else pg_catalog.concat('=', pg_catalog.left(pg_catalog.concat({0}), {2})) end"
+    ).format(value, sql.SQL(str(LARGEST)), sql.SQL(str(LISTED + 1)))
+
+
+def whole(column: Column, largest: int) -> sql.Composable:
+    """Return the expression that reads a value as it is, with its type: of a text or bytes the beginning.
+
+    Args:
+        column: the column.
+        largest: how many bytes it may take in its table; a larger value is null here. See `size`.
+    """
+    value = plain(column)
+    if column.is_plain_text:
+        return sql.SQL("pg_catalog.left({}, {})").format(value, sql.SQL(str(WHOLE + 1)))
+    if not column.is_long:
+        return value
+    if column.is_bytes:
+        return sql.SQL("pg_catalog.substring({}, 1, {})").format(value, sql.SQL(str(WHOLE)))
+    return sql.SQL("case when pg_catalog.pg_column_size({0}) operator(pg_catalog.<=) {1} then {0} end").format(
+        value, sql.SQL(str(largest))
+    )
+
+
+def size(column: Column) -> sql.Composable:
+    """Return the expression for how many bytes a value takes in its table; null for no value."""
+    return sql.SQL("case when {0} is distinct from null then pg_catalog.pg_column_size({0}) end").format(plain(column))
+
+
+def cell_of(column: Column, value: bytes | None) -> Cell:
+    """Return what `listed` has read of a column."""
+    text = text_of(value)
+    if text is None:
+        return Cell(None)
+    if column.is_long and not column.is_plain_text and not column.is_bytes:
+        if text.startswith("#"):
+            return Cell(None, size=int(text[1:]))
+        text = text[1:]
+    return Cell(text[:LISTED], is_cut=len(text) > LISTED)
+
+
+def text_of(value: bytes | None) -> str | None:
+    """Return the text that a server has sent. In a database without an encoding it may hold bytes that are no text."""
+    return None if value is None else value.decode("utf-8", "backslashreplace")

@@ -1,0 +1,155 @@
+-- name: relation
+-- A table or view by schema ($1) and name ($2), if it has pages for the asking role. With what refers to it, and to what
+-- it refers, if $3.
+select
+  c.oid::bigint as oid,
+  format('%I.%I', n.nspname, c.relname) as quoted,
+  rowhooks.qualified_name(n.nspname, c.relname) as name,
+  coalesce(pg_partition_root(c.oid), c.oid)::bigint as root_oid,
+  c.relkind::text as kind,
+  left(obj_description(c.oid, 'pg_class'), 1000) as comment,
+  (
+    select rowhooks.qualified_name(rn.nspname, r.relname)
+    from pg_class as r
+    join pg_namespace as rn on rn.oid = r.relnamespace
+    where r.oid = pg_partition_root(c.oid) and r.oid <> c.oid
+  ) as root,
+  coalesce(k.names, '{}') as key_columns,
+  k.definitions as key_definitions,
+  k.comparisons as key_comparisons,
+  k.items as key_items,
+  coalesce((select jsonb_agg(to_jsonb(l) order by l.number) from ({columns}) as l), '[]') as columns,
+  case when $3 then coalesce((select jsonb_agg(to_jsonb(f) order by f.name) from ({referred}) as f), '[]') else '[]' end as referred,
+  case when $3 then coalesce((select jsonb_agg(to_jsonb(f) order by f.relation, f.name) from ({referring}) as f), '[]') else '[]' end
+    as referring
+from pg_class as c
+join pg_namespace as n on n.oid = c.relnamespace
+left join rowhooks.key_to_find(c.oid) as k on c.relkind in ('r', 'p')
+where n.nspname = $1::text and c.relname = $2::text and {is_shown};
+
+-- noqa: disable=PRS
+-- name: columns
+-- The columns that the asking role may select, each with how its values are compared: by the default operators of their
+-- type, which only a superuser can have made; by their text where a value of the type cannot be made without code of the
+-- type's owner, or where the type has no order.
+select
+  a.attnum as number,
+  a.attname as name,
+  format_type(a.atttypid, a.atttypmod) as type,
+  b.name as base_type,
+  y.kind,
+  y.is_plain_text,
+  y.is_bytes,
+  a.attlen = -1 as is_long,
+  case when not b.is_by_text and not y.has_parts then o.operators end as operators,
+  not coalesce(
+    (select s.collisdeterministic from pg_collation as s where s.oid = a.attcollation), true
+  ) as is_loosely_collated,
+  not a.attnotnull as is_nullable,
+  a.attnum in (
+    select i.indkey[0] from pg_index as i where i.indrelid = c.oid and i.indisvalid and i.indpred is null
+  ) as is_indexed,
+  left(col_description(c.oid, a.attnum), 300) as comment
+from pg_attribute as a
+cross join lateral rowhooks.compared_type(a.atttypid) as b
+cross join lateral (
+  select
+    t.oid,
+    t.typtype as kind,
+    t.oid in ('text'::regtype, 'varchar'::regtype) as is_plain_text,
+    t.oid = 'bytea'::regtype as is_bytes,
+    t.typsubscript = 'array_subscript_handler'::regproc as is_array,
+    -- Whether values of a part of the type can be compared is not looked into.
+    t.typtype = 'c' or exists (
+      select from pg_type as e
+      where e.oid = t.typelem and t.typsubscript = 'array_subscript_handler'::regproc
+        and e.typtype not in ('e', 'r', 'm') and e.oid <> all(array({types_with_order}))
+        and not exists (
+          select from pg_cast as w where w.castsource = e.oid and w.castmethod = 'b' and w.castcontext = 'i'
+        )
+    ) as has_parts
+  from pg_type as t
+  where t.oid = rowhooks.base_type(a.atttypid)
+) as y
+left join lateral (
+  select jsonb_object_agg(p.amopstrategy, jsonb_build_array(pn.nspname, po.oprname)) as operators
+  from (
+    select d.opcfamily, d.opcintype
+    from pg_opclass as d
+    join pg_am as m on m.oid = d.opcmethod and m.amname = 'btree'
+    where d.opcdefault
+      and (
+        d.opcintype = y.oid
+        or d.opcintype = case
+          when y.is_array then 'anyarray'::regtype
+          when y.kind = 'e' then 'anyenum'::regtype
+          when y.kind = 'r' then 'anyrange'::regtype
+          when y.kind = 'm' then 'anymultirange'::regtype
+        end
+        or exists (
+          select from pg_cast as w
+          where w.castsource = y.oid and w.casttarget = d.opcintype and w.castmethod = 'b' and w.castcontext = 'i'
+        )
+      )
+    order by d.opcintype = y.oid desc, d.opcintype
+    limit 1
+  ) as f
+  join pg_amop as p
+    on p.amopfamily = f.opcfamily and p.amoplefttype = f.opcintype and p.amoprighttype = f.opcintype
+    and p.amopstrategy between 1 and 5
+  join pg_operator as po on po.oid = p.amopopr
+  join pg_namespace as pn on pn.oid = po.oprnamespace
+) as o on true
+where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and has_column_privilege(c.oid, a.attnum, 'SELECT')
+
+-- name: types_with_order
+select d.opcintype
+from pg_opclass as d
+join pg_am as m on m.oid = d.opcmethod and m.amname = 'btree'
+where d.opcdefault
+
+-- name: referred
+-- The foreign keys of the table that lead to a table that the asking role may select from.
+select
+  q.conname as name,
+  rowhooks.qualified_name(tn.nspname, t.relname) as relation,
+  {names_of_both}
+from pg_constraint as q
+left join pg_constraint as u on u.oid = q.conparentid
+join pg_class as t on t.oid = q.confrelid
+join pg_namespace as tn on tn.oid = t.relnamespace
+where q.conrelid = c.oid and q.contype = 'f' and u.conrelid is distinct from q.conrelid
+  and has_schema_privilege(tn.oid, 'USAGE') and has_any_column_privilege(t.oid, 'SELECT')
+
+-- name: referring
+-- The foreign keys that lead to the table, of tables that the asking role may select from.
+select
+  q.conname as name,
+  rowhooks.qualified_name(tn.nspname, t.relname) as relation,
+  {names_of_both}
+from pg_constraint as q
+left join pg_constraint as u on u.oid = q.conparentid
+join pg_class as t on t.oid = q.conrelid
+join pg_namespace as tn on tn.oid = t.relnamespace
+where q.confrelid = c.oid and q.contype = 'f' and u.confrelid is distinct from q.confrelid
+  and has_schema_privilege(tn.oid, 'USAGE') and has_any_column_privilege(t.oid, 'SELECT')
+
+-- name: names_of_both
+-- The columns of a foreign key, and those that they refer to; whether these are the other table's primary key.
+array(
+  select a.attname::text
+  from unnest(q.conkey) with ordinality as g (number, place)
+  join pg_attribute as a on a.attrelid = q.conrelid and a.attnum = g.number
+  order by g.place
+) as columns,
+array(
+  select a.attname::text
+  from unnest(q.confkey) with ordinality as g (number, place)
+  join pg_attribute as a on a.attrelid = q.confrelid and a.attnum = g.number
+  order by g.place
+) as target_columns,
+exists (
+  select from pg_index as i
+  where i.indrelid = q.confrelid and i.indisprimary
+    and (i.indkey::smallint[])[0:i.indnkeyatts - 1] @> q.confkey and cardinality(q.confkey) = i.indnkeyatts
+) as is_primary

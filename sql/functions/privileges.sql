@@ -152,7 +152,8 @@ $$;
 -- pressed by members of the roles that it names, and names none at first; the row is looked up with the presser's rights; and
 -- the functions that do it read the catalogue and the cluster's roles alone, with the caller's rights.
 grant usage on schema rowhooks to public;
-grant select on rowhooks.buttons, rowhooks.my_presses, rowhooks.my_access to public;
+-- Everybody may know which release of the schema it is: a console of another release says so at the log-in.
+grant select on rowhooks.alembic_version, rowhooks.buttons, rowhooks.my_presses, rowhooks.my_access to public;
 grant select, insert on rowhooks.press to public;
 grant execute on function
 rowhooks.shell_operand(text), rowhooks.qualified_name(name, name), rowhooks.press(text, regclass, jsonb, text, jsonb),

@@ -63,7 +63,8 @@ VIEWER_FUNCTIONS = {
 HIDDEN_OF_FEED = {"leader_key", "unreadable"}
 # What everybody may do: knock at the door for presses, see the buttons of the tables that he may read, and his level.
 PUBLIC_PRIVILEGES = {
-    ("buttons", "SELECT"), ("my_access", "SELECT"), ("my_presses", "SELECT"), ("press", "INSERT"), ("press", "SELECT"),
+    ("alembic_version", "SELECT"), ("buttons", "SELECT"), ("my_access", "SELECT"), ("my_presses", "SELECT"),
+    ("press", "INSERT"), ("press", "SELECT"),
 }  # fmt: skip
 PUBLIC_FUNCTIONS = {
     "access_level(name,rowhooks.installation)", "always_quoted(name)", "base_type(oid)",

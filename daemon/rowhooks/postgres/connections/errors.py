@@ -43,14 +43,16 @@ def translated() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def translated_errors() -> Iterator[None]:
-    """Turn psycopg's errors into ours, with the server's hint."""
+def translated_errors(hint: str = "connect as a role that may, with --dsn") -> Iterator[None]:
+    """Turn psycopg's errors into ours, with the server's hint.
+
+    Args:
+        hint: what to do where a privilege is missing, and the server has no hint.
+    """
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
-        raise PermissionDenied(
-            first_line(error), hint=error.diag.message_hint or "connect as a role that may, with --dsn"
-        ) from error
+        raise PermissionDenied(first_line(error), hint=error.diag.message_hint or hint) from error
     except psycopg.errors.QueryCanceled as error:
         raise TookTooLong(first_line(error), hint=error.diag.message_hint) from error
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:

@@ -30,8 +30,6 @@ class Access:
 
 def access(conn: Connection) -> Access:
     """Return what the asking role is to the console."""
-    if not fetch(conn, _SQL["has_access"])[0]["has_access"]:
-        return Access(conn.info.user, "none", is_superuser=False)
     [found] = fetch(conn, _SQL["access"])
     return Access(**found)
 
@@ -56,8 +54,7 @@ def admit(conn: Connection, *, allow_superusers: bool) -> Access:
                 hint="log in as another role, or set allow_superusers = true in [console] of rowhooks.toml",
             )
         vet(conn)
-    if fetch(conn, _SQL["has_access"])[0]["has_access"]:
-        check_schema(conn)
+    check_schema(conn)
     return access(conn)
 
 

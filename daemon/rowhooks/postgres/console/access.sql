@@ -17,10 +17,6 @@ where r.rolname operator(pg_catalog.=) current_user;
 -- What the console's roles make of the asking role
 select a.role::pg_catalog.text as role, a.level, a.is_superuser from rowhooks.my_access as a;
 
--- name: has_access
--- Whether there is what the next question asks
-select pg_catalog.to_regclass('rowhooks.my_access') is not null as has_access;
-
 -- name: reads_the_log
 -- Whether the asking role reads the log of all tables, as the daemon does
 select pg_catalog.has_table_privilege('rowhooks.object_change', 'SELECT') as reads_the_log;

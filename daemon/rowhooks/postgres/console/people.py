@@ -143,7 +143,7 @@ def _refusal(conninfo: str) -> type[ConnectionFailed]:
 def transaction(conn: psycopg.Connection[Any], *, read_only: bool) -> Iterator[None]:
     """Commit what the block does, or roll it back if it raises."""
     conn.read_only = read_only or None
-    with translated_errors():
+    with translated_errors("an administrator can grant it"):
         try:
             yield
             conn.commit()

@@ -85,6 +85,7 @@
 \ir functions/matches_pattern.sql
 \ir functions/check_value.sql
 \ir functions/check_inputs.sql
+\ir functions/input_fields.sql
 \ir functions/record_press.sql
 \ir functions/triggers.sql
 \ir functions/press.sql

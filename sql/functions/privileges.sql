@@ -164,7 +164,8 @@ rowhooks.key_to_find(regclass), rowhooks.repr_to_find(regclass),
 rowhooks.key_of_press(jsonb, regclass, text[], text), rowhooks.keys_of_press(rowhooks.press, regclass, text[], text),
 rowhooks.query_to_find(text, text, text, text, text),
 rowhooks.press_with_rows(rowhooks.press, regclass, text[], jsonb, jsonb), rowhooks.find_rows(rowhooks.press),
-rowhooks.row_buttons(regclass, text), rowhooks.run_state(bigint),
+rowhooks.row_buttons(regclass, text), rowhooks.run_state(bigint), rowhooks.input_fields(jsonb),
+rowhooks.schema_of_ref(text, jsonb),
 rowhooks.json_form(oid), rowhooks.has_lossy_cast(oid), rowhooks.base_type(oid), rowhooks.is_checked_inside(oid),
 rowhooks.recorded_item(text, name, text), rowhooks.value_as_recorded(anyelement, text), rowhooks.always_quoted(name)
 to public;

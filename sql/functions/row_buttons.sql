@@ -3,8 +3,8 @@
 -- Parameters: object_table  the table; a partition counts as the table it belongs to
 --             object_text   the row's key, as for rowhooks.press
 -- Returns: {"groups": [{"name", "buttons": [{"name", "label", "group_name", "weight", "button_class", "confirmation",
---          "disabled", "reason", "inputs_schema"}]}]}, the groups by name, in each the buttons by weight and name. Disabled
---          buttons are left out, and those whose text is blank. A text with marks of a template or of HTML is not shown: the
+--          "disabled", "reason", "inputs_schema", "input_fields"}]}]}, the groups by name, in each the buttons by weight and
+--          name. Disabled buttons are left out, and those whose text is blank. A text with marks of a template or of HTML is not shown: the
 --          button's name is its label then.
 -- Reads:   the table, rowhooks.buttons
 create or replace function rowhooks.row_buttons(object_table regclass, object_text text) returns jsonb
@@ -44,7 +44,8 @@ begin
                 when not b.may_press then 'you may not press it'
                 else ''
               end,
-              'inputs_schema', b.inputs_schema
+              'inputs_schema', b.inputs_schema,
+              'input_fields', rowhooks.input_fields(b.inputs_schema)
             )
             order by b.weight, b.name collate "C"
           ) as buttons

@@ -102,6 +102,8 @@ PUBLIC_CALLS = {
     "key_to_find": "select * from rowhooks.key_to_find('shop.item')",
     "repr_to_find": "select * from rowhooks.repr_to_find('shop.item')",
     "find_rows": f"select rowhooks.find_rows({PRESS})",
+    "input_fields": """select rowhooks.input_fields('{"properties": {"size": {"anyOf": [{"type": "integer"}]}}}')""",
+    "schema_of_ref": "select rowhooks.schema_of_ref('#/a', '{\"a\": 1}')",
     "row_buttons": "select rowhooks.row_buttons('shop.item', '42')",
     "run_state": "select rowhooks.run_state(1)",
     "has_lossy_cast": "select rowhooks.has_lossy_cast('pg_catalog.pg_class'::pg_catalog.regtype)",

@@ -52,6 +52,7 @@ def test_a_button_is_shown_with_what_a_page_needs(db: Connection, clerk: Connect
                 {
                     "name": "Reboot", "label": "Press", "group_name": "", "weight": 100, "button_class": "default",
                     "confirmation": True, "disabled": False, "reason": "", "inputs_schema": {"properties": {}},
+                    "input_fields": [],
                 }
             ],
         }

@@ -70,14 +70,14 @@ PUBLIC_FUNCTIONS = {
     "access_level(name,rowhooks.installation)", "always_quoted(name)", "base_type(oid)",
     "check_press(rowhooks.press)", "check_pressed_table(regclass)",
     "compared_type(oid)", "equality_of(oid)", "find_rows(rowhooks.press)",
-    "has_lossy_cast(oid)", "is_checked_inside(oid)", "json_form(oid)",
+    "has_lossy_cast(oid)", "input_fields(jsonb)", "is_checked_inside(oid)", "json_form(oid)",
     "key_of_press(jsonb,regclass,text[],text)", "key_to_find(regclass)",
     "keys_of_press(rowhooks.press,regclass,text[],text)", "may_press(name,text[],name)",
     "press(text,regclass,jsonb,text,jsonb)", "press(text,regclass,text,text,jsonb)",
     "press_many(text,regclass,text[],text,jsonb)", "press_with_rows(rowhooks.press,regclass,text[],jsonb,jsonb)",
     "qualified_name(name,name)", "query_to_find(text,text,text,text,text)",
     "recorded_item(text,name,text)", "repr_to_find(regclass)", "row_buttons(regclass,text)", "run_state(bigint)",
-    "shell_operand(text)", "value_as_recorded(anyelement,text)",
+    "schema_of_ref(text,jsonb)", "shell_operand(text)", "value_as_recorded(anyelement,text)",
 }  # fmt: skip
 DAEMON_FUNCTIONS = {
     "arm_bell", "begin_history", "check_job_can_start", "configuration_version", "create_job_button",

@@ -5,11 +5,15 @@ A library is known by the name of the connection's class, so that none is import
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from rowhooks.postgres.statements import Statements
+
+_MARK = re.compile("\0(\\w+)\0")
+"""Where a value stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +33,24 @@ class Query:
     by_percent: str
 
     @classmethod
-    def read(cls, file: str, name: str, parameters: tuple[str, ...] = ()) -> Query:
+    def read(cls, file: str, name: str, parameters: tuple[str, ...]) -> Query:
         """Return a query of an .sql file.
 
         Args:
             file: the module's `__file__`, see `Statements`.
             name: the block's name.
-            parameters: the names of its fragments that stand for values.
+            parameters: the names of the fragments that stand for values, in the whole file. The query's values have
+                their order.
         """
-        # What is no placeholder is doubled.
-        marked = Statements(file, {one: f"\0({one})s" for one in parameters})[name]
+        marked = Statements(file, {one: f"\0{one}\0" for one in parameters})[name]
+        used = tuple(one for one in parameters if f"\0{one}\0" in marked)
+        numbers = {one: f"${number}" for number, one in enumerate(used, start=1)}
         return cls(
-            parameters,
-            by_colon=Statements(file, {one: f":{one}" for one in parameters})[name],
-            by_number=Statements(file, {one: f"${n}" for n, one in enumerate(parameters, start=1)})[name],
-            by_percent=marked.replace("%", "%%").replace("\0", "%"),
+            used,
+            by_colon=_MARK.sub(r":\1", marked),
+            by_number=_MARK.sub(lambda found: numbers[found[1]], marked),
+            # What is no placeholder is doubled.
+            by_percent=_MARK.sub(r"%(\1)s", marked.replace("%", "%%")),
         )
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -36,6 +36,7 @@ class RenderedButton:
         disabled: it is shown and cannot be pressed.
         reason: why it is disabled, as plain text; empty for a button that can be pressed.
         inputs_schema: what a press has to give, as a JSON schema; None: nothing.
+        input_fields: the same as fields of a form, see rowhooks.input_fields.
     """
 
     name: str
@@ -47,6 +48,7 @@ class RenderedButton:
     disabled: bool = False
     reason: str = ""
     inputs_schema: Mapping[str, Any] | None = None
+    input_fields: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -168,4 +170,5 @@ def _render(button: Mapping[str, Any], obj: Any, user: Any) -> RenderedButton | 
         disabled=bool(problem),
         reason=problem,
         inputs_schema=button.get("inputs_schema"),
+        input_fields=button.get("input_fields") or (),
     )

@@ -15,8 +15,9 @@ from rowhooks.postgres.foreign_connections import Query, all_rows
 from rowhooks.postgres.labels import ButtonGroup, LabelRow, render_buttons
 from rowhooks.postgres.pressing import as_json, as_text
 
-_QUERY_OF_ROW = Query.read(__file__, "query_of_row", ("given",))
-_BUTTONS = Query.read(__file__, "buttons", ("given",))
+_PARAMETERS = ("table", "relation")
+_QUERY_OF_ROW = Query.read(__file__, "query_of_row", _PARAMETERS)
+_BUTTONS = Query.read(__file__, "buttons", _PARAMETERS)
 
 
 def buttons_for(connection: Any, table: str, key: object, user: Any) -> list[ButtonGroup]:
@@ -34,8 +35,8 @@ def buttons_for(connection: Any, table: str, key: object, user: Any) -> list[But
     """
     found = find_row(connection, table, key)
     buttons = [
-        {**button, **{name: _read(button[name]) for name in ("renamed_columns", "inputs_schema")}}
-        for button in all_rows(connection, _BUTTONS, (found.relation,))
+        {**button, **{name: _read(button[name]) for name in ("renamed_columns", "inputs_schema", "input_fields")}}
+        for button in all_rows(connection, _BUTTONS, (str(found.relation),))
     ]
     return render_buttons(buttons, found.labelled(buttons[0]["repr_column"] if buttons else None), user)
 

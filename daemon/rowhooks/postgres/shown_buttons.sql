@@ -1,4 +1,4 @@
--- The buttons of a row for a page; {given} is the table. The session's search_path is its own: every name is qualified.
+-- The buttons of a row for a page. The session's search_path is its own: every name is qualified.
 
 -- name: query_of_row
 -- The query that reads a row of a table by its key, in two parts: the key's columns as JSON stand between them. With the
@@ -12,7 +12,7 @@ select
     'select %s from %I.%I as t inner join lateral pg_catalog.jsonb_to_record(cast(', a.columns, n.nspname, c.relname
   ) as before,
   pg_catalog.format(' as pg_catalog.jsonb)) as k (%s) on %s', k.definitions, k.comparisons) as behind
-from (select cast(cast({given} as pg_catalog.text) as pg_catalog.regclass) as given) as g
+from (select cast(cast({table} as pg_catalog.text) as pg_catalog.regclass) as given) as g
 inner join pg_catalog.pg_class as c on c.oid = coalesce(pg_catalog.pg_partition_root(g.given), g.given)
 inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
 cross join lateral rowhooks.key_to_find(c.oid) as k
@@ -48,6 +48,7 @@ select
   b.may_press,
   b.repr_column,
   cast(b.renamed_columns as pg_catalog.text) as renamed_columns,
-  cast(b.inputs_schema as pg_catalog.text) as inputs_schema
+  cast(b.inputs_schema as pg_catalog.text) as inputs_schema,
+  cast(rowhooks.input_fields(b.inputs_schema) as pg_catalog.text) as input_fields
 from rowhooks.buttons as b
-where b.relation = cast({given} as pg_catalog.oid);
+where b.relation = cast(cast({relation} as pg_catalog.text) as pg_catalog.oid);

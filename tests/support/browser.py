@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +34,8 @@ ARGUMENTS = (
 )
 WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 """The rules of axe that hold: WCAG 2.2, level AA, and what its makers recommend beside it."""
+COLOURS = ("color-contrast", "link-in-text-block")
+"""The rules of axe that depend on the colours."""
 _STOPPED = "net::ERR_ABORTED"
 """What becomes of a request when the browser goes on to another page before it is answered."""
 
@@ -146,9 +148,14 @@ Visit = Callable[..., Visitor]
 """Lets somebody come to the console."""
 
 
-def violations(page: Page) -> list[str]:
-    """Return what axe finds on a page, with the elements in question."""
-    results = Axe().run(page, options={"runOnly": list(WCAG), "resultTypes": ["violations"]})
+def violations(page: Page, of: Sequence[str] = WCAG) -> list[str]:
+    """Return what axe finds on a page, with the elements in question.
+
+    Args:
+        page: the page.
+        of: tags of rules, or rules.
+    """
+    results = Axe().run(page, options={"runOnly": list(of), "resultTypes": ["violations"]})
     return [
         f"{found['id']}: {found['help']}: {node['html']} ({' '.join(node.get('failureSummary', '').split())})"
         for found in results.response["violations"]

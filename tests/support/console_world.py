@@ -29,7 +29,6 @@ from tests.support.daemons import running_daemon
 from tests.support.databases import Templates, dsn_of, new_database
 from tests.support.hooks import add_button, add_hook
 from tests.support.inventory_tables import SCHEMA
-from tests.support.roles import role_exists
 from tests.support.waiting import PATIENCE, is_settled, wait
 
 Connection = psycopg.Connection[Any]
@@ -108,10 +107,6 @@ def people(administrator: Connection, server: SimpleNamespace) -> Iterator[None]
     try:
         for name in (_GROUP, "technicians"):
             administrator.execute(sql.SQL("create role {}").format(sql.Identifier(name)))
-        for name in ("rowhooks_viewer", "rowhooks_operator", "rowhooks_admin"):
-            if not role_exists(administrator, name):
-                names.append(name)
-                administrator.execute(sql.SQL("create role {}").format(sql.Identifier(name)))
         for name, roles in PEOPLE.items():
             administrator.execute(
                 sql.SQL("create role {} login password {} in role {}").format(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 from starlette.applications import Starlette
@@ -26,6 +26,8 @@ TRICKS = [
     "/login%2f", "/static", "/static/%ff", "/LOGIN", "/login/", "/login;x", "/%0d%0aset-cookie:x=1",
 ]  # fmt: skip
 ODD = ("\x00", "'\"><u>", "-1", "9" * 40, "{", "[]", "null", "a" * 5000, "%", "\U0001f4a3", "2026-02-30", "\u202e")
+LARGE = 20_000_000
+"""Bytes of a body that no form of the console has."""
 PARAMETERS = (
     "key",
     "after",
@@ -59,6 +61,29 @@ async def test_nobody_sees_a_page_without_logging_in(console: Starlette) -> None
                 or (answer.headers.get("location") or "").partition("?")[0] == "/login"
                 or answer.status_code == 401
             ), path
+
+
+async def test_no_form_of_another_site_is_taken(console: Starlette) -> None:
+    async with logged_in(console, "ada") as ada:
+        for name, path in routes(console, "POST"):
+            forged = {
+                "no token": ({}, {}),
+                "a wrong token": ({"csrf_token": "0" * 43}, {"origin": HERE}),
+                "another site": ({"csrf_token": ada.csrf_token}, {"origin": ELSEWHERE}),
+                "a sandboxed frame": ({"csrf_token": ada.csrf_token}, {"origin": "null"}),
+                "what the browser says of it": (
+                    {"csrf_token": ada.csrf_token},
+                    {"origin": HERE, "sec-fetch-site": "cross-site"},
+                ),
+                "a neighbour": ({"csrf_token": ada.csrf_token}, {"origin": HERE, "sec-fetch-site": "same-site"}),
+            }
+            for what, (fields, headers) in forged.items():
+                if name in OPEN and "token" in what:
+                    # There is no session yet whose token it could have.
+                    continue
+                answer = await ada.post(path, data=fields, headers=headers)
+                assert answer.status_code == 403, f"{path}: {what}"
+        assert (await ada.get("/")).status_code == 200
 
 
 async def test_the_token_of_one_session_is_none_in_another(console: Starlette) -> None:
@@ -142,3 +167,22 @@ async def test_what_stands_in_an_address_breaks_no_page(console: Starlette) -> N
                 answer = await ada.get(path, params=dict.fromkeys(PARAMETERS, value))
                 assert answer.status_code < 500, f"{path}: {value}: {answer.text}"
                 assert "<u>" not in answer.text, path
+
+
+async def test_a_large_body_is_refused_before_it_is_read(console: Starlette) -> None:
+    sent = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < LARGE:
+            sent += 65536
+            yield b"a" * 65536
+
+    async with logged_in(console, "ada") as ada:
+        for _, path in routes(console, "POST"):
+            sent = 0
+            answer = await ada.post(
+                path, content=body(), headers={"content-type": "application/x-www-form-urlencoded", "origin": HERE}
+            )
+            assert answer.status_code == 413, path
+            assert sent < LARGE / 4, path

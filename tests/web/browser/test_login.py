@@ -17,6 +17,26 @@ def test_a_person_logs_in_with_its_role_and_password_and_out_again(visit: Visit)
     assert alice.path() == "/login"
 
 
+def test_a_wrong_password_says_so_keeps_the_name_and_shows_no_password(visit: Visit) -> None:
+    alice = visit()
+    alice.faults.expect("status 401: POST /login")
+    alice.logs_in("alice", "wrong-one")
+    expect(alice.page.get_by_role("alert")).to_contain_text("PostgreSQL did not let this role in")
+    expect(alice.page.get_by_label("PostgreSQL role")).to_have_value("alice")
+    expect(alice.page.get_by_label("Password")).to_have_value("")
+    assert "wrong-one" not in alice.page.content()
+
+
+def test_the_back_button_after_logging_out_shows_nothing(visit: Visit) -> None:
+    alice = visit("alice")
+    expect(alice.page.get_by_role("banner")).to_contain_text("alice")
+    alice.page.get_by_role("button", name="Log out").click()
+    expect(alice.page.get_by_role("heading", name="Log in")).to_be_visible()
+    alice.page.go_back()
+    expect(alice.page.get_by_role("heading", name="Log in")).to_be_visible()
+    assert alice.page.get_by_role("banner").filter(has_text="alice").count() == 0
+
+
 def test_two_people_in_one_browser_are_not_possible_and_the_newer_one_is_in(visit: Visit) -> None:
     visitor = visit("alice")
     expect(visitor.page.get_by_role("banner")).to_contain_text("alice")

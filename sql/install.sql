@@ -10,6 +10,7 @@
 \ir structure/job_button.sql
 \ir structure/job_result.sql
 \ir structure/feed.sql
+\ir structure/audit.sql
 
 -- Functions and views: replaced as a whole by every `init` and `upgrade`.
 \ir functions/shell_operand.sql
@@ -29,8 +30,6 @@
 \ir functions/check_button.sql
 \ir functions/may_press.sql
 \ir functions/origins.sql
-\ir functions/create_job_hook.sql
-\ir functions/create_job_button.sql
 \ir functions/present_key.sql
 \ir functions/json_form.sql
 \ir functions/captured_columns.sql
@@ -62,6 +61,9 @@
 \ir functions/run_requested.sql
 \ir functions/retry.sql
 \ir functions/revoke.sql
+\ir functions/replay.sql
+\ir functions/switch.sql
+\ir functions/missing_job.sql
 \ir functions/prune_results.sql
 \ir functions/prunable_partitions.sql
 \ir functions/prune_changes.sql
@@ -87,8 +89,16 @@
 \ir functions/check_inputs.sql
 \ir functions/input_fields.sql
 \ir functions/record_press.sql
+\ir functions/act_view.sql
+\ir functions/check_act.sql
+\ir functions/note_actor.sql
+\ir functions/perform_act.sql
 \ir functions/triggers.sql
 \ir functions/press.sql
+\ir functions/create_job_hook.sql
+\ir functions/create_job_button.sql
+\ir functions/alter_origin.sql
+\ir functions/acts.sql
 
 -- Privileges: set anew by every `init` and `upgrade`.
 \ir functions/privileges.sql

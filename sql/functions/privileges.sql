@@ -46,18 +46,10 @@ begin
     daemon_role
   );
   execute pg_catalog.format(
-    'grant execute on function rowhooks.ring_bell(), rowhooks.arm_bell(interval), rowhooks.retry(bigint), '
-    'rowhooks.origin_to_retry(rowhooks.job_result), rowhooks.check_job_can_start(text, rowhooks.job), rowhooks.revoke(bigint), '
+    'grant execute on function rowhooks.ring_bell(), rowhooks.arm_bell(interval), '
     'rowhooks.prune_results(interval, integer, bigint, boolean, boolean), '
     'rowhooks.prunable_partitions(timestamptz), rowhooks.drop_partition(name, timestamptz), '
     'rowhooks.prune_changes(timestamptz, integer, bigint, boolean), rowhooks.empty_default_partition(bigint) to %s', daemon_role
-  );
-  execute pg_catalog.format(
-    'grant execute on function rowhooks.job_to_start(text, text, boolean), rowhooks.entries_of(text, regclass[]), '
-    'rowhooks.refuse_declared(rowhooks.job_hook), rowhooks.drop_job_hook(text), rowhooks.drop_job_button(text), '
-    'rowhooks.create_job_hook(text, text, regclass[], text[], text[], text[], jsonb, text, boolean, boolean, boolean), '
-    'rowhooks.create_job_button(text, text, regclass[], text, text, integer, text, boolean, text[], boolean, boolean, '
-    'boolean) to %s', daemon_role
   );
 end
 $$;
@@ -146,6 +138,28 @@ begin
   );
 end
 $$;
+
+-- Who did what is for admins.
+do $$
+begin
+  execute (
+    select pg_catalog.format('grant select on rowhooks.audit to %I, %I', i.admin_role, i.daemon_role) from rowhooks.installation as i
+  );
+end
+$$;
+
+-- Every role may insert into rowhooks.act, and call the functions that do: the view's triggers ask what the role in force may do.
+grant select, insert on rowhooks.act to public;
+grant execute on function
+rowhooks.retry(bigint), rowhooks.revoke(bigint), rowhooks.replay(text, bigint[]),
+rowhooks.forget_missed(text, timestamptz, timestamptz), rowhooks.enable_job(text), rowhooks.disable_job(text),
+rowhooks.enable_hook(text), rowhooks.disable_hook(text), rowhooks.enable_button(text), rowhooks.disable_button(text),
+rowhooks.remove_job(text), rowhooks.move_job(text, text),
+rowhooks.create_job_hook(text, text, regclass[], text[], text[], text[], jsonb, text, boolean, boolean, boolean),
+rowhooks.create_job_button(text, text, regclass[], text, text, integer, text, boolean, text[], boolean, boolean, boolean),
+rowhooks.alter_job_hook(text, jsonb), rowhooks.alter_job_button(text, jsonb), rowhooks.drop_job_hook(text),
+rowhooks.drop_job_button(text)
+to public;
 
 -- Every role may insert into rowhooks.press, see the buttons of the tables that it may read, and what has become of its own
 -- presses. That is safe: a button may be

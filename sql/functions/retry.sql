@@ -34,15 +34,12 @@ begin
 end
 $$;
 
--- Purpose: run a finished run again, whatever became of it. The earlier run stays as it is; the new one points at the first
---          of them all, and its idempotency key is the same.
+-- Purpose: run a finished run again, see rowhooks.retry.
 -- Parameters: result_id  rowhooks.job_result.id
 -- Returns: rowhooks.job_result.id of the new run
 -- Reads:   rowhooks.job_result
 -- Writes:  rowhooks.job_result
--- Members of the daemon's role and administrators may call it. It runs with the caller's rights, and they suffice: the
--- daemon's role may record results. The run is for the author of the change or for the presser, not for the caller.
-create or replace function rowhooks.retry(result_id bigint) returns bigint
+create or replace function rowhooks.run_again(result_id bigint) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$

@@ -1,10 +1,8 @@
--- Purpose: give up a run that has not finished. A waiting run is not started. A running one is interrupted, and what it has
---          written is refused when it commits: a finished status is never overwritten.
+-- Purpose: give up a run that has not finished, see rowhooks.revoke.
 -- Parameters: result_id  rowhooks.job_result.id
 -- Returns: the status it had: PENDING, RETRY or STARTED
 -- Writes:  rowhooks.job_result
--- Members of the daemon's role and administrators may call it. It runs with the caller's rights.
-create or replace function rowhooks.revoke(result_id bigint) returns text
+create or replace function rowhooks.revoke_run(result_id bigint) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$

@@ -73,3 +73,10 @@ for each row execute function rowhooks.find_pressed_row();
 
 create or replace trigger press_2_record instead of insert on rowhooks.press
 for each row execute function rowhooks.record_press();
+
+-- The doors for acts, likewise.
+create or replace trigger act_1_note_actor instead of insert on rowhooks.act
+for each row execute function rowhooks.note_actor();
+
+create or replace trigger act_2_perform instead of insert on rowhooks.act
+for each row execute function rowhooks.perform_act();

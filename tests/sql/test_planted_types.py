@@ -51,24 +51,13 @@ ROWHOOKS_CALLS = {
     # By the daemon's login; those that the daemon's role may execute, each with arguments that make it work.
     "arm_bell": "select rowhooks.arm_bell('1 ms')",
     "begin_history": "select rowhooks.begin_history()",
-    "check_job_can_start": "select rowhooks.check_job_can_start('x', j) from rowhooks.job as j where j.enabled",
     "configuration_version": "select rowhooks.configuration_version()",
-    "create_job_button": "select rowhooks.create_job_button("
-    "'Weigh', 'a.Weigh', '{shop.item}', 'Weigh', expected => true)",
-    "create_job_hook": "select rowhooks.create_job_hook("
-    """'Watch', 'a.B', '{shop.item}', '{create}', conditions => '{"attr": "title", "value": "bolt"}')""",
-    "refuse_declared": "select rowhooks.refuse_declared(h) from rowhooks.job_hook as h",
-    "drop_job_button": "select rowhooks.drop_job_button('Weigh')",
-    "drop_job_hook": "select rowhooks.drop_job_hook('Watch')",
-    "entries_of": "select rowhooks.entries_of('x', '{shop.item}')",
-    "job_to_start": "select rowhooks.job_to_start('a.C', 'hook', true)",
     "drop_partition": "select rowhooks.drop_partition('object_change_0', now())",
     "empty_default_partition": "select rowhooks.empty_default_partition()",
     "extend_object_change": "select rowhooks.extend_object_change(1000000, 5)",
     "log_partitions": "select * from rowhooks.log_partitions()",
     "matches_glob": "select rowhooks.matches_glob('shop.item', 'shop.*')",
     "note_partitions": "select rowhooks.note_partitions()",
-    "origin_to_retry": "select o.* from rowhooks.job_result as r cross join rowhooks.origin_to_retry(r) as o",
     "present_key_columns": "select * from rowhooks.present_key_columns(1)",
     "prunable_partitions": "select * from rowhooks.prunable_partitions(now())",
     "prune_changes": "select * from rowhooks.prune_changes(now())",
@@ -79,11 +68,35 @@ ROWHOOKS_CALLS = {
     "sees_row": """select rowhooks.sees_row(rowhooks.query_to_see('shop.item'), '{"id": 1}', '{"id": "id"}')""",
     "refresh_tables": "select rowhooks.refresh_tables()",
     "resume_after_restore": "select rowhooks.resume_after_restore(0)",
-    "retry": "select rowhooks.retry(1)",
-    "revoke": "select rowhooks.revoke(1)",
     "ring_bell": "select rowhooks.ring_bell()",
     "settings_of_capture": "select rowhooks.settings_of_capture(1)",
     "source_of_capture": "select rowhooks.source_of_capture(1)",
+}
+ACTS = {
+    # By a member of the daemon's role, in an order in which each works; a stranger is refused.
+    "create_job_button": "select rowhooks.create_job_button("
+    "'Weigh', 'a.Weigh', '{shop.item}', 'Weigh', expected => true)",
+    "create_job_hook": "select rowhooks.create_job_hook("
+    """'Watch', 'a.B', '{shop.item}', '{create}', conditions => '{"attr": "title", "value": "bolt"}')""",
+    "alter_job_hook": "select rowhooks.alter_job_hook('Watch', "
+    """'{"name": "Look", "job": "a.B", "actions": ["create"], "columns": [], "ignored_columns": [],"""
+    """ "conditions": null, "on_undecided": "run", "more_tables": [1]}')""",
+    "alter_job_button": "select rowhooks.alter_job_button("
+    """'Weigh', '{"text": "W", "weight": 1, "only_tables": [1]}')""",
+    "disable_hook": "select rowhooks.disable_hook('Look')",
+    "enable_hook": "select rowhooks.enable_hook('Look')",
+    "disable_button": "select rowhooks.disable_button('Weigh')",
+    "enable_job": "select rowhooks.enable_job('a.B')",
+    "replay": "select rowhooks.replay('Look', array(select id from rowhooks.object_change))",
+    "forget_missed": "select rowhooks.forget_missed('Look', now())",
+    "revoke": "select rowhooks.revoke(id) from rowhooks.job_result",
+    "retry": "select rowhooks.retry(id) from rowhooks.job_result",
+    "drop_job_button": "select rowhooks.drop_job_button('Weigh')",
+    "move_job": "select rowhooks.move_job('a.Old', 'a.B')",
+    "remove_job": "select rowhooks.remove_job('a.Gone')",
+    "drop_job_hook": "select rowhooks.drop_job_hook('Look')",
+    "enable_button": "select rowhooks.enable_button('Reboot')",
+    "disable_job": "select rowhooks.disable_job('a.B')",
 }
 PRESS = "row(null, 'Reboot', 'shop.item', '42', null, 'k', null, null, null, null, null)::rowhooks.press"
 PUBLIC_CALLS = {
@@ -205,7 +218,10 @@ def test_nothing_planted_is_used_when_a_login_writes_and_presses(
     stranger.execute("insert into shop.item values (1, 'bolt', 1)")
     stranger.execute("update shop.item set price = 2")
     stranger.execute("delete from shop.item where id = 1")
-    assert executable_by(db, "0") == PUBLIC_CALLS.keys()
+    assert executable_by(db, "0") == PUBLIC_CALLS.keys() | ACTS.keys()
+    for statement in ACTS.values():
+        with pytest.raises(errors.InsufficientPrivilege):
+            stranger.execute(statement)
     for statement in "; ".join(PUBLIC_CALLS.values()).split(";"):
         stranger.execute(statement)
     stranger.execute("select * from rowhooks.buttons")
@@ -272,7 +288,7 @@ def test_nothing_planted_is_used_by_what_the_daemons_login_may_run(
             except (errors.ObjectNotInPrerequisiteState, errors.NoDataFound):
                 # There is no such run, no such partition may be dropped, and a refusal refuses: it has looked.
                 refused.add(name)
-        assert refused == {"drop_partition", "refuse_declared", "retry", "revoke"}
+        assert refused == {"drop_partition"}
         db.execute("update rowhooks.feed set system_identifier = 1")
         daemon.execute("select rowhooks.resume_after_restore(0)")
         daemon.execute(
@@ -283,6 +299,22 @@ def test_nothing_planted_is_used_by_what_the_daemons_login_may_run(
         daemon.execute("update rowhooks.job_hook set enabled = false")
         daemon.execute("select * from rowhooks.changes")
         daemon.execute("select * from rowhooks.results")
+
+
+def test_nothing_planted_is_used_by_acts(db: Connection, dsn: str, planted: list[sql.Composed]) -> None:
+    db.execute("insert into shop.item values (1, 'bolt', 1)")
+    db.execute("alter table shop.item rename column name to title")
+    add_button(db, "shop.item")
+    db.execute(
+        "insert into rowhooks.job (class_path, kind, name, enabled, installed)"
+        " values ('a.B', 'hook', 'B', true, true), ('a.Old', 'hook', 'Old', true, false),"
+        " ('a.Gone', 'hook', 'G', true, false)"
+    )
+    with psycopg.connect(make_conninfo(dsn, user=DAEMON_LOGIN), autocommit=True) as daemon:
+        plant(daemon, planted)
+        for statement in ACTS.values():
+            daemon.execute(statement)
+    assert db.execute("select array_agg(act order by id) from rowhooks.audit").fetchone() == ([*ACTS],)
 
 
 def test_nothing_planted_is_used_by_what_a_viewer_reads(

@@ -57,7 +57,7 @@ def add_button(conn: Connection, name: str, *, job: str, tables: Sequence[str], 
         raise UsageError(f"button {name} is on no table", hint="name one with --table")
     class_path = find_job(conn, job)["class_path"]
     quoted = tuple(resolve_table(conn, table) for table in tables)
-    button = PlannedButton(job=class_path, tables=quoted, **_columns(conn, text=text, **fields))
+    button = PlannedButton(job=class_path, tables=quoted, **_given(conn, text=text, **fields))
     call(conn, calls.create_button(name, button))
     return find_button(conn, name)
 
@@ -87,8 +87,7 @@ def edit_button(
         UsageError: the text is not a template, or another field is wrong.
     """
     button = find_button(conn, name)
-    _BUTTONS.update(conn, button, _columns(conn, **fields))
-    _BUTTONS.move(conn, button, tables, more_tables, no_tables)
+    _BUTTONS.alter(conn, button, _given(conn, **fields), tables, more_tables, no_tables)
     return find_button(conn, name)
 
 
@@ -111,10 +110,11 @@ def remove_button(conn: Connection, name: str) -> None:
     call(conn, calls.drop_button(name))
 
 
-def _columns(conn: Connection, **given: Any) -> dict[str, Any]:
+def _given(conn: Connection, **given: Any) -> dict[str, Any]:
+    """Return what is not None, as the SQL functions take it."""
     columns = {name: value for name, value in given.items() if value is not None}
     if "job" in columns:
-        columns["job_id"] = find_job(conn, columns.pop("job"))["id"]
+        columns["job"] = find_job(conn, columns["job"])["class_path"]
     if "text" in columns:
         check_text(columns["text"])
     if (chosen := columns.get("button_class")) is not None and chosen not in BUTTON_CLASSES:

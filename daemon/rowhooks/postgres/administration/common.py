@@ -54,3 +54,16 @@ def call(conn: Connection, wanted: Call) -> None:
     """
     with translated_errors():
         conn.execute(wanted.statement(lambda name: f"%({name})s").encode(), wanted.values)
+
+
+def act(conn: Connection, statement: str, *values: Any) -> Any:
+    """Do something by a function of ours, which writes it down; return what the function returns.
+
+    Raises:
+        PermissionDenied: the role may not do it; the hint names the role that may.
+        DatabaseError: the database refuses it.
+    """
+    with translated_errors():
+        [row] = fetch(conn, statement, *values)
+    [result] = row.values()
+    return result

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from psycopg.types.json import Jsonb
-
-from rowhooks.domain import exact, shell
+from rowhooks.domain import shell
 from rowhooks.domain.configuration import Configuration, JobHook
 from rowhooks.domain.errors import Conflict, NotFound
 from rowhooks.domain.plan import Action, OnUndecided, PlannedHook
@@ -25,7 +23,6 @@ _HOOKS = Origins("hook")
 _SQL = Statements(__file__, _HOOKS.statements)
 HOOKS = _SQL["hooks"]
 """The query of the hooks."""
-_ACTIONS = ("create", "update", "delete")
 
 
 def list_hooks(conn: Connection) -> list[Row]:
@@ -151,12 +148,11 @@ def edit_hook(
     hook = _find_own(conn, name)
     changes = _present_columns(conn, hook) | _given(conn, job, actions, columns, ignored_columns, on_undecided)
     if conditions is not None or no_conditions:
-        changes["conditions"] = _jsonb(conditions)
+        changes["conditions"] = conditions
     if new_name is not None and new_name != name:
         _HOOKS.check_name(conn, new_name)
         changes["name"] = new_name
-    _HOOKS.update(conn, hook, changes)
-    _HOOKS.move(conn, hook, tables, more_tables, no_tables)
+    _HOOKS.alter(conn, hook, changes, tables, more_tables, no_tables)
     return find_hook(conn, new_name or name)
 
 
@@ -200,7 +196,7 @@ def refuse_declared(hook: Row) -> None:
 
 
 def _present_columns(conn: Connection, hook: Row) -> dict[str, object]:
-    """Return the columns of a hook that need the present names of columns.
+    """Return what of a hook needs the present names of columns.
 
     A person who edits a hook has these names in mind. A column that has different names in two of its tables keeps its
     name.
@@ -220,7 +216,7 @@ def _present_columns(conn: Connection, hook: Row) -> dict[str, object]:
     if ignored != hook["ignored_columns"]:
         changes["ignored_columns"] = ignored
     if conditions != hook["conditions"]:
-        changes["conditions"] = _jsonb(conditions)
+        changes["conditions"] = conditions
     return changes
 
 
@@ -232,20 +228,12 @@ def _given(
     ignored_columns: Sequence[str] | None,
     on_undecided: str | None,
 ) -> dict[str, object]:
-    """Return the columns of rowhooks.job_hook for what is not None."""
+    """Return what is not None, as rowhooks.alter_job_hook takes it."""
     given = {
-        "job_id": None if job is None else find_job(conn, job)["id"],
+        "job": None if job is None else find_job(conn, job)["class_path"],
+        "actions": None if actions is None else list(actions),
         "columns": None if columns is None else list(columns),
         "ignored_columns": None if ignored_columns is None else list(ignored_columns),
         "on_undecided": on_undecided,
-        **({} if actions is None else _flags(actions)),
     }
-    return {column: value for column, value in given.items() if value is not None}
-
-
-def _flags(actions: Sequence[str]) -> dict[str, bool]:
-    return {f"type_{action}": action in actions for action in _ACTIONS}
-
-
-def _jsonb(conditions: object) -> Jsonb | None:
-    return None if conditions is None else Jsonb(conditions, dumps=exact.write)
+    return {name: value for name, value in given.items() if value is not None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rowhooks.domain import shell
 from rowhooks.domain.errors import Conflict
-from rowhooks.postgres.administration.common import Connection, Row, execute, fetch, only
+from rowhooks.postgres.administration.common import Connection, Row, act, fetch, only
 from rowhooks.postgres.statements import Statements
 
 _SQL = Statements(__file__)
@@ -49,7 +49,7 @@ def set_job_enabled(conn: Connection, name: str, *, enabled: bool) -> Row:
         raise Conflict(
             f"job {job['class_path']} is not installed", hint="add its module to rowhooks.toml and restart the daemon"
         )
-    execute(conn, "update rowhooks.job set enabled = $1 where id = $2", enabled, job["id"])
+    act(conn, _SQL["enable" if enabled else "disable"], job["class_path"])
     return {**job, "enabled": enabled}
 
 
@@ -84,9 +84,7 @@ def remove_job(conn: Connection, name: str) -> Row:
         NotFound: as in `find_job`.
     """
     job = find_missing_job(conn, name)
-    revoked = execute(conn, _SQL["revoke_unfinished"], job["id"])
-    execute(conn, "delete from rowhooks.job where id = $1", job["id"])
-    return {**job, "revoked": revoked}
+    return {**job, "revoked": act(conn, _SQL["remove"], job["class_path"])}
 
 
 def move_job(conn: Connection, name: str, new_name: str) -> Row:
@@ -108,11 +106,5 @@ def move_job(conn: Connection, name: str, new_name: str) -> Row:
             f"job {old['class_path']} cannot be moved to {new['class_path']}: that {what}",
             hint=f"name a {old['kind']} receiver that the leader has; see: rowhooks jobs list",
         )
-    given = old["id"], new["id"]
-    execute(conn, "update rowhooks.job_hook set job_id = $2 where job_id = $1", *given)
-    execute(conn, "update rowhooks.job_button set job_id = $2 where job_id = $1", *given)
-    if old["enabled"] and not new["enabled"]:
-        execute(conn, "update rowhooks.job set enabled = true where id = $1", new["id"])
-        execute(conn, _SQL["move_time"], *given)
-    execute(conn, "delete from rowhooks.job where id = $1", old["id"])
+    act(conn, _SQL["move"], old["class_path"], new["class_path"])
     return {**new, "enabled": old["enabled"] or new["enabled"], "waiting": old["waiting"]}

@@ -33,17 +33,17 @@ select count(*) as runs
 from rowhooks.job_result as r
 where {unfinished};
 
--- name: revoke_unfinished
-update rowhooks.job_result as r
-set status = 'REVOKED', finished_at = clock_timestamp()
-where {unfinished};
+-- name: enable
+select rowhooks.enable_job($1) as done;
 
--- name: move_time
--- Changes that have not been read are from before this moment.
-update rowhooks.job as n
-set enabled_since = o.enabled_since
-from rowhooks.job as o
-where n.id = $2 and o.id = $1;
+-- name: disable
+select rowhooks.disable_job($1) as done;
+
+-- name: remove
+select rowhooks.remove_job($1) as revoked;
+
+-- name: move
+select rowhooks.move_job($1, $2) as done;
 
 -- noqa: disable=PRS
 -- name: unfinished

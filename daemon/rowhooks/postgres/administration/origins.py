@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from psycopg import sql
-
-from rowhooks.domain import shell
+from rowhooks.domain import exact, shell
 from rowhooks.domain.errors import Conflict, DatabaseError, NotFound
-from rowhooks.postgres.administration.common import Connection, Row, execute, fetch, only
+from rowhooks.postgres.administration.common import Connection, Row, act, fetch, only
 from rowhooks.postgres.administration.tables import resolve_table, tracked_ids
 from rowhooks.postgres.statements import Statements
 
@@ -31,6 +29,9 @@ class Origins:
             "origin": f"rowhooks.{self._table}",
             "links": f"rowhooks.{self._table}_table",
             "origin_id": f"{self._table}_id",
+            "alter_function": f"rowhooks.alter_{self._table}",
+            "enable_function": f"rowhooks.enable_{kind}",
+            "disable_function": f"rowhooks.disable_{kind}",
         }
         self.statements = Statements(Path(__file__).with_name("origins.sql"), names)
 
@@ -52,40 +53,21 @@ class Origins:
         """
         return only(found, self._kind, name, f"see: rowhooks {self._kind}s list")
 
-    def update(self, conn: Connection, origin: Row, columns: Mapping[str, Any]) -> None:
-        """Change columns of one."""
-        if not columns:
-            return
-        assignments = [
-            sql.SQL(f"{{}} = ${place}").format(sql.Identifier(column)) for place, column in enumerate(columns, 2)
-        ]
-        statement = sql.SQL("update rowhooks.{} set {} where id = $1").format(
-            sql.Identifier(self._table), sql.SQL(", ").join(assignments)
-        )
-        execute(conn, statement, origin["id"], *columns.values())
-
-    def set_enabled(self, conn: Connection, origin: Row, *, enabled: bool) -> Row:
-        """Enable or disable one; return it.
-
-        Raises:
-            DatabaseError: its job is disabled or not installed.
-        """
-        execute(conn, self.statements["set_enabled"], enabled, origin["id"])
-        return {**origin, "enabled": enabled}
-
-    def move(
+    def alter(
         self,
         conn: Connection,
         origin: Row,
+        changes: Mapping[str, Any],
         tables: Sequence[str] | None,
         more_tables: Sequence[str],
         no_tables: Sequence[str],
     ) -> None:
-        """Change the tables that one is on.
+        """Change one.
 
         Args:
             conn: a connection of a role that may configure rowhooks.
             origin: the hook or button.
+            changes: as for the SQL functions alter_job_hook and alter_job_button.
             tables: all of its tables from now on; None: those that it is on.
             more_tables: tables beside its others. One that it is on is known by its present name from now on.
             no_tables: tables that it is on no more; may be gone.
@@ -93,23 +75,37 @@ class Origins:
         Raises:
             NotFound: a table does not exist, or it is not on a table that it is to be on no more.
             Conflict: a table is not tracked.
+            DatabaseError: the database refuses it, perhaps not before the transaction commits.
         """
         if tables is not None:
-            tracked = tracked_ids(conn, tables)
-            execute(conn, self.statements["unlink_others"], origin["id"], tracked)
-            self._link(conn, origin["id"], tracked)
-        added = tracked_ids(conn, more_tables)
-        self._unlink(conn, origin, no_tables)
-        self._link(conn, origin["id"], added)
+            changes = {**changes, "only_tables": list(tracked_ids(conn, tables))}
+        if changes:
+            origin = {**origin, "name": self._alter(conn, origin, changes)}
+        moved = {
+            "more_tables": list(tracked_ids(conn, more_tables)),
+            "fewer_tables": self._linked(conn, origin, no_tables),
+        }
+        if moves := {key: ids for key, ids in moved.items() if ids}:
+            self._alter(conn, origin, moves)
 
-    def _link(self, conn: Connection, origin_id: int, tracked: Sequence[int]) -> None:
-        """Put one on tracked tables; those that it is on already are known by their present names from now on."""
-        if tracked:
-            execute(conn, self.statements["supersede"], origin_id, list(tracked))
-            execute(conn, self.statements["link"], origin_id, list(tracked))
+    def _alter(self, conn: Connection, origin: Row, changes: Mapping[str, Any]) -> str:
+        """Return the name that it has from now on."""
+        act(conn, self.statements["alter"], origin["name"], exact.write(changes))
+        return str(changes.get("name", origin["name"]))
 
-    def _unlink(self, conn: Connection, origin: Row, tables: Sequence[str]) -> None:
-        linked = fetch(conn, self.statements["linked"], origin["id"])
+    def set_enabled(self, conn: Connection, origin: Row, *, enabled: bool) -> Row:
+        """Enable or disable one; return it.
+
+        Raises:
+            DatabaseError: its job is disabled or not installed.
+        """
+        act(conn, self.statements["enable" if enabled else "disable"], origin["name"])
+        return {**origin, "enabled": enabled}
+
+    def _linked(self, conn: Connection, origin: Row, tables: Sequence[str]) -> list[int]:
+        """Return the entries that it has under the names of tables."""
+        linked = fetch(conn, self.statements["linked"], origin["id"]) if tables else []
+        entries: list[int] = []
         for table in tables:
             found = self._linked_by(conn, linked, table)
             if not found:
@@ -117,7 +113,8 @@ class Origins:
                     f"{self._kind} {origin['name']} is not on table {table}",
                     hint=f"it is on: {', '.join(origin['tables']) or 'none'}",
                 )
-            execute(conn, self.statements["unlink"], origin["id"], found)
+            entries += found
+        return entries
 
     def _linked_by(self, conn: Connection, linked: Sequence[Row], table: str) -> list[int]:
         """Return the entries that a name means among those that one is linked to."""

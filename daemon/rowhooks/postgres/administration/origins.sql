@@ -1,35 +1,20 @@
 -- What administration does with hooks and buttons alike. {origin} is job_hook or job_button, {links} and {origin_id} its
--- table of links and the column that means it there, {kind} its kind in rowhooks.table_meant (see origins.py).
+-- table of links and the column that means it there, {kind} its kind in rowhooks.table_meant, {..._function} a function for it
+-- (see origins.py).
 
 -- name: namesake
 select o.id
 from {origin} as o
 where o.name = $1;
 
--- name: set_enabled
-update {origin} set enabled = $1
-where id = $2;
+-- name: enable
+select {enable_function}($1) as done;
 
--- name: unlink
-delete from {links}
-where {origin_id} = $1 and tracked_table_id = any($2);
+-- name: disable
+select {disable_function}($1) as done;
 
--- name: unlink_others
-delete from {links}
-where {origin_id} = $1 and tracked_table_id <> all($2);
-
--- name: supersede
--- A link that means the table by name gives way to one that means its present entry.
-delete from {links} as x
-using rowhooks.table_meant as m
-where m.kind = {kind} and m.owner_id = x.{origin_id} and m.named_id = x.tracked_table_id and m.is_present
-  and x.{origin_id} = $1 and m.id = any($2) and m.id <> m.named_id;
-
--- name: link
-insert into {links} as x ({origin_id}, tracked_table_id)
-select $1, unnest($2::integer[])
-on conflict ({origin_id}, tracked_table_id) do update
-set schema_name = excluded.schema_name, table_name = excluded.table_name;
+-- name: alter
+select {alter_function}($1, $2) as id;
 
 -- name: linked
 -- By what a table is called now, else by what it was called: it may be gone.

@@ -11,7 +11,7 @@ from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.errors import Conflict
 from rowhooks.pipeline.rules import Rule
 from rowhooks.postgres.administration.changes import iterate_changes
-from rowhooks.postgres.administration.common import Connection, execute, fetch
+from rowhooks.postgres.administration.common import Connection, act, fetch
 from rowhooks.postgres.administration.tables import resolve_table
 from rowhooks.postgres.statements import Statements
 
@@ -86,7 +86,7 @@ def matching_changes(
 
 def made_up_for(conn: Connection, hook: JobHook, *, since: datetime, until: datetime | None) -> None:
     """Delete the note of changes that were not kept for a hook, if all of them lie in a replayed time span."""
-    execute(conn, _SQL["made_up_for"], hook.id, since, until)
+    act(conn, _SQL["made_up_for"], hook.name, since, until)
 
 
 def ask_for_runs(conn: Connection, hook: JobHook, change_ids: Sequence[int], done: Callable[[int], None]) -> int:
@@ -101,6 +101,6 @@ def ask_for_runs(conn: Connection, hook: JobHook, change_ids: Sequence[int], don
     asked = 0
     for start in range(0, len(change_ids), BATCH):
         chunk = list(change_ids[start : start + BATCH])
-        asked += execute(conn, _SQL["ask_for"], chunk, hook.id)
+        asked += act(conn, _SQL["ask_for"], hook.name, chunk)
         done(len(chunk))
     return asked

@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from rowhooks.domain.errors import NotFound
-from rowhooks.postgres.administration.common import Connection, Row, fetch, only
-from rowhooks.postgres.connections.errors import translated_errors
+from rowhooks.postgres.administration.common import Connection, Row, act, fetch, only
 from rowhooks.postgres.statements import Statements
 
 _SQL = Statements(__file__)
@@ -83,8 +82,8 @@ def retry(conn: Connection, result_id: int) -> int:
     Raises:
         DatabaseError: the database refuses; the message says why.
     """
-    with conn.transaction(), translated_errors():
-        return int(fetch(conn, "select rowhooks.retry($1) as id", result_id)[0]["id"])
+    with conn.transaction():
+        return int(act(conn, "select rowhooks.retry($1) as id", result_id))
 
 
 def revoke(conn: Connection, result_id: int) -> str:
@@ -93,8 +92,8 @@ def revoke(conn: Connection, result_id: int) -> str:
     Raises:
         DatabaseError: it has finished, or there is no such run.
     """
-    with conn.transaction(), translated_errors():
-        return str(fetch(conn, "select rowhooks.revoke($1) as status", result_id)[0]["status"])
+    with conn.transaction():
+        return str(act(conn, "select rowhooks.revoke($1) as status", result_id))
 
 
 def failed_runs(conn: Connection, *, hook: str | None = None, since: datetime | None = None) -> list[int]:

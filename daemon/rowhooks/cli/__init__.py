@@ -14,6 +14,7 @@ from rowhooks import __version__
 from rowhooks.cli import (
     buttons,
     changes,
+    console,
     health,
     hooks,
     jobs,
@@ -56,7 +57,7 @@ def _options(
 
 for command in (
     schema.init, schema.upgrade, schema.uninstall, tracking.track, tracking.untrack, tracking.tables, run.run,
-    health.doctor, health.status, stubs.stubs,
+    console.console, health.doctor, health.status, stubs.stubs,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(jobs.app, name="jobs")

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rowhooks.domain.errors import ConnectionsEnded, RowhooksError
 from rowhooks.postgres.connections.target import Target
-from rowhooks.postgres.console.logins import OwnLogin
+from rowhooks.postgres.console.logins import OwnLogin, names_login
 from rowhooks.web import api, errors, login
 from rowhooks.web.finding import FindSession
 from rowhooks.web.login.oidc import Departures
@@ -27,7 +27,7 @@ from rowhooks.web.login.provider import Provider
 from rowhooks.web.pages import batches, buttons, home, hooks, jobs, press, row, rows, runs, tables
 from rowhooks.web.person import NotLoggedIn
 from rowhooks.web.security.attempts import Attempts
-from rowhooks.web.security.bodies import ClientGone, LimitBodies
+from rowhooks.web.security.bodies import LimitBodies
 from rowhooks.web.security.headers import AddHeaders
 from rowhooks.web.security.hosts import CheckHost, CheckPath
 from rowhooks.web.security.limits import LimitRequests
@@ -75,6 +75,7 @@ class Console:
         refusal_time: seconds after which a refused log-in is answered.
         provider: the OpenID provider, where people log in by one.
         departures: the browsers that are there.
+        stopping: set when the console is about to stop: live pages end then.
     """
 
     target: Target
@@ -86,6 +87,7 @@ class Console:
     refusal_time: float = REFUSAL_TIME
     provider: Provider | None = None
     departures: Departures = field(default_factory=Departures)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
     def open(
@@ -106,7 +108,7 @@ class Console:
         """
         if settings.dsn:
             target = Target(settings.dsn, password=settings.password)
-        needs_own = bool(settings.dsn) or settings.login != ("postgres",)
+        needs_own = settings.login != ("postgres",) or names_login(settings.dsn)
         own = OwnLogin(target, settings.own_connections, settings.impersonation) if needs_own else None
         most, most_of_one = settings.sessions, settings.sessions_per_person
         sessions = Sessions(settings.idle, settings.longest, most, most_of_one, clock)
@@ -144,7 +146,7 @@ class ConsoleApp(Starlette):
         """Answer a request."""
         try:
             await super().__call__(scope, receive, send)
-        except (ClientGone, ClientDisconnect):
+        except ClientDisconnect:
             logger.debug("a client has gone")
         except Exception:
             # The error page was sent, and `on_any_error` has logged it. In the lifespan, the server must know.
@@ -173,7 +175,9 @@ def make_app(console: Console) -> ConsoleApp:
         middleware=[
             Middleware(LimitBodies, settings.largest_body, settings.slowest),
             Middleware(FindSession, console.sessions, settings),
-            Middleware(LimitRequests, settings.requests_per_person, settings.streams_per_person),
+            Middleware(
+                LimitRequests, settings.requests_per_person, settings.streams_per_person, stopping=console.stopping
+            ),
         ],
         exception_handlers={
             ConnectionsEnded: errors.on_connections_ended,

@@ -11,7 +11,7 @@ select
     limit 1
   ) end::pg_catalog.text as superuser
 from pg_catalog.pg_roles as r
-where r.rolname operator(pg_catalog.=) current_user;
+where r.rolname = current_user;
 
 -- name: access
 -- What the console's roles make of the asking role

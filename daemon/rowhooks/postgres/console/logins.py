@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from psycopg.conninfo import conninfo_to_dict
+
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.console.access import check_own_login
@@ -15,6 +17,12 @@ from rowhooks.postgres.console.pools import Pool, SharedConnections
 
 SET_ROLE, CONNECT = "set_role", "connect"
 """The ways to a role's rights: SET LOCAL ROLE in a transaction of the console's own login, or a session of the role."""
+
+
+def names_login(dsn: str) -> bool:
+    """Say whether a DSN names a login of the console's own, and not only a database."""
+    given = conninfo_to_dict(dsn)
+    return bool(given.get("user") or given.get("service"))
 
 
 class OwnLogin:

@@ -1,4 +1,4 @@
-"""How much a client may send, and how long it may take for its part."""
+"""How much a client may send, and how long it may take for that."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rowhooks.web.security.answers import refuse
 
 
-class ClientGone(OSError):
-    """A client has not taken its answer for too long; nobody waits for it any more."""
-
-
 class LimitBodies:
-    """Refuses bodies that are too large, also if they come in pieces; gives up clients that are too slow.
+    """Refuses bodies that are too large, also if they come in pieces, and those that take too long to come.
 
     Args:
         app: the application.
         largest: bytes of a body.
-        slowest: seconds for a whole body, and for each part of an answer.
+        slowest: seconds for a whole body.
     """
 
     def __init__(self, app: ASGIApp, largest: int, slowest: float) -> None:
@@ -38,13 +34,12 @@ class LimitBodies:
         elif int(length) > self._largest:
             await refuse(scope, receive, send, 413, f"A body has at most {self._largest} bytes.", connection="close")
         else:
-            limited = _Limited(receive, send, self._largest, self._slowest)
-            await self._app(scope, limited.receive, limited.send)
+            await self._app(scope, _Limited(receive, self._largest, self._slowest).receive, send)
 
 
 class _Limited:
-    def __init__(self, receive: Receive, send: Send, largest: int, slowest: float) -> None:
-        self._receive, self._send, self._largest, self._slowest = receive, send, largest, slowest
+    def __init__(self, receive: Receive, largest: int, slowest: float) -> None:
+        self._receive, self._largest, self._slowest = receive, largest, slowest
         self._got = 0
         self._is_complete = False
         self._deadline: float | None = None
@@ -65,10 +60,3 @@ class _Limited:
         if self._got > self._largest:
             raise HTTPException(413, f"a request has at most {self._largest} bytes")
         return message
-
-    async def send(self, message: Message) -> None:
-        try:
-            async with asyncio.timeout(self._slowest):
-                await self._send(message)
-        except TimeoutError:
-            raise ClientGone("the client does not take its answer") from None

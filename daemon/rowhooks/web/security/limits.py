@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import Any
 
@@ -23,10 +24,12 @@ class LimitRequests:
         app: the application.
         requests: requests of one person at the same time.
         streams: streams of one person at the same time; they do not count as requests.
+        stopping: set when the console is about to stop: the pages of streams are told that their clients have gone.
     """
 
-    def __init__(self, app: ASGIApp, requests: int, streams: int) -> None:
+    def __init__(self, app: ASGIApp, requests: int, streams: int, *, stopping: asyncio.Event) -> None:
         self._app = app
+        self.stopping = stopping
         self._most = {"requests": requests, "streams": streams}
         self._going_on: dict[str, Counter[str]] = {"requests": Counter(), "streams": Counter()}
 
@@ -66,6 +69,7 @@ class _Request:
         self._limits, self._scope, self._receive, self._send = limits, scope, receive, send
         self._counted: tuple[str, str] | None = None
         self._is_refused = False
+        self._has_body = False
 
     def begin(self, kind: str) -> bool:
         who = _who(self._scope)
@@ -81,7 +85,22 @@ class _Request:
             self._counted = None
 
     async def receive(self) -> Message:
-        return {"type": "http.disconnect"} if self._is_refused else await self._receive()
+        if self._is_refused:
+            return {"type": "http.disconnect"}
+        if not self._has_body:
+            message = await self._receive()
+            self._has_body = not message.get("more_body", False)
+            return message
+        # All that may come now is that the client has gone.
+        going = asyncio.ensure_future(self._receive())
+        stopping = asyncio.ensure_future(self._limits.stopping.wait())
+        try:
+            await asyncio.wait({going, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            is_stream = self._counted is not None and self._counted[0] == "streams"
+            return {"type": "http.disconnect"} if is_stream and not going.done() else await going
+        finally:
+            going.cancel()
+            stopping.cancel()
 
     async def send(self, message: Message) -> None:
         if self._is_refused:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
 import httpx
+import psycopg
 import pytest
 from starlette.applications import Starlette
 
@@ -10,7 +15,7 @@ from rowhooks.domain import errors
 from rowhooks.domain.errors import RowhooksError
 from rowhooks.web.api.problems import kinds, refusal_of
 from tests.support.api import API, session_of
-from tests.support.console import Browser
+from tests.support.console import Browser, make_console, make_people
 
 
 def problem(answer: httpx.Response, status: int) -> dict[str, object]:
@@ -94,12 +99,51 @@ async def test_a_name_that_postgresql_cannot_hold_is_a_problem(console: Starlett
 async def test_what_is_unexpected_is_a_problem_that_tells_nothing(
     console: Starlette, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def breaks(_: object) -> None:
+    def breaks(*_: object) -> None:
         raise RuntimeError("s3cret")
 
-    monkeypatch.setattr("rowhooks.postgres.administration.hooks.list_hooks", breaks)
+    monkeypatch.setattr("rowhooks.web.api.resources.hooks.hooks_behind", breaks)
     async with session_of(console, "alice") as client:
         answer = await client.get("hooks")
     problem(answer, 500)
     assert "s3cret" not in answer.text
     assert "s3cret" in caplog.text
+
+
+async def test_what_the_console_refuses_before_the_api_is_a_problem_too(dsn: str) -> None:
+    console = make_console(dsn, largest_body=1024)
+    async with Browser(console) as browser:
+        problem(await browser.post("/api/v1/hooks", content=b"x" * 2000), 413)
+        problem(await browser.get("/api/v1/me", headers={"Host": "evil.example"}), 421)
+        problem(await browser.request("TRACE", "/api/v1/me"), 405)
+
+
+async def test_a_body_that_proves_too_large_in_pieces_is_a_problem(dsn: str, db: psycopg.Connection[Any]) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b'"' + b"x" * 500
+
+    make_people(db)
+    async with session_of(make_console(dsn, largest_body=1024), "ada") as client:
+        problem(await client.post("hooks", content=pieces(), headers={"Content-Type": "application/json"}), 413)
+
+
+async def test_too_many_requests_at_the_same_time_are_a_problem(dsn: str, db: psycopg.Connection[Any]) -> None:
+    make_people(db)
+    async with session_of(make_console(dsn, requests_per_person=2), "ada") as client:
+        answers = await asyncio.gather(*(client.get("me") for _ in range(5)))
+    refused = [one for one in answers if one.status_code == 429]
+    assert refused
+    for one in refused:
+        assert problem(one, 429)["type"] == "/api/v1/docs#problem-too-many-requests"
+        assert one.headers["retry-after"]
+
+
+async def test_a_session_whose_connections_have_ended_is_nobody(
+    console: Starlette, db: psycopg.Connection[Any]
+) -> None:
+    async with session_of(console, "ada") as client:
+        assert (await client.get("me")).status_code == 200
+        db.execute("select pg_terminate_backend(pid, 10000) from pg_stat_activity where usename = 'ada'")
+        answers = [await client.get("me") for _ in range(3)]
+    problem(answers[-1], 401)

@@ -6,6 +6,7 @@ import re
 
 from starlette.routing import Mount
 
+from rowhooks.web.api.refusing import PATH
 from rowhooks.web.api.resources import about, buttons, hooks, jobs, presses, runs, trials
 from rowhooks.web.api.serving import Api
 
@@ -14,7 +15,7 @@ SUBJECTS = (about, buttons, hooks, jobs, presses, runs, trials)
 OPERATIONS = tuple(operation for module in SUBJECTS for operation in module.OPERATIONS)
 """Everything that the API can do."""
 
-_MOUNT = Mount("/api/v1", Api(OPERATIONS), name="api")
+_MOUNT = Mount(PATH, Api(OPERATIONS), name="api")
 # Names in a path may have a line break in them.
 _MOUNT.path_regex = re.compile(_MOUNT.path_regex.pattern, re.DOTALL)
 routes = [_MOUNT]

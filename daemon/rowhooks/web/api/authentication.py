@@ -6,9 +6,12 @@ import hmac
 from dataclasses import dataclass
 from enum import StrEnum
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
+from starlette.types import Scope
 
 from rowhooks.web.api.problems import FORGED, INSUFFICIENT_SCOPE, UNAUTHENTICATED, Refusal
+from rowhooks.web.api.tokens import tokens_of
+from rowhooks.web.cookies import session_cookie
 from rowhooks.web.forms import comes_from_here
 from rowhooks.web.person import Person
 
@@ -61,14 +64,23 @@ def nobody() -> Refusal:
     )  # fmt: skip
 
 
+def ended_session(scope: Scope) -> Refusal:
+    """Return the answer to a request of a session whose connections have ended; the session ends with them."""
+    connection = HTTPConnection(scope)
+    if getattr(connection.state, "session", None) is not None:
+        connection.app.state.console.sessions.end(session_cookie(connection), "connections")
+    return nobody()
+
+
 async def caller_of(request: Request) -> Caller:
     """Return who makes a request.
 
     Raises:
         Refusal: it is nobody, or a page of another site makes the request in somebody's name.
     """
-    if request.headers.get("authorization") is not None:
-        raise nobody()
+    given = request.headers.getlist("authorization")
+    if given:
+        return await _holder_of(request, given)
     person = getattr(request.state, "person", None)
     if person is None:
         raise nobody()
@@ -76,6 +88,25 @@ async def caller_of(request: Request) -> Caller:
         raise Refusal(FORGED, "the request lacks its session's token, or comes from another site",
                       hint=f"send the token of the session in the header {CSRF_HEADER}")  # fmt: skip
     return Caller(person, frozenset(Level), is_token=False)
+
+
+async def _holder_of(request: Request, given: list[str]) -> Caller:
+    scheme, _, token = given[0].partition(" ")
+    if len(given) > 1 or scheme.lower() != "bearer":
+        raise nobody()
+    tokens = tokens_of(request.app)
+    if tokens is None:
+        raise Refusal(
+            UNAUTHENTICATED, "this console cannot check tokens: it has no login of its own",
+            hint="set dsn in [console] of rowhooks.toml", headers={"WWW-Authenticate": "Bearer"},
+        )  # fmt: skip
+    holder = await tokens.find(token.strip())
+    if holder is None:
+        raise nobody()
+    # A live page of the request is counted as one of its role, and ends with the token.
+    request.state.person, request.state.session = holder.person, None
+    scopes = frozenset(scope for scope in Level if scope in holder.scopes)
+    return Caller(holder.person, scopes, is_token=True)
 
 
 def _is_meant(request: Request) -> bool:

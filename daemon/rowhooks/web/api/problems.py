@@ -24,7 +24,7 @@ class Kind:
     """A kind of problem.
 
     Args:
-        name: its name, the last part of its `type`.
+        name: its name, the last part of its `type`; empty: its status says all.
         status: the status code.
         title: what it is, in one sentence that is the same each time.
     """
@@ -36,6 +36,7 @@ class Kind:
 
 MALFORMED = Kind("malformed", 400, "The request cannot be read.")
 UNAUTHENTICATED = Kind("unauthenticated", 401, "The request names nobody: it has no valid token and no session.")
+ROLE_NOT_LENT = Kind("role-not-lent", 403, "The console cannot take up the role of the token.")
 INSUFFICIENT_SCOPE = Kind("insufficient-scope", 403, "The token does not have the scope that the operation needs.")
 FORGED = Kind("forged", 403, "The request was not sent by a page of this console.")
 UNKNOWN_PATH = Kind("unknown-path", 404, "The API has nothing under this path.")
@@ -51,10 +52,19 @@ TOO_MANY = Kind("too-many-requests", 429, "There were too many requests in a sho
 UNEXPECTED = Kind("unexpected", 500, "Something went wrong in the console. Its log says what.")
 
 OWN_KINDS = (
-    MALFORMED, UNAUTHENTICATED, INSUFFICIENT_SCOPE, FORGED, UNKNOWN_PATH, METHOD_NOT_ALLOWED, IN_PROGRESS,
-    ALREADY_DONE, OUTDATED, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID, KEY_REUSED, TOO_MANY, UNEXPECTED,
+    MALFORMED, UNAUTHENTICATED, ROLE_NOT_LENT, INSUFFICIENT_SCOPE, FORGED, UNKNOWN_PATH, METHOD_NOT_ALLOWED,
+    IN_PROGRESS, ALREADY_DONE, OUTDATED, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID, KEY_REUSED, TOO_MANY, UNEXPECTED,
 )  # fmt: skip
 """The kinds of the API itself; `kinds` has those of rowhooks' errors as well."""
+
+
+_OF_THE_CONSOLE = {
+    kind.status: kind
+    for kind in (
+        MALFORMED, UNKNOWN_PATH, METHOD_NOT_ALLOWED, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, TOO_MANY, UNEXPECTED,
+    )
+}  # fmt: skip
+"""The kinds of problems that the console finds before the API sees a request."""
 
 
 @dataclass
@@ -81,9 +91,10 @@ class Refusal(Exception):
         Args:
             root: the path under which the API is.
         """
+        kind = f"{root}/docs#problem-{self.kind.name}" if self.kind.name else "about:blank"
         problem = Problem(
-            type=f"{root}/docs#problem-{self.kind.name}", title=self.kind.title, status=self.kind.status,
-            detail=self.detail, hint=self.hint, errors=list(self.fields),
+            type=kind, title=self.kind.title, status=self.kind.status, detail=self.detail, hint=self.hint,
+            errors=list(self.fields),
         )  # fmt: skip
         return json_response(problem, status=self.kind.status, media_type=MEDIA_TYPE, headers=self.headers)
 
@@ -103,8 +114,7 @@ def refusal_of_status(status: int, detail: str, headers: Mapping[str, str] | Non
         detail: what is wrong.
         headers: more headers of the answer.
     """
-    known = next((kind for kind in OWN_KINDS if kind.status == status), None)
-    kind = known or Kind(HTTPStatus(status).phrase.lower().replace(" ", "-"), status, f"{HTTPStatus(status).phrase}.")
+    kind = _OF_THE_CONSOLE.get(status) or Kind("", status, HTTPStatus(status).phrase)
     return Refusal(kind, detail, headers=headers or {})
 
 

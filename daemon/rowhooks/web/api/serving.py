@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rowhooks.domain.errors import RowhooksError
-from rowhooks.web.api.authentication import caller_of
+from rowhooks.domain.errors import ConnectionsEnded, RowhooksError
+from rowhooks.web.api.authentication import caller_of, ended_session
 from rowhooks.web.api.idempotency import answers_of, digest_of
 from rowhooks.web.api.operations import Answer, Call, Keyed, Operation, Operations
 from rowhooks.web.api.problems import (
@@ -132,6 +132,8 @@ def _response(operation: Operation[Any, Any, Any], answered: Answer | Response) 
 def _refusal(scope: Scope, error: Exception) -> Refusal:
     if isinstance(error, Refusal):
         return error
+    if isinstance(error, ConnectionsEnded):
+        return ended_session(scope)
     if isinstance(error, RowhooksError):
         return refusal_of(error)
     if isinstance(error, HTTPException):

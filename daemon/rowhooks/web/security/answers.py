@@ -5,9 +5,11 @@ from __future__ import annotations
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from rowhooks.web.api.refusing import is_for_api, problem_response
+
 
 async def refuse(scope: Scope, receive: Receive, send: Send, status: int, why: str, **headers: str) -> None:
-    """Answer with one line of text.
+    """Answer with one line of text; to a request to the API, with a problem.
 
     Args:
         scope: the request.
@@ -18,4 +20,7 @@ async def refuse(scope: Scope, receive: Receive, send: Send, status: int, why: s
         headers: more headers; an underscore is a hyphen.
     """
     named = {name.replace("_", "-"): value for name, value in headers.items()}
+    if is_for_api(scope):
+        await problem_response(scope, status, why, named)(scope, receive, send)
+        return
     await PlainTextResponse(f"{why}\n", status, named)(scope, receive, send)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from rowhooks.web.api.refusing import is_for_api
 from rowhooks.web.security.answers import refuse
 from rowhooks.web.security.peers import is_loopback
 
@@ -68,7 +69,7 @@ class CheckPath:
             if _BAD_PATH.search(raw) or not scope["path"].startswith("/"):
                 await refuse(scope, receive, send, 400, "This is not a path.")
                 return
-            if scope["method"] not in METHODS:
+            if scope["method"] not in METHODS and not is_for_api(scope):
                 await refuse(scope, receive, send, 405, "The console does not have this method.")
                 return
         await self._app(scope, receive, send)

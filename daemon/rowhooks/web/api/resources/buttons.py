@@ -84,8 +84,8 @@ def _shown(row: Row, headers: dict[str, str] | None = None) -> Answer:
 
 OPERATIONS: Operations = (
     Operation(
-        "list_buttons", "GET", "/buttons", list_buttons, "List the buttons.", Level.READ, query=Paged, answer=ButtonPage,
-        headers=LINK,
+        "list_buttons", "GET", "/buttons", list_buttons, "List the buttons.", Level.READ, query=Paged,
+        answer=ButtonPage, headers=LINK,
     ),
     Operation(
         "add_button", "POST", "/buttons", add_button, "Add a button.", Level.ADMIN, body=ButtonAdded, answer=Button,

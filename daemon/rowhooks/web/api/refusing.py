@@ -1,0 +1,31 @@
+"""Problems where the console answers before the API has seen a request: too many, too large, from a wrong host ..."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+from starlette.types import Scope
+
+from rowhooks.web.api.problems import refusal_of_status
+
+PATH = "/api/v1"
+"""Where the API is."""
+
+
+def is_for_api(scope: Scope) -> bool:
+    """Say whether a request is one to the API."""
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path == PATH or path.startswith(f"{PATH}/")
+
+
+def problem_response(scope: Scope, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a problem with this status.
+
+    Args:
+        scope: the request, as the console has got it.
+        status: the status code.
+        detail: what is wrong.
+        headers: more headers of the answer.
+    """
+    return refusal_of_status(status, detail, headers).response(scope.get("root_path", "") + PATH)

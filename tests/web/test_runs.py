@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from rowhooks.postgres.console.runs import PAGE, SQL, RunFilter
 from tests.support.console import Browser, logged_in
 from tests.support.hooks import add_hook
 from tests.support.results import LEASE, Serial, add_button, add_result
+from tests.support.streams import listening
 
 Connection = psycopg.Connection[Any]
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -27,7 +29,7 @@ def hook(db: Connection, device: str, console: Starlette) -> int:
 
 def shown(text: str) -> list[int]:
     """Return the ids of the runs that a page lists, in its order."""
-    return [int(id_) for id_ in re.findall(r'<tr id="run-(\d+)">', text)]
+    return [int(id_) for id_ in re.findall(r'<tr id="run-(\d+)"', text)]
 
 
 async def listed(browser: Browser, query: str = "") -> list[int]:
@@ -226,3 +228,115 @@ def test_a_page_reads_no_more_runs_than_it_shows(db: Connection, hook: int, quer
         plan = "\n".join(row[0] for row in cursor.execute(f"explain (analyze) {SQL[query]}", values).fetchall())
     assert "Seq Scan on job_result" not in plan, plan
     assert max(int(rows) for rows in re.findall(r"actual time=\S+ rows=(\d+)", plan)) < 10 * PAGE, plan
+
+
+def stream_of(text: str) -> str:
+    """Return the address of the stream that a page follows."""
+    found = re.search(r'data-live="([^"]+)"', text)
+    assert found, "the page is not live"
+    return html.unescape(found[1])
+
+
+async def test_a_run_that_comes_is_told_to_the_listing(console: Starlette, db: Connection, hook: int) -> None:
+    add_result(db, hook, trigger="replay", created_at=NOON)
+    async with logged_in(console, "alice") as browser:
+        address = stream_of((await browser.get("/runs")).text)
+        async with listening(browser, console, address) as listener:
+            new = add_result(db, hook, trigger="replay", created_at=NOON + timedelta(seconds=1))
+            heard = await listener.hears(f'<tr id="run-{new}"')
+            assert heard.data.count("<tr") == 1
+
+
+async def test_a_run_that_is_shown_and_goes_on_is_told_again(console: Starlette, db: Connection, hook: int) -> None:
+    run = add_result(db, hook, trigger="replay", status="PENDING", created_at=NOON)
+    for n in range(1, 5):
+        add_result(db, hook, trigger="replay", created_at=NOON + timedelta(days=n))
+    async with logged_in(console, "alice") as browser:
+        address = stream_of((await browser.get("/runs")).text)
+        async with listening(browser, console, address) as listener:
+            await listener.hears("PENDING")
+            db.execute("update rowhooks.job_result set status = 'STARTED', started_at = now() where id = %s", (run,))
+            await listener.hears("STARTED")
+            db.execute("update rowhooks.job_result set status = 'SUCCESS', finished_at = now() where id = %s", (run,))
+            await listener.hears(f'<tr id="run-{run}"')
+            await listener.hears("SUCCESS")
+
+
+async def test_a_run_that_becomes_visible_after_a_newer_one_is_told_too(
+    console: Starlette, db: Connection, hook: int, dsn: str
+) -> None:
+    add_result(db, hook, trigger="replay", created_at=NOON)
+    async with logged_in(console, "alice") as browser:
+        address = stream_of((await browser.get("/runs")).text)
+        with psycopg.connect(dsn) as late:
+            earlier = add_result(late, hook, trigger="replay", created_at=NOON + timedelta(seconds=1))
+            async with listening(browser, console, address) as listener:
+                later = add_result(db, hook, trigger="replay", created_at=NOON + timedelta(seconds=50))
+                await listener.hears(f'<tr id="run-{later}"')
+                late.commit()
+                await listener.hears(f'<tr id="run-{earlier}"')
+
+
+async def test_a_listing_that_lost_its_connection_goes_on_where_it_was(
+    console: Starlette, db: Connection, hook: int
+) -> None:
+    waiting = add_result(db, hook, trigger="replay", status="PENDING", created_at=NOON)
+    add_result(db, hook, trigger="replay", created_at=NOON + timedelta(days=1))
+    async with logged_in(console, "alice") as browser:
+        address = stream_of((await browser.get("/runs")).text)
+        async with listening(browser, console, address) as listener:
+            new = add_result(db, hook, trigger="replay", status="STARTED", created_at=NOON + timedelta(days=2))
+            last_id = (await listener.hears(f'<tr id="run-{new}"')).id
+        db.execute("update rowhooks.job_result set status = 'SUCCESS', finished_at = now() where id = %s", (waiting,))
+        missed = add_result(db, hook, trigger="replay", created_at=NOON + timedelta(days=3))
+        db.execute(
+            "update rowhooks.job_result set status = 'FAILURE', exception_type = 'E', finished_at = now()"
+            " where id = %s",
+            (new,),
+        )
+        async with listening(browser, console, address, last_id) as listener:
+            await listener.hears(f'<tr id="run-{missed}"')
+            await listener.hears("FAILURE")
+            await listener.hears(f'<tr id="run-{waiting}"')
+
+
+async def test_a_listing_with_filters_is_told_of_those_alone(console: Starlette, db: Connection, hook: int) -> None:
+    async with logged_in(console, "alice") as browser:
+        address = stream_of((await browser.get("/runs?status=FAILURE")).text)
+        async with listening(browser, console, address) as listener:
+            now = datetime.now(UTC)
+            other = add_result(db, hook, trigger="replay", created_at=now)
+            wanted = add_result(db, hook, trigger="replay", status="FAILURE", created_at=now + timedelta(seconds=1))
+            await listener.hears(f'<tr id="run-{wanted}"')
+            assert not any(f'<tr id="run-{other}"' in one.data for one in listener.heard)
+
+
+async def test_earlier_pages_are_not_live(console: Starlette, db: Connection, hook: int) -> None:
+    for n in range(PAGE + 1):
+        add_result(db, hook, trigger="replay", created_at=NOON + timedelta(hours=n))
+    async with logged_in(console, "alice") as browser:
+        first = await browser.get("/runs")
+        second = await browser.get(link(first.text, "Older"))
+    assert "data-live=" in first.text
+    assert "data-live=" not in second.text
+
+
+async def test_a_line_that_is_told_is_text_too(console: Starlette, db: Connection, hook: int) -> None:
+    async with logged_in(console, "alice") as browser:
+        address = stream_of((await browser.get("/runs")).text)
+        add_result(
+            db, hook, status="FAILURE", trigger="replay", hook_name=HOSTILE, object_repr=f"x\r\revent: end\r{HOSTILE}",
+            exception_type=HOSTILE, exception_message=f"\n\nevent: end\ndata: {HOSTILE}", created_at=datetime.now(UTC),
+        )  # fmt: skip
+        async with listening(browser, console, address) as listener:
+            heard = await listener.hears("<tr")
+            assert [one.name for one in listener.heard] == ["put"]
+    assert "<script>alert" not in heard.data
+    assert "<img" not in heard.data
+
+
+@pytest.mark.parametrize("cursor", ["x", "1.2:a", f"1.2:{'1,' * 300}1", "1.2:1,,2"])
+async def test_a_cursor_that_is_none_is_refused(console: Starlette, hook: int, cursor: str) -> None:
+    async with logged_in(console, "alice") as browser:
+        answer = await browser.get("/runs/events", params={"cursor": cursor})
+    assert answer.status_code == 422

@@ -22,6 +22,7 @@ from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.console.logins import OwnLogin, names_login
 from rowhooks.web import api, errors, login
 from rowhooks.web.finding import FindSession
+from rowhooks.web.live import Streams
 from rowhooks.web.login.oidc import Departures
 from rowhooks.web.login.provider import Provider
 from rowhooks.web.pages import batches, buttons, home, hooks, jobs, press, row, rows, runs, tables
@@ -76,6 +77,7 @@ class Console:
         provider: the OpenID provider, where people log in by one.
         departures: the browsers that are there.
         stopping: set when the console is about to stop: live pages end then.
+        streams: the streams of events that are open.
     """
 
     target: Target
@@ -88,6 +90,7 @@ class Console:
     provider: Provider | None = None
     departures: Departures = field(default_factory=Departures)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    streams: Streams = field(default_factory=Streams)
 
     @classmethod
     def open(

@@ -52,7 +52,8 @@ class FindSession:
 
     def _find(self, connection: HTTPConnection, user: str) -> Session | None:
         cookie = session_cookie(connection)
-        session = self._sessions.find(cookie)
+        # A browser asks for a stream by itself, again and again.
+        session = self._sessions.find(cookie, is_use="text/event-stream" not in connection.headers.get("accept", ""))
         if session is not None and session.how == "proxy" and session.user != user:
             self._sessions.end(cookie, "user")
             return None

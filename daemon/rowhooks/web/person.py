@@ -29,6 +29,10 @@ class Person:
         connections: its connections.
         turns: how many questions it asks at the same time. Others wait without holding a thread.
         level: what the console's roles make of it: none, viewer, operator or admin. Only what is shown depends on it.
+
+    Attributes:
+        has_ended: whether its connections have ended.
+        on_end: what is called then, for what goes on beyond a request.
     """
 
     def __init__(self, role: str, connections: Connections, turns: int, level: str = "none") -> None:
@@ -36,6 +40,7 @@ class Person:
         self.level = level
         self.connections = connections
         self.has_ended = False
+        self.on_end: set[Callable[[], None]] = set()
         self._turns = asyncio.Semaphore(turns)
 
     async def read(self, question: Callable[Concatenate[Connection, P], T], /, *args: P.args, **named: P.kwargs) -> T:
@@ -58,6 +63,8 @@ class Person:
         """End the person's connections: whatever still asks in its name, such as a live page, gets no answer."""
         self.has_ended = True
         self.connections.close()
+        for call in tuple(self.on_end):
+            call()
 
     async def _ask(self, work: Callable[..., T], args: Any, named: Any, *, read_only: bool) -> T:
         def ask() -> T:

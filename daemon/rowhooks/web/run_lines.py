@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from rowhooks.domain import exact
 from rowhooks.domain.display import visible
+from rowhooks.postgres.console.places import Place
 from rowhooks.web.durations import took
 from rowhooks.web.links import path_of
 
@@ -20,6 +21,7 @@ def line_of(request: Request, run: dict[str, Any]) -> dict[str, Any]:
     name = run["hook_name"] or run["button_name"] or ""
     return {
         **run,
+        "order": Place(run["created_at"], run["id"]).order,
         "path": path_of(request, "run", id=run["id"]),
         "origin": visible(name, 60),
         "origin_kind": "button" if run["button_name"] else "hook",

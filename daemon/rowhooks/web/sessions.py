@@ -99,8 +99,13 @@ class Sessions:
         self._sessions[cookie] = Session(person, now, now, how, user, client)
         return cookie
 
-    def find(self, cookie: str | None) -> Session | None:
-        """Return the session of a cookie, which counts as used now; None if there is none, or it has ended."""
+    def find(self, cookie: str | None, *, is_use: bool = True) -> Session | None:
+        """Return the session of a cookie; None if there is none, or it has ended.
+
+        Args:
+            cookie: the value of the cookie.
+            is_use: whether it counts as used now. A page that asks by itself does not keep a session alive.
+        """
         session = self._sessions.get(cookie or "")
         if session is None or cookie is None:
             return None
@@ -108,8 +113,13 @@ class Sessions:
         if reason := self._is_over(session, now):
             self.end(cookie, reason)
             return None
-        session.used = now
+        if is_use:
+            session.used = now
         return session
+
+    def is_live(self, session: Session) -> bool:
+        """Say whether a session has not ended; that does not count as a use."""
+        return not self._is_over(session, self._clock())
 
     def why_ended(self, cookie: str | None) -> str:
         """Return the reason of REASONS why the session of a cookie has ended; empty if there never was a cookie."""

@@ -29,6 +29,11 @@ class Place:
         """Return the text that `parse` reads: microseconds since 1970, a dot, the id."""
         return f"{(self.at - _EPOCH) // _MICROSECOND}.{self.id}"
 
+    @property
+    def order(self) -> str:
+        """A text that sorts as the place does."""
+        return f"{(self.at - _EPOCH) // _MICROSECOND:020d}.{self.id:020d}"
+
     @classmethod
     def parse(cls, text: str) -> Place:
         """Read a place in an address.

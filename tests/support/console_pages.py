@@ -38,6 +38,7 @@ PAGES: dict[str, tuple[str, ...]] = {
 NO_PAGES: dict[str, str] = {
     "oidc_begin": "sends the browser to an OpenID provider, where there is one",
     "oidc_finish": "takes a browser from there",
+    "runs_events": "a stream of events",
 }
 """Routes that answer a GET with something else than a page, and what it is."""
 

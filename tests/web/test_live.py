@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -221,29 +221,32 @@ async def test_a_quiet_stream_is_heard_from_now_and_then(
     assert set(listener.comments) == {"still here"}
 
 
-async def test_a_waiting_stream_holds_no_connection_and_no_thread(console: Starlette, alice: Browser) -> None:
-    looks = 0
+async def test_a_waiting_stream_holds_no_connection_and_no_thread(
+    console: Starlette, alice: Browser, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "FASTEST", 1000.0)
+    monkeypatch.setattr(live, "LONGEST_PAUSE", 1000.0)
+    looked = asyncio.Event()
 
-    def ask(conn: Connection) -> list[int]:
-        return [row["pid"] for row in fetch(conn, "select pg_backend_pid() as pid")]
+    def ask(conn: Connection) -> None:
+        fetch(conn, "select pg_sleep(0.01)")
 
     async def endpoint(request: Request) -> live.EventStream:
         async def look() -> News:
-            nonlocal looks
             await person_of(request).read(ask)
-            looks += 1
-            return News()
+            looked.set()
+            return put("one")
 
         return stream(request, look)
 
     console.router.routes.insert(0, Route("/asking", endpoint))
-    connections = console.state.console.sessions.find(next(iter(alice.cookies.jar)).value).person.connections
-    async with listening(alice, console, "/asking"):
-        await eventually(lambda: looks > 2)
-        await eventually(lambda: connections._free.qsize() == 2)
-        threads = threading.active_count()
-        await eventually(lambda: looks > 20)
-        assert threading.active_count() <= threads
+    async with listening(alice, console, "/asking") as listener:
+        await listener.hears("one")
+        assert to_thread.current_default_thread_limiter().borrowed_tokens == 0
+        await eventually(
+            lambda: {("idle",)} == set(db.execute("select state from pg_stat_activity where usename = 'alice'"))
+        )
+        assert not listener.is_finished
 
 
 async def test_there_are_so_many_streams_and_no_more(
@@ -265,7 +268,7 @@ async def test_nobody_listens_without_logging_in(console: Starlette, told: Calla
     story = told()
     async with Browser(console) as stranger:
         answer = await stranger.get("/story", headers={"accept": "text/event-stream"})
-    assert answer.status_code == 303
+    assert answer.status_code == 401
     assert story.looks == 0
 
 

@@ -23,8 +23,14 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 @pytest.fixture
 def hook(db: Connection, device: str, console: Starlette) -> int:
-    db.execute("grant rowhooks_daemon to alice")
+    db.execute("grant usage on schema dcim to alice, oscar")
+    db.execute("grant select on dcim.device to alice, oscar")
     return add_hook(db, Serial, device, name="Serials")
+
+
+def add_run(db: Connection, hook: int | None, **columns: Any) -> int:
+    """Put a run for a device on record; see add_result."""
+    return add_result(db, hook, **{"tracked_table": 1, "object_id": '{"id": 1}', **columns})
 
 
 def shown(text: str) -> list[int]:
@@ -46,9 +52,9 @@ def link(text: str, label: str) -> str:
 
 
 async def test_the_newest_runs_come_first(console: Starlette, db: Connection, hook: int) -> None:
-    old = add_result(db, hook, trigger="replay", created_at=NOON)
-    new = add_result(db, hook, trigger="replay", created_at=NOON + timedelta(hours=1))
-    middle = add_result(db, hook, trigger="replay", created_at=NOON + timedelta(minutes=1))
+    old = add_run(db, hook, trigger="replay", created_at=NOON)
+    new = add_run(db, hook, trigger="replay", created_at=NOON + timedelta(hours=1))
+    middle = add_run(db, hook, trigger="replay", created_at=NOON + timedelta(minutes=1))
     async with logged_in(console, "alice") as browser:
         assert await listed(browser) == [new, middle, old]
 
@@ -56,7 +62,7 @@ async def test_the_newest_runs_come_first(console: Starlette, db: Connection, ho
 async def test_runs_of_the_same_instant_are_told_apart_by_their_ids(
     console: Starlette, db: Connection, hook: int
 ) -> None:
-    runs = [add_result(db, hook, trigger="replay", created_at=NOON) for _ in range(2 * PAGE)]
+    runs = [add_run(db, hook, trigger="replay", created_at=NOON) for _ in range(2 * PAGE)]
     async with logged_in(console, "alice") as browser:
         first = await browser.get("/runs")
         second = await browser.get(link(first.text, "Older"))
@@ -64,7 +70,7 @@ async def test_runs_of_the_same_instant_are_told_apart_by_their_ids(
 
 
 async def test_pages_follow_each_other_in_both_directions(console: Starlette, db: Connection, hook: int) -> None:
-    runs = [add_result(db, hook, trigger="replay", created_at=NOON + timedelta(days=n)) for n in range(2 * PAGE + 10)][
+    runs = [add_run(db, hook, trigger="replay", created_at=NOON + timedelta(days=n)) for n in range(2 * PAGE + 10)][
         ::-1
     ]
     async with logged_in(console, "alice") as browser:
@@ -79,21 +85,21 @@ async def test_pages_follow_each_other_in_both_directions(console: Starlette, db
 
 
 async def test_without_a_script_a_link_shows_what_has_come_since(console: Starlette, db: Connection, hook: int) -> None:
-    old = [add_result(db, hook, trigger="replay", created_at=NOON + timedelta(hours=n)) for n in range(PAGE)][::-1]
+    old = [add_run(db, hook, trigger="replay", created_at=NOON + timedelta(hours=n)) for n in range(PAGE)][::-1]
     async with logged_in(console, "alice") as browser:
         newer = link((await browser.get("/runs")).text, "Newer")
         assert await listed(browser, newer.removeprefix("/runs")) == old
-        new = add_result(db, hook, trigger="replay", created_at=NOON + timedelta(days=9))
+        new = add_run(db, hook, trigger="replay", created_at=NOON + timedelta(days=9))
         assert await listed(browser, newer.removeprefix("/runs")) == [new, *old[:-1]]
 
 
 async def test_a_run_that_is_recorded_between_two_pages_moves_no_line(
     console: Starlette, db: Connection, hook: int
 ) -> None:
-    runs = [add_result(db, hook, trigger="replay", created_at=NOON + timedelta(hours=n)) for n in range(PAGE + 5)]
+    runs = [add_run(db, hook, trigger="replay", created_at=NOON + timedelta(hours=n)) for n in range(PAGE + 5)]
     async with logged_in(console, "alice") as browser:
         first = await browser.get("/runs")
-        add_result(db, hook, trigger="replay", created_at=NOON + timedelta(days=9))
+        add_run(db, hook, trigger="replay", created_at=NOON + timedelta(days=9))
         second = await browser.get(link(first.text, "Older"))
     assert shown(first.text) + shown(second.text) == runs[::-1]
 
@@ -114,16 +120,16 @@ async def test_a_filter_leaves_the_others_out(console: Starlette, db: Connection
         "login": "real_login", "batch_id": 7, "tracked_table": 1,
     }  # fmt: skip
     late = {"since": 1, "until": -2}.get(query[:5], 0)
-    wanted = add_result(db, hook, created_at=NOON + timedelta(hours=late), **other)
-    add_result(db, hook, trigger="replay", created_at=NOON, hook_name="Serials")
+    wanted = add_run(db, hook, created_at=NOON + timedelta(hours=late), **other)
+    add_run(db, hook, trigger="replay", created_at=NOON, hook_name="Serials")
     async with logged_in(console, "alice") as browser:
         assert await listed(browser, f"?{query}") == [wanted]
 
 
 async def test_a_button_is_a_filter(console: Starlette, db: Connection, hook: int) -> None:
     button = add_button(db, "dcim.device")
-    press = add_result(db, None, trigger="press", job_button_id=button, button_name="Reboot")
-    add_result(db, hook, trigger="replay")
+    press = add_run(db, None, trigger="press", job_button_id=button, button_name="Reboot")
+    add_run(db, hook, trigger="replay")
     async with logged_in(console, "alice") as browser:
         assert await listed(browser, "?button=Reboot") == [press]
 
@@ -132,7 +138,7 @@ async def test_filters_stay_in_the_form_and_in_the_links_to_other_pages(
     console: Starlette, db: Connection, hook: int
 ) -> None:
     for n in range(PAGE + 1):
-        add_result(db, hook, trigger="replay", hook_name='a & "b"', created_at=NOON + timedelta(hours=n))
+        add_run(db, hook, trigger="replay", hook_name='a & "b"', created_at=NOON + timedelta(hours=n))
     async with logged_in(console, "alice") as browser:
         first = await browser.get("/runs", params={"hook": 'a & "b"', "status": "SUCCESS", "since": "2026-01-01"})
         second = await browser.get(link(first.text, "Older"))
@@ -158,7 +164,7 @@ async def test_filters_stay_in_the_form_and_in_the_links_to_other_pages(
 async def test_a_filter_that_makes_no_sense_is_said_and_lists_nothing(
     console: Starlette, db: Connection, hook: int, query: str, problem: str
 ) -> None:
-    add_result(db, hook, trigger="replay")
+    add_run(db, hook, trigger="replay")
     async with logged_in(console, "alice") as browser:
         answer = await browser.get(f"/runs?{query}")
     assert answer.status_code == 422
@@ -172,9 +178,9 @@ async def test_a_filter_that_is_rarely_met_is_given_up_in_time_and_stays_in_the_
     monkeypatch.setattr("rowhooks.postgres.console.people.STATEMENT_TIMEOUT", "50ms")
     db.execute(
         "insert into rowhooks.job_result (trigger, status, leader_epoch, job_hook_id, job_id, class_path, finished_at,"
-        " exception_type, exception_message) select 'replay', 'REVOKED', %s, %s, 1, 'x.Y', now(), 'E',"
-        " repeat('x', 2000) from generate_series(1, 30000)",
-        (LEASE, hook),
+        " tracked_table, exception_type, exception_message)"
+        " select 'replay', 'REVOKED', %s, %s, 1, 'x.Y', now(), 1, 'E', repeat('x', 2000) from generate_series(1, %s)",
+        (LEASE, hook, 30_000),
     )
     async with logged_in(console, "alice") as browser:
         answer = await browser.get("/runs?text=needle")
@@ -187,7 +193,7 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 
 async def test_whatever_stands_in_a_run_is_text_in_the_listing(console: Starlette, db: Connection, hook: int) -> None:
-    add_result(
+    add_run(
         db, hook, status="FAILURE", trigger="replay", hook_name=HOSTILE, class_path=HOSTILE, object_repr=HOSTILE,
         user_name=HOSTILE, exception_type=HOSTILE, exception_message=HOSTILE, action=HOSTILE,
     )  # fmt: skip
@@ -203,7 +209,7 @@ async def test_a_page_of_the_longest_names_stays_small(console: Starlette, db: C
     names = "insert into rowhooks.job (class_path, kind, name) select repeat('\"', 50) || n, 'hook', 'x'"
     db.execute(f"{names} from generate_series(1, 100) as n")
     for n in range(PAGE):
-        add_result(
+        add_run(
             db, hook, status="FAILURE", trigger="replay", hook_name='"' * 500, class_path='"' * 500, tracked_table=1,
             object_repr='"' * 200, object_id=f'{{"id": "{n}{"&" * 5000}"}}', user_name='"' * 500, action="update",
             exception_type='"' * 500, exception_message='"' * 5000, attempt=2,
@@ -218,14 +224,16 @@ async def test_a_page_of_the_longest_names_stays_small(console: Starlette, db: C
 def test_a_page_reads_no_more_runs_than_it_shows(db: Connection, hook: int, query: str) -> None:
     db.execute(
         "insert into rowhooks.job_result (trigger, status, leader_epoch, job_hook_id, job_id, class_path, finished_at,"
-        " created_at) select 'replay', 'SUCCESS', %s, %s, 1, 'x.Y', now(), %s::timestamptz + n * interval '1 s'"
-        " from generate_series(1, 50000) as n",
+        " tracked_table, created_at) select 'replay', 'SUCCESS', %s, %s, 1, 'x.Y', now(), 1,"
+        " %s::timestamptz + n * interval '1 s' from generate_series(1, 50000) as n",
         (LEASE, hook, NOON),
     )
     db.execute("analyze rowhooks.job_result")
     values = (*RunFilter().values(), NOON + timedelta(seconds=25_000), 0, PAGE + 1)
-    with psycopg.RawCursor(db) as cursor:
-        plan = "\n".join(row[0] for row in cursor.execute(f"explain (analyze) {SQL[query]}", values).fetchall())
+    with db.transaction():
+        db.execute("set local role alice")
+        with psycopg.RawCursor(db) as cursor:
+            plan = "\n".join(row[0] for row in cursor.execute(f"explain (analyze) {SQL[query]}", values).fetchall())
     assert "Seq Scan on job_result" not in plan, plan
     assert max(int(rows) for rows in re.findall(r"actual time=\S+ rows=(\d+)", plan)) < 10 * PAGE, plan
 
@@ -238,19 +246,19 @@ def stream_of(text: str) -> str:
 
 
 async def test_a_run_that_comes_is_told_to_the_listing(console: Starlette, db: Connection, hook: int) -> None:
-    add_result(db, hook, trigger="replay", created_at=NOON)
+    add_run(db, hook, trigger="replay", created_at=NOON)
     async with logged_in(console, "alice") as browser:
         address = stream_of((await browser.get("/runs")).text)
         async with listening(browser, console, address) as listener:
-            new = add_result(db, hook, trigger="replay", created_at=NOON + timedelta(seconds=1))
+            new = add_run(db, hook, trigger="replay", created_at=NOON + timedelta(seconds=1))
             heard = await listener.hears(f'<tr id="run-{new}"')
             assert heard.data.count("<tr") == 1
 
 
 async def test_a_run_that_is_shown_and_goes_on_is_told_again(console: Starlette, db: Connection, hook: int) -> None:
-    run = add_result(db, hook, trigger="replay", status="PENDING", created_at=NOON)
+    run = add_run(db, hook, trigger="replay", status="PENDING", created_at=NOON)
     for n in range(1, 5):
-        add_result(db, hook, trigger="replay", created_at=NOON + timedelta(days=n))
+        add_run(db, hook, trigger="replay", created_at=NOON + timedelta(days=n))
     async with logged_in(console, "alice") as browser:
         address = stream_of((await browser.get("/runs")).text)
         async with listening(browser, console, address) as listener:
@@ -265,13 +273,13 @@ async def test_a_run_that_is_shown_and_goes_on_is_told_again(console: Starlette,
 async def test_a_run_that_becomes_visible_after_a_newer_one_is_told_too(
     console: Starlette, db: Connection, hook: int, dsn: str
 ) -> None:
-    add_result(db, hook, trigger="replay", created_at=NOON)
+    add_run(db, hook, trigger="replay", created_at=NOON)
     async with logged_in(console, "alice") as browser:
         address = stream_of((await browser.get("/runs")).text)
         with psycopg.connect(dsn) as late:
-            earlier = add_result(late, hook, trigger="replay", created_at=NOON + timedelta(seconds=1))
+            earlier = add_run(late, hook, trigger="replay", created_at=NOON + timedelta(seconds=1))
             async with listening(browser, console, address) as listener:
-                later = add_result(db, hook, trigger="replay", created_at=NOON + timedelta(seconds=50))
+                later = add_run(db, hook, trigger="replay", created_at=NOON + timedelta(seconds=50))
                 await listener.hears(f'<tr id="run-{later}"')
                 late.commit()
                 await listener.hears(f'<tr id="run-{earlier}"')
@@ -280,15 +288,15 @@ async def test_a_run_that_becomes_visible_after_a_newer_one_is_told_too(
 async def test_a_listing_that_lost_its_connection_goes_on_where_it_was(
     console: Starlette, db: Connection, hook: int
 ) -> None:
-    waiting = add_result(db, hook, trigger="replay", status="PENDING", created_at=NOON)
-    add_result(db, hook, trigger="replay", created_at=NOON + timedelta(days=1))
+    waiting = add_run(db, hook, trigger="replay", status="PENDING", created_at=NOON)
+    add_run(db, hook, trigger="replay", created_at=NOON + timedelta(days=1))
     async with logged_in(console, "alice") as browser:
         address = stream_of((await browser.get("/runs")).text)
         async with listening(browser, console, address) as listener:
-            new = add_result(db, hook, trigger="replay", status="STARTED", created_at=NOON + timedelta(days=2))
+            new = add_run(db, hook, trigger="replay", status="STARTED", created_at=NOON + timedelta(days=2))
             last_id = (await listener.hears(f'<tr id="run-{new}"')).id
         db.execute("update rowhooks.job_result set status = 'SUCCESS', finished_at = now() where id = %s", (waiting,))
-        missed = add_result(db, hook, trigger="replay", created_at=NOON + timedelta(days=3))
+        missed = add_run(db, hook, trigger="replay", created_at=NOON + timedelta(days=3))
         db.execute(
             "update rowhooks.job_result set status = 'FAILURE', exception_type = 'E', finished_at = now()"
             " where id = %s",
@@ -305,15 +313,15 @@ async def test_a_listing_with_filters_is_told_of_those_alone(console: Starlette,
         address = stream_of((await browser.get("/runs?status=FAILURE")).text)
         async with listening(browser, console, address) as listener:
             now = datetime.now(UTC)
-            other = add_result(db, hook, trigger="replay", created_at=now)
-            wanted = add_result(db, hook, trigger="replay", status="FAILURE", created_at=now + timedelta(seconds=1))
+            other = add_run(db, hook, trigger="replay", created_at=now)
+            wanted = add_run(db, hook, trigger="replay", status="FAILURE", created_at=now + timedelta(seconds=1))
             await listener.hears(f'<tr id="run-{wanted}"')
             assert not any(f'<tr id="run-{other}"' in one.data for one in listener.heard)
 
 
 async def test_earlier_pages_are_not_live(console: Starlette, db: Connection, hook: int) -> None:
     for n in range(PAGE + 1):
-        add_result(db, hook, trigger="replay", created_at=NOON + timedelta(hours=n))
+        add_run(db, hook, trigger="replay", created_at=NOON + timedelta(hours=n))
     async with logged_in(console, "alice") as browser:
         first = await browser.get("/runs")
         second = await browser.get(link(first.text, "Older"))
@@ -324,7 +332,7 @@ async def test_earlier_pages_are_not_live(console: Starlette, db: Connection, ho
 async def test_a_line_that_is_told_is_text_too(console: Starlette, db: Connection, hook: int) -> None:
     async with logged_in(console, "alice") as browser:
         address = stream_of((await browser.get("/runs")).text)
-        add_result(
+        add_run(
             db, hook, status="FAILURE", trigger="replay", hook_name=HOSTILE, object_repr=f"x\r\revent: end\r{HOSTILE}",
             exception_type=HOSTILE, exception_message=f"\n\nevent: end\ndata: {HOSTILE}", created_at=datetime.now(UTC),
         )  # fmt: skip
@@ -340,3 +348,18 @@ async def test_a_cursor_that_is_none_is_refused(console: Starlette, hook: int, c
     async with logged_in(console, "alice") as browser:
         answer = await browser.get("/runs/events", params={"cursor": cursor})
     assert answer.status_code == 422
+
+
+async def test_nobody_sees_runs_for_rows_that_it_may_not_read(console: Starlette, db: Connection, hook: int) -> None:
+    run = add_run(db, hook, trigger="replay", created_at=NOON)
+    async with logged_in(console, "alice") as alice:
+        page = (await alice.get("/runs")).text
+        assert shown(page) == [run]
+        async with listening(alice, console, stream_of(page)) as listener:
+            await listener.hears(f'<tr id="run-{run}"')
+            db.execute("revoke select on dcim.device from alice")
+            add_run(db, hook, trigger="replay", created_at=NOON + timedelta(seconds=1))
+            assert await listed(alice) == []
+            db.execute("revoke rowhooks_viewer from alice")
+            assert "permission denied" in await listener.ends()
+        assert len({one.data for one in listener.heard if one.name == "put"}) == 1

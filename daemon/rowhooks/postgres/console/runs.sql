@@ -22,12 +22,16 @@ with recursive spans as (
   where s.found < $14 and s.until < now()
 )
 
-select {columns}
-from {results} as r
-where {matches}
-  and (r.created_at, r.id) > ($12, $13::bigint)
-  and r.created_at < coalesce((select min(s.until) from spans as s where s.found >= $14), 'infinity')
-order by r.created_at, r.id
+select o.*
+from (select coalesce(min(s.until) filter (where s.found >= $14), 'infinity') as until from spans as s) as u
+cross join lateral (
+  select {columns}
+  from {results} as r
+  where {matches} and (r.created_at, r.id) > ($12, $13::bigint) and r.created_at < u.until
+  -- Not merged with the rest, so that its conditions reach the index inside the view.
+  offset 0
+) as o
+order by o.created_at, o.id
 limit $14;
 
 -- name: news

@@ -23,3 +23,12 @@ async def session_of(app: Starlette, role: str) -> AsyncIterator[httpx.AsyncClie
             headers={"X-CSRF-Token": browser.csrf_token, "Origin": HERE, "Sec-Fetch-Site": "same-origin"},
         ) as client:  # fmt: skip
             yield client
+
+
+@contextlib.asynccontextmanager
+async def holding(app: Starlette, token: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client that sends a token."""
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url=f"{API}/", headers={b"Authorization": f"Bearer {token}".encode()}
+    ) as client:
+        yield client

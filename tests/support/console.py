@@ -38,7 +38,7 @@ def make_people(db: psycopg.Connection[Any]) -> None:
             db.execute(sql.SQL("grant {} to {}").format(sql.Identifier(granted), role))
 
 
-def make_console(dsn: str, clock: Callable[[], float] = time.monotonic, **settings: Any) -> ConsoleApp:
+def make_console(dsn: str, /, clock: Callable[[], float] = time.monotonic, **settings: Any) -> ConsoleApp:
     """Return the console's application for a database.
 
     Args:

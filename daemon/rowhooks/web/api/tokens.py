@@ -7,7 +7,6 @@ import hashlib
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
@@ -16,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from rowhooks.domain.errors import PermissionDenied
 from rowhooks.postgres.console.access import Access, admit
 from rowhooks.postgres.console.logins import OwnLogin
-from rowhooks.postgres.console.tokens import TokenHolder, holder_of_token
+from rowhooks.postgres.console.tokens import TokenHolder, holder_of_token, take_up_role
 from rowhooks.web.api.problems import ROLE_NOT_LENT, Refusal
 from rowhooks.web.person import Person
 
@@ -28,6 +27,8 @@ QUESTIONS = 4
 """How many tokens are asked about at the same time; others wait."""
 TURNS = 4
 """How many questions are asked at the same time for all tokens of one role."""
+clock = time.monotonic
+"""Returns the time in seconds."""
 _TOKEN = re.compile(r"rwh_[A-Za-z0-9_-]{16,200}", re.ASCII)
 
 
@@ -52,13 +53,10 @@ class Tokens:
     Args:
         own: the console's own login, which may check tokens and take up the roles of some.
         allow_superusers: accept tokens of superusers.
-        clock: returns the time in seconds.
     """
 
-    def __init__(
-        self, own: OwnLogin, *, allow_superusers: bool = False, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._own, self._allow_superusers, self._clock = own, allow_superusers, clock
+    def __init__(self, own: OwnLogin, *, allow_superusers: bool = False) -> None:
+        self._own, self._allow_superusers = own, allow_superusers
         self._kept: OrderedDict[bytes, Holder] = OrderedDict()
         self._persons: dict[str, Person] = {}
         self._turns = asyncio.Semaphore(QUESTIONS)
@@ -75,14 +73,14 @@ class Tokens:
         # The table has the digests alone, and finds them by an index: the time tells nothing of other tokens.
         digest = hashlib.sha256(token.encode()).digest()
         kept = self._kept.get(digest)
-        if kept is not None and self._clock() < kept.until:
+        if kept is not None and clock() < kept.until:
             return kept
         self._kept.pop(digest, None)
         async with self._turns:
             holder = await run_in_threadpool(self._ask, digest)
         if holder is None:
             return None
-        found = Holder(await self._person(holder.role), holder.scopes, self._clock() + KEPT)
+        found = Holder(await self._person(holder.role), holder.scopes, clock() + KEPT)
         self._kept[digest] = found
         if len(self._kept) > MOST:
             self._kept.popitem(last=False)
@@ -105,6 +103,7 @@ class Tokens:
         is_role_taken = False
         try:
             with person.connections.lend(read_only=True) as conn:
+                take_up_role(conn)
                 is_role_taken = True
                 return admit(conn, allow_superusers=self._allow_superusers)
         except PermissionDenied as error:

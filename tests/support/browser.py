@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -146,6 +146,11 @@ class Visitor:
 
 Visit = Callable[..., Visitor]
 """Lets somebody come to the console."""
+
+
+def row_path(table: str, key: int | str) -> str:
+    """Return the address of a row."""
+    return f"/tables/{table}/row?{urlencode({'key': key})}"
 
 
 def violations(page: Page, of: Sequence[str] = WCAG) -> list[str]:

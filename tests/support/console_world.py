@@ -95,6 +95,10 @@ class World:
         """Return what is recorded of runs."""
         return self.db.execute(f"select {columns} from rowhooks.results where {where} order by id", given).fetchall()
 
+    def presses(self, device: int, columns: str = "status") -> list[Any]:
+        """Return what is recorded of the presses of buttons on a device."""
+        return self.runs(columns, "trigger = 'press' and object_id = jsonb_build_object('id', %s::integer)", device)
+
     def settle(self) -> None:
         """Wait until the daemon has dealt with every change, and every run has ended."""
         wait(lambda: is_settled(self.db))

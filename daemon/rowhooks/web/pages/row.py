@@ -92,7 +92,8 @@ def _ask(conn: Connection, table: str, key: str, role: str) -> tuple[Relation, F
     relation = describe(conn, table, with_references=True)
     columns = relation.key.columns if relation.key else ()
     found = read_row(conn, relation, read_key(key, columns, relation.name) if columns else "")
-    buttons = buttons_of_table(conn, relation.root_oid)
+    # A button that is for others is no business of this person's.
+    buttons = [one for one in buttons_of_table(conn, relation.root_oid) if one["may_press"]]
     return relation, found, render_on_row(buttons, found.values, columns, user_on(conn, role))
 
 

@@ -123,12 +123,14 @@ begin
     viewer_role
   );
   execute pg_catalog.format(
-    'grant select on rowhooks.visible_changes, rowhooks.visible_results, rowhooks.visible_log, rowhooks.visible_batches '
+    'grant select on rowhooks.visible_changes, rowhooks.visible_changes_oldest_first, rowhooks.visible_results, '
+    'rowhooks.visible_results_oldest_first, rowhooks.visible_log, rowhooks.visible_batches '
     'to %s, %s', daemon_role, viewer_role
   );
   -- The functions in a view run with the rights of its reader.
   execute pg_catalog.format(
-    'grant execute on function rowhooks.query_to_see(regclass), rowhooks.sees_row(text, jsonb, jsonb), '
+    'grant execute on function rowhooks.readable_columns(oid, jsonb), rowhooks.renamed_keys(oid, jsonb), '
+    'rowhooks.query_to_see(regclass), rowhooks.sees_row(text, jsonb, jsonb), '
     'rowhooks.readable_part(jsonb, text[]), rowhooks.readable_repr(text, jsonb, name[], jsonb, boolean) '
     'to %s, %s', daemon_role, viewer_role
   );

@@ -48,7 +48,7 @@ $$;
 -- Purpose: run such a query, with the rights of the asking role.
 -- Parameters: query    see rowhooks.query_to_see
 --             key      key columns to values; null: none
---             renamed  former names of columns of the key to their present ones
+--             renamed  see rowhooks.renamed_keys
 -- Returns: whether there is such a row and the role sees it. What fails is not seen: the key's columns may have had other
 --          types.
 create or replace function rowhooks.sees_row(query text, key jsonb, renamed jsonb) returns boolean
@@ -116,70 +116,92 @@ as $$
   end
 $$;
 
+-- Purpose: list the names in the log of the columns that the asking role may read. A name that is no column's now is left out:
+--          of a column that was renamed or dropped, the log does not tell which one it is. The key's columns are known by the
+--          names that they have had.
+-- Parameters: target       the table
+--             former_keys  rowhooks.tracked_table.former_keys
+-- Returns: the names
+create or replace function rowhooks.readable_columns(target oid, former_keys jsonb) returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(pg_catalog.array_agg(n.name), '{}')
+  from pg_catalog.pg_attribute as a
+  cross join lateral (
+    select a.attname::text
+    -- Lines of the log may have another column under this name.
+    where coalesce((former_keys ->> a.attname::text)::smallint = a.attnum, true)
+    union all
+    select f.name
+    from pg_catalog.jsonb_each_text(former_keys) as f (name, number)
+    where f.number::smallint = a.attnum and not exists (
+      select from pg_catalog.pg_attribute as o where o.attrelid = target and o.attname::text = f.name and not o.attisdropped
+    )
+  ) as n (name)
+  where a.attrelid = target and a.attnum > 0 and not a.attisdropped
+    and pg_catalog.has_column_privilege(target, a.attnum, 'SELECT')
+$$;
+
+-- Purpose: find the present names of columns that a key had under other names.
+-- Parameters: target       the table
+--             former_keys  rowhooks.tracked_table.former_keys
+-- Returns: former names to present ones; null where there are none. An empty name stands for one that another column has now:
+--          what it means in a line of the log cannot be told
+create or replace function rowhooks.renamed_keys(target oid, former_keys jsonb) returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select pg_catalog.jsonb_object_agg(f.name, case when o.attname is null then a.attname else '' end)
+  from pg_catalog.jsonb_each_text(former_keys) as f (name, number)
+  join pg_catalog.pg_attribute as a
+    on a.attrelid = target and a.attnum = f.number::smallint and not a.attisdropped and a.attname::text <> f.name
+  left join pg_catalog.pg_attribute as o on o.attrelid = target and o.attname::text = f.name and not o.attisdropped
+$$;
+
 -- Purpose: what the asking role may see of the tracked tables that there are: one row for each table of which it may read
 --          something. It is a part of other views, in which its functions run with the rights of their reader, and no role
---          may read it. For a whole table, without row security, it costs a look at the catalogue.
+--          may read it.
 -- Columns: id           rowhooks.tracked_table.id
---          is_plain     all columns of all rows
---          columns      the names in the log of the columns that it may read; null: all of them, those that are gone too
+--          columns      see rowhooks.readable_columns; null: all of them, those that are gone too
 --          key_columns  rowhooks.tracked_table.key_columns
 --          is_repr_readable  whether it may read the column that stands for a row now, if there is one
 --          by_policy    row security decides
 --          query        whether it sees a row, see rowhooks.query_to_see
---          renamed      former names of columns of the key to their present ones; null: there are none
+--          renamed      see rowhooks.renamed_keys
 create or replace view rowhooks.table_access as
 select
   t.id,
-  a.is_whole and not a.by_policy as is_plain,
-  case
-    when not a.is_whole then array(
-      select p.attname::pg_catalog.text
-      from pg_catalog.pg_attribute as p
-      where p.attrelid = c.oid and p.attnum > 0 and not p.attisdropped
-        and pg_catalog.has_column_privilege(c.oid, p.attnum, 'SELECT')
-        -- Lines of the log may have another column under this name.
-        and coalesce((t.former_keys ->> p.attname::pg_catalog.text)::smallint = p.attnum, true)
-      union all
-      select f.name
-      from pg_catalog.jsonb_each_text(t.former_keys) as f (name, number)
-      inner join pg_catalog.pg_attribute as p
-        on p.attrelid = c.oid and p.attnum = f.number::smallint and not p.attisdropped and p.attname::pg_catalog.text <> f.name
-      where pg_catalog.has_column_privilege(c.oid, p.attnum, 'SELECT')
-        and not exists (
-          select from pg_catalog.pg_attribute as o
-          where o.attrelid = c.oid and o.attname::pg_catalog.text = f.name and not o.attisdropped
-        )
-    )
-  end as columns,
+  case when not a.is_whole then rowhooks.readable_columns(c.oid, t.former_keys) end as columns,
   t.key_columns,
   a.is_whole or t.repr_number is null or coalesce(pg_catalog.has_column_privilege(c.oid, t.repr_number, 'SELECT'), false)
     as is_repr_readable,
   a.by_policy,
-  case
-    when a.by_policy and not exists (
-      -- A former name of a column of the key that another column has now: what such a key means cannot be told.
-      select from pg_catalog.jsonb_each_text(t.former_keys) as f (name, number)
-      inner join pg_catalog.pg_attribute as o
-        on o.attrelid = c.oid and o.attname::pg_catalog.text = f.name and o.attnum <> f.number::smallint and not o.attisdropped
-    ) then rowhooks.query_to_see(c.oid)
-  end as query,
-  case
-    when a.by_policy then (
-      select pg_catalog.jsonb_object_agg(f.name, p.attname)
-      from pg_catalog.jsonb_each_text(t.former_keys) as f (name, number)
-      inner join pg_catalog.pg_attribute as p
-        on p.attrelid = c.oid and p.attnum = f.number::smallint and not p.attisdropped and p.attname::pg_catalog.text <> f.name
-    )
-  end as renamed
+  case when a.by_policy then rowhooks.query_to_see(c.oid) end as query,
+  case when a.by_policy then rowhooks.renamed_keys(c.oid, t.former_keys) end as renamed
 from rowhooks.tracked_table as t
-inner join pg_catalog.pg_class as c on t.relation = c.oid
-inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
+-- Each by its oid: nothing is asked about other tables.
+cross join lateral (
+  select
+    p.oid,
+    p.relname,
+    p.relnamespace
+  from pg_catalog.pg_class as p
+  where p.oid = t.relation
+  offset 0
+) as c
 cross join lateral (
   select
     pg_catalog.has_table_privilege(c.oid, 'SELECT') as is_whole,
     pg_catalog.row_security_active(c.oid) as by_policy
 ) as a
-where pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+where pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE')
   and pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
   -- The oid of a table that was dropped may be another one's by now.
-  and (t.untracked_at is null or (n.nspname = t.schema_name and c.relname = t.table_name));
+  and (
+    t.untracked_at is null
+    or (
+      c.relname = t.table_name
+      and exists (select from pg_catalog.pg_namespace as n where n.oid = c.relnamespace and n.nspname = t.schema_name)
+    )
+  );

@@ -4,7 +4,9 @@
 -- All of it is for a role that may read the log or the results themselves: superusers, the owner, the daemon's role and
 -- those to which it was granted. Only they see what happened to tables that are gone.
 -- They are ordered, because a barrier hands down neither the order nor the limit of the query that reads it: so a query for
--- the newest 50 lines reads the index backwards, and looks at no other lines than it needs.
+-- the newest 50 lines reads the index backwards, and looks at no other lines than it needs. For the other direction there are
+-- views that begin with the oldest. A condition is handed down if its operators are leakproof, as those of numbers, texts
+-- and times are, and if it has no COALESCE in it.
 
 -- Purpose: the log in readable form, as rowhooks.changes, as far as the asking role may see it; newest first.
 -- Columns: those of rowhooks.changes
@@ -158,6 +160,27 @@ where (
 )
 and (l.by_policy is not true or rowhooks.sees_row(l.query, r.object_id, l.renamed))
 order by r.created_at desc, r.id desc;
+
+-- Purpose: the same two views, the oldest lines first.
+do $$
+declare
+  path constant pg_catalog.text := pg_catalog.current_setting('search_path');
+  view_name pg_catalog.text;
+  source pg_catalog.text;
+begin
+  -- So that names are written out.
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  foreach view_name in array array['visible_changes', 'visible_results'] loop
+    source := pg_catalog.pg_get_viewdef(pg_catalog.format('rowhooks.%I', view_name)::pg_catalog.regclass);
+    execute pg_catalog.format(
+      'create or replace view rowhooks.%I with (security_barrier) as %s',
+      view_name || '_oldest_first',
+      pg_catalog.regexp_replace(source, '(ORDER BY \S+) DESC(?:(, \S+) DESC)?;?$', '\1\2')
+    );
+  end loop;
+  perform pg_catalog.set_config('search_path', path, true);
+end
+$$;
 
 -- Purpose: the lines that runs have logged, of those runs that the asking role may see.
 -- Columns: those of rowhooks.job_log_entry

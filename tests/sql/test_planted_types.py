@@ -63,6 +63,8 @@ ROWHOOKS_CALLS = {
     "prune_changes": "select * from rowhooks.prune_changes(now())",
     "prune_results": "select * from rowhooks.prune_results('0')",
     "query_to_see": "select rowhooks.query_to_see('shop.item')",
+    "readable_columns": """select rowhooks.readable_columns('shop.item'::pg_catalog.regclass, '{"a": 1}')""",
+    "renamed_keys": """select rowhooks.renamed_keys('shop.item'::pg_catalog.regclass, '{"a": 1}')""",
     "readable_part": """select rowhooks.readable_part('{"id": 1}', '{id}')""",
     "readable_repr": """select rowhooks.readable_repr('1', '{"id": 1}', '{id}', '{"id": 1}', true)""",
     "sees_row": """select rowhooks.sees_row(rowhooks.query_to_see('shop.item'), '{"id": 1}', '{"id": "id"}')""",

@@ -43,23 +43,21 @@ DAEMON_PRIVILEGES = {
     ("tracking_rule", "SELECT"),
     ("audit", "SELECT"),
     ("visible_batches", "SELECT"), ("visible_changes", "SELECT"), ("visible_log", "SELECT"),
-    ("visible_results", "SELECT"),
+    ("visible_results", "SELECT"), ("visible_changes_oldest_first", "SELECT"),
+    ("visible_results_oldest_first", "SELECT"),
 }  # fmt: skip
 # What a viewer may read: what is configured, and what it may see of what happened.
 VIEWER_PRIVILEGES = {
     "alembic_version", "configuration", "daemon", "installation", "job", "job_button", "job_button_table", "job_hook",
     "job_hook_missed", "job_hook_table", "table_meant", "tracked_table", "tracking_rule", "visible_batches",
-    "visible_changes", "visible_log", "visible_results",
+    "visible_changes", "visible_changes_oldest_first", "visible_log", "visible_results",
+    "visible_results_oldest_first",
 }  # fmt: skip
 # By which it reads them.
 VIEWER_FUNCTIONS = {
-    "configuration_version",
-    "present_key_columns",
-    "query_to_see",
-    "readable_part",
-    "readable_repr",
-    "sees_row",
-}
+    "configuration_version", "present_key_columns", "query_to_see", "readable_columns", "readable_part",
+    "readable_repr", "renamed_keys", "sees_row",
+}  # fmt: skip
 # Not the key of the leader's lock, nor the errors of rows that could not be read.
 HIDDEN_OF_FEED = {"leader_key", "unreadable"}
 # What everybody may do: knock at the door for presses, see the buttons of the tables that he may read, and his level.
@@ -94,8 +92,9 @@ DAEMON_FUNCTIONS = {
     "arm_bell", "begin_history", "configuration_version",
     "drop_partition", "empty_default_partition",
     "extend_object_change", "log_partitions", "matches_glob", "note_partitions",
-    "present_key_columns", "prunable_partitions", "prune_changes", "prune_results", "query_to_see", "readable_part",
-    "readable_repr", "refresh_tables", "resume_after_restore", "ring_bell",
+    "present_key_columns", "prunable_partitions", "prune_changes", "prune_results", "query_to_see",
+    "readable_columns", "readable_part", "readable_repr", "refresh_tables", "renamed_keys", "resume_after_restore",
+    "ring_bell",
     "sees_row", "settings_of_capture", "source_of_capture",
 }  # fmt: skip
 

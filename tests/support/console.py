@@ -8,17 +8,20 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from starlette.applications import Starlette
 
 from rowhooks.postgres.connections.target import Target
 from rowhooks.web.app import Console, ConsoleApp, make_app
 from rowhooks.web.settings import ConsoleSettings
+from tests.support.waiting import wait
 
 PASSWORD = "c0rrect h0rse: b@ttery/staple"
 ROLES = {"alice": "rowhooks_viewer", "oscar": "rowhooks_operator", "ada": "rowhooks_admin", "mallory": None}
@@ -38,16 +41,49 @@ def make_people(db: psycopg.Connection[Any]) -> None:
             db.execute(sql.SQL("grant {} to {}").format(sql.Identifier(granted), role))
 
 
-def make_console(dsn: str, /, clock: Callable[[], float] = time.monotonic, **settings: Any) -> ConsoleApp:
+def make_console(
+    dsn: str, /, clock: Callable[[], float] = time.monotonic, *, refusal_time: float = 0.0, **settings: Any
+) -> ConsoleApp:
     """Return the console's application for a database.
 
     Args:
         dsn: the database. The tests' server trusts every login, unless a test makes it ask for passwords.
         clock: what sessions and attempts have their time from.
+        refusal_time: seconds after which a refused log-in is answered.
         settings: settings of the console that are not the defaults.
     """
     chosen = ConsoleSettings(**{"allow_passwordless": True, **settings})
-    return make_app(Console.open(chosen, Target(dsn), clock=clock, refusal_time=0.0))
+    return make_app(Console.open(chosen, Target(dsn), clock=clock, refusal_time=refusal_time))
+
+
+@contextlib.contextmanager
+def passwords_wanted(db: psycopg.Connection[Any], *roles: str) -> Iterator[None]:
+    """Let the server ask for the passwords of these roles, instead of trusting them.
+
+    Args:
+        db: an administrator's connection that commits each statement, on the server's machine.
+        roles: the roles, the last of which has the password PASSWORD.
+    """
+    (name,) = db.execute("select current_setting('hba_file')").fetchone() or ("",)
+    file = Path(str(name))
+    before = file.read_text()
+    lines = "".join(f"local all {role} scram-sha-256\nhost all {role} all scram-sha-256\n" for role in roles)
+    file.write_text(lines + before)
+    db.execute("select pg_reload_conf()")
+    wait(lambda: _is_refused(make_conninfo(db.info.dsn, user=roles[-1], password="wrong")))
+    try:
+        yield
+    finally:
+        file.write_text(before)
+        db.execute("select pg_reload_conf()")
+
+
+def _is_refused(dsn: str) -> bool:
+    try:
+        psycopg.connect(dsn).close()
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 class Browser(httpx.AsyncClient):
@@ -56,10 +92,15 @@ class Browser(httpx.AsyncClient):
     Args:
         app: the console.
         here: the address of the console.
+        client: the address of the browser.
+        headers: headers of each request, such as those that a proxy adds.
     """
 
-    def __init__(self, app: Starlette, here: str = HERE) -> None:
-        super().__init__(transport=httpx.ASGITransport(app=app, raise_app_exceptions=False), base_url=here)
+    def __init__(
+        self, app: Starlette, here: str = HERE, client: str = "127.0.0.1", headers: Mapping[str, str] | None = None
+    ) -> None:
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(client, 50_000))
+        super().__init__(transport=transport, base_url=here, headers=headers)
         self.csrf_token = ""
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:

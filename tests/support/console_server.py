@@ -7,9 +7,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
-import uvicorn
-
+from rowhooks.web.server import Server
 from tests.support.console import make_console
 from tests.support.waiting import PATIENCE, wait
 
@@ -30,10 +30,11 @@ class Clock:
 
 
 @contextlib.contextmanager
-def console_thread(dsn: str, *, port: int = 0, clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
+def console_thread(
+    dsn: str, *, port: int = 0, clock: Callable[[], float] = time.monotonic, **settings: Any
+) -> Iterator[str]:
     """Run the console in a thread; yield its address."""
-    config = uvicorn.Config(make_console(dsn, clock), log_config=None, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    server = Server(make_console(dsn, clock, **{"grace_period": 1.0, **settings}).state.console)
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1", port))

@@ -8,7 +8,6 @@ import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +15,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tests.support.console import PASSWORD, ROLES
+from tests.support.console import PASSWORD, ROLES, passwords_wanted
 from tests.support.console_receivers import (
     RECEIVERS,
     Calibrate,
@@ -121,34 +120,11 @@ def people(administrator: Connection, server: SimpleNamespace) -> Iterator[None]
                 administrator.execute(sql.SQL("grant {} to {}").format(sql.Identifier(role), sql.Identifier(name)))
         daemon = sql.SQL("create role {} login bypassrls in role rowhooks_daemon").format(sql.Identifier(DAEMON))
         administrator.execute(daemon)
-        with _passwords_wanted(administrator, server):
+        with passwords_wanted(administrator, f"+{_GROUP}", "mallory"):
             yield
     finally:
         for name in names:
             administrator.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(name)))
-
-
-@contextlib.contextmanager
-def _passwords_wanted(administrator: Connection, server: SimpleNamespace) -> Iterator[None]:
-    (name,) = administrator.execute("select current_setting('hba_file')").fetchone() or ("",)
-    file = Path(str(name))
-    before = file.read_text()
-    file.write_text(f"local all +{_GROUP} scram-sha-256\nhost all +{_GROUP} all scram-sha-256\n{before}")
-    administrator.execute("select pg_reload_conf()")
-    wait(lambda: _is_refused(make_conninfo(dsn_of(server, "postgres"), user="mallory", password="wrong")))
-    try:
-        yield
-    finally:
-        file.write_text(before)
-        administrator.execute("select pg_reload_conf()")
-
-
-def _is_refused(dsn: str) -> bool:
-    try:
-        psycopg.connect(dsn).close()
-    except psycopg.OperationalError:
-        return True
-    return False
 
 
 @contextlib.contextmanager

@@ -52,7 +52,7 @@ class Attempts:
         for key, _ in _keys(role, client):
             if failures := self._failures.get(key):
                 failures.pop()
-        self._failures.pop((role, client), None)
+        self._failures.pop(("role and client", role, client), None)
 
     def not_made(self, role: str, client: str) -> None:
         """Take an attempt back that said nothing about the password: the server could not be reached."""
@@ -68,6 +68,6 @@ class Attempts:
 
 
 def _keys(role: str, client: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    yield (role, client), OF_ROLE_FROM_CLIENT
-    yield ("", client), OF_CLIENT
-    yield (role, "", ""), OF_ROLE
+    yield ("role and client", role, client), OF_ROLE_FROM_CLIENT
+    yield ("client", client), OF_CLIENT
+    yield ("role", role), OF_ROLE

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from tests.support.api import session_of
+from tests.support.api import let_read, session_of
 from tests.support.console import HERE
 
 HOOK = {"job": "jobs.Serial", "tables": ["dcim.device"], "actions": ["create", "update"]}
@@ -22,7 +22,7 @@ each_kind = pytest.mark.parametrize("kind", list(ORIGINS))
 @pytest.fixture
 async def ada(console: Starlette, db: psycopg.Connection[Any], device: str) -> AsyncIterator[httpx.AsyncClient]:
     """An admin's client, and two jobs."""
-    db.execute("grant rowhooks_daemon to ada")
+    let_read(db, "ada")
     db.execute(
         "insert into rowhooks.job (class_path, kind, name, enabled) values ('jobs.Serial', 'hook', 'Serial', true),"
         " ('jobs.Reboot', 'button', 'Reboot', true)"

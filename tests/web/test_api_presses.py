@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from tests.support.api import session_of
+from tests.support.api import let_read, session_of
 from tests.support.console import HERE
 from tests.support.pressing import add_button, presses
 
@@ -22,7 +22,7 @@ PRESS = {"button": "Reboot", "table": "dcim.device", "key": 1}
 @pytest.fixture
 async def mallory(console: Starlette, db: Connection, device: str) -> AsyncIterator[httpx.AsyncClient]:
     """A role that may read the table and press its button, and has no other right on rowhooks."""
-    db.execute("grant usage on schema dcim to mallory; grant select on dcim.device to mallory")
+    let_read(db, "mallory")
     db.execute("insert into dcim.device select i, 'd' || i from generate_series(1, 3) as i")
     add_button(db, device)
     async with session_of(console, "mallory") as client:
@@ -122,3 +122,24 @@ async def test_a_wait_ends_with_its_time(mallory: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize("wait", ["31", "-1", "1.5", "x", ""])
 async def test_nobody_waits_longer_than_half_a_minute(mallory: httpx.AsyncClient, wait: str) -> None:
     assert (await mallory.get(f"presses/1?wait={wait}")).status_code == 422
+
+
+async def test_inputs_that_the_job_does_not_take_are_refused_with_the_reason(
+    mallory: httpx.AsyncClient, db: Connection
+) -> None:
+    schema = '{"type": "object", "properties": {"hours": {"type": "number", "maximum": 8}}, "required": ["hours"]}'
+    db.execute("update rowhooks.job set inputs_schema = %s where class_path = 'jobs.Reboot'", (schema,))
+    for wrong in ({}, {"hours": 9}, {"hours": "x"}, None):
+        answer = await mallory.post("presses", json={**PRESS, "inputs": wrong})
+        assert answer.status_code == 422, answer.text
+        assert [one["field"] for one in answer.json()["errors"]] in ([], ["/inputs"])
+    body = '{"button": "Reboot", "table": "dcim.device", "key": 1, "inputs": {"hours": 1.10}}'
+    answer = await mallory.post("presses", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 202, answer.text
+    assert db.execute("select inputs::text from rowhooks.job_result").fetchall() == [('{"hours": 1.10}',)]
+
+
+async def test_a_press_of_several_rows_may_name_one(mallory: httpx.AsyncClient, db: Connection) -> None:
+    pressed = await mallory.post("batches", json={"button": "Reboot", "table": "dcim.device", "keys": [{"id": 1}]})
+    assert pressed.status_code == 202, pressed.text
+    assert presses(db, "batch_id") == [pressed.json()["id"]]

@@ -11,16 +11,16 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from tests.support.api import session_of
+from tests.support.api import add_run, let_read, session_of
 from tests.support.console import HERE
-from tests.support.results import LONG_AGO, add_result
+from tests.support.results import LONG_AGO
 
 Connection = psycopg.Connection[Any]
 
 
 @pytest.fixture
 async def alice(console: Starlette, db: Connection, device: str) -> AsyncIterator[httpx.AsyncClient]:
-    db.execute("grant rowhooks_daemon to alice")
+    let_read(db, "alice")
     async with session_of(console, "alice") as client:
         yield client
 
@@ -34,7 +34,7 @@ async def test_the_pages_of_a_list_have_each_run_once_the_newest_first(
     alice: httpx.AsyncClient, db: Connection
 ) -> None:
     # Several have the same time.
-    added = [add_result(db, 1, created_at=LONG_AGO + timedelta(seconds=number // 3)) for number in range(10)]
+    added = [add_run(db, created_at=LONG_AGO + timedelta(seconds=number // 3)) for number in range(10)]
     seen, path = [], "/api/v1/runs?limit=4&status=SUCCESS"
     while path:
         answer = await alice.get(HERE + path)
@@ -46,9 +46,9 @@ async def test_the_pages_of_a_list_have_each_run_once_the_newest_first(
 
 
 async def test_filters_are_all_met(alice: httpx.AsyncClient, db: Connection) -> None:
-    failed = add_result(db, 1, status="FAILURE", hook_name="Serial", exception_message="no such Serial")
-    add_result(db, 1, status="FAILURE", hook_name="Other")
-    revoked = add_result(db, 1, status="REVOKED", hook_name="Serial", created_at=LONG_AGO + timedelta(days=1))
+    failed = add_run(db, status="FAILURE", hook_name="Serial", exception_message="no such Serial")
+    add_run(db, status="FAILURE", hook_name="Other")
+    revoked = add_run(db, status="REVOKED", hook_name="Serial", created_at=LONG_AGO + timedelta(days=1))
     assert ids(await alice.get("runs?hook=Serial")) == [revoked, failed]
     assert ids(await alice.get("runs?hook=Serial&status=FAILURE&status=SUCCESS")) == [failed]
     assert ids(await alice.get("runs?text=SUCH%20serial")) == [failed]

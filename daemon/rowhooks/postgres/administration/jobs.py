@@ -60,13 +60,7 @@ def find_missing_job(conn: Connection, name: str) -> Row:
         Conflict: the leader has it; or as in `find_job`.
         NotFound: as in `find_job`.
     """
-    job = find_job(conn, name)
-    if job["installed"]:
-        raise Conflict(
-            f"job {job['class_path']} is in the code of the present or last leader, which would add it again",
-            hint="remove its module from rowhooks.toml and restart the daemon; or: "
-            + shell.command("rowhooks", "jobs", "disable", job["class_path"]),
-        )
+    job = _missing_job(conn, name)
     return {**job, "waiting": fetch(conn, _SQL["count_unfinished"], job["id"])[0]["runs"]}
 
 
@@ -83,7 +77,7 @@ def remove_job(conn: Connection, name: str) -> Row:
         Conflict: as in `find_missing_job`.
         NotFound: as in `find_job`.
     """
-    job = find_missing_job(conn, name)
+    job = _missing_job(conn, name)
     return {**job, "revoked": act(conn, _SQL["remove"], job["class_path"])}
 
 
@@ -108,3 +102,14 @@ def move_job(conn: Connection, name: str, new_name: str) -> Row:
         )
     act(conn, _SQL["move"], old["class_path"], new["class_path"])
     return {**new, "enabled": old["enabled"] or new["enabled"], "waiting": old["waiting"]}
+
+
+def _missing_job(conn: Connection, name: str) -> Row:
+    job = find_job(conn, name)
+    if job["installed"]:
+        raise Conflict(
+            f"job {job['class_path']} is in the code of the present or last leader, which would add it again",
+            hint="remove its module from rowhooks.toml and restart the daemon; or: "
+            + shell.command("rowhooks", "jobs", "disable", job["class_path"]),
+        )
+    return job

@@ -35,22 +35,22 @@ class Cell:
     size: int | None = None
 
 
-def listed(column: Column) -> sql.Composable:
-    """Return the expression that reads the beginning of a value; `cell_of` reads its result."""
+def listed(column: Column, length: int = LISTED) -> sql.Composable:
+    """Return the expression that reads so many characters of a value; `cell_of` reads its result."""
     value = plain(column)
     if column.is_plain_text:
-        return sql.SQL("pg_catalog.left({}, {})").format(value, sql.SQL(str(LISTED + 1)))
+        return sql.SQL("pg_catalog.left({}, {})").format(value, sql.SQL(str(length + 1)))
     if not column.is_long:
         return value
     if column.is_bytes:
-        cut = sql.SQL("pg_catalog.substring({}, 1, {})").format(value, sql.SQL(str(LISTED)))
+        cut = sql.SQL("pg_catalog.substring({}, 1, {})").format(value, sql.SQL(str(length)))
         return sql.SQL("case when {} is distinct from null then pg_catalog.concat({}) end").format(value, cut)
     return sql.SQL(
         "case when {0} is not distinct from null then null"
         " when pg_catalog.pg_column_size({0}) operator(pg_catalog.>) {1}"
         " then pg_catalog.concat('#', pg_catalog.pg_column_size({0}))"
         " else pg_catalog.concat('=', pg_catalog.left(pg_catalog.concat({0}), {2})) end"
-    ).format(value, sql.SQL(str(LARGEST)), sql.SQL(str(LISTED + 1)))
+    ).format(value, sql.SQL(str(LARGEST)), sql.SQL(str(length + 1)))
 
 
 def whole(column: Column, largest: int) -> sql.Composable:
@@ -77,7 +77,7 @@ def size(column: Column) -> sql.Composable:
     return sql.SQL("case when {0} is distinct from null then pg_catalog.pg_column_size({0}) end").format(plain(column))
 
 
-def cell_of(column: Column, value: bytes | None) -> Cell:
+def cell_of(column: Column, value: bytes | None, length: int = LISTED) -> Cell:
     """Return what `listed` has read of a column."""
     text = text_of(value)
     if text is None:
@@ -86,7 +86,7 @@ def cell_of(column: Column, value: bytes | None) -> Cell:
         if text.startswith("#"):
             return Cell(None, size=int(text[1:]))
         text = text[1:]
-    return Cell(text[:LISTED], is_cut=len(text) > LISTED)
+    return Cell(text[:length], is_cut=len(text) > length)
 
 
 def text_of(value: bytes | None) -> str | None:

@@ -72,7 +72,9 @@ def press_rows(
     table: str,
     keys: Sequence[str | Mapping[str, Any]],
     idempotency_key: str | None,
-    inputs: Mapping[str, Any],
+    inputs: Mapping[str, Any] | None,
+    *,
+    is_batch: bool | None = None,
 ) -> Pressed:
     """Press a button on one row, or on several at once. The transaction is of no more use where there is a problem.
 
@@ -82,7 +84,8 @@ def press_rows(
         table: `schema.table`.
         keys: the keys of the rows: columns to values, or the text of a key of one column.
         idempotency_key: presses with the same key are one press; None: each counts.
-        inputs: what the job takes.
+        inputs: what the job takes; None: nothing.
+        is_batch: whether it is a press of several rows, though it may name one; None: if it names several.
 
     Raises:
         NotFound: this is no name of a table.
@@ -90,9 +93,11 @@ def press_rows(
     parts = split_name(table)
     if parts is None:
         raise NotFound(f"there is no table {table}", hint=quoting_hint(table))
-    name, given = ("press", keys[0]) if len(keys) == 1 else ("press_many", list(keys))
+    alone = len(keys) == 1 if is_batch is None else not is_batch
+    name, given = ("press", keys[0]) if alone else ("press_many", list(keys))
     try:
-        [pressed] = fetch(conn, _SQL[name], button, *parts, exact.write(given), idempotency_key, exact.write(inputs))
+        [pressed] = fetch(conn, _SQL[name], button, *parts, exact.write(given), idempotency_key,
+                          None if inputs is None else exact.write(inputs))  # fmt: skip
     except psycopg.errors.InvalidParameterValue as error:
         begin = f"button {button} does not take these inputs: "
         if not first_line(error).startswith(begin):

@@ -10,7 +10,7 @@ from psycopg import RawCursor, sql
 
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.connections.errors import first_line
-from rowhooks.postgres.console.cells import Cell, cell_of, listed, text_of
+from rowhooks.postgres.console.cells import LISTED, Cell, cell_of, listed, text_of
 from rowhooks.postgres.console.conditions import (
     Filter,
     Values,
@@ -46,6 +46,8 @@ class Wanted:
         after: the page begins behind this place.
         before: the page ends ahead of this place.
         shown: the columns whose values are read.
+        length: how many characters of a value are read.
+        limit: how many rows are on the page.
     """
 
     filters: tuple[Filter, ...] = ()
@@ -54,6 +56,8 @@ class Wanted:
     after: Place | None = None
     before: Place | None = None
     shown: tuple[str, ...] = ()
+    length: int = LISTED
+    limit: int = PAGE
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class RowsPage:
 
 
 def read_rows(conn: Connection, relation: Relation, wanted: Wanted) -> RowsPage:
-    """Return a page of rows: at most PAGE of them, by one query, or two where the order's column may be null.
+    """Return a page of rows: at most as many as it has, by one query, or two where the order's column may be null.
 
     The transaction is of no more use where the page has a problem.
 
@@ -120,7 +124,7 @@ def read_rows(conn: Connection, relation: Relation, wanted: Wanted) -> RowsPage:
             return RowsPage(problems={refused[0]: refused[1]})
         return RowsPage(problem=first_line(error))
     backwards = wanted.before is not None
-    has_more, kept = len(found) > PAGE, found[:PAGE]
+    has_more, kept = len(found) > wanted.limit, found[: wanted.limit]
     return RowsPage(
         rows=tuple(reversed(kept) if backwards else kept),
         has_previous=question.is_ordered and (has_more if backwards else wanted.after is not None),
@@ -131,7 +135,7 @@ def read_rows(conn: Connection, relation: Relation, wanted: Wanted) -> RowsPage:
 def query_of(relation: Relation, wanted: Wanted) -> tuple[sql.Composed, list[str | None]]:
     """Return the first query of a page, and its values."""
     question = _Question(relation, wanted)
-    return question.query(question.parts()[0], PAGE + 1)
+    return question.query(question.parts()[0], wanted.limit + 1)
 
 
 @dataclass(frozen=True)
@@ -175,8 +179,8 @@ class _Question:
         """Return the rows from the page's place on, at most one more than there is room for."""
         found: list[ListedRow] = []
         for part in self.parts():
-            if len(found) <= PAGE:
-                query, values = self.query(part, PAGE + 1 - len(found))
+            if len(found) <= self._wanted.limit:
+                query, values = self.query(part, self._wanted.limit + 1 - len(found))
                 with RawCursor(conn) as cursor:
                     result = cursor.execute(query, values or None).pgresult
                 assert result is not None
@@ -238,7 +242,7 @@ class _Question:
         outer = [
             key_item if key else sql.SQL("null"),
             *map(as_text, self._order),
-            *map(listed, self._shown),
+            *(listed(column, self._wanted.length) for column in self._shown),
         ]
         return sql.SQL("select {} from ({}) as t").format(sql.SQL(", ").join(outer), inner)
 
@@ -280,6 +284,7 @@ class _Question:
         place = tuple(text_of(value) for value in rest[: len(self._order)])
         is_short = sum(len(value or "") for value in place) <= LONGEST_PLACE
         cells = tuple(
-            cell_of(column, value) for column, value in zip(self._shown, rest[len(self._order) :], strict=True)
+            cell_of(column, value, self._wanted.length)
+            for column, value in zip(self._shown, rest[len(self._order) :], strict=True)
         )
         return ListedRow(text_of(key), cells, place if is_short and self.is_ordered else None)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Any
 
-from rowhooks.domain.errors import DatabaseError
 from rowhooks.postgres.administration.common import Connection, Row
 from rowhooks.postgres.console.presses import show_batch, show_press
-from rowhooks.pressing import press, press_many
+from rowhooks.postgres.console.pressing import Pressed as Pressing
+from rowhooks.postgres.console.pressing import press_rows as press_on
 from rowhooks.web.api.authentication import Level
 from rowhooks.web.api.models.base import Nothing
 from rowhooks.web.api.models.presses import Batch, Press, PressedRow, PressedRows, PressNumbered, Waiting
+from rowhooks.web.api.models.problem import FieldError
 from rowhooks.web.api.operations import Answer, Call, Keyed, Operation, Operations
-from rowhooks.web.api.problems import KEY_REUSED, Refusal
+from rowhooks.web.api.problems import INVALID, KEY_REUSED, Refusal
 from rowhooks.web.api.waiting import wait_until
-from rowhooks.web.errors import status_of
 
 Numbered = Call[PressNumbered, Waiting, None]
 _OVER = "The press is on record, and its run has ended."
@@ -23,14 +23,14 @@ _OVER = "The press is on record, and its run has ended."
 
 async def press_row(call: Call[Nothing, Waiting, PressedRow]) -> Answer:
     """Press a button on a row."""
-    press_id = await _act(call, _press)
+    press_id = await _act(call, [call.body.key], is_batch=False)
     found = await _press_after(call, press_id, call.query.wait)
     return Answer(found, _status(found.finished_at is not None), _location(call, "presses", press_id))
 
 
 async def press_rows(call: Call[Nothing, Waiting, PressedRows]) -> Answer:
     """Press a button on several rows."""
-    batch_id = await _act(call, _press_many)
+    batch_id = await _act(call, call.body.keys, is_batch=True)
     found = await _batch_after(call, batch_id, call.query.wait)
     return Answer(found, _status(found.finished == found.rows), _location(call, "batches", batch_id))
 
@@ -45,28 +45,27 @@ async def show_own_batch(call: Numbered) -> Answer:
     return Answer(await _batch_after(call, call.path.id, call.query.wait))
 
 
-async def _act(call: Call[Any, Any, Any], act: Any) -> int:
-    try:
-        pressed: int = await call.caller.person.act(act, call.body, call.idempotency_key)
-    except DatabaseError as error:
-        if call.idempotency_key is not None and status_of(error) == 409 and _is_about_the_key(error):
-            raise Refusal(KEY_REUSED, error.message, error.hint) from error
-        raise
+async def _act(call: Call[Any, Any, Any], keys: Sequence[Any], *, is_batch: bool) -> int:
+    given = call.body
+    pressed = await call.caller.person.act(
+        _press, given.button, given.table, keys, call.idempotency_key, given.inputs, is_batch=is_batch
+    )
+    assert pressed.id is not None, "what has a problem is refused"
+    return pressed.id
+
+
+def _press(
+    conn: Connection, button: str, table: str, keys: Sequence[Any], key: str | None, inputs: Any, *, is_batch: bool
+) -> Pressing:
+    pressed = press_on(conn, button, table, keys, key, inputs, is_batch=is_batch)
+    # Raised within the transaction, which PostgreSQL has ended.
+    if pressed.is_key_used:
+        detail = f"the idempotency key was used for another press of button {button}"
+        raise Refusal(KEY_REUSED, detail, hint="give each press a key of its own")
+    if pressed.problem:
+        fields = [FieldError(part="body", field="/inputs", detail=pressed.problem)]
+        raise Refusal(INVALID, f"button {button} does not take these inputs: {pressed.problem}", fields=fields)
     return pressed
-
-
-def _is_about_the_key(error: DatabaseError) -> bool:
-    return getattr(error.__cause__, "sqlstate", None) == "23505"
-
-
-def _press(conn: Connection, wanted: PressedRow, key: str | None) -> int:
-    inputs = _as_floats(wanted.inputs)
-    return press(conn, wanted.button, wanted.table, wanted.key, idempotency_key=key, inputs=inputs)
-
-
-def _press_many(conn: Connection, wanted: PressedRows, key: str | None) -> int:
-    inputs = _as_floats(wanted.inputs)
-    return press_many(conn, wanted.button, wanted.table, wanted.keys, idempotency_key=key, inputs=inputs)
 
 
 async def _press_after(call: Call[Any, Any, Any], press_id: int, seconds: int) -> Press:
@@ -89,18 +88,6 @@ def _status(is_over: bool) -> int:
 
 def _location(call: Call[Any, Any, Any], what: str, id_: int) -> dict[str, str]:
     return {"Location": call.path_to(f"/{what}/{{id}}", id=id_)}
-
-
-def _as_floats(value: Any) -> Any:
-    """Return inputs with floats for decimals, which the checks of a job expect, where no digit is lost."""
-    if isinstance(value, dict):
-        return {name: _as_floats(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return list(map(_as_floats, value))
-    if isinstance(value, Decimal):
-        near = float(value)
-        return near if Decimal(repr(near)) == value else value
-    return value
 
 
 _HEADERS = {"Location": "Where to see what has become of it."}

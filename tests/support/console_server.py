@@ -33,7 +33,14 @@ class Clock:
 def console_thread(
     dsn: str, *, port: int = 0, clock: Callable[[], float] = time.monotonic, **settings: Any
 ) -> Iterator[str]:
-    """Run the console in a thread; yield its address."""
+    """Run the console in a thread; yield its address.
+
+    Args:
+        dsn: the database.
+        port: of loopback; 0: any.
+        clock: what sessions have their time from.
+        settings: settings of the console that are not the defaults.
+    """
     server = Server(make_console(dsn, clock, **{"grace_period": 1.0, **settings}).state.console)
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

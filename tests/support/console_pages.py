@@ -27,6 +27,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "button": ("/buttons/Provision",),
     "button_new": ("/buttons/new",),
     "button_edit": ("/buttons/Provision/edit",),
+    "run": ("/runs/{succeeded}", "/runs/{failed}", "/runs/{running}", "/runs/{waiting}", "/runs/{hook_run}"),
     "runs": ("/runs", "/runs?status=FAILURE&since=7d", "/runs?status=REVOKED&user=nobody"),
     "tables": ("/tables", "/tables?search=inv."),
     "table_rows": ("/tables/inv.device", "/tables/inv.device?column=id&operator=gt&value=1&sort_desc=name"),
@@ -38,6 +39,7 @@ PAGES: dict[str, tuple[str, ...]] = {
 NO_PAGES: dict[str, str] = {
     "oidc_begin": "sends the browser to an OpenID provider, where there is one",
     "oidc_finish": "takes a browser from there",
+    "run_events": "a stream of events",
     "runs_events": "a stream of events",
 }
 """Routes that answer a GET with something else than a page, and what it is."""

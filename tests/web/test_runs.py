@@ -13,24 +13,18 @@ from starlette.applications import Starlette
 
 from rowhooks.postgres.console.runs import PAGE, SQL, RunFilter
 from tests.support.console import Browser, logged_in
+from tests.support.console_runs import HOSTILE, NOON, add_run, let_people_read
 from tests.support.hooks import add_hook
-from tests.support.results import LEASE, Serial, add_button, add_result
+from tests.support.results import LEASE, Serial, add_button
 from tests.support.streams import listening
 
 Connection = psycopg.Connection[Any]
-NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 @pytest.fixture
 def hook(db: Connection, device: str, console: Starlette) -> int:
-    db.execute("grant usage on schema dcim to alice, oscar")
-    db.execute("grant select on dcim.device to alice, oscar")
+    let_people_read(db)
     return add_hook(db, Serial, device, name="Serials")
-
-
-def add_run(db: Connection, hook: int | None, **columns: Any) -> int:
-    """Put a run for a device on record; see add_result."""
-    return add_result(db, hook, **{"tracked_table": 1, "object_id": '{"id": 1}', **columns})
 
 
 def shown(text: str) -> list[int]:
@@ -52,9 +46,9 @@ def link(text: str, label: str) -> str:
 
 
 async def test_the_newest_runs_come_first(console: Starlette, db: Connection, hook: int) -> None:
-    old = add_run(db, hook, trigger="replay", created_at=NOON)
-    new = add_run(db, hook, trigger="replay", created_at=NOON + timedelta(hours=1))
-    middle = add_run(db, hook, trigger="replay", created_at=NOON + timedelta(minutes=1))
+    old = add_run(db, hook, created_at=NOON)
+    new = add_run(db, hook, created_at=NOON + timedelta(hours=1))
+    middle = add_run(db, hook, created_at=NOON + timedelta(minutes=1))
     async with logged_in(console, "alice") as browser:
         assert await listed(browser) == [new, middle, old]
 
@@ -62,7 +56,7 @@ async def test_the_newest_runs_come_first(console: Starlette, db: Connection, ho
 async def test_runs_of_the_same_instant_are_told_apart_by_their_ids(
     console: Starlette, db: Connection, hook: int
 ) -> None:
-    runs = [add_run(db, hook, trigger="replay", created_at=NOON) for _ in range(2 * PAGE)]
+    runs = [add_run(db, hook, created_at=NOON) for _ in range(2 * PAGE)]
     async with logged_in(console, "alice") as browser:
         first = await browser.get("/runs")
         second = await browser.get(link(first.text, "Older"))
@@ -70,9 +64,7 @@ async def test_runs_of_the_same_instant_are_told_apart_by_their_ids(
 
 
 async def test_pages_follow_each_other_in_both_directions(console: Starlette, db: Connection, hook: int) -> None:
-    runs = [add_run(db, hook, trigger="replay", created_at=NOON + timedelta(days=n)) for n in range(2 * PAGE + 10)][
-        ::-1
-    ]
+    runs = [add_run(db, hook, created_at=NOON + timedelta(days=n)) for n in range(2 * PAGE + 10)][::-1]
     async with logged_in(console, "alice") as browser:
         pages = [await browser.get("/runs")]
         for _ in range(2):
@@ -85,21 +77,21 @@ async def test_pages_follow_each_other_in_both_directions(console: Starlette, db
 
 
 async def test_without_a_script_a_link_shows_what_has_come_since(console: Starlette, db: Connection, hook: int) -> None:
-    old = [add_run(db, hook, trigger="replay", created_at=NOON + timedelta(hours=n)) for n in range(PAGE)][::-1]
+    old = [add_run(db, hook, created_at=NOON + timedelta(hours=n)) for n in range(PAGE)][::-1]
     async with logged_in(console, "alice") as browser:
         newer = link((await browser.get("/runs")).text, "Newer")
         assert await listed(browser, newer.removeprefix("/runs")) == old
-        new = add_run(db, hook, trigger="replay", created_at=NOON + timedelta(days=9))
+        new = add_run(db, hook, created_at=NOON + timedelta(days=9))
         assert await listed(browser, newer.removeprefix("/runs")) == [new, *old[:-1]]
 
 
 async def test_a_run_that_is_recorded_between_two_pages_moves_no_line(
     console: Starlette, db: Connection, hook: int
 ) -> None:
-    runs = [add_run(db, hook, trigger="replay", created_at=NOON + timedelta(hours=n)) for n in range(PAGE + 5)]
+    runs = [add_run(db, hook, created_at=NOON + timedelta(hours=n)) for n in range(PAGE + 5)]
     async with logged_in(console, "alice") as browser:
         first = await browser.get("/runs")
-        add_run(db, hook, trigger="replay", created_at=NOON + timedelta(days=9))
+        add_run(db, hook, created_at=NOON + timedelta(days=9))
         second = await browser.get(link(first.text, "Older"))
     assert shown(first.text) + shown(second.text) == runs[::-1]
 
@@ -121,7 +113,7 @@ async def test_a_filter_leaves_the_others_out(console: Starlette, db: Connection
     }  # fmt: skip
     late = {"since": 1, "until": -2}.get(query[:5], 0)
     wanted = add_run(db, hook, created_at=NOON + timedelta(hours=late), **other)
-    add_run(db, hook, trigger="replay", created_at=NOON, hook_name="Serials")
+    add_run(db, hook, created_at=NOON, hook_name="Serials")
     async with logged_in(console, "alice") as browser:
         assert await listed(browser, f"?{query}") == [wanted]
 
@@ -129,7 +121,7 @@ async def test_a_filter_leaves_the_others_out(console: Starlette, db: Connection
 async def test_a_button_is_a_filter(console: Starlette, db: Connection, hook: int) -> None:
     button = add_button(db, "dcim.device")
     press = add_run(db, None, trigger="press", job_button_id=button, button_name="Reboot")
-    add_run(db, hook, trigger="replay")
+    add_run(db, hook)
     async with logged_in(console, "alice") as browser:
         assert await listed(browser, "?button=Reboot") == [press]
 
@@ -138,7 +130,7 @@ async def test_filters_stay_in_the_form_and_in_the_links_to_other_pages(
     console: Starlette, db: Connection, hook: int
 ) -> None:
     for n in range(PAGE + 1):
-        add_run(db, hook, trigger="replay", hook_name='a & "b"', created_at=NOON + timedelta(hours=n))
+        add_run(db, hook, hook_name='a & "b"', created_at=NOON + timedelta(hours=n))
     async with logged_in(console, "alice") as browser:
         first = await browser.get("/runs", params={"hook": 'a & "b"', "status": "SUCCESS", "since": "2026-01-01"})
         second = await browser.get(link(first.text, "Older"))
@@ -164,7 +156,7 @@ async def test_filters_stay_in_the_form_and_in_the_links_to_other_pages(
 async def test_a_filter_that_makes_no_sense_is_said_and_lists_nothing(
     console: Starlette, db: Connection, hook: int, query: str, problem: str
 ) -> None:
-    add_run(db, hook, trigger="replay")
+    add_run(db, hook)
     async with logged_in(console, "alice") as browser:
         answer = await browser.get(f"/runs?{query}")
     assert answer.status_code == 422
@@ -189,12 +181,9 @@ async def test_a_filter_that_is_rarely_met_is_given_up_in_time_and_stays_in_the_
     assert 'value="needle"' in answer.text
 
 
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
-
-
 async def test_whatever_stands_in_a_run_is_text_in_the_listing(console: Starlette, db: Connection, hook: int) -> None:
     add_run(
-        db, hook, status="FAILURE", trigger="replay", hook_name=HOSTILE, class_path=HOSTILE, object_repr=HOSTILE,
+        db, hook, status="FAILURE", hook_name=HOSTILE, class_path=HOSTILE, object_repr=HOSTILE,
         user_name=HOSTILE, exception_type=HOSTILE, exception_message=HOSTILE, action=HOSTILE,
     )  # fmt: skip
     db.execute("update rowhooks.job_hook set name = %s", (HOSTILE,))
@@ -210,7 +199,7 @@ async def test_a_page_of_the_longest_names_stays_small(console: Starlette, db: C
     db.execute(f"{names} from generate_series(1, 100) as n")
     for n in range(PAGE):
         add_run(
-            db, hook, status="FAILURE", trigger="replay", hook_name='"' * 500, class_path='"' * 500, tracked_table=1,
+            db, hook, status="FAILURE", hook_name='"' * 500, class_path='"' * 500, tracked_table=1,
             object_repr='"' * 200, object_id=f'{{"id": "{n}{"&" * 5000}"}}', user_name='"' * 500, action="update",
             exception_type='"' * 500, exception_message='"' * 5000, attempt=2,
         )  # fmt: skip
@@ -246,19 +235,19 @@ def stream_of(text: str) -> str:
 
 
 async def test_a_run_that_comes_is_told_to_the_listing(console: Starlette, db: Connection, hook: int) -> None:
-    add_run(db, hook, trigger="replay", created_at=NOON)
+    add_run(db, hook, created_at=NOON)
     async with logged_in(console, "alice") as browser:
         address = stream_of((await browser.get("/runs")).text)
         async with listening(browser, console, address) as listener:
-            new = add_run(db, hook, trigger="replay", created_at=NOON + timedelta(seconds=1))
+            new = add_run(db, hook, created_at=NOON + timedelta(seconds=1))
             heard = await listener.hears(f'<tr id="run-{new}"')
             assert heard.data.count("<tr") == 1
 
 
 async def test_a_run_that_is_shown_and_goes_on_is_told_again(console: Starlette, db: Connection, hook: int) -> None:
-    run = add_run(db, hook, trigger="replay", status="PENDING", created_at=NOON)
+    run = add_run(db, hook, status="PENDING", created_at=NOON)
     for n in range(1, 5):
-        add_run(db, hook, trigger="replay", created_at=NOON + timedelta(days=n))
+        add_run(db, hook, created_at=NOON + timedelta(days=n))
     async with logged_in(console, "alice") as browser:
         address = stream_of((await browser.get("/runs")).text)
         async with listening(browser, console, address) as listener:
@@ -273,13 +262,13 @@ async def test_a_run_that_is_shown_and_goes_on_is_told_again(console: Starlette,
 async def test_a_run_that_becomes_visible_after_a_newer_one_is_told_too(
     console: Starlette, db: Connection, hook: int, dsn: str
 ) -> None:
-    add_run(db, hook, trigger="replay", created_at=NOON)
+    add_run(db, hook, created_at=NOON)
     async with logged_in(console, "alice") as browser:
         address = stream_of((await browser.get("/runs")).text)
         with psycopg.connect(dsn) as late:
-            earlier = add_run(late, hook, trigger="replay", created_at=NOON + timedelta(seconds=1))
+            earlier = add_run(late, hook, created_at=NOON + timedelta(seconds=1))
             async with listening(browser, console, address) as listener:
-                later = add_run(db, hook, trigger="replay", created_at=NOON + timedelta(seconds=50))
+                later = add_run(db, hook, created_at=NOON + timedelta(seconds=50))
                 await listener.hears(f'<tr id="run-{later}"')
                 late.commit()
                 await listener.hears(f'<tr id="run-{earlier}"')
@@ -288,15 +277,15 @@ async def test_a_run_that_becomes_visible_after_a_newer_one_is_told_too(
 async def test_a_listing_that_lost_its_connection_goes_on_where_it_was(
     console: Starlette, db: Connection, hook: int
 ) -> None:
-    waiting = add_run(db, hook, trigger="replay", status="PENDING", created_at=NOON)
-    add_run(db, hook, trigger="replay", created_at=NOON + timedelta(days=1))
+    waiting = add_run(db, hook, status="PENDING", created_at=NOON)
+    add_run(db, hook, created_at=NOON + timedelta(days=1))
     async with logged_in(console, "alice") as browser:
         address = stream_of((await browser.get("/runs")).text)
         async with listening(browser, console, address) as listener:
-            new = add_run(db, hook, trigger="replay", status="STARTED", created_at=NOON + timedelta(days=2))
+            new = add_run(db, hook, status="STARTED", created_at=NOON + timedelta(days=2))
             last_id = (await listener.hears(f'<tr id="run-{new}"')).id
         db.execute("update rowhooks.job_result set status = 'SUCCESS', finished_at = now() where id = %s", (waiting,))
-        missed = add_run(db, hook, trigger="replay", created_at=NOON + timedelta(days=3))
+        missed = add_run(db, hook, created_at=NOON + timedelta(days=3))
         db.execute(
             "update rowhooks.job_result set status = 'FAILURE', exception_type = 'E', finished_at = now()"
             " where id = %s",
@@ -313,15 +302,15 @@ async def test_a_listing_with_filters_is_told_of_those_alone(console: Starlette,
         address = stream_of((await browser.get("/runs?status=FAILURE")).text)
         async with listening(browser, console, address) as listener:
             now = datetime.now(UTC)
-            other = add_run(db, hook, trigger="replay", created_at=now)
-            wanted = add_run(db, hook, trigger="replay", status="FAILURE", created_at=now + timedelta(seconds=1))
+            other = add_run(db, hook, created_at=now)
+            wanted = add_run(db, hook, status="FAILURE", created_at=now + timedelta(seconds=1))
             await listener.hears(f'<tr id="run-{wanted}"')
             assert not any(f'<tr id="run-{other}"' in one.data for one in listener.heard)
 
 
 async def test_earlier_pages_are_not_live(console: Starlette, db: Connection, hook: int) -> None:
     for n in range(PAGE + 1):
-        add_run(db, hook, trigger="replay", created_at=NOON + timedelta(hours=n))
+        add_run(db, hook, created_at=NOON + timedelta(hours=n))
     async with logged_in(console, "alice") as browser:
         first = await browser.get("/runs")
         second = await browser.get(link(first.text, "Older"))
@@ -333,7 +322,7 @@ async def test_a_line_that_is_told_is_text_too(console: Starlette, db: Connectio
     async with logged_in(console, "alice") as browser:
         address = stream_of((await browser.get("/runs")).text)
         add_run(
-            db, hook, status="FAILURE", trigger="replay", hook_name=HOSTILE, object_repr=f"x\r\revent: end\r{HOSTILE}",
+            db, hook, status="FAILURE", hook_name=HOSTILE, object_repr=f"x\r\revent: end\r{HOSTILE}",
             exception_type=HOSTILE, exception_message=f"\n\nevent: end\ndata: {HOSTILE}", created_at=datetime.now(UTC),
         )  # fmt: skip
         async with listening(browser, console, address) as listener:
@@ -351,14 +340,14 @@ async def test_a_cursor_that_is_none_is_refused(console: Starlette, hook: int, c
 
 
 async def test_nobody_sees_runs_for_rows_that_it_may_not_read(console: Starlette, db: Connection, hook: int) -> None:
-    run = add_run(db, hook, trigger="replay", created_at=NOON)
+    run = add_run(db, hook, created_at=NOON)
     async with logged_in(console, "alice") as alice:
         page = (await alice.get("/runs")).text
         assert shown(page) == [run]
         async with listening(alice, console, stream_of(page)) as listener:
             await listener.hears(f'<tr id="run-{run}"')
             db.execute("revoke select on dcim.device from alice")
-            add_run(db, hook, trigger="replay", created_at=NOON + timedelta(seconds=1))
+            add_run(db, hook, created_at=NOON + timedelta(seconds=1))
             assert await listed(alice) == []
             db.execute("revoke rowhooks_viewer from alice")
             assert "permission denied" in await listener.ends()

@@ -25,7 +25,7 @@ from rowhooks.web.finding import FindSession
 from rowhooks.web.live import Streams
 from rowhooks.web.login.oidc import Departures
 from rowhooks.web.login.provider import Provider
-from rowhooks.web.pages import batches, buttons, home, hooks, jobs, press, row, rows, runs, tables
+from rowhooks.web.pages import batches, buttons, home, hooks, jobs, press, row, rows, run, runs, tables
 from rowhooks.web.person import NotLoggedIn
 from rowhooks.web.security.attempts import Attempts
 from rowhooks.web.security.bodies import LimitBodies
@@ -43,6 +43,7 @@ PAGES = (
     home,
     login,
     runs,
+    run,
     hooks,
     jobs,
     buttons,

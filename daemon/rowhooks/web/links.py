@@ -9,6 +9,11 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.routing import NoMatchFound
 
+from rowhooks.domain.errors import NotFound
+
+LARGEST_ID = 2**63 - 1
+"""The largest id that there can be."""
+
 
 def path_of(request: Request, name: str, /, query: Iterable[tuple[str, Any]] = (), **parameters: Any) -> str | None:
     """Return the path of a page; None where there is no such page.
@@ -31,3 +36,15 @@ def with_query(path: str, query: Iterable[tuple[str, Any]]) -> str:
     """Return a path with a query; what is None or empty is left out."""
     given = [(name, value) for name, value in query if value not in (None, "")]
     return f"{path}?{urlencode(given)}" if given else path
+
+
+def id_in(request: Request) -> int:
+    """Return the id in the path of a page.
+
+    Raises:
+        NotFound: no id is so large.
+    """
+    found: int = request.path_params["id"]
+    if found > LARGEST_ID:
+        raise NotFound("there is nothing with so large an id")
+    return found

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from rowhooks.domain import exact
 from rowhooks.domain.display import LONG, SHORT, lines, value
+from rowhooks.web.durations import took
 from rowhooks.web.navigation import LEVELS, entries
 from rowhooks.web.static_files import static_path
 
@@ -54,6 +55,7 @@ TEMPLATES.filters.update(
     shown_long=_shown_long,
     is_shortened=_is_shortened,
     merged=_merged,
+    until=took,
 )
 
 

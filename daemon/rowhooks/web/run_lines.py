@@ -12,8 +12,10 @@ from rowhooks.postgres.console.places import Place
 from rowhooks.web.durations import took
 from rowhooks.web.links import path_of
 
-LONGEST_KEY, LONGEST_NAME = 300, 60
-"""Characters of a row's key, as JSON, and of a name in a link of a listing; what is longer is not linked to there."""
+LONGEST_KEY, LONGEST_NAME = 300, 200
+"""Characters of a row's key, as JSON, and of a name that are linked to."""
+LONGEST_NAME_IN_LISTING = 60
+"""The same of a name in a listing."""
 
 
 def line_of(request: Request, run: dict[str, Any]) -> dict[str, Any]:
@@ -25,7 +27,7 @@ def line_of(request: Request, run: dict[str, Any]) -> dict[str, Any]:
         "path": path_of(request, "run", id=run["id"]),
         "origin": visible(name, 60),
         "origin_kind": "button" if run["button_name"] else "hook",
-        "origin_path": origin_path(request, run) if len(name) <= LONGEST_NAME else None,
+        "origin_path": origin_path(request, run) if len(name) <= LONGEST_NAME_IN_LISTING else None,
         "job": visible(run["class_path"], 80),
         "table": visible(run["object_type"] or "", 80),
         "row": visible(run["object_repr"] or "", 60),
@@ -40,7 +42,7 @@ def line_of(request: Request, run: dict[str, Any]) -> dict[str, Any]:
 def origin_path(request: Request, run: dict[str, Any]) -> str | None:
     """Return the path of the page of a run's hook or button; None where there is none."""
     kind, name = ("hook", run["hook_name"]) if run["hook_name"] else ("button", run["button_name"])
-    return path_of(request, kind, name=name) if name else None
+    return path_of(request, kind, name=name) if name and len(name) <= LONGEST_NAME else None
 
 
 def row_path(request: Request, table: str | None, key: Any, longest: int | None = None) -> str | None:

@@ -64,6 +64,7 @@ class Live {
     for (const old of this.element.querySelectorAll("[data-live-part]")) {
       const part = page.getElementById(old.id);
       if (part) replace(old, document.adoptNode(part));
+      else old.remove();
     }
     this.say("It has ended.");
   }
@@ -99,7 +100,7 @@ function insert(list, element) {
   const most = Number(list.dataset.most) || MOST_CHILDREN;
   list.insertBefore(element, next);
   while (list.children.length > most) (isFirst ? list.lastElementChild : list.firstElementChild).remove();
-  list.dataset.filled = "";
+  document.getElementById(list.dataset.empty)?.remove();
 }
 
 function replace(old, element) {

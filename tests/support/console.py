@@ -27,6 +27,7 @@ PASSWORD = "c0rrect h0rse: b@ttery/staple"
 ROLES = {"alice": "rowhooks_viewer", "oscar": "rowhooks_operator", "ada": "rowhooks_admin", "mallory": None}
 """Who uses the console, and the role of rowhooks that makes it a viewer, an operator, an admin, or nothing."""
 HERE = "https://localhost"
+_MADE: list[Console] = []
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
@@ -53,7 +54,20 @@ def make_console(
         settings: settings of the console that are not the defaults.
     """
     chosen = ConsoleSettings(**{"allow_passwordless": True, **settings})
-    return make_app(Console.open(chosen, Target(dsn), clock=clock, refusal_time=refusal_time))
+    console = Console.open(chosen, Target(dsn), clock=clock, refusal_time=refusal_time)
+    _MADE.append(console)
+    return make_app(console)
+
+
+@contextlib.contextmanager
+def consoles_closed() -> Iterator[None]:
+    """End the sessions and connections of all consoles that were made within the block."""
+    before = len(_MADE)
+    try:
+        yield
+    finally:
+        while len(_MADE) > before:
+            _MADE.pop().close()
 
 
 @contextlib.contextmanager

@@ -9,13 +9,12 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from tests.support.console import make_console, make_people
+from tests.support.console import consoles_closed, make_console, make_people
 
 
 @pytest.fixture
 def console(dsn: str, db: psycopg.Connection[Any]) -> Iterator[Starlette]:
     """The console, and the roles alice (viewer), oscar (operator), ada (admin) and mallory (nothing)."""
     make_people(db)
-    app = make_console(dsn)
-    yield app
-    app.state.console.sessions.end_all()
+    with consoles_closed():
+        yield make_console(dsn)

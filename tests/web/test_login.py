@@ -28,9 +28,7 @@ Connection = psycopg.Connection[Any]
 def strict(console: Starlette, dsn: str, db: Connection) -> Iterator[Starlette]:
     """The console on a server that asks for passwords."""
     with passwords_wanted(db, *ROLES):
-        app = make_console(dsn, allow_passwordless=False)
-        yield app
-        app.state.console.close()
+        yield make_console(dsn, allow_passwordless=False)
 
 
 async def enters(app: Starlette, role: str, password: str = PASSWORD, client: str = "127.0.0.1") -> int:

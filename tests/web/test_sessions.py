@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -28,10 +27,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def app(console: Starlette, dsn: str, clock: Clock) -> Iterator[Starlette]:
-    app = make_console(dsn, clock)
-    yield app
-    app.state.console.close()
+def app(console: Starlette, dsn: str, clock: Clock) -> Starlette:
+    return make_console(dsn, clock)
 
 
 def connected(db: Connection, role: str = "alice") -> int:

@@ -31,4 +31,8 @@ def comes_from_here(request: Request) -> bool:
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.url.netloc
+    if origin is None:
+        return True
+    parts = urlsplit(origin)
+    # A page that came over plain HTTP may be anybody's.
+    return parts.netloc == request.url.netloc and not (request.url.scheme == "https" and parts.scheme == "http")

@@ -36,12 +36,11 @@ select
   a.attnum as number,
   a.attname as name,
   format_type(a.atttypid, a.atttypmod) as type,
-  b.name as base_type,
-  y.kind,
+  y.base_name as base_type,
   y.is_plain_text,
   y.is_bytes,
   a.attlen = -1 as is_long,
-  case when not b.is_by_text and not y.has_parts then o.operators end as operators,
+  y.operators,
   not coalesce(
     (select s.collisdeterministic from pg_collation as s where s.oid = a.attcollation), true
   ) as is_loosely_collated,
@@ -51,56 +50,68 @@ select
   ) as is_indexed,
   left(col_description(c.oid, a.attnum), 300) as comment
 from pg_attribute as a
-cross join lateral rowhooks.compared_type(a.atttypid) as b
-cross join lateral (
-  select
-    t.oid,
-    t.typtype as kind,
-    t.oid in ('text'::regtype, 'varchar'::regtype) as is_plain_text,
-    t.oid = 'bytea'::regtype as is_bytes,
-    t.typsubscript = 'array_subscript_handler'::regproc as is_array,
-    -- Whether values of a part of the type can be compared is not looked into.
-    t.typtype = 'c' or exists (
-      select from pg_type as e
-      where e.oid = t.typelem and t.typsubscript = 'array_subscript_handler'::regproc
-        and e.typtype not in ('e', 'r', 'm') and e.oid <> all(array({types_with_order}))
-        and not exists (
-          select from pg_cast as w where w.castsource = e.oid and w.castmethod = 'b' and w.castcontext = 'i'
-        )
-    ) as has_parts
-  from pg_type as t
-  where t.oid = rowhooks.base_type(a.atttypid)
-) as y
-left join lateral (
-  select jsonb_object_agg(p.amopstrategy, jsonb_build_array(pn.nspname, po.oprname)) as operators
-  from (
-    select d.opcfamily, d.opcintype
-    from pg_opclass as d
-    join pg_am as m on m.oid = d.opcmethod and m.amname = 'btree'
-    where d.opcdefault
-      and (
-        d.opcintype = y.oid
-        or d.opcintype = case
-          when y.is_array then 'anyarray'::regtype
-          when y.kind = 'e' then 'anyenum'::regtype
-          when y.kind = 'r' then 'anyrange'::regtype
-          when y.kind = 'm' then 'anymultirange'::regtype
-        end
-        or exists (
-          select from pg_cast as w
-          where w.castsource = y.oid and w.casttarget = d.opcintype and w.castmethod = 'b' and w.castcontext = 'i'
-        )
-      )
-    order by d.opcintype = y.oid desc, d.opcintype
-    limit 1
-  ) as f
-  join pg_amop as p
-    on p.amopfamily = f.opcfamily and p.amoplefttype = f.opcintype and p.amoprighttype = f.opcintype
-    and p.amopstrategy between 1 and 5
-  join pg_operator as po on po.oid = p.amopopr
-  join pg_namespace as pn on pn.oid = po.oprnamespace
-) as o on true
+join ({types}) as y on y.id = a.atttypid
 where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and has_column_privilege(c.oid, a.attnum, 'SELECT')
+
+-- name: types
+-- The types of the columns, each once: a table may have many columns.
+select
+  d.id,
+  b.name as base_name,
+  t.oid in ('text'::regtype, 'varchar'::regtype) as is_plain_text,
+  t.oid = 'bytea'::regtype as is_bytes,
+  case when not b.is_by_text and not p.has_parts then ({operators}) end as operators
+from (
+  select distinct n.atttypid as id from pg_attribute as n where n.attrelid = c.oid and n.attnum > 0 and not n.attisdropped
+) as d
+join pg_type as t on t.oid = case when d.id < 16384 then d.id else rowhooks.base_type(d.id) end
+-- Nothing has to be found out of PostgreSQL's own types.
+cross join lateral (
+  select format_type(d.id, -1) as name, false as is_by_text where d.id < 16384
+  union all
+  select f.name, f.is_by_text from rowhooks.compared_type(d.id) as f where d.id >= 16384
+) as b
+cross join lateral (
+  -- Whether the parts of a composite type can be compared is not looked into.
+  select t.typtype = 'c' or exists (
+    select from pg_type as e
+    where e.oid = t.typelem and t.typsubscript = 'array_subscript_handler'::regproc
+      and e.typtype not in ('e', 'r', 'm') and e.oid <> all(array({types_with_order}))
+      and not exists (
+        select from pg_cast as w where w.castsource = e.oid and w.castmethod = 'b' and w.castcontext = 'i'
+      )
+  ) as has_parts
+) as p
+
+-- name: operators
+-- The operators of the default class of a type, by their numbers in a B-tree.
+select jsonb_object_agg(p.amopstrategy, jsonb_build_array(pn.nspname, po.oprname))
+from (
+  select o.opcfamily, o.opcintype
+  from pg_opclass as o
+  join pg_am as m on m.oid = o.opcmethod and m.amname = 'btree'
+  where o.opcdefault
+    and (
+      o.opcintype = t.oid
+      or o.opcintype = case
+        when t.typsubscript = 'array_subscript_handler'::regproc then 'anyarray'::regtype
+        when t.typtype = 'e' then 'anyenum'::regtype
+        when t.typtype = 'r' then 'anyrange'::regtype
+        when t.typtype = 'm' then 'anymultirange'::regtype
+      end
+      or exists (
+        select from pg_cast as w
+        where w.castsource = t.oid and w.casttarget = o.opcintype and w.castmethod = 'b' and w.castcontext = 'i'
+      )
+    )
+  order by o.opcintype = t.oid desc, o.opcintype asc
+  limit 1
+) as f
+join pg_amop as p
+  on p.amopfamily = f.opcfamily and p.amoplefttype = f.opcintype and p.amoprighttype = f.opcintype
+  and p.amopstrategy between 1 and 5
+join pg_operator as po on po.oid = p.amopopr
+join pg_namespace as pn on pn.oid = po.oprnamespace
 
 -- name: types_with_order
 select d.opcintype

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+
+from tests.support.databases import Templates, dsn_of, new_database
+from tests.support.waiting import wait
 
 Connection = psycopg.Connection[Any]
 
@@ -78,3 +89,61 @@ def ends(db: Connection, status: str = "SUCCESS", message: str | None = None) ->
         "update rowhooks.job_result set status = %s, finished_at = now(), exception_message = %s, exception_type = %s",
         (status, message, "rowhooks.domain.errors.JobFailed" if status == "FAILURE" else None),
     )
+
+
+@dataclass(frozen=True)
+class Shop:
+    """An application that runs, and its database.
+
+    Args:
+        db: the administrator's connection, which commits each statement.
+        dsn: the database, with the application's login.
+        address: where the application is.
+    """
+
+    db: Connection
+    dsn: str
+    address: str
+
+
+@contextlib.contextmanager
+def shop_database(
+    administrator: Connection, server: SimpleNamespace, templates: Templates
+) -> Iterator[tuple[Connection, str]]:
+    """Make the database; yield the administrator's connection, and the application's DSN. It is gone afterwards."""
+    with new_database(administrator, "shop", templates.having(["device"])) as name:
+        dsn = dsn_of(server, name)
+        with psycopg.connect(dsn, autocommit=True) as db:
+            yield db, make_buttons(db, dsn)
+    for role in (ANN, BOB, APPLICATION):
+        administrator.execute(f"drop role {role}")
+
+
+@contextlib.contextmanager
+def served(*command: str, directory: Path, log: Path, **environment: str) -> Iterator[str]:
+    """Run a program that serves HTTP, and yield its address.
+
+    Args:
+        command: the program; `{port}` in an argument stands for the port.
+        directory: where it is started.
+        log: the file for what it says.
+        environment: more variables.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with log.open("w") as said, subprocess.Popen(
+        [argument.format(port=port) for argument in command], cwd=directory, stdin=subprocess.DEVNULL, stdout=said,
+        stderr=said, env={**os.environ, **environment},
+    ) as process:  # fmt: skip
+        try:
+            wait(lambda: _answers(port) or process.poll() is not None)
+            assert process.poll() is None, log.read_text()
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as trying:
+        return trying.connect_ex(("127.0.0.1", port)) == 0

@@ -1,10 +1,10 @@
-// <rowhooks-buttons table="dcim.device" key="42"> shows the job buttons of a row in any page: see docs/embedding.md.
+// <rowhooks-buttons table="dcim.device" key="42">: see docs/embedding.md.
 const TEXTS = { confirm: "Press {label}?", press: "Press", cancel: "Cancel", pressed: "{label}: run {id} goes on",
 	finished: "{label}: {status} {message}", error: "{message}" };
 const STYLE = new CSSStyleSheet();
 STYLE.replaceSync(`#all { display: flex; flex-wrap: wrap; gap: .5em } small, label, input, select, textarea { display: block }
 details { position: relative } details > div { position: absolute; z-index: 9; display: grid; min-width: 100%;
-background: Canvas; border: 1px solid } [aria-disabled=true] { opacity: .6 }`);
+background: Canvas; border: 1px solid } button, summary { min-height: 24px } [aria-disabled=true] { opacity: .6 }`);
 
 // Children are elements or text: nothing is ever read as HTML.
 const make = (name, properties, ...children) => {
@@ -13,23 +13,26 @@ const make = (name, properties, ...children) => {
 	return element;
 };
 
-// read() returns an input as JSON text, so that no digit is lost; nothing if it is left out.
+// read() returns JSON text: no digit is lost. What is left out is nothing.
 const makeField = ({ name, title, description, kind, options, value, is_required, empty }) => {
-	const text = (one) => typeof one === "string" ? one : JSON.stringify(one);
-	const choices = options?.map((one) => make("option", { value: JSON.stringify(one) }, text(one)));
+	const json = JSON.stringify, text = (one) => one.trim ? one : json(one);
+	const choices = options?.map((one) => make("option", { value: json(one) }, text(one)));
+	const parsed = (given) => {
+		try { return JSON.parse(given), given; } catch { throw { message: `${title}: JSON?` }; }
+	};
 	const [input, write] = {
 		choice: () => [make("select", {}, make("option", { value: "" }), ...choices), (given) => given],
-		json: () => [make("textarea"), (given) => JSON.parse(given) === undefined || given],
+		json: () => [make("textarea"), parsed],
 		number: () => [make("input", { type: kind, step: "any" }), (given) => given.length > 15 ? given : +given],
-	}[kind]?.() ?? [make("input", { type: kind }), JSON.stringify];
+	}[kind]?.() ?? [make("input", { type: kind }), json];
 	Object.assign(input, { name, part: "input", required: is_required });
-	if (value !== null) input.value = options ? JSON.stringify(value) : text(value);
+	if (value !== null) input.value = options ? json(value) : text(value);
 	const read = () => {
 		const given = input.value ? write(input.value) : empty;
-		return given === null ? [] : `${JSON.stringify(name)}:${given}`;
+		return given === null ? [] : `${json(name)}:${given}`;
 	};
-	const about = make("small", {}, description);
-	return { read, label: make("label", { part: "field" }, title + (is_required ? " *" : ""), input, about) };
+	const label = make("label", { part: "field" }, title, is_required ? " *" : "", input, make("small", {}, description));
+	return { read, label };
 };
 
 class RowhooksButtons extends HTMLElement {
@@ -37,8 +40,8 @@ class RowhooksButtons extends HTMLElement {
 	#root = this.attachShadow({ mode: "open" });
 	#all = make("div", { id: "all" });
 	#status = make("p", { part: "status", role: "status" });
-	#turn = 0; // the answer to an older question is not shown
-	#keys = {}; // of presses without an answer, by button
+	#turn = 0; // an older answer is not shown
+	#keys = {}; // of presses that have no answer
 	#busy = false;
 	#headers;
 
@@ -47,10 +50,7 @@ class RowhooksButtons extends HTMLElement {
 		this.#root.append(this.#all, this.#status);
 		this.load();
 	}
-	attributeChangedCallback() {
-		this.#keys = {};
-		this.load();
-	}
+	attributeChangedCallback() { this.#keys = {}; this.load(); }
 
 	async load() {
 		const turn = ++this.#turn;
@@ -64,19 +64,17 @@ class RowhooksButtons extends HTMLElement {
 		}
 	}
 
-	#row() {
-		return { object_table: this.getAttribute("table"), object_text: this.getAttribute("key") };
-	}
+	#row() { return { object_table: this.getAttribute("table"), object_text: this.getAttribute("key") }; }
 
 	async #ask(path, body) {
 		const token = this.getAttribute("token"), src = this.getAttribute("src")?.replace(/\/?$/, "/");
 		const headers = { "X-Rowhooks": "1", ...(body && { ...this.#headers, "Content-Type": "application/json" }) };
 		if (token) headers.Authorization = `Bearer ${token}`;
-		const answer = await fetch(new URL(path, src ? new URL(src, document.baseURI) : import.meta.url), {
-			method: body ? "POST" : "GET", body, headers, credentials: token ? "omit" : "same-origin" });
+		const base = src ? new URL(src, document.baseURI) : import.meta.url;
+		const answer = await fetch(new URL(path, base), { method: body ? "POST" : "GET", body, headers });
 		const content = await answer.json().catch(() => null), { status } = answer;
 		if (answer.ok && content !== null) return content;
-		throw { message: content?.message ?? `HTTP ${status}`, hint: content?.hint, status };
+		throw { message: `HTTP ${status}`, ...content, status };
 	}
 
 	#show({ groups, headers }) {
@@ -90,10 +88,8 @@ class RowhooksButtons extends HTMLElement {
 	#button(one, leave) {
 		// The second click of a double click counts for nothing.
 		const onclick = (event) => one.disabled || event.detail > 1 || this.#start(one, leave?.() ?? event.currentTarget);
-		const button = make("button", { id: `button ${one.name}`, part: `button ${one.button_class}`, onclick }, one.label);
-		button.ariaDisabled = one.disabled;
-		if (one.reason) button.append(make("small", { part: "reason" }, one.reason));
-		return button;
+		const properties = { id: `button ${one.name}`, part: `button ${one.button_class}`, onclick, ariaDisabled: one.disabled };
+		return make("button", properties, one.label, make("small", { part: "reason" }, one.reason));
 	}
 
 	#menu({ name, buttons }) {
@@ -103,10 +99,10 @@ class RowhooksButtons extends HTMLElement {
 			opener.focus();
 			return opener;
 		};
-		const onkeydown = ({ key }) => key === "Escape" && leave();
-		const onfocusout = ({ relatedTarget }) => menu.contains(relatedTarget) || (menu.open = false);
-		const items = make("div", { part: "menu" }, ...buttons.map((one) => this.#button(one, leave)));
-		const menu = make("details", { onkeydown, onfocusout }, opener, items);
+		const onkeydown = ({ key }) => key !== "Escape" || leave();
+		const items = buttons.map((one) => this.#button(one, leave));
+		const menu = make("details", { onkeydown }, opener, make("div", { part: "menu" }, ...items));
+		menu.addEventListener("focusout", (event) => menu.contains(event.relatedTarget) || (menu.open = false));
 		return menu;
 	}
 
@@ -137,7 +133,7 @@ class RowhooksButtons extends HTMLElement {
 		const button = one.name;
 		try {
 			const given = fields.flatMap((field) => field.read()), inputs = given.length ? `"inputs":{${given}},` : "";
-			const idempotency_key = this.#keys[button] ??= crypto.getRandomValues(new Uint32Array(4)).join("-");
+			const idempotency_key = this.#keys[button] ??= crypto.getRandomValues(new Uint32Array(4)).join();
 			const rest = JSON.stringify({ button, ...this.#row(), idempotency_key }).slice(1);
 			const answer = await this.#ask("press", `{${inputs}${rest}`), id = answer.id ?? answer;
 			delete this.#keys[button];
@@ -166,7 +162,7 @@ class RowhooksButtons extends HTMLElement {
 				this.#say("error", error, error);
 				if (error.status < 500) return;
 			}
-			await new Promise((resolve) => setTimeout(resolve, pause));
+			await new Promise((done) => setTimeout(done, pause));
 		}
 	}
 

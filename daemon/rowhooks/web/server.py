@@ -94,8 +94,9 @@ class Server(uvicorn.Server):
 
     def __init__(self, console: Console) -> None:
         settings = console.settings
+        self.app = make_app(console)
         super().__init__(uvicorn.Config(
-            make_app(console), log_config=None, access_log=False, lifespan="on", http="h11", ws="none",
+            self.app, log_config=None, access_log=False, lifespan="on", http="h11", ws="none",
             proxy_headers=False, server_header=False, timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=max(1, round(settings.grace_period)), limit_concurrency=MOST_CONNECTIONS,
             h11_max_incomplete_event_size=LARGEST_HEAD, ssl_certfile=settings.tls_certificate,

@@ -1,0 +1,231 @@
+"""What one client may take of the console: sizes, times, requests and streams."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from rowhooks.web.person import person_of
+from rowhooks.web.server import Server
+from tests.support.console import PASSWORD, Browser, logged_in, make_console
+from tests.support.waiting import PATIENCE, eventually
+
+
+class Gate:
+    """A page that is answered when a test says so."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+        self.waiting = 0
+        self.gone = 0
+
+    async def page(self, request: Request) -> Response:
+        """Answer when the gate is opened."""
+        person_of(request)
+        self.waiting += 1
+        await self.opened.wait()
+        return PlainTextResponse("through")
+
+    async def stream(self, request: Request) -> Response:
+        """Stream one event, and then none."""
+        person_of(request)
+
+        async def events() -> AsyncIterator[str]:
+            self.waiting += 1
+            try:
+                yield "data: begun\n\n"
+                await asyncio.Event().wait()
+            finally:
+                self.gone += 1
+
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    async def large(self, request: Request) -> Response:
+        """Send more than a client's socket takes at once."""
+        self.waiting += 1
+        return PlainTextResponse("x" * 20_000_000)
+
+
+@contextlib.asynccontextmanager
+async def serving(dsn: str, gate: Gate, **settings: Any) -> AsyncIterator[tuple[Server, int]]:
+    """Run the console as a server on this event loop; yield it and its port."""
+    app = make_console(dsn, **{"grace_period": 1.0, **settings})
+    server = Server(app.state.console)
+    server.config.load()
+    server.app.router.routes.extend(
+        [Route("/gate", gate.page), Route("/stream", gate.stream), Route("/large", gate.large)]
+    )
+    server.config.host, server.config.port = "127.0.0.1", 0
+    task = asyncio.create_task(server.serve())
+    await eventually(lambda: server.started)
+    try:
+        yield server, server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.stop()
+        await task
+
+
+async def session_of(app: Starlette, role: str) -> str:
+    """Log a role in; return its cookie as a header."""
+    async with Browser(app) as browser:
+        await browser.submit("/login", role=role, password=PASSWORD)
+        return f"Cookie: __Host-rowhooks={browser.cookies['__Host-rowhooks']}\r\n"
+
+
+async def ask(port: int, request: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect and send the beginning of a request, or all of it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request.encode())
+    await writer.drain()
+    return reader, writer
+
+
+async def status_of(reader: asyncio.StreamReader) -> int:
+    """Return the status of an answer."""
+    line = await asyncio.wait_for(reader.readline(), PATIENCE)
+    return int(line.split()[1])
+
+
+def get(path: str, cookie: str = "") -> str:
+    """Return a request for a page."""
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n"
+
+
+async def test_a_body_that_says_how_large_it_is_is_refused_at_once(console: Starlette) -> None:
+    async with Browser(console) as browser:
+        answer = await browser.submit("/login", role="alice", password="x" * 1_100_000)
+    assert answer.status_code == 413
+
+
+async def test_a_body_in_pieces_is_refused_when_it_has_become_too_large(console: Starlette) -> None:
+    sent = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal sent
+        yield b"role=alice&password="
+        for _ in range(1000):
+            sent += 10_000
+            yield b"x" * 10_000
+
+    async with Browser(console) as browser:
+        headers = {"content-type": "application/x-www-form-urlencoded", "origin": "https://localhost"}
+        answer = await browser.post("/login", content=pieces(), headers=headers)
+    assert answer.status_code == 413
+    assert sent < 2_000_000
+
+
+@pytest.mark.parametrize("length", ["-1", "1e3", "x", "1,2", "٣"])
+async def test_a_length_that_is_no_number_is_refused(console: Starlette, length: str) -> None:
+    async with Browser(console) as browser:
+        answer = await browser.post("/login", content=b"x", headers=[(b"content-length", length.encode())])
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "fields", [{f"f{n}": "x" for n in range(2000)}, {"role": ["x"] * 2000}, {"role": "alice", "password": "x" * 2000}]
+)
+async def test_a_form_with_too_much_in_it_is_refused(console: Starlette, fields: dict[str, Any]) -> None:
+    async with Browser(console) as browser:
+        answer = await browser.post("/login", data=fields, headers={"origin": "https://localhost"})
+    assert answer.status_code in (400, 401)
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(dsn: str, console: Starlette) -> None:
+    async with serving(dsn, Gate(), slowest=0.2) as (_, port):
+        head = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        reader, writer = await ask(port, f"{head}Content-Length: 100\r\n\r\nrole=a")
+        assert await status_of(reader) == 408
+        writer.close()
+
+
+@pytest.mark.parametrize("sent", ["", "GET / HT", "GET / HTTP/1.1\r\nHost: localhost\r\nX: "])
+async def test_a_request_that_does_not_come_is_not_waited_for(dsn: str, console: Starlette, sent: str) -> None:
+    async with serving(dsn, Gate(), slowest=0.2) as (_, port):
+        reader, writer = await ask(port, sent)
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
+        writer.close()
+
+
+async def test_a_client_that_does_not_take_its_answer_is_cut_off(dsn: str, console: Starlette) -> None:
+    gate = Gate()
+    async with serving(dsn, gate, slowest=0.2) as (server, port):
+        reader, writer = await ask(port, get("/large"))
+        await eventually(lambda: gate.waiting)
+        # Nothing is read here; the reader's own buffer is small.
+        await eventually(lambda: not server.server_state.connections)
+        assert not server.server_state.tasks
+        writer.close()
+        del reader
+
+
+async def test_one_person_has_only_so_many_requests_at_once_and_others_are_answered(
+    dsn: str, console: Starlette
+) -> None:
+    gate = Gate()
+    app = make_console(dsn, requests_per_person=3)
+    app.router.routes.append(Route("/gate", gate.page))
+    async with logged_in(app, "alice") as alice, logged_in(app, "oscar") as oscar:
+        asking = [asyncio.create_task(alice.get("/gate")) for _ in range(3)]
+        await eventually(lambda: gate.waiting == 3)
+        answer = await alice.get("/")
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+        assert (await oscar.get("/")).status_code == 200
+        gate.opened.set()
+        assert [answer.status_code for answer in await asyncio.gather(*asking)] == [200] * 3
+        assert (await alice.get("/")).status_code == 200
+
+
+async def test_five_hundred_idle_streams_of_one_person_leave_the_console_to_others(
+    dsn: str, console: Starlette
+) -> None:
+    gate = Gate()
+    async with serving(dsn, gate, streams_per_person=5) as (server, port):
+        app = server.app
+        alice, oscar = await session_of(app, "alice"), await session_of(app, "oscar")
+        streams = [await ask(port, get("/stream", alice)) for _ in range(500)]
+        statuses = [await status_of(reader) for reader, _ in streams]
+        assert (statuses.count(200), statuses.count(429)) == (5, 495)
+        # Alice's own pages are answered too: streams are no requests.
+        for cookie in (alice, oscar):
+            reader, writer = await ask(port, get("/", cookie))
+            assert await status_of(reader) == 200
+            writer.close()
+        for _, writer in streams:
+            writer.close()
+        # Whoever closes a page has room for another one.
+        await eventually(lambda: gate.gone == gate.waiting)
+        reader, writer = await ask(port, get("/stream", alice))
+        assert await status_of(reader) == 200
+        writer.close()
+
+
+async def test_a_stop_waits_for_requests_and_ends_streams_at_once(dsn: str, console: Starlette) -> None:
+    gate = Gate()
+    async with serving(dsn, gate, grace_period=PATIENCE) as (server, port):
+        cookie = await session_of(server.app, "alice")
+        streaming, asking = await ask(port, get("/stream", cookie)), await ask(port, get("/gate", cookie))
+        await eventually(lambda: gate.waiting == 2)
+        server.stop()
+        await asyncio.wait_for(streaming[0].read(), PATIENCE)
+        assert gate.gone == 1
+        gate.opened.set()
+        assert (await asyncio.wait_for(asking[0].read(), PATIENCE)).endswith(b"through")
+        for _, writer in (streaming, asking):
+            writer.close()
+
+
+@pytest.mark.parametrize("make", [lambda: "/" + "a" * 300_000, lambda: "/\r\nX: " + "a" * 300_000])
+async def test_a_head_that_is_too_large_is_refused(dsn: str, console: Starlette, make: Callable[[], str]) -> None:
+    async with serving(dsn, Gate()) as (_, port):
+        reader, writer = await ask(port, get(make()))
+        assert await status_of(reader) == 400
+        writer.close()

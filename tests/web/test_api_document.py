@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 
 from rowhooks.web.api import OPERATIONS
 from rowhooks.web.api.document import document
+from rowhooks.web.api.problems import kinds
 from tests.support.console import Browser
 
 DOCUMENT = document(OPERATIONS, "/api/v1")
@@ -53,16 +54,29 @@ def test_the_parameters_of_a_path_are_those_of_its_model(operation: Any) -> None
 
 def test_everything_but_the_document_needs_a_token_or_a_session() -> None:
     public = [one["operationId"] for _, _, one in described() if not one["security"]]
-    assert public == ["show_document", "show_reference"]
+    assert public == ["show_document", "show_overview", "show_reference"]
 
 
-async def test_the_reference_shows_each_operation_without_a_script(console: Starlette) -> None:
+async def test_the_overview_names_each_operation_and_each_kind_of_problem(console: Starlette) -> None:
     async with Browser(console) as browser:
-        answer: httpx.Response = await browser.get("/api/v1/docs")
+        answer = await browser.get("/api/v1/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    for _, path, one in described():
+        assert f"#{one['operationId']}" in answer.text
+        assert path in answer.text
+    for kind in kinds():
+        assert f'id="problem-{kind.name}"' in answer.text
+
+
+@pytest.mark.parametrize("subject", sorted({operation.subject for operation in OPERATIONS}))
+async def test_the_reference_shows_the_operations_of_a_subject_without_a_script(
+    console: Starlette, subject: str
+) -> None:
+    async with Browser(console) as browser:
+        answer: httpx.Response = await browser.get(f"/api/v1/docs/{subject}")
     assert answer.headers["content-type"].startswith("text/html")
     assert len(answer.content) < 100_000
     for _, path, one in described():
-        assert f'id="{one["operationId"]}"' in answer.text
-        assert path in answer.text
+        assert (f'id="{one["operationId"]}"' in answer.text) == (path.split("/")[1] == subject)
     links = set(re.findall(r'href="#([^"]+)"', answer.text))
     assert links <= set(re.findall(r'id="([^"]+)"', answer.text))

@@ -86,6 +86,8 @@ class RowsPage:
         problem: why there is nothing, apart from a filter's value; empty for nothing.
         problems: what is wrong with filters, by their number.
         is_too_slow: whether the rows were not found in the time that a page has.
+        is_locked: whether another session keeps the table locked.
+        is_cut: whether there are more rows, which no page has: without a primary key there is no order.
     """
 
     rows: tuple[ListedRow, ...] = ()
@@ -94,6 +96,8 @@ class RowsPage:
     problem: str = ""
     problems: Mapping[int, str] = field(default_factory=dict)
     is_too_slow: bool = False
+    is_locked: bool = False
+    is_cut: bool = False
 
 
 def read_rows(conn: Connection, relation: Relation, wanted: Wanted) -> RowsPage:
@@ -117,7 +121,7 @@ def read_rows(conn: Connection, relation: Relation, wanted: Wanted) -> RowsPage:
     except psycopg.errors.QueryCanceled:
         return RowsPage(is_too_slow=True)
     except psycopg.errors.LockNotAvailable:
-        return RowsPage(problem="another session keeps the table locked: try again later")
+        return RowsPage(problem="another session keeps the table locked: try again later", is_locked=True)
     except psycopg.DataError as error:
         refused = refused_value(error, question.owners)
         if refused and refused[0] is not None:
@@ -129,6 +133,7 @@ def read_rows(conn: Connection, relation: Relation, wanted: Wanted) -> RowsPage:
         rows=tuple(reversed(kept) if backwards else kept),
         has_previous=question.is_ordered and (has_more if backwards else wanted.after is not None),
         has_next=question.is_ordered and (backwards or has_more),
+        is_cut=has_more and not question.is_ordered,
     )
 
 

@@ -7,10 +7,10 @@ import re
 from starlette.routing import Mount
 
 from rowhooks.web.api.refusing import PATH
-from rowhooks.web.api.resources import about, buttons, hooks, jobs, presses, runs, trials
+from rowhooks.web.api.resources import about, buttons, hooks, jobs, presses, runs, tables, trials
 from rowhooks.web.api.serving import Api
 
-SUBJECTS = (about, buttons, hooks, jobs, presses, runs, trials)
+SUBJECTS = (about, buttons, hooks, jobs, presses, runs, tables, trials)
 """The modules with operations: each has `OPERATIONS`."""
 OPERATIONS = tuple(operation for module in SUBJECTS for operation in module.OPERATIONS)
 """Everything that the API can do."""

@@ -69,21 +69,22 @@ class Call(Generic[P, Q, B]):
         """
         return self.root + template.format_map({name: quote(str(part), safe="") for name, part in parts.items()})
 
-    def page(self, kind: type[Page[Any]], rows: Iterable[object], cursor: str | None) -> Answer:
+    def page(self, kind: type[Page[Any]], rows: Iterable[object], cursor: str | None, **more: Any) -> Answer:
         """Return a page of a list.
 
         Args:
             kind: the model of the page.
             rows: what is on it.
             cursor: where the next page begins; None on the last one.
+            more: further fields of the page.
         """
         items = list(rows)
         if cursor is None:
-            return Answer(kind(items=items, next=None))
+            return Answer(kind(items=items, next=None, **more))
         kept = [(name, value) for name, value in self.request.query_params.multi_items() if name != "cursor"]
         raw = self.request.scope.get("raw_path", self.request.url.path.encode()).partition(b"?")[0].decode("ascii")
         path = f"{raw}?{urlencode([*kept, ('cursor', cursor)])}"
-        return Answer(kind(items=items, next=path), headers={"Link": f'<{path}>; rel="next"'})
+        return Answer(kind(items=items, next=path, **more), headers={"Link": f'<{path}>; rel="next"'})
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,8 @@ def shown(world: World) -> Iterator[Scene]:
 @pytest.fixture(scope="module")
 def ada(browser: Browser, address: str) -> Iterator[Visitor]:
     visitor = Visitor(browser, address)
+    # What a live page is told has queries of its own.
+    visitor.page.route(re.compile(r"/events(\?|$)"), lambda route: route.abort("aborted"))
     visitor.logs_in("ada")
     yield visitor
     visitor.leaves()

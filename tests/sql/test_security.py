@@ -55,7 +55,7 @@ VIEWER_PRIVILEGES = {
 }  # fmt: skip
 # By which it reads them.
 VIEWER_FUNCTIONS = {
-    "configuration_version", "present_key_columns", "query_to_see", "readable_columns", "readable_part",
+    "configuration_version", "first_change_since", "present_key_columns", "query_to_see", "readable_columns", "readable_part",
     "readable_repr", "renamed_keys", "sees_row",
 }  # fmt: skip
 # Not the key of the leader's lock, nor the errors of rows that could not be read.

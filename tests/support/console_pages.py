@@ -28,6 +28,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "button_new": ("/buttons/new",),
     "button_edit": ("/buttons/Provision/edit",),
     "run": ("/runs/{succeeded}", "/runs/{failed}", "/runs/{running}", "/runs/{waiting}", "/runs/{hook_run}"),
+    "replay": ("/replay", "/replay?hook=NoteStatus&since=1h"),
+    "replay_progress": ("/replay/progress?hook=NoteStatus&begun=2026-01-01T00:00:00Z",),
     "runs": ("/runs", "/runs?status=FAILURE&since=7d", "/runs?status=REVOKED&user=nobody"),
     "tables": ("/tables", "/tables?search=inv."),
     "table_rows": ("/tables/inv.device", "/tables/inv.device?column=id&operator=gt&value=1&sort_desc=name"),

@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 
 from rowhooks.postgres.administration.hooks import add_hook
-from tests.support.configuring import EVIL, add_job, field_of, is_inert, text_in
+from tests.support.configuring import EVIL, add_job, field_of, is_inert, problem_of, text_in
 from tests.support.console import logged_in
 
 Connection = psycopg.Connection[Any]
@@ -21,7 +21,8 @@ FORM: dict[str, Any] = {
 
 
 @pytest.fixture
-def job(db: Connection, device: str) -> str:
+def job(console: Starlette, db: Connection, device: str) -> str:
+    db.execute("grant usage on schema dcim to ada")
     add_job(db, JOB, description="Keeps serials as they are.")
     return JOB
 
@@ -89,6 +90,91 @@ async def test_a_hook_says_what_it_starts_on_which_job_and_where_it_is_declared(
     assert "hook serials is declared in the code of policies.Serials" in text_in(refused.text)
 
 
+async def test_an_admin_adds_a_hook_with_all_that_it_enters(console: Starlette, db: Connection, job: str) -> None:
+    async with logged_in(console, "ada") as browser:
+        await browser.get("/hooks/new")
+        answer = await browser.submit(
+            "/hooks/new",
+            follow=True,
+            **FORM | {"conditions": '{"attr": "name", "value": 1.10}', "on_undecided": "skip"},
+        )
+    assert answer.status_code == 200, text_in(answer.text)
+    assert answer.url.path == "/hooks/serials"
+    assert "The hook was added." in text_in(answer.text)
+    found = db.execute("select h.conditions::text from rowhooks.job_hook as h").fetchone()
+    assert found == ('{"attr": "name", "value": 1.10}',)
+    assert definition(db, "serials") == (
+        True, True, False, ["serial"], {"attr": "name", "value": 1.1}, "skip", True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("entered", "field", "message"),
+    [
+        ({"name": " "}, "name", "Name the hook."),
+        ({"job": ""}, "job", "Choose the job that it starts."),
+        ({"job": "policies.Nothing"}, "job", "there is no job policies.Nothing"),
+        ({"job": "policies.Button"}, "job", "cannot start job policies.Button: it is a button receiver"),
+        ({"tables": []}, "tables", "Choose at least one table."),
+        ({"tables": ["dcim.nothing"]}, "tables", "there is no table dcim.nothing"),
+        ({"tables": ["dcim.plain"]}, "tables", "table dcim.plain is not tracked"),
+        ({"actions": []}, "actions", "You must select at least one type: create, update, and/or delete."),
+        ({"actions": ["truncate"]}, "actions", "There is no action truncate"),
+        ({"columns": "seriel"}, "columns", "job hook serials: there is no column seriel in dcim.device"),
+        ({"ignored_columns": "serial\nname"}, "ignored_columns", "it ignores all columns that it waits for"),
+        ({"conditions": "{"}, "conditions", "conditions: not valid JSON"),
+        ({"conditions": '{"and": [{"attr": "name", "op": "like", "value": 1}]}'}, "conditions",
+         "conditions: and[0]: unknown op 'like'; known: eq"),
+        ({"on_undecided": "perhaps"}, "on_undecided", "Choose from: run, skip."),
+    ],
+)  # fmt: skip
+async def test_what_is_refused_is_said_beside_its_field_and_what_was_entered_is_kept(
+    console: Starlette, db: Connection, job: str, entered: dict[str, Any], field: str, message: str
+) -> None:
+    add_job(db, "policies.Button", kind="button")
+    db.execute("create table dcim.plain (id integer primary key)")
+    async with logged_in(console, "ada") as browser:
+        await browser.get("/hooks/new")
+        answer = await browser.submit("/hooks/new", **FORM | {"columns": "serial\nname"} | entered)
+    assert answer.status_code == 422
+    assert message in problem_of(answer.text, field)
+    assert "Not saved. What you entered is still here." in text_in(answer.text)
+    assert field_of(answer.text, "columns") == entered.get("columns", "serial\nname")
+    assert definition(db, "serials") is None
+
+
+async def test_a_hook_that_repeats_another_one_is_refused_above_the_form(
+    console: Starlette, db: Connection, hook: str
+) -> None:
+    async with logged_in(console, "ada") as browser:
+        await browser.get("/hooks/new")
+        answer = await browser.submit("/hooks/new", **FORM | {"name": "again"})
+        taken = await browser.submit("/hooks/new", **FORM | {"columns": "name"})
+    assert "A job hook already exists for update on dcim.device to job policies.Serials" in text_in(answer.text)
+    assert "It is hook serials." in text_in(answer.text)
+    assert "a hook named serials exists already" in problem_of(taken.text, "name")
+
+
+async def test_an_edit_changes_what_differs_and_nothing_else(console: Starlette, db: Connection, hook: str) -> None:
+    db.execute("create table dcim.rack (id integer primary key, serial text)")
+    db.execute("select rowhooks.track('dcim.rack')")
+    async with logged_in(console, "ada") as browser:
+        form = (await browser.get("/hooks/serials/edit")).text
+        assert field_of(form, "columns") == "serial"
+        answer = await browser.submit(
+            "/hooks/serials/edit",
+            follow=True,
+            **FORM
+            | {"name": "new name", "tables": ["dcim.device", "dcim.rack"], "seen": field_of(form, "seen"),
+               "conditions": '{"attr": "serial", "value": 1}'},
+        )  # fmt: skip
+    assert answer.status_code == 200, text_in(answer.text)
+    assert answer.url.path == "/hooks/new name"
+    assert "The hook was changed." in text_in(answer.text)
+    assert "Tables dcim.device, dcim.rack" in text_in(answer.text)
+    assert definition(db, "new name") == (True, True, False, ["serial"], {"attr": "serial", "value": 1}, "run", True)
+
+
 async def test_a_hook_that_was_changed_meanwhile_is_not_overwritten(
     console: Starlette, db: Connection, hook: str
 ) -> None:
@@ -100,6 +186,40 @@ async def test_a_hook_that_was_changed_meanwhile_is_not_overwritten(
     assert "hook serials was changed meanwhile" in text_in(answer.text)
     assert field_of(answer.text, "ignored_columns") == "name"
     assert definition(db, "serials") == (False, True, False, ["name"], None, "run", True)
+
+
+async def test_a_table_that_is_gone_is_ticked_to_be_left(console: Starlette, db: Connection, hook: str) -> None:
+    db.execute("create table dcim.rack (id integer primary key, serial text)")
+    db.execute("select rowhooks.track('dcim.rack')")
+    async with logged_in(console, "ada") as browser:
+        form = (await browser.get("/hooks/serials/edit")).text
+        both = FORM | {"tables": ["dcim.device", "dcim.rack"], "actions": ["update"]}
+        await browser.submit("/hooks/serials/edit", **both | {"seen": field_of(form, "seen")})
+        db.execute("drop table dcim.rack")
+        form = (await browser.get("/hooks/serials/edit")).text
+        sent = FORM | {"actions": ["update"], "no_tables": "dcim.rack", "seen": field_of(form, "seen")}
+        answer = await browser.submit("/hooks/serials/edit", follow=True, **sent)
+    assert answer.status_code == 200, text_in(answer.text)
+    assert "Tables dcim.device Starts on" in text_in(answer.text)
+
+
+async def test_an_operator_enables_and_disables_and_changes_nothing_else(
+    console: Starlette, db: Connection, hook: str
+) -> None:
+    async with logged_in(console, "oscar") as browser:
+        page = (await browser.get("/hooks/serials")).text
+        assert "/hooks/serials/edit" not in page
+        assert "/hooks/serials/remove" not in page
+        answer = await browser.submit("/hooks/serials/enabled", follow=True, enabled="no")
+        assert "The hook was disabled." in text_in(answer.text)
+        assert definition(db, "serials") == (False, True, False, ["serial"], None, "run", False)
+        await browser.submit("/hooks/serials/enabled", enabled="yes")
+        removal = await browser.submit("/hooks/serials/remove")
+        addition = await browser.submit("/hooks/new", **FORM | {"name": "another", "columns": "name"})
+    assert definition(db, "serials") == (False, True, False, ["serial"], None, "run", True)
+    assert removal.status_code == addition.status_code == 403
+    assert field_of(addition.text, "columns") == "name"
+    assert definition(db, "another") is None
 
 
 async def test_a_viewer_sees_no_act_and_a_forged_one_is_refused(console: Starlette, db: Connection, hook: str) -> None:
@@ -116,6 +236,31 @@ async def test_a_viewer_sees_no_act_and_a_forged_one_is_refused(console: Starlet
     assert definition(db, "another") is None
 
 
+async def test_a_hook_of_a_disabled_job_is_not_enabled_and_the_reason_is_said(
+    console: Starlette, db: Connection, hook: str
+) -> None:
+    db.execute("update rowhooks.job_hook set enabled = false")
+    db.execute("update rowhooks.job set enabled = false")
+    async with logged_in(console, "oscar") as browser:
+        await browser.get("/hooks/serials")
+        answer = await browser.submit("/hooks/serials/enabled", enabled="yes")
+    assert answer.status_code in (409, 422)
+    assert "hook serials cannot be enabled: its job policies.Serials is disabled" in text_in(answer.text)
+    assert "rowhooks jobs enable policies.Serials" in text_in(answer.text)
+
+
+async def test_removing_a_hook_asks_first_and_says_what_is_lost(console: Starlette, db: Connection, hook: str) -> None:
+    async with logged_in(console, "ada") as browser:
+        page = (await browser.get("/hooks/serials")).text
+        said = "Remove hook serials? Its definition is lost. 0 of its runs have not ended"
+        assert said in text_in(page)
+        answer = await browser.submit("/hooks/serials/remove", follow=True)
+        again = await browser.submit("/hooks/serials/remove")
+    assert "The hook was removed." in text_in(answer.text)
+    assert definition(db, "serials") is None
+    assert again.status_code in (404, 422)
+
+
 async def test_names_descriptions_and_conditions_are_inert(console: Starlette, db: Connection, device: str) -> None:
     add_job(db, JOB, description=EVIL)
     conditions = {"attr": "name", "value": EVIL}
@@ -130,6 +275,17 @@ async def test_names_descriptions_and_conditions_are_inert(console: Starlette, d
     assert path in listing
     assert EVIL in text_in(pages[1])
     assert all(is_inert(page) for page in pages)
+
+
+@pytest.mark.parametrize("name", ["new", "a/b", "50% #1?", "..", "x/edit"])
+async def test_a_hook_of_any_name_has_a_page(console: Starlette, db: Connection, job: str, name: str) -> None:
+    add_hook(db, name, job=job, tables=["dcim.device"], actions=["update"])
+    path = str(console.url_path_for("hook", name=name))
+    async with logged_in(console, "ada") as browser:
+        assert f'href="{path}"' in (await browser.get("/hooks")).text
+        assert f"Hook {name}" in text_in((await browser.get(path)).text)
+        answer = await browser.submit(f"{path}/enabled", follow=True, enabled="no")
+    assert "The hook was disabled." in text_in(answer.text)
 
 
 async def test_many_hooks_are_listed_on_pages_that_follow_each_other(

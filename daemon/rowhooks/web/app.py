@@ -25,7 +25,7 @@ from rowhooks.web.finding import FindSession
 from rowhooks.web.live import Streams
 from rowhooks.web.login.oidc import Departures
 from rowhooks.web.login.provider import Provider
-from rowhooks.web.pages import batches, buttons, home, hooks, jobs, press, row, rows, run, runs, tables
+from rowhooks.web.pages import batches, buttons, home, hooks, jobs, press, replay, row, rows, run, runs, tables
 from rowhooks.web.person import NotLoggedIn
 from rowhooks.web.security.attempts import Attempts
 from rowhooks.web.security.bodies import LimitBodies
@@ -52,6 +52,7 @@ PAGES = (
     row,
     rows,
     batches,
+    replay,
     api,
 )
 """The modules with pages: each has `routes`."""

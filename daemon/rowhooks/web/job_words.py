@@ -75,7 +75,8 @@ def inputs_of(schema: Mapping[str, Any] | None) -> list[Input]:
     properties = (schema or {}).get("properties")
     if not isinstance(properties, Mapping):
         return []
-    required = (schema or {}).get("required") or ()
+    said = (schema or {}).get("required")
+    required = said if isinstance(said, list) else ()
     return [
         _input(name, its_schema, schema or {}, required=name in required)
         for name, its_schema in list(properties.items())[:MOST_INPUTS]

@@ -16,7 +16,7 @@ from rowhooks.postgres.console.origins import Choices
 Problems = dict[str, str]
 """What is wrong, by the name of the field; under the empty name what concerns the whole form."""
 
-MOST_OFFERED = 200
+MOST_OFFERED = 100
 """How many tables are offered as boxes to tick; where there are more, the others are named by hand."""
 MOST_DESCRIBED = 10
 """Of how many tables the columns are listed."""
@@ -62,20 +62,23 @@ def lines_of(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(line.strip() for line in text.split("\n") if line.strip()))
 
 
-def problem_of(error: RowhooksError, fields: Sequence[str]) -> Problems:
+def problem_of(error: RowhooksError, fields: Sequence[str], otherwise: str = "") -> Problems:
     """Return an error as the problem of the field that it is about.
 
     Args:
         error: what the database, or we, refused.
         fields: the names of the form's fields.
+        otherwise: the field of an error of which the field is not known; empty: the whole form.
 
     Raises:
         ConnectionFailed: the error is one, which no other input mends.
     """
     if isinstance(error, ConnectionFailed):
         raise error
-    said = f"{error.message} ({error.hint})" if error.hint else error.message
-    about = next((field for words, field in _FIELDS if words in error.message and field in fields), "")
+    # What is said to somebody at a command line helps nobody here.
+    hint = None if error.hint is None or "--dsn" in error.hint else error.hint
+    said = f"{error.message} ({hint})" if hint else error.message
+    about = next((field for words, field in _FIELDS if words in error.message and field in fields), otherwise)
     return {about: said}
 
 

@@ -18,8 +18,8 @@ from rowhooks.web.forms import read_form
 from rowhooks.web.job_words import inputs_of
 from rowhooks.web.names import address
 from rowhooks.web.origin_forms import Problems, done_by, lines_of, offer, problem_of, status_of_problem, text_of
+from rowhooks.web.pages.row import label_of, user_on
 from rowhooks.web.person import person_of
-from rowhooks.web.presser import presser
 from rowhooks.web.rendering import page, see
 from rowhooks.web.states import state_of_origin
 
@@ -65,7 +65,7 @@ async def button_new(request: Request) -> Response:
             await person.act(console.add_button, fields.wanted())
             return see(address(request, "button", {"done": "added"}, name=fields.name))
     except RowhooksError as error:
-        problems, status = problem_of(error, _fields(form)), status_of_problem(error)
+        problems, status = _problem_of(error, form), status_of_problem(error)
     _, offered = await person.read(console.button_to_edit, None)
     return _form(request, fields, offered, problems=problems, status=status, preview=preview)
 
@@ -88,7 +88,7 @@ async def button_edit(request: Request) -> Response:
             await person.act(console.edit_button, name, fields.seen, fields.wanted())
             return see(address(request, "button", {"done": "changed"}, name=name))
     except RowhooksError as error:
-        problems, status = problem_of(error, _fields(form)), status_of_problem(error)
+        problems, status = _problem_of(error, form), status_of_problem(error)
     found, offered = await person.read(console.button_to_edit, name)
     return _form(request, fields, offered, button=found, problems=problems, status=status, preview=preview)
 
@@ -112,16 +112,16 @@ def _is_preview(form: FormData) -> bool:
     return form.get("act") == "preview"
 
 
-def _fields(form: FormData) -> tuple[str, ...]:
-    """Return the fields that an error may be about: a table or row that is not there is the preview's, in a preview."""
-    return ("preview_key",) if _is_preview(form) else FIELDS
+def _problem_of(error: RowhooksError, form: FormData) -> Problems:
+    """Return an error as a field's problem; in a preview it is about the row."""
+    return problem_of(error, (), "preview_key") if _is_preview(form) else problem_of(error, FIELDS)
 
 
 async def _preview(request: Request, fields: ButtonFields) -> Preview:
     person = person_of(request)
     return await person.read(
         preview_button, fields.preview_table, fields.preview_key, job=fields.job, roles=lines_of(fields.roles),
-        user=lambda conn: presser(conn, person.role),
+        user=lambda conn: user_on(conn, person.role),
         fields={
             "name": fields.name or "unnamed", "text": fields.text, "group_name": fields.group_name, "weight": 100,
             "button_class": fields.button_class, "confirmation": fields.confirmation,
@@ -137,6 +137,7 @@ def _form(
         request, "buttons_form.html", status=status if problems else 200, button=button, fields=fields,
         problems=problems or {}, preview=preview, class_options=[(name, name) for name in BUTTON_CLASSES],
         inputs=inputs_of(preview.inputs_schema) if preview else (),
+        label=label_of(preview.button) if preview and preview.button else "",
         **offer(offered, fields.tables, button["waits_for"] if button else ()),
     )  # fmt: skip
 

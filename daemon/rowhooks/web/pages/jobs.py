@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from rowhooks.domain import shell
 from rowhooks.postgres.administration.jobs import set_job_enabled
 from rowhooks.postgres.console import jobs as console
 from rowhooks.web.forms import read_form
@@ -38,6 +39,10 @@ async def job(request: Request) -> Response:
     return page(
         request, "jobs_job.html", job=found, states=state_of_job(found), meta=meta_of(found["meta"]),
         inputs=inputs_of(found["inputs_schema"]), runs=runs, done=done_by(request),
+        ways_out=[
+            shell.command("rowhooks", "jobs", "remove", found["class_path"]),
+            shell.command("rowhooks", "jobs", "move", found["class_path"], "NEW.PATH"),
+        ],
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 // The console's one script. Everything works without it: it only adds.
 "use strict";
 
+const PAUSE = 300;  // Milliseconds before work goes on by itself.
 const SENT_FOR = 10000;  // Milliseconds after which a form that was sent can be sent again.
 
 // Show times in the viewer's zone. The exact time stays as the title.
@@ -80,5 +81,12 @@ function enhance(root) {
   askInDialogs(root);
 }
 
+// Go on with work that is done part by part: a form that has nothing to ask is sent by itself.
+function goOn(root) {
+  const form = root.querySelector("form[data-goes-on]");
+  if (form) setTimeout(() => form.isConnected && form.requestSubmit(), PAUSE);
+}
+
 guardSubmits();
 enhance(document);
+goOn(document);

@@ -19,6 +19,7 @@ import uvicorn
 from starlette.concurrency import run_in_threadpool
 
 from rowhooks.domain.errors import ConnectionFailed, LoginRefused, SettingsError
+from rowhooks.postgres.console.logins import SET_ROLE
 from rowhooks.service.notifications import Notifier
 from rowhooks.web.app import Console, make_app
 from rowhooks.web.settings import UNIX, ConsoleSettings
@@ -211,6 +212,11 @@ async def _serve(console: Console, server: Server, sock: socket.socket) -> None:
 async def _check_own_login(console: Console) -> None:
     if console.own is None:
         return
+    if console.settings.impersonation == SET_ROLE and console.settings.login != ("postgres",):
+        logger.warning(
+            "people get their rights by SET ROLE: code in a view or a policy that one of them looks at can take up the"
+            " roles of all; see impersonation in docs/console.md"
+        )
     try:
         await run_in_threadpool(console.own.check)
     except LoginRefused:

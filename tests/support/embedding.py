@@ -44,7 +44,15 @@ BUTTONS: tuple[tuple[str, str, str, str, bool, list[str], Any], ...] = (
     ("Reboot", "Reboot <b>{{ obj.name }}</b>", "", "primary", True, [ANN], None),
     ("Ping", "Ping & wait", "", "default", False, [ANN], None),
     ("Resize", "Resize", "Life", "info", False, [ANN], SIZE),
-    ("Retire", "Retire", "Life", "danger", True, [], None),
+    (
+        "Retire",
+        "{{ user }}: {% if user.has_perm('dcim.view_device') %}Retire{% endif %}",
+        "Life",
+        "danger",
+        True,
+        [],
+        None,
+    ),
 )
 
 

@@ -100,7 +100,7 @@ async def test_a_person_sees_the_buttons_of_a_row_presses_one_and_sees_what_beco
         shown = (await page.buttons()).json()
         assert [(group["name"], [one["label"] for one in group["buttons"]]) for group in shown["groups"]] == [
             ("", ["Ping & wait", "Reboot core-1"]),
-            ("Life", ["Resize", "Retire"]),
+            ("Life", ["Resize", "ann: Retire"]),
         ]
         resize, retire = shown["groups"][1]["buttons"]
         assert (resize["inputs_schema"]["required"], retire["reason"]) == (["size"], "you may not press it")

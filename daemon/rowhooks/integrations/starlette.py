@@ -96,9 +96,9 @@ def buttons(
             `async def`. A plain function is called in a thread.
         dsn: the database, as libpq reads it; needs psycopg 3.
         engine: instead of `dsn`: the application's own engine, synchronous or not.
-        user: returns the name of the person, under which its presses are put on record and which labels have as `user`.
-            By default that is the user that the framework's authentication has found. Give it if several persons have
-            one role: only the person who has pressed sees what became of the press.
+        user: returns the name of the person, under which its presses are put on record. By default that is the user
+            that the framework's authentication has found. Give it if several persons have one role: only the person who
+            has pressed sees what became of the press.
         origins: other origins whose pages may ask. The application must also let them, by its CORSMiddleware.
 
     Raises:

@@ -44,7 +44,7 @@ def make_app(role: Role, dsn: str | None, engine: Any, user: User | None, origin
         if not its_role:
             raise NOBODY
         name = _name(request, user)
-        return Asker(_Ask(database, str(its_role), name), name or str(its_role), name)
+        return Asker(_Ask(database, str(its_role), name), str(its_role), name)
 
     app = Starlette(routes=routes(find))
     if own is not None:

@@ -14,6 +14,7 @@ from rowhooks.postgres.statements import Statements
 
 _MARK = re.compile("\0(\\w+)\0")
 """Where a value stands."""
+_COLON = re.compile(r"(?<!:):(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,19 @@ class Query:
                 their order.
         """
         marked = Statements(file, {one: f"\0{one}\0" for one in parameters})[name]
-        used = tuple(one for one in parameters if f"\0{one}\0" in marked)
-        numbers = {one: f"${number}" for number, one in enumerate(used, start=1)}
+        return cls._marked(marked, tuple(one for one in parameters if f"\0{one}\0" in marked))
+
+    @classmethod
+    def named_by_colons(cls, text: str) -> Query:
+        """Return a query whose parameters are written as SQLAlchemy reads them; its values have their order."""
+        marked = _COLON.sub("\0\\1\0", text)
+        return cls._marked(marked, tuple(dict.fromkeys(_MARK.findall(marked))))
+
+    @classmethod
+    def _marked(cls, marked: str, parameters: tuple[str, ...]) -> Query:
+        numbers = {one: f"${number}" for number, one in enumerate(parameters, start=1)}
         return cls(
-            used,
+            parameters,
             by_colon=_MARK.sub(r":\1", marked),
             by_number=_MARK.sub(lambda found: numbers[found[1]], marked),
             # What is no placeholder is doubled.

@@ -144,7 +144,7 @@ def test_a_group_opens_and_closes_with_the_keyboard(shop: Shop, ann: Visitor) ->
 
 def test_a_disabled_button_says_why_and_does_nothing(shop: Shop, ann: Visitor) -> None:
     ann.page.get_by_text("Life", exact=True).click()
-    retire = button(ann, "Retire you may not press it")
+    retire = button(ann, "ann: Retire you may not press it")
     expect(retire).to_be_disabled()
     retire.click(force=True)
     retire.press("Enter")

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-import psycopg
-import sqlalchemy
-from sqlalchemy.orm import Session
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.names import join_name
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.domain.row_types import table_of
+from rowhooks.postgres.foreign_connections import Query, all_rows
 from rowhooks.postgres.statements import Statements
+
+if TYPE_CHECKING:
+    # An application that shows buttons may have neither.
+    from sqlalchemy import TextClause
+    from sqlalchemy.orm import Session
 
 _PRIVILEGES = {"view": "SELECT", "add": "INSERT", "change": "UPDATE", "delete": "DELETE"}
 
 _SQL = Statements(__file__)
-_PREPARED = {name: sqlalchemy.text(text) for name, text in _SQL.items()}
-_PLACEHOLDER = re.compile(r"(?<!:):(\w+)")
-
 _QUOTED_SCHEMA = re.compile(r'"((?:[^"]|"")+)"\.')
 
 
@@ -128,12 +128,26 @@ class PostgresPermissions(PermissionBackend):
         return [row[0] for row in self._rows(session, statement, **values)]
 
     def _rows(self, session: Any, statement: str, **values: Any) -> Sequence[Any]:
-        found: Sequence[Any] = session.execute(_PREPARED[statement], values).all()
+        found: Sequence[Any] = session.execute(_prepared(statement), values).all()
         return found
 
 
 class ConnectionPermissions(PostgresPermissions):
-    """The same, asked on a connection of psycopg's instead of a session."""
+    """The same, asked on a synchronous connection of whichever library instead of a session."""
 
-    def _rows(self, session: psycopg.Connection[Any], statement: str, **values: Any) -> Sequence[Any]:
-        return session.execute(_PLACEHOLDER.sub(r"%(\1)s", _SQL[statement]).encode(), values).fetchall()
+    def _rows(self, session: Any, statement: str, **values: Any) -> Sequence[Any]:
+        query = _query(statement)
+        found = all_rows(session, query, tuple(values[name] for name in query.parameters))
+        return [tuple(row.values()) for row in found]
+
+
+@cache
+def _prepared(statement: str) -> TextClause:
+    import sqlalchemy
+
+    return sqlalchemy.text(_SQL[statement])
+
+
+@cache
+def _query(statement: str) -> Query:
+    return Query.named_by_colons(_SQL[statement])

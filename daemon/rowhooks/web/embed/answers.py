@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rowhooks.postgres.embedded_buttons import LARGEST_BODY, press, read_press, row_buttons, run_state
+from rowhooks.postgres.embedded_buttons import LARGEST_BODY, press, read_press, run_state
 from rowhooks.postgres.embedded_problems import Problem, Refused, problem_of
 from rowhooks.web.embed.component import CONTENT_TYPE, HEADERS, NAME, component, etag
+from rowhooks.web.embed.questions import row_buttons
 
 REQUESTED_BY = "X-Rowhooks"
 """The header that each request of the component has. A page of another origin cannot send it unless it is let."""
@@ -35,14 +36,14 @@ class Asker:
 
     Args:
         ask: asks the database as the person.
-        name: what labels have as `user`.
+        role: its role.
         user: the name that presses are put on record under, as in `rowhooks.user`; empty: none.
         row: the one table and key that may be asked for; None: any.
         headers: what a press has to send back as headers, beside its own.
     """
 
     ask: Ask
-    name: str
+    role: str
     user: str = ""
     row: tuple[str, str] | None = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -115,7 +116,7 @@ FORGED = Refused(403, "the request does not come from a page of this site")
 async def _row_buttons(request: Request, asker: Asker) -> Response:
     table, key = (_parameter(request, name) for name in ("object_table", "object_text"))
     asker.check_row(table, key)
-    found = await asker.ask(row_buttons, table, key, asker.name, writes=False)
+    found = await asker.ask(row_buttons, table, key, asker.role, writes=False)
     return _json({**found, "headers": asker.headers})
 
 

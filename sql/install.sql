@@ -11,6 +11,7 @@
 \ir structure/job_result.sql
 \ir structure/feed.sql
 \ir structure/audit.sql
+\ir structure/token.sql
 
 -- Functions and views: replaced as a whole by every `init` and `upgrade`.
 \ir functions/shell_operand.sql
@@ -100,6 +101,7 @@
 \ir functions/create_job_button.sql
 \ir functions/alter_origin.sql
 \ir functions/acts.sql
+\ir functions/tokens.sql
 
 -- Privileges: set anew by every `init` and `upgrade`.
 \ir functions/privileges.sql

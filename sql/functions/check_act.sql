@@ -37,7 +37,10 @@ as $$
     ),
     ('drop_job_button', 'admin', 'remove buttons', '{}'),
     ('remove_job', 'admin', 'remove jobs', '{}'),
-    ('move_job', 'admin', 'move jobs', '{job}')
+    ('move_job', 'admin', 'move jobs', '{job}'),
+    -- Whose tokens, is decided where they are created and revoked.
+    ('create_token', 'none', 'create tokens', '{hash,scopes,expires_at,role}'),
+    ('revoke_token', 'none', 'revoke tokens', '{}')
 $$;
 
 -- Purpose: refuse an act that there is not, or that its actor may not do.

@@ -1,7 +1,7 @@
--- Purpose: do what an act says with a run, a job, or a replay.
+-- Purpose: do what an act says with a run, a replay, a job or a token.
 -- Parameters: given  the act, which its actor may do
 -- Returns: what comes of it, as JSON; null: nothing
--- Writes:  rowhooks.job_result, rowhooks.job, rowhooks.job_hook_missed
+-- Writes:  rowhooks.job_result, rowhooks.job, rowhooks.job_hook_missed, rowhooks.token
 create or replace function rowhooks.act_on_runs(given rowhooks.act) returns jsonb
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -28,6 +28,10 @@ begin
       return pg_catalog.to_jsonb(rowhooks.delete_job(given.object));
     when 'move_job' then
       perform rowhooks.replace_job(given.object, given.arguments ->> 'job');
+    when 'create_token' then
+      return pg_catalog.to_jsonb(rowhooks.put_token(given));
+    when 'revoke_token' then
+      perform rowhooks.end_token(given);
   end case;
   return null;
 end
@@ -64,7 +68,8 @@ begin
 end
 $$;
 
--- Purpose: write the arguments of an act as people read them: tables by their names, changes by their number.
+-- Purpose: write the arguments of an act as people read them: tables by their names, changes by their number. The hash of a
+--          token is left out.
 -- Parameters: given  the act
 -- Returns: the arguments for rowhooks.audit; null where there are none
 -- Reads:   rowhooks.tracked_table
@@ -90,6 +95,7 @@ as $$
     else a.value
   end), '{}'), '{}')
   from pg_catalog.jsonb_each(given.arguments) as a (key, value)
+  where a.key <> 'hash'
 $$;
 
 -- Purpose: decide whether an act may be done, do it, and write it down.

@@ -130,7 +130,7 @@ begin
   -- The functions in a view run with the rights of its reader.
   execute pg_catalog.format(
     'grant execute on function rowhooks.readable_columns(oid, jsonb), rowhooks.renamed_keys(oid, jsonb), '
-    'rowhooks.query_to_see(regclass), rowhooks.sees_row(text, jsonb, jsonb), '
+    'rowhooks.queries_to_see(regclass), rowhooks.answer(text[], jsonb), rowhooks.sees_row(text[], jsonb, jsonb), '
     'rowhooks.readable_part(jsonb, text[]), rowhooks.readable_repr(text, jsonb, name[], jsonb, boolean) '
     'to %s, %s', daemon_role, viewer_role
   );
@@ -142,11 +142,15 @@ begin
 end
 $$;
 
--- Who did what is for admins.
+-- Who did what is for admins. Whose token it is shown, the console asks.
 do $$
 begin
   execute (
     select pg_catalog.format('grant select on rowhooks.audit to %I, %I', i.admin_role, i.daemon_role) from rowhooks.installation as i
+  );
+  execute (
+    select pg_catalog.format('grant execute on function rowhooks.role_of_token(bytea) to %I', i.console_role)
+    from rowhooks.installation as i
   );
 end
 $$;
@@ -161,8 +165,9 @@ rowhooks.remove_job(text), rowhooks.move_job(text, text),
 rowhooks.create_job_hook(text, text, regclass[], text[], text[], text[], jsonb, text, boolean, boolean, boolean),
 rowhooks.create_job_button(text, text, regclass[], text, text, integer, text, boolean, text[], boolean, boolean, boolean),
 rowhooks.alter_job_hook(text, jsonb), rowhooks.alter_job_button(text, jsonb), rowhooks.drop_job_hook(text),
-rowhooks.drop_job_button(text)
+rowhooks.drop_job_button(text), rowhooks.create_token(text, bytea, text[], timestamptz, name), rowhooks.revoke_token(integer)
 to public;
+grant select on rowhooks.tokens to public;
 
 -- Every role may insert into rowhooks.press, see the buttons of the tables that it may read, and what has become of its own
 -- presses. That is safe: a button may be

@@ -1,12 +1,11 @@
--- Purpose: write the query that finds out whether the asking role sees a row of a table, for tables whose policies of row
---          security decide. It is written and run with the rights of that role, by its own privileges. No cast of a type's
---          owner is called, and no check of a domain: see rowhooks.key_to_find. What PostgreSQL itself runs for every reader
---          of the table runs as the reader, as in its own SELECT: the policies, above all.
+-- Purpose: write the queries that find out whether the asking role sees a row of a table, for tables whose policies of row
+--          security decide. They are written and run with the rights of that role, by its own privileges.
 -- Parameters: target  the table
--- Returns: a query of one value, true or false, for a key ($1) that names its columns by their present names; null where rows
---          cannot be found: there is no primary key, or the table is being altered, or the session has row_security off
--- Reads:   the table, but no row of it
-create or replace function rowhooks.query_to_see(target regclass) returns text
+-- Returns: a query for the types of the key's columns, which holds the table as it is; the types; and a query of one value,
+--          true or false, for a key ($1) that names its columns by their present names. Null where rows cannot be found: there
+--          is no primary key, or a column of it may not be read, or the session has row_security off
+-- Reads:   the catalogue, and the table, but no row of it
+create or replace function rowhooks.queries_to_see(target regclass) returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '200ms'
@@ -14,66 +13,88 @@ as $$
 declare
   target_name constant pg_catalog.text := target::pg_catalog.text;
   wanted pg_catalog.record;
-  types_found pg_catalog.oid[];
+  queries pg_catalog.text[];
 begin
-  if pg_catalog.current_setting('row_security') = 'off' then
-    return null;
-  end if;
   select k.* into wanted from rowhooks.key_to_find(target) as k;
-  if wanted.names is null then
+  if
+    wanted.names is null
+    or pg_catalog.current_setting('row_security') = 'off'
+    or pg_catalog.to_regclass(target_name) is distinct from target
+  then
     return null;
   end if;
-  -- As in rowhooks.find_pressed_row: this holds the table as it is until the transaction ends.
-  execute pg_catalog.format(
-    'select array[%s]::pg_catalog.oid[] from (select) as one left join %s as t on false', wanted.typeof_key, target_name
-  )
-  into types_found;
-  if types_found is distinct from wanted.types or pg_catalog.to_regclass(target_name) is distinct from target then
-    return null;
-  end if;
-  return pg_catalog.format(
-    'select exists (select from pg_catalog.jsonb_to_record($1) as k (%s) join %s as t on %s)',
-    wanted.definitions, target_name, wanted.comparisons
-  );
-exception
-  when lock_not_available then
+  queries := array[
+    pg_catalog.format(
+      'select array[%s]::pg_catalog.oid[]::pg_catalog.text from (select) as one left join %s as t on false',
+      wanted.typeof_key, target_name
+    ),
+    wanted.types::pg_catalog.text,
+    pg_catalog.format(
+      'select exists (select from pg_catalog.jsonb_to_record($1) as k (%s) join %s as t on %s)',
+      wanted.definitions, target_name, wanted.comparisons
+    )
+  ];
+  -- For a table that cannot be read, each line would take its time.
+  if rowhooks.answer(queries, null) = 'locked' then
     raise warning 'rowhooks: what happened to rows of % is not shown: the table is locked', target;
     return null;
-  when others then
-    -- A column of the key may not be read.
-    return null;
+  end if;
+  return queries;
 end
 $$;
 
--- Purpose: run such a query, with the rights of the asking role.
--- Parameters: query    see rowhooks.query_to_see
---             key      key columns to values; null: none
---             renamed  see rowhooks.renamed_keys
--- Returns: whether there is such a row and the role sees it. What fails is not seen: the key's columns may have had other
---          types.
-create or replace function rowhooks.sees_row(query text, key jsonb, renamed jsonb) returns boolean
-language plpgsql stable cost 10000
+-- Purpose: run such queries, with the rights of the asking role. What PostgreSQL itself runs for every reader of a table runs as
+--          the reader, as in its own SELECT: the policies, above all. Nobody chooses the tables of a list of changes, and their
+--          owners may be anybody. So nothing that such code does remains: it cannot write, and all of it is rolled back.
+--          No cast of a type's owner is called, and no check of a domain: see rowhooks.key_to_find.
+-- Parameters: queries  see rowhooks.queries_to_see
+--             key      key columns to values; null: whether the table can be read at all
+-- Returns: seen, hidden or locked. What fails is hidden: the key's columns may have had other types
+create or replace function rowhooks.answer(queries text[], key jsonb) returns text
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 -- An array's text is compared as an array.
 set array_nulls = 'on'
 as $$
 declare
-  present pg_catalog.jsonb := key;
+  types_found pg_catalog.text;
   is_seen pg_catalog.bool;
 begin
-  if query is null or key is null then
-    return false;
+  perform pg_catalog.set_config('transaction_read_only', 'on', true);
+  -- The table may have changed since its columns were looked up, above all in a transaction with an older snapshot.
+  execute queries[1] into types_found;
+  if key is not null and types_found = queries[2] then
+    execute queries[3] into is_seen using key;
   end if;
-  if renamed is not null then
-    select pg_catalog.jsonb_object_agg(coalesce(renamed ->> k.name, k.name), k.value)
-    into present
-    from pg_catalog.jsonb_each(key) as k (name, value);
-  end if;
-  execute query into is_seen using present;
-  return is_seen;
-exception when others then
-  return false;
+  raise exception 'rolled back' using errcode = 'RH000';
+exception
+  when lock_not_available then
+    return 'locked';
+  when others then
+    return case when is_seen then 'seen' else 'hidden' end;
 end
+$$;
+
+-- Purpose: say whether the asking role sees a row whose table's policies decide.
+-- Parameters: queries  see rowhooks.queries_to_see
+--             key      key columns to values; null: none
+--             renamed  see rowhooks.renamed_keys
+-- Returns: true or false
+create or replace function rowhooks.sees_row(queries text[], key jsonb, renamed jsonb) returns boolean
+language sql stable cost 10000
+set search_path = pg_catalog, pg_temp
+as $$
+  select case
+    when queries is null or key is null then false
+    when renamed is null then rowhooks.answer(queries, key) = 'seen'
+    else rowhooks.answer(
+      queries,
+      (
+        select pg_catalog.jsonb_object_agg(coalesce(renamed ->> k.name, k.name), k.value)
+        from pg_catalog.jsonb_each(key) as k (name, value)
+      )
+    ) = 'seen'
+  end
 $$;
 
 -- Purpose: leave the columns out of a row that the asking role may not read.
@@ -167,7 +188,7 @@ $$;
 --          key_columns  rowhooks.tracked_table.key_columns
 --          is_repr_readable  whether it may read the column that stands for a row now, if there is one
 --          by_policy    row security decides
---          query        whether it sees a row, see rowhooks.query_to_see
+--          queries      whether it sees a row, see rowhooks.queries_to_see
 --          renamed      see rowhooks.renamed_keys
 create or replace view rowhooks.table_access as
 select
@@ -177,7 +198,7 @@ select
   a.is_whole or t.repr_number is null or coalesce(pg_catalog.has_column_privilege(c.oid, t.repr_number, 'SELECT'), false)
     as is_repr_readable,
   a.by_policy,
-  case when a.by_policy then rowhooks.query_to_see(c.oid) end as query,
+  case when a.by_policy then rowhooks.queries_to_see(c.oid) end as queries,
   case when a.by_policy then rowhooks.renamed_keys(c.oid, t.former_keys) end as renamed
 from rowhooks.tracked_table as t
 -- Each by its oid: nothing is asked about other tables.

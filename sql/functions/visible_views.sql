@@ -52,7 +52,7 @@ left join lateral (
     a.columns,
     a.key_columns,
     a.by_policy,
-    a.query,
+    a.queries,
     a.renamed,
     case when c.object_id - a.columns = '{}' then c.object_id end as object_id
   from access as a
@@ -64,7 +64,7 @@ where (
   (select pg_catalog.has_table_privilege('rowhooks.object_change'::pg_catalog.regclass, 'SELECT'))
   or c.tracked_table in (select a.id from access as a)
 )
-and (l.by_policy is not true or rowhooks.sees_row(l.query, c.object_id, l.renamed))
+and (l.by_policy is not true or rowhooks.sees_row(l.queries, c.object_id, l.renamed))
 order by c.id desc;
 
 -- Purpose: the runs in readable form, as rowhooks.results, as far as the asking role may see the row that a run was for;
@@ -146,7 +146,7 @@ left join lateral (
     a.key_columns,
     a.is_repr_readable,
     a.by_policy,
-    a.query,
+    a.queries,
     a.renamed,
     case when r.object_id - a.columns = '{}' then r.object_id end as object_id
   from access as a
@@ -158,7 +158,7 @@ where (
   (select pg_catalog.has_table_privilege('rowhooks.job_result'::pg_catalog.regclass, 'SELECT'))
   or r.tracked_table in (select a.id from access as a)
 )
-and (l.by_policy is not true or rowhooks.sees_row(l.query, r.object_id, l.renamed))
+and (l.by_policy is not true or rowhooks.sees_row(l.queries, r.object_id, l.renamed))
 order by r.created_at desc, r.id desc;
 
 -- Purpose: the same two views, the oldest lines first.

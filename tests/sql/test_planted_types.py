@@ -62,12 +62,13 @@ ROWHOOKS_CALLS = {
     "prunable_partitions": "select * from rowhooks.prunable_partitions(now())",
     "prune_changes": "select * from rowhooks.prune_changes(now())",
     "prune_results": "select * from rowhooks.prune_results('0')",
-    "query_to_see": "select rowhooks.query_to_see('shop.item')",
+    "answer": """select rowhooks.answer(rowhooks.queries_to_see('shop.item'), '{"id": 1}')""",
+    "queries_to_see": "select rowhooks.queries_to_see('shop.item')",
     "readable_columns": """select rowhooks.readable_columns('shop.item'::pg_catalog.regclass, '{"a": 1}')""",
     "renamed_keys": """select rowhooks.renamed_keys('shop.item'::pg_catalog.regclass, '{"a": 1}')""",
     "readable_part": """select rowhooks.readable_part('{"id": 1}', '{id}')""",
     "readable_repr": """select rowhooks.readable_repr('1', '{"id": 1}', '{id}', '{"id": 1}', true)""",
-    "sees_row": """select rowhooks.sees_row(rowhooks.query_to_see('shop.item'), '{"id": 1}', '{"id": "id"}')""",
+    "sees_row": """select rowhooks.sees_row(rowhooks.queries_to_see('shop.item'), '{"id": 1}', '{"id": "id"}')""",
     "refresh_tables": "select rowhooks.refresh_tables()",
     "resume_after_restore": "select rowhooks.resume_after_restore(0)",
     "ring_bell": "select rowhooks.ring_bell()",
@@ -99,6 +100,11 @@ ACTS = {
     "drop_job_hook": "select rowhooks.drop_job_hook('Look')",
     "enable_button": "select rowhooks.enable_button('Reboot')",
     "disable_job": "select rowhooks.disable_job('a.B')",
+}
+TOKENS = {
+    # Everybody's own.
+    "create_token": "select rowhooks.create_token('t', pg_catalog.sha256('x'), '{read}', pg_catalog.now() + '1 d')",
+    "revoke_token": "select rowhooks.revoke_token(1)",
 }
 PRESS = "row(null, 'Reboot', 'shop.item', '42', null, 'k', null, null, null, null, null)::rowhooks.press"
 PUBLIC_CALLS = {
@@ -220,13 +226,19 @@ def test_nothing_planted_is_used_when_a_login_writes_and_presses(
     stranger.execute("insert into shop.item values (1, 'bolt', 1)")
     stranger.execute("update shop.item set price = 2")
     stranger.execute("delete from shop.item where id = 1")
-    assert executable_by(db, "0") == PUBLIC_CALLS.keys() | ACTS.keys()
+    assert executable_by(db, "0") == PUBLIC_CALLS.keys() | ACTS.keys() | TOKENS.keys()
     for statement in ACTS.values():
         with pytest.raises(errors.InsufficientPrivilege):
             stranger.execute(statement)
     for statement in "; ".join(PUBLIC_CALLS.values()).split(";"):
         stranger.execute(statement)
-    stranger.execute("select * from rowhooks.buttons")
+    for statement in TOKENS.values():
+        stranger.execute(statement)
+    stranger.execute("select * from rowhooks.buttons; select * from rowhooks.tokens")
+    with db.transaction():
+        db.execute("set local role rowhooks_console")
+        plant(db, planted)
+        db.execute("select * from rowhooks.role_of_token(pg_catalog.sha256('x'))")
     stranger.execute("truncate shop.item")
     assert db.execute("select count(*) from rowhooks.object_change where capture_error is null").fetchone() == (6,)
 

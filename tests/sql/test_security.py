@@ -55,7 +55,8 @@ VIEWER_PRIVILEGES = {
 }  # fmt: skip
 # By which it reads them.
 VIEWER_FUNCTIONS = {
-    "configuration_version", "first_change_since", "present_key_columns", "query_to_see", "readable_columns", "readable_part",
+    "answer", "configuration_version", "first_change_since", "present_key_columns", "queries_to_see",
+    "readable_columns", "readable_part",
     "readable_repr", "renamed_keys", "sees_row",
 }  # fmt: skip
 # Not the key of the leader's lock, nor the errors of rows that could not be read.
@@ -64,13 +65,14 @@ HIDDEN_OF_FEED = {"leader_key", "unreadable"}
 PUBLIC_PRIVILEGES = {
     ("act", "INSERT"), ("act", "SELECT"),
     ("alembic_version", "SELECT"), ("buttons", "SELECT"), ("my_access", "SELECT"), ("my_presses", "SELECT"),
-    ("press", "INSERT"), ("press", "SELECT"),
+    ("press", "INSERT"), ("press", "SELECT"), ("tokens", "SELECT"),
 }  # fmt: skip
 PUBLIC_FUNCTIONS = {
     # Acts: the door behind them asks what the role may do.
     "alter_job_button(text,jsonb)", "alter_job_hook(text,jsonb)",
     "create_job_button(text,text,regclass[],text,text,integer,text,boolean,text[],boolean,boolean,boolean)",
     "create_job_hook(text,text,regclass[],text[],text[],text[],jsonb,text,boolean,boolean,boolean)",
+    "create_token(text,bytea,text[],timestamp with time zone,name)", "revoke_token(integer)",
     "disable_button(text)", "disable_hook(text)", "disable_job(text)", "drop_job_button(text)", "drop_job_hook(text)",
     "enable_button(text)", "enable_hook(text)", "enable_job(text)",
     "forget_missed(text,timestamp with time zone,timestamp with time zone)", "move_job(text,text)", "remove_job(text)",
@@ -89,10 +91,10 @@ PUBLIC_FUNCTIONS = {
     "schema_of_ref(text,jsonb)", "shell_operand(text)", "value_as_recorded(anyelement,text)",
 }  # fmt: skip
 DAEMON_FUNCTIONS = {
-    "arm_bell", "begin_history", "configuration_version",
+    "answer", "arm_bell", "begin_history", "configuration_version",
     "drop_partition", "empty_default_partition",
     "extend_object_change", "log_partitions", "matches_glob", "note_partitions",
-    "present_key_columns", "prunable_partitions", "prune_changes", "prune_results", "query_to_see",
+    "present_key_columns", "prunable_partitions", "prune_changes", "prune_results", "queries_to_see",
     "readable_columns", "readable_part", "readable_repr", "refresh_tables", "renamed_keys", "resume_after_restore",
     "ring_bell",
     "sees_row", "settings_of_capture", "source_of_capture",
@@ -372,7 +374,9 @@ def test_the_other_roles_of_people_have_nothing_but_what_they_are_members_of(db:
         """,
         {"role": f"rowhooks_{role}"},
     ).fetchall()
-    assert granted == ([("audit", "SELECT")] if role == "admin" else [])
+    assert granted == {
+        "operator": [], "admin": [("audit", "SELECT")], "console": [("role_of_token", "EXECUTE")]
+    }[role]  # fmt: skip
 
 
 @pytest.mark.parametrize("statement", [

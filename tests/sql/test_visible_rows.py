@@ -382,6 +382,49 @@ def test_nothing_of_a_tables_owner_but_its_policies_runs_as_the_viewer(
     assert db.execute("select * from public.ran").fetchall() == []
 
 
+def test_what_a_policy_does_as_the_viewer_leaves_nothing_behind(
+    db: Connection, viewer: Connection, make_role: MakeRole, connect_as: ConnectAs
+) -> None:
+    """Who reads a list has not chosen its tables: the owner of one of them could have it do anything."""
+    name = make_role("owner")
+    db.execute(f"create schema hostile authorization {name}")
+    db.execute("create table public.ran (what text)")
+    db.execute("grant insert on public.ran to public")
+    owner = connect_as(name)
+    owner.execute("""
+        create table hostile.thing (id integer primary key);
+        alter table hostile.thing enable row level security;
+        grant usage on schema hostile to public;
+        grant select on hostile.thing to public;
+    """)
+    db.execute("select rowhooks.track('hostile.thing')")
+    owner.execute("insert into hostile.thing values (1)")
+    wishes = [
+        "insert into public.ran values ('x')",
+        "perform rowhooks.create_token('x', sha256('x'), '{read}', now() + '1 d')",
+        "perform set_config('app.tenant', 'evil', false)",
+        "perform set_config('transaction_read_only', 'off', false); insert into public.ran values ('x')",
+        "perform pg_notify('evil', 'x')",
+        "execute 'create temporary table evil ()'",
+    ]
+    viewer.execute("listen evil")
+    for number, wish in enumerate(wishes):
+        owner.execute(f"""
+            create function hostile.wish_{number}() returns boolean language plpgsql as $$ begin
+              begin {wish}; exception when others then raise notice '%', sqlerrm; end;
+              return true;
+            end $$;
+            drop policy if exists wish on hostile.thing;
+            create policy wish on hostile.thing using (hostile.wish_{number}());
+        """)
+        assert visible(viewer) == [1]
+    assert db.execute("select * from public.ran").fetchall() == []
+    assert db.execute("select * from rowhooks.token").fetchall() == []
+    assert viewer.execute("select nullif(current_setting('app.tenant', true), '')").fetchone() == (None,)
+    assert viewer.execute("select to_regclass('pg_temp.evil')").fetchone() == (None,)
+    assert list(viewer.notifies(timeout=0.2)) == []
+
+
 def test_a_view_that_was_given_on_shows_its_reader_no_more_than_it_may_see(
     db: Connection, viewer: Connection, make_role: MakeRole, connect_as: ConnectAs
 ) -> None:

@@ -19,16 +19,6 @@ from tests.support.console import make_console, make_people
 Connection = psycopg.Connection[Any]
 OWN = "console_login"
 ALL = ("read", "press", "operate", "admin")
-STAND_IN = """
-create table rowhooks.stand_in (
-  digest bytea, role name, scopes text[], expires_at timestamptz, revoked_at timestamptz
-);
-create or replace function rowhooks.role_of_token(digest bytea, out role name, out scopes text[]) returns setof record
-language sql security definer set search_path = pg_catalog, pg_temp as $$
-  select t.role, t.scopes from rowhooks.stand_in as t
-  where t.digest = role_of_token.digest and t.expires_at > now() and t.revoked_at is null
-$$;
-"""
 
 
 class Clock:
@@ -50,7 +40,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def console(dsn: str, db: Connection, device: str, clock: Clock) -> Iterator[Starlette]:
     """A console with a login of its own, which may take up alice and oscar."""
     make_people(db)
-    db.execute(STAND_IN)
     db.execute(f"create role {OWN} login noinherit in role rowhooks_console, alice, oscar")
     app = make_console(dsn, dsn=make_conninfo(dsn, user=OWN))
     yield app
@@ -59,16 +48,15 @@ def console(dsn: str, db: Connection, device: str, clock: Clock) -> Iterator[Sta
 
 def new_token(db: Connection, role: str, scopes: tuple[str, ...] = ALL, *, lasts: timedelta = timedelta(days=1)) -> str:
     token = f"rwh_{secrets.token_urlsafe(32)}"
-    db.execute(
-        "insert into rowhooks.stand_in values (%s, %s, %s, %s)",
-        (hashlib.sha256(token.encode()).digest(), role, list(scopes), datetime.now(UTC) + lasts),
-    )
+    digest = hashlib.sha256(token.encode()).digest()
+    db.execute("select rowhooks.create_token('test', %s, %s, now() + interval '1 d', %s)", (digest, list(scopes), role))
+    db.execute("update rowhooks.token set expires_at = %s where hash = %s", (datetime.now(UTC) + lasts, digest))
     return token
 
 
 def revoke(db: Connection, token: str) -> None:
     db.execute(
-        "update rowhooks.stand_in set revoked_at = now() where digest = %s",
+        "select rowhooks.revoke_token(t.id) from rowhooks.token as t where t.hash = %s",
         (hashlib.sha256(token.encode()).digest(),),
     )
 

@@ -87,7 +87,8 @@ class Tokens:
         return found
 
     def _ask(self, digest: bytes) -> TokenHolder | None:
-        with self._own.itself.lend(read_only=True) as conn:
+        # It writes down when the token was used.
+        with self._own.itself.lend(read_only=False) as conn:
             return holder_of_token(conn, digest)
 
     async def _person(self, role: str) -> Person:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from rowhooks.domain.display import visible
-from rowhooks.domain.errors import PermissionDenied, RowhooksError, SettingsError
+from rowhooks.domain.errors import ConnectionFailed, PermissionDenied, SettingsError
 from rowhooks.web.settings import ConsoleSettings
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ LEEWAY = 60
 """Seconds by which the clocks of provider and console may differ."""
 
 
-class ProviderFailed(RowhooksError):
+class ProviderFailed(ConnectionFailed):
     """The OpenID provider cannot be reached, or answers with what it should not."""
 
 

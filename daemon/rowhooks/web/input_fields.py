@@ -65,7 +65,7 @@ def fields_of(schema: Mapping[str, Any] | None) -> list[Field]:
         return [] if not schema or schema.get("additionalProperties") is False else [_whole(schema)]
     if len(properties) > MOST_FIELDS or len(exact.write(schema)) > LARGEST_SCHEMA:
         return [_whole(schema)]
-    required = schema.get("required") or ()
+    required = as_list(schema.get("required"))
     return [_field(name, one, schema, required=name in required) for name, one in properties.items()]
 
 
@@ -104,7 +104,8 @@ def _resolved(schema: Any, root: Mapping[str, Any]) -> tuple[Mapping[str, Any], 
             return {}, nullable
         rest = {name: value for name, value in schema.items() if name not in ("$ref", "allOf", "anyOf", "oneOf")}
         if isinstance(schema.get("$ref"), str):
-            found = (root.get("$defs") or {}).get(schema["$ref"].rpartition("/")[2])
+            defined = root.get("$defs")
+            found = defined.get(schema["$ref"].rpartition("/")[2]) if isinstance(defined, Mapping) else None
             schema = {**found, **rest} if isinstance(found, Mapping) else rest
             continue
         choices = [one for word in ("allOf", "anyOf", "oneOf") for one in as_list(schema.get(word))]

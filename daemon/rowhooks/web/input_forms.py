@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from starlette.datastructures import FormData
@@ -165,14 +165,7 @@ def _scalar(kind: str, text: str) -> Any:
         except ValueError:
             number = None
         is_number = isinstance(number, int | Decimal) and not isinstance(number, bool)
-        if not is_number or (kind == "integer" and number != _whole_part(number)):
+        if not is_number or (kind == "integer" and number != Decimal(number).to_integral_value()):
             raise ValueError(f"{text.strip()[:50]} is no {'whole number' if kind == 'integer' else 'number'}")
         return number
     return text
-
-
-def _whole_part(number: Any) -> Any:
-    try:
-        return number // 1
-    except InvalidOperation:
-        return None

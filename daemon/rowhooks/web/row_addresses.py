@@ -144,9 +144,10 @@ def key_in_address(key: str | Mapping[str, Any]) -> str:
         (value,) = columns.values()
         if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
             text = format(value, "f") if isinstance(value, Decimal) else str(value)
-            if not text.lstrip().startswith("{"):
+            # A form changes the ends of lines in a text, and JSON has none.
+            if not text.lstrip().startswith("{") and not any(character < " " for character in text):
                 return text
-    return key if isinstance(key, str) else exact.write(columns)
+    return exact.write(columns)
 
 
 def read_key(text: str, columns: Sequence[str], table: str) -> str:

@@ -128,7 +128,8 @@ def test_the_files_are_where_the_distribution_looks_for_them(package: Path, extr
 
 def test_the_units_start_the_packaged_program(extracted: Path) -> None:
     units = extracted / "usr/lib/systemd/system"
-    assert {path.name for path in units.iterdir()} == {"rowhooks.service", "rowhooks@.service"}
+    services = {"rowhooks.service", "rowhooks@.service", "rowhooks-console.service", "rowhooks-console@.service"}
+    assert {path.name for path in units.iterdir()} == services
     for path in units.iterdir():
         text = path.read_text()
         assert text == unit_text(path.name, "/usr/bin/rowhooks")
@@ -151,7 +152,7 @@ def test_nothing_names_the_place_of_the_build(package: Path, extracted: Path) ->
 def test_the_extracted_program_runs_by_the_distributions_python(extracted: Path) -> None:
     home = extracted / "opt/rowhooks"
     assert output(home / "bin/python", "-E", home / "bin/rowhooks", "--version") == f"rowhooks {__version__}\n"
-    program = "import sys, rowhooks.runtime.process, uvloop, asyncpg; print(sys.base_prefix, rowhooks.__file__)"
+    program = "import sys, rowhooks.runtime.process, rowhooks.web.server, authlib, uvloop, asyncpg; print(sys.base_prefix, rowhooks.__file__)"
     # -E: of a checkout on PYTHONPATH nothing is asked here.
     prefix, module = output(home / "bin/python", "-E", "-c", program).split()
     assert prefix == "/usr"

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from rowhooks.cli import call
-from rowhooks.service.units import MARK, PLAIN, TEMPLATE, unit_text
+from rowhooks.service.units import CONSOLE_PLAIN, CONSOLE_TEMPLATE, MARK, PLAIN, TEMPLATE, unit_text
 
-KINDS = [(PLAIN, False), (TEMPLATE, False), (PLAIN, True), (TEMPLATE, True)]
+UNITS = {PLAIN: "run", TEMPLATE: "run", CONSOLE_PLAIN: "console", CONSOLE_TEMPLATE: "console"}
+"""The units, and the command that each runs."""
+KINDS = [(name, user) for user in (False, True) for name in UNITS]
 
 
 def directives(name: str, user: bool) -> list[str]:
@@ -35,10 +37,24 @@ def test_the_template_is_the_unit_with_the_instances_name(user: bool) -> None:
     assert plain != template
 
 
+@pytest.mark.parametrize("user", [False, True])
+def test_the_consoles_template_is_its_unit_with_the_instances_name(user: bool) -> None:
+    plain, template = (directives(name, user) for name in (CONSOLE_PLAIN, CONSOLE_TEMPLATE))
+    named = [
+        line.replace("rowhooks console:", "rowhooks console for %i:")
+        .replace("/rowhooks.toml", "/%i.toml")
+        .replace(":rowhooks-console.", ":rowhooks-console.%i.")
+        .replace("RuntimeDirectory=rowhooks-console", "RuntimeDirectory=rowhooks-console.%i")
+        for line in plain
+    ]
+    assert template == named
+    assert plain != template
+
+
 @pytest.mark.parametrize(("name", "user"), KINDS)
 def test_nothing_is_left_to_fill_in(name: str, user: bool) -> None:
     text = unit_text(name, "/usr/bin/rowhooks", user=user)
-    assert "ExecStart=/usr/bin/rowhooks run --config " in text
+    assert f"ExecStart=/usr/bin/rowhooks {UNITS[name]} --config " in text
     assert not re.search("@[A-Z]+@", text)
 
 
@@ -49,7 +65,7 @@ def test_no_secret_is_on_a_command_line(name: str, user: bool) -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
-@pytest.mark.parametrize("name", [PLAIN, TEMPLATE])
+@pytest.mark.parametrize("name", UNITS)
 def test_the_exposure_is_at_most_1_5(name: str, tmp_path: Path) -> None:
     unit = tmp_path / name
     unit.write_text(unit_text(name, "/usr/bin/true"), "utf-8")
@@ -91,6 +107,19 @@ def test_a_users_service_is_written_and_enabled(
     printed = capsys.readouterr()
     assert "rowhooks.service enabled" in printed.out
     assert f"write its settings into {tmp_path}/.config/rowhooks/rowhooks.toml" in printed.err
+
+
+def test_the_console_is_a_service_of_its_own(called: Path, tmp_path: Path) -> None:
+    directory = tmp_path / ".config/systemd/user"
+    assert call(["systemd", "install", "--user"]) == 0
+    assert call(["systemd", "install", "--user", "--console"]) == 0
+    assert " console --config %E/rowhooks/rowhooks.toml\n" in (directory / "rowhooks-console.service").read_text()
+    assert call(["systemd", "uninstall", "--user", "--console"]) == 0
+    assert [path.name for path in directory.iterdir()] == ["rowhooks.service"]
+    assert called.read_text().splitlines()[-2:] == [
+        "--user disable --now rowhooks-console.service",
+        "--user daemon-reload",
+    ]
 
 
 def test_it_can_be_installed_again_and_started(called: Path) -> None:

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from rowhooks.cli.common import say
-from rowhooks.service.units import Units
+from rowhooks.service.units import CONSOLE, DAEMON, Units
 
-app = typer.Typer(no_args_is_help=True, help="Run the daemon as a service of systemd.")
+app = typer.Typer(no_args_is_help=True, help="Run the daemon, or the console, as a service of systemd.")
 
 Instance = Annotated[
     str | None,
@@ -20,14 +20,18 @@ Instance = Annotated[
 User = Annotated[bool, typer.Option("--user", help="Use your own service manager, without root.")]
 
 
+Console = Annotated[bool, typer.Option("--console", help="The console instead of the daemon.")]
+
+
 @app.command()
 def install(
     instance: Instance = None,
     user: User = False,
+    console: Console = False,
     now: Annotated[bool, typer.Option("--now", help="Also start the service, and wait until it is ready.")] = False,
 ) -> None:
     """Write the unit and enable the service."""
-    units = Units(instance=instance, user=user)
+    units = Units(instance=instance, user=user, service=CONSOLE if console else DAEMON)
     for path in units.install():
         say(f"{path} written")
     say(f"{units.unit} enabled")
@@ -39,9 +43,9 @@ def install(
 
 
 @app.command()
-def uninstall(instance: Instance = None, user: User = False) -> None:
+def uninstall(instance: Instance = None, user: User = False, console: Console = False) -> None:
     """Stop and disable the service, and remove its unit; the settings and the user rowhooks stay."""
-    units = Units(instance=instance, user=user)
+    units = Units(instance=instance, user=user, service=CONSOLE if console else DAEMON)
     for path in units.uninstall():
         say(f"{path} removed")
     say(f"{units.unit} disabled")

@@ -15,15 +15,12 @@ from rowhooks.resources import data_directory
 
 MARK = "# Written by `rowhooks systemd install`. Make changes in a drop-in (systemctl edit)."
 """The first line of each file that the commands may overwrite and remove."""
-PLAIN, TEMPLATE = "rowhooks.service", "rowhooks@.service"
+DAEMON, CONSOLE = "rowhooks", "rowhooks-console"
+"""The services: the daemon and the console."""
+PLAIN, TEMPLATE = f"{DAEMON}.service", f"{DAEMON}@.service"
 """The files of the plain unit, and of the template of which each instance has a database of its own."""
-_WORDS = {
-    PLAIN: {"DESCRIPTION": "rowhooks", "SETTINGS": "rowhooks", "CREDENTIALS": "rowhooks", "UNIT": "rowhooks"},
-    TEMPLATE: {
-        "DESCRIPTION": "rowhooks for %i", "SETTINGS": "%i", "CREDENTIALS": "rowhooks.%i", "UNIT": "rowhooks@NAME",
-    },
-}  # fmt: skip
-"""What stands for @DESCRIPTION@, @SETTINGS@ ... in each of the two."""
+CONSOLE_PLAIN, CONSOLE_TEMPLATE = f"{CONSOLE}.service", f"{CONSOLE}@.service"
+"""The same for the console."""
 _INSTANCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]*")
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  (the names of directories, which nothing here uses)
 """Directories that the service cannot see (ProtectHome, PrivateTmp)."""
@@ -33,12 +30,20 @@ def unit_text(name: str, executable: str, *, user: bool = False) -> str:
     """Return the text of a unit, made from the one source that the plain unit and the template have.
 
     Args:
-        name: `PLAIN` or `TEMPLATE`.
+        name: `PLAIN`, `TEMPLATE`, `CONSOLE_PLAIN` or `CONSOLE_TEMPLATE`.
         executable: the path of the command.
         user: for a user's own service manager.
     """
-    source = data_directory("systemd") / ("user" if user else "") / PLAIN
-    words = {"ROWHOOKS": executable, **_WORDS[name]}
+    service, is_template = name.removesuffix(".service").removesuffix("@"), name.endswith("@.service")
+    source = data_directory("systemd") / ("user" if user else "") / f"{service}.service"
+    described = service.replace("-", " ")
+    words = {
+        "ROWHOOKS": executable,
+        "DESCRIPTION": f"{described} for %i" if is_template else described,
+        "SETTINGS": "%i" if is_template else DAEMON,
+        "CREDENTIALS": f"{service}.%i" if is_template else service,
+        "UNIT": f"{service}@NAME" if is_template else service,
+    }
     return re.sub(r"@([A-Z]+)@", lambda found: words[found[1]], source.read_text("utf-8"))
 
 
@@ -48,12 +53,13 @@ class Units:
     Args:
         instance: the name of one of several services, each for one database; None for the plain unit.
         user: whether the unit is for the user's own service manager.
+        service: `DAEMON` or `CONSOLE`.
 
     Raises:
         UsageError: the instance cannot have this name.
     """
 
-    def __init__(self, *, instance: str | None, user: bool) -> None:
+    def __init__(self, *, instance: str | None, user: bool, service: str = DAEMON) -> None:
         if instance is not None and not _INSTANCE.fullmatch(instance):
             raise UsageError(
                 f"{instance!r} cannot be the name of an instance",
@@ -61,8 +67,9 @@ class Units:
             )
         self._user = user
         self._instance = instance
-        self._file = PLAIN if instance is None else TEMPLATE
-        self.unit = PLAIN if instance is None else f"rowhooks@{instance}.service"
+        self._service = service
+        self._file = f"{service}.service" if instance is None else f"{service}@.service"
+        self.unit = self._file if instance is None else f"{service}@{instance}.service"
         if user:
             home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
             self._directory = home / "systemd" / "user"
@@ -122,7 +129,7 @@ class Units:
         _refuse_others(path)
         self._systemctl("disable", "--now", self.unit)
         removed = []
-        if self._instance is None or not any(self._directory.glob("*.wants/rowhooks@*.service")):
+        if self._instance is None or not any(self._directory.glob(f"*.wants/{self._service}@*.service")):
             removed.append(path)
         if not self._user and not [
             other for other in self._directory.glob("rowhooks*.service") if other not in removed

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import httpx
 from starlette.applications import Starlette
 
-from tests.support.console import Browser
 from tests.support.waiting import PATIENCE
 
 
@@ -100,11 +100,13 @@ class Listener:
 
 
 @contextlib.asynccontextmanager
-async def listening(browser: Browser, app: Starlette, path: str, last_id: str | None = None) -> AsyncIterator[Listener]:
+async def listening(
+    browser: httpx.AsyncClient, app: Starlette, path: str, last_id: str | None = None
+) -> AsyncIterator[Listener]:
     """Listen to a stream as the person who is logged in on a browser; the connection is closed at the end of the block.
 
     Args:
-        browser: the browser.
+        browser: the browser, or a client that sends a token.
         app: the console.
         path: the stream's address.
         last_id: the id of the last event that was heard before the connection was lost.
@@ -112,6 +114,8 @@ async def listening(browser: Browser, app: Starlette, path: str, last_id: str | 
     parts = urlsplit(path)
     cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies.jar)
     headers = {"host": "localhost", "accept": "text/event-stream", "cookie": cookies}
+    if "authorization" in browser.headers:
+        headers["authorization"] = browser.headers["authorization"]
     if last_id is not None:
         headers["last-event-id"] = last_id
     scope = {

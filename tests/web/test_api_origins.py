@@ -10,8 +10,9 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from tests.support.api import let_read, session_of
+from tests.support.api import session_of
 from tests.support.console import HERE
+from tests.support.console_runs import let_people_read
 
 HOOK = {"job": "jobs.Serial", "tables": ["dcim.device"], "actions": ["create", "update"]}
 BUTTON = {"job": "jobs.Reboot", "tables": ["dcim.device"], "text": "Reboot {{ obj.name }}"}
@@ -22,7 +23,7 @@ each_kind = pytest.mark.parametrize("kind", list(ORIGINS))
 @pytest.fixture
 async def ada(console: Starlette, db: psycopg.Connection[Any], device: str) -> AsyncIterator[httpx.AsyncClient]:
     """An admin's client, and two jobs."""
-    let_read(db, "ada")
+    let_people_read(db)
     db.execute(
         "insert into rowhooks.job (class_path, kind, name, enabled) values ('jobs.Serial', 'hook', 'Serial', true),"
         " ('jobs.Reboot', 'button', 'Reboot', true)"

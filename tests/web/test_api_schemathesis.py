@@ -15,7 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from rowhooks.web.api import OPERATIONS
 from rowhooks.web.api.document import document
-from tests.support.api import API, add_run, let_read, session_of
+from tests.support.api import API, session_of
+from tests.support.console_runs import add_run, let_people_read
 from tests.support.pressing import add_button
 
 CONFIG = SchemathesisConfig.from_dict(
@@ -51,10 +52,10 @@ async def headers(
     console: Starlette, db: psycopg.Connection[Any], device: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[dict[str, str]]:
     """The headers of an operator's session, in a database in which there is something of each kind."""
-    let_read(db, "oscar")
+    let_people_read(db)
     db.execute("insert into dcim.device values (1, 'd1', 'x')")
     button = add_button(db, device)
-    add_run(db, hook=None, trigger="press", job_button_id=button, button_name="Reboot", status="FAILURE", id=1)
+    add_run(db, None, trigger="press", job_button_id=button, button_name="Reboot", status="FAILURE", id=1)
     monkeypatch.setattr(RELAY, "app", console)
     async with session_of(console, "oscar") as client:
         cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())

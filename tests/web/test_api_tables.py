@@ -12,8 +12,9 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from tests.support.api import let_read, session_of
+from tests.support.api import session_of
 from tests.support.console import HERE
+from tests.support.console_runs import let_people_read
 from tests.support.pressing import add_button
 
 Connection = psycopg.Connection[Any]
@@ -23,7 +24,7 @@ ROWS = "tables/dcim.device/rows"
 @pytest.fixture
 async def alice(console: Starlette, db: Connection, device: str) -> AsyncIterator[httpx.AsyncClient]:
     """A viewer's client; seven devices, some without a serial."""
-    let_read(db, "alice")
+    let_people_read(db)
     db.execute(
         "insert into dcim.device"
         " select i, 'd' || i, case when i % 3 > 0 then 's' || i end from generate_series(1, 7) as i"

@@ -15,6 +15,8 @@ from starlette.applications import Starlette
 
 from tests.support.api import holding
 from tests.support.console import make_console, make_people
+from tests.support.console_runs import add_run, let_people_read
+from tests.support.streams import listening
 
 Connection = psycopg.Connection[Any]
 OWN = "console_login"
@@ -150,3 +152,17 @@ async def test_a_token_needs_no_csrf_token_and_wins_over_a_cookie(console: Starl
     async with holding(console, new_token(db, "oscar")) as client:
         answer = await client.post("hooks/x/enable", headers={"Origin": "https://evil.example"})
     assert answer.status_code == 404, answer.text
+
+
+async def test_a_stream_of_a_token_that_is_revoked_ends(console: Starlette, db: Connection, clock: Clock) -> None:
+    let_people_read(db)
+    run = add_run(db, 1, status="STARTED")
+    token = new_token(db, "alice")
+    async with (
+        holding(console, token) as client,
+        listening(client, console, f"/api/v1/runs/{run}/events") as listener,
+    ):
+        await listener.hears("STARTED", "state")
+        revoke(db, token)
+        clock.now += 5.0
+        assert await listener.ends() == "a token or a session is needed"

@@ -57,6 +57,7 @@ _BY_SQLSTATE = {
     "55000": HTTPStatus.CONFLICT,
     "55P03": HTTPStatus.SERVICE_UNAVAILABLE,
     "57014": HTTPStatus.SERVICE_UNAVAILABLE,
+    "P0002": HTTPStatus.NOT_FOUND,
 }
 """What PostgreSQL refuses with these codes: what exists already, or may pass by itself, or does not exist ..."""
 

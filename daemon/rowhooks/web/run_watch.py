@@ -90,18 +90,34 @@ class RunWatch:
         events = []
         if state != self._state:
             self._state = state
-            events.append(self._put("run_state.html", state=state, run=state))
+            events.append(self.state_event(state))
         for line in found:
             self._known.add(line["id"])
-            events.append(self._put("run_line.html", line=log_line(self._request, line, None)))
+            events.append(self.line_event(line))
         is_full = self._with_lines and len(self._known) >= MOST_LINES
         if is_full and found:
-            events.append(self._put("run_log_full.html"))
+            events.append(self.full_event())
         is_over = state["finished_at"] is not None and (len(found) < room or room == 0)
         return News(events, FINISHED if is_over else None)
 
+    def state_event(self, state: Row) -> Event:
+        """Return what tells of another state."""
+        return self._put("run_state.html", state=state, run=state)
+
+    def line_event(self, line: Row) -> Event:
+        """Return what tells of a line."""
+        return self._put("run_line.html", line=log_line(self._request, line, None))
+
+    def full_event(self) -> Event:
+        """Return what tells that no further lines are told."""
+        return self._put("run_log_full.html")
+
+    def place(self) -> str:
+        """Return where the stream goes on behind what was told."""
+        return str(Cursor.behind(self._known or ()))
+
     def _put(self, template: str, **values: Any) -> Event:
-        return Event("put", fragment(self._request, template, **values), str(Cursor.behind(self._known or ())))
+        return Event("put", fragment(self._request, template, **values), self.place())
 
 
 def log_line(request: Request, line: Row, run: Row | None) -> dict[str, Any]:

@@ -58,12 +58,42 @@ def show_run(conn: Connection, run_id: int, *, behind: Place | None, lines: int,
     """
     run = only(fetch(conn, SQL["run"], run_id), "run", run_id, "it was pruned, or you may not see its row")
     history = fetch(conn, SQL["history"], run["original_id"] or run_id, run_id, MOST_REPEATS)
-    at, id_ = (behind.at, behind.id) if behind else (None, None)
-    found = fetch(conn, SQL["log_lines"], run_id, at, id_, lines + 1)
+    log, has_more_lines = _lines(conn, run_id, behind, lines)
     times = run["started_at"] or run["created_at"], run["finished_at"]
     is_hook = run["trigger"] != "press"
     written = fetch(conn, SQL["written"], run["transaction_id"], run["key"], is_hook, *times, changes + 1)
-    return ShownRun(run, history, found[:lines], written[:changes][::-1], len(found) > lines, len(written) > changes)
+    return ShownRun(run, history, log, written[:changes][::-1], has_more_lines, len(written) > changes)
+
+
+def log_of_run(conn: Connection, run_id: int, *, behind: Place | None, lines: int) -> tuple[list[Row], bool]:
+    """Return a part of the log of a run, and whether there is more behind it.
+
+    Args:
+        conn: a person's connection.
+        run_id: the run.
+        behind: where the part begins; None: at the beginning.
+        lines: how many lines.
+
+    Raises:
+        NotFound: there is no such run, or the person may not see it.
+    """
+    state_of_run(conn, run_id)
+    return _lines(conn, run_id, behind, lines)
+
+
+def state_of_run(conn: Connection, run_id: int) -> Row:
+    """Return how a run stands.
+
+    Raises:
+        NotFound: there is no such run, or the person may not see it.
+    """
+    return only(fetch(conn, SQL["state"], run_id), "run", run_id, "it was pruned, or you may not see its row")
+
+
+def _lines(conn: Connection, run_id: int, behind: Place | None, lines: int) -> tuple[list[Row], bool]:
+    at, id_ = (behind.at, behind.id) if behind else (None, None)
+    found = fetch(conn, SQL["log_lines"], run_id, at, id_, lines + 1)
+    return found[:lines], len(found) > lines
 
 
 def known_lines(conn: Connection, run_id: int, highest: int, count: int) -> set[int]:
@@ -88,8 +118,7 @@ def news_of_run(conn: Connection, run_id: int, known: Collection[int], limit: in
         NotFound: there is no such run any more, or the person may not see it any more.
     """
     # The state is read first: then all lines written before the end of the run are visible.
-    found = fetch(conn, SQL["state"], run_id)
-    state = only(found, "run", run_id, "it was pruned, or you may not see its row any more")
+    state = state_of_run(conn, run_id)
     return state, fetch(conn, SQL["new_lines"], run_id, list(known), limit) if limit else []
 
 

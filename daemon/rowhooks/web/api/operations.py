@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from rowhooks.web.api.authentication import Caller, Level
 from rowhooks.web.api.models.base import Nothing, Page
+from rowhooks.web.live import EventStream
 
 P = TypeVar("P", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
@@ -113,7 +114,7 @@ class Keyed(StrEnum):
     """The answer is a secret and not kept: a second request is refused."""
 
 
-Handler = Callable[[Call[P, Q, B]], Awaitable[Answer | Response]]
+Handler = Callable[[Call[P, Q, B]], Awaitable[Answer | Response | EventStream]]
 
 
 @dataclass(frozen=True)

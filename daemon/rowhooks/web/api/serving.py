@@ -27,6 +27,7 @@ from rowhooks.web.api.problems import (
 )
 from rowhooks.web.api.reading import read_body, read_key, read_path, read_query
 from rowhooks.web.api.writing import json_response
+from rowhooks.web.live import EventStream
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,9 @@ class _Resource:
         await response(scope, receive, send)
 
 
-async def answer(operation: Operation[Any, Any, Any], request: Request, operations: Operations) -> Response:
+async def answer(
+    operation: Operation[Any, Any, Any], request: Request, operations: Operations
+) -> Response | EventStream:
     """Return the answer of an operation to a request.
 
     Args:
@@ -110,19 +113,20 @@ async def answer(operation: Operation[Any, Any, Any], request: Request, operatio
     call = Call(request, caller, path, query, body, request.scope.get("root_path", ""), operations, key)
 
     async def act() -> Response:
-        return _response(operation, await operation.handler(call))
+        answered = await operation.handler(call)
+        assert isinstance(answered, Answer), "what has a key answers by a model"
+        return _response(operation, answered)
 
     if key is None or operation.keyed is Keyed.DATABASE:
-        return await act()
+        answered = await operation.handler(call)
+        return _response(operation, answered) if isinstance(answered, Answer) else answered
     digest = digest_of(request.method, request.url.path, request.scope["query_string"], await request.body())
     return await answers_of(request.app).once(
         caller.person.role, key, digest, act, is_secret=operation.keyed is Keyed.ONCE
     )  # fmt: skip
 
 
-def _response(operation: Operation[Any, Any, Any], answered: Answer | Response) -> Response:
-    if isinstance(answered, Response):
-        return answered
+def _response(operation: Operation[Any, Any, Any], answered: Answer) -> Response:
     status = answered.status or operation.status
     if answered.content is None:
         return Response(status_code=status, headers=dict(answered.headers))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from rowhooks.postgres.console.run import LONGEST_MESSAGE, ShownRun
 from rowhooks.postgres.console.runs import RunFilter
-from rowhooks.web.api.models.base import Asked, Id, Json, Moment, Name, Page, Paged, Told
+from rowhooks.web.api.models.base import Asked, Cursor, Id, Json, Moment, Name, Page, Paged, Told
 
+LONGEST_TRACEBACK = 100_000
+"""How many characters of a traceback are told."""
 Status = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED"]
 Trigger = Literal["change", "press", "replay"]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
@@ -75,3 +79,101 @@ class RunSummary(Told):
 
 class RunPage(Page[RunSummary]):
     """Runs, the newest first."""
+
+
+class RunRepeat(Told):
+    """Another run of a run's history: the one that it repeats, or one that repeats the same."""
+
+    id: int
+    status: Status
+    created_at: datetime
+
+
+class WrittenChange(Told):
+    """A change that a run has made."""
+
+    id: int
+    time: datetime
+    action: str
+    object_type: str | None = Field(description="The table.")
+    object_id: Json = Field(description="The row's key: columns to values.")
+    object_repr: str | None
+    prechange: Json = Field(description="The row before; null: there was none, or it is too large.")
+    postchange: Json = Field(description="The row after; null: there is none, or it is too large.")
+    is_large: bool | None = Field(description="Whether a row was left out because it is too large.")
+    is_own: bool = Field(description="Whether it is this run's; else another run in the same transaction made it.")
+
+
+class Run(RunSummary):
+    """A run, with its result and what its transaction wrote."""
+
+    retries: int = Field(description="How many of the job's own retries have been used up.")
+    login: str | None = Field(description="Of a press: the login beside the role that pressed.")
+    key: str = Field(description="Its idempotency key for other systems; the same for each attempt and repeat.")
+    log_counts: dict[str, int] = Field(description="Levels to numbers of log lines.")
+    traceback: str | None = Field(description="The middle of a long one is left out.")
+    result: Json = Field(description="What the receiver returned; null if it is too large.")
+    result_size: int | None = Field(description="How many bytes that takes.")
+    inputs: Json = Field(description="What a press gave.")
+    are_inputs_hidden: bool = Field(description="Whether its inputs are not shown, because they are sensitive.")
+    history: list[RunRepeat] = Field(description="The run that it repeats, and others that repeat the same.")
+    written: list[WrittenChange] = Field(description="The last changes that its transaction has made, in order.")
+    has_more_written: bool = Field(description="Whether it has made earlier changes.")
+
+    @classmethod
+    def of(cls, found: ShownRun) -> Run:
+        """Return what the API tells of a run."""
+        head, tail, size = (found.run[name] for name in ("traceback_head", "traceback_tail", "traceback_size"))
+        traceback = head
+        if tail is not None:
+            half = LONGEST_TRACEBACK // 2
+            traceback = f"{head[:half]}\n... ({size - 2 * half:,} characters left out)\n{tail[-half:]}"
+        return cls.model_validate({
+            **found.run, "traceback": traceback, "history": found.history, "written": found.written,
+            "has_more_written": found.has_more_written,
+        })  # fmt: skip
+
+
+class LogWanted(Paged):
+    """Which part of a log is listed."""
+
+
+class LogLine(Told):
+    """A line of a run's log."""
+
+    id: int
+    time: datetime
+    level: str
+    grouping: str
+    message: str = Field(description="Its first 2000 characters.")
+    size: int = Field(description="How many characters it has.")
+    object_type: str | None = Field(description="The table of the row that it is about.")
+    object_repr: str | None
+
+    @classmethod
+    def of(cls, line: Mapping[str, Any]) -> LogLine:
+        """Return what the API tells of a line."""
+        return cls.model_validate({**line, "message": line["message"][:LONGEST_MESSAGE]})
+
+
+class LogPage(Page[LogLine]):
+    """Lines of a log, in the order of their times."""
+
+
+class RunState(Told):
+    """How a run stands."""
+
+    id: int
+    status: Status
+    attempt: int
+    retries: int
+    retry_at: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class EventsWanted(Asked):
+    """Where a stream of events begins."""
+
+    cursor: Cursor | None = None

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from rich.console import Console
@@ -46,8 +47,9 @@ def is_running(pid: int) -> bool:
 class Subprocess:
     """The demo in a process of its own, read line by line."""
 
-    def __init__(self, *, keep: bool) -> None:
-        code = f"{RUN} sys.exit(run_demo(keep={keep}, console=Console(width=100)))"
+    def __init__(self, *, keep: bool, with_console: bool = False) -> None:
+        asked = f"keep={keep}, with_console={with_console}"
+        code = f"{RUN} sys.exit(run_demo({asked}, console=Console(width=100)))"
         self.process = subprocess.Popen(
             [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
         )
@@ -142,6 +144,23 @@ def test_with_keep_the_demo_stays_up_until_sigint_and_then_leaves_nothing_behind
     assert not is_running(pid)
 
 
+def test_with_console_the_demo_prints_an_address_and_a_log_in_that_work() -> None:
+    with Subprocess(keep=False, with_console=True) as demo:
+        demo.read_until("Ctrl-C ends it.")
+        directory = directory_in(demo.output)
+        address = re.search(r"^Open (http://127\.0\.0\.1:\d+)$", demo.output, re.MULTILINE)
+        log_in = re.search(r"^Log in as role (\S+) with password (\S+)$", demo.output, re.MULTILINE)
+        assert address
+        assert log_in
+        with httpx.Client(base_url=address[1], headers={"origin": address[1]}) as browser:
+            for role, password, status in (("postgres", "x", 401), (log_in[1], "x", 401), (*log_in.groups(), 303)):
+                answer = browser.post("/login", data={"role": role, "password": password})
+                assert answer.status_code == status
+        code = demo.end(signal.SIGINT)
+    assert code == 0, demo.output
+    assert not directory.exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_middle_of_the_demo_leaves_nothing_behind(number: signal.Signals) -> None:
     with Subprocess(keep=False) as demo:
@@ -165,6 +184,6 @@ def test_the_users_own_connection_settings_do_not_lead_the_demo_astray(monkeypat
 
 def test_a_daemon_that_ends_is_an_error_that_quotes_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
     start = Stage.start_daemon
-    monkeypatch.setattr(Stage, "start_daemon", lambda stage, receivers: start(stage, "no.such_module"))
+    monkeypatch.setattr(Stage, "start_daemon", lambda stage, *_: start(stage, "no.such_module"))
     with pytest.raises(RowhooksError, match=r"did not do its work; its log ends: .*no\.such_module"):
         play()

@@ -172,8 +172,11 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the server and the daemon running for psql; Ctrl-C ends it.")
     ] = False,
+    with_console: Annotated[
+        bool, typer.Option("--console", help="Also run the console, and say how to log in; Ctrl-C ends it.")
+    ] = False,
 ) -> None:
     """Show the main features on an embedded PostgreSQL."""
     from rowhooks.demo.story import run_demo  # only this command pays for these imports
 
-    raise typer.Exit(run_demo(keep=keep, console=console))
+    raise typer.Exit(run_demo(keep=keep, console=console, with_console=with_console))

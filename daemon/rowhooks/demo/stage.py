@@ -28,23 +28,54 @@ class Stage:
         # The latency of a run is measured from the time of the commit.
         self.server = EmbeddedPostgres(settings={"track_commit_timestamp": "on"})
         self.daemon: subprocess.Popen[bytes] | None = None
+        self.console: subprocess.Popen[bytes] | None = None
         self._daemon_log = self.server.directory / "daemon.log"
+        self._console_log = self.server.directory / "console.log"
 
     def dsn(self, user: str = SUPERUSER) -> str:
         """Return a libpq URI of the demo's database for one of its logins."""
         return self.server.dsn(DATABASE, user)
 
-    def start_daemon(self, receivers: str) -> None:
-        """Start `rowhooks run` with a module of receivers."""
+    def start_daemon(self, *receivers: str) -> None:
+        """Start `rowhooks run` with modules of receivers."""
+        named = [part for module in receivers for part in ("--receivers", module)]
+        self.daemon = self._start(self._daemon_log, "run", "--dsn", self.dsn(DAEMON_LOGIN), *named)
+
+    def start_console(self, listen: str, role: str, password: str) -> None:
+        """Let the server ask for a role's password; start `rowhooks console`, and wait until it answers.
+
+        Args:
+            listen: where it listens.
+            role: a role of the server.
+            password: the role's new password.
+
+        Raises:
+            RowhooksError: it has ended, or does not answer within `PATIENCE`.
+        """
+        with self.connect() as conn:
+            # No placeholder can stand there. The password is one of ours, without a quote.
+            execute(conn, f"alter role {role} password '{password}'")
+        hba = self.server.data / "pg_hba.conf"
+        hba.write_text(f"local all {role} scram-sha-256\n{hba.read_text('utf-8')}", "utf-8")
+        self.ask("select pg_catalog.pg_reload_conf()")
+        # Without a login: each person has its own.
+        dsn = f"host={self.server.directory} dbname={DATABASE}"
+        self.console = self._start(self._console_log, "console", "--dsn", dsn, "--listen", listen)
+        deadline = time.monotonic() + PATIENCE
+        while "the console answers on" not in (said := self._console_log.read_text("utf-8", errors="replace")):
+            if self.console.poll() is not None or time.monotonic() > deadline:
+                raise RowhooksError(f"the console did not start: {' | '.join(said.splitlines()[-3:])}")
+            time.sleep(PAUSE)
+
+    def _start(self, log: Path, *command: str) -> subprocess.Popen[bytes]:
         # The user's rowhooks.toml and environment are about another database.
         config = self.server.directory / "rowhooks.toml"
         config.touch()
         env = {name: value for name, value in os.environ.items() if not name.startswith("ROWHOOKS_")}
-        given = ["--config", str(config), "--dsn", self.dsn(DAEMON_LOGIN), "--receivers", receivers]
-        command = [sys.executable, "-P", "-m", "rowhooks", "run", *given]
-        with self._daemon_log.open("wb") as log:
-            # Ctrl-C is for the demo alone, which stops the daemon.
-            self.daemon = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
+        whole = [sys.executable, "-P", "-m", "rowhooks", *command, "--config", str(config)]
+        with log.open("wb") as file:
+            # Ctrl-C is for the demo alone, which stops what it has started.
+            return subprocess.Popen(whole, env=env, stdout=file, stderr=file, start_new_session=True)
 
     def connect(self) -> contextlib.AbstractContextManager[Connection]:
         """Open a connection of the administrator's for one transaction, committed at the end."""
@@ -83,10 +114,10 @@ class Stage:
             time.sleep(PAUSE)
 
     def close(self) -> None:
-        """Let running receivers finish; stop the daemon and the server, and remove the server's directory."""
+        """Let running receivers finish; stop the daemon, the console and the server; remove the server's directory."""
         try:
-            if self.daemon is not None:
-                self.daemon.terminate()
-                self.daemon.wait(PATIENCE)
+            for process in filter(None, (self.console, self.daemon)):
+                process.terminate()
+                process.wait(PATIENCE)
         finally:
             self.server.stop()

@@ -14,6 +14,8 @@ from typing import Any
 
 from rich.console import Console
 
+from rowhooks.demo.buttons import Activate
+from rowhooks.demo.console import show_console
 from rowhooks.demo.page import Page
 from rowhooks.demo.receivers import AuditLine, DeviceCount, SerialPolicy
 from rowhooks.demo.stage import APPLICATION_LOGIN, DAEMON_LOGIN, DATABASE, Stage
@@ -40,12 +42,13 @@ class Stopped(KeyboardInterrupt):
     """A signal asked the demo to end."""
 
 
-def run_demo(*, keep: bool, console: Console) -> int:
+def run_demo(*, keep: bool, console: Console, with_console: bool = False) -> int:
     """Show the main job on an embedded PostgreSQL, and leave nothing behind.
 
     Args:
         keep: stay up at the end, until SIGINT or SIGTERM.
         console: where to write.
+        with_console: stay up with `rowhooks console`, and say how to log in there.
 
     Returns:
         0: everything was as it should be; 1: something was not; 128 + n: signal n ended it before its end.
@@ -60,7 +63,7 @@ def run_demo(*, keep: bool, console: Console) -> int:
             # PGHOSTADDR and the like lead to a server of the user's.
             hidden = [name for name in os.environ if name.startswith("PG")]
             undo.callback(os.environ.update, {name: os.environ.pop(name) for name in hidden})
-            Story(_stage(undo), page).tell(keep=keep)
+            Story(_stage(undo), page, with_console=with_console).tell(keep=keep or with_console)
     except Stopped as stopped:
         number = signal.Signals(stopped.args[0])
         page.say(f"{number.name} received: the server is stopped, its directory removed")
@@ -94,9 +97,10 @@ def _stage(undo: contextlib.ExitStack) -> Stage:
 class Story:
     """The steps, told on a page, played on a stage."""
 
-    def __init__(self, stage: Stage, page: Page) -> None:
+    def __init__(self, stage: Stage, page: Page, *, with_console: bool = False) -> None:
         self._stage = stage
         self._page = page
+        self._with_console = with_console
 
     def tell(self, *, keep: bool) -> None:
         """Play every step; stay up at the end, or say where to go next."""
@@ -140,7 +144,7 @@ class Story:
         page.say("One of the three, from rowhooks/demo/receivers.py:")
         page.source(inspect.getsource(SerialPolicy))
         page.command("rowhooks run")
-        stage.start_daemon(SerialPolicy.__module__)
+        stage.start_daemon(SerialPolicy.__module__, *([Activate.__module__] if self._with_console else []))
         stage.wait_until(SQL["three_jobs"])
         found = f"the daemon, as {DAEMON_LOGIN}, has found the three jobs; a job is disabled until you enable it"
         page.claim(found, stage.ask(SQL["three_jobs"])[0]["is_so"])
@@ -198,6 +202,8 @@ class Story:
 
     def _stay(self) -> None:
         stage, page = self._stage, self._page
+        if self._with_console:
+            show_console(stage, page)
         psql = "psql" if shutil.which("psql") else str(stage.server.binaries / "psql")
         page.step("Your turn", "The server and the daemon stay up until Ctrl-C: change something, and see what runs.")
         page.say("As the application, which may write the inventory and nothing of rowhooks':")

@@ -98,4 +98,4 @@ from rowhooks.feed as f;
 -- name: three_jobs
 select count(*) = 3 as is_so
 from rowhooks.job as j
-where j.installed and not j.enabled;
+where j.installed and not j.enabled and j.kind = 'hook';

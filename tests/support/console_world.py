@@ -153,11 +153,13 @@ def _add_hook_and_buttons(conn: Connection) -> None:
 
 
 @contextlib.contextmanager
-def inventory(administrator: Connection, server: SimpleNamespace, template: str) -> Iterator[World]:
+def inventory(
+    administrator: Connection, server: SimpleNamespace, template: str, receivers: Sequence[type] = RECEIVERS
+) -> Iterator[World]:
     """Make a database with the inventory, in which a daemon runs."""
     with new_database(administrator, "console", template) as name:
         dsn = dsn_of(server, name)
-        with psycopg.connect(dsn, autocommit=True) as db, daemon_thread(make_conninfo(dsn, user=DAEMON), RECEIVERS):
+        with psycopg.connect(dsn, autocommit=True) as db, daemon_thread(make_conninfo(dsn, user=DAEMON), receivers):
             yield World(dsn, db)
 
 

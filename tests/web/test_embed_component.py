@@ -40,6 +40,7 @@ import {module}
         ("rowhooks.integrations.starlette_buttons", ["uvicorn", "psycopg", "asyncpg", "multipart", "django"]),
         ("rowhooks.integrations.starlette", ["starlette", "sqlalchemy", "psycopg", "jinja2"]),
         ("rowhooks.web.embed.answers", ["uvicorn", "sqlalchemy", "psycopg", "asyncpg", "multipart", "pydantic"]),
+        ("rowhooks.integrations.django.buttons", ["starlette", "sqlalchemy", "psycopg", "asyncpg", "pydantic"]),
         ("rowhooks.postgres.embedded_buttons", ["starlette", "sqlalchemy", "psycopg", "asyncpg", "pydantic"]),
     ):
         done = subprocess.run(

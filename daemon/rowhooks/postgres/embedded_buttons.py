@@ -14,7 +14,16 @@ from typing import Any
 from rowhooks.domain.errors import NotFound, SettingsError, UsageError
 from rowhooks.postgres.embedded_problems import Refused, server_error
 from rowhooks.postgres.foreign_connections import Query, all_rows
-from rowhooks.postgres.shown_buttons import buttons_for
+
+try:
+    from rowhooks.postgres.shown_buttons import buttons_for
+except ModuleNotFoundError as error:
+    if error.name != "jinja2":
+        raise
+    raise ModuleNotFoundError(
+        "buttons in an application's pages need Jinja2, for their labels: pip install 'rowhooks[buttons]'",
+        name="jinja2",
+    ) from error
 
 STATEMENT_TIMEOUT = "5s"
 """How long a statement may take."""

@@ -1,0 +1,9 @@
+"""Django's command line: `python manage.py runserver`."""
+
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inventory.settings")
+execute_from_command_line(sys.argv)

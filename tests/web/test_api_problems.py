@@ -38,17 +38,20 @@ def test_each_error_of_rowhooks_is_a_problem_of_a_kind_that_the_reference_has(er
     assert error is RowhooksError or refusal.kind in kinds()
 
 
-async def test_an_unknown_path_is_a_problem(console: Starlette) -> None:
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1", "/api/v1/", "/api/v1/me/", "/api/v1/a%0Ab"])
+async def test_an_unknown_path_is_a_problem(console: Starlette, path: str) -> None:
     async with Browser(console) as browser:
-        found = problem(await browser.get("/api/v1/nothing"), 404)
+        found = problem(await browser.get(path), 404)
     assert found["type"] == "/api/v1/docs#problem-unknown-path"
 
 
 async def test_a_method_that_a_path_does_not_know_is_a_problem_that_names_those_it_knows(console: Starlette) -> None:
     async with session_of(console, "alice") as client:
         answer = await client.put("hooks", json={})
+        stream = await client.head("runs/1/events")
     problem(answer, 405)
     assert answer.headers["allow"] == "GET, HEAD, POST"
+    assert (stream.status_code, stream.headers["allow"]) == (405, "GET")
 
 
 async def test_nobody_is_told_how_to_be_somebody(console: Starlette) -> None:

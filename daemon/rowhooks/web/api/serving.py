@@ -6,16 +6,17 @@ import logging
 from typing import Any
 from urllib.parse import unquote
 
+from starlette.datastructures import URLPath
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Match, NoMatchFound, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rowhooks.domain.errors import ConnectionsEnded, RowhooksError
 from rowhooks.web.api.authentication import caller_of, ended_session
 from rowhooks.web.api.idempotency import answers_of, digest_of
-from rowhooks.web.api.operations import Answer, Call, Keyed, Operation, Operations
+from rowhooks.web.api.operations import EVENT_STREAM, Answer, Call, Keyed, Operation, Operations
 from rowhooks.web.api.problems import (
     MALFORMED,
     METHOD_NOT_ALLOWED,
@@ -26,10 +27,38 @@ from rowhooks.web.api.problems import (
     refusal_of_status,
 )
 from rowhooks.web.api.reading import read_body, read_key, read_path, read_query
+from rowhooks.web.api.refusing import PATH, is_for_api
 from rowhooks.web.api.writing import json_response
 from rowhooks.web.live import EventStream
 
 logger = logging.getLogger(__name__)
+
+
+class ApiRoute(BaseRoute):
+    """The route to everything below the API's path, whatever characters it has; a Mount does not match line breaks.
+
+    Args:
+        operations: what the API can do.
+    """
+
+    def __init__(self, operations: Operations) -> None:
+        self._api = Api(operations)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Say whether a request is for the API."""
+        if scope["type"] != "http" or not is_for_api(scope):
+            return Match.NONE, {}
+        return Match.FULL, {"root_path": scope.get("root_path", "") + PATH, "endpoint": self._api}
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """Return the path of the API, whose name is `api`."""
+        if name != "api" or path_params:
+            raise NoMatchFound(name, path_params)
+        return URLPath(PATH)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self._api(scope, receive, send)
 
 
 class Api:
@@ -59,7 +88,7 @@ class Api:
         try:
             await self._router(_with_encoded_slashes(scope), receive, note_start)
         except Exception as error:
-            if started:
+            if started or isinstance(error, ClientDisconnect):
                 raise
             await _refusal(scope, error).response(root)(scope, receive, send)
 
@@ -74,16 +103,17 @@ class _Resource:
 
     def __init__(self, methods: dict[str, Operation[Any, Any, Any]], operations: Operations) -> None:
         self._methods, self._operations = methods, operations
-        allowed = {*methods, *(["HEAD"] if "GET" in methods else [])}
-        self._allowed = ", ".join(sorted(allowed))
+        # The head of a stream would take as long as the stream.
+        has_head = "GET" in methods and methods["GET"].media_type != EVENT_STREAM
+        allowed = {*methods, *(["HEAD"] if has_head else [])}
+        self._allowed = sorted(allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
         operation = self._methods.get("GET" if method == "HEAD" else method)
-        if operation is None:
-            raise Refusal(
-                METHOD_NOT_ALLOWED, f"this path knows {self._allowed}", headers={"Allow": self._allowed},
-            )  # fmt: skip
+        if operation is None or method not in self._allowed:
+            allowed = ", ".join(self._allowed)
+            raise Refusal(METHOD_NOT_ALLOWED, f"this path knows {allowed}", headers={"Allow": allowed})
         response = await answer(operation, Request(scope, receive), self._operations)
         await response(scope, receive, send)
 

@@ -27,6 +27,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "button": ("/buttons/Provision",),
     "button_new": ("/buttons/new",),
     "button_edit": ("/buttons/Provision/edit",),
+    "runs_retry": ("/runs/retry?status=FAILURE", "/runs/retry?status=REVOKED"),
+    "runs_revoke": ("/runs/revoke",),
     "run": ("/runs/{succeeded}", "/runs/{failed}", "/runs/{running}", "/runs/{waiting}", "/runs/{hook_run}"),
     "replay": ("/replay", "/replay?hook=NoteStatus&since=1h"),
     "replay_progress": ("/replay/progress?hook=NoteStatus&begun=2026-01-01T00:00:00Z",),
@@ -41,6 +43,8 @@ PAGES: dict[str, tuple[str, ...]] = {
 NO_PAGES: dict[str, str] = {
     "oidc_begin": "sends the browser to an OpenID provider, where there is one",
     "oidc_finish": "takes a browser from there",
+    "bulk_act": "the progress of an act, which tests/web/test_bulk.py begins",
+    "bulk_act_events": "a stream of events",
     "run_events": "a stream of events",
     "runs_events": "a stream of events",
 }

@@ -21,11 +21,12 @@ from rowhooks.domain.errors import ConnectionsEnded, RowhooksError
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.console.logins import OwnLogin, names_login
 from rowhooks.web import api, errors, login
+from rowhooks.web.bulk import BulkActs
 from rowhooks.web.finding import FindSession
 from rowhooks.web.live import Streams
 from rowhooks.web.login.oidc import Departures
 from rowhooks.web.login.provider import Provider
-from rowhooks.web.pages import batches, buttons, home, hooks, jobs, press, replay, row, rows, run, runs, tables
+from rowhooks.web.pages import batches, bulk, buttons, home, hooks, jobs, press, replay, row, rows, run, runs, tables
 from rowhooks.web.person import NotLoggedIn
 from rowhooks.web.security.attempts import Attempts
 from rowhooks.web.security.bodies import LimitBodies
@@ -43,6 +44,7 @@ PAGES = (
     home,
     login,
     runs,
+    bulk,
     run,
     hooks,
     jobs,
@@ -80,6 +82,7 @@ class Console:
         departures: the browsers that are there.
         stopping: set when the console is about to stop: live pages end then.
         streams: the streams of events that are open.
+        bulk_acts: acts on many runs that go on.
     """
 
     target: Target
@@ -93,6 +96,7 @@ class Console:
     departures: Departures = field(default_factory=Departures)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     streams: Streams = field(default_factory=Streams)
+    bulk_acts: BulkActs = field(default_factory=BulkActs)
 
     @classmethod
     def open(

@@ -12,72 +12,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rowhooks.domain.errors import RowhooksError, TookTooLong, UsageError
-from rowhooks.domain.run import FAILURE, PENDING, RETRY, REVOKED, STARTED, SUCCESS
-from rowhooks.domain.times import point_in_time
 from rowhooks.postgres.administration.common import Connection, Row
 from rowhooks.postgres.console import runs
 from rowhooks.postgres.console.places import Place
 from rowhooks.postgres.console.runs import KINDS, LATE, PAGE, Page, RunFilter, news_of_runs, place_of
+from rowhooks.web.asked_runs import STATUSES, TRIGGERS, AskedRuns
 from rowhooks.web.links import with_query
 from rowhooks.web.live import Event, EventStream, News, cursor_of, stream
 from rowhooks.web.person import person_of
 from rowhooks.web.rendering import fragment, page
 from rowhooks.web.run_lines import line_of
 
-STATUSES = (PENDING, STARTED, RETRY, SUCCESS, FAILURE, REVOKED)
-TRIGGERS = ("change", "press", "replay")
-TEXTS = ("job", "hook", "button", "table", "trigger", "since", "until", "text", "user", "batch")
-"""The filters beside `status`, which may be given several times."""
-LONGEST = 200
-"""Characters of a filter."""
 MOST_WATCHED = 100
 """How many runs that have not ended are watched for a listing."""
-
-
-class AskedRuns:
-    """The filters of an address.
-
-    Args:
-        given: the query of the address, or the fields of a form.
-    """
-
-    def __init__(self, given: Any) -> None:
-        self.statuses = [status.upper() for status in given.getlist("status") if status]
-        self.texts = {name: str(given.get(name) or "").strip()[:LONGEST] for name in TEXTS}
-
-    def query(self, *more: tuple[str, Any]) -> list[tuple[str, Any]]:
-        """Return them as the query of an address, with more."""
-        return [*(("status", status) for status in self.statuses), *self.texts.items(), *more]
-
-    def filter(self) -> RunFilter:
-        """Return what they ask for.
-
-        Raises:
-            UsageError: a filter makes no sense.
-        """
-        for status in self.statuses:
-            if status not in STATUSES:
-                raise UsageError(f"there is no status {status}", hint=f"choose from: {', '.join(STATUSES)}")
-        text = {name: value or None for name, value in self.texts.items()}
-        if text["trigger"] not in (None, *TRIGGERS):
-            raise UsageError(f"no run has the trigger {text['trigger']}", hint=f"choose from: {', '.join(TRIGGERS)}")
-        return RunFilter(
-            statuses=tuple(dict.fromkeys(self.statuses)), job=text["job"], hook=text["hook"], button=text["button"],
-            table=text["table"], trigger=text["trigger"], since=_time(text["since"]), until=_time(text["until"]),
-            text=text["text"], user=text["user"], batch=_number(text["batch"]),
-        )  # fmt: skip
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else point_in_time(text, UTC)
-
-
-def _number(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise UsageError(f"{text!r} is not the number of a press of several rows")
-    return int(text)
 
 
 async def listing(request: Request) -> Response:
@@ -132,6 +79,8 @@ def _shown(request: Request, asked: AskedRuns, found: Page, names: dict[str, lis
         "newer": newer,
         "events": None if found.has_newer else _events(request, asked, rows),
         "is_newest": not found.has_newer,
+        "retry_all": with_query(request.url_for("runs_retry").path, asked.or_failed().query()),
+        "revoke_all": with_query(request.url_for("runs_revoke").path, asked.query()),
         "is_filtered": bool(asked.statuses or any(asked.texts.values())),
     }
 

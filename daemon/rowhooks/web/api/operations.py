@@ -70,6 +70,11 @@ class Call(Generic[P, Q, B]):
         """
         return self.root + template.format_map({name: quote(str(part), safe="") for name, part in parts.items()})
 
+    @staticmethod
+    def query_of(**parts: object) -> str:
+        """Return the query of a path, with its question mark."""
+        return f"?{urlencode(parts)}"
+
     def page(self, kind: type[Page[Any]], rows: Iterable[object], cursor: str | None, **more: Any) -> Answer:
         """Return a page of a list.
 

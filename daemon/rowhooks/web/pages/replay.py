@@ -46,7 +46,7 @@ async def replay_look(request: Request) -> Response:
     try:
         part = await person_of(request).read(console.next_part, progress.wanted, progress.place)
     except TookTooLong:
-        return _looked(request, _smaller(progress))
+        return _looked(request, with_smaller_part(progress))
     return _looked(request, advanced(progress, match(part)))
 
 
@@ -57,9 +57,9 @@ async def replay_start(request: Request) -> Response:
     if form.get("act") == "start":
         progress = progress.from_the_beginning()
     try:
-        progress = await _request(person_of(request), progress)
+        progress = await request_next(person_of(request), progress)
     except TookTooLong:
-        progress = _smaller(progress)
+        progress = with_smaller_part(progress)
     wanted = progress.wanted
     if progress.place.is_end:
         query = {
@@ -69,7 +69,13 @@ async def replay_start(request: Request) -> Response:
     return page(request, "replay_start.html", progress=progress)
 
 
-async def _request(person: Person, progress: Progress) -> Progress:
+async def request_next(person: Person, progress: Progress) -> Progress:
+    """Request runs for the next changes of a replay; return how far it has come.
+
+    Raises:
+        TookTooLong: the part is too large; see `with_smaller_part`.
+        RowhooksError: as in `console.request_part`.
+    """
     found: list[Matched] = []
 
     def matched(part: console.Part) -> tuple[tuple[int, ...], console.Place]:
@@ -98,7 +104,7 @@ async def replay_progress(request: Request) -> Response:
     )  # fmt: skip
 
 
-def _smaller(progress: Progress) -> Progress:
+def with_smaller_part(progress: Progress) -> Progress:
     """Return a progress whose next part is smaller, after one that took too long.
 
     Raises:

@@ -291,11 +291,11 @@ def read_credentials(names: Sequence[str]) -> dict[str, str]:
         raise SettingsError(f"a credential in {directory} cannot be read: {error}") from error
 
 
-def refusal(problems: Mapping[str, Sequence[str]]) -> SettingsError:
+def refusal(problems: Mapping[str, Sequence[str]], command: str = "run") -> SettingsError:
     """Return the error that names all problems, by where each comes from."""
     return SettingsError(
         "; ".join(f"{origin}: {'; '.join(whats)}" for origin, whats in problems.items()),
-        hint="see: rowhooks run --help, docs/settings.md",
+        hint=f"see: rowhooks {command} --help, docs/settings.md",
     )
 
 
@@ -305,7 +305,7 @@ def explain(error: ValidationError) -> list[tuple[str, str]]:
     return [
         (
             ".".join(map(str, problem["loc"])),
-            "unknown setting" if problem["type"] == "extra_forbidden" else problem["msg"],
+            "unknown setting" if problem["type"] == "extra_forbidden" else problem["msg"].removeprefix("Value error, "),
         )
         for problem in error.errors(include_input=False, include_url=False)
     ]

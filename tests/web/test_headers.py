@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from rowhooks.web import static_files
@@ -134,10 +134,11 @@ async def test_a_trusted_proxy_says_who_asks_and_over_which_protocol(dsn: str, c
         headers = {"x-forwarded-proto": protocol, "x-forwarded-for": "127.0.0.1, 192.0.2.7, 10.0.0.9"}
         async with Browser(app, here="http://localhost", client="10.0.0.1", headers=headers) as browser:
             assert (await browser.get("/login")).status_code == status
-    async with Browser(
-        app, here="http://localhost", client="10.0.0.1", headers={**headers, "x-forwarded-proto": "https"}
-    ) as b:
-        await b.submit("/login", role="alice", password="x")
+    headers["x-forwarded-proto"] = "https"
+    async with Browser(app, here="http://localhost", client="10.0.0.1", headers=headers) as browser:
+        form = {"role": "alice", "password": "x"}
+        answer = await browser.post("/login", data=form, headers={"origin": "https://localhost"})
+        assert answer.headers["set-cookie"].startswith("__Host-rowhooks=")
     [session] = app.state.console.sessions.of_role("alice")
     # Not what the client itself has put before it.
     assert session.client == "192.0.2.7"
@@ -189,24 +190,23 @@ async def test_a_method_in_a_header_or_a_field_is_no_method(console: Starlette) 
         assert (await browser.get("/")).status_code == 200
 
 
-async def test_pages_for_others_to_embed_have_rules_of_their_own(dsn: str, console: Starlette) -> None:
-    def embedded(request: Request) -> Response:
-        return HTMLResponse("embedded")
-
-    app = make_console(dsn, embed_origins=("https://app.example",))
-    app.router.routes.append(Route("/embed/x", embedded))
-    console.router.routes.append(Route("/embed/x", embedded))
-    async with Browser(app, headers={"origin": "https://app.example"}) as browser:
-        answer, other = await browser.get("/embed/x"), await browser.get("/login")
-    assert "frame-ancestors 'self' https://app.example;" in answer.headers["content-security-policy"]
-    assert answer.headers["access-control-allow-origin"] == "https://app.example"
-    assert "access-control-allow-credentials" not in answer.headers
-    assert "x-frame-options" not in answer.headers
-    assert (other.headers["content-security-policy"], "access-control-allow-origin" in other.headers) == (POLICY, False)
-    async with Browser(app, headers={"origin": "https://evil.example"}) as browser:
-        answer = await browser.get("/embed/x")
-    assert "access-control-allow-origin" not in answer.headers
-    assert "evil" not in answer.headers["content-security-policy"]
+async def test_no_page_of_another_site_may_read_an_answer(console: Starlette) -> None:
     async with Browser(console, headers={"origin": "https://app.example"}) as browser:
-        answer = await browser.get("/embed/x")
-    assert answer.headers["content-security-policy"] == POLICY
+        for path in ("/", "/login", "/api/v1/openapi.json", "/static/console.js"):
+            answer = await browser.get(path)
+            assert not [name for name in answer.headers if name.startswith("access-control-")], path
+
+
+@pytest.mark.parametrize(
+    ("extent", "expected"), [("none", None), ("paths", "GET /nowhere 404"), ("full", "GET /nowhere?key=%7B%7D 404")]
+)
+async def test_requests_are_logged_as_far_as_somebody_wants_it(
+    dsn: str, console: Starlette, caplog: pytest.LogCaptureFixture, extent: str, expected: str | None
+) -> None:
+    caplog.set_level("INFO")
+    async with logged_in(make_console(dsn, access_log=extent), "alice") as browser:
+        await browser.get("/nowhere?key=%7B%7D")
+    lines = [one.getMessage() for one in caplog.records if one.name == "rowhooks.web.access"]
+    assert any(f"127.0.0.1 alice {expected} " in line for line in lines) is (expected is not None)
+    assert bool(lines) is (extent != "none")
+    assert any("key=" in line for line in lines) is (extent == "full")

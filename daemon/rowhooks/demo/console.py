@@ -36,7 +36,7 @@ def show_console(stage: Stage, page: Page) -> None:
     stage.start_console(address.removeprefix("http://"), ROLE, password)
     page.say(f"Open {address}")
     page.say(f"Log in as role {ROLE} with password {password}")
-    page.say("The server asks for this role's password. It trusts the demo's other roles, and the console refuses those.")
+    page.say("The server asks for this role's password. The console refuses the demo's other roles, which it trusts.")
     page.say("Find a device whose status is planned, and press Activate on its page.")
     if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         webbrowser.open(address)

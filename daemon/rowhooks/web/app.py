@@ -28,6 +28,7 @@ from rowhooks.web.login.oidc import Departures
 from rowhooks.web.login.provider import Provider
 from rowhooks.web.pages import batches, bulk, buttons, home, hooks, jobs, press, replay, row, rows, run, runs, tables
 from rowhooks.web.person import NotLoggedIn
+from rowhooks.web.security.access_log import NONE, LogRequests
 from rowhooks.web.security.attempts import Attempts
 from rowhooks.web.security.bodies import LimitBodies
 from rowhooks.web.security.headers import AddHeaders
@@ -149,7 +150,8 @@ class ConsoleApp(Starlette):
         settings = console.settings
         inner = super().build_middleware_stack()
         checked = CheckHost(CheckPath(inner), settings.hosts, allow_plain_http=settings.allow_plain_http)
-        return AddHeaders(FindPeer(checked, settings.trusted_peers), settings.embed_origins)
+        logged = checked if settings.access_log == NONE else LogRequests(checked, settings.access_log)
+        return AddHeaders(FindPeer(logged, settings.trusted_peers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""

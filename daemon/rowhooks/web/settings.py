@@ -64,13 +64,12 @@ class ConsoleSettings(Layered):
     allow_plain_http: bool = Field(default=False, description="speak HTTP without TLS to other machines")
     tls_certificate: Path | None = Field(None, description="a certificate (PEM), with those that lead to its root")
     tls_key: Path | None = Field(None, description="its key (PEM)")
-    embed_origins: Names = Field((), description="origins of pages that may embed buttons, such as https://app.example")
     access_log: Literal["none", "paths", "full"] = Field(
         "none", description="log each request: never, without its query, or with it"
     )
     grace_period: float = Field(10.0, ge=0, allow_inf_nan=False, description="how long SIGTERM waits for requests")
 
-    @field_validator("hosts", "login", "trusted_peers", "embed_origins", mode="before")
+    @field_validator("hosts", "login", "trusted_peers", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return split(value)
@@ -105,13 +104,6 @@ class ConsoleSettings(Layered):
         for value in values:
             if value != UNIX:
                 ipaddress.ip_network(value)
-        return values
-
-    @field_validator("embed_origins")
-    @classmethod
-    def _are_origins(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        if any(not _is_origin(origin) for origin in values):
-            raise ValueError("give origins without a path, for example https://app.example.org")
         return values
 
     @field_validator("public_url")
@@ -174,4 +166,4 @@ def load_console_settings(file: Path | None = None, **given: Any) -> ConsoleSett
         return ConsoleSettings(in_file=table, credentials=credentials, **wanted)  # type: ignore[call-arg]
     except ValidationError as error:
         problems = [f"{name}: {what}" if name else what for name, what in explain(error)]
-        raise refusal({f"[console] of {file or 'the settings'}": problems}) from error
+        raise refusal({f"[console] of {file or 'the settings'}": problems}, "console") from error

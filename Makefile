@@ -63,10 +63,11 @@ format: $(READY) ## Put the code into its standard form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(BENCH_READY) ## Measure the cost of capture and the speed of the daemon
-	$(BIN)/python -m benchmarks
+# BENCH="--only console --quick" measures a part of it.
+bench: $(BENCH_READY) ## Measure the cost of capture, the speed of the daemon and the console's pages
+	$(BIN)/python -m benchmarks $(BENCH)
 
-screenshots: $(READY) ## Take the pictures of docs/console.md with Chromium
+screenshots: $(READY) ## Take the pictures of docs/console-pages.md with Chromium
 	ROWHOOKS_SCREENSHOTS=docs/console $(BIN)/python -m pytest tests/web/browser/test_screenshots.py
 
 package: $(READY) ## Build the wheel, the sdist and the Debian package into dist/

@@ -52,7 +52,7 @@ def history(server: Server, plan: Plan) -> tuple[Grown, ...]:
             database = stack.enter_context(server.database())
             _prepare(database, plan.growth_backlog)
             fill(database, changes, days=0)
-            database.conn.execute(_FILL_RESULTS, (AsyncNoOp.__name__,))
+            fill_results(database, AsyncNoOp.__name__)
             database.execute("vacuum (analyze) rowhooks.job_result")
             filled.append((changes, database, stack.enter_context(daemon_process(database))))
         for _ in range(plan.rounds):
@@ -100,6 +100,11 @@ def _peak(server: Server, backlog: int, watched: int, plan: Plan) -> Memory:
     if peak is None:
         raise RuntimeError("a process's memory is read from /proc, which this machine does not have")
     return Memory(backlog, watched, peak)
+
+
+def fill_results(database: Database, hook: str) -> None:
+    """Record a run of a hook for each change in the log, which ended well."""
+    database.conn.execute(_FILL_RESULTS, (hook,))
 
 
 def _prepare(database: Database, rows: int) -> None:

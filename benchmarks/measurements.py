@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.capture import bulk, single_row
+from benchmarks.console import console
 from benchmarks.database import Server
 from benchmarks.drain import drain
 from benchmarks.growth import history, hooks, memory
@@ -27,4 +28,5 @@ MEASUREMENTS: dict[str, Measurement] = {
     "hooks": lambda server, plan: {"hooks": hooks(server, plan)},
     "peers": peers,
     "memory": lambda server, plan: {"memory": memory(server, plan)},
+    "console": lambda server, plan: {"console": console(server, plan)},
 }

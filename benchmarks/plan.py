@@ -26,6 +26,7 @@ class Plan:
         growth_backlog: changes that wait for the daemon in a drain with history or with hooks that do not match.
         memory_backlogs: changes that wait for the daemon whose memory is read; the first is the measure.
         memory_watched: how many of them are dealt with before it is read.
+        console_changes: changes on record, and as many results, when the console's pages are asked for.
     """
 
     rounds: int
@@ -44,6 +45,7 @@ class Plan:
     growth_backlog: int
     memory_backlogs: tuple[int, ...]
     memory_watched: int
+    console_changes: int
 
 
 FULL = Plan(
@@ -63,6 +65,7 @@ FULL = Plan(
     growth_backlog=50_000,
     memory_backlogs=(10_000, 2_000_000),
     memory_watched=300_000,
+    console_changes=5_000_000,
 )
 QUICK = Plan(
     rounds=2,
@@ -81,4 +84,5 @@ QUICK = Plan(
     growth_backlog=5_000,
     memory_backlogs=(2_000, 50_000),
     memory_watched=10_000,
+    console_changes=200_000,
 )

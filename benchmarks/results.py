@@ -226,6 +226,28 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class PageTime:
+    """How soon the console answers with a page.
+
+    Args:
+        name: what is on it.
+        size: bytes.
+        taken: the median of a round, in seconds, from the request to the last byte.
+        trivial: that of a page that asks the database nothing.
+    """
+
+    name: str
+    size: int
+    taken: Series
+    trivial: Series
+
+    @property
+    def ratio(self) -> Series:
+        """The page / the trivial page, of the same round."""
+        return self.taken.over(self.trivial)
+
+
+@dataclass(frozen=True)
 class PeerFigures:
     """What another queue reached with the same work on the same server.
 

@@ -47,6 +47,8 @@ def sheets(report: Report) -> Iterator[Sheet]:
         yield _growth("Drain beside hooks that do not match", "hooks", report.hooks)
     if report.memory:
         yield _memory(report)
+    if report.console:
+        yield _console(report)
 
 
 def targets(report: Report, *, measured_only: bool = False) -> Sheet:
@@ -184,6 +186,25 @@ def _memory(report: Report) -> Sheet:
             )
             for cell in report.memory
         ),
+    )
+
+
+def _console(report: Report) -> Sheet:
+    def milliseconds(series: Series) -> Series:
+        return Series(tuple(1000 * value for value in series.values))
+
+    trivial = report.console[0].trivial
+    return Sheet(
+        f"The console's pages beside {report.plan.console_changes:,} changes, and as many results",
+        ("", "kB", "ms", "of a trivial page"),
+        (
+            ("a trivial page", _NONE, _spread(milliseconds(trivial), 1), "1"),
+            *(
+                (page.name, f"{page.size / 1000:.0f}", _spread(milliseconds(page.taken), 1), _spread(page.ratio, 1))
+                for page in report.console
+            ),
+        ),
+        "from the request to the last byte, on loopback, one request after another",
     )
 
 

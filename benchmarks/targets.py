@@ -104,6 +104,10 @@ def _peak(report: Report) -> Found:
     return max(memory.peak for memory in report.memory) / MEGABYTE if report.memory else None
 
 
+def _slowest_page(report: Report) -> Found:
+    return max((page.taken.median * 1000 for page in report.console), default=None)
+
+
 _RATIO, _TIMES, _RATE = "{:.2f}", "{:.2f} x", "{:,.0f} /s"
 
 TARGETS = (
@@ -155,4 +159,5 @@ TARGETS = (
         lambda r: r.memory[-1].peak / r.memory[0].peak if len(r.memory) > 1 else None, at_most=True,
     ),
     Target("resident memory", 300, "{:,.0f} MB", _peak, at_most=True),
+    Target("the slowest page of the console", 100, "{:,.0f} ms", _slowest_page, at_most=True),
 )  # fmt: skip

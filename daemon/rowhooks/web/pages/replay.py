@@ -88,12 +88,12 @@ async def request_next(person: Person, progress: Progress) -> Progress:
 
 async def replay_progress(request: Request) -> Response:
     """Show the runs of a replay by status."""
-    given = request.query_params
+    person, given = person_of(request), request.query_params
     try:
         begun = datetime.fromisoformat(given.get("begun", "")).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError("this address names no replay", hint="open it from the page of the replay") from None
-    states, are_all = await person_of(request).read(console.states_of, given.get("hook", ""), begun)
+    states, are_all = await person.read(console.states_of, given.get("hook", ""), begun)
     return page(
         request, "replay_progress.html", hook=given.get("hook", ""), begun=begun, states=states, are_all=are_all,
         counted=console.COUNTED, unfinished=sum(states.get(one, 0) for one in ("PENDING", "STARTED", "RETRY")),

@@ -12,6 +12,7 @@ import typer
 
 from rowhooks import __version__
 from rowhooks.cli import (
+    audit,
     buttons,
     changes,
     console,
@@ -26,6 +27,7 @@ from rowhooks.cli import (
     schema,
     stubs,
     systemd,
+    tokens,
     tracking,
 )
 from rowhooks.cli.common import complain
@@ -71,6 +73,8 @@ app.command()(plans.apply)
 app.command()(plans.export)
 app.command()(replay.replay)
 app.command()(prune.prune)
+app.add_typer(tokens.app, name="tokens")
+app.command()(audit.audit)
 app.add_typer(systemd.app, name="systemd")
 app.command()(run.demo)
 

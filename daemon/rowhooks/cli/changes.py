@@ -96,8 +96,8 @@ def show(
 def follow(dsn: Dsn = None, config: Config = None, table: Table = None, as_json: Json = False) -> None:
     """Print changes as they are committed, until Ctrl-C."""
     where = target(dsn, config)
-    with installed_connection(where):
-        pass
+    with installed_connection(where) as conn:
+        administration.check_may_follow(conn)
     asyncio.run(_follow(where, table, as_json=as_json))
 
 

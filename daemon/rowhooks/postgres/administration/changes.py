@@ -8,20 +8,21 @@ from datetime import datetime
 import psycopg
 
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.errors import NotFound
-from rowhooks.postgres.administration.common import Connection, Row, fetch, only
+from rowhooks.domain.errors import NotFound, PermissionDenied
+from rowhooks.postgres.administration.common import LOGS, Connection, Row, fetch, log_of, only
 from rowhooks.postgres.administration.reading import read_changes
 from rowhooks.postgres.log_rows import SQL, in_parts
 from rowhooks.postgres.statements import Statements
 
-_SQL = Statements(__file__, {"size": SQL["stored_size"]})
+_SQL = {log: Statements(__file__, {"size": SQL["stored_size"], "log": log}) for log in LOGS}
+_LISTED = _SQL[LOGS[0]]
 BATCH = 1000
 """The number of changes that are fetched together."""
 
 
 def list_changes(conn: Connection, *, table: str | None, action: str | None, limit: int) -> list[Row]:
     """Return the newest changes first, by id: ids are drawn one by one, in the order of the times."""
-    return fetch(conn, _SQL["list"], table, action, limit)
+    return fetch(conn, _LISTED["list"], table, action, limit)
 
 
 def show_change(conn: Connection, change_id: int) -> Row:
@@ -30,9 +31,9 @@ def show_change(conn: Connection, change_id: int) -> Row:
     Raises:
         NotFound: there is no such change, or it was pruned.
     """
-    rows = fetch(conn, "select c.* from rowhooks.changes as c where c.id = $1", change_id)
+    rows = fetch(conn, _LISTED["show"], change_id)
     change = only(rows, "change", change_id, "see: rowhooks changes list")
-    change["runs"] = fetch(conn, _SQL["runs"], change_id)
+    change["runs"] = fetch(conn, _LISTED["runs"], change_id)
     return change
 
 
@@ -42,7 +43,7 @@ def load_change(conn: Connection, change_id: int) -> tuple[ObjectChange, str | N
     Raises:
         NotFound: there is no such change, or it was pruned.
     """
-    rows = fetch(conn, "select c.receiver from rowhooks.object_change as c where c.id = $1", change_id)
+    rows = fetch(conn, "select c.receiver from rowhooks.visible_changes as c where c.id = $1", change_id)
     found = read_changes(conn, [change_id])
     if not rows or not found:
         raise NotFound(f"there is no change {change_id}", hint="see: rowhooks changes list")
@@ -64,9 +65,10 @@ def iterate_changes(
         until: before this time.
         tables: the ids of tracked tables; None: all.
     """
+    log = log_of(conn)
     with psycopg.RawServerCursor(conn, "rowhooks_changes") as cursor:
         cursor.itersize = BATCH
-        cursor.execute(_SQL["sizes"], _span(since, until, tables))
+        cursor.execute(_SQL[log]["sizes"], _span(since, until, tables))
         while sizes := cursor.fetchmany(BATCH):
             for part in in_parts(sizes):
                 yield from read_changes(conn, part)
@@ -80,7 +82,20 @@ def count_changes(
     tables: Collection[int] | None = None,
 ) -> int:
     """Return how many changes `iterate_changes` would yield."""
-    return int(fetch(conn, _SQL["count"], *_span(since, until, tables))[0]["changes"])
+    return int(fetch(conn, _SQL[log_of(conn)]["count"], *_span(since, until, tables))[0]["changes"])
+
+
+def check_may_follow(conn: Connection) -> None:
+    """Make sure that the role reads the log itself: its order of commits is not to be seen otherwise.
+
+    Raises:
+        PermissionDenied: it does not.
+    """
+    if log_of(conn) != LOGS[0]:
+        raise PermissionDenied(
+            f"role {conn.info.user} may not read the log as a whole, and so not follow it",
+            hint="see what it may see: rowhooks changes list; or let an administrator grant the daemon's role",
+        )
 
 
 def _span(since: datetime | None, until: datetime | None, tables: Collection[int] | None) -> tuple[object, ...]:

@@ -1,3 +1,12 @@
+-- Changes as the connected role may see them: see rowhooks.visible_changes. {log} is the log, see log_of in common.py.
+
+-- name: show
+select
+  c.id, c.time, c.action, c.object_type, c.object_id, c.object_repr, c.prechange, c.postchange, c.user_name, c.db_user,
+  c.request_id, c.change_context, c.receiver, c.capture_error, c.transaction_id
+from rowhooks.visible_changes as c
+where c.id = $1;
+
 -- name: list
 select
   c.id,
@@ -11,26 +20,26 @@ select
   c.request_id,
   c.change_context,
   c.receiver
-from rowhooks.changes as c
-where ($1::text is null or c.object_type = $1) and ($2::text is null or c.action::text = $2)
+from rowhooks.visible_changes as c
+where ($1::text is null or c.tracked_table = any({entries})) and ($2::text is null or c.action::text = $2)
 order by c.id desc
 limit $3;
 
 -- name: runs
 select r.id, r.status, r.hook_name, r.class_path
-from rowhooks.results as r
+from rowhooks.visible_results as r
 where r.object_change_id = $1
 order by r.created_at, r.id;
 
 -- name: sizes
 select c.id, {size}
-from rowhooks.object_change as c
+from {log} as c
 where {wanted}
 order by c.id;
 
 -- name: count
 select count(*) as changes
-from rowhooks.object_change as c
+from {log} as c
 where {wanted};
 
 -- noqa: disable=PRS
@@ -41,3 +50,9 @@ c.receiver is null
   and ($1::timestamptz is null or c.time >= $1)
   and ($2::timestamptz is null or c.time < $2)
   and ($3::integer[] is null or c.tracked_table = any($3))
+
+-- name: entries
+-- The tables with the name $1. A condition on the name itself would be asked of each line that the role may see.
+array(
+  select t.id from rowhooks.tracked_table as t where rowhooks.qualified_name(t.schema_name, t.table_name) = $1
+);

@@ -17,6 +17,8 @@ from rowhooks.postgres.connections.errors import translated_errors
 
 Connection = psycopg.Connection[Any]
 Row = dict[str, Any]
+LOGS = ("rowhooks.object_change", "rowhooks.visible_changes_oldest_first")
+"""The log; and what a role sees of it that may not read it."""
 
 
 def fetch(conn: Connection, query: str | sql.Composed, *values: Any) -> list[Row]:
@@ -29,6 +31,12 @@ def execute(conn: Connection, statement: str | sql.Composed, *values: Any) -> in
     """Execute a statement; return how many rows it has changed. Its placeholders are $1, $2 ..."""
     with RawCursor(conn) as cursor:
         return cursor.execute(statement, values or None).rowcount
+
+
+def log_of(conn: Connection) -> str:
+    """Return the one of LOGS that the connected role may read."""
+    [row] = fetch(conn, "select has_table_privilege('rowhooks.object_change', 'SELECT') as reads_all")
+    return LOGS[0] if row["reads_all"] else LOGS[1]
 
 
 def only(found: list[Row], what: str, wanted: object, hint: str) -> Row:

@@ -30,7 +30,7 @@ where j.name = $1 or substring(j.class_path from '[^.]*$') = $1;
 
 -- name: count_unfinished
 select count(*) as runs
-from rowhooks.job_result as r
+from rowhooks.visible_results as r
 where {unfinished};
 
 -- name: enable

@@ -6,10 +6,9 @@ select
   t.identity,
   t.key_columns::text[] as key_columns,
   c.oid as relation
-from rowhooks.results as r
-inner join rowhooks.job_result as o on r.id = o.id
+from rowhooks.visible_results as r
 left join rowhooks.job as j on r.class_path = j.class_path
-left join rowhooks.tracked_table as t on o.tracked_table = t.id
+left join rowhooks.tracked_table as t on r.tracked_table = t.id
 left join pg_class as c on t.relation = c.oid
 where r.id = $1;
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from rowhooks.domain import shell
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import JobHook
-from rowhooks.domain.errors import Conflict
+from rowhooks.domain.errors import Conflict, PermissionDenied
 from rowhooks.pipeline.rules import Rule
 from rowhooks.postgres.administration.changes import iterate_changes
 from rowhooks.postgres.administration.common import Connection, act, fetch
@@ -44,15 +44,27 @@ def tables_of(conn: Connection, hook: JobHook, table: str | None) -> frozenset[i
     Raises:
         NotFound: there is no such table.
         Conflict: the hook is not on it.
+        PermissionDenied: the role may read neither the log nor the whole table.
     """
     if table is None:
+        _check_readable(conn, hook, hook.tables)
         return hook.tables
     quoted = resolve_table(conn, table)
     entries = fetch(conn, "select t.id from rowhooks.tracked_table as t where t.relation = $1::regclass", quoted)
     named = {row["id"] for row in entries}
     if not named & hook.tables:
         raise Conflict(f"hook {hook.name} is not on table {quoted}", hint="see: rowhooks hooks list")
+    _check_readable(conn, hook, hook.tables & named)
     return hook.tables & named
+
+
+def _check_readable(conn: Connection, hook: JobHook, tables: Collection[int]) -> None:
+    """Make sure that the role sees whole rows: what it may not read of them, the hook may ask for."""
+    for row in fetch(conn, _SQL["unreadable"], sorted(tables)):
+        raise PermissionDenied(
+            f"hook {hook.name} cannot be replayed: role {row['role']} may not read table {row['name']}",
+            hint=f"let its owner run: grant select on {row['name']} to {row['role']}; or name another of its tables",
+        )
 
 
 def matching_changes(

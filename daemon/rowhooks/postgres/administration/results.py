@@ -46,7 +46,7 @@ def show_result(conn: Connection, result_id: int) -> Row:
     Raises:
         NotFound: there is no such result, or it was pruned.
     """
-    rows = fetch(conn, "select r.* from rowhooks.results as r where r.id = $1", result_id)
+    rows = fetch(conn, _SQL["show"], result_id)
     result = only(rows, "result", result_id, "see: rowhooks results list")
     first = result["original_id"] or result_id
     result["history"] = fetch(conn, _SQL["history"], first, result_id)
@@ -143,7 +143,7 @@ def prune(
 
 def find_batch(conn: Connection, batch_id: int) -> Row | None:
     """Return a press of several rows, with the states of its runs; None where there is none with this id."""
-    found = fetch(conn, "select b.* from rowhooks.batches as b where b.id = $1", batch_id)
+    found = fetch(conn, _SQL["batch"], batch_id)
     return found[0] if found else None
 
 

@@ -82,25 +82,28 @@ def installed_connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
 
     Raises:
         SchemaMismatch: the schema is missing, older or newer, or a dump has left a part of it.
+        PermissionDenied: the command asks for what only viewers or the daemon's role may see.
     """
     with connection(target) as conn:
         refuse_leftovers(conn)
         vet(conn)
         try:
-            mismatch = explain_mismatch(current_revision(conn))
+            if mismatch := explain_mismatch(current_revision(conn)):
+                raise mismatch
+            # Every value that PostgreSQL stores can be shown, and no digit of it is lost.
+            set_json_loads(read_json_exactly, conn)
+            yield conn
         except psycopg.errors.InsufficientPrivilege as error:
             conn.rollback()
             login = written(conn.info.user)
-            grant = " or ".join(f"grant {role} to {login}" for (role,) in conn.execute(SQL["daemon_roles"]))
+            roles = conn.execute(SQL["roles_that_look_on"]).fetchall()
+            if error.diag.message_hint or not roles:
+                raise
             raise PermissionDenied(
                 f"role {conn.info.user} may not use schema rowhooks",
-                hint=f"connect as an administrator, or let one run: {grant}",
+                hint="connect as an administrator, or let one run: "
+                + " or ".join(f"grant {role} to {login}" for (role,) in roles),
             ) from error
-        if mismatch:
-            raise mismatch
-        # Every value that PostgreSQL stores can be shown, and no digit of it is lost.
-        set_json_loads(read_json_exactly, conn)
-        yield conn
 
 
 async def check_schema(connection: asyncpg.Connection[Any]) -> None:

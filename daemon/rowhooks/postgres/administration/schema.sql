@@ -1,12 +1,16 @@
 -- Installation and upgrade.
 
--- name: daemon_roles
--- The daemon's role: beside the owner it alone may read rowhooks.installation. The asking role may read the catalogue alone.
-select a.grantee::pg_catalog.regrole::pg_catalog.text as role
+-- name: roles_that_look_on
+-- The roles that may read what is configured, the daemon's and that of viewers; none where the asking role has one of them. The
+-- asking role may read the catalogue alone.
+select pg_catalog.quote_ident(r.rolname) as role
 from pg_catalog.pg_class as c
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 cross join lateral pg_catalog.aclexplode(c.relacl) as a
-where n.nspname = 'rowhooks' and c.relname = 'installation' and a.grantee not in (0, c.relowner);
+join pg_catalog.pg_roles as r on r.oid = a.grantee
+where n.nspname = 'rowhooks' and c.relname = 'installation' and a.grantee not in (0, c.relowner)
+  and not pg_catalog.has_table_privilege(c.oid, 'SELECT')
+order by r.rolname;
 
 -- name: set_notify
 -- Chooses whether the bell is a NOTIFY, as it is now where nothing is given, and makes the capture functions.

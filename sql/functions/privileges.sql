@@ -134,10 +134,14 @@ begin
     'rowhooks.readable_part(jsonb, text[]), rowhooks.readable_repr(text, jsonb, name[], jsonb, boolean) '
     'to %s, %s', daemon_role, viewer_role
   );
-  -- What reads the configuration as the daemon does, and finds past changes, to try a hook against these and to replay it.
+  -- What reads the configuration as the daemon does, to try a hook against past changes and to replay it.
   execute pg_catalog.format(
-    'grant execute on function rowhooks.configuration_version(), rowhooks.present_key_columns(integer), '
-    'rowhooks.first_change_since(timestamptz) to %s', viewer_role
+    'grant execute on function rowhooks.configuration_version(), rowhooks.present_key_columns(integer) to %s', viewer_role
+  );
+  -- Numbers, which tell nothing of a row.
+  execute pg_catalog.format(
+    'grant execute on function rowhooks.first_change_since(timestamptz), rowhooks.numbers_of_status(integer), '
+    'rowhooks.activity(timestamptz, interval, integer) to %s, %s', daemon_role, viewer_role
   );
 end
 $$;

@@ -49,11 +49,14 @@ order by 1
 """
 ROWHOOKS_CALLS = {
     # By the daemon's login; those that the daemon's role may execute, each with arguments that make it work.
+    "activity": "select * from rowhooks.activity(now() - interval '1 day', '1 hour', 1000)",
     "arm_bell": "select rowhooks.arm_bell('1 ms')",
     "begin_history": "select rowhooks.begin_history()",
     "configuration_version": "select rowhooks.configuration_version()",
     "drop_partition": "select rowhooks.drop_partition('object_change_0', now())",
     "empty_default_partition": "select rowhooks.empty_default_partition()",
+    "first_change_since": "select rowhooks.first_change_since(now() - interval '1 day')",
+    "numbers_of_status": "select rowhooks.numbers_of_status(1000)",
     "extend_object_change": "select rowhooks.extend_object_change(1000000, 5)",
     "log_partitions": "select * from rowhooks.log_partitions()",
     "matches_glob": "select rowhooks.matches_glob('shop.item', 'shop.*')",

@@ -55,8 +55,8 @@ VIEWER_PRIVILEGES = {
 }  # fmt: skip
 # By which it reads them.
 VIEWER_FUNCTIONS = {
-    "answer", "configuration_version", "first_change_since", "present_key_columns", "queries_to_see",
-    "readable_columns", "readable_part",
+    "activity", "answer", "configuration_version", "first_change_since", "numbers_of_status", "present_key_columns",
+    "queries_to_see", "readable_columns", "readable_part",
     "readable_repr", "renamed_keys", "sees_row",
 }  # fmt: skip
 # Not the key of the leader's lock, nor the errors of rows that could not be read.
@@ -91,9 +91,10 @@ PUBLIC_FUNCTIONS = {
     "schema_of_ref(text,jsonb)", "shell_operand(text)", "value_as_recorded(anyelement,text)",
 }  # fmt: skip
 DAEMON_FUNCTIONS = {
-    "answer", "arm_bell", "begin_history", "configuration_version",
+    "activity", "answer", "arm_bell", "begin_history", "configuration_version",
     "drop_partition", "empty_default_partition",
-    "extend_object_change", "log_partitions", "matches_glob", "note_partitions",
+    "extend_object_change", "first_change_since", "log_partitions", "matches_glob", "note_partitions",
+    "numbers_of_status",
     "present_key_columns", "prunable_partitions", "prune_changes", "prune_results", "queries_to_see",
     "readable_columns", "readable_part", "readable_repr", "refresh_tables", "renamed_keys", "resume_after_restore",
     "ring_bell",

@@ -31,6 +31,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "runs_revoke": ("/runs/revoke",),
     "run": ("/runs/{succeeded}", "/runs/{failed}", "/runs/{running}", "/runs/{waiting}", "/runs/{hook_run}"),
     "replay": ("/replay", "/replay?hook=NoteStatus&since=1h"),
+    "status": ("/status", "/status?span=day"),
+    "doctor": ("/status/doctor",),
     "replay_progress": ("/replay/progress?hook=NoteStatus&begun=2026-01-01T00:00:00Z",),
     "runs": ("/runs", "/runs?status=FAILURE&since=7d", "/runs?status=REVOKED&user=nobody"),
     "tables": ("/tables", "/tables?search=inv."),

@@ -26,7 +26,22 @@ from rowhooks.web.finding import FindSession
 from rowhooks.web.live import Streams
 from rowhooks.web.login.oidc import Departures
 from rowhooks.web.login.provider import Provider
-from rowhooks.web.pages import batches, bulk, buttons, home, hooks, jobs, press, replay, row, rows, run, runs, tables
+from rowhooks.web.pages import (
+    batches,
+    bulk,
+    buttons,
+    home,
+    hooks,
+    jobs,
+    press,
+    replay,
+    row,
+    rows,
+    run,
+    runs,
+    status,
+    tables,
+)
 from rowhooks.web.person import NotLoggedIn
 from rowhooks.web.security.access_log import NONE, LogRequests
 from rowhooks.web.security.attempts import Attempts
@@ -56,6 +71,7 @@ PAGES = (
     rows,
     batches,
     replay,
+    status,
     api,
 )
 """The modules with pages: each has `routes`."""

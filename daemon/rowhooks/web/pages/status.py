@@ -1,0 +1,77 @@
+"""The state of things: leader and standbys, what waits, what failed; and what doctor says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from rowhooks.postgres.administration.common import Connection, Row
+from rowhooks.postgres.administration.doctor import examine_what_is_seen
+from rowhooks.postgres.console.status import (
+    MOST_COUNTED,
+    MOST_FAILURES,
+    Activity,
+    read_activity,
+    read_failures,
+    read_status,
+)
+from rowhooks.web.names import address
+from rowhooks.web.person import person_of
+from rowhooks.web.rendering import page
+from rowhooks.web.samples import Samples
+from rowhooks.web.status_words import SPANS, activity_charts, facts, sample_charts, sample_of
+
+MOST_LINES = 100
+"""How many lines of waiting runs are shown."""
+
+
+async def status(request: Request) -> Response:
+    """Show the state of rowhooks."""
+    span = request.query_params.get("span", "hour")
+    span = span if span in SPANS else "hour"
+    found, activity, failures = await person_of(request).read(_status, span)
+    samples = samples_of(request.app)
+    samples.add(sample_of(found))
+    taken = list(samples)
+    return page(
+        request, "status.html", facts=facts(found), waiting=_timed(found["numbers"]["waiting"][:MOST_LINES]),
+        more_waiting=max(0, len(found["numbers"]["waiting"]) - MOST_LINES), failures=failures, activity=activity,
+        charts=activity_charts(activity, span), sample_charts=sample_charts(taken), samples=taken, span=span,
+        other=address(request, "status", {"span": "day" if span == "hour" else "hour"}), most=MOST_COUNTED,
+        most_failures=MOST_FAILURES,
+    )  # fmt: skip
+
+
+def samples_of(app: Starlette) -> Samples:
+    """Return the samples that this console has taken."""
+    if not hasattr(app.state, "samples"):
+        app.state.samples = Samples()
+    found: Samples = app.state.samples
+    return found
+
+
+def _status(conn: Connection, span: str) -> tuple[Row, Activity, Row]:
+    whole, step, _ = SPANS[span]
+    return read_status(conn), read_activity(conn, whole, step), read_failures(conn)
+
+
+def _timed(waiting: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{**one, "oldest": datetime.fromisoformat(one["oldest"])} for one in waiting]
+
+
+async def doctor(request: Request) -> Response:
+    """Show what doctor says, as far as the person's rights let it look."""
+    examination = await person_of(request).read(examine_what_is_seen)
+    return page(request, "status_doctor.html", examination=examination)
+
+
+routes = [
+    Route("/status", status, name="status"),
+    Route("/status/doctor", doctor, name="doctor"),
+]

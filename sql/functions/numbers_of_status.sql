@@ -1,0 +1,125 @@
+-- What people see who look on and may not read the log and the results as a whole: numbers, of all tables, and nothing of a row.
+
+-- Purpose: say how rowhooks is doing: whether a daemon leads, what waits, and how large the log is.
+-- Parameters: most  how many changes, and how many runs, are counted at the most
+-- Returns: {"is_led", "backlog", "oldest", "requested", "log_bytes", "partitions",
+--           "waiting": [{"job", "status", "runs", "oldest"}]}
+--          backlog   the changes that have not been dealt with; oldest is the time of the first of them
+--          requested  runs that were requested by hand and wait for a leader
+--          waiting   the runs that have not ended
+-- Reads:   rowhooks.feed, rowhooks.object_change, rowhooks.job_result
+-- It runs with the owner's rights.
+create or replace function rowhooks.numbers_of_status(most integer) returns jsonb
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select pg_catalog.jsonb_build_object(
+    'is_led',
+    exists (
+      select from pg_catalog.pg_locks as l
+      join pg_catalog.pg_stat_activity as a on a.pid = l.pid
+      where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+        and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
+        and (l.classid::bigint << 32) | l.objid::bigint = f.leader_key
+        and pg_catalog.pg_has_role(a.usesysid, i.daemon_role, 'member')
+    ),
+    'backlog', w.changes,
+    'oldest', w.oldest,
+    'requested', (
+      select pg_catalog.count(*)
+      from (
+        select from rowhooks.job_result as r where r.status = 'PENDING' and r.leader_epoch is null limit most
+      ) as r
+    ),
+    'log_bytes', p.bytes,
+    'partitions', p.partitions,
+    'waiting', coalesce(
+      (
+        select pg_catalog.jsonb_agg(
+          pg_catalog.jsonb_build_object('job', u.class_path, 'status', u.status, 'runs', u.runs, 'oldest', u.oldest)
+          order by u.class_path, u.status
+        )
+        from (
+          select r.class_path, r.status, pg_catalog.count(*) as runs, pg_catalog.min(r.created_at) as oldest
+          from (
+            select r.class_path, r.status, r.created_at
+            from rowhooks.job_result as r
+            where r.status in ('PENDING', 'STARTED', 'RETRY')
+            order by r.id
+            limit most
+          ) as r
+          group by r.class_path, r.status
+        ) as u
+      ),
+      '[]'
+    )
+  )
+  from rowhooks.feed as f
+  cross join rowhooks.installation as i
+  -- By the index on transaction_id, as the daemon counts.
+  cross join lateral (
+    select pg_catalog.count(*) as changes, pg_catalog.min(c.time) as oldest
+    from (
+      select b.time
+      from (
+        select c.time, c.id, c.transaction_id
+        from rowhooks.object_change as c
+        where c.transaction_id >= pg_catalog.pg_snapshot_xmax(f.snapshot)
+        union all
+        select c.time, c.id, c.transaction_id
+        from pg_catalog.pg_snapshot_xip(f.snapshot) as x (xid)
+        join rowhooks.object_change as c on c.transaction_id = x.xid
+      ) as b
+      where f.target is null or b.id > f.after_id or not pg_catalog.pg_visible_in_snapshot(b.transaction_id, f.target)
+      limit most
+    ) as c
+  ) as w
+  cross join (
+    select
+      pg_catalog.count(*) as partitions,
+      coalesce(pg_catalog.sum(pg_catalog.pg_total_relation_size(i.inhrelid)), 0)::bigint as bytes
+    from pg_catalog.pg_inherits as i
+    where i.inhparent = 'rowhooks.object_change'::pg_catalog.regclass
+  ) as p
+$$;
+
+-- Purpose: count changes and runs by the time when they came.
+-- Parameters: since  from this time on
+--             step   how long the parts of the time are
+--             most   how many changes, and how many runs, are counted at the most: the newest
+-- Returns: begun   when a part began
+--          what    change, or the present status of the runs that came in it
+--          number  how many
+--          oldest  the time of the oldest that was counted
+-- Reads:   rowhooks.object_change, rowhooks.job_result
+-- It runs with the owner's rights.
+create or replace function rowhooks.activity(since timestamptz, step interval, most integer)
+returns table (begun timestamptz, what text, number bigint, oldest timestamptz)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select
+    pg_catalog.date_bin(step, e.time, '2000-01-01 00:00:00+00'::timestamptz) as begun,
+    e.what,
+    pg_catalog.count(*) as number,
+    pg_catalog.min(e.time) as oldest
+  from (
+    (
+      select r.created_at as time, r.status as what
+      from rowhooks.job_result as r
+      where r.created_at >= since
+      order by r.created_at desc, r.id desc
+      limit most
+    )
+    union all
+    (
+      select c.time, 'change'
+      from rowhooks.object_change as c
+      where c.id >= rowhooks.first_change_since(since)
+      order by c.id desc
+      limit most
+    )
+  ) as e
+  where e.time >= since
+  group by 1, e.what
+$$;

@@ -8,10 +8,11 @@ their path, and its sitecustomize applies what the environment names.
 
 from __future__ import annotations
 
+from tests.support.sabotage.console import CONSOLE_DOORS
 from tests.support.sabotage.guarantees import SABOTAGES
 from tests.support.sabotage.mechanism import Sabotage
 from tests.support.sabotage.security import CLOSED_DOORS
 
-EVERYTHING: list[Sabotage] = [*SABOTAGES, *CLOSED_DOORS]
+EVERYTHING: list[Sabotage] = [*SABOTAGES, *CLOSED_DOORS, *CONSOLE_DOORS]
 VARIABLE = "ROWHOOKS_TEST_SABOTAGE"
 """Names the mechanism that is taken away."""

@@ -39,6 +39,8 @@ PAGES = {
     "jobs": "/jobs",
     "buttons": "/buttons",
     "replay": "/replay",
+    "status": "/status",
+    "doctor": "/status/doctor",
 }
 """The pages that are measured; {run} is the newest."""
 ROUNDS = 15

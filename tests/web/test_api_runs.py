@@ -194,3 +194,47 @@ def events_in(text: str) -> list[tuple[str, Any]]:
     found = re.findall(r"^event: (\w+)\n(?:id: .*\n)?((?:data: .*\n)+)", text, re.MULTILINE)
     events = [(name, "\n".join(line[6:] for line in data.splitlines())) for name, data in found]
     return [(name, data if name == "end" else json.loads(data)) for name, data in events]
+
+
+async def test_all_that_match_are_run_again_and_the_act_tells_how_far_it_is(
+    oscar: httpx.AsyncClient, db: Connection
+) -> None:
+    button = add_button(db, "dcim.device")
+    press = {"trigger": "press", "job_button_id": button, "button_name": "Reboot"}
+    failed = [add_run(db, None, status="FAILURE", **press) for _ in range(3)]
+    add_run(db, None, **press)
+    meant = (await oscar.get("runs/retry?status=FAILURE")).json()
+    assert (meant["total"], meant["statuses"], meant["has_more"]) == (3, {"FAILURE": 3}, False)
+    assert [one["id"] for one in meant["sample"]] == failed[::-1]
+    add_run(db, None, status="FAILURE", **press, created_at=LONG_AGO + timedelta(days=1))
+    query, headers = {"status": "FAILURE", "newest": meant["newest"]}, {"Idempotency-Key": "all"}
+    begun = await oscar.post("runs/retry", params=query, headers=headers)
+    assert begun.status_code == 202, begun.text
+    assert (await oscar.post("runs/retry", params=query, headers=headers)).json() == begun.json()
+    done = (await oscar.get(f"{HERE}{begun.headers['location']}?wait=30")).json()
+    assert done == {
+        "id": begun.json()["id"], "act": "retry", "state": "finished", "total": 3, "done": 3, "refused": {},
+        "problem": "",
+    }  # fmt: skip
+    assert db.execute(
+        "select original_id from rowhooks.job_result where status = 'PENDING' order by id"
+    ).fetchall() == [(run,) for run in failed]
+
+
+async def test_an_act_on_all_runs_there_are_is_refused(oscar: httpx.AsyncClient, db: Connection) -> None:
+    add_run(db, 1, status="STARTED")
+    for method in ("GET", "POST"):
+        assert (await oscar.request(method, "runs/revoke")).status_code == 422
+    assert (await oscar.post("runs/revoke?status=FAILURE")).status_code == 409
+    assert db.execute("select status from rowhooks.job_result").fetchall() == [("STARTED",)]
+
+
+async def test_an_act_of_somebody_else_is_not_shown(
+    oscar: httpx.AsyncClient, console: Starlette, db: Connection
+) -> None:
+    run = add_run(db, 1, status="STARTED")
+    begun = await oscar.post("runs/revoke?status=STARTED")
+    async with session_of(console, "ada") as ada:
+        assert (await ada.get(HERE + begun.headers["location"])).status_code == 404
+    await oscar.get(f"{HERE}{begun.headers['location']}?wait=30")
+    assert (await oscar.get(f"runs/{run}")).json()["status"] == "REVOKED"

@@ -35,6 +35,7 @@ _REQUIRED = ("button", "object_table", "object_text")
 
 _PARAMETERS = ("role", "username", "patience", "body", "run")
 _BECOME = Query.read(__file__, "become", _PARAMETERS)
+_NAME_USER = Query.read(__file__, "name_user", _PARAMETERS)
 _PRESENT_ROLE = Query.read(__file__, "present_role", _PARAMETERS)
 _PRESS = Query.read(__file__, "press", _PARAMETERS)
 _RUN_STATE = Query.read(__file__, "run_state", _PARAMETERS)
@@ -83,6 +84,11 @@ def _become(connection: Any, role: str, user: str) -> None:
                 "let an administrator grant the role to the application's login",
             ) from error
         raise
+
+
+def name_user(connection: Any, user: str) -> None:
+    """Name the user for whom the transaction of a connection presses."""
+    all_rows(connection, _NAME_USER, (user.replace("\0", "\ufffd"),))
 
 
 def row_buttons(connection: Any, table: str, key: str, user: Any) -> dict[str, Any]:

@@ -7,6 +7,10 @@ select
   pg_catalog.set_config('rowhooks.user', cast({username} as pg_catalog.text), true) as username,
   pg_catalog.set_config('statement_timeout', cast({patience} as pg_catalog.text), true) as patience;
 
+-- name: name_user
+-- Sets the user whom the application names, for the rest of the transaction.
+select pg_catalog.set_config('rowhooks.user', cast({username} as pg_catalog.text), true) as username;
+
 -- name: present_role
 -- The role in force, and what is set of what `become` sets. `none` is no role that was set.
 select

@@ -22,6 +22,8 @@ from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.console.logins import OwnLogin, names_login
 from rowhooks.web import api, errors, login
 from rowhooks.web.bulk import BulkActs
+from rowhooks.web.embed import console as embed
+from rowhooks.web.embed.origins import AllowOrigins
 from rowhooks.web.finding import FindSession
 from rowhooks.web.live import Streams
 from rowhooks.web.login.oidc import Departures
@@ -73,6 +75,7 @@ PAGES = (
     replay,
     status,
     api,
+    embed,
 )
 """The modules with pages: each has `routes`."""
 LOG_INS = 4
@@ -167,7 +170,7 @@ class ConsoleApp(Starlette):
         inner = super().build_middleware_stack()
         checked = CheckHost(CheckPath(inner), settings.hosts, allow_plain_http=settings.allow_plain_http)
         logged = checked if settings.access_log == NONE else LogRequests(checked, settings.access_log)
-        return AddHeaders(FindPeer(logged, settings.trusted_peers))
+        return AllowOrigins(AddHeaders(FindPeer(logged, settings.trusted_peers)), settings.embed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""

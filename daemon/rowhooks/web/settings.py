@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from rowhooks.domain.button_tokens import SHORTEST_SECRET
 from rowhooks.domain.errors import SettingsError
 from rowhooks.settings import CONSOLE, Layered, explain, is_address, read_credentials, read_file, refusal, split
 
 UNIX = "unix"
 """What `trusted_peers` calls the peers of a Unix socket, and the beginning of such an address (unix:/run/x.sock)."""
-_CREDENTIALS = ("dsn", "password", "oidc_client_secret")
+_CREDENTIALS = ("dsn", "password", "oidc_client_secret", "embed_secret")
 _LOOPBACK = ("", "localhost")
 Names = Annotated[tuple[str, ...], NoDecode]
 
@@ -64,12 +65,16 @@ class ConsoleSettings(Layered):
     allow_plain_http: bool = Field(default=False, description="speak HTTP without TLS to other machines")
     tls_certificate: Path | None = Field(None, description="a certificate (PEM), with those that lead to its root")
     tls_key: Path | None = Field(None, description="its key (PEM)")
+    embed_origins: Names = Field((), description="origins of pages that may embed buttons, such as https://app.example")
+    embed_secret: str = Field(
+        "", description="what applications sign the tokens of their pages' buttons with; 32 characters", repr=False
+    )
     access_log: Literal["none", "paths", "full"] = Field(
         "none", description="log each request: never, without its query, or with it"
     )
     grace_period: float = Field(10.0, ge=0, allow_inf_nan=False, description="how long SIGTERM waits for requests")
 
-    @field_validator("hosts", "login", "trusted_peers", mode="before")
+    @field_validator("hosts", "login", "trusted_peers", "embed_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return split(value)
@@ -106,6 +111,22 @@ class ConsoleSettings(Layered):
                 ipaddress.ip_network(value)
         return values
 
+    @field_validator("embed_origins")
+    @classmethod
+    def _are_origins(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not _is_origin(origin) for origin in values):
+            raise ValueError("give origins without a path, for example https://app.example.org")
+        return values
+
+    @field_validator("embed_secret")
+    @classmethod
+    def _is_long(cls, value: str) -> str:
+        if value and len(value) < SHORTEST_SECRET:
+            raise ValueError(
+                f"give at least {SHORTEST_SECRET} characters, for example those of: openssl rand -base64 32"
+            )
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _is_url(cls, value: str) -> str:
@@ -117,6 +138,8 @@ class ConsoleSettings(Layered):
     def _fit_together(self) -> Self:
         if "proxy" in self.login and not self.trusted_peers:
             raise ValueError("login by proxy needs trusted_peers")
+        if self.embed_secret and not self.dsn:
+            raise ValueError("embed_secret needs dsn: the console's own login, which takes up the roles of tokens")
         if "oidc" in self.login and not (self.oidc_issuer and self.oidc_client_id):
             raise ValueError("login by oidc needs oidc_issuer and oidc_client_id")
         if (self.tls_certificate is None) != (self.tls_key is None):

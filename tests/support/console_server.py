@@ -31,7 +31,7 @@ class Clock:
 
 @contextlib.contextmanager
 def console_thread(
-    dsn: str, *, port: int = 0, clock: Callable[[], float] = time.monotonic, **settings: Any
+    dsn: str, /, *, port: int = 0, clock: Callable[[], float] = time.monotonic, **settings: Any
 ) -> Iterator[str]:
     """Run the console in a thread; yield its address.
 

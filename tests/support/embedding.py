@@ -127,19 +127,25 @@ def shop_database(
         administrator.execute(f"drop role {role}")
 
 
+def free_port() -> int:
+    """Return a port of loopback on which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextlib.contextmanager
-def served(*command: str, directory: Path, log: Path, **environment: str) -> Iterator[str]:
+def served(*command: str, directory: Path, log: Path, port: int | None = None, **environment: str) -> Iterator[str]:
     """Run a program that serves HTTP, and yield its address.
 
     Args:
         command: the program; `{port}` in an argument stands for the port.
         directory: where it is started.
         log: the file for what it says.
+        port: the port; None: any.
         environment: more variables.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = port or free_port()
     with log.open("w") as said, subprocess.Popen(
         [argument.format(port=port) for argument in command], cwd=directory, stdin=subprocess.DEVNULL, stdout=said,
         stderr=said, env={**os.environ, **environment},

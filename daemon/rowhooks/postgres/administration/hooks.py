@@ -41,12 +41,19 @@ def find_hook(conn: Connection, name: str) -> Row:
 
 def load_configuration(conn: Connection) -> Configuration:
     """Return the configuration as the daemon reads it."""
+    if getattr(conn, "pinned", False):
+        # Its search_path is ours already.
+        return _loaded(conn)
     # The savepoint is rolled back, which restores the search_path.
     with conn.transaction(force_rollback=True):
         conn.execute(PINNED)
-        row = conn.execute(LOAD).fetchone()
-        assert row is not None, "an aggregate is always a row"
-        return read_configuration(row[0])
+        return _loaded(conn)
+
+
+def _loaded(conn: Connection) -> Configuration:
+    row = conn.execute(LOAD).fetchone()
+    assert row is not None, "an aggregate is always a row"
+    return read_configuration(row[0])
 
 
 def load_hook(conn: Connection, name: str) -> JobHook:

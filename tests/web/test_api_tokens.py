@@ -13,13 +13,14 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from starlette.applications import Starlette
 
-from tests.support.api import holding
+from tests.support.api import holding, session_of
 from tests.support.console import make_console, make_people
 from tests.support.console_runs import add_run, let_people_read
 from tests.support.streams import listening
 
 Connection = psycopg.Connection[Any]
 OWN = "console_login"
+DAY = timedelta(days=1)
 ALL = ("read", "press", "operate", "admin")
 
 
@@ -34,7 +35,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("rowhooks.web.api.tokens.clock", clock)
+    monkeypatch.setattr("rowhooks.web.api.holders.clock", clock)
     return clock
 
 
@@ -166,3 +167,49 @@ async def test_a_stream_of_a_token_that_is_revoked_ends(console: Starlette, db: 
         revoke(db, token)
         clock.now += 5.0
         assert await listener.ends() == "a token or a session is needed"
+
+
+async def test_a_person_creates_a_token_for_itself_lists_and_revokes_it(
+    console: Starlette, db: Connection, clock: Clock
+) -> None:
+    wanted = {"name": "ci", "scopes": ["press", "read"], "expires_at": (datetime.now(UTC) + DAY).isoformat()}
+    async with session_of(console, "alice") as alice:
+        made = await alice.post("tokens", json=wanted, headers={"Idempotency-Key": "t-1"})
+        assert made.status_code == 201, made.text
+        assert made.headers["location"] == f"/api/v1/tokens/{made.json()['id']}"
+        again = await alice.post("tokens", json=wanted, headers={"Idempotency-Key": "t-1"})
+        assert (again.status_code, again.json()["type"]) == (409, "/api/v1/docs#problem-already-done")
+        async with holding(console, made.json()["token"]) as client:
+            assert (await client.get("me")).json()["scopes"] == ["read", "press"]
+            [listed] = (await client.get("tokens")).json()["items"]
+            assert (listed["name"], listed["role"], listed["scopes"]) == ("ci", "alice", ["press", "read"])
+            assert (await alice.delete(f"tokens/{listed['id']}")).status_code == 204
+            clock.now += 5.0
+            assert (await client.get("me")).status_code == 401
+        assert (await alice.get("tokens")).json()["items"] == []
+        [ended] = (await alice.get("tokens?ended=true")).json()["items"]
+        assert ended["revoked_at"]
+
+
+async def test_a_token_creates_and_revokes_none(console: Starlette, db: Connection) -> None:
+    token = new_token(db, "alice")
+    wanted = {"name": "ci", "scopes": ["admin"], "expires_at": (datetime.now(UTC) + DAY).isoformat()}
+    async with holding(console, token) as client:
+        for answer in (await client.post("tokens", json=wanted), await client.delete("tokens/1")):
+            assert answer.status_code == 403
+            assert answer.json()["type"] == "/api/v1/docs#problem-not-by-token"
+        assert (await client.get("me")).status_code == 200
+
+
+async def test_nobody_sees_or_revokes_the_tokens_of_others(console: Starlette, db: Connection) -> None:
+    new_token(db, "oscar")
+    async with session_of(console, "alice") as alice:
+        assert (await alice.get("tokens")).json()["items"] == []
+        assert (await alice.delete("tokens/1")).status_code == 404
+
+
+@pytest.mark.parametrize("days", [-1, 367])
+async def test_a_token_expires_within_a_year(console: Starlette, days: int) -> None:
+    wanted = {"name": "ci", "scopes": ["read"], "expires_at": (datetime.now(UTC) + days * DAY).isoformat()}
+    async with session_of(console, "alice") as alice:
+        assert (await alice.post("tokens", json=wanted)).status_code == 422

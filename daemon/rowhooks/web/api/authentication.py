@@ -9,8 +9,8 @@ from enum import StrEnum
 from starlette.requests import HTTPConnection, Request
 from starlette.types import Scope
 
-from rowhooks.web.api.problems import FORGED, INSUFFICIENT_SCOPE, UNAUTHENTICATED, Refusal
-from rowhooks.web.api.tokens import tokens_of
+from rowhooks.web.api.holders import tokens_of
+from rowhooks.web.api.problems import FORGED, INSUFFICIENT_SCOPE, NOT_BY_TOKEN, UNAUTHENTICATED, Refusal
 from rowhooks.web.cookies import session_cookie
 from rowhooks.web.forms import comes_from_here
 from rowhooks.web.person import Person
@@ -54,6 +54,15 @@ class Caller:
                 INSUFFICIENT_SCOPE, f"the token lacks the scope {scope}",
                 hint="create a token that has it", headers={"WWW-Authenticate": challenge},
             )  # fmt: skip
+
+    def must_be_session(self) -> None:
+        """Make sure that it is a session.
+
+        Raises:
+            Refusal: it is a token.
+        """
+        if self.is_token:
+            raise Refusal(NOT_BY_TOKEN, "a token creates and revokes no tokens", hint="log in to the console")
 
 
 def nobody() -> Refusal:

@@ -106,7 +106,7 @@ def _operation(operation: Operation[Any, Any, Any], schemas: dict[Any, Schema], 
         },
         "security": _security(operation),
     }
-    if operation.level is not None:
+    if operation.level is not None and not operation.is_for_sessions:
         described["description"] = f"{operation.description} Scope of tokens: {operation.level}.".strip()
     elif operation.description:
         described["description"] = operation.description
@@ -120,7 +120,7 @@ def _security(operation: Operation[Any, Any, Any]) -> list[Schema]:
     if operation.level is None:
         return []
     session: Schema = {"session": []} if operation.method == "GET" else {"session": [], "csrf": []}
-    return [{"token": []}, session]
+    return [session] if operation.is_for_sessions else [{"token": []}, session]
 
 
 def _parameters(place: str, model: type[BaseModel], definitions: Schema) -> list[Schema]:

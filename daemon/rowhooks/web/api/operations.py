@@ -145,6 +145,7 @@ class Operation(Generic[P, Q, B]):
         headers: headers of the answer, with their descriptions.
         takes: headers of the request, with their descriptions.
         media_type: the type of the answer.
+        is_for_sessions: whether tokens are refused.
     """
 
     name: str
@@ -165,6 +166,7 @@ class Operation(Generic[P, Q, B]):
     headers: Mapping[str, str] = field(default_factory=dict)
     takes: Mapping[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
+    is_for_sessions: bool = False
 
     @property
     def subject(self) -> str:

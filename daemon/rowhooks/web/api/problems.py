@@ -38,6 +38,7 @@ MALFORMED = Kind("malformed", 400, "The request cannot be read.")
 UNAUTHENTICATED = Kind("unauthenticated", 401, "The request names nobody: it has no valid token and no session.")
 ROLE_NOT_LENT = Kind("role-not-lent", 403, "The console cannot take up the role of the token.")
 INSUFFICIENT_SCOPE = Kind("insufficient-scope", 403, "The token does not have the scope that the operation needs.")
+NOT_BY_TOKEN = Kind("not-by-token", 403, "The operation is for a session, not for a token.")
 FORGED = Kind("forged", 403, "The request was not sent by a page of this console.")
 UNKNOWN_PATH = Kind("unknown-path", 404, "The API has nothing under this path.")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405, "This path does not know this method.")
@@ -52,8 +53,9 @@ TOO_MANY = Kind("too-many-requests", 429, "There were too many requests in a sho
 UNEXPECTED = Kind("unexpected", 500, "Something went wrong in the console. Its log says what.")
 
 OWN_KINDS = (
-    MALFORMED, UNAUTHENTICATED, ROLE_NOT_LENT, INSUFFICIENT_SCOPE, FORGED, UNKNOWN_PATH, METHOD_NOT_ALLOWED,
-    IN_PROGRESS, ALREADY_DONE, OUTDATED, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID, KEY_REUSED, TOO_MANY, UNEXPECTED,
+    MALFORMED, UNAUTHENTICATED, ROLE_NOT_LENT, INSUFFICIENT_SCOPE, NOT_BY_TOKEN, FORGED, UNKNOWN_PATH,
+    METHOD_NOT_ALLOWED, IN_PROGRESS, ALREADY_DONE, OUTDATED, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID, KEY_REUSED,
+    TOO_MANY, UNEXPECTED,
 )  # fmt: skip
 """The kinds of the API itself; `kinds` has those of rowhooks' errors as well."""
 

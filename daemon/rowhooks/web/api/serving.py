@@ -136,6 +136,8 @@ async def answer(
     if operation.level is not None:
         caller = await caller_of(request)
         caller.must_have(operation.level)
+        if operation.is_for_sessions:
+            caller.must_be_session()
     path = read_path(request, operation.path_model)
     query = read_query(request, operation.query)
     key = read_key(request) if operation.keyed is not None else None

@@ -1,0 +1,157 @@
+"""The state of rowhooks: what leads, what waits, what failed, and what doctor says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from rowhooks.postgres.administration.common import Row
+from rowhooks.postgres.administration.doctor import Examination
+from rowhooks.postgres.console.status import Activity
+from rowhooks.web.api.models.base import Asked, Told
+
+
+class Standby(Told):
+    """A daemon that waits to lead."""
+
+    name: str
+    announced_at: datetime
+    receivers: int = Field(description="How many receivers it has.")
+
+
+class WaitingRuns(Told):
+    """Runs of a job that have not ended."""
+
+    job: str = Field(description="The class path of the job.")
+    status: str
+    runs: int
+    oldest: datetime
+
+
+class FailedJob(Told):
+    """The failures of a job."""
+
+    job: str = Field(description="The class path of the job.")
+    failures: int
+    kinds: int = Field(description="How many errors differ.")
+    type: str = Field(description="The commonest error.")
+    message: str | None
+    runs: int = Field(description="How many runs had it.")
+    example: int = Field(description="One of them.")
+
+
+class Failures(Told):
+    """The failures of the last day among the newest runs that you may see."""
+
+    looked_at: int = Field(description="How many runs were looked at.")
+    oldest: datetime | None = Field(description="When the oldest of them was put on record.")
+    jobs: list[FailedJob]
+
+
+class Status(Told):
+    """How rowhooks is doing. Numbers are counted up to a limit."""
+
+    database: str
+    now: datetime = Field(description="The server's time.")
+    schema_revision: str
+    is_led: bool = Field(description="Whether a daemon leads.")
+    leader: str | None = Field(description="The present or last leader.")
+    leader_since: datetime | None
+    standbys: list[Standby]
+    backlog: int = Field(description="How many changes have not been dealt with.")
+    oldest_change: datetime | None = Field(description="When the first of them was made.")
+    requested: int = Field(description="How many runs that were requested by hand wait for a leader.")
+    waiting: list[WaitingRuns] = Field(description="The runs that have not ended, by job and status.")
+    missing_jobs: list[str] = Field(description="Enabled jobs that the present or last leader does not have.")
+    notify: bool = Field(description="Whether the daemon is woken by NOTIFY; otherwise it polls.")
+    notification_queue_usage: float = Field(description="How full the server's queue of notifications is, from 0 to 1.")
+    log_bytes: int
+    tables: int = Field(description="How many tables are tracked.")
+    jobs: int = Field(description="How many jobs are enabled and installed.")
+    hooks: int = Field(description="How many hooks are enabled.")
+    buttons: int = Field(description="How many buttons are enabled.")
+    failures: Failures
+
+    @classmethod
+    def of(cls, status: Row, failures: Mapping[str, Any]) -> Status:
+        """Return what the API tells of the state."""
+        numbers = status["numbers"]
+        told = {
+            **status, **{name: numbers[name] for name in ("is_led", "backlog", "requested", "waiting", "log_bytes")},
+            "oldest_change": numbers["oldest"], "failures": failures,
+        }  # fmt: skip
+        return cls.model_validate(told)
+
+
+class ActivityWanted(Asked):
+    """Which time is shown."""
+
+    span: Literal["hour", "day"] = Field(default="hour", description="The last hour in minutes, or the last day.")
+
+
+class Counted(Told):
+    """How much came in one part of the time."""
+
+    begun: datetime
+    changes: int
+    runs: dict[str, int] = Field(description="Status to number of runs that were put on record.")
+
+
+class ActivityTold(Told):
+    """Changes and runs over time."""
+
+    step: float = Field(description="How long a part is, in seconds.")
+    parts: list[Counted]
+    changes_since: datetime | None = Field(description="Since when changes were counted, if not the whole time.")
+    runs_since: datetime | None = Field(description="Since when runs were counted, if not the whole time.")
+
+    @classmethod
+    def of(cls, activity: Activity) -> ActivityTold:
+        """Return what the API tells of it."""
+        changes = activity.numbers.get("change", (0,) * len(activity.begun))
+        parts = [
+            Counted(
+                begun=begun,
+                changes=changes[place],
+                runs={what: of[place] for what, of in activity.numbers.items() if what != "change" and of[place]},
+            )
+            for place, begun in enumerate(activity.begun)
+        ]
+        return cls(
+            step=activity.step.total_seconds(), parts=parts, changes_since=activity.changes_since,
+            runs_since=activity.runs_since,
+        )  # fmt: skip
+
+
+class Finding(Told):
+    """Something that is wrong."""
+
+    level: Literal["problem", "note"]
+    what: str
+    way_out: str = Field(description="What repairs it.")
+
+
+class Unseen(Told):
+    """Something that was not looked at, or not at all of it."""
+
+    what: str
+    why: str
+
+
+class Diagnosis(Told):
+    """What doctor says, as far as your rights let it look."""
+
+    findings: list[Finding] = Field(description="Problems first.")
+    seen: list[str] = Field(description="What was looked at.")
+    unseen: list[Unseen] = Field(description="What was not: it may be wrong as well.")
+
+    @classmethod
+    def of(cls, examination: Examination) -> Diagnosis:
+        """Return what the API tells of an examination."""
+        return cls(
+            findings=[Finding.model_validate(one) for one in examination.findings], seen=list(examination.seen),
+            unseen=[Unseen.model_validate(one) for one in examination.unseen],
+        )  # fmt: skip

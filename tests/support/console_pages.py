@@ -29,6 +29,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "button_edit": ("/buttons/Provision/edit",),
     "runs_retry": ("/runs/retry?status=FAILURE", "/runs/retry?status=REVOKED"),
     "runs_revoke": ("/runs/revoke",),
+    "changes": ("/changes", "/changes?table=inv.device&since=7d", "/changes?user=nobody"),
+    "change": ("/changes/{change}",),
     "run": ("/runs/{succeeded}", "/runs/{failed}", "/runs/{running}", "/runs/{waiting}", "/runs/{hook_run}"),
     "replay": ("/replay", "/replay?hook=NoteStatus&since=1h"),
     "status": ("/status", "/status?span=day"),

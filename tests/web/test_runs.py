@@ -149,7 +149,7 @@ async def test_filters_stay_in_the_form_and_in_the_links_to_other_pages(
         ("since=yesterday", "&#39;yesterday&#39; is not a time"),
         ("before=1", "is not a place in a listing"),
         ("after=999999999999999999.1", "is not a place in a listing"),
-        ("batch=x", "is not the number of a press"),
+        ("batch=x", "is not the id of a press"),
         ("status=%3Cscript%3E", "there is no status &lt;SCRIPT&gt;"),
     ],
 )

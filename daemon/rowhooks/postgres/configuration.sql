@@ -59,48 +59,52 @@ select json_build_object(
     -- Of one that was untracked, and tracked again, the log may still hold changes that start something.
     where t.untracked_at is null or t.id in (select m.id from rowhooks.table_meant as m)
   ),
-  'jobs', (
-    select coalesce(json_agg(json_build_object(
-      'id', j.id, 'class_path', j.class_path, 'name', j.name, 'enabled', j.enabled, 'installed', j.installed,
-      'enabled_since', j.enabled_since::text,
-      'sensitive', j.meta -> 'has_sensitive_variables' is not distinct from 'true'
-    )), '[]')
-    from rowhooks.job as j
-  ),
-  'hooks', (
-    select coalesce(json_agg(json_build_object(
-      'id', h.id, 'name', h.name, 'job', h.job_id, 'enabled', h.enabled, 'enabled_since', h.enabled_since::text,
-      'tables', (
-        select coalesce(json_agg(distinct m.id), '[]')
-        from rowhooks.table_meant as m
-        where m.kind = 'hook' and m.owner_id = h.id
-      ),
-      'names', (
-        select coalesce(json_object_agg(n.id, n.names), '{}')
-        from (
-          select m.id, json_object_agg(k.name, a.attname) as names
-          from rowhooks.job_hook_table as x
-          join rowhooks.tracked_table as t on t.id = x.tracked_table_id
-          join rowhooks.table_meant as m on m.kind = 'hook' and m.owner_id = h.id and m.named_id = t.id
-          join rowhooks.tracked_table as o on o.id = m.id and o.relation = t.relation
-          cross join jsonb_each_text(x.numbers) as k (name, number)
-          join pg_attribute as a
-            on a.attrelid = t.relation and a.attnum = k.number::smallint and not a.attisdropped and a.attname <> k.name
-          where x.job_hook_id = h.id
-          group by m.id
-        ) as n
-      ),
-      'create', h.type_create, 'update', h.type_update, 'delete', h.type_delete,
-      'columns', h.columns, 'ignored_columns', h.ignored_columns,
-      'conditions', h.conditions::text, 'on_undecided', h.on_undecided
-    ) order by h.id), '[]')
-    from rowhooks.job_hook as h
-  ),
+  'jobs', ({jobs}),
+  'hooks', ({hooks}),
   'buttons', (
     select coalesce(json_agg(json_build_object('id', b.id, 'name', b.name, 'job', b.job_id) order by b.id), '[]')
     from rowhooks.job_button as b
   )
 );
+
+-- name: jobs
+-- The jobs, as a JSON array.
+select coalesce(json_agg(json_build_object(
+  'id', j.id, 'class_path', j.class_path, 'name', j.name, 'enabled', j.enabled, 'installed', j.installed,
+  'enabled_since', j.enabled_since::text,
+  'sensitive', j.meta -> 'has_sensitive_variables' is not distinct from 'true'
+)), '[]')
+from rowhooks.job as j;
+
+-- name: hooks
+-- The hooks, as a JSON array.
+select coalesce(json_agg(json_build_object(
+  'id', h.id, 'name', h.name, 'job', h.job_id, 'enabled', h.enabled, 'enabled_since', h.enabled_since::text,
+  'tables', (
+    select coalesce(json_agg(distinct m.id), '[]')
+    from rowhooks.table_meant as m
+    where m.kind = 'hook' and m.owner_id = h.id
+  ),
+  'names', (
+    select coalesce(json_object_agg(n.id, n.names), '{}')
+    from (
+      select m.id, json_object_agg(k.name, a.attname) as names
+      from rowhooks.job_hook_table as x
+      join rowhooks.tracked_table as t on t.id = x.tracked_table_id
+      join rowhooks.table_meant as m on m.kind = 'hook' and m.owner_id = h.id and m.named_id = t.id
+      join rowhooks.tracked_table as o on o.id = m.id and o.relation = t.relation
+      cross join jsonb_each_text(x.numbers) as k (name, number)
+      join pg_attribute as a
+        on a.attrelid = t.relation and a.attnum = k.number::smallint and not a.attisdropped and a.attname <> k.name
+      where x.job_hook_id = h.id
+      group by m.id
+    ) as n
+  ),
+  'create', h.type_create, 'update', h.type_update, 'delete', h.type_delete,
+  'columns', h.columns, 'ignored_columns', h.ignored_columns,
+  'conditions', h.conditions::text, 'on_undecided', h.on_undecided
+) order by h.id), '[]')
+from rowhooks.job_hook as h;
 
 -- name: load_as_bytes
 -- The same as bytes: a name may not be text where the database knows no encoding.

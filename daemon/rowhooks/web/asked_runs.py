@@ -10,6 +10,7 @@ from rowhooks.domain.errors import UsageError
 from rowhooks.domain.run import FAILURE, PENDING, RETRY, REVOKED, STARTED, SUCCESS
 from rowhooks.domain.times import point_in_time
 from rowhooks.postgres.console.runs import RunFilter
+from rowhooks.web.asked_changes import number
 
 STATUSES = (PENDING, STARTED, RETRY, SUCCESS, FAILURE, REVOKED)
 TRIGGERS = ("change", "press", "replay")
@@ -70,17 +71,9 @@ class AskedRuns:
         return RunFilter(
             statuses=tuple(dict.fromkeys(self.statuses)), job=text["job"], hook=text["hook"], button=text["button"],
             table=text["table"], trigger=text["trigger"], since=_time(text["since"]), until=_time(text["until"]),
-            text=text["text"], user=text["user"], batch=_number(text["batch"]),
+            text=text["text"], user=text["user"], batch=number(text["batch"], "press of several rows"),
         )  # fmt: skip
 
 
 def _time(text: str | None) -> datetime | None:
     return None if text is None else point_in_time(text, UTC)
-
-
-def _number(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise UsageError(f"{text!r} is not the number of a press of several rows")
-    return int(text)

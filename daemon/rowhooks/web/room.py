@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import escape
 
 from rowhooks.domain.change import differing_columns
-from rowhooks.domain.display import value
+from rowhooks.domain.display import SHORT, value
 
 MARKUP = 150
 """Bytes of markup around a value."""
@@ -65,7 +65,8 @@ def differences(
     left_out = 0
     for column in differing_columns(before, after):
         pair = [_shown(row, column, longest) for row in rows]
-        if left_out or not room.take(value(column), *(text or "" for text in pair)):
+        # A long value stands there twice: shortened, and to be opened.
+        if left_out or not room.take(value(column), *(f"{text or ''}{(text or '')[:SHORT]}" for text in pair)):
             left_out += 1
             continue
         for row, part, text in zip(rows, shown, pair, strict=True):

@@ -137,6 +137,7 @@ def _traceback(run: Row) -> str:
 
 async def events(request: Request) -> Response | EventStream:
     """Tell how a run goes on, and what it logs."""
+    person_of(request)
     watch = RunWatch(
         request, id_in(request), Cursor.parse(cursor_of(request)),
         with_lines=request.query_params.get("lines") != "no",

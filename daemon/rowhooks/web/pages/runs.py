@@ -168,6 +168,7 @@ class RunsWatch:
 
 async def events(request: Request) -> Response | EventStream:
     """Tell a listing what has come since."""
+    person_of(request)
     wanted = AskedRuns(request.query_params).filter()
     return stream(request, RunsWatch(request, wanted, Cursor.parse(cursor_of(request))).look)
 

@@ -54,7 +54,7 @@ class RowhooksButtons extends HTMLElement {
 
 	async load() {
 		const turn = ++this.#turn;
-		await null; // other attributes may change as well
+		await null; // more attributes may change
 		if (turn !== this.#turn || !this.isConnected) return;
 		try {
 			const found = await this.#ask(`row_buttons?${new URLSearchParams(this.#row())}`);
@@ -160,7 +160,7 @@ class RowhooksButtons extends HTMLElement {
 				}
 			} catch (error) {
 				this.#say("error", error, error);
-				if (error.status < 500) return;
+				if ([200, 404].includes(error.status)) return;
 			}
 			await new Promise((done) => setTimeout(done, pause));
 		}

@@ -46,7 +46,7 @@ def shop(
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
         run = (*manage, "runserver", "--noreload", "127.0.0.1:{port}")
-        with served(*run, directory=EXAMPLE, log=log, **environment) as address:
+        with served(*run, directory=EXAMPLE, log=log, port=None, **environment) as address:
             yield Shop(db, dsn, address)
 
 

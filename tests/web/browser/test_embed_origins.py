@@ -1,4 +1,4 @@
-"""`<rowhooks-buttons>` on a page of another origin than the console's: the static example, as users run it."""
+"""`<rowhooks-buttons>` on a page of another origin than the console's: the static example, run as users run it."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from urllib.parse import urlsplit
 
+import python_multipart  # noqa: F401  (Starlette reads forms with it, and would miss it only at the first one)
 from starlette.datastructures import FormData
 from starlette.requests import Request
 

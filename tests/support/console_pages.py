@@ -47,6 +47,8 @@ PAGES: dict[str, tuple[str, ...]] = {
 NO_PAGES: dict[str, str] = {
     "oidc_begin": "sends the browser to an OpenID provider, where there is one",
     "oidc_finish": "takes a browser from there",
+    "batch_events": "a stream of events",
+    "replay_events": "a stream of events",
     "bulk_act": "the progress of an act, which tests/web/test_bulk.py begins",
     "bulk_act_events": "a stream of events",
     "run_events": "a stream of events",

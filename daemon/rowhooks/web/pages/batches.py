@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import NoMatchFound, Route
+from starlette.routing import Route
 
 from rowhooks.postgres.console.presses import show_batch
+from rowhooks.web.links import id_in, path_of
+from rowhooks.web.live import EventStream, stream
 from rowhooks.web.person import person_of
 from rowhooks.web.rendering import page
+from rowhooks.web.watching import PartWatch
 
 
 async def batch(request: Request) -> Response:
     """Show a press of several rows."""
-    number = request.path_params["id"]
+    return page(request, "batch.html", **await _shown(request))
+
+
+async def events(request: Request) -> EventStream:
+    """Tell what becomes of the runs of a press of several rows."""
+
+    async def ask() -> tuple[dict[str, Any], bool]:
+        shown = await _shown(request)
+        return shown, shown["is_over"]
+
+    return stream(request, PartWatch(request, "batch_state.html", ask).look)
+
+
+async def _shown(request: Request) -> dict[str, Any]:
+    number = id_in(request)
     found = await person_of(request).read(show_batch, number)
-    try:
-        runs = f"{request.url_for('runs').path}?batch={number}"
-    except NoMatchFound:
-        runs = ""
-    return page(request, "batch.html", batch=found, runs=runs)
+    return {
+        "batch": found,
+        "is_over": found["finished"] >= found["rows"],
+        "here": path_of(request, "batch", id=number),
+        "events": path_of(request, "batch_events", id=number),
+        "runs": path_of(request, "runs", [("batch", number)]) or "",
+    }
 
 
-routes = [Route("/batches/{id:int}", batch, name="batch")]
+routes = [
+    Route("/batches/{id:int}", batch, name="batch"),
+    Route("/batches/{id:int}/events", events, name="batch_events"),
+]

@@ -17,10 +17,11 @@ from rowhooks.web.asked_runs import AskedRuns
 from rowhooks.web.bulk import BulkAct
 from rowhooks.web.forms import read_form
 from rowhooks.web.links import with_query
-from rowhooks.web.live import FINISHED, Event, EventStream, News, stream
+from rowhooks.web.live import EventStream, stream
 from rowhooks.web.person import person_of
-from rowhooks.web.rendering import fragment, page, see
+from rowhooks.web.rendering import page, see
 from rowhooks.web.run_lines import line_of
+from rowhooks.web.watching import PartWatch
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 
@@ -78,34 +79,15 @@ def _path(request: Request) -> str:
     return request.url_for("bulk_act", token=request.path_params["token"]).path
 
 
-class BulkWatch:
-    """Tells how far an act on many runs is.
-
-    Args:
-        request: the request for the stream.
-        act: the act.
-    """
-
-    def __init__(self, request: Request, act: BulkAct) -> None:
-        self._request, self._act = request, act
-        self._told: tuple[Any, ...] = ()
-
-    async def look(self) -> News:
-        """Return the progress, if there was any."""
-        state = (self._act.dealt_with, self._act.state)
-        over = None if self._act.state == "running" else FINISHED
-        if state == self._told:
-            return News(ended=over)
-        self._told = state
-        html = fragment(self._request, "bulk_state.html", **_shown(self._request, self._act))
-        return News([Event("put", html)], over)
-
-
 async def events(request: Request) -> Response | EventStream:
     """Tell how far an act on many runs is."""
     acts = request.app.state.console.bulk_acts
     act = acts.get(request.path_params["token"], person_of(request).role)
-    return stream(request, BulkWatch(request, act).look)
+
+    async def ask() -> tuple[dict[str, Any], bool]:
+        return _shown(request, act), act.state != "running"
+
+    return stream(request, PartWatch(request, "bulk_state.html", ask).look)
 
 
 routes = [

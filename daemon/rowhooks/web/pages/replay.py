@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,11 +15,13 @@ from rowhooks.domain.times import point_in_time
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.console import replay as console
 from rowhooks.web.forms import read_form
+from rowhooks.web.live import EventStream, stream
 from rowhooks.web.names import address
 from rowhooks.web.origin_forms import problem_of, status_of_problem
 from rowhooks.web.person import Person, person_of
 from rowhooks.web.rendering import page, see
 from rowhooks.web.replays import Matched, Progress, advanced, match
+from rowhooks.web.watching import PartWatch
 
 
 async def replay(request: Request) -> Response:
@@ -88,20 +91,36 @@ async def request_next(person: Person, progress: Progress) -> Progress:
 
 async def replay_progress(request: Request) -> Response:
     """Show the runs of a replay by status."""
+    return page(request, "replay_progress.html", **await _progress(request))
+
+
+async def replay_events(request: Request) -> EventStream:
+    """Tell what becomes of the runs of a replay."""
+
+    async def ask() -> tuple[dict[str, Any], bool]:
+        shown = await _progress(request)
+        return shown, shown["is_over"]
+
+    return stream(request, PartWatch(request, "replay_states.html", ask).look)
+
+
+async def _progress(request: Request) -> dict[str, Any]:
     person, given = person_of(request), request.query_params
     try:
         begun = datetime.fromisoformat(given.get("begun", "")).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError("this address names no replay", hint="open it from the page of the replay") from None
-    states, are_all = await person.read(console.states_of, given.get("hook", ""), begun)
-    return page(
-        request, "replay_progress.html", hook=given.get("hook", ""), begun=begun, states=states, are_all=are_all,
-        counted=console.COUNTED, unfinished=sum(states.get(one, 0) for one in ("PENDING", "STARTED", "RETRY")),
-        asked=_count(given.get("asked", "")), known=_count(given.get("known", "")),
-        runs=address(
-            request, "runs", {"hook": given.get("hook", ""), "trigger": "replay", "since": begun.isoformat()}
-        ),
-    )  # fmt: skip
+    hook = given.get("hook", "")
+    states, are_all = await person.read(console.states_of, hook, begun)
+    unfinished = sum(states.get(one, 0) for one in ("PENDING", "STARTED", "RETRY"))
+    query = {name: given.get(name, "") for name in ("hook", "begun", "asked", "known")}
+    return {
+        "hook": hook, "begun": begun, "states": states, "are_all": are_all, "counted": console.COUNTED,
+        "unfinished": unfinished, "is_over": not unfinished, "asked": _count(query["asked"]),
+        "known": _count(query["known"]), "here": address(request, "replay_progress", query),
+        "events": address(request, "replay_events", query),
+        "runs": address(request, "runs", {"hook": hook, "trigger": "replay", "since": begun.isoformat()}),
+    }  # fmt: skip
 
 
 def with_smaller_part(progress: Progress) -> Progress:
@@ -157,4 +176,5 @@ routes = [
     Route("/replay/look", replay_look, methods=["POST"], name="replay_look"),
     Route("/replay/start", replay_start, methods=["POST"], name="replay_start"),
     Route("/replay/progress", replay_progress, name="replay_progress"),
+    Route("/replay/progress/events", replay_events, name="replay_events"),
 ]

@@ -11,7 +11,7 @@ import httpx
 
 from tests.support.console import Browser
 from tests.support.server import free_port
-from tests.support.waiting import wait
+from tests.support.waiting import PATIENCE, wait
 
 
 @contextlib.contextmanager
@@ -22,7 +22,8 @@ def provider() -> Iterator[str]:
     command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port), "--host", "localhost"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait(lambda: _answers(address) or process.poll() is not None)
+        # Its libraries take their time to be imported.
+        wait(lambda: _answers(address) or process.poll() is not None, max(PATIENCE, 60.0))
         assert process.poll() is None, "the provider has ended"
         yield address
     finally:

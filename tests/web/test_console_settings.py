@@ -97,6 +97,7 @@ def test_lists_and_roles_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ({"login": "oidc"}, "login by oidc needs oidc_issuer and oidc_client_id"),
         ({"hosts": "https://console.example"}, "hosts: give names without scheme"),
         ({"hosts": "*"}, "hosts: give names"),
+        ({"hosts": "console.example:8443"}, "hosts: give names"),
         ({"trusted_peers": "10.0.0.0/33"}, "trusted_peers"),
         ({"trusted_peers": "proxy.example"}, "trusted_peers"),
         ({"public_url": "console.example"}, "public_url: give an address"),
@@ -123,6 +124,14 @@ def test_other_addresses_need_tls_or_a_proxy_or_the_word_that_they_need_none(lis
     assert "would let other machines speak HTTP without TLS" in refusal(listen=listen)
     for given in ({"allow_plain_http": True}, {"trusted_peers": "10.0.0.1"}, {"tls_certificate": "c", "tls_key": "k"}):
         assert load_console_settings(listen=listen, **given).listen == listen
+
+
+def test_the_names_that_the_settings_have_are_answered_to() -> None:
+    tls: dict[str, Any] = {"tls_certificate": "c", "tls_key": "k"}
+    assert load_console_settings(listen="10.0.0.5:8443", **tls).names == {"10.0.0.5"}
+    assert load_console_settings(listen="0.0.0.0:8443", hosts="a.example", **tls).names == {"a.example"}
+    assert load_console_settings(listen="unix:/run/x", public_url="https://B.example:8443").names == {"b.example"}
+    assert load_console_settings().names == {"127.0.0.1"}
 
 
 def test_settings_show_no_secrets() -> None:

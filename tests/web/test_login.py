@@ -150,6 +150,14 @@ async def test_a_server_that_cannot_be_reached_is_no_wrong_password(console: Sta
         assert await enters(app, "alice") == 503
 
 
+async def test_a_role_with_room_for_one_connection_gets_in_with_one(strict: Starlette, db: Connection) -> None:
+    db.execute("alter role alice connection limit 1")
+    async with logged_in(strict, "alice") as browser:
+        assert (await browser.get("/")).status_code == 200
+        count = "select count(*) from pg_stat_activity where usename = 'alice'"
+        assert db.execute(count).fetchone() == (1,)
+
+
 async def test_a_thousand_attempts_are_limited_and_others_are_still_answered(strict: Starlette) -> None:
     statuses = []
     for _ in range(20):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -299,6 +300,22 @@ async def test_people_may_get_sessions_of_their_own_by_the_consoles_credentials(
     count = "select count(*) from pg_stat_activity where usename = 'ada'"
     assert db.execute(count).fetchone() == (1,)
     app.state.console.own.purge(-1.0)
+
+
+def test_one_person_leaves_room_for_others(own_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rowhooks.postgres.console.pools.PATIENCE", 0.05)
+    own = login(own_dsn, size=4)
+    with contextlib.ExitStack() as taken:
+        for _ in range(2):
+            conn = taken.enter_context(own.of("alice").lend(read_only=True))
+            assert ask(conn, "select current_user::text") == "alice"
+        with pytest.raises(ConnectionFailed, match="busy"), own.of("alice").lend(read_only=True):
+            pass
+        with own.of("ada").lend(read_only=True) as conn:
+            assert ask(conn, "select current_user::text") == "ada"
+    with own.of("alice").lend(read_only=True) as conn:
+        assert ask(conn, "select current_user::text") == "alice"
+    own.close()
 
 
 def test_the_pool_opens_new_connections_for_those_that_were_ended(own_dsn: str, db: Connection) -> None:

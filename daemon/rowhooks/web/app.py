@@ -170,7 +170,7 @@ class ConsoleApp(Starlette):
         console: Console = self.state.console
         settings = console.settings
         inner = super().build_middleware_stack()
-        checked = CheckHost(CheckPath(inner), settings.hosts, allow_plain_http=settings.allow_plain_http)
+        checked = CheckHost(CheckPath(inner), settings.names, allow_plain_http=settings.allow_plain_http)
         logged = checked if settings.access_log == NONE else LogRequests(checked, settings.access_log)
         return AllowOrigins(AddHeaders(FindPeer(logged, settings.trusted_peers)), settings.embed_origins)
 

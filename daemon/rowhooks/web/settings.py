@@ -6,6 +6,7 @@ import ipaddress
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -99,8 +100,8 @@ class ConsoleSettings(Layered):
     @field_validator("hosts")
     @classmethod
     def _are_hosts(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        if any(not host or set(host) & set("/@*?# ") for host in values):
-            raise ValueError("give names without scheme and path, for example console.example.org")
+        if any(not host or set(host) & set("/@*?#: ") for host in values):
+            raise ValueError("give names without scheme, port and path, for example console.example.org")
         return tuple(host.lower() for host in values)
 
     @field_validator("trusted_peers")
@@ -150,6 +151,13 @@ class ConsoleSettings(Layered):
                 " tls_key, name the proxy that has them in trusted_peers, or set allow_plain_http = true"
             )
         return self
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names under which the console answers, beside the loopback ones."""
+        listens = self.listen.rpartition(":")[0] if not self.listen.startswith(f"{UNIX}:") else ""
+        public = urlsplit(self.public_url).hostname or ""
+        return frozenset({*self.hosts, listens.lower(), public}) - {"", "0.0.0.0", "[::]"}  # noqa: S104
 
     @property
     def is_loopback(self) -> bool:

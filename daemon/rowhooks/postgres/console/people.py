@@ -128,6 +128,9 @@ def connect(target: Target, **options: str) -> PersonConnection:
     else:
         # No digit of a value is lost.
         set_json_loads(read_json_exactly, conn)
+        # How long an unused connection stays is the console's to say.
+        with transaction(conn, read_only=True):
+            conn.execute("set idle_session_timeout = 0")
         return conn
     raise kind(f"cannot connect as {options.get('user') or 'the console'}: {said}") from None
 

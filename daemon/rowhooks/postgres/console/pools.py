@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -24,10 +25,13 @@ class Pool:
     Args:
         size: the largest number of connections.
         make: opens one more; None: there are only those that are added.
+        most_of_one: how many of them one role has at the same time; None: all.
     """
 
-    def __init__(self, size: int, make: Callable[[], PersonConnection] | None) -> None:
+    def __init__(self, size: int, make: Callable[[], PersonConnection] | None, most_of_one: int | None = None) -> None:
         self._size, self._make = size, make
+        self._most_of_one = most_of_one or size
+        self._taken_by: Counter[str | None] = Counter()
         self._free: list[PersonConnection] = []
         self._count = 0
         self._closed = False
@@ -51,11 +55,11 @@ class Pool:
             ConnectionFailed: all are busy, or no other can be opened.
             ConnectionsEnded: all have ended, and no other can be opened.
         """
-        conn = self._taken(role) or self._opened()
+        conn = self._taken(role) or self._opened(role)
         try:
             yield conn
         finally:
-            self._give_back(conn)
+            self._give_back(conn, role)
 
     def close(self) -> None:
         """End the connections; those that are taken end when they are given back."""
@@ -68,10 +72,11 @@ class Pool:
     def _taken(self, role: str | None) -> PersonConnection | None:
         """Return a free connection, or None where the caller may open another."""
         with self._changed:
-            if not self._changed.wait_for(self._is_ready, PATIENCE):
+            if not self._changed.wait_for(lambda: self._is_ready(role), PATIENCE):
                 raise ConnectionFailed("all connections of this session are busy", hint="try again")
             if self._closed or (not self._count and self._make is None):
                 raise ConnectionsEnded
+            self._taken_by[role] += 1
             if not self._free:
                 self._count += 1
                 return None
@@ -80,31 +85,41 @@ class Pool:
             self._free.remove(conn)
             return conn
 
-    def _is_ready(self) -> bool:
+    def _is_ready(self, role: str | None) -> bool:
         for conn in [one for one in self._free if not one.is_alive]:
             self._free.remove(conn)
             self._count -= 1
             conn.close()
-        return self._closed or bool(self._free) or (not self._count if self._make is None else self._count < self._size)
+        if self._closed or (not self._count and self._make is None):
+            return True
+        is_there = bool(self._free) or (self._make is not None and self._count < self._size)
+        return is_there and self._taken_by[role] < self._most_of_one
 
-    def _opened(self) -> PersonConnection:
+    def _opened(self, role: str | None) -> PersonConnection:
         assert self._make is not None
         try:
             return self._make()
         except BaseException:
             with self._changed:
                 self._count -= 1
-                self._changed.notify()
+                self._leave(role)
             raise
 
-    def _give_back(self, conn: PersonConnection) -> None:
+    def _leave(self, role: str | None) -> None:
+        self._taken_by[role] -= 1
+        if not self._taken_by[role]:
+            del self._taken_by[role]
+        # All: the first to wait may be one that has enough already.
+        self._changed.notify_all()
+
+    def _give_back(self, conn: PersonConnection, role: str | None) -> None:
         with self._changed:
             if self._closed or conn.closed:
                 conn.close()
                 self._count -= 1
             else:
                 self._free.append(conn)
-            self._changed.notify()
+            self._leave(role)
 
 
 class OwnConnections:
@@ -114,7 +129,7 @@ class OwnConnections:
         target: the database; its user and password are not used.
         role: the person's role.
         password: its password.
-        count: how many connections are opened.
+        count: how many connections are opened; fewer, where the server or the role has no room for them.
         allow_passwordless: accept that the server does not ask for the password.
 
     Raises:
@@ -126,12 +141,15 @@ class OwnConnections:
         self, target: Target, role: str, password: str, count: int, *, allow_passwordless: bool = False
     ) -> None:
         self._pool = Pool(count, None)
+        self.count = 0
         try:
             for _ in range(count):
                 self._pool.add(connect_with_password(target, role, password, allow_passwordless=allow_passwordless))
-        except BaseException:
-            self._pool.close()
-            raise
+                self.count += 1
+        except ConnectionFailed:
+            # For example CONNECTION LIMIT 1: the password was right.
+            if not self.count:
+                raise
 
     @contextlib.contextmanager
     def lend(self, *, read_only: bool) -> Iterator[Connection]:
@@ -156,7 +174,8 @@ class SharedConnections:
     """
 
     def __init__(self, make: Callable[[], PersonConnection], size: int) -> None:
-        self._pool = Pool(size, make)
+        # One person leaves room for others, whatever it asks for.
+        self._pool = Pool(size, make, most_of_one=max(1, size // 2))
 
     def of(self, role: str | None) -> AssumedConnections:
         """Return connections with the rights of a role; None: with those of the console's own login."""

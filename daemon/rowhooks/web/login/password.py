@@ -66,7 +66,7 @@ async def _log_in(request: Request) -> Response:
         problem = "PostgreSQL cannot be reached, or takes no connections. The console's log says more."
         return _page(request, path, status=503, role=role, problem=problem)
     console.attempts.succeeded(name, client)
-    cookie = await enter(request, role, connections, console.settings.connections, how="postgres", user="")
+    cookie = await enter(request, role, connections, connections.count, how="postgres", user="")
     return entered(request, cookie, path)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,7 +28,7 @@ class CheckHost:
         allow_plain_http: answer other machines over HTTP without TLS.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Sequence[str], *, allow_plain_http: bool) -> None:
+    def __init__(self, app: ASGIApp, hosts: Collection[str], *, allow_plain_http: bool) -> None:
         self._app = app
         self._hosts = LOOPBACK | set(hosts)
         self._allow_plain_http = allow_plain_http

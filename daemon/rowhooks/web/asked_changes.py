@@ -40,7 +40,7 @@ class AskedChanges:
         text = {name: value or None for name, value in self.texts.items()}
         if text["action"] not in (None, *ACTIONS):
             raise UsageError(f"there is no action {text['action']}", hint=f"choose from: {', '.join(ACTIONS)}")
-        key, value = _key(text["key"])
+        key, value = key_of(text["key"])
         since, until = (text[name] and point_in_time(text[name] or "", UTC) for name in ("since", "until"))
         return ChangeFilter(
             table=text["table"], action=text["action"], user=text["user"], since=since or None, until=until or None,
@@ -48,7 +48,7 @@ class AskedChanges:
         )  # fmt: skip
 
 
-def _key(text: str | None) -> tuple[str | None, str | None]:
+def key_of(text: str | None) -> tuple[str | None, str | None]:
     """Return a key as JSON, or the value of a column of it."""
     if text is None:
         return None, None

@@ -6,6 +6,7 @@ from rowhooks.web.api.resources import (
     about,
     bulk,
     buttons,
+    changes,
     hooks,
     jobs,
     presses,
@@ -18,7 +19,7 @@ from rowhooks.web.api.resources import (
 )
 from rowhooks.web.api.serving import ApiRoute
 
-SUBJECTS = (about, bulk, buttons, hooks, jobs, presses, replays, runs, status, tables, tokens, trials)
+SUBJECTS = (about, bulk, buttons, changes, hooks, jobs, presses, replays, runs, status, tables, tokens, trials)
 """The modules with operations: each has `OPERATIONS`."""
 OPERATIONS = tuple(operation for module in SUBJECTS for operation in module.OPERATIONS)
 """Everything that the API can do."""

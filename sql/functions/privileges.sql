@@ -127,6 +127,8 @@ begin
     'rowhooks.visible_results_oldest_first, rowhooks.visible_log, rowhooks.visible_batches '
     'to %s, %s', daemon_role, viewer_role
   );
+  -- Where the log ends: what is looked for from its end backwards is looked for in parts.
+  execute pg_catalog.format('grant select on rowhooks.object_change_id_seq to %s', viewer_role);
   -- The functions in a view run with the rights of its reader.
   execute pg_catalog.format(
     'grant execute on function rowhooks.readable_columns(oid, jsonb), rowhooks.renamed_keys(oid, jsonb), '

@@ -12,6 +12,7 @@
 -- Columns: those of rowhooks.changes
 --          tracked_table  rowhooks.tracked_table.id
 --          relation       the table; null where its entry is gone
+--          object_key     object_id as text, by which a condition is handed down
 create or replace view rowhooks.visible_changes with (security_barrier) as
 with access as materialized (
   select a.* from rowhooks.table_access as a
@@ -44,7 +45,8 @@ select
   end as capture_error,
   c.transaction_id,
   c.tracked_table,
-  (select t.relation::pg_catalog.oid from rowhooks.tracked_table as t where t.id = c.tracked_table) as relation
+  (select t.relation::pg_catalog.oid from rowhooks.tracked_table as t where t.id = c.tracked_table) as relation,
+  (case when l.columns is null then c.object_id else l.object_id end)::text as object_key
 from rowhooks.object_change as c
 -- Nothing is looked up for a line of which all may be seen.
 left join lateral (
@@ -73,6 +75,7 @@ order by c.id desc;
 --          tracked_table  rowhooks.tracked_table.id
 --          relation       the table; null where its entry is gone
 --          job_hook_id, job_button_id  the origin
+--          object_key     object_id as text, by which a condition is handed down
 create or replace view rowhooks.visible_results with (security_barrier) as
 with access as materialized (
   select a.* from rowhooks.table_access as a
@@ -138,7 +141,8 @@ select
   r.tracked_table,
   (select t.relation::pg_catalog.oid from rowhooks.tracked_table as t where t.id = r.tracked_table) as relation,
   r.job_hook_id,
-  r.job_button_id
+  r.job_button_id,
+  (case when l.columns is null then r.object_id else l.object_id end)::text as object_key
 from rowhooks.job_result as r
 left join lateral (
   select

@@ -85,6 +85,9 @@ create index job_result_original_id_idx on rowhooks.job_result (original_id) whe
 -- The replays of a change.
 create index job_result_replayed_change_idx on rowhooks.job_result (object_change_id) where trigger = 'replay';
 
+-- The presses on the rows of a table, the newest first.
+create index job_result_pressed_idx on rowhooks.job_result (tracked_table, created_at, id) where trigger = 'press';
+
 -- The runs of a press of several rows.
 create index job_result_batch_id_idx on rowhooks.job_result (batch_id) where batch_id is not null;
 

@@ -49,7 +49,8 @@ DAEMON_PRIVILEGES = {
 # What a viewer may read: what is configured, and what it may see of what happened.
 VIEWER_PRIVILEGES = {
     "alembic_version", "configuration", "daemon", "installation", "job", "job_button", "job_button_table", "job_hook",
-    "job_hook_missed", "job_hook_table", "table_meant", "tracked_table", "tracking_rule", "visible_batches",
+    "job_hook_missed", "job_hook_table", "object_change_id_seq", "table_meant", "tracked_table", "tracking_rule",
+    "visible_batches",
     "visible_changes", "visible_changes_oldest_first", "visible_log", "visible_results",
     "visible_results_oldest_first",
 }  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from rowhooks.domain.errors import NotFound
 from rowhooks.domain.names import quoting_hint, split_name
-from rowhooks.postgres.administration.common import Connection, fetch
+from rowhooks.postgres.administration.common import Connection, Row, fetch
 from rowhooks.postgres.console.tables import IS_SHOWN
 from rowhooks.postgres.statements import Statements
 
@@ -101,6 +101,7 @@ class Relation:
         columns: those that the role may select.
         referred: its foreign keys to tables that the role may select from.
         referring: the foreign keys to it, of such tables.
+        buttons: its buttons, as the view rowhooks.buttons has them; of a partition those of its root.
     """
 
     oid: int
@@ -114,25 +115,27 @@ class Relation:
     columns: tuple[Column, ...]
     referred: tuple[ForeignKey, ...]
     referring: tuple[ForeignKey, ...]
+    buttons: tuple[Row, ...] = ()
 
     def column(self, name: str) -> Column | None:
         """Return a column by its name; None where there is none that the role may select."""
         return next((column for column in self.columns if column.name == name), None)
 
 
-def describe(conn: Connection, table: str, *, with_references: bool = False) -> Relation:
+def describe(conn: Connection, table: str, *, with_references: bool = False, with_buttons: bool = False) -> Relation:
     """Return a table or view as the asking role may see it.
 
     Args:
         conn: a connection of the person's.
         table: `schema.table`, as stored.
         with_references: whether to look foreign keys up.
+        with_buttons: whether to look its buttons up.
 
     Raises:
         NotFound: there is no such table, or the role may select nothing from it.
     """
     parts = split_name(table)
-    found = fetch(conn, _SQL["relation"], *parts, with_references) if parts and "\0" not in table else []
+    found = fetch(conn, _SQL["relation"], *parts, with_references, with_buttons) if parts and "\0" not in table else []
     if not found:
         raise NotFound(f"there is no table {table}, or you may not read it", hint=quoting_hint(table))
     (row,) = found
@@ -141,6 +144,7 @@ def describe(conn: Connection, table: str, *, with_references: bool = False) -> 
         oid=row["oid"], root_oid=row["root_oid"], quoted=row["quoted"], name=row["name"], kind=row["kind"],
         comment=row["comment"], root=row["root"], key=_key(row, columns), columns=columns,
         referred=tuple(map(_foreign_key, row["referred"])), referring=tuple(map(_foreign_key, row["referring"])),
+        buttons=tuple(row["buttons"]),
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 -- name: relation
 -- A table or view by schema ($1) and name ($2), if it has pages for the asking role. With what refers to it, and to what
--- it refers, if $3.
+-- it refers, if $3; with its buttons if $4.
 select
   c.oid::bigint as oid,
   format('%I.%I', n.nspname, c.relname) as quoted,
@@ -21,7 +21,8 @@ select
   coalesce((select jsonb_agg(to_jsonb(l) order by l.number) from ({columns}) as l), '[]') as columns,
   case when $3 then coalesce((select jsonb_agg(to_jsonb(f) order by f.name) from ({referred}) as f), '[]') else '[]' end as referred,
   case when $3 then coalesce((select jsonb_agg(to_jsonb(f) order by f.relation, f.name) from ({referring}) as f), '[]') else '[]' end
-    as referring
+    as referring,
+  case when $4 then coalesce((select jsonb_agg(to_jsonb(b)) from ({buttons}) as b), '[]') else '[]' end as buttons
 from pg_class as c
 join pg_namespace as n on n.oid = c.relnamespace
 left join rowhooks.key_to_find(c.oid) as k on c.relkind in ('r', 'p')
@@ -144,6 +145,10 @@ join pg_class as t on t.oid = q.conrelid
 join pg_namespace as tn on tn.oid = t.relnamespace
 where q.confrelid = c.oid and q.contype = 'f' and u.confrelid is distinct from q.confrelid
   and has_schema_privilege(tn.oid, 'USAGE') and has_any_column_privilege(t.oid, 'SELECT')
+
+-- name: buttons
+-- The buttons of the table, of which a partition is a part.
+select b.* from rowhooks.buttons as b where b.relation = coalesce(pg_partition_root(c.oid), c.oid)
 
 -- name: names_of_both
 -- The columns of a foreign key, and those that they refer to; whether these are the other table's primary key.

@@ -36,3 +36,21 @@ def render_on_row(
     name = row.get(buttons[0]["repr_column"]) if buttons else None
     obj = LabelRow(row, str(name) if name is not None else ", ".join(str(row[column]) for column in key_columns))
     return render_buttons(buttons, obj, user)
+
+
+def render_safely(
+    conn: Connection, buttons: Sequence[Row], row: Mapping[str, Any], key_columns: Sequence[str], user: Any
+) -> list[ButtonGroup]:
+    """Return the same; a question of a template's that the database refuses leaves the transaction as it was.
+
+    Args:
+        conn: the connection on which the user's questions are asked.
+        buttons: as for `render_on_row`, and all that follow.
+        row: see there.
+        key_columns: see there.
+        user: see there.
+    """
+    if not buttons:
+        return []
+    with conn.transaction(force_rollback=True):
+        return render_on_row(buttons, row, key_columns, user)

@@ -1,4 +1,4 @@
-"""One row: its values, its buttons, and the rows around it."""
+"""One row: its values, its buttons, the rows around it, and what happened to it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ from starlette.routing import Route
 from rowhooks.domain.inline_markup import inline_only
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.console.conditions import Filter
+from rowhooks.postgres.console.history import History, HistoryPlace, read_history
 from rowhooks.postgres.console.relations import ForeignKey, Relation, describe
 from rowhooks.postgres.console.row import FoundRow, read_row
-from rowhooks.postgres.console.row_buttons import buttons_of_table, render_on_row
+from rowhooks.postgres.console.row_buttons import render_safely
 from rowhooks.postgres.labels import ButtonGroup, RenderedButton
 from rowhooks.postgres.sessions.permissions import ConnectionPermissions
 from rowhooks.receivers.user import User
 from rowhooks.web.fitting import length_that_fits
+from rowhooks.web.navigation import at_least
 from rowhooks.web.page_numbers import page_number
 from rowhooks.web.pages.rows import ShownCell, shown_cell
 from rowhooks.web.pages.tables import KINDS
 from rowhooks.web.person import person_of
 from rowhooks.web.rendering import page
 from rowhooks.web.row_addresses import Listing, key_in_address, read_key, row_path
+from rowhooks.web.row_history import read_history_place, shown_history
 
 COLUMNS = 150
 """How many columns are shown at once."""
@@ -75,26 +78,45 @@ class Link:
 
 async def row(request: Request) -> Response:
     """Show a row."""
-    person = person_of(request)
-    table, key = request.path_params["table"], request.query_params.get("key", "")
-    relation, found, buttons = await person.read(_ask, table, key, person.role)
-    number = page_number(request.query_params.get("columns"))
+    person, query = person_of(request), request.query_params
+    wanted = _Wanted(
+        request.path_params["table"], query.get("key", ""), query.get("was", ""),
+        read_history_place(query) if at_least(person.level, "viewer") else None, person.role,
+    )  # fmt: skip
+    relation, found, buttons, history = await person.read(_ask, wanted)
+    number = page_number(query.get("columns"))
     return page(
         request, "row.html", relation=relation, kind=KINDS[relation.kind], key=key_in_address(found.key),
         values=_values(request, relation, found, number), number=number,
         column_pages=-(-len(relation.columns) // COLUMNS), here=row_path(request, relation.name, found.key),
         referred=_composite(request, relation, found), referring=_referring(request, relation, found),
         groups=buttons, label_of=label_of, new_key=lambda: secrets.token_urlsafe(24),
+        history=shown_history(request, relation, found, wanted.was, history),
     )  # fmt: skip
 
 
-def _ask(conn: Connection, table: str, key: str, role: str) -> tuple[Relation, FoundRow, list[ButtonGroup]]:
-    relation = describe(conn, table, with_references=True)
+@dataclass(frozen=True)
+class _Wanted:
+    """What an address of a row says: the table, the key, a former key whose history is asked for; and who asks."""
+
+    table: str
+    key: str
+    was: str
+    place: HistoryPlace | None
+    role: str
+
+
+def _ask(conn: Connection, wanted: _Wanted) -> tuple[Relation, FoundRow, list[ButtonGroup], History | None]:
+    relation = describe(conn, wanted.table, with_references=True, with_buttons=True)
     columns = relation.key.columns if relation.key else ()
-    found = read_row(conn, relation, read_key(key, columns, relation.name) if columns else "")
+    found = read_row(conn, relation, read_key(wanted.key, columns, relation.name) if columns else "")
     # A button that is for others is no business of this person's.
-    buttons = [one for one in buttons_of_table(conn, relation.root_oid) if one["may_press"]]
-    return relation, found, render_on_row(buttons, found.values, columns, user_on(conn, role))
+    buttons = [one for one in relation.buttons if one["may_press"]]
+    groups = render_safely(conn, buttons, found.values, columns, user_on(conn, wanted.role))
+    if wanted.place is None:
+        return relation, found, groups, None
+    key = read_key(wanted.was, columns, relation.name) if wanted.was else found.key
+    return relation, found, groups, read_history(conn, relation.root_oid, key, wanted.place)
 
 
 def user_on(conn: Connection, role: str) -> User:

@@ -18,7 +18,6 @@ from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.console.cells import Cell
 from rowhooks.postgres.console.conditions import OPERATORS, WITHOUT_VALUE, Filter
 from rowhooks.postgres.console.relations import Column, Relation, describe
-from rowhooks.postgres.console.row_buttons import buttons_of_table
 from rowhooks.postgres.console.rows import PAGE, ListedRow, RowsPage, Wanted, read_rows
 from rowhooks.web.fitting import length_that_fits, shown
 from rowhooks.web.pages.tables import KINDS
@@ -89,8 +88,8 @@ async def table_rows(request: Request) -> Response:
 def _ask(
     conn: Connection, table: str, listing: Listing
 ) -> tuple[Relation, RowsPage, list[Column], list[dict[str, Any]]]:
-    relation = describe(conn, table)
-    buttons = [one for one in buttons_of_table(conn, relation.root_oid) if _is_pressable(one)] if relation.key else []
+    relation = describe(conn, table, with_buttons=True)
+    buttons = [one for one in relation.buttons if _is_pressable(one)] if relation.key else []
     key = relation.key.columns if relation.key else ()
     others = [column for column in relation.columns if column.name not in key]
     columns = others[(listing.columns - 1) * COLUMNS :][:COLUMNS]

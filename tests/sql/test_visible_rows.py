@@ -331,7 +331,7 @@ def test_a_run_does_not_tell_a_key_or_a_name_that_may_not_be_read(
 
 
 LEAK = """
-create function pg_temp.leak(value anyelement) returns boolean language plpgsql cost 0.0001 as
+create function pg_temp.leak(value anyelement) returns boolean language plpgsql immutable cost 0.0001 as
 $$ begin raise notice '%', value; return true; end $$
 """
 
@@ -339,13 +339,15 @@ $$ begin raise notice '%', value; return true; end $$
 def test_a_condition_of_a_viewer_never_meets_a_line_that_it_may_not_see(db: Connection, viewer: Connection) -> None:
     db.execute("create table shop.secret (id integer primary key, name text)")
     db.execute("select rowhooks.track('shop.secret')")
+    db.execute("select set_config('rowhooks.user', 'hush', false)")
     db.execute("insert into shop.secret values (7, 'hush')")
+    db.execute("select set_config('rowhooks.user', '', false)")
     grant(db, "select (id, name) on shop.item", viewer)
     db.execute("insert into shop.item values (1, 'bolt', 4711)")
     notices: list[str | None] = []
     viewer.add_notice_handler(lambda notice: notices.append(notice.message_primary))
     viewer.execute(LEAK)
-    for column in ("id", "time", "object_id", "object_repr", "postchange", "object_type", "tracked_table"):
+    for column in ("id", "time", "object_id", "object_repr", "postchange", "object_type", "user_name"):
         assert visible(viewer, f"object_id -> 'id', pg_temp.leak({column})") == [(1, True)]
         viewer.execute(f"select from rowhooks.visible_changes where pg_temp.leak({column})")
     told = " ".join(str(notice) for notice in notices)
@@ -353,33 +355,73 @@ def test_a_condition_of_a_viewer_never_meets_a_line_that_it_may_not_see(db: Conn
     assert [word for word in ("hush", "secret", "7}", "4711") if word in told] == []
 
 
-def test_nothing_of_a_tables_owner_but_its_policies_runs_as_the_viewer(
-    db: Connection, viewer: Connection, make_role: MakeRole, connect_as: ConnectAs
-) -> None:
+# What such code writes is rolled back. So it says that it runs.
+EVIL = """
+create function hostile.note(what text) returns boolean language plpgsql as
+$$ begin raise warning '%', what; return true; end $$;
+create domain hostile.number as integer check (hostile.note('check'));
+create type hostile.mood as enum ('ok');
+create function hostile.mood_text(hostile.mood) returns text language plpgsql as
+$$ begin perform hostile.note('cast to text'); return 'ok'; end $$;
+create cast (hostile.mood as text) with function hostile.mood_text(hostile.mood) as assignment;
+create function hostile.mood_number(hostile.mood) returns integer language plpgsql as
+$$ begin perform hostile.note('cast to integer'); return 1; end $$;
+create cast (hostile.mood as integer) with function hostile.mood_number(hostile.mood) as assignment;
+grant usage on schema hostile to public;
+"""
+
+
+@pytest.fixture
+def hostile(db: Connection, make_role: MakeRole, connect_as: ConnectAs) -> Connection:
+    """The owner of a schema in which types have casts and checks that say that they run."""
     name = make_role("owner")
     db.execute(f"create schema hostile authorization {name}")
-    db.execute("create table public.ran (what text)")
-    db.execute("grant insert on public.ran to public")
     owner = connect_as(name)
-    owner.execute("""
-        create function hostile.note(what text) returns boolean language plpgsql as
-        $$ begin insert into public.ran values (what); return true; end $$;
-        create domain hostile.number as integer check (hostile.note('check'));
-        create type hostile.mood as enum ('ok');
-        create function hostile.mood_text(hostile.mood) returns text language plpgsql as
-        $$ begin perform hostile.note('cast'); return 'ok'; end $$;
-        create cast (hostile.mood as text) with function hostile.mood_text(hostile.mood) as assignment;
-        create table hostile.thing (id hostile.number, mood hostile.mood, primary key (id, mood));
-        alter table hostile.thing enable row level security;
-        create policy everything on hostile.thing using (true);
-        grant usage on schema hostile to public;
-        grant select on hostile.thing to public;
-    """)
+    owner.execute(EVIL)
+    return owner
+
+
+def make_secured(db: Connection, owner: Connection, columns: str, row: str) -> None:
+    owner.execute(f"create table hostile.thing ({columns}); grant select on hostile.thing to public")
+    owner.execute("alter table hostile.thing enable row level security")
+    owner.execute("create policy everything on hostile.thing using (true)")
     db.execute("select rowhooks.track('hostile.thing')")
-    owner.execute("insert into hostile.thing values (1, 'ok')")
-    db.execute("delete from public.ran")
-    assert visible(viewer, "object_id") == [{"id": 1, "mood": "ok"}]
-    assert db.execute("select * from public.ran").fetchall() == []
+    owner.execute(f"insert into hostile.thing values ({row})")
+
+
+def told(conn: Connection) -> list[str | None]:
+    """Return a list that gets what a connection is told."""
+    messages: list[str | None] = []
+    conn.add_notice_handler(lambda notice: messages.append(notice.message_primary))
+    return messages
+
+
+@pytest.mark.parametrize(("columns", "row"), [
+    ("id hostile.number, mood hostile.mood, primary key (id, mood)", "1, 'ok'"),
+    ("id hostile.number[], primary key (id)", "'{1,2}'"),
+    ("id hostile.mood, primary key (id)", "'ok'"),
+])  # fmt: skip
+def test_nothing_of_a_tables_owner_but_its_policies_runs_as_the_viewer(
+    db: Connection, viewer: Connection, hostile: Connection, columns: str, row: str
+) -> None:
+    make_secured(db, hostile, columns, row)
+    messages = told(viewer)
+    assert len(visible(viewer, "object_id")) == 1
+    assert messages == []
+
+
+def test_a_table_that_was_altered_since_the_viewers_transaction_began_is_not_read_as_it_was(
+    db: Connection, viewer: Connection, hostile: Connection
+) -> None:
+    make_secured(db, hostile, "id integer primary key, mood hostile.mood", "1, 'ok'")
+    messages = told(viewer)
+    viewer.execute("set default_transaction_isolation = 'repeatable read'")
+    with viewer.transaction():
+        assert visible(viewer) == [1]
+        hostile.execute("alter table hostile.thing rename column id to former")
+        hostile.execute("alter table hostile.thing rename column mood to id")
+        assert visible(viewer) == []
+    assert messages == []
 
 
 def test_what_a_policy_does_as_the_viewer_leaves_nothing_behind(

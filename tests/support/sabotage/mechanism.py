@@ -132,6 +132,15 @@ class Function:
 
 
 @dataclass(frozen=True)
+class View(Function):
+    """A view of the schema that is made otherwise."""
+
+    def _definitions(self, script: str) -> list[tuple[int, int]]:
+        begin = script.find(f"create or replace view rowhooks.{self.name} ")
+        return [] if begin < 0 else [(begin, script.index(";\n", begin))]
+
+
+@dataclass(frozen=True)
 class Statement:
     """A named block of an .sql file beside a module, which is read otherwise.
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from tests.support.sabotage.mechanism import Function, Python, Sabotage, Statement, awaiting, constant, returning
+from tests.support.sabotage.mechanism import Function, Python, Sabotage, Statement, View, awaiting, constant, returning
 
 TAKEOVER, TRUST = "sql/test_takeover.py", "migration/test_trust.py"
 DOOR = "sql/test_press_door.py"
 INPUTS = "sql/test_press_inputs.py"
+VISIBLE, ACTS, TOKENS = "sql/test_visible_rows.py", "sql/test_acts.py", "sql/test_tokens.py"
 
 
 def raising(error: str) -> Any:
@@ -165,6 +166,39 @@ CLOSED_DOORS = [
         1, "a press notices a column of another type",
         Function("find_rows", "types_found is distinct from", "false and types_found is distinct from"),
         f"{DOOR} a_table_that_was_altered_since_the_pressers_transaction_began_is_not_read_as_it_was",
+    ),
+    Sabotage(
+        1, "what a table's policies do for the reader of a list is rolled back",
+        Function(
+            "answer", "raise exception 'rolled back' using errcode = 'RH000';",
+            "return case when is_seen then 'seen' else 'hidden' end;",
+        ),
+        f"{VISIBLE} what_a_policy_does_as_the_viewer_leaves_nothing_behind",
+    ),
+    Sabotage(
+        1, "a list of changes notices a column of another type",
+        Function("answer", "key is not null and types_found = queries[2]", "key is not null"),
+        f"{VISIBLE} a_table_that_was_altered_since_the_viewers_transaction_began_is_not_read_as_it_was",
+    ),
+    Sabotage(
+        1, "an act is done by the role in force",
+        Function("note_actor", "new.actor := current_user;", "new.actor := session_user;"),
+        f"{ACTS} a_security_definer_function_has_the_rights_of_its_owner",
+    ),
+    Sabotage(
+        1, "an act needs the level of its actor",
+        Function("check_act", "< pg_catalog.array_position(levels, known.level)", "< 0"),
+        f"{ACTS} an_operator_does_what_a_viewer_is_refused",
+    ),
+    Sabotage(
+        1, "no token stands for a superuser or the owner",
+        Function("may_have_tokens", None, "select true"),
+        f"{TOKENS} a_token_of_a_role_that_has_become_a_superuser_or_the_owner_stands_for_nobody",
+    ),
+    Sabotage(
+        1, "a token is for a role that its creator may take up",
+        Function("may_take_role", None, "select true"),
+        f"{TOKENS} tokens_for_other_roles_are_created_by_who_may_take_them_up",
     ),
     Sabotage(
         2, "a row that could not be read again is recorded without its largest column",
@@ -329,5 +363,35 @@ CLOSED_DOORS = [
         4, "a press of several rows finds each of them with the presser's rights",
         Function("press_with_rows", "if rows_found @? 'strict $[*] ? (@[0] == null)' then", "if false then"),
         "sql/test_press_many.py row_security_of_the_presser_decides_on_each_row",
+    ),
+    Sabotage(
+        4, "each act is written down with its actor and its login",
+        Function("perform_act", "values (new.actor, session_user,", "values (session_user, session_user,"),
+        f"{ACTS} the_role_in_force_counts_and_the_login_is_written_down_beside_it",
+    ),
+    Sabotage(
+        4, "a run that the actor may not see is not there",
+        Function("act_on_runs", "given.noted is distinct from 'true'", "false"),
+        f"{ACTS} a_run_that_may_not_be_seen_is_not_there",
+    ),
+    Sabotage(
+        4, "the views of changes and runs are security barriers",
+        View("visible_changes", "with (security_barrier)", ""),
+        f"{VISIBLE} a_condition_of_a_viewer_never_meets_a_line_that_it_may_not_see",
+    ),
+    Sabotage(
+        4, "columns that a role may not read are left out of changes",
+        Function("readable_columns", "and pg_catalog.has_column_privilege(target, a.attnum, 'SELECT')", ""),
+        f"{VISIBLE} columns_that_a_viewer_may_not_read_are_left_out",
+    ),
+    Sabotage(
+        4, "what stands for a row is left out if it may come from a column that a role may not read",
+        Function("readable_repr", None, "select repr"),
+        f"{VISIBLE} a_representation_from_a_column_that_a_viewer_may_not_read_is_left_out",
+    ),
+    Sabotage(
+        4, "changes and runs of a row are for whom row security shows it",
+        Function("answer", "execute queries[3] into is_seen using key;", "is_seen := true;"),
+        f"{VISIBLE} what_happened_to_a_row_is_for_those_whom_its_policies_show_it",
     ),
 ]  # fmt: skip

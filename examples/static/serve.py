@@ -14,7 +14,7 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from rowhooks.domain.button_tokens import button_token
+from rowhooks.integrations.button_tokens import button_token
 
 HERE = Path(__file__).parent
 CONSOLE = os.environ["CONSOLE"]

@@ -45,6 +45,29 @@ APPLICATION = """
 """
 
 
+BUTTONS = """
+    import json, sys
+    from django.conf import settings
+    settings.configure(
+        DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", **json.loads(sys.argv[1])}},
+        INSTALLED_APPS=["rowhooks.integrations.django"], ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"],
+        ROWHOOKS_ROLE=lambda request: sys.argv[2], LOGGING_CONFIG=None, SECRET_KEY="x",
+    )
+    import django
+    django.setup()
+    from django.test import Client
+    from django.urls import include, path
+
+    urlpatterns = [path("rowhooks/", include("rowhooks.integrations.django.buttons"))]
+    page = Client()
+    row = {"object_table": "device", "object_text": "1"}
+    shown = page.get("/rowhooks/row_buttons", row).json()
+    pressed = page.post("/rowhooks/press", {"button": "Reboot", **row}, content_type="application/json")
+    file = page.get("/rowhooks/rowhooks-buttons.js")
+    print(json.dumps([shown["groups"][0]["buttons"][0]["label"], pressed.status_code, file["Content-Type"]]))
+"""
+
+
 MIGRATIONS = """
     import sys
     import psycopg2, sqlalchemy
@@ -113,6 +136,34 @@ def test_django_stays_with_psycopg2_and_presses_a_button(
         (found["pressed"], "alice", {"price": "1.50"})
     ]
     assert db.execute("select user_name from rowhooks.object_change").fetchall() == [("alice",)]
+
+
+def test_a_page_of_django_shows_buttons_over_psycopg2_and_says_what_it_needs(
+    application: Path, db: psycopg.Connection[object], tmp_path: Path
+) -> None:
+    db.execute("create table device (id integer primary key); insert into device values (1)")
+    db.execute("select rowhooks.track('device')")
+    add_button(db, "device")
+    info = db.info
+    database = {"NAME": info.dbname, "HOST": info.host, "PORT": info.port, "USER": info.user, "PASSWORD": info.password}
+
+    python = str(application / "python")
+
+    def run(**more: str) -> subprocess.CompletedProcess[str]:
+        command = [python, "-c", textwrap.dedent(BUTTONS), json.dumps(database), info.user]
+        return subprocess.run(
+            command, cwd=tmp_path, env={**ENVIRONMENT, **more}, capture_output=True, text=True, check=False
+        )
+
+    assert "pip install 'rowhooks[buttons]'" in run().stderr
+    # What the extra brings.
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    constraints = ["--constraint", str(CHECKOUT / "constraints.txt")]
+    subprocess.run([*pip, *constraints, "--target", str(tmp_path / "extra"), "jinja2"], check=True, env=ENVIRONMENT)
+    done = run(PYTHONPATH=str(tmp_path / "extra"))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["Reboot", 202, "text/javascript; charset=utf-8"]
+    assert db.execute("select button_name, object_id from rowhooks.job_result").fetchall() == [("Reboot", {"id": 1})]
 
 
 def test_migrations_need_no_daemon(application: Path, db: psycopg.Connection[object], dsn: str, tmp_path: Path) -> None:

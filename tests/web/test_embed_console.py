@@ -18,8 +18,8 @@ from joserfc.jwk import OctKey
 from psycopg.conninfo import make_conninfo
 from starlette.applications import Starlette
 
-from rowhooks.domain.button_tokens import button_token
 from rowhooks.domain.errors import SettingsError, UsageError
+from rowhooks.integrations.button_tokens import button_token
 from rowhooks.web.settings import load_console_settings
 from tests.support.console import HERE, Browser, consoles_closed, logged_in, make_console, make_people
 from tests.support.embedding import ANN, BOB, ends, make_buttons, presses

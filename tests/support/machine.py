@@ -196,12 +196,12 @@ def install(root: Path, checkout: Path, wheels: Path, python: Sequence[str]) -> 
     """
     _call(
         *python, "-m", "pip", "wheel", "--quiet", "--constraint", str(checkout / "constraints.txt"),
-        "--wheel-dir", str(wheels), f"{checkout}[systemd]",
+        "--wheel-dir", str(wheels), f"{checkout}[console,systemd]",
     )  # fmt: skip
     shutil.copytree(wheels, root / "opt/wheels")
     commands = (
         "python3 -m venv /opt/rowhooks",
-        "/opt/rowhooks/bin/pip install --quiet --no-index --find-links /opt/wheels 'rowhooks[systemd]'",
+        "/opt/rowhooks/bin/pip install --quiet --no-index --find-links /opt/wheels 'rowhooks[console,systemd]'",
         "ln -s /opt/rowhooks/bin/rowhooks /usr/local/bin/rowhooks",
     )
     _call("chroot", str(root), "sh", "-ec", " && ".join(commands))

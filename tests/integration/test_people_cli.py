@@ -205,3 +205,21 @@ def test_what_no_token_may_be_is_refused(as_: As, failed: int, arguments: tuple[
     done = as_("viewer")("tokens", "create", *arguments)
     assert done.code in (1, 2)
     assert message in done.err
+
+
+def test_a_viewer_sees_the_state_in_numbers(as_: As, failed: int, db: Connection) -> None:
+    viewer = as_("viewer")
+    mine, whole = viewer("status", "--json").json, Rowhooks(viewer._capsys, db.info.dsn)("status", "--json").json
+    assert mine.keys() == whole.keys()
+    differing = {"lock_held_by", "unreadable_changes", "last_1000_runs", "lag_seconds"}
+    assert {key: mine[key] for key in mine.keys() - differing} == {key: whole[key] for key in mine.keys() - differing}
+    assert (mine["last_1000_runs"], mine["unreadable_changes"]) == ({"FAILURE": 1}, None)
+    assert "not shown to this role" in viewer("status").out
+
+
+def test_doctor_says_to_a_viewer_what_it_could_not_look_at(as_: As, failed: int) -> None:
+    done = as_("viewer")("doctor")
+    assert "not looked at: your models: the daemon's role looks at them" in done.out
+    assert "Nothing is wrong." not in done.out
+    found = as_("viewer")("doctor", "--json")
+    assert {"unseen"} <= {one["level"] for one in json.loads(found.out)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rowhooks.domain.errors import RowhooksError
-from rowhooks.postgres.administration.common import Connection, Row, fetch
+from rowhooks.postgres.administration.common import LOGS, Connection, Row, fetch, log_of
 from rowhooks.postgres.backlog import WAITING
 from rowhooks.postgres.leadership.lock import HOLDERS_OF_THE_LEADER_LOCK, LEADER_LOCK
 from rowhooks.postgres.missing_jobs import MISSING_JOBS, OTHER_RECEIVERS
@@ -11,6 +11,8 @@ from rowhooks.postgres.statements import Statements
 
 LEADS = f"exists (select from pg_locks as l where {LEADER_LOCK})"
 """Whether a daemon leads."""
+MOST_COUNTED = 1_000_000
+"""How many waiting changes, and waiting runs, are counted for a role that may not read them."""
 
 _SQL = Statements(
     __file__,
@@ -27,10 +29,14 @@ _SQL = Statements(
 def status(conn: Connection) -> Row:
     """Return the state of rowhooks in this database.
 
+    A role that may not read the log is told numbers of up to MOST_COUNTED, and nothing (None) of `lock_held_by` and
+    `unreadable_changes`; `last_1000_runs` are those that it may see.
+
     Raises:
         RowhooksError: rowhooks.feed is empty, which no command of rowhooks causes.
     """
-    rows = fetch(conn, _SQL["status"])
+    reads_all = log_of(conn) == LOGS[0]
+    rows = fetch(conn, _SQL["status"]) if reads_all else fetch(conn, _SQL["status_for_viewers"], MOST_COUNTED)
     if not rows:
         raise RowhooksError("rowhooks.feed is empty", hint="insert into rowhooks.feed default values")
     return rows[0]

@@ -18,7 +18,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 PICTURES = os.environ.get("ROWHOOKS_SCREENSHOTS")
 """The directory to write the pictures into; None: none are taken."""
 WIDTH, HEIGHT = 1280, 600
-LARGEST = 1_500_000
+LARGEST = 1_700_000
 """Bytes of all pictures."""
 
 

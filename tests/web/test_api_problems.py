@@ -102,12 +102,12 @@ async def test_a_name_that_postgresql_cannot_hold_is_a_problem(console: Starlett
 async def test_what_is_unexpected_is_a_problem_that_tells_nothing(
     console: Starlette, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def breaks(*_: object) -> None:
+    def breaks(*_: object, **__: object) -> None:
         raise RuntimeError("s3cret")
 
-    monkeypatch.setattr("rowhooks.web.api.resources.hooks.hooks_behind", breaks)
+    monkeypatch.setattr("rowhooks.web.api.resources.jobs.jobs_behind", breaks)
     async with session_of(console, "alice") as client:
-        answer = await client.get("hooks")
+        answer = await client.get("jobs")
     problem(answer, 500)
     assert "s3cret" not in answer.text
     assert "s3cret" in caplog.text

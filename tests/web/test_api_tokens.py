@@ -10,18 +10,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 from starlette.applications import Starlette
 
-from tests.support.api import holding, session_of
+from tests.support.api import holding, new_token, own_login, session_of
 from tests.support.console import make_console, make_people
 from tests.support.console_runs import add_run, let_people_read
 from tests.support.streams import listening
 
 Connection = psycopg.Connection[Any]
-OWN = "console_login"
 DAY = timedelta(days=1)
-ALL = ("read", "press", "operate", "admin")
 
 
 class Clock:
@@ -43,18 +40,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def console(dsn: str, db: Connection, device: str, clock: Clock) -> Iterator[Starlette]:
     """A console with a login of its own, which may take up alice and oscar."""
     make_people(db)
-    db.execute(f"create role {OWN} login noinherit in role rowhooks_console, alice, oscar")
-    app = make_console(dsn, dsn=make_conninfo(dsn, user=OWN))
+    app = make_console(dsn, dsn=own_login(db, dsn))
     yield app
     app.state.console.close()
-
-
-def new_token(db: Connection, role: str, scopes: tuple[str, ...] = ALL, *, lasts: timedelta = timedelta(days=1)) -> str:
-    token = f"rwh_{secrets.token_urlsafe(32)}"
-    digest = hashlib.sha256(token.encode()).digest()
-    db.execute("select rowhooks.create_token('test', %s, %s, now() + interval '1 d', %s)", (digest, list(scopes), role))
-    db.execute("update rowhooks.token set expires_at = %s where hash = %s", (datetime.now(UTC) + lasts, digest))
-    return token
 
 
 def revoke(db: Connection, token: str) -> None:

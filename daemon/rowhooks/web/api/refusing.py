@@ -15,7 +15,7 @@ PATH = "/api/v1"
 
 def is_for_api(scope: Scope) -> bool:
     """Say whether a request is one to the API."""
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    path: str = scope["path"].removeprefix(root_of(scope))
     return path == PATH or path.startswith(f"{PATH}/")
 
 
@@ -28,4 +28,10 @@ def problem_response(scope: Scope, status: int, detail: str, headers: Mapping[st
         detail: what is wrong.
         headers: more headers of the answer.
     """
-    return refusal_of_status(status, detail, headers).response(scope.get("root_path", "") + PATH)
+    return refusal_of_status(status, detail, headers).response(root_of(scope) + PATH)
+
+
+def root_of(scope: Scope) -> str:
+    """Return the path under which the console is. A route that has matched has changed `root_path`."""
+    root: str = scope.get("app_root_path", scope.get("root_path", ""))
+    return root

@@ -27,7 +27,7 @@ from rowhooks.web.api.problems import (
     refusal_of_status,
 )
 from rowhooks.web.api.reading import read_body, read_key, read_path, read_query
-from rowhooks.web.api.refusing import PATH, is_for_api
+from rowhooks.web.api.refusing import PATH, is_for_api, root_of
 from rowhooks.web.api.writing import json_response
 from rowhooks.web.live import EventStream
 
@@ -48,7 +48,8 @@ class ApiRoute(BaseRoute):
         """Say whether a request is for the API."""
         if scope["type"] != "http" or not is_for_api(scope):
             return Match.NONE, {}
-        return Match.FULL, {"root_path": scope.get("root_path", "") + PATH, "endpoint": self._api}
+        root = root_of(scope)
+        return Match.FULL, {"root_path": root + PATH, "app_root_path": root, "endpoint": self._api}
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         """Return the path of the API, whose name is `api`."""

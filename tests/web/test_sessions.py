@@ -108,6 +108,21 @@ async def test_sessions_whose_time_is_over_lose_their_connections_without_a_requ
         wait(lambda: not connected(db))
 
 
+async def test_the_running_console_ends_sessions_by_itself_and_all_of_them_when_it_stops(
+    app: Starlette, clock: Clock, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rowhooks.web.app.PURGE_EVERY", 0.01)
+    async with app.router.lifespan_context(app), Browser(app) as browser:
+        await browser.submit("/login", role="alice", password=PASSWORD)
+        await browser.submit("/login", role="oscar", password=PASSWORD)
+        assert connected(db, "oscar") == 2
+        clock.turn(901)
+        await eventually(lambda: not connected(db, "oscar"))
+        await browser.submit("/login", role="ada", password=PASSWORD)
+        assert connected(db, "ada") == 2
+    await eventually(lambda: not connected(db, "ada"))
+
+
 async def test_a_log_out_ends_the_connections_and_forgets_the_cookie(app: Starlette, db: Connection) -> None:
     async with logged_in(app, "alice") as browser:
         cookie = cookie_of(browser)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -32,7 +33,8 @@ KEEP_ALIVE = 5
 LARGEST_HEAD = 65_536
 """Bytes of a request's line and headers."""
 MOST_CONNECTIONS = 2000
-"""How many clients are connected at the same time; further ones are answered with status 503."""
+"""How many clients are connected at the same time, if the process may have twice as many files open; further ones are
+answered with status 503."""
 
 
 def listening(settings: ConsoleSettings) -> socket.socket:
@@ -99,7 +101,7 @@ class Server(uvicorn.Server):
         super().__init__(uvicorn.Config(
             self.app, log_config=None, access_log=False, lifespan="on", http="h11", ws="none",
             proxy_headers=False, server_header=False, timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=max(1, round(settings.grace_period)), limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=max(1, round(settings.grace_period)), limit_concurrency=_most_connections(),
             h11_max_incomplete_event_size=LARGEST_HEAD, ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,
         ))  # fmt: skip
@@ -142,6 +144,12 @@ class Server(uvicorn.Server):
             if now - since > self._slowest:
                 # Not closed: that would wait until the client takes what is left for it.
                 connection.transport.abort()
+
+
+def _most_connections() -> int:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Connections to PostgreSQL and files need some too.
+    return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files // 2)
 
 
 def _waits_for(connection: Any) -> object:
@@ -212,10 +220,10 @@ async def _serve(console: Console, server: Server, sock: socket.socket) -> None:
 async def _check_own_login(console: Console) -> None:
     if console.own is None:
         return
-    if console.settings.impersonation == SET_ROLE and console.settings.login != ("postgres",):
+    if console.settings.impersonation == SET_ROLE:
         logger.warning(
-            "people get their rights by SET ROLE: code in a view or a policy that one of them looks at can take up the"
-            " roles of all; see impersonation in docs/console.md"
+            "the console's own login takes up roles by SET ROLE: code in a view or a policy that one of its users looks"
+            " at can take up the roles of all of them; see impersonation in docs/console.md"
         )
     try:
         await run_in_threadpool(console.own.check)

@@ -123,3 +123,65 @@ as $$
   where e.time >= since
   group by 1, e.what
 $$;
+
+-- Purpose: count runs by their origin, job and status.
+-- Parameters: since         those that came from this time on
+--             most          how many are counted at the most: the newest
+--             only_trigger  change, press or replay; null: any
+-- Returns: job_hook_id, job_button_id, class_path, status
+--          runs    how many
+--          oldest  when the oldest of them came
+-- Reads:   rowhooks.job_result
+-- It runs with the owner's rights.
+create or replace function rowhooks.run_counts(since timestamptz, most integer, only_trigger text default null)
+returns table (job_hook_id integer, job_button_id integer, class_path text, status text, runs bigint, oldest timestamptz)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select r.job_hook_id, r.job_button_id, r.class_path, r.status, pg_catalog.count(*), pg_catalog.min(r.created_at)
+  from (
+    select n.job_hook_id, n.job_button_id, n.class_path, n.status, n.created_at
+    from rowhooks.job_result as n
+    where n.created_at >= run_counts.since
+      and (run_counts.only_trigger is null or n.trigger = run_counts.only_trigger)
+    order by n.created_at desc, n.id desc
+    limit most
+  ) as r
+  group by r.job_hook_id, r.job_button_id, r.class_path, r.status
+$$;
+
+-- Purpose: count the runs of a hook or button that have not ended.
+-- Parameters: hook_id    rowhooks.job_hook.id; null: of a button
+--             button_id  rowhooks.job_button.id
+--             most       how many are counted at the most
+-- Returns: how many
+-- Reads:   rowhooks.job_result
+-- It runs with the owner's rights.
+create or replace function rowhooks.unfinished_runs(hook_id integer, button_id integer, most integer) returns bigint
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select pg_catalog.count(*)
+  from (
+    select from rowhooks.job_result as r
+    where r.status in ('PENDING', 'STARTED', 'RETRY') and (r.job_hook_id = hook_id or r.job_button_id = button_id)
+    limit most
+  ) as u
+$$;
+
+-- Purpose: say for which changes runs of a hook have been requested by a replay, so that they are not requested twice.
+-- Parameters: hook_id     rowhooks.job_hook.id
+--             change_ids  rowhooks.object_change.id
+--             since       runs that were requested from this time on
+-- Returns: the ids of those changes
+-- Reads:   rowhooks.job_result
+-- It runs with the owner's rights.
+create or replace function rowhooks.replayed_changes(hook_id integer, change_ids bigint[], since timestamptz)
+returns setof bigint
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select distinct r.object_change_id
+  from rowhooks.job_result as r
+  where r.trigger = 'replay' and r.object_change_id = any (change_ids) and r.job_hook_id = hook_id and r.created_at >= since
+$$;

@@ -143,7 +143,9 @@ begin
   -- Numbers, which tell nothing of a row.
   execute pg_catalog.format(
     'grant execute on function rowhooks.first_change_since(timestamptz), rowhooks.numbers_of_status(integer), '
-    'rowhooks.activity(timestamptz, interval, integer) to %s, %s', daemon_role, viewer_role
+    'rowhooks.activity(timestamptz, interval, integer), rowhooks.run_counts(timestamptz, integer, text), '
+    'rowhooks.unfinished_runs(integer, integer, integer), rowhooks.replayed_changes(integer, bigint[], timestamptz) '
+    'to %s, %s', daemon_role, viewer_role
   );
 end
 $$;

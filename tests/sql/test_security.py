@@ -57,7 +57,7 @@ VIEWER_PRIVILEGES = {
 # By which it reads them.
 VIEWER_FUNCTIONS = {
     "activity", "answer", "configuration_version", "first_change_since", "numbers_of_status", "present_key_columns",
-    "queries_to_see", "readable_columns", "readable_part",
+    "replayed_changes", "run_counts", "unfinished_runs", "queries_to_see", "readable_columns", "readable_part",
     "readable_repr", "renamed_keys", "sees_row",
 }  # fmt: skip
 # Not the key of the leader's lock, nor the errors of rows that could not be read.
@@ -95,7 +95,7 @@ DAEMON_FUNCTIONS = {
     "activity", "answer", "arm_bell", "begin_history", "configuration_version",
     "drop_partition", "empty_default_partition",
     "extend_object_change", "first_change_since", "log_partitions", "matches_glob", "note_partitions",
-    "numbers_of_status",
+    "numbers_of_status", "replayed_changes", "run_counts", "unfinished_runs",
     "present_key_columns", "prunable_partitions", "prune_changes", "prune_results", "queries_to_see",
     "readable_columns", "readable_part", "readable_repr", "refresh_tables", "renamed_keys", "resume_after_restore",
     "ring_bell",

@@ -109,7 +109,7 @@ async def test_failures_stand_by_job_with_their_commonest_error(console: Starlet
     add_runs(db, hook, "FAILURE", 3, "no such serial")
     add_runs(db, hook, "FAILURE", 9, "long ago", ago="2 days")
     page = await seen(console, "/status")
-    assert f"{JOB} 4 ValueError: no such serial (3 of them; 2 different errors)" in text_in(page)
+    assert f"{JOB} 4 ValueError: no such serial (3 of 4; 2 different errors)" in text_in(page)
     assert "long ago" not in page
 
 

@@ -40,6 +40,7 @@ class Trial:
 
     Args:
         looked_at: how many changes were looked at.
+        most: how many were looked for.
         left_out: how many were not, because their rows are too large.
         is_cut: whether the time was over before all were looked at.
         skips_undecided: whether a change for which the conditions cannot be decided does not start the hook.
@@ -50,11 +51,11 @@ class Trial:
         cannot_tell: the first of those that are undecided, with the reason.
     """
 
-    most = LOOKED_AT
     window = WINDOW
     patience = PATIENCE
 
     looked_at: int = 0
+    most: int = LOOKED_AT
     left_out: int = 0
     is_cut: bool = False
     skips_undecided: bool = False
@@ -92,7 +93,7 @@ def try_hook(hook: JobHook, past: Past, clock: Callable[[], float] = time.monoto
     Raises:
         ConditionsError: the hook's conditions are malformed.
     """
-    trial = Trial(left_out=past.left_out, skips_undecided=hook.on_undecided == "skip")
+    trial = Trial(most=past.most, left_out=past.left_out, skips_undecided=hook.on_undecided == "skip")
     # With `run`, the rule tells what is undecided from what does not hold.
     rule = Rule(replace(hook, on_undecided="run"))
     until = clock() + PATIENCE

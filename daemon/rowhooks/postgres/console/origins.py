@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from rowhooks.postgres.administration.common import Connection, Row, fetch
-from rowhooks.postgres.console.sources import SOURCES
 from rowhooks.postgres.statements import Statements
 
-_SQL = Statements(__file__, SOURCES)
-COUNTED = 2000
+_SQL = Statements(__file__)
+COUNTED = 20_000
 """How many of the newest runs of the last day are counted."""
 MOST_UNFINISHED = 10_000
 """How many runs that have not ended are counted."""
@@ -38,12 +37,12 @@ class RunsOfDay:
 
     @property
     def is_whole(self) -> bool:
-        """Whether these are all runs of the last day that the person may see."""
+        """Whether these are all runs of the last day."""
         return self.counted < COUNTED
 
 
 def runs_of_day(conn: Connection) -> RunsOfDay:
-    """Count the newest runs of the last day that the person may see, at most COUNTED of them."""
+    """Count the newest runs of the last day, of all tables, at most COUNTED of them."""
     rows = fetch(conn, _SQL["runs"], COUNTED)
     return RunsOfDay(
         counted=sum(row["runs"] for row in rows),

@@ -2,15 +2,8 @@
 
 -- name: runs
 -- The newest runs of the last day, at most $1 of them, counted by hook or button, job and status.
-select r.job_hook_id, r.job_button_id, r.class_path, r.status, count(*) as runs, min(r.created_at) as oldest
-from (
-  select v.job_hook_id, v.job_button_id, v.class_path, v.status, v.created_at
-  from {results} as v
-  where v.created_at > clock_timestamp() - interval '1 day'
-  order by v.created_at desc, v.id desc
-  limit $1
-) as r
-group by r.job_hook_id, r.job_button_id, r.class_path, r.status;
+select c.job_hook_id, c.job_button_id, c.class_path, c.status, c.runs, c.oldest
+from rowhooks.run_counts(clock_timestamp() - interval '1 day', $1) as c;
 
 -- name: choices
 -- What the form of a hook or button offers: the jobs of its kind ($1), and the tracked tables, with those that the hook or
@@ -30,14 +23,7 @@ select
 
 -- name: unfinished
 -- How many runs of a hook ($1) or button ($2) have not ended; $3 at most.
-select count(*) as runs
-from (
-  select
-  from {results} as v
-  where v.status in ('PENDING', 'STARTED', 'RETRY')
-    and (v.job_hook_id = $1::integer or v.job_button_id = $2::integer)
-  limit $3
-) as r;
+select rowhooks.unfinished_runs($1, $2, $3) as runs;
 
 -- name: tables
 -- The tracked tables, see `choices`.

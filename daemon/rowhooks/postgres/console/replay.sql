@@ -75,22 +75,15 @@ select pg_advisory_xact_lock(hashtextextended($1, 0));
 
 -- name: requested
 -- The changes among $2 for which runs of the hook $1 have been requested since $3.
-select r.object_change_id as id
-from {results} as r
-where r.trigger = 'replay' and r.object_change_id = any($2::bigint[]) and r.job_hook_id = $1 and r.created_at >= $3::timestamptz;
+select r.id from rowhooks.replayed_changes($1, $2, $3) as r (id);
 
 -- name: sees_all
 -- Whether the asking role may read the whole log.
 select has_table_privilege('rowhooks.object_change', 'SELECT') as is_so;
 
 -- name: states
--- The runs of the hook $1 that were requested as replays since $2, by status; $3 of the newest at most.
-select r.status, count(*) as runs, min(r.created_at) as oldest, max(r.created_at) as newest
-from (
-  select v.status, v.created_at
-  from {results} as v
-  where v.created_at >= $2::timestamptz and v.trigger = 'replay' and v.job_hook_id = $1
-  order by v.created_at desc, v.id desc
-  limit $3
-) as r
-group by r.status;
+-- The runs of the hook $1 that were requested as replays since $2, by status; $3 of the newest replays are looked at.
+select
+  coalesce(jsonb_object_agg(c.status, c.runs) filter (where c.job_hook_id = $1), '{}') as states,
+  coalesce(sum(c.runs), 0) as looked_at
+from rowhooks.run_counts($2, $3, 'replay') as c;

@@ -15,10 +15,12 @@ from rowhooks.postgres.statements import Statements
 _SQL = Statements(__file__, SOURCES)
 MOST_COUNTED = 100_000
 """How many waiting changes, and waiting runs, are counted."""
-MOST_SHOWN = 50_000
+MOST_SHOWN = 20_000
 """How many changes, and runs, are counted over time."""
 MOST_FAILURES = 20_000
-"""How many of the newest runs are looked at for failures."""
+"""How many of the newest runs are counted for failures."""
+MOST_ERRORS = 200
+"""How many of the newest failures are looked at for their errors."""
 MOST_TABLES = 50
 """How many tables with buttons are listed."""
 
@@ -80,13 +82,14 @@ def read_activity(conn: Connection, span: timedelta, step: timedelta) -> Activit
 
 
 def read_failures(conn: Connection) -> Row:
-    """Return the failures of the last day among the newest runs that the person may see.
+    """Return the failures of the last day among the newest runs, with errors as far as the person may see them.
 
     Returns:
         `looked_at`, the number of runs; `oldest`, the time of the oldest of them; `jobs`, each with `job`, `failures`,
-        `kinds` (how many errors differ) and the commonest error: `type`, `message`, `runs`, `example` (a run's id).
+        `seen` (how many of the newest failures the person sees), `kinds` (how many errors differ among these) and the
+        commonest error: `type`, `message`, `runs`, `example` (a run's id).
     """
-    return fetch(conn, _SQL["failures"], MOST_FAILURES)[0]
+    return fetch(conn, _SQL["failures"], MOST_FAILURES, MOST_ERRORS)[0]
 
 
 def tables_with_buttons(conn: Connection) -> list[Row]:

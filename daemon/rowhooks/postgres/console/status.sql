@@ -47,40 +47,51 @@ from rowhooks.activity(clock_timestamp() - $1::interval, $2::interval, $3::integ
 order by a.begun, a.what;
 
 -- name: failures
--- The failures among the newest $1 runs of the last day, by job, with the error that most of them have.
-with newest as (
-  select v.id, v.status, v.class_path, v.exception_type, left(v.exception_message, 300) as message, v.created_at
+-- The failures among the newest $1 runs of the last day, by job; with the error that most of the newest $2 have which the asking
+-- role may see.
+with counted as materialized (
+  select c.class_path, c.status, c.runs, c.oldest
+  from rowhooks.run_counts(clock_timestamp() - interval '1 day', $1) as c
+),
+
+failed as materialized (
+  select v.id, v.class_path, v.exception_type, left(v.exception_message, 300) as message, v.created_at
   from {results} as v
-  where v.created_at > clock_timestamp() - interval '1 day'
+  where v.status = 'FAILURE'
+    and v.created_at >= (select min(c.oldest) from counted as c where c.status = 'FAILURE')
   order by v.created_at desc, v.id desc
-  limit $1
+  limit $2
 ),
 
 errors as (
   select
-    n.class_path, n.exception_type, n.message, count(*) as runs, max(n.id) as example, max(n.created_at) as newest,
-    row_number() over (partition by n.class_path order by count(*) desc, max(n.created_at) desc) as place,
-    sum(count(*)) over (partition by n.class_path) as failures,
-    count(*) over (partition by n.class_path) as kinds
-  from newest as n
-  where n.status = 'FAILURE'
-  group by n.class_path, n.exception_type, n.message
+    f.class_path, f.exception_type, f.message, count(*) as runs, max(f.id) as example,
+    row_number() over (partition by f.class_path order by count(*) desc, max(f.created_at) desc) as place,
+    sum(count(*)) over (partition by f.class_path) as seen,
+    count(*) over (partition by f.class_path) as kinds
+  from failed as f
+  group by f.class_path, f.exception_type, f.message
 )
 
 select
-  (select count(*) from newest) as looked_at,
-  (select min(n.created_at) from newest as n) as oldest,
+  (select coalesce(sum(c.runs), 0) from counted as c) as looked_at,
+  (select min(c.oldest) from counted as c) as oldest,
   coalesce(
     (
       select jsonb_agg(
         jsonb_build_object(
-          'job', e.class_path, 'failures', e.failures, 'kinds', e.kinds, 'type', e.exception_type, 'message', e.message,
-          'runs', e.runs, 'example', e.example
+          'job', j.class_path, 'failures', j.failures, 'seen', coalesce(e.seen, 0), 'kinds', e.kinds,
+          'type', e.exception_type, 'message', e.message, 'runs', e.runs, 'example', e.example
         )
-        order by e.failures desc, e.class_path asc
+        order by j.failures desc, j.class_path asc
       )
-      from errors as e
-      where e.place = 1
+      from (
+        select c.class_path, sum(c.runs) as failures
+        from counted as c
+        where c.status = 'FAILURE'
+        group by c.class_path
+      ) as j
+      left join errors as e on e.class_path = j.class_path and e.place = 1
     ),
     '[]'
   ) as jobs;

@@ -35,16 +35,17 @@ class FailedJob(Told):
     """The failures of a job."""
 
     job: str = Field(description="The class path of the job.")
-    failures: int
-    kinds: int = Field(description="How many errors differ.")
-    type: str = Field(description="The commonest error.")
+    failures: int = Field(description="How many of its runs failed, of all tables.")
+    seen: int = Field(description="How many of the newest failures you may see; what follows is of these.")
+    kinds: int | None = Field(description="How many errors differ.")
+    type: str | None = Field(description="The commonest error.")
     message: str | None
-    runs: int = Field(description="How many runs had it.")
-    example: int = Field(description="One of them.")
+    runs: int | None = Field(description="How many runs had it.")
+    example: int | None = Field(description="One of them.")
 
 
 class Failures(Told):
-    """The failures of the last day among the newest runs that you may see."""
+    """The failures of the last day among the newest runs."""
 
     looked_at: int = Field(description="How many runs were looked at.")
     oldest: datetime | None = Field(description="When the oldest of them was put on record.")

@@ -428,6 +428,20 @@ async def test_a_batch_of_somebody_else_is_not_found(console: Starlette, db: Con
         assert (await browser.get(batch)).status_code == 404
 
 
+async def test_a_viewer_sees_batches_of_others_as_far_as_it_may_see_their_rows(
+    console: Starlette, db: Connection, plain: None
+) -> None:
+    async with logged_in(console, "mallory") as browser:
+        answer = await browser.submit(PRESS, button="Reboot", key=["42", "43"], confirmed="yes")
+        batch = answer.headers["location"]
+    async with logged_in(console, "alice") as browser:
+        assert "0 of 2 runs have ended" in (await browser.get(batch)).text
+        db.execute("alter table shop.item enable row level security; create policy one on shop.item using (id = 42)")
+        assert "0 of 1 runs have ended" in (await browser.get(batch)).text
+        db.execute("drop policy one on shop.item")
+        assert (await browser.get(batch)).status_code == 404
+
+
 async def test_inputs_are_given_to_each_of_several_rows(console: Starlette, db: Connection, asking: None) -> None:
     async with logged_in(console, "mallory") as browser:
         page = (await browser.submit(PRESS, button="Reboot", key=["42", "43"])).text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,9 +13,13 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
+from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.schema import install
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.console.relations import Relation, describe
 from rowhooks.postgres.console.rows import RowsPage, Wanted, read_rows
-from tests.support.console import Browser, logged_in
+from tests.support.console import Browser, logged_in, make_console, make_people
+from tests.support.databases import dsn_of
 
 Connection = psycopg.Connection[Any]
 _VALUE = re.compile(r'<th scope="row">([^<]*)</th>\s*<td>(.*?)</td>', re.DOTALL)
@@ -214,6 +219,94 @@ async def test_a_key_of_any_type_leads_to_its_row(
         pages = [await get(browser, path) for path in paths]
     notes = {dict(_VALUE.findall(page))["note"] for page in pages}
     assert len(paths) == len(notes) == len(values)
+
+
+CASELESS = """
+create schema odd;
+create type odd.ci;
+create function odd.ci_in(cstring) returns odd.ci immutable strict language internal as 'textin';
+create function odd.ci_out(odd.ci) returns cstring immutable strict language internal as 'textout';
+create type odd.ci (input = odd.ci_in, output = odd.ci_out, like = pg_catalog.text, category = 'S');
+create cast (odd.ci as text) without function as implicit;
+create function odd.cmp(odd.ci, odd.ci) returns integer immutable strict language sql
+  as 'select bttextcmp(lower($1::text collate "C"), lower($2::text collate "C"))';
+create function odd.lt(odd.ci, odd.ci) returns boolean immutable strict language sql as 'select odd.cmp($1, $2) < 0';
+create function odd.le(odd.ci, odd.ci) returns boolean immutable strict language sql as 'select odd.cmp($1, $2) <= 0';
+create function odd.eq(odd.ci, odd.ci) returns boolean immutable strict language sql as 'select odd.cmp($1, $2) = 0';
+create function odd.ge(odd.ci, odd.ci) returns boolean immutable strict language sql as 'select odd.cmp($1, $2) >= 0';
+create function odd.gt(odd.ci, odd.ci) returns boolean immutable strict language sql as 'select odd.cmp($1, $2) > 0';
+create operator odd.< (leftarg = odd.ci, rightarg = odd.ci, function = odd.lt);
+create operator odd.<= (leftarg = odd.ci, rightarg = odd.ci, function = odd.le);
+create operator odd.= (leftarg = odd.ci, rightarg = odd.ci, function = odd.eq);
+create operator odd.>= (leftarg = odd.ci, rightarg = odd.ci, function = odd.ge);
+create operator odd.> (leftarg = odd.ci, rightarg = odd.ci, function = odd.gt);
+create operator class odd.ci_ops default for type odd.ci using btree as operator 1 odd.<, operator 2 odd.<=,
+  operator 3 odd.=, operator 4 odd.>=, operator 5 odd.>, function 1 odd.cmp(odd.ci, odd.ci);
+create table odd.word (word odd.ci, number integer, note odd.ci, primary key (word, number));
+insert into odd.word
+select case when g % 2 = 0 then 'A' else 'a' end || g / 4, g, case when g % 2 = 0 then 'N' else 'n' end
+from generate_series(1, 120) as g;
+"""
+"""A type as citext is: its operators, in a schema of its own, take letters of both cases for equal."""
+
+
+def test_a_type_with_operators_of_its_own_is_ordered_and_found_by_these(
+    console: Starlette, dsn: str, db: Connection
+) -> None:
+    db.execute(CASELESS)
+    for wanted in ({}, {"descending": True, "sort": "word"}, {"sort": "note"}, {"sort": "note", "descending": True}):
+        seen: list[int] = []
+        with psycopg.connect(dsn) as conn:
+            relation = describe(conn, "odd.word")
+            page = read_rows(conn, relation, Wanted(**wanted))
+            while True:
+                assert not page.problem
+                seen += [json.loads(row.key or "")["number"] for row in page.rows]
+                if not page.has_next:
+                    break
+                page = read_rows(conn, relation, Wanted(**wanted, after=page.rows[-1].place))
+        direction = "desc" if "descending" in wanted else "asc"
+        order = [*(["note"] if wanted.get("sort") == "note" else []), "word", "number"]
+        listed = ", ".join(f"w.{name} {direction}" for name in order)
+        expected = db.execute(f"select w.number from odd.word as w order by {listed}".encode()).fetchall()
+        assert seen == [number for (number,) in expected], wanted
+
+
+async def test_a_filter_by_such_a_type_takes_what_it_takes_for_equal(console: Starlette, db: Connection) -> None:
+    db.execute(CASELESS)
+    db.execute("grant usage on schema odd to mallory; grant select on odd.word to mallory")
+    async with logged_in(console, "mallory") as browser:
+        page = await get(browser, "/tables/odd.word", column="word", operator="eq", value="A3")
+        assert shown_keys(page) == ["A3, 12", "a3, 13", "A3, 14", "a3, 15"]
+        page = await get(browser, "/tables/odd.word/row", key='{"word": "A3", "number": 13}')
+        assert dict(_VALUE.findall(page))["number"].count("13") == 1
+
+
+async def test_bytes_that_are_no_text_are_an_error_that_says_so(
+    administrator: Connection, server: SimpleNamespace
+) -> None:
+    """In a database without an encoding."""
+    administrator.execute("create database bytes encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0")
+    try:
+        dsn = dsn_of(server, "bytes")
+        install(Target(dsn), Roles())
+        with psycopg.connect(dsn, autocommit=True, client_encoding="SQL_ASCII") as db:
+            make_people(db)
+            db.execute("create schema odd; grant usage on schema odd to mallory")
+            db.execute("create table odd.word (id integer primary key, note text); grant select on odd.word to mallory")
+            db.execute(r"insert into odd.word values (1, e'caf\xe9'), (2, 'tea')")
+        console = make_console(dsn)
+        async with logged_in(console, "mallory") as browser:
+            listed = await browser.get("/tables/odd.word")
+            row = await browser.get("/tables/odd.word/row?key=1")
+            other = await browser.get("/tables/odd.word/row?key=2")
+        console.state.console.sessions.end_all()
+    finally:
+        administrator.execute("drop database bytes with (force)")
+    said = "invalid byte sequence for encoding"
+    assert (listed.status_code, said in listed.text) == (422, True)
+    assert (row.status_code, said in row.text) == (422, True)
+    assert (other.status_code, "tea" in other.text) == (200, True)
 
 
 async def test_xml_is_shown_and_found_by_its_text(console: Starlette, db: Connection) -> None:

@@ -90,5 +90,5 @@ def cell_of(column: Column, value: bytes | None, length: int = LISTED) -> Cell:
 
 
 def text_of(value: bytes | None) -> str | None:
-    """Return the text that a server has sent. In a database without an encoding it may hold bytes that are no text."""
-    return None if value is None else value.decode("utf-8", "backslashreplace")
+    """Return the text that a server has sent: in UTF-8, which it checks, whatever the database's encoding."""
+    return None if value is None else value.decode()

@@ -28,3 +28,13 @@ def show_batch(conn: Connection, batch_id: int) -> Row:
     if not found["rows"]:
         raise NotFound(f"there is no batch {batch_id}", hint="you see your own presses alone")
     return found
+
+
+def show_visible_batch(conn: Connection, batch_id: int) -> Row:
+    """Return a press of several rows by anybody, for a role that may see runs: as `show_batch`.
+
+    Raises:
+        NotFound: there is none, or the role may see none of its rows.
+    """
+    found = fetch(conn, _SQL["visible_batch"], batch_id)
+    return found[0] if found and found[0]["rows"] else show_batch(conn, batch_id)

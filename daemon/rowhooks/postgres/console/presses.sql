@@ -38,3 +38,16 @@ from (
   where p.batch_id = $1
   group by p.status
 ) as s;
+
+-- name: visible_batch
+-- A press of several rows by anybody, as far as the asking role may see it.
+select
+  b.id,
+  b.button_name,
+  b.object_type,
+  b.created_at,
+  (select coalesce(sum(s.runs::bigint), 0)::bigint from jsonb_each_text(b.states) as s (status, runs)) as rows,
+  b.finished,
+  b.states
+from rowhooks.visible_batches as b
+where b.id = $1;

@@ -60,6 +60,8 @@ def read_row(conn: Connection, relation: Relation, key: str) -> FoundRow:
         with RawCursor(conn) as cursor:
             result = cursor.execute(_query(relation, relation.key), [key]).pgresult
     except psycopg.DataError as error:
+        if isinstance(error, psycopg.errors.CharacterNotInRepertoire):
+            raise
         raise NotFound(f"there is no row {key} in {relation.name}: {first_line(error)}") from error
     except psycopg.errors.LockNotAvailable as error:
         raise TableLocked(f"another session keeps {relation.name} locked", hint="try again later") from error

@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rowhooks.postgres.console.presses import show_batch
+from rowhooks.postgres.console.presses import show_batch, show_visible_batch
 from rowhooks.web.links import id_in, path_of
 from rowhooks.web.live import EventStream, stream
+from rowhooks.web.navigation import at_least
 from rowhooks.web.person import person_of
 from rowhooks.web.rendering import page
 from rowhooks.web.watching import PartWatch
@@ -33,7 +34,8 @@ async def events(request: Request) -> EventStream:
 
 async def _shown(request: Request) -> dict[str, Any]:
     number = id_in(request)
-    found = await person_of(request).read(show_batch, number)
+    person = person_of(request)
+    found = await person.read(show_visible_batch if at_least(person.level, "viewer") else show_batch, number)
     return {
         "batch": found,
         "is_over": found["finished"] >= found["rows"],

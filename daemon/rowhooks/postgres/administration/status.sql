@@ -64,6 +64,10 @@ from rowhooks.feed as f;
 -- name: status_for_viewers
 -- The same for a role that may not read the log and the results as a whole; the numbers count $1 at the most. What stands here
 -- as null is not for its eyes.
+with n as materialized (
+  select rowhooks.numbers_of_status($1) as numbers
+)
+
 select
   current_database() as database,
   (select v.version_num from rowhooks.alembic_version as v) as schema_revision,
@@ -136,4 +140,4 @@ select
   ) as last_1000_runs,
   null as unreadable_changes
 from rowhooks.feed as f
-cross join (select rowhooks.numbers_of_status($1) as numbers offset 0) as n;
+cross join n;

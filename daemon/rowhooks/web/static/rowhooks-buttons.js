@@ -3,7 +3,7 @@ const TEXTS = { confirm: "Press {label}?", press: "Press", cancel: "Cancel", pre
 	finished: "{label}: {status} {message}", error: "{message}" };
 const STYLE = new CSSStyleSheet();
 STYLE.replaceSync(`#all { display: flex; flex-wrap: wrap; gap: .5em } small, label, input, select, textarea { display: block }
-details { position: relative } details > div { position: absolute; z-index: 9; display: grid; min-width: 100%;
+details { position: relative } details > div { position: absolute; z-index: 9; display: grid; width: max-content;
 background: Canvas; border: 1px solid } button, summary { min-height: 24px } [aria-disabled=true] { opacity: .6 }`);
 
 // Children are elements or text: nothing is ever read as HTML.

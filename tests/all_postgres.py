@@ -39,6 +39,7 @@ TESTS = [
     "tests/faults/test_one_fault.py",
     "tests/integration/test_inputs.py", "tests/integration/test_relations.py", "tests/integration/test_plans.py",
     "tests/integration/test_models.py", "tests/integration/test_ended_transactions.py",
+    "tests/web/test_runs.py", "tests/web/test_run_page.py", "tests/web/test_changes.py",
 ]  # fmt: skip
 KEPT = Path(__file__).parents[1] / ".postgres"
 

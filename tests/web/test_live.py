@@ -288,3 +288,12 @@ async def test_the_pauses_grow_while_nothing_moves_and_are_short_again_when_some
     async with listening(alice, console, "/story") as listener:
         await listener.ends()
     assert pauses == pytest.approx([0.3, 0.45, 0.675, 1.0125, 1.51875, 2.278125, 3.0, 3.0, 0.3])
+
+
+async def test_the_head_of_a_stream_is_an_answer_of_its_own(
+    console: Starlette, told: Callable[..., Story], alice: Browser
+) -> None:
+    story = told()
+    answer = await alice.head("/story")
+    assert answer.status_code == 200
+    assert story.looks == 0

@@ -47,11 +47,13 @@ async def test_a_run_says_how_it_went_and_what_started_it(console: Starlette, db
     change = first_value(db, "select max(id) from rowhooks.object_change")
     run = add_run(
         db, hook, trigger="change", hook_name="Serials", action="create", object_repr="sw1", object_change_id=change,
-        created_at=NOON, started_at=NOON, finished_at=NOON + timedelta(seconds=2.5), user_name="grace",
+        created_at=NOON, started_at=NOON + timedelta(milliseconds=40), finished_at=NOON + timedelta(seconds=2.54),
+        user_name="grace",
         db_user="app", result=json.dumps({"serial": "SN1"}), attempt=2, retries=1,
     )  # fmt: skip
     said = words(await page_of(console, run))
     assert "Status SUCCESS Attempt 2, with 1 retry that its job asked for" in said
+    assert "Started 2026-01-31 12:00:00 UTC , 40 ms later" in said
     assert "Finished 2026-01-31 12:00:02 UTC , after 2.5 s" in said
     assert "Hook Serials Job policies.Serial Row dcim.device sw1 Cause create, change" in said
     assert "Role app User grace as the application says" in said

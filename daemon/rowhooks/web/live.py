@@ -171,6 +171,7 @@ class EventStream:
         self._person = person_of(request)
         self._session = getattr(request.state, "session", None)
         self._look = look
+        self._has_body = request.method != "HEAD"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until the stream ends, by whichever side."""
@@ -180,7 +181,8 @@ class EventStream:
             leaving = asyncio.create_task(_note_leaving(receive, over, console.stopping))
             try:
                 await sender.begin()
-                await self._tell(sender, over, console.sessions.is_live)
+                if self._has_body:
+                    await self._tell(sender, over, console.sessions.is_live)
                 await sender.finish()
             except TimeoutError:
                 logger.info("a client that does not read its stream of events is given up")

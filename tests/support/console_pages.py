@@ -44,6 +44,12 @@ PAGES: dict[str, tuple[str, ...]] = {
 }
 """The addresses of each page, by the name of its route; {...} is a field of `Scene`."""
 
+API_PAGES: dict[str, tuple[str, ...]] = {
+    "show_overview": ("/api/v1/docs",),
+    "show_reference": ("/api/v1/docs/runs", "/api/v1/docs/tables"),
+}
+"""The pages of the API, by the names of its operations."""
+
 NO_PAGES: dict[str, str] = {
     "oidc_begin": "sends the browser to an OpenID provider, where there is one",
     "oidc_finish": "takes a browser from there",
@@ -86,7 +92,7 @@ class Scene:
 
     def addresses(self, route: str) -> list[str]:
         """Return the addresses of a page."""
-        return [address.format(**asdict(self)) for address in PAGES[route]]
+        return [address.format(**asdict(self)) for address in {**PAGES, **API_PAGES}[route]]
 
 
 def page_routes(app: Starlette) -> set[str]:

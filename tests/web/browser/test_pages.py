@@ -11,9 +11,10 @@ import pytest
 from playwright.sync_api import Browser
 
 from rowhooks.postgres.console.people import PersonConnection
+from rowhooks.web.api import OPERATIONS
 from tests.support.browser import COLOURS, Visitor, violations
 from tests.support.console import make_console
-from tests.support.console_pages import ERRORS, NO_PAGES, PAGES, Scene, page_routes, scene
+from tests.support.console_pages import API_PAGES, ERRORS, NO_PAGES, PAGES, Scene, page_routes, scene
 from tests.support.console_world import World
 
 LARGEST = 100_000
@@ -58,9 +59,10 @@ def queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_every_route_is_a_page_that_is_tried_here_or_is_known_to_be_none() -> None:
     assert page_routes(make_console("")) == PAGES.keys()
     assert not PAGES.keys() & NO_PAGES.keys()
+    assert {one.name for one in OPERATIONS if one.media_type == "text/html"} == API_PAGES.keys()
 
 
-@pytest.mark.parametrize("route", [*PAGES, "error"])
+@pytest.mark.parametrize("route", [*PAGES, *API_PAGES, "error"])
 def test_a_page_is_accessible_small_and_quick_to_make(
     route: str, shown: Scene, ada: Visitor, queries: list[str]
 ) -> None:

@@ -198,7 +198,8 @@ BAD_TOKENS = {
 @pytest.mark.parametrize("token", BAD_TOKENS.values(), ids=BAD_TOKENS)
 async def test_another_token_is_refused(console: Starlette, db: Connection, token: str) -> None:
     async with from_there(console, "") as page:
-        page.headers = httpx.Headers({**page.headers, "Authorization": f"Bearer {token}"}, encoding="utf-8")
+        # By its name in small letters: otherwise there would be two of them.
+        page.headers = httpx.Headers({**page.headers, "authorization": f"Bearer {token}"}, encoding="utf-8")
         for answer in (await sees(page), await press(page)):
             assert answer.status_code == 401
     assert presses(db) == []

@@ -60,16 +60,20 @@ def acting_as(connection: Any, role: str, user: str = "") -> Iterator[None]:
     [before] = all_rows(connection, _PRESENT_ROLE)
     _become(connection, role, user)
     [now] = all_rows(connection, _PRESENT_ROLE)
+    _check_in_force(role, now["role"])
+    yield
+    # A transaction of the application's may go on.
+    all_rows(connection, _BECOME, (before["given"], before["username"], before["patience"]))
+
+
+def _check_in_force(role: str, found: str) -> None:
     # `none` is the login itself. Without a transaction, what was set has been forgotten.
-    if now["role"] != role:
+    if found != role:
         if role == "none":
             raise Refused(403, "no person has the role none")
         raise SettingsError(
             "the connection is in no transaction", hint="use an engine without the isolation level AUTOCOMMIT"
         )
-    yield
-    # A transaction of the application's may go on.
-    all_rows(connection, _BECOME, (before["given"], before["username"], before["patience"]))
 
 
 def _become(connection: Any, role: str, user: str) -> None:

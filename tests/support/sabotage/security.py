@@ -394,4 +394,43 @@ CLOSED_DOORS = [
         Function("answer", "execute queries[3] into is_seen using key;", "is_seen := true;"),
         f"{VISIBLE} what_happened_to_a_row_is_for_those_whom_its_policies_show_it",
     ),
+    Sabotage(
+        4, "a role sees what has become of its own presses alone",
+        View("my_presses", "and r.db_user = current_user", ""),
+        "sql/test_row_buttons.py the_presser_sees_what_has_become_of_its_press_and_nobody_elses",
+    ),
+    Sabotage(
+        4, "the view of a role's presses is a security barrier",
+        View("my_presses", "with (security_barrier)", ""),
+        "sql/test_row_buttons.py a_condition_of_the_reader_never_sees_other_presses",
+    ),
+    Sabotage(
+        4, "of a failure the presser sees what is meant for it",
+        View(
+            "my_presses",
+            "when r.exception_type in ('rowhooks.domain.errors.JobFailed', 'rowhooks.domain.errors.InvalidInputs')",
+            "when true",
+        ),
+        "sql/test_row_buttons.py a_failure_says_to_the_presser_what_is_meant_for_it",
+    ),
+    Sabotage(
+        1, "the buttons of a row are asked for as the person, or not at all",
+        Python("rowhooks.postgres.embedded_buttons:_check_in_force", returning(None)),
+        "web/test_embed_starlette.py a_session_without_transactions_is_refused_before_it_shows_anything",
+    ),
+    Sabotage(
+        4, "a page of another site presses no button in an application",
+        Python("rowhooks.web.embed.answers:comes_from_here", returning(True)),
+        "web/test_embed_starlette.py a_page_of_another_site_presses_nothing",
+    ),
+    Sabotage(
+        4, "a token for buttons is signed",
+        Python("rowhooks.domain.button_tokens:_is_signature", returning(True)),
+        "web/test_embed_console.py another_token_is_refused",
+    ),
+    Sabotage(
+        4, "a token for buttons is for one row",
+        Python("rowhooks.web.embed.answers:Asker.check_row", returning(None)),
+        "web/test_embed_console.py a_token_is_for_one_row_and_one_person",
+    ),
 ]  # fmt: skip

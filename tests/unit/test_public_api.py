@@ -124,5 +124,5 @@ def test_a_module_at_the_root_of_the_package_is_what_users_import_or_a_leaf() ->
     }  # fmt: skip
     assert {path.name for path in root.iterdir() if path.is_dir() and path.name not in ("__pycache__", "_data")} == {
         "cli", "demo", "domain", "integrations", "observability", "pipeline", "postgres", "receivers", "runtime",
-        "service", "testing",
+        "service", "testing", "web",
     }  # fmt: skip

@@ -184,9 +184,9 @@ def test_a_command_of_a_login_without_rights_says_so(database: str, roles: Roles
     target = Target(make_conninfo(database, user=login))
     with (
         pytest.raises(PermissionDenied, match=f"role {login} may not use schema rowhooks") as refused,
-        schema.installed_connection(target),
+        schema.installed_connection(target) as conn,
     ):
-        pass
+        conn.execute("select from rowhooks.job")
     assert f"grant {sql.Identifier(roles.daemon).as_string()} to " in str(refused.value)
 
 

@@ -18,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 from rowhooks import JobButtonReceiver, JobHookReceiver
 from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.domain.errors import EmbeddedServerError
-from rowhooks.postgres.administration.roles import Roles
+from rowhooks.postgres.administration.roles import ROLE_KINDS, Roles
 from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.connections.target import Target
 from tests.support.daemons import DAEMON_LOGIN, running_daemon
@@ -196,7 +196,7 @@ async def test_a_restore_into_another_cluster_goes_on_where_the_dump_stood(
     await live(db, daemon_dsn, device)
     with server(directory, 18) as other:
         with psycopg.connect(other.dsn(), autocommit=True) as admin:
-            for role in ("owner", "daemon", "capture", "receiver"):
+            for role in ROLE_KINDS:
                 admin.execute(f"create role rowhooks_{role}")
             admin.execute("grant rowhooks_capture to rowhooks_owner")
             admin.execute(f"create role {DAEMON_LOGIN} login in role rowhooks_daemon")

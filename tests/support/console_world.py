@@ -107,6 +107,8 @@ class World:
 def people(administrator: Connection, server: SimpleNamespace) -> Iterator[None]:
     """Make the roles of the people, and let the server ask them for their password."""
     names = [*PEOPLE, "technicians", DAEMON, _GROUP]
+    # A file before may have left some of them.
+    _drop_roles(administrator, names)
     try:
         for name in (_GROUP, "technicians"):
             administrator.execute(sql.SQL("create role {}").format(sql.Identifier(name)))
@@ -123,8 +125,12 @@ def people(administrator: Connection, server: SimpleNamespace) -> Iterator[None]
         with passwords_wanted(administrator, f"+{_GROUP}", "mallory"):
             yield
     finally:
-        for name in names:
-            administrator.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(name)))
+        _drop_roles(administrator, names)
+
+
+def _drop_roles(administrator: Connection, names: Sequence[str]) -> None:
+    for name in names:
+        administrator.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(name)))
 
 
 @contextlib.contextmanager

@@ -164,7 +164,7 @@ def signed(claims: Any, header: Any = None, secret: str = SECRET) -> str:
 
 
 def claims(**changed: Any) -> dict[str, Any]:
-    return {"aud": "rowhooks", "exp": time.time() + 60, "role": ANN, **ROW, **changed}
+    return {"aud": "rowhooks", "exp": time.time() + 3000, "role": ANN, **ROW, **changed}
 
 
 GOOD = claims()
@@ -178,7 +178,7 @@ BAD_TOKENS = {
     "something critical": signed(GOOD, {"alg": "HS256", "crit": ["exp"]}),
     "expired": signed(claims(exp=time.time() - 1)),
     "without an end": signed({name: value for name, value in GOOD.items() if name != "exp"}),
-    "for too long": signed(claims(exp=time.time() + 4000)),
+    "for too long": signed(claims(exp=time.time() + 40_000)),
     "an end that is a text": signed(claims(exp="9999999999")),
     "an end that is true": signed(claims(exp=True)),
     "an end that is no number": signed(claims(exp=float("nan"))),

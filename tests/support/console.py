@@ -32,9 +32,10 @@ _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
 def make_people(db: psycopg.Connection[Any]) -> None:
-    """Create the roles of ROLES with their password; those that a server has already stay as they are."""
+    """Create the roles of ROLES with their password; one that a server has already may log in as often as it likes."""
     for name, granted in ROLES.items():
         if db.execute("select from pg_roles where rolname = %s", (name,)).fetchone() is not None:
+            db.execute(sql.SQL("alter role {} connection limit -1").format(sql.Identifier(name)))
             continue
         role = sql.Identifier(name)
         db.execute(sql.SQL("create role {} login password {}").format(role, PASSWORD))

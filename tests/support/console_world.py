@@ -34,9 +34,9 @@ Connection = psycopg.Connection[Any]
 
 PEOPLE = {
     **{name: (level, "technicians") if level else () for name, level in ROLES.items()},
-    "bob": ("rowhooks_viewer", "technicians"),
+    "bert": ("rowhooks_viewer", "technicians"),
 }
-"""The people who log in, and the roles that they are members of. Row security hides devices of odd numbers from bob."""
+"""The people who log in, and the roles that they are members of. Row security hides odd devices from bert."""
 DAEMON = "inventory_daemon"
 """The daemon's login, for which no row security holds: what a hook may see is not the question here."""
 _GROUP = "console_people"
@@ -48,7 +48,7 @@ grant select on all tables in schema inv to technicians;
 grant insert on inv.device to alice;
 grant select, insert, update, delete on all tables in schema inv to rowhooks_daemon;
 alter table inv.device enable row level security;
-create policy "odd ones are hidden from bob" on inv.device using (current_user <> 'bob' or id % 2 = 0);
+create policy "odd ones are hidden from bert" on inv.device using (current_user <> 'bert' or id % 2 = 0);
 select rowhooks.track('inv.device');
 select rowhooks.track('inv.location');
 """
@@ -67,9 +67,9 @@ class World:
     db: Connection
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(100))
 
-    def new_device(self, *, serial: str | None = "SN-1", is_hidden_from_bob: bool = False) -> tuple[int, str]:
+    def new_device(self, *, serial: str | None = "SN-1", is_hidden_from_bert: bool = False) -> tuple[int, str]:
         """Insert a device of a test's own; return its id and its name."""
-        id_ = next(n for n in self._numbers if n % 2 == is_hidden_from_bob)
+        id_ = next(n for n in self._numbers if n % 2 == is_hidden_from_bert)
         name = f"sw-{id_}"
         self.db.execute(
             "insert into inv.device (id, name, serial, location_id, role_id) values (%s, %s, %s, 2, 1)",

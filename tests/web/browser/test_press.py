@@ -130,26 +130,26 @@ def test_a_reload_after_a_press_presses_nothing(visit: Visit, world: World) -> N
 
 def test_two_people_press_the_same_button_on_the_same_row_one_after_the_other(visit: Visit, world: World) -> None:
     device, name = world.new_device()
-    alice, bob = visit("alice"), visit("bob")
+    alice, bert = visit("alice"), visit("bert")
     with closed_gates(world.dsn):
-        for person, template in ((alice, "base"), (bob, "edge")):
+        for person, template in ((alice, "base"), (bert, "edge")):
             person.goes_to(row_path("inv.device", device))
             person.page.get_by_role("button", name=f"Provision {name}").click()
             fill_in_provision(person.page, template=template)
             person.page.get_by_role("button", name="Press it").click()
             expect(person.page.get_by_role("heading", name="Press")).to_have_count(0)
-            expect(person.page.get_by_role("banner")).to_contain_text("alice" if person is alice else "bob")
+            expect(person.page.get_by_role("banner")).to_contain_text("alice" if person is alice else "bert")
     world.settle()
     found = world.presses(device, "db_user, status")
-    assert found == [("alice", "SUCCESS"), ("bob", "SUCCESS")]
+    assert found == [("alice", "SUCCESS"), ("bert", "SUCCESS")]
     assert world.db.execute("select comments from inv.device where id = %s", (device,)).fetchone() == (
         "edge, 3 retries",
     )
 
 
 def test_a_press_that_is_forged_is_refused_by_the_database(visit: Visit, world: World) -> None:
-    device, _ = world.new_device(is_hidden_from_bob=True)
-    for role, refused in (("mallory", (403, 404)), ("bob", (404, 422))):
+    device, _ = world.new_device(is_hidden_from_bert=True)
+    for role, refused in (("mallory", (403, 404)), ("bert", (404, 422))):
         visitor = visit(role)
         visitor.faults.expect(r"status 4\d\d: POST /tables/inv.device/press")
         visitor.goes_to("/")

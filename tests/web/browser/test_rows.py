@@ -42,30 +42,30 @@ def test_the_order_of_the_rows_and_the_place_among_them_stand_in_the_address(vis
 
 
 def test_row_security_hides_rows_from_one_person_and_shows_them_to_another(visit: Visit, world: World) -> None:
-    hidden, hidden_name = world.new_device(is_hidden_from_bob=True)
+    hidden, hidden_name = world.new_device(is_hidden_from_bert=True)
     shown, shown_name = world.new_device()
-    alice, bob = visit("alice"), visit("bob")
-    bob.faults.expect("status 404: GET /tables/inv.device/row")
+    alice, bert = visit("alice"), visit("bert")
+    bert.faults.expect("status 404: GET /tables/inv.device/row")
     for name, is_there in ((hidden_name, False), (shown_name, True)):
         filtered = f"/tables/inv.device?column=name&operator=eq&value={name}"
         alice.goes_to(filtered)
         expect(alice.page.get_by_role("cell", name=name)).to_be_visible()
-        bob.goes_to(filtered)
-        expect(bob.page.get_by_role("cell", name=name)).to_have_count(int(is_there))
+        bert.goes_to(filtered)
+        expect(bert.page.get_by_role("cell", name=name)).to_have_count(int(is_there))
     assert alice.goes_to(row_path("inv.device", hidden)).status == 200
-    assert bob.goes_to(row_path("inv.device", shown)).status == 200
-    assert bob.goes_to(row_path("inv.device", hidden)).status == 404
-    assert hidden_name not in bob.page.content()
+    assert bert.goes_to(row_path("inv.device", shown)).status == 200
+    assert bert.goes_to(row_path("inv.device", hidden)).status == 404
+    assert hidden_name not in bert.page.content()
 
 
 def test_what_a_row_is_not_for_somebody_is_the_same_as_no_row(visit: Visit, world: World) -> None:
-    hidden, _ = world.new_device(is_hidden_from_bob=True)
-    bob = visit("bob")
-    bob.faults.expect("status 404: GET /tables/inv.device/row")
+    hidden, _ = world.new_device(is_hidden_from_bert=True)
+    bert = visit("bert")
+    bert.faults.expect("status 404: GET /tables/inv.device/row")
     said = []
     for key in (hidden, 999_999_998):
-        bob.goes_to(row_path("inv.device", key))
-        said.append(bob.page.get_by_role("main").inner_text().replace(str(key), "KEY"))
+        bert.goes_to(row_path("inv.device", key))
+        said.append(bert.page.get_by_role("main").inner_text().replace(str(key), "KEY"))
     assert said[0] == said[1]
 
 

@@ -135,27 +135,27 @@ def test_the_filters_of_the_runs_stand_in_the_address(visit: Visit, world: World
 
 
 def test_a_run_of_a_row_that_a_person_may_not_see_is_no_run_for_it(visit: Visit, world: World) -> None:
-    device, name = world.new_device(is_hidden_from_bob=True)
+    device, name = world.new_device(is_hidden_from_bert=True)
     run = world.press("Calibrate", device)
     world.settle()
-    bob = visit("bob")
-    bob.faults.expect(f"status 404: GET /runs/{run}")
-    assert bob.goes_to(f"/runs/{run}").status == 404
-    bob.goes_to("/runs")
-    expect(bob.page.get_by_role("heading", name="Runs")).to_be_visible()
-    assert name not in bob.page.content()
+    bert = visit("bert")
+    bert.faults.expect(f"status 404: GET /runs/{run}")
+    assert bert.goes_to(f"/runs/{run}").status == 404
+    bert.goes_to("/runs")
+    expect(bert.page.get_by_role("heading", name="Runs")).to_be_visible()
+    assert name not in bert.page.content()
 
 
 def test_two_people_watch_the_same_run(visit: Visit, world: World) -> None:
     device, name = world.new_device()
-    alice, bob = visit("alice"), visit("bob")
+    alice, bert = visit("alice"), visit("bert")
     with closed_gates(world.dsn) as gates:
         press_provision(alice.page, device, name)
-        bob.goes_to(alice.path())
-        for person in (alice, bob):
+        bert.goes_to(alice.path())
+        for person in (alice, bert):
             expect(person.page.get_by_role("table", name="Log")).to_contain_text("step 1 of 3")
         gates.open(1)
-        for person in (alice, bob):
+        for person in (alice, bert):
             expect(person.page.get_by_role("table", name="Log")).to_contain_text("step 2 of 3")
 
 

@@ -19,7 +19,7 @@ dsn = "host=127.0.0.1 dbname=app user=front"
 """
 LOG_IN = """
 import urllib.error, urllib.parse, urllib.request
-form = urllib.parse.urlencode({{"role": "alice", "password": "{password}"}}).encode()
+form = urllib.parse.urlencode({{"role": "clara", "password": "{password}"}}).encode()
 request = urllib.request.Request("http://127.0.0.1:8090/login", form, {{"Origin": "http://127.0.0.1:8090"}})
 class Stay(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_):
@@ -38,7 +38,7 @@ def service(machine: Machine) -> Iterator[str]:
     machine.psql("drop database if exists app with (force)", "postgres")
     machine.psql("create database app", "postgres")
     machine.run("su postgres -c 'rowhooks init --dsn dbname=app'")
-    machine.psql("create role alice login password 'right' in role rowhooks_viewer")
+    machine.psql("create role clara login password 'right' in role rowhooks_viewer")
     machine.psql("create role front login noinherit password 'secret' in role rowhooks_console")
     machine.write("/etc/rowhooks/rowhooks.toml", SETTINGS)
     machine.run("install -d -m 0700 /etc/credstore")
@@ -50,7 +50,7 @@ def service(machine: Machine) -> Iterator[str]:
     yield UNIT
     machine.call(f"rowhooks systemd uninstall --console; rm -rf /run/systemd/system/{UNIT}.d")
     machine.call("systemctl reset-failed; rm -rf /etc/rowhooks /etc/credstore")
-    machine.psql("drop role alice; drop role front")
+    machine.psql("drop role clara; drop role front")
 
 
 def status_of_log_in(machine: Machine, password: str) -> str:
@@ -64,6 +64,6 @@ def test_people_log_in_to_a_service_that_is_neither_root_nor_the_daemon(machine:
     assert status_of_log_in(machine, "right") == "303"
     assert status_of_log_in(machine, "wrong") == "401"
     machine.run(f"systemctl stop {service}")
-    assert machine.says(service, "alice logged in from 127.0.0.1")
+    assert machine.says(service, "clara logged in from 127.0.0.1")
     assert machine.says(service, "stopped")
     assert machine.show(service, "Result") == "success"

@@ -15,6 +15,7 @@ from rowhooks.pipeline.concurrency import Background, first_of
 from rowhooks.pipeline.ports import UserResolver
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling.loads import Locked
+from rowhooks.pipeline.scheduling.pace import Pace
 from rowhooks.pipeline.scheduling.pools import ExecutionPool
 from rowhooks.pipeline.scheduling.rows import Rows
 from rowhooks.pipeline.scheduling.tasks import Task
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-AHEAD = 2
-"""How many times as many runs of a pool are prepared, or go on, as may go on at the same time.
-
-One more for each worker: it finds the next one ready, and its row is still fresh. Of many more, most rows would grow
-old before their runs begin. Measured on a backlog, a window that widened to 1000 while workers were idle loaded a row
-1.3 to 2.1 times for a receiver of 30 ms, and 1.2 to 1.8 times for one that saves. This loads it once.
-"""
 OF_EACH_TABLE = 4
 """How many runs of a table are prepared whatever the others take: a table that loads slowly holds up its own alone."""
 
@@ -51,6 +45,7 @@ class Preparation:
     def __init__(self, recorder: Recorder, rows: Rows, users: UserResolver, pools: Sequence[ExecutionPool]) -> None:
         self.rows = rows
         self.pools: Mapping[str, ExecutionPool] = {pool.name: pool for pool in pools}
+        self._paces = {pool.name: Pace(pool.limit) for pool in pools}
         self.background = Background()
         self._recorder = recorder
         self._users = users
@@ -93,7 +88,12 @@ class Preparation:
             self._prepare_soon(task)
 
     def release(self, task: Task) -> None:
-        """Free the place of a task, and its row."""
+        """Free the place of a task that has ended, and its row."""
+        if task.place:
+            self._paces[task.place[0]].ended()
+        self._give_up_place(task)
+
+    def _give_up_place(self, task: Task) -> None:
         self.rows.release(task)
         if task.place:
             self._count(task.place, -1)
@@ -121,7 +121,7 @@ class Preparation:
             self._scheduler.replenish()
 
     def _has_place(self, which: tuple[str, int]) -> bool:
-        is_room = self._taken[which[0]] < AHEAD * self.pools[which[0]].limit
+        is_room = self._taken[which[0]] < self._paces[which[0]].places
         return is_room or self._taken_by_table[which] < OF_EACH_TABLE
 
     def _count(self, which: tuple[str, int], places: int) -> None:
@@ -224,7 +224,7 @@ class Preparation:
                 if not lock.tasks:
                     self.rows.background.start(self._go_on(lock))
                 lock.tasks.append(task)
-                self.release(task)
+                self._give_up_place(task)
             else:
                 others.append(task)
         return others

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowhooks.web.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Series, lines, short, stacked_bars
+from rowhooks.web.showing.charts import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Chart,
+    Series,
+    lines,
+    short,
+    stacked_bars,
+)
 
 
 def bars(*series: Series, count: int = 3) -> Chart:

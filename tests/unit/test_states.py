@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rowhooks.web.states import state_of_job, state_of_origin
+from rowhooks.web.wording.states import state_of_job, state_of_origin
 
 WELL: dict[str, Any] = {
     "enabled": True, "job": "a.B", "job_enabled": True, "installed": True, "tables": ["s.t"], "waits_for": [],

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from rowhooks.web import live
+from rowhooks.web.live import streams as live
 from tests.support.api import session_of
 from tests.support.console import HERE
 from tests.support.console_runs import add_run, let_people_read

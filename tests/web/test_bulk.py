@@ -16,8 +16,8 @@ import pytest
 from starlette.applications import Starlette
 
 from rowhooks.postgres.console import bulk
-from rowhooks.web import bulk as acts
-from rowhooks.web import live
+from rowhooks.web.acts import bulk as acts
+from rowhooks.web.live import streams as live
 from tests.support.console import Browser, logged_in
 from tests.support.console_runs import HOSTILE, NOON, add_run, let_people_read
 from tests.support.hooks import add_hook

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from rowhooks.web.person import person_of
+from rowhooks.web.people.person import person_of
 from rowhooks.web.server import Server
 from tests.support.console import PASSWORD, Browser, logged_in, make_console
 from tests.support.waiting import PATIENCE, eventually

@@ -14,9 +14,9 @@ from starlette.routing import Route
 
 from rowhooks.domain.errors import ConnectionFailed, NotFound, PermissionDenied, TookTooLong
 from rowhooks.postgres.administration.common import Connection, fetch
-from rowhooks.web import live
-from rowhooks.web.live import Event, News, Streams, cursor_of, stream
-from rowhooks.web.person import person_of
+from rowhooks.web.live import streams as live
+from rowhooks.web.live.streams import Event, News, Streams, cursor_of, stream
+from rowhooks.web.people.person import person_of
 from tests.support.console import Browser, logged_in
 from tests.support.streams import listening
 from tests.support.waiting import eventually

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from rowhooks.web import names
+from rowhooks.web.linking import names
 
 assert names.NameConvertor.regex
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.applications import Starlette
 
-from rowhooks.web.addresses import LONGEST_PATH, safe_path
+from rowhooks.web.linking.addresses import LONGEST_PATH, safe_path
 from tests.support.console import PASSWORD, Browser
 
 ELSEWHERE = [

@@ -17,7 +17,7 @@ from rowhooks.domain.errors import UsageError
 from rowhooks.postgres.administration.hooks import add_hook
 from rowhooks.postgres.console import replay as console_replay
 from rowhooks.postgres.console.replay import Place, Wanted
-from rowhooks.web.replays import Progress, Sample
+from rowhooks.web.acts.replays import Progress, Sample
 from tests.support.configuring import EVIL, add_job, is_inert, text_in
 from tests.support.console import logged_in
 

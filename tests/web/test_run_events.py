@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from rowhooks.web import live, run_watch
+from rowhooks.web.live import runs as run_watch
+from rowhooks.web.live import streams as live
 from tests.support.console import Browser, logged_in
 from tests.support.console_runs import HOSTILE, add_run, let_people_read
 from tests.support.hooks import add_hook

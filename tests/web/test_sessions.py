@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 from rowhooks.domain.errors import ConnectionsEnded
 from rowhooks.postgres.administration.common import Connection as PersonsConnection
 from rowhooks.postgres.administration.common import fetch
-from rowhooks.web.person import Person
-from rowhooks.web.sessions import MOST_ENDED, Sessions
+from rowhooks.web.people.person import Person
+from rowhooks.web.people.sessions import MOST_ENDED, Sessions
 from tests.support.console import PASSWORD, Browser, logged_in, make_console
 from tests.support.console_server import Clock
 from tests.support.waiting import eventually, wait

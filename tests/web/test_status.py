@@ -12,7 +12,7 @@ from psycopg import sql
 from starlette.applications import Starlette
 
 from rowhooks.postgres.console import home
-from rowhooks.web.samples import Sample, Samples
+from rowhooks.web.showing.samples import Sample, Samples
 from tests.support.configuring import EVIL, add_job, is_inert, text_in
 from tests.support.console import PASSWORD, logged_in
 from tests.support.hooks import add_hook
@@ -146,7 +146,7 @@ async def test_what_waited_is_drawn_of_the_samples_that_the_console_has_taken(
     console: Starlette, db: Connection, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The first page, to which a log-in leads, takes samples too.
-    monkeypatch.setattr("rowhooks.web.samples.APART", timedelta())
+    monkeypatch.setattr("rowhooks.web.showing.samples.APART", timedelta())
     db.execute("insert into dcim.device values (1, 'a', null)")
     first = await seen(console, "/status")
     second = await seen(console, "/status")

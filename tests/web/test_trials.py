@@ -14,7 +14,7 @@ from rowhooks.domain.names import TableName
 from rowhooks.postgres.administration.hooks import add_hook
 from rowhooks.postgres.console.hooks import HookWanted
 from rowhooks.postgres.console.trials import Past
-from rowhooks.web.trials import PATIENCE, SHOWN, hook_of, try_hook
+from rowhooks.web.acts.trials import PATIENCE, SHOWN, hook_of, try_hook
 from tests.support.configuring import EVIL, add_job, field_of, is_inert, problem_of, text_in
 from tests.support.console import logged_in
 

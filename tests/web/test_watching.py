@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from rowhooks.web import live
+from rowhooks.web.live import streams as live
 from tests.support.console import logged_in
 from tests.support.console_runs import add_run, let_people_read
 from tests.support.hooks import add_hook

@@ -21,11 +21,11 @@ from rowhooks.domain.errors import ConnectionsEnded, RowhooksError
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.console.logins import OwnLogin, names_login
 from rowhooks.web import api, errors, login
-from rowhooks.web.bulk import BulkActs
+from rowhooks.web.acts.bulk import BulkActs
 from rowhooks.web.embed import console as embed
 from rowhooks.web.embed.origins import AllowOrigins
-from rowhooks.web.finding import FindSession
-from rowhooks.web.live import Streams
+from rowhooks.web.live.streams import Streams
+from rowhooks.web.login.finding import FindSession
 from rowhooks.web.login.oidc import Departures
 from rowhooks.web.login.provider import Provider
 from rowhooks.web.pages import (
@@ -45,7 +45,8 @@ from rowhooks.web.pages import (
     status,
     tables,
 )
-from rowhooks.web.person import NotLoggedIn
+from rowhooks.web.people.person import NotLoggedIn
+from rowhooks.web.people.sessions import Sessions
 from rowhooks.web.security.access_log import NONE, LogRequests
 from rowhooks.web.security.attempts import Attempts
 from rowhooks.web.security.bodies import LimitBodies
@@ -53,7 +54,6 @@ from rowhooks.web.security.headers import AddHeaders
 from rowhooks.web.security.hosts import CheckHost, CheckPath
 from rowhooks.web.security.limits import LimitRequests
 from rowhooks.web.security.peers import FindPeer
-from rowhooks.web.sessions import Sessions
 from rowhooks.web.settings import ConsoleSettings
 from rowhooks.web.static_files import HashedFiles
 

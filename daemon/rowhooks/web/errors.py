@@ -26,10 +26,10 @@ from rowhooks.domain.errors import (
     TookTooLong,
     UsageError,
 )
-from rowhooks.web.addresses import safe_path
-from rowhooks.web.cookies import session_cookie
+from rowhooks.web.linking.addresses import safe_path
+from rowhooks.web.people.cookies import session_cookie
+from rowhooks.web.people.sessions import REASONS
 from rowhooks.web.rendering import page, see
-from rowhooks.web.sessions import REASONS
 
 logger = logging.getLogger(__name__)
 

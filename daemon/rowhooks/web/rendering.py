@@ -12,9 +12,9 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from rowhooks.domain import exact
 from rowhooks.domain.display import LONG, SHORT, lines, value
-from rowhooks.web.durations import took
-from rowhooks.web.navigation import LEVELS, entries
+from rowhooks.web.linking.navigation import LEVELS, entries
 from rowhooks.web.static_files import static_path
+from rowhooks.web.wording.durations import took
 
 
 def _iso(at: datetime | str) -> str:

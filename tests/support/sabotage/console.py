@@ -42,7 +42,7 @@ def whoever_it_was(_: Any) -> Any:
     """Have a session go on whomever the proxy names."""
 
     def altered(self: Any, connection: Any, user: str) -> Any:
-        from rowhooks.web.cookies import session_cookie
+        from rowhooks.web.people.cookies import session_cookie
 
         return self._sessions.find(session_cookie(connection))
 
@@ -85,12 +85,12 @@ CONSOLE_DOORS = [
     ),
     Sabotage(
         5, "a form has the token of its session",
-        Python("rowhooks.web.forms:hmac", constant(SimpleNamespace(compare_digest=lambda *_: True))),
+        Python("rowhooks.web.forms.reading:hmac", constant(SimpleNamespace(compare_digest=lambda *_: True))),
         "web/test_csrf.py no_form_is_taken_without_the_sessions_token",
     ),
     Sabotage(
         5, "a form comes from a page of the console",
-        Python("rowhooks.web.forms:comes_from_here", returning(True)),
+        Python("rowhooks.web.forms.reading:comes_from_here", returning(True)),
         "web/test_csrf.py no_form_is_taken_from_another_site_even_with_the_token",
     ),
     Sabotage(
@@ -105,7 +105,7 @@ CONSOLE_DOORS = [
     ),
     Sabotage(
         5, "a session ends when the proxy names another user",
-        Python("rowhooks.web.finding:FindSession._find", whoever_it_was),
+        Python("rowhooks.web.login.finding:FindSession._find", whoever_it_was),
         f"{PROXY} the_session_of_one_user_is_none_of_the_next_ones",
     ),
     Sabotage(
@@ -120,12 +120,12 @@ CONSOLE_DOORS = [
     ),
     Sabotage(
         5, "the log-in leads to paths of the console alone",
-        Python("rowhooks.web.addresses:safe_path", lambda _: lambda text, default: text or default),
+        Python("rowhooks.web.linking.addresses:safe_path", lambda _: lambda text, default: text or default),
         "web/test_redirects.py the_log_in_leads_nobody_away",
     ),
     Sabotage(
         5, "a session that has ended asks the database nothing more",
-        Python("rowhooks.web.person:Person.end", returning(None)),
+        Python("rowhooks.web.people.person:Person.end", returning(None)),
         "web/test_sessions.py whoever_still_asks_in_the_name_of_a_session_that_has_ended_gets_nothing",
     ),
     Sabotage(

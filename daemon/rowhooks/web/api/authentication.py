@@ -11,9 +11,9 @@ from starlette.types import Scope
 
 from rowhooks.web.api.holders import tokens_of
 from rowhooks.web.api.problems import FORGED, INSUFFICIENT_SCOPE, NOT_BY_TOKEN, UNAUTHENTICATED, Refusal
-from rowhooks.web.cookies import session_cookie
-from rowhooks.web.forms import comes_from_here
-from rowhooks.web.person import Person
+from rowhooks.web.forms.reading import comes_from_here
+from rowhooks.web.people.cookies import session_cookie
+from rowhooks.web.people.person import Person
 
 CSRF_HEADER = "X-CSRF-Token"
 _SAFE = ("GET", "HEAD")

@@ -15,7 +15,7 @@ from rowhooks.web.api.models.problem import Problem
 from rowhooks.web.api.operations import EVENT_STREAM, Operation, Operations
 from rowhooks.web.api.problems import MEDIA_TYPE
 from rowhooks.web.api.reading import LONGEST_KEY
-from rowhooks.web.sessions import COOKIE
+from rowhooks.web.people.sessions import COOKIE
 
 Schema = dict[str, Any]
 _TEMPLATE = "#/components/schemas/{model}"

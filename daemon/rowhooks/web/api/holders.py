@@ -17,7 +17,7 @@ from rowhooks.postgres.console.access import Access, admit
 from rowhooks.postgres.console.logins import OwnLogin
 from rowhooks.postgres.console.tokens import TokenHolder, holder_of_token, take_up_role
 from rowhooks.web.api.problems import ROLE_NOT_LENT, Refusal
-from rowhooks.web.person import Person
+from rowhooks.web.people.person import Person
 
 KEPT = 5.0
 """Seconds for which an answer is kept, and after which a token that was revoked is refused at the latest."""

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from rowhooks.web.api.authentication import Caller, Level
 from rowhooks.web.api.models.base import Nothing, Page
-from rowhooks.web.live import EventStream
+from rowhooks.web.live.streams import EventStream
 
 P = TypeVar("P", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)

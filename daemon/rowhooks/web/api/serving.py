@@ -29,7 +29,7 @@ from rowhooks.web.api.problems import (
 from rowhooks.web.api.reading import read_body, read_key, read_path, read_query
 from rowhooks.web.api.refusing import PATH, is_for_api, root_of
 from rowhooks.web.api.writing import json_response
-from rowhooks.web.live import EventStream
+from rowhooks.web.live.streams import EventStream
 
 logger = logging.getLogger(__name__)
 

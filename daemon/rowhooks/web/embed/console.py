@@ -19,7 +19,7 @@ from rowhooks.postgres.embedded_buttons import name_user
 from rowhooks.postgres.embedded_problems import NOBODY, Refused
 from rowhooks.web.embed.answers import FORGED, Asker, comes_from_here
 from rowhooks.web.embed.answers import routes as routes_of
-from rowhooks.web.person import Person
+from rowhooks.web.people.person import Person
 
 if TYPE_CHECKING:
     from rowhooks.web.app import Console

@@ -12,9 +12,9 @@ from starlette.responses import Response
 from rowhooks.domain.errors import PermissionDenied
 from rowhooks.postgres.console.access import Access, admit
 from rowhooks.postgres.console.people import Connections
-from rowhooks.web.addresses import safe_path
-from rowhooks.web.cookies import session_cookie, set_session_cookie
-from rowhooks.web.person import Person
+from rowhooks.web.linking.addresses import safe_path
+from rowhooks.web.people.cookies import session_cookie, set_session_cookie
+from rowhooks.web.people.person import Person
 from rowhooks.web.rendering import see
 from rowhooks.web.security.peers import network_of
 

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rowhooks.web.cookies import forget_session_cookie, session_cookie
-from rowhooks.web.forms import read_form
+from rowhooks.web.forms.reading import read_form
 from rowhooks.web.login.entering import console_of
-from rowhooks.web.person import person_of
+from rowhooks.web.people.cookies import forget_session_cookie, session_cookie
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import see
 
 logger = logging.getLogger(__name__)

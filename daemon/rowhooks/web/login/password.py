@@ -13,12 +13,12 @@ from starlette.routing import Route
 
 from rowhooks.domain.errors import ConnectionFailed, LoginRefused, PermissionDenied
 from rowhooks.postgres.console.pools import OwnConnections
-from rowhooks.web.forms import comes_from_here
+from rowhooks.web.forms.reading import comes_from_here
 from rowhooks.web.login import proxy
 from rowhooks.web.login.entering import console_of, enter, entered, wanted
+from rowhooks.web.people.sessions import REASONS
 from rowhooks.web.rendering import page
 from rowhooks.web.security.peers import network_of
-from rowhooks.web.sessions import REASONS
 
 logger = logging.getLogger(__name__)
 REFUSED = "PostgreSQL did not let this role in with this password."

@@ -9,12 +9,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rowhooks.postgres.console.presses import show_batch, show_visible_batch
-from rowhooks.web.links import id_in, path_of
-from rowhooks.web.live import EventStream, stream
-from rowhooks.web.navigation import at_least
-from rowhooks.web.person import person_of
+from rowhooks.web.linking.links import id_in, path_of
+from rowhooks.web.linking.navigation import at_least
+from rowhooks.web.live.parts import PartWatch
+from rowhooks.web.live.streams import EventStream, stream
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page
-from rowhooks.web.watching import PartWatch
 
 
 async def batch(request: Request) -> Response:

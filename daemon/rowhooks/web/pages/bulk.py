@@ -13,15 +13,15 @@ from starlette.routing import Route
 from rowhooks.domain.errors import Conflict, UsageError
 from rowhooks.postgres.console.bulk import MOST, RETRY, REVOKE, choose
 from rowhooks.postgres.console.places import Place
-from rowhooks.web.asked_runs import AskedRuns
-from rowhooks.web.bulk import BulkAct
-from rowhooks.web.forms import read_form
-from rowhooks.web.links import with_query
-from rowhooks.web.live import EventStream, stream
-from rowhooks.web.person import person_of
+from rowhooks.web.acts.bulk import BulkAct
+from rowhooks.web.forms.reading import read_form
+from rowhooks.web.linking.asked_runs import AskedRuns
+from rowhooks.web.linking.links import with_query
+from rowhooks.web.live.parts import PartWatch
+from rowhooks.web.live.streams import EventStream, stream
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page, see
-from rowhooks.web.run_lines import line_of
-from rowhooks.web.watching import PartWatch
+from rowhooks.web.showing.run_lines import line_of
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 

@@ -13,15 +13,15 @@ from rowhooks.postgres.administration.common import Row
 from rowhooks.postgres.console import buttons as console
 from rowhooks.postgres.console.origins import Choices
 from rowhooks.postgres.console.previews import Preview, preview_button
-from rowhooks.web.button_forms import FIELDS, ButtonFields
-from rowhooks.web.forms import read_form
-from rowhooks.web.job_words import inputs_of
-from rowhooks.web.names import address
-from rowhooks.web.origin_forms import Problems, done_by, lines_of, offer, problem_of, status_of_problem, text_of
+from rowhooks.web.forms.buttons import FIELDS, ButtonFields
+from rowhooks.web.forms.origins import Problems, done_by, lines_of, offer, problem_of, status_of_problem, text_of
+from rowhooks.web.forms.reading import read_form
+from rowhooks.web.linking.names import address
 from rowhooks.web.pages.row import label_of, user_on
-from rowhooks.web.person import person_of
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page, see
-from rowhooks.web.states import state_of_origin
+from rowhooks.web.wording.jobs import inputs_of
+from rowhooks.web.wording.states import state_of_origin
 
 
 async def buttons(request: Request) -> Response:

@@ -13,13 +13,13 @@ from rowhooks.domain.errors import RowhooksError, TookTooLong, UsageError
 from rowhooks.postgres.console.changes import list_changes
 from rowhooks.postgres.console.runs import Page
 from rowhooks.postgres.console.why import ShownChange, Verdict, show_change
-from rowhooks.web.asked_changes import ACTIONS, AskedChanges, number
-from rowhooks.web.change_lines import change_line
-from rowhooks.web.links import id_in, path_of, with_query
-from rowhooks.web.person import person_of
+from rowhooks.web.linking.asked_changes import ACTIONS, AskedChanges, number
+from rowhooks.web.linking.links import id_in, path_of, with_query
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page
-from rowhooks.web.room import Room, differences
-from rowhooks.web.run_lines import LONGEST_NAME, row_path
+from rowhooks.web.showing.change_lines import change_line
+from rowhooks.web.showing.room import Room, differences
+from rowhooks.web.showing.run_lines import LONGEST_NAME, row_path
 
 ROOM, ROOM_FOR_HOOKS, LONGEST_VALUE = 40_000, 30_000, 2000
 """Bytes of a page for the differences of a change, and for hooks; characters of a value."""

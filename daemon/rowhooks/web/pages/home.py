@@ -8,12 +8,12 @@ from starlette.routing import Route
 
 from rowhooks.postgres.console.home import glance
 from rowhooks.postgres.console.status import MOST_FAILURES
-from rowhooks.web.navigation import at_least
+from rowhooks.web.linking.navigation import at_least
 from rowhooks.web.pages.status import samples_of
-from rowhooks.web.person import person_of
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page
-from rowhooks.web.run_lines import line_of
-from rowhooks.web.status_words import facts, sample_of
+from rowhooks.web.showing.run_lines import line_of
+from rowhooks.web.showing.status import facts, sample_of
 
 SHOWN = ("Leader", "Backlog", "Requested", "Missing jobs")
 """What of the state stands here."""

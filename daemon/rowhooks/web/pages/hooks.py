@@ -14,14 +14,14 @@ from rowhooks.postgres.administration.hooks import remove_hook, set_hook_enabled
 from rowhooks.postgres.console import hooks as console
 from rowhooks.postgres.console.origins import Choices
 from rowhooks.postgres.console.trials import past_changes
-from rowhooks.web.forms import read_form
-from rowhooks.web.hook_forms import FIELDS, HookFields
-from rowhooks.web.names import address
-from rowhooks.web.origin_forms import Problems, done_by, offer, problem_of, status_of_problem, text_of
-from rowhooks.web.person import Person, person_of
+from rowhooks.web.acts.trials import Trial, hook_of, try_hook
+from rowhooks.web.forms.hooks import FIELDS, HookFields
+from rowhooks.web.forms.origins import Problems, done_by, offer, problem_of, status_of_problem, text_of
+from rowhooks.web.forms.reading import read_form
+from rowhooks.web.linking.names import address
+from rowhooks.web.people.person import Person, person_of
 from rowhooks.web.rendering import page, see
-from rowhooks.web.states import state_of_origin
-from rowhooks.web.trials import Trial, hook_of, try_hook
+from rowhooks.web.wording.states import state_of_origin
 
 
 async def hooks(request: Request) -> Response:

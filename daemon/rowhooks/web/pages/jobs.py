@@ -9,13 +9,13 @@ from starlette.routing import Route
 from rowhooks.domain import shell
 from rowhooks.postgres.administration.jobs import set_job_enabled
 from rowhooks.postgres.console import jobs as console
-from rowhooks.web.forms import read_form
-from rowhooks.web.job_words import inputs_of, meta_of
-from rowhooks.web.names import address
-from rowhooks.web.origin_forms import done_by, text_of
-from rowhooks.web.person import person_of
+from rowhooks.web.forms.origins import done_by, text_of
+from rowhooks.web.forms.reading import read_form
+from rowhooks.web.linking.names import address
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page, see
-from rowhooks.web.states import state_of_job
+from rowhooks.web.wording.jobs import inputs_of, meta_of
+from rowhooks.web.wording.states import state_of_job
 
 
 async def jobs(request: Request) -> Response:

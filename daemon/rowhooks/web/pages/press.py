@@ -14,12 +14,12 @@ from starlette.routing import NoMatchFound, Route
 from rowhooks.domain import exact
 from rowhooks.domain.errors import NotFound, UsageError
 from rowhooks.postgres.console.pressing import PressableButton, Pressed, find_button, press_rows
-from rowhooks.web.forms import read_form
-from rowhooks.web.input_fields import fields_of
-from rowhooks.web.input_forms import Filled, filled_with_defaults, read_inputs, with_problem
-from rowhooks.web.person import person_of
+from rowhooks.web.forms.input_fields import fields_of
+from rowhooks.web.forms.inputs import Filled, filled_with_defaults, read_inputs, with_problem
+from rowhooks.web.forms.reading import read_form
+from rowhooks.web.linking.row_addresses import path_of_row
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page, see
-from rowhooks.web.row_addresses import path_of_row
 
 MOST_ROWS = 100
 """On how many rows a button is pressed at once."""

@@ -14,14 +14,14 @@ from rowhooks.domain.errors import RowhooksError, TookTooLong, UsageError
 from rowhooks.domain.times import point_in_time
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.console import replay as console
-from rowhooks.web.forms import read_form
-from rowhooks.web.live import EventStream, stream
-from rowhooks.web.names import address
-from rowhooks.web.origin_forms import problem_of, status_of_problem
-from rowhooks.web.person import Person, person_of
+from rowhooks.web.acts.replays import Matched, Progress, advanced, match
+from rowhooks.web.forms.origins import problem_of, status_of_problem
+from rowhooks.web.forms.reading import read_form
+from rowhooks.web.linking.names import address
+from rowhooks.web.live.parts import PartWatch
+from rowhooks.web.live.streams import EventStream, stream
+from rowhooks.web.people.person import Person, person_of
 from rowhooks.web.rendering import page, see
-from rowhooks.web.replays import Matched, Progress, advanced, match
-from rowhooks.web.watching import PartWatch
 
 
 async def replay(request: Request) -> Response:

@@ -22,15 +22,15 @@ from rowhooks.postgres.console.row_buttons import render_safely
 from rowhooks.postgres.labels import ButtonGroup, RenderedButton
 from rowhooks.postgres.sessions.permissions import ConnectionPermissions
 from rowhooks.receivers.user import User
-from rowhooks.web.fitting import length_that_fits
-from rowhooks.web.navigation import at_least
-from rowhooks.web.page_numbers import page_number
+from rowhooks.web.linking.navigation import at_least
+from rowhooks.web.linking.page_numbers import page_number
+from rowhooks.web.linking.row_addresses import Listing, key_in_address, read_key, row_path
 from rowhooks.web.pages.rows import ShownCell, shown_cell
 from rowhooks.web.pages.tables import KINDS
-from rowhooks.web.person import person_of
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page
-from rowhooks.web.row_addresses import Listing, key_in_address, read_key, row_path
-from rowhooks.web.row_history import read_history_place, shown_history
+from rowhooks.web.showing.fitting import length_that_fits
+from rowhooks.web.showing.row_history import read_history_place, shown_history
 
 COLUMNS = 150
 """How many columns are shown at once."""

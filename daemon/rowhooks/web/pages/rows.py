@@ -19,11 +19,11 @@ from rowhooks.postgres.console.cells import Cell
 from rowhooks.postgres.console.conditions import OPERATORS, WITHOUT_VALUE, Filter
 from rowhooks.postgres.console.relations import Column, Relation, describe
 from rowhooks.postgres.console.rows import PAGE, ListedRow, RowsPage, Wanted, read_rows
-from rowhooks.web.fitting import length_that_fits, shown
+from rowhooks.web.linking.row_addresses import Listing, key_in_address, read_listing, read_place, row_path, write_place
 from rowhooks.web.pages.tables import KINDS
-from rowhooks.web.person import person_of
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page
-from rowhooks.web.row_addresses import Listing, key_in_address, read_listing, read_place, row_path, write_place
+from rowhooks.web.showing.fitting import length_that_fits, shown
 
 COLUMNS = 12
 """How many columns a listing shows, apart from those of the key."""

@@ -15,16 +15,16 @@ from rowhooks.postgres.administration import results
 from rowhooks.postgres.administration.common import Row
 from rowhooks.postgres.console.places import Place
 from rowhooks.postgres.console.run import LARGEST, LONGEST_MESSAGE, ShownRun, retry_once, show_run
-from rowhooks.web.change_lines import change_line
-from rowhooks.web.forms import read_form
-from rowhooks.web.links import id_in, path_of, with_query
-from rowhooks.web.live import EventStream, cursor_of, stream
-from rowhooks.web.person import person_of
+from rowhooks.web.forms.reading import read_form
+from rowhooks.web.linking.links import id_in, path_of, with_query
+from rowhooks.web.live.runs import Cursor, RunWatch, log_line
+from rowhooks.web.live.streams import EventStream, cursor_of, stream
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page, see
-from rowhooks.web.room import Room, cut
-from rowhooks.web.run_lines import LONGEST_NAME, origin_path, row_path
-from rowhooks.web.run_watch import Cursor, RunWatch, log_line
-from rowhooks.web.unwritten import notes_on_writes
+from rowhooks.web.showing.change_lines import change_line
+from rowhooks.web.showing.room import Room, cut
+from rowhooks.web.showing.run_lines import LONGEST_NAME, origin_path, row_path
+from rowhooks.web.wording.unwritten import notes_on_writes
 
 LINES = 200
 """How many lines of the log are on a page."""

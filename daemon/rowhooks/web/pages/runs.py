@@ -16,12 +16,12 @@ from rowhooks.postgres.administration.common import Connection, Row
 from rowhooks.postgres.console import runs
 from rowhooks.postgres.console.places import Place
 from rowhooks.postgres.console.runs import KINDS, LATE, PAGE, Page, RunFilter, news_of_runs, place_of
-from rowhooks.web.asked_runs import STATUSES, TRIGGERS, AskedRuns
-from rowhooks.web.links import with_query
-from rowhooks.web.live import Event, EventStream, News, cursor_of, stream
-from rowhooks.web.person import person_of
+from rowhooks.web.linking.asked_runs import STATUSES, TRIGGERS, AskedRuns
+from rowhooks.web.linking.links import with_query
+from rowhooks.web.live.streams import Event, EventStream, News, cursor_of, stream
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import fragment, page
-from rowhooks.web.run_lines import line_of
+from rowhooks.web.showing.run_lines import line_of
 
 MOST_WATCHED = 100
 """How many runs that have not ended are watched for a listing."""

@@ -21,11 +21,11 @@ from rowhooks.postgres.console.status import (
     read_failures,
     read_status,
 )
-from rowhooks.web.names import address
-from rowhooks.web.person import person_of
+from rowhooks.web.linking.names import address
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page
-from rowhooks.web.samples import Samples
-from rowhooks.web.status_words import SPANS, activity_charts, facts, sample_charts, sample_of
+from rowhooks.web.showing.samples import Samples
+from rowhooks.web.showing.status import SPANS, activity_charts, facts, sample_charts, sample_of
 
 MOST_LINES = 100
 """How many lines of waiting runs are shown."""

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rowhooks.postgres.console.tables import list_tables
-from rowhooks.web.fitting import length_that_fits
-from rowhooks.web.page_numbers import page_number
-from rowhooks.web.person import person_of
+from rowhooks.web.linking.page_numbers import page_number
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page
+from rowhooks.web.showing.fitting import length_that_fits
 
 LONGEST_SEARCH = 200
 """How many characters of a search count."""

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rowhooks.postgres.console.bulk import Chosen
+from rowhooks.web.acts.bulk import BulkAct
 from rowhooks.web.api.models.base import Asked, Cursor, Told
 from rowhooks.web.api.models.runs import RunsMatched, RunSummary
-from rowhooks.web.bulk import BulkAct
 
 
 class RunsChosen(RunsMatched):

@@ -12,7 +12,7 @@ from rowhooks.postgres.console.why import ShownChange
 from rowhooks.postgres.console.why import Verdict as Known
 from rowhooks.web.api.models.base import Asked, Id, Json, Moment, Name, Page, Paged, Told
 from rowhooks.web.api.models.runs import Status, Trigger
-from rowhooks.web.asked_changes import key_of
+from rowhooks.web.linking.asked_changes import key_of
 
 Happened = Literal["create", "update", "delete", "truncate"]
 

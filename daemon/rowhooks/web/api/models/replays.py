@@ -6,8 +6,8 @@ from datetime import datetime
 
 from pydantic import Field
 
+from rowhooks.web.acts.replays import Progress
 from rowhooks.web.api.models.base import Asked, Given, Moment, Name, Told
-from rowhooks.web.replays import Progress
 
 
 class ReplayBegun(Given):

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange
+from rowhooks.web.acts.trials import Trial, Verdict
 from rowhooks.web.api.models.base import Given, Json, Told
 from rowhooks.web.api.models.hooks import Action, Names, OnUndecided
-from rowhooks.web.trials import Trial, Verdict
 
 
 class HookTried(Given):

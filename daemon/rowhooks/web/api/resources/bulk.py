@@ -10,13 +10,13 @@ from rowhooks.domain.errors import Conflict, UsageError
 from rowhooks.postgres.console.bulk import RETRY, REVOKE, choose
 from rowhooks.postgres.console.places import Place
 from rowhooks.postgres.console.runs import RunFilter
+from rowhooks.web.acts.bulk import BulkAct, BulkActs
 from rowhooks.web.api.authentication import Level
 from rowhooks.web.api.models.base import Nothing
 from rowhooks.web.api.models.bulk import Act, ActNumbered, RunsChosen, RunsMeant
 from rowhooks.web.api.models.presses import Waiting
 from rowhooks.web.api.operations import Answer, Call, Keyed, Operation, Operations
 from rowhooks.web.api.waiting import wait_until
-from rowhooks.web.bulk import BulkAct, BulkActs
 
 Asked = Call[Nothing, RunsChosen, None]
 _WORDS = {RETRY: "run again", REVOKE: "given up"}

@@ -29,8 +29,8 @@ from rowhooks.web.api.operations import EVENT_STREAM, LINK, Answer, Call, Keyed,
 from rowhooks.web.api.problems import Refusal
 from rowhooks.web.api.waiting import wait_until
 from rowhooks.web.api.writing import as_json
-from rowhooks.web.live import Event, EventStream, News, cursor_of, stream
-from rowhooks.web.run_watch import Cursor, RunWatch
+from rowhooks.web.live.runs import Cursor, RunWatch
+from rowhooks.web.live.streams import Event, EventStream, News, cursor_of, stream
 
 CHANGES = 50
 """How many changes of a run's transaction are shown."""

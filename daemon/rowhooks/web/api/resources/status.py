@@ -9,7 +9,7 @@ from rowhooks.web.api.authentication import Level
 from rowhooks.web.api.models.base import Nothing
 from rowhooks.web.api.models.status import ActivityTold, ActivityWanted, Diagnosis, Status
 from rowhooks.web.api.operations import Answer, Call, Operation, Operations
-from rowhooks.web.status_words import SPANS
+from rowhooks.web.showing.status import SPANS
 
 
 async def show_status(call: Call[Nothing, Nothing, None]) -> Answer:

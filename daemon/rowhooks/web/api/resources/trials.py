@@ -8,12 +8,12 @@ from rowhooks.domain import exact
 from rowhooks.pipeline.conditions import parse_json
 from rowhooks.postgres.console.hooks import HookWanted, past_of_hook
 from rowhooks.postgres.console.trials import past_changes
+from rowhooks.web.acts.trials import hook_of, try_hook
 from rowhooks.web.api.authentication import Level
 from rowhooks.web.api.models.base import Nothing
 from rowhooks.web.api.models.hooks import HookNamed
 from rowhooks.web.api.models.trials import HookTried, TrialTold
 from rowhooks.web.api.operations import Answer, Call, Operation, Operations
-from rowhooks.web.trials import hook_of, try_hook
 
 
 async def try_new_hook(call: Call[Nothing, Nothing, HookTried]) -> Answer:

@@ -8,9 +8,9 @@ from starlette.requests import Request
 
 from rowhooks.domain.display import by_whom, visible
 from rowhooks.postgres.administration.common import Row
-from rowhooks.web.links import path_of
-from rowhooks.web.room import Room, differences
-from rowhooks.web.run_lines import LONGEST_KEY, row_path
+from rowhooks.web.linking.links import path_of
+from rowhooks.web.showing.room import Room, differences
+from rowhooks.web.showing.run_lines import LONGEST_KEY, row_path
 
 
 def change_line(request: Request, change: Row, room: Room | None, longest: int) -> dict[str, Any]:

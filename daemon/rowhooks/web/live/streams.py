@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from rowhooks.domain.errors import RowhooksError, TookTooLong
-from rowhooks.web.person import person_of
+from rowhooks.web.people.person import person_of
 
 logger = logging.getLogger(__name__)
 

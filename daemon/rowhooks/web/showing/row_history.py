@@ -15,9 +15,9 @@ from rowhooks.postgres.administration.common import Row
 from rowhooks.postgres.console.history import FIRST_PART, LARGEST_PART, History, HistoryPlace
 from rowhooks.postgres.console.relations import Relation
 from rowhooks.postgres.console.row import FoundRow
-from rowhooks.web.links import LARGEST_ID, path_of
-from rowhooks.web.room import Room, differences
-from rowhooks.web.row_addresses import path_of_row, row_path
+from rowhooks.web.linking.links import LARGEST_ID, path_of
+from rowhooks.web.linking.row_addresses import path_of_row, row_path
+from rowhooks.web.showing.room import Room, differences
 
 ROOM = 20_000
 """How many bytes of the page are for differences."""

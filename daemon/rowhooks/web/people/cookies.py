@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from rowhooks.web.sessions import COOKIE, PLAIN_COOKIE
+from rowhooks.web.people.sessions import COOKIE, PLAIN_COOKIE
 
 if TYPE_CHECKING:
     from rowhooks.web.app import Console

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from rowhooks.domain.errors import Conflict, NotFound, RowhooksError
 from rowhooks.postgres.console.bulk import do_some
-from rowhooks.web.person import Person
+from rowhooks.web.people.person import Person
 
 logger = logging.getLogger(__name__)
 

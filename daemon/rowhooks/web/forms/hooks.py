@@ -13,7 +13,7 @@ from rowhooks.domain.errors import ConditionsError
 from rowhooks.pipeline.conditions import parse_json
 from rowhooks.postgres.administration.common import Row
 from rowhooks.postgres.console.hooks import HookWanted, fingerprint
-from rowhooks.web.origin_forms import Problems, lines_of, text_of, texts_of
+from rowhooks.web.forms.origins import Problems, lines_of, text_of, texts_of
 
 ACTIONS = ("create", "update", "delete")
 FIELDS = ("name", "job", "tables", "actions", "columns", "ignored_columns", "conditions", "on_undecided")

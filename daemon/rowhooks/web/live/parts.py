@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from rowhooks.web.live import FINISHED, Event, News
+from rowhooks.web.live.streams import FINISHED, Event, News
 from rowhooks.web.rendering import fragment
 
 Ask = Callable[[], Awaitable[tuple[Mapping[str, Any], bool]]]

@@ -10,7 +10,7 @@ from rowhooks.domain.errors import UsageError
 from rowhooks.domain.run import FAILURE, PENDING, RETRY, REVOKED, STARTED, SUCCESS
 from rowhooks.domain.times import point_in_time
 from rowhooks.postgres.console.runs import RunFilter
-from rowhooks.web.asked_changes import number
+from rowhooks.web.linking.asked_changes import number
 
 STATUSES = (PENDING, STARTED, RETRY, SUCCESS, FAILURE, REVOKED)
 TRIGGERS = ("change", "press", "replay")

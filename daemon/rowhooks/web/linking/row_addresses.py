@@ -16,8 +16,8 @@ from rowhooks.domain import exact
 from rowhooks.domain.errors import UsageError
 from rowhooks.postgres.console.conditions import Filter
 from rowhooks.postgres.console.rows import Place
-from rowhooks.web.names import NameConvertor
-from rowhooks.web.page_numbers import page_number
+from rowhooks.web.linking.names import NameConvertor
+from rowhooks.web.linking.page_numbers import page_number
 
 assert NameConvertor.regex, "names of tables stand in addresses"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from rowhooks.domain.errors import ConnectionFailed
-from rowhooks.web.person import Person
+from rowhooks.web.people.person import Person
 
 COOKIE, PLAIN_COOKIE = "__Host-rowhooks", "rowhooks-plain"
 """The cookie of a session. A browser sends the first to this host alone, and takes it from this host alone; it takes it

@@ -14,7 +14,7 @@ from typing import Any
 from starlette.datastructures import FormData
 
 from rowhooks.domain import exact
-from rowhooks.web.input_fields import WHOLE, Field, as_list
+from rowhooks.web.forms.input_fields import WHOLE, Field, as_list
 
 
 @dataclass(frozen=True)

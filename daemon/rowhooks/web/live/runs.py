@@ -14,9 +14,9 @@ from rowhooks.domain.errors import UsageError
 from rowhooks.postgres.administration.common import Row
 from rowhooks.postgres.console.places import Place
 from rowhooks.postgres.console.run import LONGEST_MESSAGE, known_lines, news_of_run
-from rowhooks.web.links import path_of
-from rowhooks.web.live import FINISHED, Event, News
-from rowhooks.web.person import person_of
+from rowhooks.web.linking.links import path_of
+from rowhooks.web.live.streams import FINISHED, Event, News
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import fragment
 
 MOST_LINES = 2000

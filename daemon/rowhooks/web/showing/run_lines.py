@@ -9,8 +9,8 @@ from starlette.requests import Request
 from rowhooks.domain import exact
 from rowhooks.domain.display import visible
 from rowhooks.postgres.console.places import Place
-from rowhooks.web.durations import took
-from rowhooks.web.links import path_of
+from rowhooks.web.linking.links import path_of
+from rowhooks.web.wording.durations import took
 
 LONGEST_KEY, LONGEST_NAME = 300, 200
 """Characters of a row's key, as JSON, and of a name that are linked to."""

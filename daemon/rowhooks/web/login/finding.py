@@ -7,10 +7,10 @@ from typing import Any
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rowhooks.web.cookies import session_cookie
 from rowhooks.web.login.proxy import named_users
+from rowhooks.web.people.cookies import session_cookie
+from rowhooks.web.people.sessions import Session, Sessions
 from rowhooks.web.security.answers import refuse
-from rowhooks.web.sessions import Session, Sessions
 from rowhooks.web.settings import ConsoleSettings
 
 

@@ -11,7 +11,7 @@ from rowhooks.postgres.administration.buttons import BUTTON_CLASSES
 from rowhooks.postgres.administration.common import Row
 from rowhooks.postgres.console.buttons import ButtonWanted, fingerprint
 from rowhooks.postgres.labels import check_text
-from rowhooks.web.origin_forms import Problems, lines_of, text_of, texts_of
+from rowhooks.web.forms.origins import Problems, lines_of, text_of, texts_of
 
 FIELDS = ("name", "job", "tables", "text", "group_name", "weight", "button_class", "roles")
 HEAVIEST = 2**31 - 1

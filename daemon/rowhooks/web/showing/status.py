@@ -9,9 +9,9 @@ from typing import Any
 
 from rowhooks.domain.display import visible
 from rowhooks.postgres.console.status import MOST_COUNTED, Activity
-from rowhooks.web.charts import Chart, Series, lines, stacked_bars
-from rowhooks.web.durations import duration
-from rowhooks.web.samples import Sample
+from rowhooks.web.showing.charts import Chart, Series, lines, stacked_bars
+from rowhooks.web.showing.samples import Sample
+from rowhooks.web.wording.durations import duration
 
 SPANS = {
     "hour": (timedelta(hours=1), timedelta(minutes=1), "minute"),

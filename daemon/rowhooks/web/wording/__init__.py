@@ -1,0 +1,1 @@
+"""What values mean, in words for people. Pure."""

@@ -17,8 +17,9 @@ from rowhooks.web.forms.buttons import FIELDS, ButtonFields
 from rowhooks.web.forms.origins import Problems, done_by, lines_of, offer, problem_of, status_of_problem, text_of
 from rowhooks.web.forms.reading import read_form
 from rowhooks.web.linking.names import address
-from rowhooks.web.pages.row import label_of, user_on
+from rowhooks.web.pages.row import label_of
 from rowhooks.web.people.person import person_of
+from rowhooks.web.people.user import user_on
 from rowhooks.web.rendering import page, see
 from rowhooks.web.wording.jobs import inputs_of
 from rowhooks.web.wording.states import state_of_origin

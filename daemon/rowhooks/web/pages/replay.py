@@ -14,13 +14,14 @@ from rowhooks.domain.errors import RowhooksError, TookTooLong, UsageError
 from rowhooks.domain.times import point_in_time
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.console import replay as console
-from rowhooks.web.acts.replays import Matched, Progress, advanced, match
+from rowhooks.web.acts.replay_parts import request_next, with_smaller_part
+from rowhooks.web.acts.replays import Progress, advanced, match
 from rowhooks.web.forms.origins import problem_of, status_of_problem
 from rowhooks.web.forms.reading import read_form
 from rowhooks.web.linking.names import address
 from rowhooks.web.live.parts import PartWatch
 from rowhooks.web.live.streams import EventStream, stream
-from rowhooks.web.people.person import Person, person_of
+from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page, see
 
 
@@ -72,23 +73,6 @@ async def replay_start(request: Request) -> Response:
     return page(request, "replay_start.html", progress=progress)
 
 
-async def request_next(person: Person, progress: Progress) -> Progress:
-    """Request runs for the next changes of a replay; return how far it has come.
-
-    Raises:
-        TookTooLong: the part is too large; see `with_smaller_part`.
-        RowhooksError: as in `console.request_part`.
-    """
-    found: list[Matched] = []
-
-    def matched(part: console.Part) -> tuple[tuple[int, ...], console.Place]:
-        found.append(match(part))
-        return found[-1].ids, found[-1].place
-
-    _, requested, _ = await person.act(console.request_part, progress.wanted, progress.place, matched)
-    return advanced(progress, found[-1], asked=requested.asked, known=requested.known)
-
-
 async def replay_progress(request: Request) -> Response:
     """Show the runs of a replay by status."""
     return page(request, "replay_progress.html", **await _progress(request))
@@ -121,21 +105,6 @@ async def _progress(request: Request) -> dict[str, Any]:
         "events": address(request, "replay_events", query),
         "runs": address(request, "runs", {"hook": hook, "trigger": "replay", "since": begun.isoformat()}),
     }  # fmt: skip
-
-
-def with_smaller_part(progress: Progress) -> Progress:
-    """Return a progress whose next part is smaller, after one that took too long.
-
-    Raises:
-        TookTooLong: it cannot be smaller.
-    """
-    smaller = progress.smaller()
-    if smaller is None:
-        raise TookTooLong(
-            "the changes of this time span cannot be read in the time that a page has",
-            hint="use the command: rowhooks replay",
-        )
-    return smaller
 
 
 def _looked(request: Request, progress: Progress) -> Response:

@@ -20,14 +20,13 @@ from rowhooks.postgres.console.relations import ForeignKey, Relation, describe
 from rowhooks.postgres.console.row import FoundRow, read_row
 from rowhooks.postgres.console.row_buttons import render_safely
 from rowhooks.postgres.labels import ButtonGroup, RenderedButton
-from rowhooks.postgres.sessions.permissions import ConnectionPermissions
-from rowhooks.receivers.user import User
 from rowhooks.web.linking.navigation import at_least
 from rowhooks.web.linking.page_numbers import page_number
 from rowhooks.web.linking.row_addresses import Listing, key_in_address, read_key, row_path
 from rowhooks.web.pages.rows import ShownCell, shown_cell
 from rowhooks.web.pages.tables import KINDS
 from rowhooks.web.people.person import person_of
+from rowhooks.web.people.user import user_on
 from rowhooks.web.rendering import page
 from rowhooks.web.showing.fitting import length_that_fits
 from rowhooks.web.showing.row_history import read_history_place, shown_history
@@ -117,16 +116,6 @@ def _ask(conn: Connection, wanted: _Wanted) -> tuple[Relation, FoundRow, list[Bu
         return relation, found, groups, None
     key = read_key(wanted.was, columns, relation.name) if wanted.was else found.key
     return relation, found, groups, read_history(conn, relation.root_oid, key, wanted.place)
-
-
-def user_on(conn: Connection, role: str) -> User:
-    """Return who looks at a row, for the texts of buttons: what a receiver has as `self.user`.
-
-    Args:
-        conn: a connection of the person's, on which its questions are asked.
-        role: the person's role.
-    """
-    return User(role, ConnectionPermissions(), lambda work: work(conn), asynchronous=False)
 
 
 def label_of(button: RenderedButton) -> Markup:

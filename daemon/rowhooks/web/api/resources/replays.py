@@ -10,12 +10,12 @@ from typing import Any
 from rowhooks.domain import exact
 from rowhooks.domain.errors import TookTooLong, UsageError
 from rowhooks.postgres.console import replay as console
+from rowhooks.web.acts.replay_parts import request_next, with_smaller_part
 from rowhooks.web.acts.replays import Progress, advanced, match
 from rowhooks.web.api.authentication import Level
 from rowhooks.web.api.models.base import Nothing
 from rowhooks.web.api.models.replays import Replay, ReplayBegun, ReplayContinued, ReplayNamed, ReplayRuns
 from rowhooks.web.api.operations import Answer, Call, Keyed, Operation, Operations
-from rowhooks.web.pages.replay import request_next, with_smaller_part
 from rowhooks.web.people.person import Person
 
 PATIENCE = 5.0

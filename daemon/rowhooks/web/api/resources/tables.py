@@ -33,7 +33,7 @@ from rowhooks.web.api.models.tables import (
 from rowhooks.web.api.operations import LINK, Answer, Call, Operation, Operations
 from rowhooks.web.api.problems import INVALID, Refusal
 from rowhooks.web.linking.row_addresses import read_key, read_place, write_place
-from rowhooks.web.pages.row import user_on
+from rowhooks.web.people.user import user_on
 
 LENGTH = 1000
 """How many characters of a value are listed."""

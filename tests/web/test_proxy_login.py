@@ -122,6 +122,18 @@ async def test_users_may_have_the_names_of_their_roles(made: Callable[..., Starl
         assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("user", ["none", "front"])
+@pytest.mark.parametrize("way", [SET_ROLE, CONNECT])
+async def test_nobody_becomes_the_consoles_own_login(made: Callable[..., Starlette], user: str, way: str) -> None:
+    # As that login, one could create tokens for every role that it may take up. SET ROLE none means the login itself.
+    app = made(unlisted="same", impersonation=way)
+    async with Browser(app, client=PROXY, headers=named(user)) as browser:
+        answer = await browser.get("/", follow_redirects=True)
+        assert (answer.status_code, "set-cookie" in answer.headers) == (403, False), answer.text
+        assert f"no person has the role {user}" in answer.text
+        assert app.state.console.sessions.of_role("front") == []
+
+
 async def test_the_session_of_one_user_is_none_of_the_next_ones(app: Starlette) -> None:
     async with Browser(app, client=PROXY) as browser:
         await browser.get("/", headers=named("ada@example.org"), follow_redirects=True)

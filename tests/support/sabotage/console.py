@@ -109,6 +109,11 @@ CONSOLE_DOORS = [
         f"{PROXY} the_session_of_one_user_is_none_of_the_next_ones",
     ),
     Sabotage(
+        5, "nobody becomes the console's own login",
+        Python("rowhooks.postgres.console.logins:OwnLogin._check_person", returning(None)),
+        f"{PROXY} nobody_becomes_the_consoles_own_login",
+    ),
+    Sabotage(
         5, "a shared connection is set back before it serves another role",
         Python("rowhooks.postgres.console.pools:_set_back", returning(None)),
         f"{PROXY} nothing_that_one_person_leaves_in_a_connection_reaches_the_next",

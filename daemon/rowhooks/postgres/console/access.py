@@ -69,8 +69,8 @@ def check_schema(conn: Connection) -> None:
         raise mismatch
 
 
-def check_own_login(conn: Connection) -> None:
-    """Make sure that the console's own login has the least that it needs.
+def check_own_login(conn: Connection) -> str:
+    """Make sure that the console's own login has the least that it needs; return its name.
 
     Raises:
         PermissionDenied: it is a superuser or may become one, or has the rights of the daemon without SET ROLE.
@@ -88,3 +88,4 @@ def check_own_login(conn: Connection) -> None:
             f"the console's own login {power['role']} may read the whole log without SET ROLE",
             hint=f"give it a login of its own that does not inherit: alter role {power['role']} noinherit",
         )
+    return str(power["login"])

@@ -1,7 +1,9 @@
 -- name: power
--- The asking role, and a superuser that it is or may become. Nothing of ours is read: a superuser is refused before.
+-- The asking role, its login, and a superuser that it is or may become. Nothing of ours is read: a superuser is refused
+-- before.
 select
   current_user::pg_catalog.text as role,
+  session_user::pg_catalog.text as login,
   r.rolsuper as is_superuser,
   case when r.rolsuper then r.rolname else (
     select s.rolname

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from psycopg.conninfo import conninfo_to_dict
 
+from rowhooks.domain.errors import PermissionDenied
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.console.access import check_own_login
@@ -43,7 +44,7 @@ class OwnLogin:
     ) -> None:
         self._target, self._size, self._way, self._clock = target, size, way, clock
         self._shared = SharedConnections(self._open, size)
-        self._is_checked = False
+        self._name: str | None = None
         self._of_roles: dict[str, tuple[Pool, float]] = {}
         self._lock = threading.Lock()
 
@@ -58,7 +59,30 @@ class OwnLogin:
         Args:
             role: a role that the console's login may take up.
         """
-        return self._shared.of(role) if self._way == SET_ROLE else _ConnectedAs(self, role)
+        return _Lent(self, role)
+
+    @contextlib.contextmanager
+    def lend(self, role: str, *, read_only: bool) -> Iterator[Connection]:
+        """Lend a connection with a role's rights for one transaction.
+
+        Raises:
+            PermissionDenied: the role is no person's, or the login may not take it up.
+        """
+        self._check_person(role)
+        way = self._shared.lend if self._way == SET_ROLE else self.connected_as
+        with way(role, read_only=read_only) as conn:
+            yield conn
+
+    def _check_person(self, role: str) -> None:
+        # As the login itself, one could do for every role that it may take up what needs no more than to be allowed to
+        # take it up, such as to create a token. SET ROLE none means the login itself.
+        if self._name is None:
+            self.check()
+        if role in ("none", self._name):
+            raise PermissionDenied(
+                f"no person has the role {role}: that is the console's own login",
+                hint="name another role under [console.roles] in rowhooks.toml",
+            )
 
     @contextlib.contextmanager
     def connected_as(self, role: str, *, read_only: bool) -> Iterator[Connection]:
@@ -83,14 +107,14 @@ class OwnLogin:
 
     def _open(self) -> PersonConnection:
         conn = connect(self._target)
-        if not self._is_checked:
+        if self._name is None:
             try:
                 with transaction(conn, read_only=True):
-                    check_own_login(conn)
+                    name = check_own_login(conn)
             except BaseException:
                 conn.close()
                 raise
-            self._is_checked = True
+            self._name = name
         return conn
 
     def purge(self, idle: float) -> None:
@@ -107,14 +131,14 @@ class OwnLogin:
         self.purge(-1.0)
 
 
-class _ConnectedAs:
-    """Sessions of a role's own, opened with the console's credentials."""
+class _Lent:
+    """Connections with the rights of one role."""
 
     def __init__(self, own: OwnLogin, role: str) -> None:
         self._own, self._role = own, role
 
     def lend(self, *, read_only: bool) -> contextlib.AbstractContextManager[Connection]:
-        return self._own.connected_as(self._role, read_only=read_only)
+        return self._own.lend(self._role, read_only=read_only)
 
     def close(self) -> None:
         pass

@@ -8,6 +8,7 @@ import enum
 import html
 import re
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 import psycopg
 import pydantic
@@ -99,7 +100,7 @@ def errors(page: str) -> list[str]:
 
 async def asked(browser: Browser, **fields: Any) -> str:
     """Return the page that asks before a press."""
-    answer = await browser.submit(PRESS, button="Reboot", key="42", **fields)
+    answer = await browser.submit(PRESS, button="Reboot", key="42", follow=True, **fields)
     assert answer.status_code == 200, answer.text
     return answer.text
 
@@ -130,6 +131,57 @@ async def test_a_button_with_a_confirmation_is_not_pressed_before_it(
         assert "shop.item 42" in page
         assert (await sent(browser, page)).status_code == 303
     assert len(presses(db)) == 1
+
+
+async def test_the_page_that_asks_has_an_address_at_which_nothing_is_pressed(
+    console: Starlette, db: Connection, asking: None
+) -> None:
+    async with logged_in(console, "mallory") as browser:
+        page = (await browser.get(ROW)).text
+        [form] = re.findall(r'<form action="([^"]+)" class="act">(.*?)</form>', page, re.DOTALL)
+        assert form[0] == PRESS
+        assert "csrf" not in form[1]
+        wanted: dict[str, str] = {name: html.unescape(value) for name, value in _HIDDEN.findall(form[1])}
+        told = await browser.submit(PRESS, button="Reboot", key="42")
+        assert (told.status_code, told.headers["location"]) == (303, f"{PRESS}?{urlencode(wanted)}")
+        pressing = {"confirmed": "yes", "input.size": "3", "csrf_token": browser.csrf_token, "idempotency_key": "k"}
+        for more in (dict[str, str](), pressing):
+            answer = await browser.get(PRESS, params={**wanted, **more})
+            assert answer.status_code == 200, answer.text
+            assert 'name="input.size" type="number" value=""' in answer.text
+        assert presses(db) == []
+        assert (await sent(browser, answer.text, **{"input.size": "3"})).status_code == 303
+    assert len(presses(db)) == 1
+
+
+async def test_rows_whose_keys_are_too_long_for_an_address_are_asked_about_at_once(
+    console: Starlette, db: Connection, button: None
+) -> None:
+    async with logged_in(console, "mallory") as browser:
+        keys = [f"{number}{'0' * 100}" for number in range(90)]
+        answer = await browser.submit(PRESS, button="Reboot", key=keys)
+        assert answer.status_code == 200
+        assert "90 rows of" in answer.text
+    assert presses(db) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ({"key": "42"}, 422, "no button was named"),
+        ({"button": "Reboot"}, 422, "no row is selected"),
+        ({"button": "Nothing", "key": "42"}, 404, "there is no button Nothing"),
+        ({"button": "Off", "key": "42"}, 409, "mallory cannot press button Off on shop.item now"),
+    ],
+)
+async def test_the_page_that_asks_says_what_cannot_be_pressed(
+    console: Starlette, db: Connection, button: None, query: dict[str, str], status: int, said: str
+) -> None:
+    add_button(db, "shop.item", name="Off")
+    db.execute("update rowhooks.job_button set enabled = false where name = 'Off'")
+    async with logged_in(console, "mallory") as browser:
+        answer = await browser.get(PRESS, params=query)
+    assert (answer.status_code, said in html.unescape(answer.text)) == (status, True), answer.text
 
 
 async def test_the_form_on_a_row_asks_by_itself(console: Starlette, db: Connection, button: None) -> None:
@@ -296,7 +348,7 @@ async def test_a_schema_of_any_kind_is_a_form(
 ) -> None:
     db.execute("update rowhooks.job set inputs_schema = %s", (Jsonb(schema),))
     async with logged_in(console, "mallory") as browser:
-        answer = await browser.submit(PRESS, button="Reboot", key="42")
+        answer = await browser.submit(PRESS, button="Reboot", key="42", follow=True)
         assert answer.status_code == 200
         assert len(answer.content) < 100_000
         name = "inputs" if 'name="inputs"' in answer.text else "input.a"
@@ -396,7 +448,8 @@ async def test_a_button_is_pressed_on_several_rows_after_it_was_asked(
         assert listed.count('type="checkbox" form="press" name="key"') == 3
         token = re.search(r'name="idempotency_key" value="([^"]+)"', listed)
         assert token
-        page = (await browser.submit(PRESS, button="Reboot", key=["42", "44"], idempotency_key=token[1])).text
+        answer = await browser.submit(PRESS, button="Reboot", key=["42", "44"], idempotency_key=token[1], follow=True)
+        page = answer.text
         assert presses(db) == []
         assert "2 rows of" in page
         form = {**hidden(page), "key": ["42", "44"]}
@@ -444,7 +497,7 @@ async def test_a_viewer_sees_batches_of_others_as_far_as_it_may_see_their_rows(
 
 async def test_inputs_are_given_to_each_of_several_rows(console: Starlette, db: Connection, asking: None) -> None:
     async with logged_in(console, "mallory") as browser:
-        page = (await browser.submit(PRESS, button="Reboot", key=["42", "43"])).text
+        page = (await browser.submit(PRESS, button="Reboot", key=["42", "43"], follow=True)).text
         answer = await browser.submit(PRESS, **{**hidden(page), "key": ["42", "43"], "input.size": "12"})
         assert errors(answer.text) == ["must be at most 9"]
         answer = await browser.submit(PRESS, **{**hidden(answer.text), "key": ["42", "43"], "input.size": "2"})

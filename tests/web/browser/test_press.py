@@ -56,6 +56,31 @@ def test_inputs_that_do_not_fit_are_said_at_their_field_and_what_was_written_sta
         assert world.presses(device, "inputs -> 'retries'") in ([(3,)], [(None,)])
 
 
+def test_after_a_press_the_back_button_leads_to_the_form_again_and_presses_nothing(visit: Visit, world: World) -> None:
+    device, name = world.new_device()
+    alice = visit("alice")
+    alice.faults.expect("status 422: POST /tables/inv.device/press")
+    page = alice.page
+    page.goto(row_path("inv.device", device))
+    page.get_by_role("button", name=f"Provision {name}").click()
+    form = page.url
+    page.locator("form.press").evaluate("form => { form.noValidate = true }")
+    fill_in_provision(page, template="edge", retries="77")
+    page.get_by_role("button", name="Press it").click()
+    expect(page.get_by_role("alert")).to_contain_text("not pressed")
+    fill_in_provision(page, template="edge", retries="5")
+    page.get_by_role("button", name="Press it").click()
+    expect(page.get_by_role("heading", name="Press")).to_have_count(0)
+    # Where Chromium would have to send a form again, it shows a page of its own instead.
+    assert page.go_back()
+    assert page.url == form
+    expect(page.get_by_role("button", name="Press it")).to_be_visible()
+    assert page.reload()
+    expect(page.get_by_role("button", name="Press it")).to_be_visible()
+    world.settle()
+    assert world.presses(device, "status") == [("SUCCESS",)]
+
+
 def test_a_button_with_a_confirmation_is_pressed_after_it_alone(visit: Visit, world: World) -> None:
     device, _ = world.new_device()
     page = visit("alice").page

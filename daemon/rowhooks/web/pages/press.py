@@ -1,4 +1,7 @@
-"""Pressing a button: on one row or on several. A page asks before, where the button or its inputs want that."""
+"""Pressing a button: on one row or on several. A page asks before, where the button or its inputs want that.
+
+The page that asks has an address, so that it can be gone back to and kept. Nothing is pressed by opening it.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +9,45 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import NoMatchFound, Route
 
 from rowhooks.domain import exact
-from rowhooks.domain.errors import NotFound, UsageError
+from rowhooks.domain.errors import Conflict, NotFound, UsageError
 from rowhooks.postgres.console.pressing import PressableButton, Pressed, find_button, press_rows
 from rowhooks.web.forms.input_fields import fields_of
 from rowhooks.web.forms.inputs import Filled, filled_with_defaults, read_inputs, with_problem
 from rowhooks.web.forms.reading import read_form
+from rowhooks.web.linking.names import address
 from rowhooks.web.linking.row_addresses import path_of_row
 from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page, see
 
 MOST_ROWS = 100
 """On how many rows a button is pressed at once."""
+LONGEST_ADDRESS = 6000
+"""How many characters the address of the page may have that asks: proxies take no more than about 8,000."""
+
+
+async def ask(request: Request) -> Response:
+    """Ask before a press. What is pressed, and on which rows, stands in the address; values of inputs do not."""
+    person, table = person_of(request), request.path_params["table"]
+    name, keys = _named(request.query_params)
+    button = await person.read(find_button, table, name)
+    if button is None:
+        raise _missing(table, name)
+    if not button.is_pressable:
+        raise Conflict(
+            f"{person.role} cannot press button {name} on {table} now",
+            hint="it or its job is disabled, or it names no role of yours",
+        )
+    return _ask(request, button, keys, filled_with_defaults(fields_of(button.inputs_schema)))
 
 
 async def press(request: Request) -> Response:
-    """Press a button, or ask before."""
+    """Press a button, or lead to the page that asks before."""
     person, table = person_of(request), request.path_params["table"]
     form = await read_form(request)
     name, keys = _named(form)
@@ -34,8 +55,11 @@ async def press(request: Request) -> Response:
     fields = fields_of(button.inputs_schema) if button else []
     is_confirmed = form.get("confirmed") == "yes"
     if not is_confirmed and button is None:
-        raise NotFound(f"there is no button {name} on {table}, or you may not read the table")
+        raise _missing(table, name)
     if button and button.is_pressable and not is_confirmed and (fields or button.confirmation or len(keys) > 1):
+        asking = address(request, "press", {"button": name, "key": keys}, table=table)
+        if len(asking) <= LONGEST_ADDRESS:
+            return see(asking)
         return _ask(request, button, keys, filled_with_defaults(fields))
     inputs, filled = read_inputs(fields, form)
     if button and any(one.problem for one in filled):
@@ -50,7 +74,11 @@ async def press(request: Request) -> Response:
     return see(_path_of(request, keys, pressed))
 
 
-def _named(form: FormData) -> tuple[str, list[str]]:
+def _missing(table: str, name: str) -> NotFound:
+    return NotFound(f"there is no button {name} on {table}, or you may not read the table")
+
+
+def _named(form: FormData | QueryParams) -> tuple[str, list[str]]:
     """Return the button's name and the rows' keys.
 
     Raises:
@@ -110,4 +138,7 @@ def _back(request: Request, keys: Sequence[str]) -> str:
     return str(request.url_for("table_rows", table=table).path)
 
 
-routes = [Route("/tables/{table:name}/press", press, methods=["POST"], name="press")]
+routes = [
+    Route("/tables/{table:name}/press", ask, name="press"),
+    Route("/tables/{table:name}/press", press, methods=["POST"], name="press_now"),
+]

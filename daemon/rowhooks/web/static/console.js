@@ -75,6 +75,11 @@ function openDialog(details, summary) {
   dialog.showModal();
 }
 
+// A form that came back with what is wrong with it is not sent again when the browser goes back to it.
+function forgetSending() {
+  if (document.querySelector("form[data-answered]")) history.replaceState(null, "", location.href);
+}
+
 // Add to a part of the page what the script adds: to the whole page once, and to whatever is put into it later.
 function enhance(root) {
   showLocalTimes(root);
@@ -88,5 +93,6 @@ function goOn(root) {
 }
 
 guardSubmits();
+forgetSending();
 enhance(document);
 goOn(document);

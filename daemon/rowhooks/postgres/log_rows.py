@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rowhooks.domain.change import ObjectChange, made, no_decoder
+from rowhooks.domain.names import TableName
 from rowhooks.postgres.statements import Statements
 from rowhooks.postgres.values import RowDecoder
 
@@ -38,6 +39,12 @@ SMALL_COLUMNS = SQL["small_columns"]
 """The same, without large rows; whether they are large is the last column."""
 IS_LARGE = 14
 """The place of that column, here and in the `text_columns` of the feed."""
+VISIBLE_COLUMNS = SQL["visible_columns"]
+"""What `visible_change` makes an object change of, without the two rows; `c` is rowhooks.visible_changes."""
+_NAMES = (
+    "id", "transaction_id", "time", "action", "tracked_table", "object_id_json", "object_repr", "prechange",
+    "postchange", "db_user", "user_name", "request_id", "change_context", "capture_error",
+)  # fmt: skip
 LARGE_BY_ID = SQL["large_by_id"]
 """The statement that reads one change with large rows, by its id."""
 
@@ -82,3 +89,14 @@ def object_change(row: Sequence[Any], table_name: str, decoder: RowDecoder | Non
         capture_error=row[13],
         decoder=no_decoder if decoder is None else decoder.decode,
     )
+
+
+def visible_change(row: Mapping[str, Any]) -> ObjectChange:
+    """Make an object change of a row of rowhooks.visible_changes.
+
+    Its rows have no decoder: they are for rules and pages, and no receiver gets them.
+
+    Args:
+        row: has VISIBLE_COLUMNS, the two rows as `prechange` and `postchange`, and others.
+    """
+    return object_change([row[name] for name in _NAMES], TableName(row["object_type"] or ""))

@@ -94,6 +94,12 @@ case when pg_column_size(c.object_id) <= {LARGE} then c.object_id::text end, lef
 c.db_user::text, left(c.user_name, {LONGEST_TEXT}), left(c.request_id, {LONGEST_TEXT}),
 left(c.change_context, {LONGEST_TEXT});
 
+-- name: visible_columns
+-- The same of a view of the log, by name and without the rows.
+c.id, c.transaction_id::text::bigint as transaction_id, c.time, c.action::text as action, c.tracked_table, c.object_type,
+c.object_id::text as object_id_json, c.object_repr, c.db_user::text as db_user, c.user_name, c.request_id,
+c.change_context, c.capture_error;
+
 -- name: capture_error
 -- The error that capture has noted.
 case

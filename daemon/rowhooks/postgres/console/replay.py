@@ -22,12 +22,11 @@ from rowhooks.postgres.administration.common import Connection, Row, fetch
 from rowhooks.postgres.administration.hooks import load_hook
 from rowhooks.postgres.administration.replay import ask_for_runs, check_replay, made_up_for, tables_of
 from rowhooks.postgres.console.sources import SOURCES
-from rowhooks.postgres.console.trials import visible_change
-from rowhooks.postgres.log_rows import LARGEST, TOO_LARGE
+from rowhooks.postgres.log_rows import LARGEST, TOO_LARGE, VISIBLE_COLUMNS, visible_change
 from rowhooks.postgres.log_rows import SQL as LOG_ROWS
 from rowhooks.postgres.statements import Statements
 
-_SQL = Statements(__file__, SOURCES, {"size": LOG_ROWS["stored_size"]})
+_SQL = Statements(__file__, SOURCES, {"size": LOG_ROWS["stored_size"], "visible_columns": VISIBLE_COLUMNS})
 MOST_OFFERED = 500
 """How many hooks and tables a form offers."""
 PART = 5000

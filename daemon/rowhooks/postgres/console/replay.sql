@@ -59,9 +59,7 @@ part as (
 )
 
 select
-  c.id, c.transaction_id::text::bigint as transaction_id, c.time, c.action::text as action, c.tracked_table, c.object_type,
-  c.object_id::text as object_id, c.object_repr, c.db_user::text as db_user, c.user_name, c.request_id, c.change_context,
-  c.capture_error, c.bytes > $8 as is_too_large,
+  {visible_columns}, c.bytes > $8 as is_too_large,
   case when c.bytes <= $8 then c.prechange::text end as prechange,
   case when c.bytes <= $8 then c.postchange::text end as postchange,
   c.id < (select max(w.id) from wanted as w) as has_more

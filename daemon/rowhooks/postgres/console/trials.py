@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import psycopg
 
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.names import TableName
 from rowhooks.postgres.administration.common import Connection, Row, fetch
 from rowhooks.postgres.connections.errors import translated_errors
 from rowhooks.postgres.console.sources import SOURCES
 from rowhooks.postgres.log_rows import SQL as LOG_ROWS
+from rowhooks.postgres.log_rows import VISIBLE_COLUMNS, visible_change
 from rowhooks.postgres.statements import Statements
 
-_SQL = Statements(__file__, SOURCES, {"size": LOG_ROWS["stored_size"]})
+_SQL = Statements(__file__, SOURCES, {"size": LOG_ROWS["stored_size"], "visible_columns": VISIBLE_COLUMNS})
 LOOKED_AT = 1000
 """How many changes are looked at."""
 FEW = 50
@@ -75,24 +75,3 @@ def _newest(conn: Connection, tables: frozenset[int], count: int) -> tuple[list[
             return fetch(conn, _SQL["past"], sorted(tables), count, WINDOW, LARGEST), count
     except psycopg.errors.QueryCanceled:
         return fetch(conn, _SQL["past"], sorted(tables), FEW, WINDOW, LARGEST), FEW
-
-
-def visible_change(row: Row) -> ObjectChange:
-    """Make an object change of a row of rowhooks.visible_changes, with its documents as texts."""
-    return ObjectChange(
-        id=row["id"],
-        transaction_id=row["transaction_id"],
-        time=row["time"],
-        action=row["action"],
-        table_id=row["tracked_table"],
-        changed_object_type=TableName(row["object_type"]),
-        object_id_json=row["object_id"] or "{}",
-        object_repr=row["object_repr"] or "",
-        prechange_json=row["prechange"],
-        postchange_json=row["postchange"],
-        db_user=row["db_user"],
-        user_name=row["user_name"],
-        request_id=row["request_id"],
-        change_context=row["change_context"],
-        capture_error=row["capture_error"],
-    )

@@ -20,9 +20,7 @@ with newest as (
 )
 
 select
-  c.id, c.transaction_id::text::bigint as transaction_id, c.time, c.action::text as action, c.tracked_table, c.object_type,
-  c.object_id::text as object_id, c.object_repr, c.db_user::text as db_user, c.user_name, c.request_id, c.change_context,
-  c.capture_error, c.size > $4 as is_left_out,
+  {visible_columns}, c.size > $4 as is_left_out,
   case when c.size <= $4 then c.prechange::text end as prechange,
   case when c.size <= $4 then c.postchange::text end as postchange
 from newest as c

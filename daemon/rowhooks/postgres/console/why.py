@@ -6,15 +6,15 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from rowhooks.domain.change import ObjectChange, made, no_decoder
+from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.errors import ConditionsError
-from rowhooks.domain.names import TableName
 from rowhooks.domain.renaming import columns_in, names_of
 from rowhooks.pipeline.rules import Rule
 from rowhooks.postgres import configuration
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
 from rowhooks.postgres.console.sources import SOURCES
+from rowhooks.postgres.log_rows import visible_change
 from rowhooks.postgres.statements import Statements
 
 LARGEST = 1_000_000
@@ -95,7 +95,7 @@ def show_change(conn: Connection, change_id: int) -> ShownChange:
     writer = [] if key is None else fetch(
         conn, SQL["writer"], row["time"], str(row["transaction_id"]), key, MOST_LOOKED_AT
     )  # fmt: skip
-    change = _object_change(row)
+    change = visible_change(row)
     mine = [hook for hook in hooks if row["tracked_table"] in hook.tables]
     general = _no_hook_at_all(row)
     return ShownChange(
@@ -107,28 +107,6 @@ def show_change(conn: Connection, change_id: int) -> ShownChange:
         general=general,
         runs=runs,
         writer=writer[0] if writer else None,
-    )
-
-
-def _object_change(row: Row) -> ObjectChange:
-    return made(
-        ObjectChange,
-        id=row["id"],
-        transaction_id=row["transaction_id"],
-        time=row["time"],
-        action=row["action"],
-        table_id=row["tracked_table"],
-        changed_object_type=TableName(row["object_type"] or ""),
-        object_id_json=row["object_id_json"] or "{}",
-        object_repr=row["object_repr"] or "",
-        prechange_json=row["prechange"],
-        postchange_json=row["postchange"],
-        db_user=row["db_user"],
-        user_name=row["user_name"],
-        request_id=row["request_id"],
-        change_context=row["change_context"],
-        capture_error=row["capture_error"],
-        decoder=no_decoder,
     )
 
 

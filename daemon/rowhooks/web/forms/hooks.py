@@ -13,6 +13,7 @@ from rowhooks.domain.errors import ConditionsError
 from rowhooks.pipeline.conditions import parse_json
 from rowhooks.postgres.administration.common import Row
 from rowhooks.postgres.console.hooks import HookWanted, fingerprint
+from rowhooks.web.forms.origin_fields import OriginFields
 from rowhooks.web.forms.origins import Problems, lines_of, text_of, texts_of
 
 ACTIONS = ("create", "update", "delete")
@@ -22,76 +23,44 @@ LONGEST_CONDITIONS = 60_000
 
 
 @dataclass(frozen=True)
-class HookFields:
+class HookFields(OriginFields):
     """The fields of the form, as they are shown.
 
     Args:
-        name: the hook's name.
-        job: the class path of its job.
-        tables: tables that are ticked, as the server quotes them.
-        more_tables: tables that are named by hand, one a line.
-        no_tables: tables that are gone, and ticked to be removed.
         actions: of create, update, delete.
         columns: one a line.
         ignored_columns: one a line.
         conditions: JSON.
         on_undecided: `run` or `skip`.
-        enabled: whether a new hook is enabled.
-        seen: the fingerprint of the definition that the person has seen; empty for a new hook.
     """
 
-    name: str = ""
-    job: str = ""
-    tables: tuple[str, ...] = ()
-    more_tables: str = ""
-    no_tables: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     columns: str = ""
     ignored_columns: str = ""
     conditions: str = ""
     on_undecided: str = "run"
-    enabled: bool = True
-    seen: str = ""
 
     @classmethod
-    def of(cls, hook: Row, tables: tuple[str, ...]) -> HookFields:
-        """Return the fields for a hook as it is; `tables` are those that it is on, as the server quotes them."""
-        conditions = hook["conditions"]
-        return cls(
-            name=hook["name"],
-            job=hook["job"],
-            tables=tables,
-            actions=tuple(hook["actions"]),
-            columns="\n".join(hook["columns"]),
-            ignored_columns="\n".join(hook["ignored_columns"]),
-            conditions="" if conditions is None else exact.write(conditions, indent=2),
-            on_undecided=hook["on_undecided"],
-            enabled=hook["enabled"],
-            seen=fingerprint(hook),
-        )
+    def _own_of(cls, origin: Row) -> dict[str, Any]:
+        conditions = origin["conditions"]
+        return {
+            "actions": tuple(origin["actions"]),
+            "columns": "\n".join(origin["columns"]),
+            "ignored_columns": "\n".join(origin["ignored_columns"]),
+            "conditions": "" if conditions is None else exact.write(conditions, indent=2),
+            "on_undecided": origin["on_undecided"],
+            "seen": fingerprint(origin),
+        }
 
     @classmethod
-    def sent(cls, form: FormData) -> HookFields:
-        """Return the fields as a person has sent them."""
-        return cls(
-            name=text_of(form, "name").strip(),
-            job=text_of(form, "job"),
-            tables=texts_of(form, "tables"),
-            more_tables=text_of(form, "more_tables"),
-            no_tables=texts_of(form, "no_tables"),
-            actions=texts_of(form, "actions"),
-            columns=text_of(form, "columns"),
-            ignored_columns=text_of(form, "ignored_columns"),
-            conditions=text_of(form, "conditions"),
-            on_undecided=text_of(form, "on_undecided") or "run",
-            enabled="enabled" in form,
-            seen=text_of(form, "seen"),
-        )
-
-    @property
-    def all_tables(self) -> tuple[str, ...]:
-        """The tables that are ticked or named by hand."""
-        return tuple(dict.fromkeys((*self.tables, *lines_of(self.more_tables))))
+    def _own_sent(cls, form: FormData) -> dict[str, Any]:
+        return {
+            "actions": texts_of(form, "actions"),
+            "columns": text_of(form, "columns"),
+            "ignored_columns": text_of(form, "ignored_columns"),
+            "conditions": text_of(form, "conditions"),
+            "on_undecided": text_of(form, "on_undecided") or "run",
+        }
 
     def problems(self, *, trying: bool = False) -> Problems:
         """Return what is wrong before the database is asked, by field.

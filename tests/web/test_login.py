@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
 import psycopg
@@ -18,6 +19,8 @@ from rowhooks.domain.errors import LoginRefused
 from rowhooks.postgres.administration.common import fetch
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.console.pools import OwnConnections
+from rowhooks.postgres.console.refusals import AWAY, FULL, NO_DATABASE, NOT_READY, refusal
+from rowhooks.web.login.password import REFUSED
 from tests.support.console import PASSWORD, ROLES, Browser, logged_in, make_console, passwords_wanted
 from tests.support.waiting import wait
 
@@ -148,6 +151,48 @@ async def test_a_server_that_cannot_be_reached_is_no_wrong_password(console: Sta
     app = make_console("host=/nowhere dbname=x")
     for _ in range(8):
         assert await enters(app, "alice") == 503
+    async with Browser(app) as browser:
+        assert AWAY in (await browser.submit("/login", role="alice", password=PASSWORD)).text
+
+
+@pytest.mark.parametrize(
+    "what_is_full", ["alter role alice connection limit 0", "alter database {} connection limit 0"]
+)
+async def test_a_server_without_room_is_no_wrong_password_for_who_has_the_right_one(
+    strict: Starlette, db: Connection, what_is_full: str
+) -> None:
+    name = sql.Identifier(db.info.dbname)
+    db.execute(sql.SQL(what_is_full).format(name))
+    try:
+        async with Browser(strict) as browser:
+            right = await browser.submit("/login", role="alice", password=PASSWORD)
+            wrong = await browser.submit("/login", role="alice", password="wrong")
+    finally:
+        db.execute("alter role alice connection limit -1")
+        db.execute(sql.SQL("alter database {} connection limit -1").format(name))
+    assert (right.status_code, FULL in unescape(right.text)) == (503, True)
+    assert (wrong.status_code, REFUSED in wrong.text) == (401, True)
+
+
+async def test_a_database_that_does_not_exist_is_said_to_who_has_a_password_alone(strict: Starlette, dsn: str) -> None:
+    app = make_console(make_conninfo(dsn, dbname="nowhere"), allow_passwordless=False)
+    async with Browser(app) as browser:
+        assert NO_DATABASE in unescape((await browser.submit("/login", role="alice", password=PASSWORD)).text)
+        assert (await browser.submit("/login", role="alice", password="wrong")).status_code == 401
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    ("FATAL:  sorry, too many clients already", FULL),
+    ("FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute", FULL),
+    ("FATAL:  the database system is shutting down", NOT_READY),
+    ('FATAL:  password authentication failed for user "failed: FATAL:  sorry, too many clients already"', None),
+    ('ВАЖНО:  пользователь "x failed: FATAL:  sorry, too many clients already" не прошёл проверку', None),
+])  # fmt: skip
+def test_what_a_server_says_of_itself_is_told_apart_from_names_that_look_like_it(
+    dsn: str, words: str, told: str | None
+) -> None:
+    kind, hint = refusal(dsn, f'connection failed: connection to server at "::1", port 5432 failed: {words}')
+    assert (kind is LoginRefused, hint) == (told is None, told)
 
 
 async def test_a_role_with_room_for_one_connection_gets_in_with_one(strict: Starlette, db: Connection) -> None:

@@ -48,23 +48,30 @@ _STATUS: dict[type, HTTPStatus] = {
     ConditionFailed: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 _BY_SQLSTATE = {
+    "25006": HTTPStatus.SERVICE_UNAVAILABLE,
     "23505": HTTPStatus.CONFLICT,
     "40001": HTTPStatus.SERVICE_UNAVAILABLE,
     "40P01": HTTPStatus.SERVICE_UNAVAILABLE,
     "42704": HTTPStatus.NOT_FOUND,
     "42710": HTTPStatus.CONFLICT,
-    "53300": HTTPStatus.SERVICE_UNAVAILABLE,
     "55000": HTTPStatus.CONFLICT,
     "55P03": HTTPStatus.SERVICE_UNAVAILABLE,
     "57014": HTTPStatus.SERVICE_UNAVAILABLE,
     "P0002": HTTPStatus.NOT_FOUND,
 }
 """What PostgreSQL refuses with these codes: what exists already, or may pass by itself, or does not exist ..."""
+_BY_CLASS = {
+    "53": HTTPStatus.SERVICE_UNAVAILABLE,
+    "58": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "XX": HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""The same for classes of codes: no room, and what is wrong with the server and not with the request."""
 
 
 def status_of(error: RowhooksError) -> int:
     """Return the HTTP status that tells of an error."""
-    if type(error) is DatabaseError and (status := _BY_SQLSTATE.get(getattr(error.__cause__, "sqlstate", None) or "")):
+    code = getattr(error.__cause__, "sqlstate", None) or ""
+    if type(error) is DatabaseError and (status := _BY_SQLSTATE.get(code) or _BY_CLASS.get(code[:2])):
         return status
     return next((status for kind in type(error).__mro__ if (status := _STATUS.get(kind))), 500)
 

@@ -13,12 +13,13 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.types.json import set_json_loads
 
-from rowhooks.domain.errors import ConnectionFailed, LoginRefused
+from rowhooks.domain.errors import LoginRefused
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.connections.errors import first_line, translated_errors
 from rowhooks.postgres.connections.loaders import read_json_exactly
 from rowhooks.postgres.connections.settled import SettledConnection
 from rowhooks.postgres.connections.target import Target
+from rowhooks.postgres.console.refusals import refusal
 
 STATEMENT_TIMEOUT = "5s"
 """How long a statement of a page may take."""
@@ -124,7 +125,8 @@ def connect(target: Target, **options: str) -> PersonConnection:
         conn = PersonConnection.connect(conninfo, prepare_threshold=None)
     except psycopg.OperationalError as error:
         # Without the cause: its traceback holds the password.
-        kind, said = _refusal(conninfo), first_line(error)
+        said = first_line(error)
+        kind, told = refusal(conninfo, said)
     else:
         # No digit of a value is lost.
         set_json_loads(read_json_exactly, conn)
@@ -132,14 +134,7 @@ def connect(target: Target, **options: str) -> PersonConnection:
         with transaction(conn, read_only=True):
             conn.execute("set idle_session_timeout = 0")
         return conn
-    raise kind(f"cannot connect as {options.get('user') or 'the console'}: {said}") from None
-
-
-def _refusal(conninfo: str) -> type[ConnectionFailed]:
-    # libpq gives no SQLSTATE while it connects, and the server's message may be in any language. But a server that
-    # answers did not want this login.
-    takes_connections = psycopg.pq.PGconn.ping(conninfo.encode()) == psycopg.pq.Ping.OK
-    return LoginRefused if takes_connections else ConnectionFailed
+    raise kind(f"cannot connect as {options.get('user') or 'the console'}: {said}", hint=told) from None
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from rowhooks.domain.errors import ConnectionFailed, LoginRefused, PermissionDenied
 from rowhooks.postgres.console.pools import OwnConnections
+from rowhooks.postgres.console.refusals import AWAY
 from rowhooks.web.forms.reading import comes_from_here
 from rowhooks.web.login import proxy
 from rowhooks.web.login.entering import console_of, enter, entered, wanted
@@ -22,6 +23,7 @@ from rowhooks.web.security.peers import network_of
 
 logger = logging.getLogger(__name__)
 REFUSED = "PostgreSQL did not let this role in with this password."
+"""The one answer to whatever is wrong with a role or its password; the console's log has what PostgreSQL said."""
 LONGEST_ROLE, LONGEST_PASSWORD = 63, 1000
 """Bytes of a role's name, as PostgreSQL has them; characters of a password."""
 
@@ -63,8 +65,7 @@ async def _log_in(request: Request) -> Response:
     except ConnectionFailed as error:
         console.attempts.not_made(name, client)
         logger.error("%s could not log in from %s: %s", role, client, error)
-        problem = "PostgreSQL cannot be reached, or takes no connections. The console's log says more."
-        return _page(request, path, status=503, role=role, problem=problem)
+        return _page(request, path, status=503, role=role, problem=error.hint or AWAY)
     console.attempts.succeeded(name, client)
     cookie = await enter(request, role, connections, connections.count, how="postgres", user="")
     return entered(request, cookie, path)

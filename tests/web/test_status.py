@@ -17,6 +17,7 @@ from tests.support.configuring import EVIL, add_job, is_inert, text_in
 from tests.support.console import PASSWORD, logged_in
 from tests.support.hooks import add_hook
 from tests.support.pressing import add_button
+from tests.support.queries import queries
 
 Connection = psycopg.Connection[Any]
 
@@ -188,6 +189,22 @@ async def test_doctor_names_what_a_viewer_may_not_look_at(console: Starlette, db
     assert "runs of a former leader permission denied for table job_result" in said
     assert "long transactions the sessions of other roles are seen by members of pg_read_all_stats" in said
     assert re.search(r"Looked at: (\d+) of (\d+) things", said)
+
+
+async def test_doctor_asks_four_queries_at_most_with_everything_to_look_at(
+    console: Starlette, db: Connection, hook: int
+) -> None:
+    db.execute(sql.SQL("create role eve login password {}").format(PASSWORD))
+    db.execute("grant rowhooks_daemon, rowhooks_viewer, pg_read_all_stats to eve")
+    db.execute("update rowhooks.feed set rows_login = 'eve'")
+    lacks = "login eve lacks TRUNCATE on table dcim.device"
+    add_runs(db, hook, "FAILURE", 1, f"(psycopg.errors.InsufficientPrivilege) x: {lacks} (its owner runs: psql -c ")
+    db.execute("update rowhooks.job_result set exception_type = 'sqlalchemy.exc.ProgrammingError'")
+    async with logged_in(console, "eve") as browser:
+        with queries() as executed:
+            answer = await browser.get("/status/doctor")
+    assert f"{lacks}, for which runs of the last hour have failed: 1" in text_in(answer.text)
+    assert len(executed) == 4
 
 
 async def test_doctor_leaves_nothing_out_for_who_may_look_at_everything(

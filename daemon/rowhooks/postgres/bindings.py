@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import asyncpg
-import psycopg
 
 from rowhooks.postgres.binding_faults import Fault, of_owners, of_partitions
 from rowhooks.postgres.connections.errors import translated
@@ -32,11 +31,9 @@ SQL = _statements("hook")
 _RELINK = {kind: _statements(kind)["relink"] for kind in ("hook", "button")}
 
 
-def find_faults(conn: psycopg.Connection[Any]) -> list[Fault]:
-    """Return what is broken; the connection has PINNED's search_path."""
-    row = conn.execute(SQL["owners"]).fetchone()
-    assert row is not None, "an aggregate is always a row"
-    return [*of_owners(json.loads(row[0])), *of_partitions(conn.execute(SQL["detached"]).fetchall())]
+def faults(owners: str, detached: list[tuple[Any, ...]]) -> list[Fault]:
+    """Return what is broken, from what the statements `owners` and `detached` find with PINNED's search_path."""
+    return [*of_owners(json.loads(owners)), *of_partitions(detached)]
 
 
 class PostgresBindings:

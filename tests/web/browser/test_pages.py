@@ -20,7 +20,7 @@ from tests.support.console_world import World
 LARGEST = 100_000
 """Bytes of a page."""
 MOST_QUERIES = 4
-"""Of a page; doctor looks at each thing by itself."""
+"""Of a page."""
 NARROW = 320
 """Pixels: a page needs no scrolling sideways at this width (WCAG 1.4.10)."""
 
@@ -73,7 +73,7 @@ def test_a_page_is_accessible_small_and_quick_to_make(
         queries.clear()
         answer = ada.goes_to(path)
         assert answer.status == (404 if route == "error" else 200), path
-        assert len(queries) <= MOST_QUERIES or route == "doctor", queries
+        assert len(queries) <= MOST_QUERIES, queries
         assert len(answer.body()) <= LARGEST, path
         assert violations(ada.page) == [], path
         ada.page.emulate_media(color_scheme="dark")

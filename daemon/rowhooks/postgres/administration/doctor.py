@@ -7,21 +7,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
 from rowhooks.domain import shell
-from rowhooks.domain.errors import PermissionDenied, TookTooLong
+from rowhooks.postgres import bindings
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.drift import drifted_functions
 from rowhooks.postgres.administration.grants import lacking_grants
 from rowhooks.postgres.administration.ownership import former_owners, members_of_the_owner, shared_roles
+from rowhooks.postgres.administration.questions import NotAnswered, Question, Steps, answer_together, ask
 from rowhooks.postgres.administration.restores import stray_triggers
 from rowhooks.postgres.administration.status import LEADS
 from rowhooks.postgres.administration.trust import distrusted
 from rowhooks.postgres.backlog import WAITING
-from rowhooks.postgres.bindings import find_faults
-from rowhooks.postgres.connections.errors import first_line
-from rowhooks.postgres.leadership.blocking_sessions import hindrances, locked_tables, long_transactions
+from rowhooks.postgres.leadership import blocking_sessions
 from rowhooks.postgres.missing_jobs import IS_KEPT, MISSING_JOBS, OTHER_RECEIVERS
 from rowhooks.postgres.statements import Statements
 from rowhooks.postgres.track_options import MARKS, OPTIONS, columns_left_out, named
@@ -96,12 +93,12 @@ class Check:
 
     Args:
         what: what it is.
-        find: returns what is wrong with it.
+        find: asks about it, and returns what is wrong with it.
         sees_sessions: whether a role that may not see the sessions of others (pg_read_all_stats) may miss something.
     """
 
     what: str
-    find: Callable[[Connection], Iterable[Finding]]
+    find: Callable[[], Steps[list[Finding]]]
     sees_sessions: bool = False
 
 
@@ -130,10 +127,8 @@ class Examination:
 
 def examine(conn: Connection) -> list[Finding]:
     """Return what is wrong with the installation, problems first; change nothing."""
-    # These come first, because the other checks use these functions.
-    if drifted := list(_DRIFT.find(conn)):
-        return drifted
-    return _problems_first(found for check in _CHECKS for found in check.find(conn))
+    found, _ = _examined(conn, is_tolerant=False)
+    return _problems_first(finding for of_one in found.values() for finding in _answered(of_one))
 
 
 def examine_what_is_seen(conn: Connection) -> Examination:
@@ -142,74 +137,105 @@ def examine_what_is_seen(conn: Connection) -> Examination:
     Args:
         conn: a connection in a transaction.
     """
-    findings, seen, unseen = [], [], []
-    [(sees_sessions,)] = conn.execute("select pg_has_role('pg_read_all_stats', 'USAGE')")
+    findings, seen, unseen = list[Finding](), list[str](), list[Unseen]()
+    found, sees_sessions = _examined(conn, is_tolerant=True)
     for check in (_DRIFT, *_CHECKS):
-        try:
-            with conn.transaction():
-                found = list(check.find(conn))
-        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.QueryCanceled) as error:
-            unseen.append(Unseen(check.what, first_line(error)))
-            continue
-        except (PermissionDenied, TookTooLong) as error:
-            unseen.append(Unseen(check.what, error.message))
-            continue
-        findings += found
-        if check.sees_sessions and not sees_sessions:
+        of_one = found.get(check)
+        if of_one is None:
+            unseen.append(Unseen(check.what, "it is looked at with functions that have been altered"))
+        elif isinstance(of_one, NotAnswered):
+            unseen.append(Unseen(check.what, of_one.why))
+        elif check.sees_sessions and not sees_sessions:
             unseen.append(Unseen(check.what, "the sessions of other roles are seen by members of pg_read_all_stats"))
         else:
             seen.append(check.what)
-        if check is _DRIFT and found:
-            unseen += [Unseen(other.what, "it is looked at with functions that have been altered") for other in _CHECKS]
-            break
+        findings += _answered(of_one)
     return Examination(tuple(_problems_first(findings)), tuple(seen), tuple(unseen))
+
+
+def _examined(conn: Connection, *, is_tolerant: bool) -> tuple[dict[Check, list[Finding] | NotAnswered], bool]:
+    """Return what the checks have found, and whether the role sees the sessions of others.
+
+    The other checks use the functions that the first one looks at. If these have been altered, the others are left out.
+    """
+    sessions = Check("", _sees_sessions)
+    found = answer_together(conn, {one: one.find() for one in (sessions, _DRIFT, _CLOCKS)}, is_tolerant=is_tolerant)
+    sees_sessions = _answered(found.pop(sessions)) != []
+    if _answered(found[_DRIFT]):
+        return {_DRIFT: found[_DRIFT]}, sees_sessions
+    others = {one: one.find() for one in _CHECKS if one is not _CLOCKS}
+    return {**found, **answer_together(conn, others, is_tolerant=is_tolerant)}, sees_sessions
+
+
+def _answered(found: list[Finding] | NotAnswered | None) -> list[Finding]:
+    return found if isinstance(found, list) else []
 
 
 def _problems_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: finding.level != "problem")
 
 
-def _skew(conn: Connection) -> list[tuple[str, str]]:
+def _sees_sessions() -> Steps[list[Any]]:
+    [(sees_sessions,)] = yield from ask("select pg_has_role('pg_read_all_stats', 'USAGE')")
+    return [sees_sessions] if sees_sessions else []
+
+
+def _skew() -> Steps[list[Finding]]:
     before = time.time()
-    row = conn.execute("select extract(epoch from clock_timestamp())::float8").fetchone()
+    [(now,)] = yield from ask("select extract(epoch from clock_timestamp())::float8")
     after = time.time()
-    assert row is not None
-    skew = row[0] - (before + after) / 2
+    skew = now - (before + after) / 2
     # The server answered at some time between the two.
     if abs(skew) - (after - before) / 2 <= LARGEST_SKEW:
         return []
-    return [(
+    return [Finding(
+        "problem",
         f"the server's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this machine's: retries are"
         " due, and history is kept, by both",
         "set both by NTP (chronyc tracking, timedatectl)",
     )]  # fmt: skip
 
 
-def _sentences(level: str, find: Callable[[Connection], Iterable[tuple[str, str]]]) -> Any:
-    return lambda conn: [Finding(level, what, way_out) for what, way_out in find(conn)]
+def _sessions(level: str, *names: str) -> Callable[[], Steps[list[Finding]]]:
+    def find() -> Steps[list[Finding]]:
+        found = yield [Question(blocking_sessions.SQL[name]) for name in names]
+        return [Finding(level, what, way_out) for rows in found for what, way_out in rows]
+
+    return find
 
 
-def _words(level: str, find: Callable[[Connection], Iterable[Any]]) -> Any:
-    return lambda conn: [Finding.of(level, what, *way_out) for what, *way_out in find(conn)]
+def _levelled(find: Callable[[], Steps[Iterable[Any]]]) -> Callable[[], Steps[list[Finding]]]:
+    def levelled() -> Steps[list[Finding]]:
+        return [Finding.of(level, what, *way_out) for level, what, *way_out in (yield from find())]
+
+    return levelled
 
 
-def _levelled(find: Callable[[Connection], Iterable[Any]]) -> Any:
-    return lambda conn: [Finding.of(level, what, *way_out) for level, what, *way_out in find(conn)]
+def _words(level: str, find: Callable[[], Steps[Any]]) -> Callable[[], Steps[list[Finding]]]:
+    def words() -> Steps[list[Finding]]:
+        return [Finding.of(level, what, *way_out) for what, *way_out in (yield from find())]
+
+    return words
 
 
-def _query(level: str, name: str) -> Any:
-    return _words(level, lambda conn: conn.execute(_SQL[name]))
+def _query(level: str, name: str) -> Callable[[], Steps[list[Finding]]]:
+    return _words(level, lambda: ask(_SQL[name]))
 
 
-def _faults(conn: Connection) -> list[Finding]:
-    return [Finding.of(fault.level, fault.what, *fault.way_out) for fault in find_faults(conn)]
+def _faults() -> Steps[list[Finding]]:
+    [(owners,)], detached = yield [Question(bindings.SQL["owners"]), Question(bindings.SQL["detached"])]
+    return [Finding.of(fault.level, fault.what, *fault.way_out) for fault in bindings.faults(owners, detached)]
 
 
 _DRIFT = Check("the functions of schema rowhooks", _words("problem", drifted_functions))
+_CLOCKS = Check("the clocks of the server and of this machine", _skew)
 _CHECKS = (
-    Check("the clocks of the server and of this machine", _sentences("problem", _skew)),
-    Check("sessions that hold up the leader and the bell", _sentences("problem", hindrances), sees_sessions=True),
-    Check("tables that are locked", _sentences("problem", locked_tables), sees_sessions=True),
+    _CLOCKS,
+    Check(
+        "sessions that hold up the leader and the bell", _sessions("problem", "leader_lock", "bell", "queue"),
+        sees_sessions=True,
+    ),
+    Check("tables that are locked", _sessions("problem", "locked_tables"), sees_sessions=True),
     Check("who may replace what runs", _words("problem", distrusted)),
     Check("the rights of the daemon's login", _levelled(lacking_grants)),
     Check("owners of tables", _levelled(former_owners)),
@@ -219,5 +245,5 @@ _CHECKS = (
     Check("tables and columns that hooks and buttons mean", _faults),
     *(Check(what, _query("problem", name)) for name, what in _PROBLEMS.items()),
     *(Check(what, _query("note", name)) for name, what in _NOTES.items()),
-    Check("long transactions", _sentences("note", long_transactions), sees_sessions=True),
-)
+    Check("long transactions", _sessions("note", "long_transactions"), sees_sessions=True),
+)  # fmt: skip

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-import psycopg
-
+from rowhooks.postgres.administration.questions import Steps, ask
 from rowhooks.postgres.statements import Statements
 from rowhooks.resources import sql_script
 
@@ -65,12 +63,12 @@ def _settings(assignments: Iterable[str]) -> frozenset[str]:
     return frozenset(f"{name.lower()}={value}" for name, _, value in parts)
 
 
-def drifted_functions(conn: psycopg.Connection[Any]) -> list[tuple[str, *tuple[str | list[str], ...]]]:
+def drifted_functions() -> Steps[list[tuple[str, *tuple[str | list[str], ...]]]]:
     """Return what is wrong with each function that is missing, altered, or another role's, and the way out.
 
     The way out is made of text and of the words of commands (`shell.sentence`).
     """
-    present = conn.execute(SQL["present_functions"]).fetchall()
+    present = yield from ask(SQL["present_functions"])
     found = {
         Function(name, source, language, definer, volatility, _settings(settings))
         for _, name, source, language, definer, volatility, settings, *_ in present

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rowhooks.postgres.administration.common import Connection, Row, fetch
+from rowhooks.postgres.administration.common import Row
+from rowhooks.postgres.administration.questions import Question, Rows, Steps, ask
 from rowhooks.postgres.rows.privileges import REFUSED, SAID, Refusal
 from rowhooks.postgres.statements import Statements
 
@@ -15,6 +16,8 @@ _SQL = Statements(__file__)
 
 Found = tuple[str, str, *tuple[str | list[str] | None, ...]]
 """The level, what is wrong, and the parts of the way out."""
+
+_TABLE = ("schema", "name", "is_needed", "login", "no_usage", "no_select", "columns", "policies")
 
 MOST_NAMES = 5
 """The number of tables that a sentence names; the command names all."""
@@ -25,19 +28,21 @@ class _Login:
     oid: int
     name: str
     grantee: str
-    subject: str
     rows_by_policy: bool
+    subject: str
 
 
-def lacking_grants(conn: Connection) -> Iterator[Found]:
-    """Yield what prevents rows from being loaded and receivers from writing; one finding for many tables."""
-    logins = [_Login(**row) for row in fetch(conn, _SQL["logins"])]
+def lacking_grants() -> Steps[list[Found]]:
+    """Return what prevents rows from being loaded and receivers from writing; one finding for many tables."""
+    logins = [_Login(*row) for row in (yield from ask(_SQL["logins"]))]
     if not logins:
-        return
-    tables = fetch(conn, _SQL["tables"], [login.oid for login in logins])
-    yield from _unreadable(logins, tables)
-    yield from _bound(logins, tables)
-    yield from _refused(conn, {login.name: login for login in logins})
+        return []
+    found, failed = yield [
+        Question(_SQL["tables"], ([login.oid for login in logins],)), Question(_SQL["refusals"], (REFUSED,)),
+    ]  # fmt: skip
+    tables = [dict(zip(_TABLE, row, strict=True)) for row in found]
+    refused = yield from _refused(failed, {login.name: login for login in logins})
+    return [*_unreadable(logins, tables), *_bound(logins, tables), *refused]
 
 
 def _unreadable(logins: Sequence[_Login], tables: Sequence[Row]) -> Iterator[Found]:
@@ -81,16 +86,23 @@ def _bound(logins: Sequence[_Login], tables: Sequence[Row]) -> Iterator[Found]:
                 )  # fmt: skip
 
 
-def _refused(conn: Connection, logins: dict[str, _Login]) -> Iterator[Found]:
+def _refused(failed: Rows, logins: Mapping[str, _Login]) -> Steps[list[Found]]:
     runs: dict[Refusal, int] = defaultdict(int)
-    for row in fetch(conn, _SQL["refusals"], REFUSED):
-        said = SAID.match(row["message"])
+    for message, count in failed:
+        said = SAID.match(message)
         if said is not None and (login := logins.get(said["login"])) is not None:
-            runs[Refusal(**said.groupdict(), grantee=login.grantee)] += row["runs"]
-    for refusal, count in runs.items():
-        asked = refusal.login, refusal.kind, refusal.name, refusal.privileges
-        if any(row["is_so"] for row in fetch(conn, _SQL["still_lacks"], *asked)):
-            yield "problem", f"{refusal.what}, for which runs of the last hour have failed: {count}", refusal.mend
+            runs[Refusal(**said.groupdict(), grantee=login.grantee)] += count
+    if not runs:
+        return []
+    answers = yield [
+        Question(_SQL["still_lacks"], (refusal.login, refusal.kind, refusal.name, refusal.privileges))
+        for refusal in runs
+    ]
+    return [
+        ("problem", f"{refusal.what}, for which runs of the last hour have failed: {count}", refusal.mend)
+        for (refusal, count), rows in zip(runs.items(), answers, strict=True)
+        if any(is_so for (is_so,) in rows)
+    ]
 
 
 def _grouped(rows: Sequence[Row], lacking: str, by: str) -> list[tuple[tuple[Any, bool], list[Row]]]:

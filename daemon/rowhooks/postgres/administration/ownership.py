@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.grants import Found
+from rowhooks.postgres.administration.questions import Steps, ask
 from rowhooks.postgres.maintenance import LENT_TO_ANOTHER
 from rowhooks.postgres.statements import Statements
 
 SQL = Statements(__file__, {"is_lent_to_another": LENT_TO_ANOTHER})
 
 
-def members_of_the_owner(conn: Connection) -> list[Found]:
+def members_of_the_owner() -> Steps[list[Found]]:
     """Return the roles that may act as the schema's owner without being a superuser, and where else that counts."""
     found: list[Found] = []
-    for owner, member, revoking, elsewhere in conn.execute(SQL["members_of_the_owner"]):
+    for owner, member, revoking, elsewhere in (yield from ask(SQL["members_of_the_owner"])):
         take_back = ["psql", "-c", revoking]
         what = f"{member}, no superuser, may act as {owner} and so read and replace what rowhooks has in this database"
         if elsewhere is None:
@@ -27,7 +27,7 @@ def members_of_the_owner(conn: Connection) -> list[Found]:
     return found
 
 
-def shared_roles(conn: Connection) -> list[Found]:
+def shared_roles() -> Steps[list[Found]]:
     """Return the roles whose logins may read and write what rowhooks has in other databases of the cluster too."""
     return [
         (
@@ -36,10 +36,10 @@ def shared_roles(conn: Connection) -> list[Found]:
             "where they are not to: roles of its own for each database (rowhooks init --daemon-role ... --receiver-role"
             " ...), or take CONNECT on the others from these logins",
         )
-        for roles, logins, databases in conn.execute(SQL["shared_roles"])
+        for roles, logins, databases in (yield from ask(SQL["shared_roles"]))
     ]
 
 
-def former_owners(conn: Connection) -> list[Found]:
+def former_owners() -> Steps[list[Found]]:
     """Return the tables whose change of owner has not been followed."""
-    return [("problem", what, *way_out) for what, *way_out in conn.execute(SQL["former_owners"])]
+    return [("problem", what, *way_out) for what, *way_out in (yield from ask(SQL["former_owners"]))]

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 
 from rowhooks.postgres.administration import leftovers
-from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.grants import Found
+from rowhooks.postgres.administration.questions import Steps, ask
 from rowhooks.postgres.statements import Statements
 
 SQL = Statements(__file__, leftovers.SQL)
 
 
-def stray_triggers(conn: Connection) -> list[Found]:
+def stray_triggers() -> Steps[list[Found]]:
     """Return the tables that carry triggers of another installation, with the statements that take them away."""
     statements: dict[tuple[str, bool], list[str]] = defaultdict(list)
-    for table, statement, is_tracked in conn.execute(SQL["stray_triggers"]):
+    for table, statement, is_tracked in (yield from ask(SQL["stray_triggers"])):
         statements[table, is_tracked].append(statement)
     return [
         (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -13,6 +12,7 @@ from psycopg.sql import Identifier
 from rowhooks.domain import shell
 from rowhooks.domain.errors import Conflict, PermissionDenied
 from rowhooks.postgres.administration.drift import wanted_functions
+from rowhooks.postgres.administration.questions import Question, Rows, Steps, answer, ask
 from rowhooks.postgres.connections.search_path import SEARCH_PATH
 from rowhooks.postgres.statements import Statements
 from rowhooks.resources import sql_script
@@ -32,9 +32,12 @@ def weaker_roles(conn: psycopg.Connection[Any]) -> list[str]:
 
 def foreign_objects(conn: psycopg.Connection[Any]) -> list[str]:
     """Return the objects in schema rowhooks, or attached to its tables, that this release did not make."""
+    return _foreign(conn.execute(SQL["present_objects"]).fetchall())
+
+
+def _foreign(present: Rows) -> list[str]:
     script = sql_script("functions", "superuser")
     expected = {kind: Counter(names.findall(script)) for kind, names in _NAMES.items()}
-    present = conn.execute(SQL["present_objects"]).fetchall()
     found: dict[str, Counter[str]] = {
         kind: Counter(name for other, name, _ in present if other == kind) for kind in expected
     }
@@ -53,15 +56,20 @@ def is_approved(conn: psycopg.Connection[Any]) -> bool:
 
     The catalogue is read first. Only if it agrees is a table of the schema read, which runs what is attached to it.
     """
+    with conn.transaction():
+        return answer(conn, _approval())
+
+
+def _approval() -> Steps[bool]:
     # The event triggers run the same query. The function in the database may have been replaced: the text is run.
     (fingerprint,) = [one.source for one in wanted_functions("superuser") if one.name == "fingerprint"]
-    with conn.transaction():
-        conn.execute(SQL["settings_of_fingerprint"], {"search_path": SEARCH_PATH})
-        approved, present = conn.execute(SQL["approved"]).fetchone(), conn.execute(fingerprint.encode()).fetchone()
-        if approved is None or present is None or not str(approved[0]).startswith(f"{present[0]} "):
-            return False
-        roles = conn.execute(SQL["roles"]).fetchone()
-    return roles is not None and approved[0] == f"{present[0]} {roles[0]}"
+    _, approved, present = yield [
+        Question(SQL["settings_of_fingerprint"], (SEARCH_PATH,)), Question(SQL["approved"]), Question(fingerprint),
+    ]  # fmt: skip
+    if not approved or not present or not str(approved[0][0]).startswith(f"{present[0][0]} "):
+        return False
+    roles = yield from ask(SQL["roles"])
+    return bool(roles) and bool(approved[0][0] == f"{present[0][0]} {roles[0][0]}")
 
 
 def vet(conn: psycopg.Connection[Any], *, trusting: bool = False) -> None:
@@ -83,7 +91,7 @@ def vet(conn: psycopg.Connection[Any], *, trusting: bool = False) -> None:
         raise PermissionDenied(
             f"{conn.info.user} is a superuser, and {role}, which is none, may replace what rowhooks runs",
             hint=f"connect as {role} or as the table's owner; or: "
-            + shell.command("psql", "-c", _taking_back(conn, role))
+            + shell.command("psql", "-c", _taking_back(conn.execute(SQL["owner_of_schema"]).fetchall(), role))
             + ", then rowhooks upgrade --trust-schema",
         )
     if trusting:
@@ -99,20 +107,24 @@ def vet(conn: psycopg.Connection[Any], *, trusting: bool = False) -> None:
         )
 
 
-def distrusted(conn: psycopg.Connection[Any]) -> Iterator[tuple[str, *tuple[str | list[str], ...]]]:
-    """Yield what keeps the event triggers from working, and objects that are none of ours: each with its way out."""
+def distrusted() -> Steps[list[tuple[str, *tuple[str | list[str], ...]]]]:
+    """Return what keeps the event triggers from working, and objects that are none of ours: each with its way out."""
     upgrade = ["rowhooks", "upgrade", "--trust-schema"]
-    for what in foreign_objects(conn):
-        yield f"{what} is none of rowhooks'", "drop it, if nobody needs it"
-    if conn.execute(SQL["approved"]).fetchone() is None:
-        return
-    weaker = weaker_roles(conn)
-    for role in weaker:
+    present, approved, weaker, owner = yield [
+        Question(SQL[name]) for name in ("present_objects", "approved", "weaker_roles", "owner_of_schema")
+    ]
+    found: list[tuple[str, *tuple[str | list[str], ...]]] = [
+        (f"{what} is none of rowhooks'", "drop it, if nobody needs it") for what in _foreign(present)
+    ]
+    if not approved:
+        return found
+    for (role,) in weaker:
         what = f"the event triggers leave DDL to the daemon: role {role}, no superuser, may act as the schema's owner"
-        yield what, ["psql", "-c", _taking_back(conn, role)]
-    if not weaker and not is_approved(conn):
+        found.append((what, ["psql", "-c", _taking_back(owner, role)]))
+    if not weaker and not (yield from _approval()):
         what = "the event triggers leave DDL to the daemon: schema rowhooks is not what a superuser has installed"
-        yield what, "if you know why, let a superuser run: ", upgrade
+        found.append((what, "if you know why, let a superuser run: ", upgrade))
+    return found
 
 
 def replace_event_triggers(conn: psycopg.Connection[Any]) -> None:
@@ -129,7 +141,6 @@ def is_superuser(conn: psycopg.Connection[Any]) -> bool:
     return conn.info.parameter_status("is_superuser") == "on"
 
 
-def _taking_back(conn: psycopg.Connection[Any], role: str) -> str:
-    row = conn.execute(SQL["owner_of_schema"]).fetchone()
-    assert row is not None, "there is no schema rowhooks"
-    return f"revoke {row[0]} from {Identifier(role).as_string(conn)} cascade"
+def _taking_back(owner: Rows, role: str) -> str:
+    [(name,)] = owner
+    return f"revoke {name} from {Identifier(role).as_string(None)} cascade"

@@ -113,7 +113,7 @@ from rowhooks.installation as i;
 select
   pg_catalog.set_config('quote_all_identifiers', 'off', true) as quoting,
   pg_catalog.set_config('standard_conforming_strings', 'on', true) as strings,
-  pg_catalog.set_config('search_path', %(search_path)s, true) as search_path,
+  pg_catalog.set_config('search_path', $1, true) as search_path,
   pg_catalog.set_config(
     'lock_timeout', coalesce(nullif(pg_catalog.current_setting('lock_timeout'), '0'), '3s'), true
   ) as lock_timeout;

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
-import psycopg
 
 from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.leadership import lock
@@ -59,19 +58,3 @@ async def queue_usage(connection: asyncpg.Connection[Any]) -> float:
     """Return how full the server's notification queue is, from 0 to 1."""
     with translated():
         return float(await connection.fetchval("select pg_notification_queue_usage()"))
-
-
-def hindrances(conn: psycopg.Connection[Any]) -> list[tuple[str, str]]:
-    """Return what blocking sessions keep from working, in sentences: what is wrong, and the way out."""
-    queries = (SQL["leader_lock"], SQL["bell"], SQL["queue"])
-    return [row for query in queries for row in conn.execute(query)]
-
-
-def locked_tables(conn: psycopg.Connection[Any]) -> list[tuple[str, str]]:
-    """Return what keeps tracked tables from being read, likewise."""
-    return list(conn.execute(SQL["locked_tables"]))
-
-
-def long_transactions(conn: psycopg.Connection[Any]) -> list[tuple[str, str]]:
-    """Return the transactions that keep the leader awake, likewise."""
-    return list(conn.execute(SQL["long_transactions"]))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+import time
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -150,12 +154,82 @@ def test_a_name_that_is_not_there_is_an_error_and_not_an_empty_label(text: str, 
         "{{ obj._values }}",
         "{{ user.has_perm.__globals__ }}",
         "{{ ''.__class__ }}",
-        "{{ cycler.__init__.__globals__.os }}",
+        "{{ range.__globals__ }}",
         "{{ '{0.__class__}'.format(obj) }}",
     ],
 )
 def test_a_template_is_kept_in_its_sandbox(text: str) -> None:
     assert "unsafe" in reason(text=text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ 'x' * 10**9 }}",
+        "{{ [0] * 10**8 }}",
+        "{{ 10**10**8 }}",
+        "{{ '%0999999999d' % 1 }}",
+        "{{ '{:>999999999}'.format(1) }}",
+        "{{ 'x'.ljust(10**9) }}",
+        "{{ 'x'.zfill(999999999) }}",
+        "{{ 'x'|center(999999999) }}",
+        "{{ 1|round(999999999, 'ceil') }}",
+        "{{ obj.long|replace('', obj.long)|replace('', obj.long) }}",
+        "{{ obj.long ~ obj.long ~ obj.long ~ obj.long ~ obj.long ~ obj.long }}",
+        "{{ obj.long.join(obj.long) }}",
+        "{% set a = obj.long %}" + "{% set a = a ~ a %}" * 20 + "{{ a|length }}",
+        "{% set a = 99 %}" + "{% set a = a * a %}" * 20 + "{{ a }}",
+        "{% for a in range(999) %}{% for b in range(999) %}{% endfor %}{% endfor %}",
+        "{% for a in range(999) %}{{ obj.long }}{% endfor %}",
+        "{% for a in [[[1]]] recursive %}{{ loop([[a]]) }}{% endfor %}",
+        "{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}",
+        "{% set a %}{{ obj.long }}{% endset %}{{ a }}",
+        "{{ range(999999)|list }}",
+        "{{ range(999)|map('replace', '', obj.long)|list }}",
+        "{{ lipsum(n=99999) }}",
+        "{{ obj.large|length }}" * 20,
+        "{{ " + "(" * 230 + "1" + ")" * 230 + " }}",
+    ],
+)
+def test_a_label_takes_neither_the_time_nor_the_memory_of_the_process_that_renders_it(text: str) -> None:
+    row = LabelRow({"long": "x" * 4000, "large": [[1] * 1000] * 400}, "x")
+    resource.setrlimit(resource.RLIMIT_AS, (_memory() + 2**28, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    before = time.process_time()
+    try:
+        (rendered,) = render(button(text=text), obj=row)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (-1, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    assert rendered.disabled
+    assert rendered.reason.startswith("the text cannot be rendered: ")
+    assert time.process_time() - before < 2
+
+
+def _memory() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{% for tag in obj.tags %}{{ tag }}{{ '' if loop.last else ', ' }}{% endfor %}", "a, b, &lt;c&gt;"),
+        ("{{ obj.tags|join(' + ') }}", "a + b + &lt;c&gt;"),
+        (
+            "{% set n = obj.id * 2 + 1 %}{{ n }}-{{ '<' ~ obj.tags[2] }}{{ ('a' ~ obj.id|string)|upper }}",
+            "85-&lt;&lt;c&gt;A42",
+        ),
+        (
+            "{{ obj.made.strftime('%d.%m.') }} {{ obj.name[:2]|title }} {{ obj.doc.mtu|default(1500) }}",
+            "01.02. Co 1500",
+        ),
+        ("{{ obj.tags|map('upper')|first }} {{ obj.name.split('-')[1].zfill(3) }} {{ 10 // 3 }}", "A 001 3"),
+        ("{{ obj.name|truncate(5, true, '…', 0) }} {{ '<b>' ~ obj.tags[2]|safe }}", "core… &lt;b&gt;<c>"),
+    ],
+)
+def test_what_labels_are_made_of_is_there(text: str, expected: str) -> None:
+    row = LabelRow(
+        {"id": 42, "name": "core-1", "tags": ["a", "b", "<c>"], "made": date(2026, 2, 1), "doc": {}}, "core-1"
+    )
+    assert label(text, row) == expected
 
 
 def test_a_template_cannot_change_what_it_is_given() -> None:

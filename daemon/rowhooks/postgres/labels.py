@@ -10,16 +10,13 @@ from typing import Any
 
 import jinja2
 from jinja2 import nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from rowhooks.domain.errors import UsageError
+from rowhooks.postgres.label_texts import LabelTemplate, parse, template_of
 
 LONGEST_TEXT = 500
 """Characters of a template."""
-
-# A name that is not there is an error and not an empty label, which would hide the button.
-_ENVIRONMENT = ImmutableSandboxedEnvironment(autoescape=True, undefined=jinja2.StrictUndefined)
 
 
 @dataclass(frozen=True)
@@ -91,8 +88,8 @@ class LabelRow:
 
 
 @functools.lru_cache(maxsize=256)
-def _template(text: str) -> jinja2.Template:
-    return _ENVIRONMENT.from_string(text)
+def _template(text: str) -> LabelTemplate:
+    return template_of(text)
 
 
 def check_text(text: str) -> None:
@@ -115,7 +112,7 @@ def check_text(text: str) -> None:
 def columns_in(text: str) -> set[str]:
     """Return the columns of the row that a template names; none where it is no template."""
     try:
-        parsed = _ENVIRONMENT.parse(text)
+        parsed = parse(text)
     except jinja2.TemplateSyntaxError:
         return set()
     named = {node.attr for node in parsed.find_all(nodes.Getattr) if _is_row(node.node)}

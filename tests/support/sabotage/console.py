@@ -144,6 +144,11 @@ CONSOLE_DOORS = [
         f"{LIMITS} five_hundred_idle_streams_of_one_person_leave_the_console_to_others",
     ),
     Sabotage(
+        2, "each step of a label's template is counted before it is taken",
+        Python("rowhooks.postgres.label_texts:_Budget.spend", returning(None)),
+        "unit/test_labels.py a_label_takes_neither_the_time_nor_the_memory_of_the_process_that_renders_it",
+    ),
+    Sabotage(
         2, "a client that keeps the console waiting is cut off",
         Python("rowhooks.web.server:Server.give_slow_clients_up", returning(None)),
         f"{LIMITS} a_client_that_does_not_take_its_answer_is_cut_off",

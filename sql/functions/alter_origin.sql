@@ -4,7 +4,7 @@
 --             changes    lists of rowhooks.tracked_table.id: only_tables, all of them from now on; more_tables, beside the others;
 --                        fewer_tables, no more. One that it is on is known by its present name from now on
 -- Returns: nothing
--- Writes:  rowhooks.job_hook_table or rowhooks.job_button_table
+-- Writes:  rowhooks.job_hook_table or rowhooks.job_button_table, rowhooks.job_hook or rowhooks.job_button
 create or replace function rowhooks.move_origin(kind text, origin_id integer, changes jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -41,6 +41,10 @@ begin
     links, key
   )
   using origin_id, added;
+  -- Whoever reads it and changes it in one REPEATABLE READ transaction is refused if another one has changed it meanwhile.
+  if changes operator(pg_catalog.?|) array['only_tables', 'more_tables', 'fewer_tables'] then
+    execute pg_catalog.format('update rowhooks.%I set name = name where id = $1', 'job_' || kind) using origin_id;
+  end if;
 end
 $$;
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -87,6 +88,31 @@ async def test_an_outdated_version_is_neither_replaced_nor_removed(ada: httpx.As
 
 
 @each_kind
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_what_another_transaction_changes_after_the_check_is_neither_replaced_nor_removed(
+    ada: httpx.AsyncClient, db: psycopg.Connection[Any], dsn: str, kind: str, method: str
+) -> None:
+    db.execute("create table dcim.rack (id integer primary key); select rowhooks.track('dcim.rack')")
+    tag = (await ada.post(kind, json={"name": "one", **ORIGINS[kind]})).headers["etag"]
+    # It changes nothing but the tables, which are rows of another table.
+    move = (
+        f"select rowhooks.alter_job_{kind[:-1]}('one', jsonb_build_object('only_tables', jsonb_build_array(t.id)))"
+        " from rowhooks.tracked_table as t where t.table_name = 'rack'"
+    )
+    async with await psycopg.AsyncConnection.connect(dsn) as other:
+        await other.execute(move.encode())
+        body: Any = {"json": ORIGINS[kind]} if method == "PUT" else {}
+        request = asyncio.create_task(ada.request(method, f"{kind}/one", headers={"If-Match": tag}, **body))
+        waits = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        while db.execute(waits).fetchone() is None:
+            assert not request.done(), (await request).text
+            await asyncio.sleep(0.02)
+        await other.commit()
+    assert (await request).status_code == 412
+    assert (await ada.get(f"{kind}/one")).json()["tables"] == ["dcim.rack"]
+
+
+@each_kind
 async def test_it_is_enabled_and_disabled(ada: httpx.AsyncClient, kind: str) -> None:
     await ada.post(kind, json={"name": "one", **ORIGINS[kind]})
     for act, enabled in (("disable", False), ("enable", True)):
@@ -148,6 +174,18 @@ async def test_jobs_are_listed_and_shown_with_what_starts_them(ada: httpx.AsyncC
 async def test_a_job_is_disabled_and_enabled(ada: httpx.AsyncClient) -> None:
     assert (await ada.post("jobs/jobs.Serial/disable")).json()["enabled"] is False
     assert (await ada.post("jobs/jobs.Serial/enable")).json()["enabled"] is True
+
+
+async def test_what_a_missing_job_has_is_moved_to_another_one(
+    ada: httpx.AsyncClient, db: psycopg.Connection[Any]
+) -> None:
+    await ada.post("hooks", json={"name": "one", **HOOK})
+    db.execute("update rowhooks.job set installed = false where class_path = 'jobs.Serial'")
+    db.execute("insert into rowhooks.job (class_path, kind, name) values ('jobs.New', 'hook', 'New')")
+    assert (await ada.post("jobs/jobs.Serial/move", json={"to": "jobs.Reboot"})).status_code == 409
+    moved = await ada.post("jobs/jobs.Serial/move", json={"to": "jobs.New"})
+    assert moved.json() == {"class_path": "jobs.New", "enabled": True, "waiting": 0}
+    assert (await ada.get("hooks/one")).json()["job"] == "jobs.New"
 
 
 async def test_only_a_job_that_is_missing_is_removed(ada: httpx.AsyncClient, db: psycopg.Connection[Any]) -> None:

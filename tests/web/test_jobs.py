@@ -93,6 +93,39 @@ async def test_a_job_whose_class_is_gone_is_not_enabled_and_the_ways_out_are_nam
     assert answer.status_code == 409
 
 
+async def test_an_admin_moves_what_a_missing_job_has_and_removes_another_one(
+    console: Starlette, db: Connection, device: str
+) -> None:
+    add_job(db, "jobs.Old")
+    add_job(db, "jobs.New", enabled=False)
+    add_job(db, "jobs.Gone", installed=False)
+    add_hook(db, "one", job="jobs.Old", tables=["dcim.device"], actions=["create"])
+    db.execute("update rowhooks.job set installed = false where class_path = 'jobs.Old'")
+    async with logged_in(console, "ada") as browser:
+        page = (await browser.get("/jobs/jobs.Old")).text
+        assert '<option value="jobs.New">' in page
+        assert (await browser.submit("/jobs/jobs.Old/move", job="jobs.Gone")).status_code == 409
+        moved = await browser.submit("/jobs/jobs.Old/move", follow=True, job="jobs.New")
+        removed = await browser.submit("/jobs/jobs.Gone/remove", follow=True)
+        assert (await browser.submit("/jobs/jobs.New/remove")).status_code == 409
+    assert "Job jobs.New The job has what the missing one had. enabled" in text_in(moved.text)
+    assert "The job was removed." in text_in(removed.text)
+    assert db.execute("select class_path, enabled from rowhooks.job").fetchall() == [("jobs.New", True)]
+    written = db.execute("select actor, act, object from rowhooks.audit order by id desc limit 2").fetchall()
+    assert written == [("ada", "remove_job", "jobs.Gone"), ("ada", "move_job", "jobs.Old")]
+
+
+async def test_an_operator_neither_moves_nor_removes_a_missing_job(console: Starlette, db: Connection) -> None:
+    add_job(db, "jobs.Gone", installed=False)
+    add_job(db, "jobs.New")
+    async with logged_in(console, "oscar") as browser:
+        page = (await browser.get("/jobs/jobs.Gone")).text
+        answers = [await browser.submit(f"/jobs/jobs.Gone/{act}", job="jobs.New") for act in ("remove", "move")]
+    assert "/jobs/jobs.Gone/remove" not in page
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert db.execute("select count(*) from rowhooks.job").fetchone() == (2,)
+
+
 async def test_a_job_that_is_not_there_has_no_page(console: Starlette) -> None:
     async with logged_in(console, "alice") as browser:
         answer = await browser.get("/jobs/jobs.Nothing")

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import RawCursor, sql
 from psycopg.rows import dict_row
 
-from rowhooks.domain.errors import Conflict, NotFound
+from rowhooks.domain.errors import Conflict, DatabaseError, NotFound
 from rowhooks.postgres.calls import Call
 from rowhooks.postgres.connections.errors import translated_errors
 
@@ -52,6 +52,19 @@ def only(found: list[Row], what: str, wanted: object, hint: str) -> Row:
         names = ", ".join(str(row.get("class_path") or row.get("name")) for row in found)
         raise Conflict(f"{what} {wanted} could be any of: {names}", hint="give the full name")
     return found[0]
+
+
+def see_one_state(conn: Connection) -> None:
+    """Let a lent connection's transaction see one state of the database; it must have done nothing yet.
+
+    A row that another transaction has changed since cannot be changed then: see `was_changed_meanwhile`.
+    """
+    conn.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+
+
+def was_changed_meanwhile(error: DatabaseError) -> bool:
+    """Say whether an error means that another transaction has changed what a transaction of one state would change."""
+    return isinstance(error.__cause__, psycopg.errors.SerializationFailure)
 
 
 def call(conn: Connection, wanted: Call) -> None:

@@ -10,6 +10,8 @@ from rowhooks.postgres.statements import Statements
 _SQL = Statements(__file__, {"jobs": JOBS})
 PAGE = 50
 """How many jobs a page lists."""
+MOST_OFFERED = 200
+"""How many jobs are offered as those to which a missing one may be moved."""
 
 
 def list_jobs(conn: Connection, after: str | None, *, hidden: bool) -> tuple[list[Row], RunsOfDay]:
@@ -31,8 +33,11 @@ def jobs_behind(conn: Connection, after: str | None, limit: int, *, hidden: bool
 def show_job(conn: Connection, class_path: str) -> tuple[Row, RunsOfDay]:
     """Return a job with the names of its hooks and buttons, and the runs of the last day.
 
+    A job that the leader does not have has `others`, too: the class paths of those to which it may be moved.
+
     Raises:
         NotFound: there is none.
     """
     job = only(fetch(conn, _SQL["find"], class_path), "job", class_path, "see: rowhooks jobs list")
-    return job, runs_of_day(conn)
+    others = [] if job["installed"] else fetch(conn, _SQL["others"], job["kind"], MOST_OFFERED)
+    return {**job, "others": [row["class_path"] for row in others]}, runs_of_day(conn)

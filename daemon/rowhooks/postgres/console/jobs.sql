@@ -15,3 +15,11 @@ select
   array(select b.name from rowhooks.job_button as b where b.job_id = j.id order by b.name) as button_names
 from ({jobs}) as j
 where j.class_path = $1;
+
+-- name: others
+-- Jobs of the kind $1 that the leader has; $2 of them at most.
+select j.class_path
+from rowhooks.job as j
+where j.kind = $1 and j.installed
+order by j.class_path
+limit $2;

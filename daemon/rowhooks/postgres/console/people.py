@@ -140,7 +140,7 @@ def connect(target: Target, **options: str) -> PersonConnection:
 @contextlib.contextmanager
 def transaction(conn: psycopg.Connection[Any], *, read_only: bool) -> Iterator[None]:
     """Commit what the block does, or roll it back if it raises."""
-    conn.read_only = read_only or None
+    conn.read_only, conn.isolation_level = read_only or None, None
     with translated_errors("an administrator can grant it"):
         try:
             yield

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from rowhooks.domain.errors import DatabaseError
+from rowhooks.postgres.administration.common import Connection, see_one_state, was_changed_meanwhile
 from rowhooks.web.api.problems import OUTDATED, Refusal
 from rowhooks.web.api.writing import as_json
 
@@ -34,4 +38,31 @@ def check_version(thing: BaseModel, wanted: frozenset[str] | None) -> None:
         Refusal: it was changed.
     """
     if wanted is not None and tag_of(thing) not in wanted:
-        raise Refusal(OUTDATED, "it was changed after you have read it", hint="read it again, and decide again")
+        raise _outdated()
+
+
+@contextlib.contextmanager
+def unchanged(conn: Connection, wanted: frozenset[str] | None) -> Iterator[None]:
+    """Let a thing be read, checked and changed in the block as one step: nobody changes it in between.
+
+    Args:
+        conn: a connection in a transaction that has done nothing yet.
+        wanted: the versions that the request is for; None: what others have changed does not matter.
+
+    Raises:
+        Refusal: it was changed.
+    """
+    if wanted is None:
+        yield
+        return
+    see_one_state(conn)
+    try:
+        yield
+    except DatabaseError as error:
+        if was_changed_meanwhile(error):
+            raise _outdated() from error
+        raise
+
+
+def _outdated() -> Refusal:
+    return Refusal(OUTDATED, "it was changed after you have read it", hint="read it again, and decide again")

@@ -20,7 +20,7 @@ MOST_OFFERED = 100
 """How many tables are offered as boxes to tick; where there are more, the others are named by hand."""
 MOST_DESCRIBED = 10
 """Of how many tables the columns are listed."""
-_DONE = ("added", "changed", "enabled", "disabled", "removed")
+_DONE = ("added", "changed", "enabled", "disabled", "removed", "moved")
 
 _FIELDS = (
     ("exists already", "name"),

@@ -1,4 +1,4 @@
-"""Jobs: the receiver classes that the daemon has found; listed, shown, enabled, disabled."""
+"""Jobs: the receiver classes that the daemon has found; listed, shown, enabled, disabled; removed, moved if missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rowhooks.domain import shell
-from rowhooks.postgres.administration.jobs import set_job_enabled
+from rowhooks.postgres.administration.jobs import move_job, remove_job, set_job_enabled
 from rowhooks.postgres.console import jobs as console
 from rowhooks.web.forms.origins import done_by, text_of
 from rowhooks.web.forms.reading import read_form
@@ -29,7 +29,7 @@ async def jobs(request: Request) -> Response:
         following = address(request, "jobs", {"after": shown[-1]["class_path"], "hidden": is_hidden})
     return page(
         request, "jobs_list.html", jobs=shown, states=state_of_job, runs=runs, following=following, hidden=hidden,
-        is_first=after is None,
+        is_first=after is None, done=done_by(request),
     )  # fmt: skip
 
 
@@ -54,8 +54,24 @@ async def job_enabled(request: Request) -> Response:
     return see(address(request, "job", {"done": "enabled" if enabled else "disabled"}, name=name))
 
 
+async def job_remove(request: Request) -> Response:
+    """Remove a job that the leader does not have."""
+    await read_form(request)
+    await person_of(request).act(remove_job, request.path_params["name"])
+    return see(address(request, "jobs", {"done": "removed"}))
+
+
+async def job_move(request: Request) -> Response:
+    """Give the hooks, buttons and waiting runs of a job that the leader does not have to another one."""
+    form = await read_form(request)
+    moved = await person_of(request).act(move_job, request.path_params["name"], text_of(form, "job"))
+    return see(address(request, "job", {"done": "moved"}, name=moved["class_path"]))
+
+
 routes = [
     Route("/jobs", jobs, name="jobs"),
     Route("/jobs/{name:name}", job, name="job"),
     Route("/jobs/{name:name}/enabled", job_enabled, methods=["POST"], name="job_enabled"),
+    Route("/jobs/{name:name}/move", job_move, methods=["POST"], name="job_move"),
+    Route("/jobs/{name:name}/remove", job_remove, methods=["POST"], name="job_remove"),
 ]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rowhooks.web.api.models.base import Asked, Flag, Json, Name, Object, Page, Paged, Told
+from rowhooks.web.api.models.base import Asked, Flag, Given, Json, Name, Object, Page, Paged, Told
 
 
 class JobNamed(Asked):
@@ -45,6 +45,20 @@ class Job(JobSummary):
 
 class JobPage(Page[JobSummary]):
     """The jobs."""
+
+
+class JobMove(Given):
+    """Where what a missing job has is moved to."""
+
+    to: Name = Field(description="The class path of a job of the same kind that the leader has.")
+
+
+class JobMoved(Told):
+    """A job that has got the hooks, buttons and waiting runs of a missing one."""
+
+    class_path: str
+    enabled: bool = Field(description="Whether it is enabled now: it is if the missing one was.")
+    waiting: int = Field(description="How many runs that wait it has got.")
 
 
 class JobRemoved(Told):

@@ -1,4 +1,4 @@
-"""Jobs: listed, shown, enabled, disabled, removed."""
+"""Jobs: listed, shown, enabled, disabled, moved, removed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rowhooks.postgres.administration.common import Connection, Row
 from rowhooks.postgres.console.jobs import jobs_behind
 from rowhooks.web.api.authentication import Level
 from rowhooks.web.api.models.base import Nothing
-from rowhooks.web.api.models.jobs import Job, JobNamed, JobPage, JobRemoved, JobsWanted
+from rowhooks.web.api.models.jobs import Job, JobMove, JobMoved, JobNamed, JobPage, JobRemoved, JobsWanted
 from rowhooks.web.api.operations import Answer, Call, Keyed, Operation, Operations
 
 Named = Call[JobNamed, Nothing, None]
@@ -40,6 +40,12 @@ async def remove_job(call: Named) -> Answer:
     return Answer(JobRemoved.model_validate(await call.caller.person.act(administration.remove_job, call.path.job)))
 
 
+async def move_job(call: Call[JobNamed, Nothing, JobMove]) -> Answer:
+    """Move what a job has that no longer exists to another one."""
+    moved = await call.caller.person.act(administration.move_job, call.path.job, call.body.to)
+    return Answer(JobMoved.model_validate(moved))
+
+
 def _set_enabled(conn: Connection, name: str, *, enabled: bool) -> Row:
     job = administration.set_job_enabled(conn, name, enabled=enabled)
     return administration.show_job(conn, job["class_path"])
@@ -61,6 +67,11 @@ OPERATIONS: Operations = (
     Operation(
         "disable_job", "POST", "/jobs/{job}/disable", disable_job, "Disable a job.", Level.OPERATE,
         path_model=JobNamed, answer=Job, errors=(404, 409), keyed=Keyed.MEMORY,
+    ),
+    Operation(
+        "move_job", "POST", "/jobs/{job}/move", move_job,
+        "Move the hooks, buttons and waiting runs of a job that no longer exists to another one.", Level.ADMIN,
+        path_model=JobNamed, body=JobMove, answer=JobMoved, errors=(404, 409), keyed=Keyed.MEMORY,
     ),
     Operation(
         "remove_job", "DELETE", "/jobs/{job}", remove_job,

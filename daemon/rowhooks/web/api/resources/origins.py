@@ -12,7 +12,7 @@ from rowhooks.postgres.administration.common import Connection, Row
 from rowhooks.web.api.authentication import Level
 from rowhooks.web.api.models.base import Nothing, Page, Paged
 from rowhooks.web.api.operations import LINK, Answer, Call, Keyed, Operation, Operations
-from rowhooks.web.api.versions import HEADERS, TAKES, check_version, tag_of, wanted_tags
+from rowhooks.web.api.versions import HEADERS, TAKES, check_version, tag_of, unchanged, wanted_tags
 
 A = TypeVar("A", bound=BaseModel)
 C = TypeVar("C", bound=BaseModel)
@@ -100,16 +100,18 @@ class Origins(Generic[A, C]):
         return Answer(None)
 
     def _replace(self, conn: Connection, name: str, wanted: Any, tags: Tags) -> Row:
-        found = self._kind.find(conn, name)
-        check_version(self._kind.model.model_validate(found), tags)
-        self._kind.edit(conn, name, wanted)
-        if wanted.enabled != found["enabled"]:
-            self._kind.set_enabled(conn, name, enabled=wanted.enabled)
-        return self._kind.find(conn, name)
+        with unchanged(conn, tags):
+            found = self._kind.find(conn, name)
+            check_version(self._kind.model.model_validate(found), tags)
+            self._kind.edit(conn, name, wanted)
+            if wanted.enabled != found["enabled"]:
+                self._kind.set_enabled(conn, name, enabled=wanted.enabled)
+            return self._kind.find(conn, name)
 
     def _remove(self, conn: Connection, name: str, tags: Tags) -> None:
-        check_version(self._kind.model.model_validate(self._kind.find(conn, name)), tags)
-        self._kind.remove(conn, name)
+        with unchanged(conn, tags):
+            check_version(self._kind.model.model_validate(self._kind.find(conn, name)), tags)
+            self._kind.remove(conn, name)
 
     def _shown(self, row: Row, headers: dict[str, str] | None = None) -> Answer:
         shown = self._kind.model.model_validate(row)

@@ -10,5 +10,7 @@ IS_KEPT = SQL["is_kept"]
 """Whether a run, `r`, waits for a leader whose code has its class."""
 MISSING_JOBS = SQL["missing_jobs"]
 """The query of the jobs that the leader does not have and for which something waits or will wait."""
+ORIGINS_OF_JOB = SQL["origins_of_job"]
+"""The query of the hooks, buttons and missed changes of a job, `j`."""
 OTHER_RECEIVERS = SQL["other_receivers"]
 """The query of the standbys whose receivers are not the leader's."""

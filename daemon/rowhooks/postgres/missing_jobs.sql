@@ -13,21 +13,23 @@ group by 1;
 -- The jobs that the leader does not have and for which something waits or will wait.
 select j.id, j.class_path, o.hooks, o.buttons, coalesce(k.runs, 0) as waiting, o.missed
 from rowhooks.job as j
-cross join lateral (
-  select
-    array(select h.name from rowhooks.job_hook as h where h.job_id = j.id and h.enabled and j.enabled order by 1)
-      as hooks,
-    array(select b.name from rowhooks.job_button as b where b.job_id = j.id and b.enabled and j.enabled order by 1)
-      as buttons,
-    (
-      select coalesce(sum(m.changes), 0)::bigint
-      from rowhooks.job_hook_missed as m
-      join rowhooks.job_hook as h on h.id = m.job_hook_id
-      where h.job_id = j.id
-    ) as missed
-) as o
+cross join lateral ({origins_of_job}) as o
 left join ({kept_by_job}) as k on k.job_id = j.id
 where not j.installed and (o.hooks <> '{}' or o.buttons <> '{}' or k.runs > 0);
+
+-- name: origins_of_job
+-- The enabled hooks and buttons of a job, `j`, and how many changes its hooks have missed.
+select
+  array(select h.name from rowhooks.job_hook as h where h.job_id = j.id and h.enabled and j.enabled order by 1)
+    as hooks,
+  array(select b.name from rowhooks.job_button as b where b.job_id = j.id and b.enabled and j.enabled order by 1)
+    as buttons,
+  (
+    select coalesce(sum(m.changes), 0)::bigint
+    from rowhooks.job_hook_missed as m
+    join rowhooks.job_hook as h on h.id = m.job_hook_id
+    where h.job_id = j.id
+  ) as missed;
 
 -- name: other_receivers
 -- The standbys, each with what it lacks of the leader's receivers and what it has that the leader does not have.

@@ -6,7 +6,7 @@ from rowhooks.domain.errors import RowhooksError
 from rowhooks.postgres.administration.common import LOGS, Connection, Row, fetch, log_of
 from rowhooks.postgres.backlog import WAITING
 from rowhooks.postgres.leadership.lock import HOLDERS_OF_THE_LEADER_LOCK, LEADER_LOCK
-from rowhooks.postgres.missing_jobs import MISSING_JOBS, OTHER_RECEIVERS
+from rowhooks.postgres.missing_jobs import MISSING_JOBS, ORIGINS_OF_JOB, OTHER_RECEIVERS
 from rowhooks.postgres.statements import Statements
 
 LEADS = f"exists (select from pg_locks as l where {LEADER_LOCK})"
@@ -14,16 +14,16 @@ LEADS = f"exists (select from pg_locks as l where {LEADER_LOCK})"
 MOST_COUNTED = 1_000_000
 """How many waiting changes, and waiting runs, are counted for a role that may not read them."""
 
-_SQL = Statements(
-    __file__,
-    {
-        "waiting": WAITING,
-        "leads": LEADS,
-        "missing_jobs": MISSING_JOBS,
-        "other_receivers": OTHER_RECEIVERS,
-        "holders": HOLDERS_OF_THE_LEADER_LOCK,
-    },
-)
+_FRAGMENTS = {
+    "waiting": WAITING,
+    "leads": LEADS,
+    "missing_jobs": MISSING_JOBS,
+    "origins_of_job": ORIGINS_OF_JOB,
+    "other_receivers": OTHER_RECEIVERS,
+    "holders": HOLDERS_OF_THE_LEADER_LOCK,
+}
+_STATUS = Statements(__file__, _FRAGMENTS, {"results": "rowhooks.job_result"})["status"]
+_STATUS_FOR_VIEWERS = Statements(__file__, _FRAGMENTS, {"results": "rowhooks.visible_results"})["status_for_viewers"]
 
 
 def status(conn: Connection) -> Row:
@@ -36,7 +36,7 @@ def status(conn: Connection) -> Row:
         RowhooksError: rowhooks.feed is empty, which no command of rowhooks causes.
     """
     reads_all = log_of(conn) == LOGS[0]
-    rows = fetch(conn, _SQL["status"]) if reads_all else fetch(conn, _SQL["status_for_viewers"], MOST_COUNTED)
+    rows = fetch(conn, _STATUS) if reads_all else fetch(conn, _STATUS_FOR_VIEWERS, MOST_COUNTED)
     if not rows:
         raise RowhooksError("rowhooks.feed is empty", hint="insert into rowhooks.feed default values")
     return rows[0]

@@ -217,6 +217,20 @@ def test_a_viewer_sees_the_state_in_numbers(as_: As, failed: int, db: Connection
     assert "not shown to this role" in viewer("status").out
 
 
+def test_everybody_reads_the_standbys_in_one_order(as_: As, failed: int, db: Connection) -> None:
+    names = ("rowhooks standby b", "rowhooks standby a")
+    opened = [psycopg.connect(db.info.dsn, application_name=name) for name in names]
+    try:
+        found = [
+            run("status", "--json").json["standbys"]
+            for run in (as_("viewer"), Rowhooks(as_("viewer")._capsys, db.info.dsn))
+        ]
+        assert found == [["a", "b"]] * 2
+    finally:
+        for one in opened:
+            one.close()
+
+
 def test_doctor_says_to_a_viewer_what_it_could_not_look_at(as_: As, failed: int) -> None:
     done = as_("viewer")("doctor")
     assert "not looked at: your models: the daemon's role looks at them" in done.out

@@ -10,6 +10,8 @@ from rowhooks.postgres.administration.common import Connection, Row, act, fetch,
 from rowhooks.postgres.statements import Statements
 
 _SQL = Statements(__file__)
+RUN = _SQL["run"]
+"""What is known of a run, `r`, but for long values."""
 
 
 def list_results(

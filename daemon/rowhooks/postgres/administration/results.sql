@@ -2,10 +2,7 @@
 
 -- name: show
 select
-  r.id, r.status, r.trigger, r.original_id, r.class_path, r.hook_name, r.button_name, r.action, r.object_type, r.object_id,
-  r.object_repr, r.object_change_id, r.user_name, r.db_user, r.attempt, r.retries, r.retry_at, r.created_at, r.started_at,
-  r.finished_at, r.result, r.exception_type, r.exception_message, r.traceback, r.key, r.log_counts, r.login, r.inputs,
-  r.batch_id, r.transaction_id
+  {run}, r.transaction_id, r.result, r.exception_type, r.exception_message, r.traceback, r.inputs
 from rowhooks.visible_results as r
 where r.id = $1;
 
@@ -91,6 +88,12 @@ where r.status = 'FAILURE'
 order by r.created_at, r.id;
 
 -- noqa: disable=PRS
+
+-- name: run
+-- What is known of a run, `r`, but for what its receiver and a press have given: that may be long.
+r.id, r.status, r.trigger, r.original_id, r.class_path, r.hook_name, r.button_name, r.action, r.object_type, r.object_id,
+r.object_repr, r.object_change_id, r.user_name, r.db_user, r.login, r.attempt, r.retries, r.retry_at, r.created_at,
+r.started_at, r.finished_at, r.key, r.batch_id, r.log_counts;
 
 -- name: entries
 -- The tables with the name $5. A condition on the name itself would be asked of each run that the role may see.

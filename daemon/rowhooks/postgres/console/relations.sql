@@ -121,37 +121,37 @@ join pg_am as m on m.oid = d.opcmethod and m.amname = 'btree'
 where d.opcdefault
 
 -- name: referred
--- The foreign keys of the table that lead to a table that the asking role may select from.
-select
-  q.conname as name,
-  rowhooks.qualified_name(tn.nspname, t.relname) as relation,
-  {names_of_both}
+-- The foreign keys of the table.
+select {foreign_key}
 from pg_constraint as q
 left join pg_constraint as u on u.oid = q.conparentid
-join pg_class as t on t.oid = q.confrelid
-join pg_namespace as tn on tn.oid = t.relnamespace
+join ({readable_tables}) as t on t.oid = q.confrelid
 where q.conrelid = c.oid and q.contype = 'f' and u.conrelid is distinct from q.conrelid
-  and has_schema_privilege(tn.oid, 'USAGE') and has_any_column_privilege(t.oid, 'SELECT')
 
 -- name: referring
--- The foreign keys that lead to the table, of tables that the asking role may select from.
-select
-  q.conname as name,
-  rowhooks.qualified_name(tn.nspname, t.relname) as relation,
-  {names_of_both}
+-- The foreign keys that lead to the table.
+select {foreign_key}
 from pg_constraint as q
 left join pg_constraint as u on u.oid = q.conparentid
-join pg_class as t on t.oid = q.conrelid
-join pg_namespace as tn on tn.oid = t.relnamespace
+join ({readable_tables}) as t on t.oid = q.conrelid
 where q.confrelid = c.oid and q.contype = 'f' and u.confrelid is distinct from q.confrelid
-  and has_schema_privilege(tn.oid, 'USAGE') and has_any_column_privilege(t.oid, 'SELECT')
+
+-- name: readable_tables
+-- The tables that the asking role may select from.
+select o.oid, rowhooks.qualified_name(n.nspname, o.relname) as name
+from pg_class as o
+join pg_namespace as n on n.oid = o.relnamespace
+where has_schema_privilege(n.oid, 'USAGE') and has_any_column_privilege(o.oid, 'SELECT')
 
 -- name: buttons
 -- The buttons of the table, of which a partition is a part.
 select b.* from rowhooks.buttons as b where b.relation = coalesce(pg_partition_root(c.oid), c.oid)
 
--- name: names_of_both
--- The columns of a foreign key, and those that they refer to; whether these are the other table's primary key.
+-- name: foreign_key
+-- A foreign key, `q`, and the table at its other end, `t`: its columns, and those that they refer to; whether these are the
+-- primary key of their table.
+q.conname as name,
+t.name as relation,
 array(
   select a.attname::text
   from unnest(q.conkey) with ordinality as g (number, place)

@@ -16,7 +16,9 @@ LARGEST = 100_000
 """Bytes of a value, and characters of a text, that are fetched for a page."""
 LONGEST_MESSAGE = 2000
 """Characters of a log line that are shown."""
-SQL = Statements(__file__, SOURCES, {"LARGEST": LARGEST, "LONGEST_MESSAGE": LONGEST_MESSAGE})
+SQL = Statements(
+    __file__, SOURCES, {"LARGEST": LARGEST, "LONGEST_MESSAGE": LONGEST_MESSAGE, "run_columns": results.RUN}
+)
 """The statements; tests look at their plans."""
 MOST_REPEATS = 20
 """How many other runs of a run's history are shown."""

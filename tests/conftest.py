@@ -200,6 +200,12 @@ def empty_dsn(server: SimpleNamespace, no_roles_left: None, administrator: psyco
 
 
 @pytest.fixture
+def item(dsn: str) -> str:
+    """A tracked table, `shop.item`, that the daemon's role may read and write; see TABLES."""
+    return "shop.item"
+
+
+@pytest.fixture
 def device(dsn: str) -> str:
     """A tracked table, `dcim.device`, that the daemon's role may read and write; see TABLES."""
     return "dcim.device"

@@ -41,12 +41,6 @@ def connect_as(make_role: MakeRole, dsn: str) -> Iterator[ConnectAs]:
 
 
 @pytest.fixture
-def item(dsn: str) -> str:
-    """A tracked table, `shop.item`, that the daemon's role may read and write; see TABLES."""
-    return "shop.item"
-
-
-@pytest.fixture
 def stranger(db: Connection, make_role: MakeRole, connect_as: ConnectAs, item: str) -> Connection:
     """A role that may write `shop.item` and create objects in a schema of its own, and no more."""
     name = make_role("stranger")

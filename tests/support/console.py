@@ -157,3 +157,11 @@ async def logged_in(app: Starlette, role: str, password: str = PASSWORD) -> Asyn
             yield browser
         finally:
             await browser.submit("/logout")
+
+
+async def page_at(app: Starlette, address: str, role: str = "alice") -> str:
+    """Return a page as a role gets it that has logged in for it."""
+    async with logged_in(app, role) as browser:
+        answer = await browser.get(address)
+    assert answer.status_code == 200, answer.text
+    return answer.text

@@ -9,7 +9,15 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
+from rowhooks.web.live import streams
 from tests.support.console import consoles_closed, make_console, make_people
+
+
+@pytest.fixture
+def quick_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Live pages look often: how long the pauses are is tried by itself."""
+    monkeypatch.setattr(streams, "FASTEST", 0.01)
+    monkeypatch.setattr(streams, "SLOWEST", 0.02)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from rowhooks.web.live import streams as live
 from tests.support.api import session_of
 from tests.support.console import HERE
 from tests.support.console_runs import add_run, let_people_read
@@ -23,12 +22,7 @@ from tests.support.results import LONG_AGO, add_line
 from tests.support.streams import listening
 
 Connection = psycopg.Connection[Any]
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "FASTEST", 0.01)
-    monkeypatch.setattr(live, "SLOWEST", 0.02)
+pytestmark = pytest.mark.usefixtures("quick_streams")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from rowhooks.postgres.console import bulk
 from rowhooks.web.acts import bulk as acts
-from rowhooks.web.live import streams as live
+from tests.support.configuring import text_in
 from tests.support.console import Browser, logged_in
 from tests.support.console_runs import HOSTILE, NOON, add_run, let_people_read
 from tests.support.hooks import add_hook
@@ -27,12 +27,7 @@ from tests.support.streams import listening
 from tests.support.waiting import PATIENCE, eventually
 
 Connection = psycopg.Connection[Any]
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "FASTEST", 0.01)
-    monkeypatch.setattr(live, "SLOWEST", 0.02)
+pytestmark = pytest.mark.usefixtures("quick_streams")
 
 
 @pytest.fixture
@@ -50,10 +45,6 @@ def add_failed(db: Connection, hook: int, **columns: Any) -> int:
         hook,
         **{"status": "FAILURE", "hook_name": "Serials", "object_change_id": change, "created_at": NOON, **columns},
     )
-
-
-def words(text: str) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
 
 def fields_of(text: str) -> dict[str, Any]:
@@ -80,7 +71,7 @@ async def outcome(browser: Browser, console: Starlette, answer: httpx.Response) 
     address = answer.headers["location"]
     async with listening(browser, console, f"{address}/events") as listener:
         assert await listener.ends() == "finished"
-    return words((await browser.get(address)).text)
+    return text_in((await browser.get(address)).text)
 
 
 def repeated(db: Connection) -> list[int]:
@@ -112,7 +103,7 @@ async def test_the_page_says_how_many_and_shows_some(
     db.execute("select rowhooks.retry(%s)", (failed[0],))
     async with logged_in(console, "oscar") as browser:
         answer = await browser.get("/runs/retry?hook=Serials")
-    said = words(answer.text)
+    said = text_in(answer.text)
     assert "hook Serials" in said
     assert f"FAILURE {len(failed) - 1}" in said
     assert "SUCCESS 1" in said
@@ -132,7 +123,7 @@ async def test_more_than_the_bound_are_done_in_parts(
     runs = [add_failed(db, hook, created_at=NOON + timedelta(hours=n)) for n in range(5)]
     async with logged_in(console, "oscar") as browser:
         answer = await browser.get("/runs/retry?status=FAILURE")
-        assert "More than 3 runs match. These are the newest 3 of them" in words(answer.text)
+        assert "More than 3 runs match. These are the newest 3 of them" in text_in(answer.text)
         answer, _ = await confirm(browser, "/runs/retry?status=FAILURE")
         await outcome(browser, console, answer)
     assert repeated(db) == runs[2:]
@@ -189,7 +180,7 @@ async def test_unfinished_runs_are_revoked(console: Starlette, db: Connection, h
     waiting = [add_run(db, hook, status=status) for status in ("PENDING", "STARTED", "RETRY")]
     done = add_run(db, hook)
     async with logged_in(console, "oscar") as browser:
-        said = words((await browser.get("/runs/revoke")).text)
+        said = text_in((await browser.get("/runs/revoke")).text)
         assert "All runs, whatever they are: there is no filter." in said
         assert "1 that match have finished" in said
         answer, _ = await confirm(browser, "/runs/revoke")

@@ -13,7 +13,8 @@ from starlette.applications import Starlette
 
 from rowhooks.postgres.console.changes import PAGE, SQL, ChangeFilter, list_changes
 from rowhooks.postgres.console.why import SQL as WHY
-from tests.support.console import Browser, logged_in
+from tests.support.configuring import text_in
+from tests.support.console import Browser, logged_in, page_at
 from tests.support.console_runs import HOSTILE, NOON, add_run, let_people_read
 from tests.support.hooks import add_hook
 from tests.support.results import LEASE, Serial, behind_the_feed
@@ -26,11 +27,6 @@ QUOTE = '"'
 @pytest.fixture(autouse=True)
 def people(db: Connection, device: str, console: Starlette) -> None:
     let_people_read(db)
-
-
-def words(text: str) -> str:
-    """Return what a page says, without its markup."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
 
 def shown(text: str) -> list[int]:
@@ -190,15 +186,12 @@ def test_four_questions_are_enough_for_any_page(db: Connection, monkeypatch: pyt
 
 
 async def page_of(console: Starlette, change: int, role: str = "alice") -> str:
-    async with logged_in(console, role) as browser:
-        answer = await browser.get(f"/changes/{change}")
-    assert answer.status_code == 200, answer.text
-    return answer.text
+    return await page_at(console, f"/changes/{change}", role)
 
 
 def verdict(text: str, hook: str) -> str:
     """Return what a page says of a hook."""
-    rows = [words(row) for row in re.findall(r"<tr>(.*?)</tr>", text, re.DOTALL)]
+    rows = [text_in(row) for row in re.findall(r"<tr>(.*?)</tr>", text, re.DOTALL)]
     [found] = [row for row in rows if row.startswith(f"{hook} ")]
     return found.removeprefix(f"{hook} ").partition(" ")[2]
 
@@ -210,7 +203,7 @@ async def test_a_change_says_who_changed_what(console: Starlette, db: Connection
             "set local rowhooks.\"user\" = 'grace'; set local rowhooks.request_id = 'r-7';"
             " set local rowhooks.context = 'import'; update dcim.device set serial = 'new', name = 'sw9'"
         )
-    said = words(await page_of(console, first_value(db, "select max(id) from rowhooks.object_change")))
+    said = text_in(await page_of(console, first_value(db, "select max(id) from rowhooks.object_change")))
     assert "Action update Row dcim.device" in said
     assert 'Key {"id": 1}' in said
     assert "Login postgres User grace as the application says Request r-7 Context import" in said
@@ -223,7 +216,7 @@ async def test_what_was_not_recorded_is_said(console: Starlette, db: Connection)
     [change] = insert(db, 1)
     db.execute("update rowhooks.object_change set capture_error = 'serial: too large'")
     # Whoever may not read a column is not told its values by the error either.
-    assert "Not everything was recorded: serial: too large" in words(await page_of(console, change))
+    assert "Not everything was recorded: serial: too large" in text_in(await page_of(console, change))
 
 
 async def test_whatever_stands_in_a_change_is_text(console: Starlette, db: Connection) -> None:
@@ -296,7 +289,7 @@ async def test_a_hook_that_has_started_is_shown_with_its_run(console: Starlette,
     again = add_run(db, hook, trigger="change", object_change_id=change, hook_name="Serials", original_id=run)
     text = await page_of(console, change)
     assert verdict(text, "Serials") == f"run {run} SUCCESS"
-    said = words(text)
+    said = text_in(text)
     assert f"run {replay} SUCCESS Serials, a replay" in said
     assert f"run {again} SUCCESS Serials, repeats run {run}" in said
 
@@ -370,7 +363,7 @@ async def test_what_a_hook_receiver_has_written_starts_no_hook_and_names_its_run
         db.execute("set local rowhooks.receiver = 'a-key'")
         [change] = insert(db, 1)
         run = add_run(db, hook, key="a-key", created_at=first_value(db, "select clock_timestamp()"))
-    said = words(await page_of(console, change))
+    said = text_in(await page_of(console, change))
     assert "what hook receivers write starts no hook" in said
     assert f"Written by run {run}" in said
 
@@ -390,8 +383,8 @@ async def test_what_a_button_receiver_has_written_names_its_run(console: Starlet
     with db.transaction():
         db.execute("set local rowhooks.request_id = 'a-key'; set local rowhooks.context = 'job-button'")
         [forged] = insert(db, 1, first=2)
-    assert f"Written by run {run}" in words(await page_of(console, change))
-    assert "Written by" not in words(await page_of(console, forged))
+    assert f"Written by run {run}" in text_in(await page_of(console, change))
+    assert "Written by" not in text_in(await page_of(console, forged))
 
 
 async def test_hooks_of_other_tables_and_of_tables_that_are_not_tracked_any_more_are_told_apart(
@@ -402,11 +395,11 @@ async def test_hooks_of_other_tables_and_of_tables_that_are_not_tracked_any_more
     let_people_read(db, "dcim.site")
     db.execute("insert into dcim.site values (1)")
     change = first_value(db, "select max(id) from rowhooks.object_change")
-    said = words(await page_of(console, change))
+    said = text_in(await page_of(console, change))
     assert "No hook is on this table. 1 hook is on other tables." in said
     [device] = insert(db, 1)
     db.execute("select rowhooks.untrack('dcim.device')")
-    assert "The table is not tracked any more" in words(await page_of(console, device))
+    assert "The table is not tracked any more" in text_in(await page_of(console, device))
 
 
 async def test_a_hook_that_depends_on_a_hidden_column_is_not_decided_and_tells_nothing(
@@ -420,7 +413,7 @@ async def test_a_hook_that_depends_on_a_hidden_column_is_not_decided_and_tells_n
     db.execute("grant select (id, name) on dcim.device to alice")
     text = await page_of(console, change)
     assert verdict(text, "Serials") == "not known it depends on columns that you may not read: serial"
-    assert "You may not read these columns: serial." in words(text)
+    assert "You may not read these columns: serial." in text_in(text)
     assert "secret" not in text
     assert verdict(await page_of(console, change, "ada"), "Serials").startswith("will start")
 

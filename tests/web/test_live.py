@@ -21,6 +21,8 @@ from tests.support.console import Browser, logged_in
 from tests.support.streams import listening
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.usefixtures("quick_streams")
+
 
 class Story:
     """What a stream tells: each look returns, or raises, the next part; then there is nothing new."""
@@ -53,13 +55,6 @@ def told(console: Starlette) -> Callable[..., Story]:
         return story
 
     return tell
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look often: how long the pauses are is tried by itself."""
-    monkeypatch.setattr(live, "FASTEST", 0.01)
-    monkeypatch.setattr(live, "SLOWEST", 0.02)
 
 
 @pytest.fixture

@@ -55,12 +55,6 @@ class Inputs(BaseModel):
 
 
 @pytest.fixture
-def item(dsn: str) -> str:
-    """A tracked table, `shop.item`, that the daemon's role may read and write; see TABLES."""
-    return "shop.item"
-
-
-@pytest.fixture
 def button(db: Connection, item: str) -> None:
     """`Reboot` on shop.item, whose rows 42, 43 and 44 mallory and alice may read; it asks for a confirmation."""
     db.execute("insert into shop.item values (42, 'bolt', 1), (43, 'nut', 2), (44, 'pin', 3)")

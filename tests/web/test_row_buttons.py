@@ -12,18 +12,12 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from tests.support.console import logged_in
+from tests.support.console import logged_in, page_at
 from tests.support.pressing import add_button
 from tests.support.queries import queries
 
 Connection = psycopg.Connection[Any]
 ROW = "/tables/shop.item/row?key=42"
-
-
-@pytest.fixture
-def item(dsn: str) -> str:
-    """A tracked table, `shop.item`, that the daemon's role may read and write; see TABLES."""
-    return "shop.item"
 
 
 @pytest.fixture
@@ -43,11 +37,9 @@ def add(db: Connection, name: str, text: str | None = None, **values: Any) -> No
 
 
 async def page_of(console: Starlette, address: str, role: str = "mallory") -> str:
-    async with logged_in(console, role) as browser:
-        answer = await browser.get(address)
-    assert answer.status_code == 200, answer.text
-    assert len(answer.content) < 100_000
-    return answer.text
+    page = await page_at(console, address, role)
+    assert len(page.encode()) < 100_000
+    return page
 
 
 def labels(page: str) -> list[str]:

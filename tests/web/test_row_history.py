@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from starlette.applications import Starlette
 
 from rowhooks.postgres.console.history import FIRST_PART, PAGE
-from tests.support.console import logged_in
+from tests.support.console import logged_in, page_at
 from tests.support.pressing import add_button, press
 from tests.support.queries import queries
 from tests.support.results import add_result
@@ -23,12 +23,6 @@ Connection = psycopg.Connection[Any]
 ROW = "/tables/shop.item/row?key=42"
 _CHANGE = re.compile(r'<article class="change".*?</article>', re.DOTALL)
 _TAGS = re.compile(r"<[^>]*>")
-
-
-@pytest.fixture
-def item(dsn: str) -> str:
-    """A tracked table, `shop.item`, that the daemon's role may read and write; see TABLES."""
-    return "shop.item"
 
 
 @pytest.fixture
@@ -42,11 +36,9 @@ def bolt(db: Connection, item: str) -> str:
 
 
 async def page_of(console: Starlette, address: str, role: str = "alice") -> str:
-    async with logged_in(console, role) as browser:
-        answer = await browser.get(address)
-    assert answer.status_code == 200, answer.text
-    assert len(answer.content) < 100_000
-    return answer.text
+    page = await page_at(console, address, role)
+    assert len(page.encode()) < 100_000
+    return page
 
 
 def changes(page: str) -> list[str]:

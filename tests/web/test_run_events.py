@@ -11,7 +11,6 @@ import pytest
 from starlette.applications import Starlette
 
 from rowhooks.web.live import runs as run_watch
-from rowhooks.web.live import streams as live
 from tests.support.console import Browser, logged_in
 from tests.support.console_runs import HOSTILE, add_run, let_people_read
 from tests.support.hooks import add_hook
@@ -19,12 +18,7 @@ from tests.support.results import Serial, add_line
 from tests.support.streams import Listener, listening
 
 Connection = psycopg.Connection[Any]
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "FASTEST", 0.01)
-    monkeypatch.setattr(live, "SLOWEST", 0.02)
+pytestmark = pytest.mark.usefixtures("quick_streams")
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from starlette.applications import Starlette
 
 from rowhooks.postgres.console.run import SQL
 from rowhooks.web.pages.run import LINES
-from tests.support.console import logged_in
+from tests.support.configuring import text_in
+from tests.support.console import logged_in, page_at
 from tests.support.console_runs import HOSTILE, NOON, add_run, let_people_read
 from tests.support.hooks import add_hook
 from tests.support.results import LEASE, Serial, add_button, add_line
@@ -31,15 +32,7 @@ def hook(db: Connection, device: str, console: Starlette) -> int:
 
 
 async def page_of(console: Starlette, run: int, role: str = "alice", query: str = "") -> str:
-    async with logged_in(console, role) as browser:
-        answer = await browser.get(f"/runs/{run}{query}")
-    assert answer.status_code == 200, answer.text
-    return answer.text
-
-
-def words(text: str) -> str:
-    """Return what a page says, without its markup."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+    return await page_at(console, f"/runs/{run}{query}", role)
 
 
 async def test_a_run_says_how_it_went_and_what_started_it(console: Starlette, db: Connection, hook: int) -> None:
@@ -51,7 +44,7 @@ async def test_a_run_says_how_it_went_and_what_started_it(console: Starlette, db
         user_name="grace",
         db_user="app", result=json.dumps({"serial": "SN1"}), attempt=2, retries=1,
     )  # fmt: skip
-    said = words(await page_of(console, run))
+    said = text_in(await page_of(console, run))
     assert "Status SUCCESS Attempt 2, with 1 retry that its job asked for" in said
     assert "Started 2026-01-31 12:00:00 UTC , 40 ms later" in said
     assert "Finished 2026-01-31 12:00:02 UTC , after 2.5 s" in said
@@ -66,7 +59,7 @@ async def test_a_press_shows_its_inputs_and_its_login(console: Starlette, db: Co
         db, None, trigger="press", job_button_id=button, button_name="Reboot", inputs='{"size": 3, "note": "by night"}',
         login="pool", db_user="grace", job_id=first_value(db, "select id from rowhooks.job where kind = 'button'"),
     )  # fmt: skip
-    said = words(await page_of(console, run))
+    said = text_in(await page_of(console, run))
     assert "Button Reboot" in said
     assert "Cause a press" in said
     assert "Role grace Login pool" in said
@@ -80,7 +73,7 @@ async def test_sensitive_inputs_are_never_shown(console: Starlette, db: Connecti
         db, None, trigger="press", job_button_id=button, button_name="Reboot", inputs='{"pin": "4711"}',
         job_id=first_value(db, "select id from rowhooks.job where kind = 'button'"), status="STARTED",
     )  # fmt: skip
-    said = words(await page_of(console, run, "ada"))
+    said = text_in(await page_of(console, run, "ada"))
     assert "4711" not in said
     assert "Its inputs are not shown: the job has sensitive variables." in said
 
@@ -91,7 +84,7 @@ async def test_a_failure_shows_its_exception_and_its_traceback(console: Starlett
         traceback="Traceback (most recent call last):\n  File x\nValueError: too hot\n",
     )  # fmt: skip
     text = await page_of(console, run)
-    assert "Exception ValueError : too hot" in words(text)
+    assert "Exception ValueError : too hot" in text_in(text)
     assert "<pre>Traceback (most recent call last):\n  File x\nValueError: too hot" in text
 
 
@@ -104,8 +97,8 @@ async def test_log_lines_have_level_grouping_and_object(console: Starlette, db: 
     )
     text = await page_of(console, run)
     assert [int(id_) for id_ in re.findall(r'id="line-(\d+)"', text)] == [first, second]
-    assert "success dcim.device sw1 this" in words(text)
-    assert "warning cabling then that" in words(text)
+    assert "success dcim.device sw1 this" in text_in(text)
+    assert "warning cabling then that" in text_in(text)
     assert '<a href="/tables/dcim.device">dcim.device</a>' in text
     assert "then\nthat" in text
 
@@ -184,7 +177,7 @@ async def test_what_its_transaction_wrote_is_shown_as_a_diff(console: Starlette,
         # Somebody who knows the key does not become the run.
         db.execute("set local rowhooks.request_id = 'a-key'")
         db.execute("update dcim.device set serial = 'forged' where id = 2")
-    said = words(await page_of(console, run))
+    said = text_in(await page_of(console, run))
     assert "update dcim.device sw1" in said
     assert "serial old new" in said
     assert "forged" not in said
@@ -202,7 +195,7 @@ async def test_a_repeat_with_the_same_key_has_its_own_changes(console: Starlette
             runs.append(
                 add_run(db, None, trigger="press", job_button_id=button, key="a-key", original_id=original, **now(db))
             )
-    first, second = [words(await page_of(console, run)) for run in runs]
+    first, second = [text_in(await page_of(console, run)) for run in runs]
     assert f"serial {NOTHING} first" in first
     assert "second" not in first.partition("What it wrote")[2]
     assert f"serial {NOTHING} second" in second
@@ -212,13 +205,13 @@ async def test_the_writes_of_a_hook_receiver_are_shown_where_they_are_recorded(
     console: Starlette, db: Connection, hook: int
 ) -> None:
     quiet = add_run(db, hook, key="b-key", **now(db))
-    assert "because no table is tracked with --audit-receivers" in words(await page_of(console, quiet))
+    assert "because no table is tracked with --audit-receivers" in text_in(await page_of(console, quiet))
     db.execute("select rowhooks.track('dcim.device', audit_receivers => true)")
     with db.transaction():
         db.execute("set local rowhooks.receiver = 'c-key'")
         db.execute("insert into dcim.device values (7, 'sw7', 'by the hook')")
         run = add_run(db, hook, key="c-key", **now(db))
-    said = words(await page_of(console, run))
+    said = text_in(await page_of(console, run))
     assert "by the hook" in said
     assert "What hook receivers write is recorded in these tables alone: dcim.device." in said
 
@@ -230,7 +223,7 @@ async def test_the_runs_of_a_batch_show_what_the_batch_wrote(console: Starlette,
         db.execute("insert into dcim.device values (7, 'sw7', 'by the batch')")
         add_run(db, hook, key="first-key", **now(db))
         other = add_run(db, hook, key="other-key", **now(db))
-    said = words(await page_of(console, other))
+    said = text_in(await page_of(console, other))
     assert "by the batch" in said
     assert "This is what the whole batch has written." in said
 
@@ -292,7 +285,7 @@ async def test_an_operator_runs_a_run_again_once_however_often_the_form_is_sent(
     assert db.execute("select status, original_id from rowhooks.job_result where id <> %s", (failed,)).fetchall() == [
         ("PENDING", failed)
     ]
-    assert f"Repeats run {failed}" in words(again.text)
+    assert f"Repeats run {failed}" in text_in(again.text)
     assert "Other runs of the same" in again.text
 
 
@@ -327,7 +320,7 @@ async def test_a_refusal_says_why(console: Starlette, db: Connection, failed: in
         await browser.get(f"/runs/{failed}")
         answer = await browser.submit(f"/runs/{failed}/retry", seen="0")
     assert answer.status_code == 409
-    assert "cannot be run again: its job tests.support.results.Serial is disabled" in words(answer.text)
+    assert "cannot be run again: its job tests.support.results.Serial is disabled" in text_in(answer.text)
 
 
 @pytest.mark.parametrize("role", ["alice", "mallory"])

@@ -11,7 +11,6 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from rowhooks.web.live import streams as live
 from tests.support.console import logged_in
 from tests.support.console_runs import add_run, let_people_read
 from tests.support.hooks import add_hook
@@ -20,12 +19,7 @@ from tests.support.rows import first_value
 from tests.support.streams import listening
 
 Connection = psycopg.Connection[Any]
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "FASTEST", 0.01)
-    monkeypatch.setattr(live, "SLOWEST", 0.02)
+pytestmark = pytest.mark.usefixtures("quick_streams")
 
 
 @pytest.fixture(autouse=True)

@@ -59,6 +59,7 @@ NO_PAGES: dict[str, str] = {
     "bulk_act_events": "a stream of events",
     "run_events": "a stream of events",
     "runs_events": "a stream of events",
+    "status_events": "a stream of events",
 }
 """Routes that answer a GET with something else than a page, and what it is."""
 

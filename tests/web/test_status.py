@@ -12,12 +12,15 @@ from psycopg import sql
 from starlette.applications import Starlette
 
 from rowhooks.postgres.console import home
+from rowhooks.web.live import streams
+from rowhooks.web.pages import status as pages
 from rowhooks.web.showing.samples import Sample, Samples
 from tests.support.configuring import EVIL, add_job, is_inert, text_in
 from tests.support.console import PASSWORD, logged_in
 from tests.support.hooks import add_hook
 from tests.support.pressing import add_button
 from tests.support.queries import queries
+from tests.support.streams import Listener, listening
 
 Connection = psycopg.Connection[Any]
 
@@ -155,6 +158,36 @@ async def test_what_waited_is_drawn_of_the_samples_that_the_console_has_taken(
     assert [int(found[1]) for found in counts if found] == [2, 4]
     assert '<polyline class="of-change"' in second
     assert "changes not dealt with: at most 1, at last 1" in text_in(second)
+
+
+async def test_the_page_is_told_the_parts_that_have_become_others_and_no_others(
+    console: Starlette, db: Connection, hook: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "FASTEST", 0.01)
+    monkeypatch.setattr(pages, "PACE", 0.01)
+    async with logged_in(console, "alice") as browser:
+        page = (await browser.get("/status")).text
+        assert 'data-live="/status/events?span=hour"' in page
+        async with listening(browser, console, "/status/events?span=hour") as listener:
+            await listener.hears("There is none among 0 runs.")
+            assert all(f'<div id="{part}">' in page for part in told(listener))
+            assert sorted(told(listener)) == sorted(f"status-{name}" for name in PARTS)
+            add_runs(db, hook, "FAILURE", 2, "no such serial")
+            await listener.hears("no such serial")
+            # The samples are those of the console, not of the database.
+            assert (
+                {"status-failures", "status-activity"} <= set(told(listener)[5:]) <= {*map("status-{}".format, PARTS)}
+            )
+            assert "status-waiting" not in told(listener)[5:]
+            db.execute("revoke rowhooks_viewer from alice")
+            await listener.hears("permission denied", "end")
+
+
+PARTS = ("facts", "waiting", "failures", "activity", "samples")
+
+
+def told(listener: Listener) -> list[str]:
+    return [found for one in listener.heard for found in re.findall(r'<div id="(status-\w+)">', one.data)]
 
 
 def test_a_console_keeps_a_day_of_samples_and_none_that_are_too_near_to_each_other() -> None:

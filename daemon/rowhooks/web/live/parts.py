@@ -1,4 +1,4 @@
-"""Tells a live page a part of it again when it has become another one."""
+"""Tells a live page parts of it again when they have become others."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ Ask = Callable[[], Awaitable[tuple[Mapping[str, Any], bool]]]
 
 
 class PartWatch:
-    """Tells a page one part of it; `look` is for `live.stream`.
+    """Tells a page parts of it; `look` is for `live.stream`.
 
     Args:
         request: the request for the stream.
-        template: makes one element, with the id of the part that it takes the place of.
         ask: asked again and again, as the person.
+        templates: each makes one element, with the id of the part that it takes the place of.
     """
 
-    def __init__(self, request: Request, template: str, ask: Ask) -> None:
-        self._request, self._template, self._ask = request, template, ask
-        self._told = ""
+    def __init__(self, request: Request, ask: Ask, *templates: str) -> None:
+        self._request, self._ask = request, ask
+        self._told = dict.fromkeys(templates, "")
 
     async def look(self) -> News:
-        """Return the part, if it is another one than before."""
+        """Return the parts that are others than before."""
         values, is_over = await self._ask()
-        html = fragment(self._request, self._template, **values)
-        events = [] if html == self._told else [Event("put", html)]
-        self._told = html
+        parts = {template: fragment(self._request, template, **values) for template in self._told}
+        events = [Event("put", html) for template, html in parts.items() if html != self._told[template]]
+        self._told = parts
         return News(events, FINISHED if is_over else None)

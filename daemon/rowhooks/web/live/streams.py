@@ -154,20 +154,22 @@ class Streams:
         return len(self._open)
 
 
-def stream(request: Request, look: Look) -> EventStream:
+def stream(request: Request, look: Look, pace: float = 0.0) -> EventStream:
     """Answer with a stream of events.
 
     Args:
         request: the request of a person who is logged in.
         look: called again and again.
+        pace: seconds between two looks at least, for what always moves.
     """
-    return EventStream(request, look)
+    return EventStream(request, look, pace)
 
 
 class EventStream:
     """An answer whose body goes on; see `stream`."""
 
-    def __init__(self, request: Request, look: Look) -> None:
+    def __init__(self, request: Request, look: Look, pace: float) -> None:
+        self._pace = pace
         self._person = person_of(request)
         self._session = getattr(request.state, "session", None)
         self._look = look
@@ -222,7 +224,7 @@ class EventStream:
                     await sender.send(Event("end", news.ended))
                 return
             pause = FASTEST if news.events else min(pause * _GROWTH, SLOWEST)
-            await over.within(min(max(pause, seconds * _SHARE), LONGEST_PAUSE))
+            await over.within(min(max(pause, self._pace, seconds * _SHARE), LONGEST_PAUSE))
             await sender.beat()
 
     async def _looked(self, over: Over) -> tuple[News | None, float]:

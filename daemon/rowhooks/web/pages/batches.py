@@ -29,7 +29,7 @@ async def events(request: Request) -> EventStream:
         shown = await _shown(request)
         return shown, shown["is_over"]
 
-    return stream(request, PartWatch(request, "batch_state.html", ask).look)
+    return stream(request, PartWatch(request, ask, "batch_state.html").look)
 
 
 async def _shown(request: Request) -> dict[str, Any]:

@@ -87,7 +87,7 @@ async def events(request: Request) -> Response | EventStream:
     async def ask() -> tuple[dict[str, Any], bool]:
         return _shown(request, act), act.state != "running"
 
-    return stream(request, PartWatch(request, "bulk_state.html", ask).look)
+    return stream(request, PartWatch(request, ask, "bulk_state.html").look)
 
 
 routes = [

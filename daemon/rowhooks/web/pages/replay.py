@@ -85,7 +85,7 @@ async def replay_events(request: Request) -> EventStream:
         shown = await _progress(request)
         return shown, shown["is_over"]
 
-    return stream(request, PartWatch(request, "replay_states.html", ask).look)
+    return stream(request, PartWatch(request, ask, "replay_states.html").look)
 
 
 async def _progress(request: Request) -> dict[str, Any]:

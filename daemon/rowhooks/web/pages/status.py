@@ -22,6 +22,8 @@ from rowhooks.postgres.console.status import (
     read_status,
 )
 from rowhooks.web.linking.names import address
+from rowhooks.web.live.parts import PartWatch
+from rowhooks.web.live.streams import EventStream, stream
 from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page
 from rowhooks.web.showing.samples import Samples
@@ -31,21 +33,50 @@ MOST_LINES = 100
 """How many lines of waiting runs are shown."""
 
 
+PACE = 3.0
+"""Seconds after which a live page is told at the earliest what has become of its numbers, which always move."""
+_PARTS = tuple(f"status_{name}.html" for name in ("facts", "waiting", "failures", "activity", "samples"))
+
+
 async def status(request: Request) -> Response:
     """Show the state of rowhooks."""
+    shown = await _shown(request)
+    span = {"span": "day" if shown["span"] == "hour" else "hour"}
+    return page(
+        request, "status.html", **shown, other=address(request, "status", span),
+        events=address(request, "status_events", {"span": shown["span"]}),
+    )  # fmt: skip
+
+
+async def events(request: Request) -> EventStream:
+    """Tell the page of the state of rowhooks what has become of it."""
+
+    async def ask() -> tuple[dict[str, Any], bool]:
+        return await _shown(request), False
+
+    return stream(request, PartWatch(request, ask, *_PARTS).look, PACE)
+
+
+async def _shown(request: Request) -> dict[str, Any]:
     span = request.query_params.get("span", "hour")
     span = span if span in SPANS else "hour"
     found, activity, failures = await person_of(request).read(_status, span)
     samples = samples_of(request.app)
     samples.add(sample_of(found))
     taken = list(samples)
-    return page(
-        request, "status.html", facts=facts(found), waiting=_timed(found["numbers"]["waiting"][:MOST_LINES]),
-        more_waiting=max(0, len(found["numbers"]["waiting"]) - MOST_LINES), failures=failures, activity=activity,
-        charts=activity_charts(activity, span), sample_charts=sample_charts(taken), samples=taken, span=span,
-        other=address(request, "status", {"span": "day" if span == "hour" else "hour"}), most=MOST_COUNTED,
-        most_failures=MOST_FAILURES,
-    )  # fmt: skip
+    return {
+        "facts": facts(found),
+        "waiting": _timed(found["numbers"]["waiting"][:MOST_LINES]),
+        "more_waiting": max(0, len(found["numbers"]["waiting"]) - MOST_LINES),
+        "failures": failures,
+        "activity": activity,
+        "charts": activity_charts(activity, span),
+        "sample_charts": sample_charts(taken),
+        "samples": taken,
+        "span": span,
+        "most": MOST_COUNTED,
+        "most_failures": MOST_FAILURES,
+    }
 
 
 def samples_of(app: Starlette) -> Samples:
@@ -73,5 +104,6 @@ async def doctor(request: Request) -> Response:
 
 routes = [
     Route("/status", status, name="status"),
+    Route("/status/events", events, name="status_events"),
     Route("/status/doctor", doctor, name="doctor"),
 ]

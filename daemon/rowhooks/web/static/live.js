@@ -103,11 +103,26 @@ function insert(list, element) {
   document.getElementById(list.dataset.empty)?.remove();
 }
 
+// What had the focus has it again, by its place; what was opened is open again.
 function replace(old, element) {
-  const hadFocus = old.contains(document.activeElement);
+  const before = places(old);
+  const focused = old.contains(document.activeElement) ? before.indexOf(document.activeElement) : null;
+  const open = opened(old).map((one) => one.open);
   old.replaceWith(element);
   enhance(element);
-  if (hadFocus) (element.querySelector("a, button, summary") ?? document.getElementById("main")).focus();
+  opened(element).forEach((one, place) => { one.open ||= open[place] ?? false; });
+  if (focused === null) return;
+  const after = places(element);
+  (after[focused] ?? after[0] ?? document.getElementById("main")).focus({preventScroll: true});
+}
+
+// Not the questions before an act: they are asked anew.
+function opened(element) {
+  return [...element.querySelectorAll("details:not(.confirm)")];
+}
+
+function places(element) {
+  return [...element.querySelectorAll("a, button, summary, input, select, [tabindex]")];
 }
 
 for (const element of document.querySelectorAll("[data-live]")) new Live(element);

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 OF_EACH_TABLE = 4
 """How many runs of a table are prepared whatever the others take: a table that loads slowly holds up its own alone."""
+_BEGIN = 0.005
+"""Seconds after which those of a group of prepared runs have begun that find a place at once."""
 
 
 class Preparation:
@@ -85,20 +87,22 @@ class Preparation:
             # It needed nothing when it became ready, and takes its place among the others now.
             self.offer(task)
         else:
+            self._note_wait(task)
             self._prepare_soon(task)
 
     def release(self, task: Task) -> None:
-        """Free the place of a task that has ended, and its row."""
-        if task.place:
-            self._paces[task.place[0]].ended()
-        self._give_up_place(task)
-
-    def _give_up_place(self, task: Task) -> None:
+        """Free the place of a task, and its row."""
+        self._note_wait(task)
         self.rows.release(task)
         if task.place:
             self._count(task.place, -1)
             task.place = None
             self._wake.set()
+
+    def _note_wait(self, task: Task) -> None:
+        if task.place and task.waited is not None:
+            self._paces[task.place[0]].begun(task.waited)
+            task.waited = None
 
     async def run(self) -> None:
         """Prepare what may begin, until cancelled; raise an error that ends the leadership."""
@@ -121,8 +125,8 @@ class Preparation:
             self._scheduler.replenish()
 
     def _has_place(self, which: tuple[str, int]) -> bool:
-        is_room = self._taken[which[0]] < self._paces[which[0]].places
-        return is_room or self._taken_by_table[which] < OF_EACH_TABLE
+        ahead = self._taken[which[0]] - len(self.pools[which[0]].running)
+        return self._paces[which[0]].allows(ahead) or self._taken_by_table[which] < OF_EACH_TABLE
 
     def _count(self, which: tuple[str, int], places: int) -> None:
         self._taken[which[0]] += places
@@ -215,6 +219,9 @@ class Preparation:
                     task.loaded_at = asked_at
             prepared.append(task)
         self._scheduler.start(prepared)
+        if self._ready:
+            # Those that have begun by then leave room for others.
+            asyncio.get_running_loop().call_later(_BEGIN, self._wake.set)
 
     def _without_locked(self, lock: Locked, tasks: list[Task]) -> list[Task]:
         """Put those aside that need a row of a locked table; return the others."""
@@ -224,7 +231,7 @@ class Preparation:
                 if not lock.tasks:
                     self.rows.background.start(self._go_on(lock))
                 lock.tasks.append(task)
-                self._give_up_place(task)
+                self.release(task)
             else:
                 others.append(task)
         return others

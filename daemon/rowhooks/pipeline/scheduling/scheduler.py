@@ -189,8 +189,12 @@ class Scheduler:
             # The pools hear of it a moment later.
             return False
         task = self._handed.get(run_id)
-        if task is None or (task.loaded_at is not None and time.monotonic() - task.loaded_at > FRESH):
+        if task is None:
             return False
+        if task.loaded_at is not None:
+            task.waited = time.monotonic() - task.loaded_at
+            if task.waited > FRESH:
+                return False
         # It may have been put on record while it was prepared, or waited for a worker, and revoked since.
         return task.may_begin or not task.on_record or task.refused is not None
 

@@ -32,7 +32,7 @@ class Task:
     __slots__ = (
         "ahead", "changed_object", "due", "former_lane", "interrupted", "lane", "loaded", "loaded_at", "may_begin",
         "number", "on_record", "options", "parts", "place", "pool", "refused", "run", "size", "started_on_record",
-        "step", "submitted_at", "user",
+        "step", "submitted_at", "user", "waited",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +70,8 @@ class Task:
         self.changed_object: Any = None
         self.refused: Exception | None = None
         self.loaded_at: float | None = None
+        # For how many seconds the row had waited when the run was to begin.
+        self.waited: float | None = None
         # Whether what stands on record of it was looked at, since it stands there.
         self.may_begin = False
         # How much of a row was loaded for it, in characters.

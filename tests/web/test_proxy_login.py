@@ -18,6 +18,7 @@ from rowhooks.postgres.administration.common import Connection as PersonsConnect
 from rowhooks.postgres.administration.common import execute, fetch
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.console.logins import CONNECT, SET_ROLE, OwnLogin
+from rowhooks.web.server import check_own_login
 from tests.support.console import ROLES, Browser, make_console
 
 Connection = psycopg.Connection[Any]
@@ -343,3 +344,42 @@ def test_the_pool_opens_new_connections_for_those_that_were_ended(own_dsn: str, 
     with own.of("ada").lend(read_only=True) as conn:
         assert ask(conn, "select current_user::text") == "ada"
     own.close()
+
+
+async def test_roles_whose_code_could_take_up_the_others_are_named_when_it_starts(
+    app: Starlette, made: Callable[..., Starlette], db: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    db.execute("revoke create on schema public from public")
+    for which in (app, made(impersonation=CONNECT)):
+        await check_own_login(which.state.console)
+    assert caplog.records == []
+    db.execute("create schema theirs authorization mallory; create table public.hers (id integer)")
+    db.execute("alter table public.hers owner to alice")
+    await check_own_login(app.state.console)
+    [said] = [one.getMessage() for one in caplog.records]
+    assert said.startswith("role alice, mallory may make views, policies or functions, or owns some.")
+    caplog.clear()
+    await check_own_login(made(impersonation=CONNECT).state.console)
+    assert caplog.records == []
+
+
+async def test_a_policy_takes_up_another_role_by_set_role_and_not_by_connect(
+    own_dsn: str, dsn: str, db: Connection
+) -> None:
+    db.execute("create schema theirs authorization mallory; set role mallory; create table theirs.t (id integer)")
+    db.execute(
+        "insert into theirs.t values (1); alter table theirs.t enable row level security, force row level security"
+    )
+    db.execute("create policy p on theirs.t using (set_config('role', 'ada', true) is not null); reset role")
+    taken = []
+    for target, way in ((own_dsn, SET_ROLE), (dsn, CONNECT)):
+        own = OwnLogin(Target(target), 2, way)
+        try:
+            with own.of("mallory").lend(read_only=True) as conn:
+                conn.execute("select * from theirs.t")
+                taken += conn.execute("select current_user::text").fetchall()
+        except PermissionDenied:
+            taken.append(("refused",))
+        finally:
+            own.close()
+    assert taken == [("ada",), ("refused",)]

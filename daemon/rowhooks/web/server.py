@@ -20,7 +20,6 @@ import uvicorn
 from starlette.concurrency import run_in_threadpool
 
 from rowhooks.domain.errors import ConnectionFailed, LoginRefused, SettingsError
-from rowhooks.postgres.console.logins import SET_ROLE
 from rowhooks.service.notifications import Notifier
 from rowhooks.web.app import Console, make_app
 from rowhooks.web.settings import UNIX, ConsoleSettings
@@ -208,7 +207,7 @@ async def _serve(console: Console, server: Server, sock: socket.socket) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    await _check_own_login(console)
+    await check_own_login(console)
     telling = asyncio.create_task(_tell(notifier, server, address_of(console.settings, sock)))
     try:
         await server.serve([sock])
@@ -217,16 +216,28 @@ async def _serve(console: Console, server: Server, sock: socket.socket) -> None:
     logger.info("stopped")
 
 
-async def _check_own_login(console: Console) -> None:
+async def check_own_login(console: Console) -> None:
+    """Check the console's own login when it starts, and warn of roles whose code could take up others.
+
+    Args:
+        console: the console.
+
+    Raises:
+        LoginRefused: the server does not let it in.
+        PermissionDenied: it may do more than it needs.
+        SchemaMismatch: rowhooks' schema does not fit this code.
+    """
     if console.own is None:
         return
-    if console.settings.impersonation == SET_ROLE:
-        logger.warning(
-            "the console's own login takes up roles by SET ROLE: code in a view or a policy that one of its users looks"
-            " at can take up the roles of all of them; see impersonation in docs/console.md"
-        )
     try:
         await run_in_threadpool(console.own.check)
+        if planters := await run_in_threadpool(console.own.planters):
+            logger.warning(
+                "role %s may make views, policies or functions, or owns some. If somebody looks at them in the console,"
+                " such code can take up every role that the console's own login may take up. Set impersonation ="
+                ' "connect", or take the right from the role; see "Whose rights" in docs/console.md',
+                ", ".join(planters),
+            )
     except LoginRefused:
         raise
     except ConnectionFailed as error:

@@ -89,3 +89,12 @@ def check_own_login(conn: Connection) -> str:
             hint=f"give it a login of its own that does not inherit: alter role {power['role']} noinherit",
         )
     return str(power["login"])
+
+
+def planters(conn: Connection) -> list[str]:
+    """Return the roles that the console's own login may take up and whose code others may run by looking at it.
+
+    They may create, or own, a view, a table with policies, or a function. What stands in one may call
+    set_config('role', ...), and so take up each other role of the login.
+    """
+    return [row["role"] for row in fetch(conn, _SQL["planters"])]

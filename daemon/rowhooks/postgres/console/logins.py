@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 from rowhooks.domain.errors import PermissionDenied
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.connections.target import Target
-from rowhooks.postgres.console.access import check_own_login
+from rowhooks.postgres.console.access import check_own_login, planters
 from rowhooks.postgres.console.people import Connections, PersonConnection, connect, transaction
 from rowhooks.postgres.console.pools import Pool, SharedConnections
 
@@ -104,6 +104,17 @@ class OwnLogin:
         """
         with self.itself.lend(read_only=True):
             pass
+
+    def planters(self) -> list[str]:
+        """Return the roles whose code could take up the others in the way `set_role`; none in the way `connect`.
+
+        Raises:
+            ConnectionFailed: the server cannot be reached.
+        """
+        if self._way != SET_ROLE:
+            return []
+        with self.itself.lend(read_only=True) as conn:
+            return planters(conn)
 
     def _open(self) -> PersonConnection:
         conn = connect(self._target)

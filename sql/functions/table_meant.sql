@@ -10,6 +10,20 @@
 -- again; else the one that has the name that was given; or the last name of its own; else one that was tracked later under
 -- one of these and has been renamed since. It calls no function of ours: roles read it that may call none.
 create or replace view rowhooks.table_meant as
+with dead as materialized (
+  -- What is not tracked any more.
+  select
+    t.id,
+    t.relation,
+    t.former_names,
+    pg_catalog.format('%I.%I', t.schema_name, t.table_name) as known_name
+  from rowhooks.tracked_table as t
+  where t.untracked_at is not null or not exists (
+    select from pg_catalog.pg_class as c
+    where c.oid = t.relation
+  )
+)
+
 select
   x.kind,
   x.owner_id,
@@ -41,6 +55,22 @@ cross join lateral (
     pg_catalog.format('%I.%I', k.schema_name, k.table_name) as last_name
 ) as named
 cross join lateral (
+  -- While its own table is tracked, no other one that is tracked is meant. There may be thousands: they are not looked at.
+  select
+    k.id,
+    true as is_present
+  where named.is_live
+  union all
+  select
+    d.id,
+    false as is_present
+  from dead as d
+  where named.is_live and (
+    d.relation = k.relation
+    or d.known_name in (x.given_name, named.last_name)
+    or d.id > k.id and array[x.given_name, named.last_name] && d.former_names
+  )
+  union all
   select
     r.id,
     r.is_live and pg_catalog.row_number() over (order by r.is_live desc, r.rank asc, r.id desc) = 1 as is_present
@@ -67,8 +97,7 @@ cross join lateral (
         pg_catalog.format('%I.%I', t.schema_name, t.table_name) as known_name,
         pg_catalog.format('%I.%I', n.nspname, c.relname) as name
     ) as l
-    -- While its own table is tracked, no other one that is tracked is meant.
-    where t.id = k.id or not (named.is_live and l.is_live)
+    where not named.is_live
   ) as r
   where r.rank is not null
 ) as m;

@@ -54,6 +54,7 @@ SETTINGS: Sequence[SessionSetting] = (
     SessionSetting("default_transaction_isolation", "read committed", "what others commit meanwhile must be seen"),
     SessionSetting("default_transaction_read_only", "off", "what happened is written down"),
     SessionSetting("default_transaction_deferrable", "off", "nothing of ours waits for a quiet moment"),
+    SessionSetting("jit", "off", "to compile our statements takes longer than to execute them", is_for_receivers=False),
     SessionSetting(
         "session_replication_role",
         "origin",

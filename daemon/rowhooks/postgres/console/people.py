@@ -23,6 +23,8 @@ from rowhooks.postgres.console.refusals import refusal
 
 STATEMENT_TIMEOUT = "5s"
 """How long a statement of a page may take."""
+APPLICATION = "rowhooks console"
+"""The application_name of the console's connections. One that serves a role by SET ROLE names the role behind it."""
 LOCK_TIMEOUT = "2s"
 """How long a statement of a page may wait for a lock."""
 
@@ -41,9 +43,13 @@ class PersonConnection(SettledConnection):
             *super().settling(),
             f"set local statement_timeout = '{STATEMENT_TIMEOUT}'",
             f"set local idle_in_transaction_session_timeout = '{STATEMENT_TIMEOUT}'",
+            # Otherwise a policy would be an error for a role that has it off.
+            "set local row_security = on",
         ]
         if self.role is not None:
-            statements.append(sql.SQL("set local role {}").format(sql.Identifier(self.role)).as_string(self))
+            name, role = sql.Literal(f"{APPLICATION}: {self.role}"), sql.Identifier(self.role)
+            statements.append(sql.SQL("set local application_name = {}").format(name).as_string(self))
+            statements.append(sql.SQL("set local role {}").format(role).as_string(self))
         return statements
 
     @property
@@ -120,7 +126,7 @@ def connect(target: Target, **options: str) -> PersonConnection:
         LoginRefused: the server does not let the login in.
         ConnectionFailed: the server cannot be reached.
     """
-    conninfo = make_conninfo(target.conninfo, **{"application_name": "rowhooks console", **options})
+    conninfo = make_conninfo(target.conninfo, **{"application_name": APPLICATION, **options})
     try:
         conn = PersonConnection.connect(conninfo, prepare_threshold=None)
     except psycopg.OperationalError as error:

@@ -118,6 +118,11 @@ begin
     key_numbers = entry.key_numbers,
     repr_column = entry.repr_column,
     repr_number = entry.repr_number,
+    former_reprs = case
+      when t.repr_number is distinct from entry.repr_number and t.repr_number is not null
+        then pg_catalog.array_append(pg_catalog.array_remove(t.former_reprs, t.repr_number), t.repr_number)
+      else t.former_reprs
+    end,
     excluded_columns = entry.excluded_columns,
     excluded_numbers = entry.excluded_numbers,
     ignored_columns = entry.ignored_columns,

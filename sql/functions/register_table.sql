@@ -44,7 +44,7 @@ begin
       perform rowhooks.drop_capture(gone);
     end loop;
   else
-    update rowhooks.tracked_table
+    update rowhooks.tracked_table as t
     set
       schema_name = entry.schema_name,
       table_name = entry.table_name,
@@ -53,6 +53,11 @@ begin
       key_numbers = entry.key_numbers,
       repr_column = entry.repr_column,
       repr_number = entry.repr_number,
+      former_reprs = case
+        when t.repr_number is distinct from entry.repr_number and t.repr_number is not null
+          then pg_catalog.array_append(pg_catalog.array_remove(t.former_reprs, t.repr_number), t.repr_number)
+        else t.former_reprs
+      end,
       -- Detached partitions are known by now.
       partitions = '{}',
       audit_receivers = target_audit,
@@ -61,7 +66,7 @@ begin
       excluded_numbers = entry.excluded_numbers,
       ignored_columns = entry.ignored_columns,
       ignored_numbers = entry.ignored_numbers
-    where id = entry.id;
+    where t.id = entry.id;
   end if;
   -- From here on, hooks of a table that was tracked before are on it again.
   perform rowhooks.check_left_out(target, entry.id, target_keys, target_excluded, is_ignored => false);

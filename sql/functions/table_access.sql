@@ -116,7 +116,7 @@ $$;
 --             key          the row's key, which the role may read; null: it may not
 --             key_columns  its columns in their order
 --             row_data     what it may read of the row; null: the row is not known
---             is_readable  whether it may read the column that stands for the row now
+--             is_readable  whether it may read each column that stands for a row, or has done so
 -- Returns: the representation, or null
 create or replace function rowhooks.readable_repr(
   repr text, key jsonb, key_columns name[], row_data jsonb, is_readable boolean
@@ -186,7 +186,7 @@ $$;
 -- Columns: id           rowhooks.tracked_table.id
 --          columns      see rowhooks.readable_columns; null: all of them, those that are gone too
 --          key_columns  rowhooks.tracked_table.key_columns
---          is_repr_readable  whether it may read the column that stands for a row now, if there is one
+--          is_repr_readable  whether it may read the column that stands for a row, if there is one, and all that have done so
 --          by_policy    row security decides
 --          queries      whether it sees a row, see rowhooks.queries_to_see
 --          renamed      see rowhooks.renamed_keys
@@ -195,8 +195,11 @@ select
   t.id,
   case when not a.is_whole then rowhooks.readable_columns(c.oid, t.former_keys) end as columns,
   t.key_columns,
-  a.is_whole or t.repr_number is null or coalesce(pg_catalog.has_column_privilege(c.oid, t.repr_number, 'SELECT'), false)
-    as is_repr_readable,
+  -- Of a column that is gone, nothing is known: null.
+  a.is_whole or not exists (
+    select from pg_catalog.unnest(t.former_reprs || t.repr_number) as n (number)
+    where n.number is not null and pg_catalog.has_column_privilege(c.oid, n.number, 'SELECT') is not true
+  ) as is_repr_readable,
   a.by_policy,
   case when a.by_policy then rowhooks.queries_to_see(c.oid) end as queries,
   case when a.by_policy then rowhooks.renamed_keys(c.oid, t.former_keys) end as renamed

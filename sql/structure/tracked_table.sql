@@ -19,6 +19,8 @@ create table rowhooks.tracked_table (
   -- The column that stands for a row in lists and logs; null: its key does.
   repr_column name,
   repr_number smallint,
+  -- The numbers of the columns that stood for a row before: runs bear their values.
+  former_reprs smallint[] not null default '{}',
   -- Columns whose values are kept out of the log. By every name that they have had: a column made anew under one is excluded.
   excluded_columns name[] not null default '{}',
   excluded_numbers smallint[] not null default '{}',

@@ -327,6 +327,26 @@ def test_a_run_does_not_tell_a_key_or_a_name_that_may_not_be_read(
     assert visible(viewer, "object_id, object_repr", "visible_results") == [({"id": 1}, "bolt")]
 
 
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "select rowhooks.track('shop.item', exclude => '{name}')",
+        "alter table shop.item drop column name; select rowhooks.refresh_tables()",
+    ],
+)
+def test_a_run_does_not_tell_a_name_from_a_column_that_stands_for_the_row_no_more(
+    db: Connection, viewer: Connection, run_id: int, ddl: str
+) -> None:
+    grant(db, "select (id, price) on shop.item", viewer)
+    db.execute(ddl.encode())
+    assert visible(viewer, "object_id, object_repr", "visible_results") == [({"id": 1}, None)]
+    # Another column stands for the row by now, and then another one.
+    db.execute("alter table shop.item add column label text; grant select (label) on shop.item to public")
+    db.execute("select rowhooks.refresh_tables()")
+    assert visible(viewer, "object_id, object_repr", "visible_results") == [({"id": 1}, None)]
+    assert visible(db, "object_repr", "visible_results") == ["bolt"]
+
+
 # Attacks
 
 

@@ -395,6 +395,11 @@ CLOSED_DOORS = [
         f"{VISIBLE} what_happened_to_a_row_is_for_those_whom_its_policies_show_it",
     ),
     Sabotage(
+        4, "the name of a run's row is left out if a column that once stood for rows may not be read",
+        View("table_access", "t.former_reprs || t.repr_number", "array[t.repr_number]"),
+        f"{VISIBLE} a_run_does_not_tell_a_name_from_a_column_that_stands_for_the_row_no_more",
+    ),
+    Sabotage(
         4, "a role sees what has become of its own presses alone",
         View("my_presses", "and r.db_user = current_user", ""),
         "sql/test_row_buttons.py the_presser_sees_what_has_become_of_its_press_and_nobody_elses",

@@ -144,6 +144,23 @@ async def test_a_token_is_for_one_row_and_one_person(console: Starlette, db: Con
     assert presses(db) == []
 
 
+async def test_a_token_tells_of_the_presses_on_its_row_alone(console: Starlette, db: Connection) -> None:
+    """Also where an application names no user, and all its customers have one role."""
+    async with from_there(console, button_token(SECRET, role=ANN, table='"dcim".device', key=" 42")) as page:
+        body = {"button": "Reboot", "object_table": '"dcim".device', "object_text": " 42"}
+        run = (await page.post("/embed/v1/press", json=body)).json()["id"]
+        ends(db, "FAILURE", "the customer owes us 300")
+        assert (await state(page, run)).json()["message"] == "the customer owes us 300"
+    others = [{**ROW, "key": "43"}, {**ROW, "key": "no key"}, {"table": "rowhooks.job", "key": "42"}]
+    for row in others:
+        async with from_there(console, button_token(SECRET, role=ANN, **row)) as page:
+            assert (await state(page, run)).status_code == 404
+    # The run may have removed the row.
+    db.execute("delete from dcim.device where id = 42")
+    async with from_there(console, button_token(SECRET, role=ANN, **ROW)) as page:
+        assert (await state(page, run)).status_code == 200
+
+
 @pytest.mark.parametrize("role", ["alice", "rowhooks_daemon", "postgres", "nobody", "none", OWN])
 async def test_a_token_is_for_roles_that_the_consoles_login_may_take_up(
     console: Starlette, db: Connection, role: str

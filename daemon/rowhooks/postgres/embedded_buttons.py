@@ -33,12 +33,14 @@ _LARGEST_ID = 2**63 - 1
 _FIELDS = {"button": str, "object_table": str, "object_text": str, "idempotency_key": str, "inputs": dict}
 _REQUIRED = ("button", "object_table", "object_text")
 
-_PARAMETERS = ("role", "username", "patience", "body", "run")
+_PARAMETERS = ("role", "username", "patience", "body", "run", "table", "key")
 _BECOME = Query.read(__file__, "become", _PARAMETERS)
 _NAME_USER = Query.read(__file__, "name_user", _PARAMETERS)
 _PRESENT_ROLE = Query.read(__file__, "present_role", _PARAMETERS)
 _PRESS = Query.read(__file__, "press", _PARAMETERS)
 _RUN_STATE = Query.read(__file__, "run_state", _PARAMETERS)
+_TABLE_MEANT = Query.read(__file__, "table_meant", _PARAMETERS)
+_KEY_MEANT = Query.read(__file__, "key_meant", _PARAMETERS)
 
 
 @contextmanager
@@ -169,19 +171,46 @@ def press(connection: Any, body: bytes) -> dict[str, Any]:
     return {"id": pressed["id"]}
 
 
-def run_state(connection: Any, run: str, user: str = "") -> dict[str, Any]:
+def run_state(connection: Any, run: str, user: str = "", row: tuple[str, str] | None = None) -> dict[str, Any]:
     """Return what has become of a press: `id`, `status`, `is_finished`, and `message` of a failure.
 
     Args:
         connection: as for `buttons_for`.
         run: the id of the run.
         user: the user who pressed, as in `rowhooks.user`; empty: none was named.
+        row: table and key of the one row of which may be told; None: any.
 
     Raises:
-        NotFound: the role, or the user, has made no such press.
+        NotFound: the role, or the user, has made no such press, or it was on another row.
     """
     known = run.isascii() and run.isdecimal() and len(run) < 20 and int(run) <= _LARGEST_ID
     found = all_rows(connection, _RUN_STATE, (user.replace("\0", "\ufffd"), run)) if known else []
-    if not found:
+    if not found or not (row is None or _is_on(connection, found[0], *row)):
         raise NotFound(f"you have pressed no button with run {run[:20]}")
-    return found[0]
+    return {name: found[0][name] for name in ("id", "status", "is_finished", "message")}
+
+
+def _is_on(connection: Any, pressed: dict[str, Any], table: str, key: str) -> bool:
+    """Say whether a press was on a row, which may be gone by now."""
+    if [one["object_type"] for one in all_rows(connection, _TABLE_MEANT, (table,))] != [pressed["object_type"]]:
+        return False
+    values = _texts(pressed["object_id"])
+    if key in values.values() if len(values) == 1 else _texts(key) == values:
+        return True
+    # A key can be written in several ways.
+    try:
+        [meant] = all_rows(connection, _KEY_MEANT, (table, key))
+    except Exception as error:
+        if server_error(error) is None:
+            raise
+        return False
+    return bool(meant["object_id"] == pressed["object_id"])
+
+
+def _texts(key: str) -> dict[str, str]:
+    """Return the columns of a key to their values as texts; nothing where the text is no JSON object."""
+    try:
+        found = json.loads(key, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return {}
+    return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}

@@ -33,7 +33,31 @@ select
   p.id,
   p.status,
   p.finished_at is not null as is_finished,
-  p.message
+  p.message,
+  p.object_type,
+  cast(p.object_id as pg_catalog.text) as object_id
 from rowhooks.my_presses as p
 where p.id = cast(cast({run} as pg_catalog.text) as pg_catalog.int8)
   and coalesce(p.user_name, '') = pg_catalog.left(cast({username} as pg_catalog.text), 255);
+
+-- name: table_meant
+-- The table that a text names, as rowhooks.my_presses has it: of a partition, the table it belongs to.
+select rowhooks.qualified_name(n.nspname, c.relname) as object_type
+from (select pg_catalog.to_regclass(cast({table} as pg_catalog.text)) as given) as g
+inner join pg_catalog.pg_class as c on c.oid = coalesce(pg_catalog.pg_partition_root(g.given), g.given)
+inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid;
+
+-- name: key_meant
+-- The key of the row that a text means, as it stands in the row; an error if the asking role sees no such row.
+select cast((f.found).object_id as pg_catalog.text) as object_id
+from (
+  select
+    rowhooks.find_rows(
+      cast(
+        row(
+          null, '', cast(cast({table} as pg_catalog.text) as pg_catalog.regclass), null, cast({key} as pg_catalog.text),
+          null, current_user, null, null, null, null
+        ) as rowhooks.press
+      )
+    ) as found
+) as f;

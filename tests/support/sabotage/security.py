@@ -438,4 +438,9 @@ CLOSED_DOORS = [
         Python("rowhooks.web.embed.answers:Asker.check_row", returning(None)),
         "web/test_embed_console.py a_token_is_for_one_row_and_one_person",
     ),
+    Sabotage(
+        4, "a token for buttons tells of the presses on its row alone",
+        Python("rowhooks.postgres.embedded_buttons:_is_on", returning(True)),
+        "web/test_embed_console.py a_token_tells_of_the_presses_on_its_row_alone",
+    ),
 ]  # fmt: skip

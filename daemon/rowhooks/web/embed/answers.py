@@ -130,7 +130,7 @@ async def _press(request: Request, asker: Asker) -> Response:
 
 
 async def _run_state(request: Request, asker: Asker) -> Response:
-    return _json(await asker.ask(run_state, _parameter(request, "id"), asker.user, writes=False))
+    return _json(await asker.ask(run_state, _parameter(request, "id"), asker.user, asker.row, writes=False))
 
 
 async def _component(request: Request) -> Response:

@@ -134,11 +134,10 @@ async def attack(address: str) -> AsyncIterator[list[int]]:
     """
     host, port = address.removeprefix("http://").split(":")
     opened: list[asyncio.StreamWriter] = []
-    cookie = await cookie_of(address)
+    stream = await stream_of(address)
     for number in range(HALF_OPEN):
         _, writer = await asyncio.open_connection(host, int(port))
-        unread = f"GET /runs/events HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n"
-        writer.write(b"POST /login HTTP/1.1\r\nHost: x\r\nX-Slow: " if number % 10 else unread.encode())
+        writer.write(stream if number % 10 == 0 else b"POST /login HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
         opened.append(writer)
     limits = httpx.Limits(max_connections=50)
     async with httpx.AsyncClient(base_url=address, headers={"origin": address}, limits=limits, timeout=60) as client:
@@ -152,12 +151,15 @@ async def attack(address: str) -> AsyncIterator[list[int]]:
             writer.close()
 
 
-async def cookie_of(address: str) -> str:
-    """Log alice in; return her cookie."""
+async def stream_of(address: str) -> bytes:
+    """Log alice in; return her request for a stream of events."""
     async with httpx.AsyncClient(base_url=address, headers={"origin": address}) as client:
         answer = await client.post("/login", data={"role": "alice", "password": PASSWORD})
-    assert answer.status_code == 303
-    return answer.headers["set-cookie"].partition(";")[0]
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+        page = await client.get("/runs", headers={"cookie": cookie})
+    path = page.text.partition('data-live="')[2].partition('"')[0].replace("&amp;", "&")
+    assert path.startswith("/runs/events"), page.text
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n".encode()
 
 
 def noted(db: Connection) -> int:

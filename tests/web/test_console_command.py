@@ -49,7 +49,13 @@ def test_it_answers_until_sigterm(console: Starlette, plain_dsn: str, tmp_path: 
         with httpx.Client(base_url=address, headers={"origin": address}) as browser:
             answer = browser.post("/login", data={"role": "alice", "password": PASSWORD})
             assert answer.status_code == 303
-        process.child.send_signal(signal.SIGTERM)
+            cookie = {"cookie": answer.headers["set-cookie"].partition(";")[0]}
+            page = browser.get("/runs", headers=cookie).text
+            live = page.partition('data-live="')[2].partition('"')[0].replace("&amp;", "&")
+            with browser.stream("GET", live, headers=cookie) as stream:
+                assert stream.status_code == 200
+                process.child.send_signal(signal.SIGTERM)
+                assert "the console stops" in stream.read().decode()
         assert process.ends() == 0
         assert any(one.get("STOPPING") == "1" for one in manager.listen())
         said = process.said()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -158,13 +159,46 @@ async def test_a_request_that_does_not_come_is_not_waited_for(dsn: str, console:
 async def test_a_client_that_does_not_take_its_answer_is_cut_off(dsn: str, console: Starlette) -> None:
     gate = Gate()
     async with serving(dsn, gate, slowest=0.2) as (server, port):
-        reader, writer = await ask(port, get("/large"))
-        await eventually(lambda: gate.waiting)
-        # Nothing is read here; the reader's own buffer is small.
-        await eventually(lambda: not server.server_state.connections)
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.setblocking(False)
+            client.sendall(get("/large").encode())
+            await eventually(lambda: gate.waiting)
+            # A byte now and then is no use of the connection.
+            async with asyncio.timeout(PATIENCE):
+                while server.server_state.connections:
+                    with contextlib.suppress(BlockingIOError, ConnectionResetError):
+                        client.recv(1)
+                    await asyncio.sleep(0.05)
         assert not server.server_state.tasks
-        writer.close()
-        del reader
+
+
+async def test_a_client_has_only_so_many_connections_that_wait_and_others_keep_theirs(
+    dsn: str, console: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rowhooks.web.server.MOST_WAITING", 5)
+    async with serving(dsn, Gate()) as (server, port), contextlib.AsyncExitStack() as opened:
+        other, last = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
+        opened.callback(last.close)
+        last.write(b"GET /login HTTP/1.1\r\n")
+        for _ in range(30):
+            _, writer = await ask(port, "POST /login HTTP/1.1\r\n")
+            opened.callback(writer.close)
+        await eventually(lambda: len(server.server_state.connections) == 6)
+        last.write(b"Host: localhost\r\n\r\n")
+        assert await status_of(other) == 200
+
+
+async def test_a_trusted_proxy_has_as_many_connections_as_it_needs(
+    dsn: str, console: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rowhooks.web.server.MOST_WAITING", 5)
+    async with serving(dsn, Gate(), trusted_peers=["127.0.0.1"]) as (server, port), contextlib.AsyncExitStack() as all_:
+        for _ in range(8):
+            _, writer = await ask(port, "GET /login HTTP/1.1\r\n")
+            all_.callback(writer.close)
+        await eventually(lambda: len(server.server_state.connections) == 8)
+        server.give_crowds_up()
+        assert not any(one.transport.is_closing() for one in server.server_state.connections)
 
 
 async def test_one_person_has_only_so_many_requests_at_once_and_others_are_answered(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import parse_qs
 
 import psycopg
 import pytest
@@ -156,6 +157,27 @@ async def test_connections_that_postgresql_has_ended_lead_to_the_log_in_and_back
         assert answer.headers["location"] == "/login?next=%2F%3Fx%3D1&reason=connections"
         answer = await browser.get(answer.headers["location"])
         assert "your connections to PostgreSQL have ended" in answer.text
+        assert "before you send it again" not in answer.text
+
+
+async def test_a_form_whose_connections_have_ended_may_have_been_taken(app: Starlette, db: Connection) -> None:
+    async with logged_in(app, "ada") as browser:
+        db.execute("select pg_terminate_backend(pid, 10000) from pg_stat_activity where usename = 'ada'")
+        answer = await browser.submit("/hooks/x/enabled", follow=True, enabled="yes")
+    assert "Look whether the form that you sent was taken before you send it again." in answer.text
+
+
+async def test_an_upgrade_while_a_session_goes_on_is_named_where_something_is_not_there(
+    app: Starlette, db: Connection
+) -> None:
+    async with logged_in(app, "ada") as browser:
+        db.execute("update rowhooks.alembic_version set version_num = 'later'")
+        assert (await browser.get("/hooks")).status_code == 200
+        db.execute("alter table rowhooks.job_hook rename to hook_of_later")
+        for path in ("/hooks", "/api/v1/hooks"):
+            answer = await browser.get(path)
+            assert answer.status_code == 503, answer.text
+            assert "install the rowhooks release that upgraded it" in answer.text
 
 
 async def test_one_connection_that_was_ended_does_not_end_the_session(app: Starlette, db: Connection) -> None:
@@ -217,10 +239,27 @@ async def test_a_script_is_told_with_a_status_and_no_page(app: Starlette) -> Non
 async def test_a_form_that_comes_too_late_leads_to_its_page_and_does_nothing(app: Starlette, clock: Clock) -> None:
     async with logged_in(app, "alice") as browser:
         clock.turn(901)
-        answer = await browser.post("/logout", headers={"referer": "https://localhost/?page=2"})
-        assert answer.headers["location"] == "/login?next=%2F%3Fpage%3D2&reason=idle"
-        answer = await browser.post("/logout", headers={"referer": "https://evil.example/?page=2"})
-        assert answer.headers["location"] == "/login?reason=idle"
+        for sent_from, page in (
+            ("https://localhost/runs?page=2", "/runs?page=2"),
+            # The page that asks is the answer to a form: no page is at its address.
+            ("https://localhost/buttons/a%252Fb/enabled", "/buttons/a%252Fb"),
+            ("https://localhost/hooks/x/remove?y=1", "/hooks/x"),
+            ("https://evil.example/?page=2", ""),
+            ("https://localhost//evil.example/x", ""),
+        ):
+            answer = await browser.post("/hooks/x/remove", headers={"referer": sent_from})
+            assert answer.status_code == 303, answer.text
+            query = parse_qs(answer.headers["location"].removeprefix("/login?"))
+            assert query == {**({"next": [page]} if page else {}), "reason": ["idle"], "done": ["no"]}
+        text = (await browser.get(answer.headers["location"])).text
+        assert "nothing was done, and what you had entered is not kept" in text
+        answer = await browser.post("/logout", headers={"referer": "https://localhost/runs"})
+        assert answer.headers["location"] == "/login?next=%2Fruns&reason=idle"
+
+
+async def test_the_address_of_a_press_without_a_question_leads_to_the_rows(app: Starlette) -> None:
+    async with logged_in(app, "alice") as browser:
+        assert (await browser.get("/tables/a%252Fb.c/press")).headers["location"] == "/tables/a%252Fb.c"
 
 
 class NoConnections:

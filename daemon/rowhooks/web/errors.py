@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from http import HTTPStatus
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Match, Route
 
 from rowhooks.domain.errors import (
     ConditionFailed,
@@ -26,9 +27,11 @@ from rowhooks.domain.errors import (
     TookTooLong,
     UsageError,
 )
+from rowhooks.postgres.console.access import check_schema
 from rowhooks.web.linking.addresses import safe_path
 from rowhooks.web.people.cookies import session_cookie
-from rowhooks.web.people.sessions import REASONS
+from rowhooks.web.people.person import Person
+from rowhooks.web.people.sessions import MAY_BE_DONE, NOT_DONE, REASONS
 from rowhooks.web.rendering import page, see
 
 logger = logging.getLogger(__name__)
@@ -67,6 +70,9 @@ _BY_CLASS = {
 }
 """The same for classes of codes: no room, and what is wrong with the server and not with the request."""
 
+_MISSING = {"3F000", "42703", "42883", "42P01"}
+"""What PostgreSQL says when a schema, column, function or table is not there."""
+
 
 def status_of(error: RowhooksError) -> int:
     """Return the HTTP status that tells of an error."""
@@ -79,9 +85,33 @@ def status_of(error: RowhooksError) -> int:
 async def on_rowhooks_error(request: Request, error: Exception) -> Response:
     """Show an error of ours."""
     assert isinstance(error, RowhooksError)
+    error = await explained(getattr(request.state, "person", None), error)
     status = status_of(error)
+    hint = error.hint or ""
+    if not hint and request.method == "POST" and isinstance(error, ConnectionFailed):
+        hint = "look whether it was done before you send it again"
     return page(request, "error.html", status=status, title=HTTPStatus(status).phrase, message=error.message,
-                hint=error.hint or "")  # fmt: skip
+                hint=hint)  # fmt: skip
+
+
+async def explained(person: Person | None, error: RowhooksError) -> RowhooksError:
+    """Return an error, or the one that explains it: what is not there may be of another release's schema.
+
+    Sessions check the schema when they begin; an upgrade may come while they go on.
+
+    Args:
+        person: who has met the error, if anybody is logged in.
+        error: the error.
+    """
+    if person is None or getattr(error.__cause__, "sqlstate", None) not in _MISSING:
+        return error
+    try:
+        await person.read(check_schema)
+    except SchemaMismatch as mismatch:
+        return mismatch
+    except RowhooksError as other:
+        logger.debug("the schema was not checked: %s", other)
+    return error
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
@@ -104,11 +134,15 @@ async def on_connections_ended(request: Request, error: Exception) -> Response:
     if session is None:
         return await on_rowhooks_error(request, error)
     request.app.state.console.sessions.end(session_cookie(request), "connections")
-    return await on_nobody(request, error)
+    return _to_the_log_in(request, MAY_BE_DONE)
 
 
 async def on_nobody(request: Request, error: Exception) -> Response:
     """Send a person that is not logged in to the log-in, and afterwards back to the page that it wanted."""
+    return _to_the_log_in(request, NOT_DONE)
+
+
+def _to_the_log_in(request: Request, done: str) -> Response:
     reason = request.app.state.console.sessions.why_ended(session_cookie(request))
     accepted = request.headers.get("accept", "*/*")
     is_script = request.headers.get("sec-fetch-dest") == "empty" or not re.search(r"text/html|\*/\*", accepted)
@@ -123,9 +157,21 @@ async def on_nobody(request: Request, error: Exception) -> Response:
     else:
         # What was to be done is not done after the log-in; the page with its form is shown again.
         origin = f"{request.url.scheme}://{request.url.netloc}"
-        wanted = request.headers.get("referer", "").removeprefix(origin)
+        wanted = _page_near(request, request.headers.get("referer", "").removeprefix(origin))
     home = request.url_for("home").path
     wanted = safe_path(wanted, home)
-    query = {**({"next": wanted} if wanted != home else {}), **({"reason": reason} if reason else {})}
+    is_form = request.method == "POST" and request.scope["path"] != request.url_for("logout").path
+    query = {"next": wanted if wanted != home else "", "reason": reason, "done": done if is_form else ""}
+    query = {name: value for name, value in query.items() if value}
     login = request.url_for("login").path
     return see(f"{login}?{urlencode(query)}" if query else login)
+
+
+def _page_near(request: Request, path: str) -> str:
+    """Return a path, or, where it is the address of a form that was sent, the nearest one above it with a page."""
+    while path.startswith("/"):
+        where = {"type": "http", "method": "GET", "path": unquote(path.partition("?")[0])}
+        if any(route.matches(where)[0] == Match.FULL for route in request.app.routes if isinstance(route, Route)):
+            return path
+        path = path.partition("?")[0].rpartition("/")[0]
+    return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import resource
 import signal
@@ -12,6 +13,7 @@ import socket
 import ssl
 import stat
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from starlette.concurrency import run_in_threadpool
 from rowhooks.domain.errors import ConnectionFailed, LoginRefused, SettingsError
 from rowhooks.service.notifications import Notifier
 from rowhooks.web.app import Console, make_app
+from rowhooks.web.security.peers import FindPeer, network_of
 from rowhooks.web.settings import UNIX, ConsoleSettings
 
 logger = logging.getLogger(__name__)
@@ -34,6 +37,8 @@ LARGEST_HEAD = 65_536
 MOST_CONNECTIONS = 2000
 """How many clients are connected at the same time, if the process may have twice as many files open; further ones are
 answered with status 503."""
+MOST_WAITING = 200
+"""How many connections of one client may wait for its requests; the ones that have waited longest are cut."""
 
 
 def listening(settings: ConsoleSettings) -> socket.socket:
@@ -106,6 +111,7 @@ class Server(uvicorn.Server):
         ))  # fmt: skip
         self._console = console
         self._slowest = settings.slowest
+        self._peers = FindPeer(self.app, settings.trusted_peers)
         self._seen: dict[Any, tuple[object, float]] = {}
         self.is_ready = asyncio.Event()
 
@@ -123,6 +129,7 @@ class Server(uvicorn.Server):
         """Do what is done ten times a second; say whether the server should stop."""
         if counter % 10 == 0:
             self.give_slow_clients_up(time.monotonic())
+        self.give_crowds_up()
         return await super().on_tick(counter)
 
     def stop(self) -> None:
@@ -142,6 +149,21 @@ class Server(uvicorn.Server):
             self._seen[connection] = waits_for, since
             if now - since > self._slowest:
                 # Not closed: that would wait until the client takes what is left for it.
+                connection.transport.abort()
+
+    def give_crowds_up(self) -> None:
+        """Cut connections of clients that have too many wait for requests. A proxy has those of many people."""
+        if len(self.server_state.connections) <= MOST_WAITING:
+            return
+        waiting: defaultdict[str, list[Any]] = defaultdict(list)
+        connection: Any
+        for connection in self.server_state.connections:
+            is_asked = isinstance(_waits_for(connection), tuple)
+            if is_asked and not self._peers.trusts(connection.client):
+                waiting[network_of(connection.client)].append(connection)
+        for crowd in waiting.values():
+            crowd.sort(key=lambda one: self._seen[one][1] if one in self._seen else math.inf)
+            for connection in crowd[:-MOST_WAITING]:
                 connection.transport.abort()
 
 

@@ -100,7 +100,7 @@ CONSOLE_DOORS = [
     ),
     Sabotage(
         5, "a header that names a user is believed from trusted proxies alone",
-        Python("rowhooks.web.security.peers:FindPeer._is_trusted", returning(True)),
+        Python("rowhooks.web.security.peers:FindPeer.trusts", returning(True)),
         f"{PROXY} a_header_from_anybody_else_is_refused_whatever_it_asks_for",
     ),
     Sabotage(
@@ -152,5 +152,10 @@ CONSOLE_DOORS = [
         2, "a client that keeps the console waiting is cut off",
         Python("rowhooks.web.server:Server.give_slow_clients_up", returning(None)),
         f"{LIMITS} a_client_that_does_not_take_its_answer_is_cut_off",
+    ),
+    Sabotage(
+        2, "the connections of one client that wait are counted",
+        Python("rowhooks.web.server:Server.give_crowds_up", returning(None)),
+        f"{LIMITS} a_client_has_only_so_many_connections_that_wait_and_others_keep_theirs",
     ),
 ]  # fmt: skip

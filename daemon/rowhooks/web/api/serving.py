@@ -29,6 +29,7 @@ from rowhooks.web.api.problems import (
 from rowhooks.web.api.reading import read_body, read_key, read_path, read_query
 from rowhooks.web.api.refusing import PATH, is_for_api, root_of
 from rowhooks.web.api.writing import json_response
+from rowhooks.web.errors import explained
 from rowhooks.web.live.streams import EventStream
 
 logger = logging.getLogger(__name__)
@@ -139,6 +140,18 @@ async def answer(
         caller.must_have(operation.level)
         if operation.is_for_sessions:
             caller.must_be_session()
+    try:
+        return await _answer_to(caller, operation, request, operations)
+    except RowhooksError as error:
+        better = await explained(caller.person if caller else None, error)
+        if better is error:
+            raise
+        raise better from error
+
+
+async def _answer_to(
+    caller: Any, operation: Operation[Any, Any, Any], request: Request, operations: Operations
+) -> Response | EventStream:
     path = read_path(request, operation.path_model)
     query = read_query(request, operation.query)
     key = read_key(request) if operation.keyed is not None else None

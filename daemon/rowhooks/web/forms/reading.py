@@ -10,14 +10,17 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 
 from rowhooks.domain.errors import PermissionDenied
+from rowhooks.web.people.person import person_of
 
 
 async def read_form(request: Request) -> FormData:
     """Return the fields of a form that a page of this console has sent.
 
     Raises:
+        NotLoggedIn: its session has ended.
         PermissionDenied: it comes from another site, or without the session's token.
     """
+    person_of(request)
     form = await request.form(max_files=0, max_fields=200)
     token = form.get("csrf_token")
     expected = getattr(request.state, "csrf_token", "")

@@ -17,7 +17,7 @@ from rowhooks.postgres.console.refusals import AWAY
 from rowhooks.web.forms.reading import comes_from_here
 from rowhooks.web.login import proxy
 from rowhooks.web.login.entering import console_of, enter, entered, wanted
-from rowhooks.web.people.sessions import REASONS
+from rowhooks.web.people.sessions import DONE, REASONS
 from rowhooks.web.rendering import page
 from rowhooks.web.security.peers import network_of
 
@@ -35,6 +35,8 @@ async def login(request: Request) -> Response:
     console = console_of(request)
     path = wanted(request, request.query_params.get("next", ""))
     reason = REASONS.get(request.query_params.get("reason", ""), "")
+    if done := DONE.get(request.query_params.get("done", "")):
+        reason = f"{reason} {done}".strip()
     if "proxy" in console.settings.login and (user := proxy.user_of(request)):
         return await proxy.log_in(request, user, path)
     return _page(request, path, reason=reason)

@@ -34,6 +34,9 @@ LONGEST_ADDRESS = 6000
 async def ask(request: Request) -> Response:
     """Ask before a press. What is pressed, and on which rows, stands in the address; values of inputs do not."""
     person, table = person_of(request), request.path_params["table"]
+    if not request.query_params:
+        # A form whose session had ended was sent to here.
+        return see(address(request, "table_rows", table=table))
     name, keys = _named(request.query_params)
     button = await person.read(find_button, table, name)
     if button is None:

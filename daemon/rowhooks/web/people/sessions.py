@@ -28,6 +28,12 @@ REASONS = {
     "ended": "Your session has ended.",
 }
 """Why a session has ended, by the word that stands in an address."""
+NOT_DONE, MAY_BE_DONE = "no", "unknown"
+DONE = {
+    NOT_DONE: "The form that you sent was not taken: nothing was done, and what you had entered is not kept.",
+    MAY_BE_DONE: "Look whether the form that you sent was taken before you send it again.",
+}
+"""What became of a form whose session had ended, or ended meanwhile, by the word that stands in an address."""
 
 
 @dataclass

@@ -30,14 +30,15 @@ class FindPeer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] == "http":
-            is_trusted = self._is_trusted(scope.get("client"))
+            is_trusted = self.trusts(scope.get("client"))
             scope.setdefault("state", {})["is_trusted_peer"] = is_trusted
             if is_trusted:
                 headers = Headers(scope=scope)
                 self._forward(scope, headers)
         await self._app(scope, receive, send)
 
-    def _is_trusted(self, client: tuple[str, int] | None) -> bool:
+    def trusts(self, client: tuple[str, int] | None) -> bool:
+        """Say whether a client is a trusted proxy; None is the peer of a Unix socket."""
         if client is None:
             return self._trusts_unix
         address = _address(client[0])

@@ -2,7 +2,7 @@
 -- Parameters: schema  rowhooks.job.inputs_schema; null: the job takes nothing
 -- Returns: an array of {"name", "title", "description", "kind", "options", "value", "is_required", "empty"}, in the order of
 --          the schema's `required`, then the others:
---          kind         choice (of options), text, password, date, number, or json: whatever else
+--          kind         choice (of options), text, password, date, number, or json: whatever else, and what may be of several kinds
 --          options      the values to choose from, true and false among them; null where it is no choice
 --          value        the default; null: none
 --          is_required  something must be given
@@ -65,6 +65,10 @@ as $$
       p.name,
       pg_catalog.bool_or(p.part -> 'type' = '"string"') is true as is_text,
       pg_catalog.bool_or(p.part -> 'type' in ('"integer"', '"number"')) is true as is_number,
+      pg_catalog.bool_or(p.part -> 'type' in ('"object"', '"array"')) is true as is_nested,
+      pg_catalog.bool_or(
+        p.part -> 'type' not in ('"null"', '"boolean"') and not (p.part ? 'enum' or p.part ? 'const')
+      ) is true as is_free,
       pg_catalog.bool_or(p.part -> 'type' = '"null"') is true as is_nullable,
       (pg_catalog.array_agg(p.part ->> 'description' order by p.path) filter (where p.part ? 'description'))[1] as description,
       (pg_catalog.array_agg(p.part ->> 'format' order by p.path) filter (where p.part ->> 'format' in ('date', 'password')))[1] as format,
@@ -78,19 +82,14 @@ as $$
         'name', f.name,
         'title', coalesce(p.property ->> 'title', f.name),
         'description', coalesce(f.description, ''),
-        'kind', case
-          when o.options is not null then 'choice'
-          when f.is_text then coalesce(f.format, 'text')
-          when f.is_number then 'number'
-          else 'json'
-        end,
-        'options', o.options,
+        'kind', k.kind,
+        'options', case when k.kind = 'choice' then o.options end,
         'value', f.value,
-        'is_required', n.is_needed and not f.is_nullable and (o.options is not null or not f.is_text),
+        'is_required', n.is_needed and not f.is_nullable and not k.is_text,
         'empty', case
           when not n.is_needed then null
           when f.is_nullable then 'null'
-          when f.is_text and o.options is null then '""'
+          when k.is_text then '""'
         end
       )
       order by r.position, f.name collate "C"
@@ -104,4 +103,17 @@ as $$
     case pg_catalog.jsonb_typeof(schema -> 'required') when 'array' then schema -> 'required' end
   ) with ordinality as r (name, position) on r.name = f.name
   cross join lateral (select r.name is not null or f.value is not null as is_needed) as n
+  -- A value of several kinds is given as JSON, or else some of them could not be given.
+  cross join lateral (
+    select k.kind, k.kind not in ('choice', 'json', 'number') as is_text
+    from (
+      select case
+        when o.options is not null and not f.is_free then 'choice'
+        when o.options is not null or f.is_nested then 'json'
+        when f.is_text then coalesce(f.format, 'text')
+        when f.is_number then 'number'
+        else 'json'
+      end as kind
+    ) as k
+  ) as k
 $$;

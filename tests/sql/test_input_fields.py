@@ -12,7 +12,16 @@ import psycopg
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
+from rowhooks.web.forms.input_fields import fields_of
+
 Connection = psycopg.Connection[Any]
+
+
+KINDS = {
+    "long text": "text", "secret": "password", "integer": "number", "list": "json", "choices": "json",
+    "checkbox": "choice", "checkbox or nothing": "choice",
+}  # fmt: skip
+"""What the console's own form has where other pages have less: its kinds of fields, and theirs."""
 
 
 class Colour(Enum):
@@ -38,11 +47,16 @@ def fields(db: Connection, schema: Any) -> list[dict[str, Any]]:
     return found[0]
 
 
-def field(db: Connection, annotation: Any, *default: Any) -> dict[str, Any]:
-    """Return the field of a model that takes one input."""
+def schema_of(annotation: Any, *default: Any) -> dict[str, Any]:
+    """Return the schema of a model that takes one input."""
     namespace = {"__annotations__": {"it": annotation}, **({"it": default[0]} if default else {})}
     model: type[BaseModel] = type("Inputs", (BaseModel,), namespace)
-    [found] = fields(db, model.model_json_schema())
+    return model.model_json_schema()
+
+
+def field(db: Connection, annotation: Any, *default: Any) -> dict[str, Any]:
+    """Return the field of a model that takes one input."""
+    [found] = fields(db, schema_of(annotation, *default))
     return found
 
 
@@ -70,6 +84,24 @@ def test_a_type_is_asked_for_by_a_field_of_its_kind(db: Connection, annotation: 
         found = field(db, given)
         assert (found["kind"], found["options"]) == (kind, options), given
     assert found["description"] == "About it"
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        str, SecretStr, datetime.date, datetime.datetime, int, float, Decimal, bool, Literal["a", "b"], Literal[3],
+        Colour, list[str], list[Colour], list[Inner], dict[str, int], Inner, int | str, int | Inner, str | Inner,
+        int | Colour, int | bool,
+        Annotated[str, Field(max_length=4000)],
+    ],
+)  # fmt: skip
+def test_the_console_asks_for_the_same_as_other_pages(db: Connection, annotation: Any) -> None:
+    for given in (annotation, annotation | None, Annotated[annotation, Field(title="It", description="About it")]):
+        [mine], theirs = fields_of(schema_of(given)), field(db, given)
+        assert KINDS.get(mine.kind, mine.kind) == theirs["kind"], given
+        assert (mine.name, mine.label, mine.description) == (theirs["name"], theirs["title"], theirs["description"])
+        if mine.kind == "choice":
+            assert [json.loads(choice) for choice, _ in mine.choices] == theirs["options"]
 
 
 def test_a_field_has_a_title_and_a_value(db: Connection) -> None:

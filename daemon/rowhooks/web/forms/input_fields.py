@@ -1,4 +1,7 @@
-"""The fields of a form for the inputs of a press, made from the JSON schema of a job."""
+"""The fields of a form for the inputs of a press, made from the JSON schema of a job.
+
+Other pages ask by rowhooks.input_fields, which tells them less: one test holds both to the same.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,8 @@ class Field:
         name: the input's name; WHOLE for all inputs as JSON.
         html_name: the name of the HTML field.
         label: its title.
-        kind: `text`, `long text`, `secret`, `date`, `integer`, `number`, `checkbox`, `yes or no`, `choice`, `choices`,
-            `list` (an item on each line) or `json`.
+        kind: `text`, `long text`, `secret`, `date`, `integer`, `number`, `checkbox`, `checkbox or nothing`, `choice`,
+            `choices`, `list` (an item on each line) or `json`.
         description: what the schema says about it.
         required: whether there must be a value.
         nullable: whether null is a value.
@@ -83,7 +86,8 @@ def _field(name: str, given: Any, root: Mapping[str, Any], *, required: bool) ->
     return Field(
         name=name,
         html_name=_PREFIX + name,
-        label=str(said.get("title") or schema.get("title") or name),
+        # A schema that it refers to has the title of a class, which may be that of several inputs.
+        label=str(said.get("title") or name),
         kind=f"{kind} or nothing" if kind == "checkbox" and nullable else kind,
         description=str(said.get("description") or schema.get("description") or "")[:500],
         required=required,

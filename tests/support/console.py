@@ -159,6 +159,13 @@ async def logged_in(app: Starlette, role: str, password: str = PASSWORD) -> Asyn
             await browser.submit("/logout")
 
 
+async def submitted(app: Starlette, role: str, address: str, /, **form: Any) -> httpx.Response:
+    """Return what a role gets that has logged in to send the form of a page; see `Browser.submit`."""
+    async with logged_in(app, role) as browser:
+        await browser.get(address)
+        return await browser.submit(address, **form)
+
+
 async def page_at(app: Starlette, address: str, role: str = "alice") -> str:
     """Return a page as a role gets it that has logged in for it."""
     async with logged_in(app, role) as browser:

@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from rowhooks.postgres.console import bulk
 from rowhooks.web.acts import bulk as acts
 from tests.support.configuring import text_in
-from tests.support.console import Browser, logged_in
+from tests.support.console import Browser, logged_in, submitted
 from tests.support.console_runs import HOSTILE, NOON, add_run, let_people_read
 from tests.support.hooks import add_hook
 from tests.support.results import Serial
@@ -264,9 +264,7 @@ async def test_a_form_that_no_page_made_is_refused(
     console: Starlette, db: Connection, hook: int, fields: dict[str, str]
 ) -> None:
     add_failed(db, hook)
-    async with logged_in(console, "oscar") as browser:
-        await browser.get("/runs/retry")
-        answer = await browser.submit("/runs/retry", **dict[str, Any](fields))
+    answer = await submitted(console, "oscar", "/runs/retry", **dict[str, Any](fields))
     assert answer.status_code == 422
     assert repeated(db) == []
 

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from rowhooks.postgres.administration.buttons import add_button
 from tests.support.configuring import EVIL, add_job, field_of, is_inert, problem_of, text_in
-from tests.support.console import logged_in
+from tests.support.console import logged_in, submitted
 
 Connection = psycopg.Connection[Any]
 JOB = "buttons.Reboot"
@@ -89,9 +89,7 @@ async def test_many_buttons_are_listed_on_pages_that_follow_each_other(
 
 
 async def test_an_admin_adds_a_button_with_all_that_it_enters(console: Starlette, db: Connection, job: str) -> None:
-    async with logged_in(console, "ada") as browser:
-        await browser.get("/buttons/new")
-        answer = await browser.submit("/buttons/new", follow=True, **FORM)
+    answer = await submitted(console, "ada", "/buttons/new", follow=True, **FORM)
     assert answer.url.path == "/buttons/Reboot"
     assert "The button was added." in text_in(answer.text)
     assert definition(db) == ("Reboot", "Reboot {{ obj.name }}", "Power", 20, "warning", True, ["alice"], True)
@@ -117,9 +115,7 @@ async def test_what_is_refused_is_said_beside_its_field_and_what_was_entered_is_
     console: Starlette, db: Connection, job: str, entered: dict[str, Any], field: str, message: str
 ) -> None:
     add_job(db, "hooks.Hook")
-    async with logged_in(console, "ada") as browser:
-        await browser.get("/buttons/new")
-        answer = await browser.submit("/buttons/new", **FORM | entered)
+    answer = await submitted(console, "ada", "/buttons/new", **FORM | entered)
     assert answer.status_code == 422
     assert message in problem_of(answer.text, field)
     assert field_of(answer.text, "group_name") == "Power"
@@ -181,9 +177,7 @@ async def test_a_preview_shows_the_label_who_may_press_and_what_a_press_asks_for
     console: Starlette, db: Connection, job: str
 ) -> None:
     entered = {"roles": "alice\nnobody", "text": "{{ user.username }} reboots {{ obj.name }}", "name": ""}
-    async with logged_in(console, "ada") as browser:
-        await browser.get("/buttons/new")
-        answer = await browser.submit("/buttons/new", **PREVIEW | entered)
+    answer = await submitted(console, "ada", "/buttons/new", **PREVIEW | entered)
     said = text_in(answer.text)
     assert answer.status_code == 200
     assert "This is how the row shows it. Nothing was saved, and it cannot be pressed here." in said
@@ -200,9 +194,7 @@ async def test_a_preview_shows_the_label_who_may_press_and_what_a_press_asks_for
 
 async def test_a_label_may_ask_what_the_person_may_do(console: Starlette, db: Connection, job: str) -> None:
     text = "{% if user.has_perm('dcim.view_device') and not user.is_superuser %}{{ user.groups[0] }}{% endif %}"
-    async with logged_in(console, "ada") as browser:
-        await browser.get("/buttons/new")
-        answer = await browser.submit("/buttons/new", **PREVIEW | {"text": text})
+    answer = await submitted(console, "ada", "/buttons/new", **PREVIEW | {"text": text})
     assert ">rowhooks_admin<" in answer.text
 
 
@@ -219,9 +211,7 @@ async def test_a_label_may_ask_what_the_person_may_do(console: Starlette, db: Co
 async def test_a_preview_says_what_keeps_the_button_from_being_pressed(
     console: Starlette, job: str, entered: dict[str, Any], said: str
 ) -> None:
-    async with logged_in(console, "ada") as browser:
-        await browser.get("/buttons/new")
-        answer = await browser.submit("/buttons/new", **PREVIEW | entered)
+    answer = await submitted(console, "ada", "/buttons/new", **PREVIEW | entered)
     assert said in text_in(answer.text)
 
 
@@ -237,9 +227,7 @@ async def test_a_preview_says_what_keeps_the_button_from_being_pressed(
 async def test_a_row_that_is_not_there_is_said_beside_the_key(
     console: Starlette, job: str, entered: dict[str, Any], message: str
 ) -> None:
-    async with logged_in(console, "ada") as browser:
-        await browser.get("/buttons/new")
-        answer = await browser.submit("/buttons/new", **PREVIEW | entered)
+    answer = await submitted(console, "ada", "/buttons/new", **PREVIEW | entered)
     assert answer.status_code == 422
     assert message in problem_of(answer.text, "preview_key")
 
@@ -248,9 +236,7 @@ async def test_a_preview_reads_the_row_with_the_rights_of_the_person(
     console: Starlette, db: Connection, job: str
 ) -> None:
     db.execute("revoke select on dcim.device from alice")
-    async with logged_in(console, "alice") as browser:
-        await browser.get("/buttons/new")
-        answer = await browser.submit("/buttons/new", **PREVIEW)
+    answer = await submitted(console, "alice", "/buttons/new", **PREVIEW)
     assert answer.status_code == 403
     assert "core1" not in answer.text
 

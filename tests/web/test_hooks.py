@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from rowhooks.postgres.administration.hooks import add_hook
 from tests.support.configuring import EVIL, add_job, field_of, is_inert, problem_of, text_in
-from tests.support.console import logged_in
+from tests.support.console import logged_in, submitted
 
 Connection = psycopg.Connection[Any]
 JOB = "policies.Serials"
@@ -133,9 +133,7 @@ async def test_what_is_refused_is_said_beside_its_field_and_what_was_entered_is_
 ) -> None:
     add_job(db, "policies.Button", kind="button")
     db.execute("create table dcim.plain (id integer primary key)")
-    async with logged_in(console, "ada") as browser:
-        await browser.get("/hooks/new")
-        answer = await browser.submit("/hooks/new", **FORM | {"columns": "serial\nname"} | entered)
+    answer = await submitted(console, "ada", "/hooks/new", **FORM | {"columns": "serial\nname"} | entered)
     assert answer.status_code == 422
     assert message in problem_of(answer.text, field)
     assert "Not saved. What you entered is still here." in text_in(answer.text)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import psycopg
@@ -43,6 +45,15 @@ async def stream_of(browser: Browser, run: int) -> str | None:
     return html.unescape(found[1]) if found else None
 
 
+@contextlib.asynccontextmanager
+async def followed(browser: Browser, console: Starlette, run: int) -> AsyncIterator[Listener]:
+    """Yield a listener to the stream of a run that goes on."""
+    address = await stream_of(browser, run)
+    assert address is not None
+    async with listening(browser, console, address) as listener:
+        yield listener
+
+
 def lines(listener: Listener) -> list[int]:
     """Return the ids of the lines that were told, in their order."""
     return [int(id_) for one in listener.heard for id_ in re.findall(r'<tr id="line-(\d+)"', one.data)]
@@ -51,9 +62,7 @@ def lines(listener: Listener) -> list[int]:
 async def test_lines_and_states_are_told_until_the_run_has_ended(console: Starlette, db: Connection, run: int) -> None:
     add_line(db, run, "before")
     async with logged_in(console, "alice") as browser:
-        address = await stream_of(browser, run)
-        assert address is not None
-        async with listening(browser, console, address) as listener:
+        async with followed(browser, console, run) as listener:
             await listener.hears("STARTED")
             first = add_line(db, run, "first", second=1)
             await listener.hears("first")
@@ -68,15 +77,12 @@ async def test_lines_and_states_are_told_until_the_run_has_ended(console: Starle
 async def test_lines_of_the_end_are_all_told_however_many_they_are(
     console: Starlette, db: Connection, run: int
 ) -> None:
-    async with logged_in(console, "alice") as browser:
-        address = await stream_of(browser, run)
-        assert address is not None
-        async with listening(browser, console, address) as listener:
-            await listener.hears("STARTED")
-            with db.transaction():
-                told = [add_line(db, run, f"line {n}", second=n // 60) for n in range(run_watch.LINES_AT_ONCE + 30)]
-                finish(db, run, "FAILURE")
-            assert await listener.ends() == "finished"
+    async with logged_in(console, "alice") as browser, followed(browser, console, run) as listener:
+        await listener.hears("STARTED")
+        with db.transaction():
+            told = [add_line(db, run, f"line {n}", second=n // 60) for n in range(run_watch.LINES_AT_ONCE + 30)]
+            finish(db, run, "FAILURE")
+        assert await listener.ends() == "finished"
     assert lines(listener) == told
 
 
@@ -112,15 +118,12 @@ async def test_a_page_that_was_told_enough_says_where_the_rest_is(
     console: Starlette, db: Connection, run: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_watch, "MOST_LINES", 5)
-    async with logged_in(console, "alice") as browser:
-        address = await stream_of(browser, run)
-        assert address is not None
-        async with listening(browser, console, address) as listener:
-            told = [add_line(db, run, f"line {n}", second=n) for n in range(5)]
-            await listener.hears('id="log-full"')
-            add_line(db, run, "too many", second=9)
-            finish(db, run)
-            assert await listener.ends() == "finished"
+    async with logged_in(console, "alice") as browser, followed(browser, console, run) as listener:
+        told = [add_line(db, run, f"line {n}", second=n) for n in range(5)]
+        await listener.hears('id="log-full"')
+        add_line(db, run, "too many", second=9)
+        finish(db, run)
+        assert await listener.ends() == "finished"
     assert lines(listener) == told
 
 
@@ -134,24 +137,18 @@ async def test_a_page_that_does_not_show_the_end_of_the_log_is_told_the_state_al
         " select %s, now(), 'info', 'more' from generate_series(1, 300)",
         (run,),
     )
-    async with logged_in(console, "alice") as browser:
-        address = await stream_of(browser, run)
-        assert address is not None
-        async with listening(browser, console, address) as listener:
-            await listener.hears("STARTED")
-            add_line(db, run, "unseen")
-            finish(db, run)
-            assert await listener.ends() == "finished"
+    async with logged_in(console, "alice") as browser, followed(browser, console, run) as listener:
+        await listener.hears("STARTED")
+        add_line(db, run, "unseen")
+        finish(db, run)
+        assert await listener.ends() == "finished"
     assert lines(listener) == []
 
 
 async def test_a_line_that_is_told_is_text(console: Starlette, db: Connection, run: int) -> None:
-    async with logged_in(console, "alice") as browser:
-        address = await stream_of(browser, run)
-        assert address is not None
-        async with listening(browser, console, address) as listener:
-            line = add_line(db, run, f"x\r\revent: end\rdata: {HOSTILE}\n\nevent: end\ndata: x", grouping=HOSTILE)
-            heard = await listener.hears(f'<tr id="line-{line}"')
+    async with logged_in(console, "alice") as browser, followed(browser, console, run) as listener:
+        line = add_line(db, run, f"x\r\revent: end\rdata: {HOSTILE}\n\nevent: end\ndata: x", grouping=HOSTILE)
+        heard = await listener.hears(f'<tr id="line-{line}"')
     assert {one.name for one in listener.heard} == {"put"}
     assert "<script>alert" not in heard.data
     assert "<img" not in heard.data
@@ -160,15 +157,12 @@ async def test_a_line_that_is_told_is_text(console: Starlette, db: Connection, r
 async def test_whoever_may_not_see_the_row_any_more_is_told_nothing_more(
     console: Starlette, db: Connection, run: int
 ) -> None:
-    async with logged_in(console, "alice") as browser:
-        address = await stream_of(browser, run)
-        assert address is not None
-        async with listening(browser, console, address) as listener:
-            await listener.hears("STARTED")
-            with db.transaction():
-                db.execute("revoke select on dcim.device from alice")
-                add_line(db, run, "secret")
-            assert "you may not see its row" in await listener.ends()
+    async with logged_in(console, "alice") as browser, followed(browser, console, run) as listener:
+        await listener.hears("STARTED")
+        with db.transaction():
+            db.execute("revoke select on dcim.device from alice")
+            add_line(db, run, "secret")
+        assert "you may not see its row" in await listener.ends()
     assert "secret" not in str(listener.heard)
 
 

@@ -16,7 +16,7 @@ from rowhooks.postgres.console.hooks import HookWanted
 from rowhooks.postgres.console.trials import Past
 from rowhooks.web.acts.trials import PATIENCE, SHOWN, hook_of, try_hook
 from tests.support.configuring import EVIL, add_job, field_of, is_inert, problem_of, text_in
-from tests.support.console import logged_in
+from tests.support.console import logged_in, submitted
 
 Connection = psycopg.Connection[Any]
 FORM: dict[str, Any] = {
@@ -56,9 +56,9 @@ class TestOnTheForm:
     async def test_a_comparison_that_does_not_hold_is_named_with_what_stands_in_the_row(
         self, console: Starlette
     ) -> None:
-        async with logged_in(console, "alice") as browser:
-            await browser.get("/hooks/new")
-            answer = await browser.submit("/hooks/new", **FORM | {"conditions": '{"attr": "serial", "value": "B2"}'})
+        answer = await submitted(
+            console, "alice", "/hooks/new", **FORM | {"conditions": '{"attr": "serial", "value": "B2"}'}
+        )
         assert 'conditions: serial eq "B2" does not hold (it is "A1")' in text_in(answer.text)
         assert "Would start it: 2" in text_in(answer.text)
         assert "Would not start it: 2" in text_in(answer.text)
@@ -84,17 +84,15 @@ class TestOnTheForm:
         assert "Would not start it:" not in said
 
     async def test_malformed_conditions_are_refused_beside_the_field(self, console: Starlette) -> None:
-        async with logged_in(console, "alice") as browser:
-            await browser.get("/hooks/new")
-            answer = await browser.submit("/hooks/new", **FORM | {"conditions": '{"attr": "name", "op": "like"}'})
+        answer = await submitted(
+            console, "alice", "/hooks/new", **FORM | {"conditions": '{"attr": "name", "op": "like"}'}
+        )
         assert answer.status_code == 422
         assert "unknown op 'like'" in problem_of(answer.text, "conditions")
         assert "Tried against past changes" not in text_in(answer.text)
 
     async def test_neither_name_nor_job_is_needed_but_a_table_is(self, console: Starlette) -> None:
-        async with logged_in(console, "alice") as browser:
-            await browser.get("/hooks/new")
-            answer = await browser.submit("/hooks/new", **FORM | {"tables": []})
+        answer = await submitted(console, "alice", "/hooks/new", **FORM | {"tables": []})
         assert problem_of(answer.text, "tables") == "Choose at least one table."
         assert problem_of(answer.text, "name") == problem_of(answer.text, "job") == ""
 
@@ -102,9 +100,9 @@ class TestOnTheForm:
         self, console: Starlette, db: Connection
     ) -> None:
         db.execute("revoke select on dcim.device from alice; grant select (id, name) on dcim.device to alice")
-        async with logged_in(console, "alice") as browser:
-            await browser.get("/hooks/new")
-            answer = await browser.submit("/hooks/new", **FORM | {"conditions": '{"attr": "serial", "value": "A1"}'})
+        answer = await submitted(
+            console, "alice", "/hooks/new", **FORM | {"conditions": '{"attr": "serial", "value": "A1"}'}
+        )
         assert "For 4 the conditions cannot be decided" in text_in(answer.text)
         assert "(it is" not in text_in(answer.text)
         assert "B2" not in answer.text
@@ -113,9 +111,7 @@ class TestOnTheForm:
         db.execute("insert into dcim.device values (2, 'seen', null), (3, 'hidden', null)")
         db.execute("alter table dcim.device enable row level security")
         db.execute("create policy seen on dcim.device to alice using (name = 'seen')")
-        async with logged_in(console, "alice") as browser:
-            await browser.get("/hooks/new")
-            answer = await browser.submit("/hooks/new", **FORM)
+        answer = await submitted(console, "alice", "/hooks/new", **FORM)
         assert "1 of 1 changes would start it." in text_in(answer.text)
         assert "hidden" not in text_in(answer.text)
 
@@ -123,17 +119,15 @@ class TestOnTheForm:
         self, console: Starlette, db: Connection
     ) -> None:
         db.execute("revoke select on dcim.device from alice")
-        async with logged_in(console, "alice") as browser:
-            await browser.get("/hooks/new")
-            answer = await browser.submit("/hooks/new", **FORM)
+        answer = await submitted(console, "alice", "/hooks/new", **FORM)
         assert "0 of 0 changes would start it." in text_in(answer.text)
         assert "There is no such change." in text_in(answer.text)
 
     async def test_values_of_rows_are_inert(self, console: Starlette, db: Connection) -> None:
         db.execute("insert into dcim.device values (2, %s, null)", (EVIL,))
-        async with logged_in(console, "alice") as browser:
-            await browser.get("/hooks/new")
-            answer = await browser.submit("/hooks/new", **FORM | {"conditions": '{"attr": "name", "value": "core2"}'})
+        answer = await submitted(
+            console, "alice", "/hooks/new", **FORM | {"conditions": '{"attr": "name", "value": "core2"}'}
+        )
         assert "does not hold (it is" in text_in(answer.text)
         assert is_inert(answer.text)
 

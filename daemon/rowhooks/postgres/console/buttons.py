@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
-from rowhooks.domain import exact
-from rowhooks.domain.errors import Conflict, NotFound
+from rowhooks.domain.errors import NotFound
 from rowhooks.postgres.administration import buttons as administration
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
-from rowhooks.postgres.console.origins import Choices, RunsOfDay, choices, runs_of_day, unfinished_runs
+from rowhooks.postgres.console.origins import (
+    Choices,
+    RunsOfDay,
+    check_unchanged,
+    choices,
+    fingerprint_of,
+    moved_tables,
+    runs_of_day,
+    unfinished_runs,
+)
 from rowhooks.postgres.statements import Statements
 
 _SQL = Statements(__file__, {"buttons": administration.BUTTONS})
@@ -111,11 +118,8 @@ def edit_button(conn: Connection, name: str, seen: str, wanted: ButtonWanted) ->
     """
     button, offered = button_to_edit(conn, name)
     assert button is not None, "it is found, or NotFound is raised"
-    if fingerprint(button) != seen:
-        raise Conflict(
-            f"button {name} was changed meanwhile", hint="open it in another window; what you entered is here"
-        )
-    present = offered.chosen
+    check_unchanged(f"button {name}", fingerprint(button), seen)
+    more, fewer = moved_tables(offered.chosen, wanted.tables, wanted.no_tables)
     fields = ("job", "text", "group_name", "weight", "button_class", "confirmation")
     changed = {field: getattr(wanted, field) for field in fields if getattr(wanted, field) != button[field]}
     if set(wanted.roles) != set(button["roles"]):
@@ -123,15 +127,15 @@ def edit_button(conn: Connection, name: str, seen: str, wanted: ButtonWanted) ->
     return administration.edit_button(
         conn,
         name,
-        more_tables=[table for table in wanted.tables if table not in present],
-        no_tables=[*(table for table in present if table not in wanted.tables), *wanted.no_tables],
+        more_tables=more,
+        no_tables=fewer,
         **changed,
     )
 
 
 def fingerprint(button: Row) -> str:
     """Return a text that is another one when the button's definition is."""
-    return hashlib.sha256(exact.write([button[name] for name in _DEFINITION]).encode()).hexdigest()[:32]
+    return fingerprint_of([button[name] for name in _DEFINITION])
 
 
 def _find(conn: Connection, name: str) -> Row:

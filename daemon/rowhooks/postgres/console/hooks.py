@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rowhooks.domain import exact
 from rowhooks.domain.configuration import JobHook
-from rowhooks.domain.errors import Conflict
 from rowhooks.postgres.administration import hooks as administration
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
-from rowhooks.postgres.console.origins import Choices, RunsOfDay, choices, runs_of_day, unfinished_runs
+from rowhooks.postgres.console.origins import (
+    Choices,
+    RunsOfDay,
+    check_unchanged,
+    choices,
+    fingerprint_of,
+    moved_tables,
+    runs_of_day,
+    unfinished_runs,
+)
 from rowhooks.postgres.console.trials import Past, past_changes_of
 from rowhooks.postgres.statements import Statements
 
@@ -119,15 +126,14 @@ def edit_hook(conn: Connection, name: str, seen: str, wanted: HookWanted) -> Row
     """
     hook, offered = hook_to_edit(conn, name)
     assert hook is not None, "it is found, or NotFound is raised"
-    if fingerprint(hook) != seen:
-        raise Conflict(f"hook {name} was changed meanwhile", hint="open it in another window; what you entered is here")
-    present = offered.chosen
+    check_unchanged(f"hook {name}", fingerprint(hook), seen)
+    more, fewer = moved_tables(offered.chosen, wanted.tables, wanted.no_tables)
     return administration.edit_hook(
         conn,
         name,
         job=wanted.job if wanted.job != hook["job"] else None,
-        more_tables=[table for table in wanted.tables if table not in present],
-        no_tables=[*(table for table in present if table not in wanted.tables), *wanted.no_tables],
+        more_tables=more,
+        no_tables=fewer,
         actions=_if_other(wanted.actions, hook["actions"]),
         columns=_if_other(wanted.columns, hook["columns"]),
         ignored_columns=_if_other(wanted.ignored_columns, hook["ignored_columns"]),
@@ -140,7 +146,7 @@ def edit_hook(conn: Connection, name: str, seen: str, wanted: HookWanted) -> Row
 
 def fingerprint(hook: Row) -> str:
     """Return a text that is another one when the hook's definition is."""
-    return hashlib.sha256(exact.write([hook[name] for name in _DEFINITION]).encode()).hexdigest()[:32]
+    return fingerprint_of([hook[name] for name in _DEFINITION])
 
 
 def _find(conn: Connection, name: str) -> Row:

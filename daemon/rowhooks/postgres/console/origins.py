@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from rowhooks.domain import exact
+from rowhooks.domain.errors import Conflict
 from rowhooks.postgres.administration.common import Connection, Row, fetch
 from rowhooks.postgres.statements import Statements
 
@@ -86,6 +89,38 @@ def choices(conn: Connection, kind: str, origin_id: int | None) -> Choices:
     """
     [row] = fetch(conn, _SQL["choices"], kind, origin_id)
     return Choices(tuple(row["jobs"]), tuple(row["tables"]))
+
+
+def fingerprint_of(definition: Sequence[Any]) -> str:
+    """Return a text that is another one when what defines a hook or button is."""
+    return hashlib.sha256(exact.write(definition).encode()).hexdigest()[:32]
+
+
+def check_unchanged(what: str, present: str, seen: str) -> None:
+    """Refuse to change what somebody else has changed.
+
+    Args:
+        what: `hook NAME` or `button NAME`.
+        present: the fingerprint of its definition.
+        seen: the fingerprint of the definition that the person has seen.
+
+    Raises:
+        Conflict: they differ.
+    """
+    if present != seen:
+        raise Conflict(f"{what} was changed meanwhile", hint="open it in another window; what you entered is here")
+
+
+def moved_tables(present: Sequence[str], wanted: Sequence[str], gone: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the tables on which a hook or button is to be in addition, and those on which it is no longer to be.
+
+    Args:
+        present: the tables that it is on.
+        wanted: those that it is to be on.
+        gone: tables that do not exist, and for which it is no longer to wait.
+    """
+    more = [table for table in wanted if table not in present]
+    return more, [*(table for table in present if table not in wanted), *gone]
 
 
 def _counts(rows: Iterable[Row], key: str) -> dict[Any, dict[str, int]]:

@@ -7,20 +7,19 @@ beginning.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import psycopg
 
-from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.errors import Conflict
 from rowhooks.postgres.administration.common import Connection, Row, fetch
 from rowhooks.postgres.administration.hooks import load_hook
 from rowhooks.postgres.administration.replay import ask_for_runs, check_replay, made_up_for, tables_of
+from rowhooks.postgres.console.origins import fingerprint_of
 from rowhooks.postgres.console.sources import SOURCES
 from rowhooks.postgres.log_rows import LARGEST, TOO_LARGE, VISIBLE_COLUMNS, visible_change
 from rowhooks.postgres.log_rows import SQL as LOG_ROWS
@@ -215,7 +214,7 @@ def fingerprint(hook: JobHook) -> str:
         hook.id, hook.job.id, hook.job.class_path, sorted(hook.tables), sorted(hook.actions), sorted(hook.columns),
         sorted(hook.ignored_columns), hook.conditions_json, hook.on_undecided, names,
     ]  # fmt: skip
-    return hashlib.sha256(exact.write(said).encode()).hexdigest()[:32]
+    return fingerprint_of(said)
 
 
 def _part(conn: Connection, hook: JobHook, wanted: Wanted, place: Place, tables: frozenset[int]) -> Part:

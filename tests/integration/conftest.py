@@ -1,16 +1,34 @@
-"""A rehearsal on a database of the user's."""
+"""What these tests share: commands, a rehearsal on a database of the user's, tables that refer to each other."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from rowhooks.testing import Rehearsal
+from tests.support.cli import Rowhooks
 from tests.support.rehearsing import SCHEMA
 from tests.support.relating import SCHEMA as NETWORK
+
+
+@pytest.fixture
+def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, and no settings of the developer's own."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("ROWHOOKS_")]:
+        monkeypatch.delenv(name)
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], dsn: str, empty_directory: Path) -> Rowhooks:
+    """Run commands on the test's database in an empty directory."""
+    return Rowhooks(capsys, dsn)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,20 +15,7 @@ from psycopg.conninfo import make_conninfo
 from tests.support.cli import Done, Rowhooks
 
 Connection = psycopg.Connection[Any]
-
-
-@pytest.fixture(autouse=True)
-def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep settings of the developer's own out."""
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.startswith("ROWHOOKS_"):
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], dsn: str) -> Rowhooks:
-    return Rowhooks(capsys, dsn)
+pytestmark = pytest.mark.usefixtures("empty_directory")
 
 
 @pytest.fixture

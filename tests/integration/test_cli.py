@@ -27,22 +27,8 @@ from tests.support.hooks import add_hook
 from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]
+pytestmark = pytest.mark.usefixtures("empty_directory")
 SECRET = "hunter2"
-
-
-@pytest.fixture(autouse=True)
-def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep settings of the developer's own out."""
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.startswith("ROWHOOKS_"):
-            monkeypatch.delenv(name)
-    return tmp_path
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], dsn: str) -> Rowhooks:
-    return Rowhooks(capsys, dsn)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,7 @@ A1 = '{"attr": "serial", "value": "A1"}'
 
 
 @pytest.fixture
-def run(
-    capsys: pytest.CaptureFixture[str], dsn: str, db: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Rowhooks:
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("ROWHOOKS_")]:
-        monkeypatch.delenv(name)
+def run(capsys: pytest.CaptureFixture[str], dsn: str, db: Connection, empty_directory: Path) -> Rowhooks:
     db.execute(
         "insert into rowhooks.job (class_path, kind, name, description, hidden, meta, enabled) values"
         " (%s, 'hook', 'Serial', 'Keep serials tidy.', false, '{\"time_limit\": 5}', true),"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -16,12 +15,6 @@ from tests.support.hooks import add_hook
 from tests.support.results import Serial, rings
 
 Connection = psycopg.Connection[Any]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rowhooks:
-    monkeypatch.chdir(tmp_path)
-    return Rowhooks(capsys, dsn)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from pathlib import Path
 from typing import Any, ClassVar
 
 import psycopg
@@ -18,12 +17,6 @@ from tests.support.results import Following
 from tests.support.waiting import PATIENCE, eventually, settled
 
 Connection = psycopg.Connection[Any]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rowhooks:
-    monkeypatch.chdir(tmp_path)
-    return Rowhooks(capsys, dsn)
 
 
 class Checking(JobHookReceiver):

@@ -73,11 +73,6 @@ ODD = 'it\'s "quoted" \\ back\nslash \t\x07 \u00e4\u20ac\U0001f600 {x} %s'
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], dsn: str) -> Rowhooks:
-    return Rowhooks(capsys, dsn)
-
-
-@pytest.fixture
 def classes(tmp_path: Path) -> dict[str, Any]:
     """The receivers, in a module that a test can import from its directory."""
     (tmp_path / f"{MODULE}.py").write_text(RECEIVERS)

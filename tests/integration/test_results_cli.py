@@ -6,7 +6,6 @@ import io
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -19,12 +18,6 @@ from tests.support.hooks import add_hook
 from tests.support.results import LONG_AGO, Following, Serial, add_button, add_line, add_result, behind_the_feed
 
 Connection = psycopg.Connection[Any]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rowhooks:
-    monkeypatch.chdir(tmp_path)
-    return Rowhooks(capsys, dsn)
 
 
 @pytest.fixture

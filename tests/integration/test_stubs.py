@@ -83,11 +83,6 @@ def clean_imports(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], dsn: str) -> Rowhooks:
-    return Rowhooks(capsys, dsn)
-
-
-@pytest.fixture
 def tables(db: Connection) -> Connection:
     db.execute(SCHEMA)
     return db

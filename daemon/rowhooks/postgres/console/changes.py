@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rowhooks.postgres.administration.common import Connection, fetch, only
-from rowhooks.postgres.console.runs import MOST_NAMES, Page
+from rowhooks.postgres.console.runs import MOST_NAMES, Page, read_page
 from rowhooks.postgres.console.sources import SOURCES
 from rowhooks.postgres.statements import Statements
 
@@ -71,13 +71,7 @@ def list_changes(
     tables = fetch(conn, SQL["tables"], wanted.table, MOST_NAMES)
     names = list(dict.fromkeys(row["name"] for row in tables if not row["is_wanted"]))
     values = _values(conn, wanted, [row["id"] for row in tables if row["is_wanted"]])
-    if after is not None:
-        rows = fetch(conn, SQL["newer"], *values, after, limit + 1)
-        if len(rows) > limit:
-            return Page(rows[limit - 1 :: -1], has_older=True, has_newer=True), names
-        before = None
-    rows = fetch(conn, SQL["older"], *values, before, limit + 1)
-    return Page(rows[:limit], has_older=len(rows) > limit, has_newer=before is not None), names
+    return read_page(conn, SQL, values, [before], None if after is None else [after], limit), names
 
 
 def _values(conn: Connection, wanted: ChangeFilter, tables: list[int]) -> tuple[Any, ...]:

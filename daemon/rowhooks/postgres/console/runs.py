@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -97,14 +97,39 @@ def list_runs(
     Raises:
         TookTooLong: matching runs are too rare among those looked through.
     """
+    newer_than = (after.at, after.id) if after else None
+    older_than = (before.at, before.id) if before else (None, None)
+    return read_page(conn, SQL, wanted.values(), older_than, newer_than, limit)
+
+
+def read_page(
+    conn: Connection,
+    statements: Mapping[str, str],
+    values: Sequence[Any],
+    before: Sequence[Any],
+    after: Sequence[Any] | None,
+    limit: int,
+) -> Page:
+    """Return a page of a listing.
+
+    Args:
+        conn: a person's connection.
+        statements: `older` and `newer`, which take `values`, a place, and how many lines to return at most.
+        values: what is wanted.
+        before: only what is older than this place; nulls: the newest page.
+        after: only what is newer than this place, next to it; the newest page where that is too little for a page.
+        limit: how many lines a page has.
+
+    Raises:
+        TookTooLong: what matches is too rare among what was looked through.
+    """
     if after is not None:
-        rows = fetch(conn, SQL["newer"], *wanted.values(), after.at, after.id, limit + 1)
+        rows = fetch(conn, statements["newer"], *values, *after, limit + 1)
         if len(rows) > limit:
             return Page(rows[limit - 1 :: -1], has_older=True, has_newer=True)
-        before = None
-    at, id_ = (before.at, before.id) if before else (None, None)
-    rows = fetch(conn, SQL["older"], *wanted.values(), at, id_, limit + 1)
-    return Page(rows[:limit], has_older=len(rows) > limit, has_newer=before is not None)
+        before = [None] * len(before)
+    rows = fetch(conn, statements["older"], *values, *before, limit + 1)
+    return Page(rows[:limit], has_older=len(rows) > limit, has_newer=before[0] is not None)
 
 
 def names_to_choose(conn: Connection) -> dict[str, list[str]]:

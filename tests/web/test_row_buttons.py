@@ -148,8 +148,9 @@ async def test_whatever_stands_in_a_row_is_text(console: Starlette, db: Connecti
         (path,) = re.findall(r'<th scope="row"><a href="([^"]+)"', pages[0].text)
         pages.append(await browser.get(html.unescape(path)))
         key = re.findall(r'name="key" value="([^"]*)"', pages[0].text)
-        pages.append(await browser.submit("/tables/shop.word/press", button=text, key=html.unescape(key[0])))
-        pages.append(await browser.submit("/tables/shop.word/press", button=text, key=text))
+        press = "/tables/shop.word/press"
+        pages.append(await browser.submit(press, follow=True, button=text, key=html.unescape(key[0])))
+        pages.append(await browser.submit(press, follow=True, button=text, key=text))
         pages.append(await browser.get(f"/tables/shop.word?{_query(column=text, operator=text, value=text)}"))
         pages.append(await browser.get(f"/tables/shop.word?{_query(sort=text, after=text, before=text)}"))
         pages.append(await browser.get(f"/tables/shop.word/row?{_query(key=text)}"))

@@ -92,6 +92,9 @@ create index job_result_pressed_idx on rowhooks.job_result (tracked_table, creat
 create index job_result_batch_id_idx on rowhooks.job_result (batch_id) where batch_id is not null;
 
 -- Listings: the newest come first; the ids, drawn in blocks, do not tell which those are.
+-- For lists of the runs that ended badly: the newest first, however rare they are. A run that ends well is not in it.
+create index job_result_failed_idx on rowhooks.job_result (created_at, id, status) where status in ('FAILURE', 'REVOKED');
+
 create index job_result_created_at_idx on rowhooks.job_result (created_at, id);
 
 -- Runs whose changes outlive the log's retention.

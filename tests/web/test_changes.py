@@ -155,6 +155,18 @@ def test_a_page_reads_no_more_changes_than_it_shows(db: Connection, query: str) 
         assert max(int(rows) for rows in re.findall(r"actual time=\S+ rows=(\d+)", plan)) < 1500, plan
 
 
+def test_a_page_of_the_few_changes_that_match_is_read_from_the_newest_on(db: Connection) -> None:
+    insert(db, 20_000)
+    db.execute("update rowhooks.object_change set user_name = 'ann' where id % 40 = 0")
+    db.execute("vacuum analyze rowhooks.object_change")
+    with db.transaction(), psycopg.RawCursor(db) as cursor:
+        cursor.execute("set local role alice")
+        values = (None, None, "ann", *[None] * 7, None, PAGE + 1)
+        plan = "\n".join(row[0] for row in cursor.execute(f"explain (analyze) {SQL['older']}", values).fetchall())
+    assert "Seq Scan on object_change_0" not in plan, plan
+    assert f"rows={PAGE + 1}.00 loops=1" in plan or f"rows={PAGE + 1} loops=1" in plan, plan
+
+
 def test_a_time_is_looked_for_in_few_steps(db: Connection) -> None:
     insert(db, 20_000)
     db.execute("analyze rowhooks.object_change")

@@ -227,6 +227,25 @@ def test_a_page_reads_no_more_runs_than_it_shows(db: Connection, hook: int, quer
     assert max(int(rows) for rows in re.findall(r"actual time=\S+ rows=(\d+)", plan)) < 10 * PAGE, plan
 
 
+@pytest.mark.parametrize("status", ["FAILURE", "REVOKED"])
+def test_runs_that_ended_badly_are_found_however_rare_they_are(db: Connection, hook: int, status: str) -> None:
+    db.execute(
+        "insert into rowhooks.job_result (trigger, status, leader_epoch, job_hook_id, job_id, class_path, finished_at,"
+        " tracked_table, created_at, exception_type) select 'replay', case mod(n, 50) when 0 then 'FAILURE'"
+        " else 'SUCCESS' end, %s, %s, 1, 'x.Y', now(), 1, %s::timestamptz + n * interval '1 s', 'E'"
+        " from generate_series(1, 20000) as n",
+        (LEASE, hook, NOON),
+    )
+    db.execute("analyze rowhooks.job_result")
+    values = (*RunFilter(statuses=(status,)).values(), None, None, PAGE + 1)
+    with db.transaction():
+        db.execute("set local role alice")
+        with psycopg.RawCursor(db) as cursor:
+            plan = "\n".join(row[0] for row in cursor.execute(f"explain (analyze) {SQL['older']}", values).fetchall())
+    assert "Index Scan Backward using job_result_failed_idx" in plan, plan
+    assert max(int(rows) for rows in re.findall(r"actual time=\S+ rows=(\d+)", plan)) <= PAGE + 1, plan
+
+
 def stream_of(text: str) -> str:
     """Return the address of the stream that a page follows."""
     found = re.search(r'data-live="([^"]+)"', text)

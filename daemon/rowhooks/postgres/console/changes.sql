@@ -1,11 +1,16 @@
 -- Changes, listed for a person. `matches` takes $1 to $10.
 
 -- name: older
-select {columns}
-from {changes} as c
-where {matches} and ($11::bigint is null or c.id < $11)
-order by c.id desc
-limit $12;
+-- The view is sorted. With an order beside the limit, the planner would not know of the limit inside the view, and read all of
+-- the log where few lines match.
+select o.*
+from (
+  select {columns}
+  from {changes} as c
+  where {matches} and ($11::bigint is null or c.id < $11)
+  limit $12
+) as o
+order by o.id desc;
 
 -- name: newer
 -- The view is read from the newest on, whatever order is asked for. So this looks at spans of ids behind the place, each four

@@ -1,11 +1,16 @@
 -- Runs, listed for a person. `matches` takes $1 to $11.
 
 -- name: older
-select {columns}
-from {results} as r
-where {matches} and ($12::timestamptz is null or (r.created_at, r.id) < ($12, $13::bigint))
-order by r.created_at desc, r.id desc
-limit $14;
+-- The view is sorted. With an order beside the limit, the planner would not know of the limit inside the view, and read all
+-- runs where few match.
+select o.*
+from (
+  select {columns}
+  from {results} as r
+  where {matches} and ($12::timestamptz is null or (r.created_at, r.id) < ($12, $13::bigint))
+  limit $14
+) as o
+order by o.created_at desc, o.id desc;
 
 -- name: newer
 -- The view is read from the newest on, whatever order is asked for. So this looks at spans of time behind the place, each four

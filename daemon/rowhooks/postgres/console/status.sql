@@ -55,11 +55,11 @@ with counted as materialized (
 ),
 
 failed as materialized (
+  -- The view is sorted; see `older` of runs.sql.
   select v.id, v.class_path, v.exception_type, left(v.exception_message, 300) as message, v.created_at
   from {results} as v
   where v.status = 'FAILURE'
     and v.created_at >= (select min(c.oldest) from counted as c where c.status = 'FAILURE')
-  order by v.created_at desc, v.id desc
   limit $2
 ),
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,13 +12,9 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from rowhooks.postgres.administration.roles import Roles
-from rowhooks.postgres.administration.schema import install
-from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.console.relations import Relation, describe
 from rowhooks.postgres.console.rows import RowsPage, Wanted, read_rows
-from tests.support.console import Browser, logged_in, make_console, make_people
-from tests.support.databases import dsn_of
+from tests.support.console import Browser, logged_in
 
 Connection = psycopg.Connection[Any]
 _VALUE = re.compile(r'<th scope="row">([^<]*)</th>\s*<td>(.*?)</td>', re.DOTALL)
@@ -280,33 +275,6 @@ async def test_a_filter_by_such_a_type_takes_what_it_takes_for_equal(console: St
         assert shown_keys(page) == ["A3, 12", "a3, 13", "A3, 14", "a3, 15"]
         page = await get(browser, "/tables/odd.word/row", key='{"word": "A3", "number": 13}')
         assert dict(_VALUE.findall(page))["number"].count("13") == 1
-
-
-async def test_bytes_that_are_no_text_are_an_error_that_says_so(
-    administrator: Connection, server: SimpleNamespace
-) -> None:
-    """In a database without an encoding."""
-    administrator.execute("create database bytes encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0")
-    try:
-        dsn = dsn_of(server, "bytes")
-        install(Target(dsn), Roles())
-        with psycopg.connect(dsn, autocommit=True, client_encoding="SQL_ASCII") as db:
-            make_people(db)
-            db.execute("create schema odd; grant usage on schema odd to mallory")
-            db.execute("create table odd.word (id integer primary key, note text); grant select on odd.word to mallory")
-            db.execute(r"insert into odd.word values (1, e'caf\xe9'), (2, 'tea')")
-        console = make_console(dsn)
-        async with logged_in(console, "mallory") as browser:
-            listed = await browser.get("/tables/odd.word")
-            row = await browser.get("/tables/odd.word/row?key=1")
-            other = await browser.get("/tables/odd.word/row?key=2")
-        console.state.console.sessions.end_all()
-    finally:
-        administrator.execute("drop database bytes with (force)")
-    said = "invalid byte sequence for encoding"
-    assert (listed.status_code, said in listed.text) == (422, True)
-    assert (row.status_code, said in row.text) == (422, True)
-    assert (other.status_code, "tea" in other.text) == (200, True)
 
 
 async def test_xml_is_shown_and_found_by_its_text(console: Starlette, db: Connection) -> None:

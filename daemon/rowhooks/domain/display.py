@@ -12,6 +12,8 @@ SHORT, LONG = 200, 4000
 MOST_LINES = 400
 """How many lines are shown of a traceback or another text of several lines."""
 
+_FIRST_BYTE = 0xDC80
+"""What stands for the byte 0x80 in a text that Python has made of bytes; the others follow."""
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0"}
 
 
@@ -19,7 +21,8 @@ def visible(text: object, longest: int | None = SHORT) -> str:
     r"""Return a text on one line, as people read it.
 
     Control characters, line breaks, lone surrogates, invisible characters and those that turn the direction of writing
-    become `\n`, `\x1b` or `\u202e`. A backslash in the text stays as it is.
+    become `\n`, `\x1b` or `\u202e`. A byte that is no text, for which Python has a lone surrogate, becomes `\xe9`. A
+    backslash in the text stays as it is.
 
     Args:
         text: a text, or a value of which str() makes one.
@@ -100,4 +103,6 @@ def _escape(character: str) -> str:
     if character in _NAMED:
         return _NAMED[character]
     code = ord(character)
+    if _FIRST_BYTE <= code < _FIRST_BYTE + 0x80:
+        code -= _FIRST_BYTE - 0x80
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

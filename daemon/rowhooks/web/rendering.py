@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from rowhooks.domain import exact
-from rowhooks.domain.display import LONG, SHORT, lines, value
+from rowhooks.domain.display import LONG, SHORT, lines, value, visible
 from rowhooks.web.linking.navigation import LEVELS, entries
 from rowhooks.web.static_files import static_path
 from rowhooks.web.wording.durations import took
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def _iso(at: datetime | str) -> str:
@@ -92,7 +95,9 @@ def fragment(request: Request, template: str, **values: Any) -> str:
         "csrf_token": getattr(request.state, "csrf_token", ""),
         "static": lambda name: static_path(request, name),
     }
-    return TEMPLATES.get_template(template).render({**known, **values})
+    made = TEMPLATES.get_template(template).render({**known, **values})
+    # Bytes that are no text, where a template shows them as they are.
+    return _SURROGATES.sub(lambda found: visible(found[0], None), made)
 
 
 def see(path: str) -> RedirectResponse:

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 
 from rowhooks.domain.errors import Conflict, DatabaseError, NotFound
 from rowhooks.postgres.calls import Call
+from rowhooks.postgres.connections.any_bytes import as_sent
 from rowhooks.postgres.connections.errors import translated_errors
 
 Connection = psycopg.Connection[Any]
@@ -24,13 +25,13 @@ LOGS = ("rowhooks.object_change", "rowhooks.visible_changes_oldest_first")
 def fetch(conn: Connection, query: str | sql.Composed, *values: Any) -> list[Row]:
     """Return what a query finds, as dictionaries; its placeholders are $1, $2 ..."""
     with RawCursor(conn, row_factory=dict_row) as cursor:
-        return cursor.execute(query, values or None).fetchall()
+        return cursor.execute(as_sent(conn, query), values or None).fetchall()
 
 
 def execute(conn: Connection, statement: str | sql.Composed, *values: Any) -> int:
     """Execute a statement; return how many rows it has changed. Its placeholders are $1, $2 ..."""
     with RawCursor(conn) as cursor:
-        return cursor.execute(statement, values or None).rowcount
+        return cursor.execute(as_sent(conn, statement), values or None).rowcount
 
 
 def log_of(conn: Connection) -> str:

@@ -5,10 +5,12 @@ A value that takes much room is not read at all, unless its beginning can be rea
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 
 from psycopg import sql
 
+from rowhooks.postgres.connections.any_bytes import SCHEME
 from rowhooks.postgres.console.conditions import plain
 from rowhooks.postgres.console.relations import Column
 
@@ -79,16 +81,32 @@ def size(column: Column) -> sql.Composable:
 
 def cell_of(column: Column, value: bytes | None, length: int = LISTED) -> Cell:
     """Return what `listed` has read of a column."""
-    text = text_of(value)
-    if text is None:
+    if value is not None and column.is_long and not column.is_plain_text and not column.is_bytes:
+        if value.startswith(b"#"):
+            return Cell(None, size=int(value[1:]))
+        value = value[1:]
+    return begin_of(column, value, length)
+
+
+def begin_of(column: Column, value: bytes | None, length: int, *, is_cut: bool = False) -> Cell:
+    """Return the beginning of a column's value.
+
+    Args:
+        column: the column.
+        value: the value, of which the server has sent the beginning alone where it is longer; None for null.
+        length: how many characters are shown; bytes, where the server counts these.
+        is_cut: whether there is more of the value in any case.
+    """
+    if value is None:
         return Cell(None)
-    if column.is_long and not column.is_plain_text and not column.is_bytes:
-        if text.startswith("#"):
-            return Cell(None, size=int(text[1:]))
-        text = text[1:]
-    return Cell(text[:length], is_cut=len(text) > length)
+    if column.is_bytewise and len(value) > length:
+        # Not the first bytes of a character that was cut.
+        text = codecs.getincrementaldecoder("utf-8")(SCHEME).decode(value[:length])
+        return Cell(text, is_cut=True)
+    text = text_of(value) or ""
+    return Cell(text[:length], is_cut=is_cut or len(text) > length)
 
 
 def text_of(value: bytes | None) -> str | None:
-    """Return the text that a server has sent: in UTF-8, which it checks, whatever the database's encoding."""
-    return None if value is None else value.decode()
+    """Return the text that a server has sent: in UTF-8, or with any bytes; see `any_bytes`."""
+    return None if value is None else value.decode("utf-8", SCHEME)

@@ -13,8 +13,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.types.json import set_json_loads
 
-from rowhooks.domain.errors import LoginRefused
+from rowhooks.domain.errors import DatabaseError, LoginRefused
 from rowhooks.postgres.administration.common import Connection
+from rowhooks.postgres.connections.any_bytes import adapt_to_any_bytes, may_hold_any_bytes
 from rowhooks.postgres.connections.errors import first_line, translated_errors
 from rowhooks.postgres.connections.loaders import read_json_exactly
 from rowhooks.postgres.connections.settled import SettledConnection
@@ -136,6 +137,8 @@ def connect(target: Target, **options: str) -> PersonConnection:
     else:
         # No digit of a value is lost.
         set_json_loads(read_json_exactly, conn)
+        if may_hold_any_bytes(conn):
+            adapt_to_any_bytes(conn)
         # How long an unused connection stays is the console's to say.
         with transaction(conn, read_only=True):
             conn.execute("set idle_session_timeout = 0")
@@ -151,7 +154,9 @@ def transaction(conn: psycopg.Connection[Any], *, read_only: bool) -> Iterator[N
         try:
             yield
             conn.commit()
-        except BaseException:
+        except BaseException as error:
             if not conn.closed:
                 conn.rollback()
+            if isinstance(error, UnicodeEncodeError):
+                raise DatabaseError("PostgreSQL has no text with a lone surrogate") from error
             raise

@@ -9,6 +9,7 @@ from typing import Any
 from rowhooks.domain.errors import NotFound
 from rowhooks.domain.names import quoting_hint, split_name
 from rowhooks.postgres.administration.common import Connection, Row, fetch
+from rowhooks.postgres.connections.any_bytes import may_hold_any_bytes
 from rowhooks.postgres.console.tables import IS_SHOWN
 from rowhooks.postgres.statements import Statements
 
@@ -34,6 +35,7 @@ class Column:
         is_nullable: whether it may be null.
         is_indexed: whether an index begins with it.
         comment: the beginning of its comment; None for none.
+        is_bytewise: whether the server counts the bytes of a text for its characters: it knows no encoding.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Column:
     is_nullable: bool
     is_indexed: bool
     comment: str | None
+    is_bytewise: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,8 @@ def describe(conn: Connection, table: str, *, with_references: bool = False, wit
     if not found:
         raise NotFound(f"there is no table {table}, or you may not read it", hint=quoting_hint(table))
     (row,) = found
-    columns = tuple(_column(column) for column in row["columns"])
+    is_bytewise = may_hold_any_bytes(conn)
+    columns = tuple(_column(column, is_bytewise=is_bytewise) for column in row["columns"])
     return Relation(
         oid=row["oid"], root_oid=row["root_oid"], quoted=row["quoted"], name=row["name"], kind=row["kind"],
         comment=row["comment"], root=row["root"], key=_key(row, columns), columns=columns,
@@ -148,14 +152,14 @@ def describe(conn: Connection, table: str, *, with_references: bool = False, wit
     )  # fmt: skip
 
 
-def _column(row: Mapping[str, Any]) -> Column:
+def _column(row: Mapping[str, Any], *, is_bytewise: bool) -> Column:
     operators = {_STRATEGIES[number]: (schema, name) for number, (schema, name) in (row["operators"] or {}).items()}
     return Column(
         name=row["name"], type=row["type"], base_type=row["base_type"],
         operators=operators if len(operators) == len(_STRATEGIES) else {},
         is_plain_text=row["is_plain_text"], is_bytes=row["is_bytes"], is_long=row["is_long"],
         is_loosely_collated=row["is_loosely_collated"], is_nullable=row["is_nullable"], is_indexed=row["is_indexed"],
-        comment=row["comment"],
+        comment=row["comment"], is_bytewise=is_bytewise,
     )  # fmt: skip
 
 

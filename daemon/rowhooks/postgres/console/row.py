@@ -12,9 +12,10 @@ from psycopg.adapt import Transformer
 
 from rowhooks.domain.errors import NotFound, TableLocked
 from rowhooks.postgres.administration.common import Connection
+from rowhooks.postgres.connections.any_bytes import adapt_to_any_bytes, as_sent
 from rowhooks.postgres.connections.errors import first_line
 from rowhooks.postgres.connections.loaders import adapted
-from rowhooks.postgres.console.cells import WHOLE, Cell, size, text_of, whole
+from rowhooks.postgres.console.cells import WHOLE, Cell, begin_of, size, whole
 from rowhooks.postgres.console.relations import Key, Relation
 
 LARGEST_ROW = 1_000_000
@@ -58,7 +59,7 @@ def read_row(conn: Connection, relation: Relation, key: str) -> FoundRow:
         )
     try:
         with RawCursor(conn) as cursor:
-            result = cursor.execute(_query(relation, relation.key), [key]).pgresult
+            result = cursor.execute(as_sent(conn, _query(relation, relation.key)), [key]).pgresult
     except psycopg.DataError as error:
         if isinstance(error, psycopg.errors.CharacterNotInRepertoire):
             raise
@@ -86,18 +87,21 @@ def _query(relation: Relation, key: Key) -> sql.Composed:
 
 
 def _found(relation: Relation, result: psycopg.pq.abc.PGresult) -> FoundRow:
-    transformer = Transformer(adapted())
+    context = adapted()
+    if any(column.is_bytewise for column in relation.columns):
+        adapt_to_any_bytes(context)
+    transformer = Transformer(context)
     transformer.set_pgresult(result)
     key, sizes, *loaded = transformer.load_row(0, tuple) or ()
     size_of = dict(zip((column.name for column in relation.columns if column.is_long), sizes, strict=True))
     cells, values = {}, {}
     for place, (column, value) in enumerate(zip(relation.columns, loaded, strict=True), start=2):
-        text, its_size = text_of(result.get_value(0, place)), size_of.get(column.name)
-        if text is None and its_size is not None:
+        raw, its_size = result.get_value(0, place), size_of.get(column.name)
+        if raw is None and its_size is not None:
             cells[column.name] = Cell(None, size=its_size)
             values[column.name] = f"({its_size:,} bytes)"
             continue
         is_cut = column.is_bytes and its_size is not None and its_size > WHOLE
-        cells[column.name] = Cell(text and text[:WHOLE], is_cut=is_cut or len(text or "") > WHOLE)
+        cells[column.name] = begin_of(column, raw, WHOLE, is_cut=is_cut)
         values[column.name] = value
     return FoundRow(key, cells, values)

@@ -9,6 +9,7 @@ import psycopg
 from psycopg import RawCursor, sql
 
 from rowhooks.postgres.administration.common import Connection
+from rowhooks.postgres.connections.any_bytes import as_sent
 from rowhooks.postgres.connections.errors import first_line
 from rowhooks.postgres.console.cells import LISTED, Cell, cell_of, listed, text_of
 from rowhooks.postgres.console.conditions import (
@@ -122,6 +123,9 @@ def read_rows(conn: Connection, relation: Relation, wanted: Wanted) -> RowsPage:
         return RowsPage(is_too_slow=True)
     except psycopg.errors.LockNotAvailable:
         return RowsPage(problem="another session keeps the table locked: try again later", is_locked=True)
+    except psycopg.errors.CharacterNotInRepertoire:
+        # It is asked once more, in a way that takes such bytes.
+        raise
     except psycopg.DataError as error:
         refused = refused_value(error, question.owners)
         if refused and refused[0] is not None:
@@ -187,7 +191,7 @@ class _Question:
             if len(found) <= self._wanted.limit:
                 query, values = self.query(part, self._wanted.limit + 1 - len(found))
                 with RawCursor(conn) as cursor:
-                    result = cursor.execute(query, values or None).pgresult
+                    result = cursor.execute(as_sent(conn, query), values or None).pgresult
                 assert result is not None
                 found += [
                     self._row([result.get_value(line, place) for place in range(result.nfields)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
@@ -11,6 +12,8 @@ from starlette.routing import NoMatchFound
 
 from rowhooks.domain.errors import NotFound
 
+SURROGATES = re.compile("[\ud800-\udfff]")
+"""What Python's text has for bytes that are no text."""
 LARGEST_ID = 2**63 - 1
 """The largest id that there can be."""
 
@@ -35,7 +38,12 @@ def path_of(request: Request, name: str, /, query: Iterable[tuple[str, Any]] = (
 def with_query(path: str, query: Iterable[tuple[str, Any]]) -> str:
     """Return a path with a query; what is None or empty is left out."""
     given = [(name, value) for name, value in query if value not in (None, "")]
-    return f"{path}?{urlencode(given)}" if given else path
+    return f"{path}?{urlencode(given, errors='surrogateescape')}" if given else path
+
+
+def json_in_address(document: str) -> str:
+    """Return equal JSON with escapes for bytes that are no text, which an address cannot have."""
+    return SURROGATES.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
 
 
 def id_in(request: Request) -> int:

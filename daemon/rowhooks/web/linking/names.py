@@ -30,7 +30,7 @@ class NameConvertor(Convertor[str]):
         within = str(value).replace("%", "%25").replace("/", "%2F")
         if within in _TAKEN:
             within = f"%{ord(within[0]):02X}{within[1:]}"
-        return quote(within, safe="")
+        return quote(within, safe="", errors="surrogateescape")
 
 
 register_url_convertor("name", NameConvertor())
@@ -47,4 +47,4 @@ def address(request: Request, route: str, query: Mapping[str, object] | None = N
     """
     path = request.url_for(route, **names).path
     given = {name: value for name, value in (query or {}).items() if value is not None}
-    return f"{path}?{urlencode(given, doseq=True)}" if given else path
+    return f"{path}?{urlencode(given, doseq=True, errors='surrogateescape')}" if given else path

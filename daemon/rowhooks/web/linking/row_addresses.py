@@ -16,6 +16,7 @@ from rowhooks.domain import exact
 from rowhooks.domain.errors import UsageError
 from rowhooks.postgres.console.conditions import Filter
 from rowhooks.postgres.console.rows import Place
+from rowhooks.web.linking.links import SURROGATES, json_in_address
 from rowhooks.web.linking.names import NameConvertor
 from rowhooks.web.linking.page_numbers import page_number
 
@@ -63,7 +64,7 @@ class Listing:
         if other.columns > 1:
             given.append(("columns", str(other.columns)))
         path = request.url_for("table_rows", table=table).path
-        return f"{path}?{urlencode(given)}" if given else path
+        return f"{path}?{urlencode(given, errors='surrogateescape')}" if given else path
 
 
 def read_listing(query: QueryParams) -> Listing:
@@ -117,7 +118,7 @@ def read_place(text: str) -> Place | None:
 
 def write_place(place: Place | None) -> str:
     """Return a place as it stands in an address; empty for none."""
-    return "" if place is None else json.dumps(place, ensure_ascii=False, separators=(",", ":"))
+    return "" if place is None else json_in_address(json.dumps(place, ensure_ascii=False, separators=(",", ":")))
 
 
 def row_path(request: Request, table: str, key: str | Mapping[str, Any], **more: str) -> str:
@@ -134,7 +135,7 @@ def row_path(request: Request, table: str, key: str | Mapping[str, Any], **more:
 
 def path_of_row(request: Request, table: str, address: str, **more: str) -> str:
     """Return the address of a row whose key is given as it stands in an address."""
-    return f"{request.url_for('row', table=table).path}?{urlencode({'key': address, **more})}"
+    return f"{request.url_for('row', table=table).path}?{urlencode({'key': address, **more}, errors='surrogateescape')}"
 
 
 def key_in_address(key: str | Mapping[str, Any]) -> str:
@@ -145,9 +146,10 @@ def key_in_address(key: str | Mapping[str, Any]) -> str:
         if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
             text = format(value, "f") if isinstance(value, Decimal) else str(value)
             # A form changes the ends of lines in a text, and JSON has none.
-            if not text.lstrip().startswith("{") and not any(character < " " for character in text):
+            is_plain = not any(character < " " or SURROGATES.match(character) for character in text)
+            if is_plain and not text.lstrip().startswith("{"):
                 return text
-    return exact.write(columns)
+    return json_in_address(exact.write(columns))
 
 
 def read_key(text: str, columns: Sequence[str], table: str) -> str:
@@ -168,7 +170,8 @@ def read_key(text: str, columns: Sequence[str], table: str) -> str:
         except ValueError:
             found = None
     if isinstance(found, dict) and found.keys() == set(columns):
-        return text
+        written = exact.write(found)
+        return written if SURROGATES.search(written) else text
     if len(columns) == 1 and "\0" not in text:
         return exact.write({columns[0]: text})
     raise UsageError(f"{text[:200]} is no key of {table}", hint=f"its columns are {', '.join(columns)}")

@@ -20,6 +20,7 @@ from rowhooks.postgres.console.relations import ForeignKey, Relation, describe
 from rowhooks.postgres.console.row import FoundRow, read_row
 from rowhooks.postgres.console.row_buttons import render_safely
 from rowhooks.postgres.labels import ButtonGroup, RenderedButton
+from rowhooks.web.linking.links import SURROGATES
 from rowhooks.web.linking.navigation import at_least
 from rowhooks.web.linking.page_numbers import page_number
 from rowhooks.web.linking.row_addresses import Listing, key_in_address, read_key, row_path
@@ -169,7 +170,7 @@ def _texts(found: FoundRow, columns: Sequence[str]) -> list[str] | None:
     texts: list[str] = []
     for column in columns:
         cell: Any = found.cells.get(column)
-        if cell is None or cell.text is None or cell.is_cut or len(cell.text) > 300:
+        if cell is None or cell.text is None or cell.is_cut or len(cell.text) > 300 or SURROGATES.search(cell.text):
             return None
         texts.append(cell.text)
     return texts

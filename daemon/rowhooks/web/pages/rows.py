@@ -110,7 +110,7 @@ def _within_room(found: RowsPage, listing: Listing) -> RowsPage:
     backwards = bool(listing.before)
     room, kept = ROOM_FOR_KEYS, list[ListedRow]()
     for row in reversed(found.rows) if backwards else found.rows:
-        room -= len(quote(row.key or ""))
+        room -= len(quote(row.key or "", errors="surrogatepass"))
         if room < 0 and kept:
             break
         kept.append(row)

@@ -9,8 +9,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
-from rowhooks.domain.errors import ConnectionsEnded
+from rowhooks.domain.errors import ConnectionsEnded, DatabaseError
 from rowhooks.postgres.administration.common import Connection
+from rowhooks.postgres.connections.any_bytes import is_about_bytes, may_hold_any_bytes, take_any_bytes
 from rowhooks.postgres.console.people import Connections
 
 P = ParamSpec("P")
@@ -23,6 +24,9 @@ class NotLoggedIn(Exception):
 
 class Person:
     """A person: a PostgreSQL role, and connections that have its rights.
+
+    A question or an act that meets bytes that are no text, in a database that knows no encoding, is done once more, in
+    a transaction that takes them: see `any_bytes`.
 
     Args:
         role: the role.
@@ -67,15 +71,29 @@ class Person:
             call()
 
     async def _ask(self, work: Callable[..., T], args: Any, named: Any, *, read_only: bool) -> T:
+        may_ask_again = False
+
         def ask() -> T:
+            nonlocal may_ask_again
             with self.connections.lend(read_only=read_only) as conn:
+                if may_ask_again:
+                    take_any_bytes(conn)
+                may_ask_again = not may_ask_again and may_hold_any_bytes(conn)
                 return work(conn, *args, **named)
+
+        def ask_twice() -> T:
+            try:
+                return ask()
+            except DatabaseError as error:
+                if not (may_ask_again and is_about_bytes(error)):
+                    raise
+            return ask()
 
         async with self._turns:
             if self.has_ended:
                 raise ConnectionsEnded
             try:
-                return await run_in_threadpool(ask)
+                return await run_in_threadpool(ask_twice)
             except ConnectionsEnded:
                 self.end()
                 raise

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from rowhooks.domain import exact
 from rowhooks.domain.display import visible
 from rowhooks.postgres.console.places import Place
-from rowhooks.web.linking.links import path_of
+from rowhooks.web.linking.links import json_in_address, path_of
 from rowhooks.web.wording.durations import took
 
 LONGEST_KEY, LONGEST_NAME = 300, 200
@@ -59,7 +59,7 @@ def row_path(request: Request, table: str | None, key: Any, longest: int | None 
     text = exact.write(key)
     if longest is not None and len(text) > longest:
         return None
-    return path_of(request, "row", [("key", text)], table=table)
+    return path_of(request, "row", [("key", json_in_address(text))], table=table)
 
 
 def _error(run: dict[str, Any]) -> str:

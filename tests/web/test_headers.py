@@ -12,7 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from rowhooks.domain.errors import ConnectionFailed, RowhooksError, TookTooLong
 from rowhooks.web import static_files
+from rowhooks.web.errors import hint_of
 from tests.support.console import Browser, logged_in, make_console
 
 POLICY = (
@@ -50,6 +52,22 @@ async def test_no_page_has_a_script_or_a_style_of_its_own(console: Starlette) ->
         pages = [(await browser.get(path)).text for path in ("/", "/login", "/nowhere")]
     for page in pages:
         assert not re.search(r"<script(?![^>]*\ssrc=)|\son\w+=|\sstyle=|<style|javascript:", page, re.IGNORECASE)
+
+
+async def test_a_page_that_does_not_exist_leads_to_one_that_does(console: Starlette) -> None:
+    async with logged_in(console, "alice") as browser:
+        answer = await browser.get("/nothing")
+    assert answer.status_code == 404
+    assert "There is no such page." in answer.text
+    assert '<a href="/">Start page</a>' in answer.text
+
+
+@pytest.mark.parametrize(
+    "error", [TookTooLong("canceling statement due to statement timeout"), ConnectionFailed("lost")]
+)
+def test_an_error_that_may_pass_says_what_to_do(error: RowhooksError) -> None:
+    assert "Load the page again." in hint_of(error)
+    assert hint_of(type(error)("x", hint="ask")) == "ask"
 
 
 async def test_an_unexpected_error_is_logged_once_and_says_nothing_of_itself(

@@ -41,6 +41,16 @@ def definition(db: Connection, name: str) -> tuple[Any, ...] | None:
     ).fetchone()
 
 
+@pytest.mark.parametrize("kind", ["hook", "button"])
+async def test_where_there_is_none_yet_the_page_says_what_it_takes(console: Starlette, kind: str) -> None:
+    async with logged_in(console, "ada") as browser:
+        listed, form = [(await browser.get(f"/{kind}s{path}")).text for path in ("", "/new")]
+    assert f"There is no {kind}. A {kind} needs a job , which a running daemon has found" in text_in(listed)
+    assert '<a href="/jobs">job</a>' in listed
+    assert f"There is no job for a {kind} yet." in text_in(form)
+    assert "rowhooks track SCHEMA.TABLE" in text_in(form)
+
+
 async def test_hooks_are_listed_with_their_state_in_words(console: Starlette, db: Connection, hook: str) -> None:
     add_job(db, "policies.Off", enabled=False)
     add_job(db, "policies.Gone", installed=False)
@@ -169,7 +179,7 @@ async def test_an_edit_changes_what_differs_and_nothing_else(console: Starlette,
     assert answer.status_code == 200, text_in(answer.text)
     assert answer.url.path == "/hooks/new name"
     assert "The hook was changed." in text_in(answer.text)
-    assert "Tables dcim.device, dcim.rack" in text_in(answer.text)
+    assert "Tables dcim.device , dcim.rack" in text_in(answer.text)
     assert definition(db, "new name") == (True, True, False, ["serial"], {"attr": "serial", "value": 1}, "run", True)
 
 

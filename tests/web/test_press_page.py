@@ -240,6 +240,7 @@ async def test_inputs_are_asked_for_by_fields_of_their_kinds(console: Starlette,
     assert 'name="input.day" type="date"' in page
     assert '<option value="&#34;red&#34;" selected>red</option>' in page
     assert page.count('name="input.colours"') == 2
+    assert page.index('name="input.size"') < page.index('name="input.day"'), "jsonb sorts names by their length"
     assert "1\n2</textarea>" in page
     assert "As JSON." in page
 

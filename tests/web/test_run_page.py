@@ -88,6 +88,19 @@ async def test_a_failure_shows_its_exception_and_its_traceback(console: Starlett
     assert "<pre>Traceback (most recent call last):\n  File x\nValueError: too hot" in text
 
 
+@pytest.mark.parametrize(
+    ("kind", "what_it_wrote"),
+    [("rowhooks.domain.errors.JobFailed", "was committed"), ("KeyError", "before it failed was rolled back")],
+)
+async def test_a_failed_run_says_what_became_of_its_writes(
+    console: Starlette, db: Connection, hook: int, kind: str, what_it_wrote: str
+) -> None:
+    run = add_run(db, hook, status="FAILURE", exception_type=kind, finished_at=NOON)
+    said = text_in(await page_of(console, run))
+    assert what_it_wrote in said
+    assert said.count("was committed") + said.count("was rolled back") == 1
+
+
 async def test_log_lines_have_level_grouping_and_object(console: Starlette, db: Connection, hook: int) -> None:
     run = add_run(db, hook)
     second = add_line(db, run, "then\nthat", "warning", "cabling", second=2)

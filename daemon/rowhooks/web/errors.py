@@ -28,6 +28,7 @@ from rowhooks.domain.errors import (
     UsageError,
 )
 from rowhooks.postgres.console.access import check_schema
+from rowhooks.postgres.console.people import STATEMENT_TIMEOUT
 from rowhooks.web.linking.addresses import safe_path
 from rowhooks.web.people.cookies import session_cookie
 from rowhooks.web.people.person import Person
@@ -82,13 +83,27 @@ def status_of(error: RowhooksError) -> int:
     return next((status for kind in type(error).__mro__ if (status := _STATUS.get(kind))), 500)
 
 
+_HINTS: dict[type, str] = {
+    TookTooLong: f"A statement of a page may take {STATEMENT_TIMEOUT[:-1]} seconds. Load the page again."
+    " If that does not help, the server is overloaded, or the page asks for too much: use narrower filters.",
+    ConnectionFailed: "Load the page again."
+    " If that does not help, see whether the server runs, and read the console's log.",
+}
+"""What a page says where the error itself knows no way out."""
+
+
+def hint_of(error: RowhooksError) -> str:
+    """Return what to do about an error; empty if nothing is known."""
+    return error.hint or next((hint for kind in type(error).__mro__ if (hint := _HINTS.get(kind))), "")
+
+
 async def on_rowhooks_error(request: Request, error: Exception) -> Response:
     """Show an error of ours."""
     assert isinstance(error, RowhooksError)
     error = await explained(getattr(request.state, "person", None), error)
     status = status_of(error)
-    hint = error.hint or ""
-    if not hint and request.method == "POST" and isinstance(error, ConnectionFailed):
+    hint = hint_of(error)
+    if not error.hint and request.method == "POST" and isinstance(error, ConnectionFailed):
         hint = "look whether it was done before you send it again"
     return page(request, "error.html", status=status, title=HTTPStatus(status).phrase, message=error.message,
                 hint=hint)  # fmt: skip
@@ -118,7 +133,8 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     """Show an error of a request: an unknown path, a method that is not allowed."""
     assert isinstance(error, HTTPException)
     title = HTTPStatus(error.status_code).phrase
-    return page(request, "error.html", status=error.status_code, title=title, message=error.detail, hint="")
+    message = "There is no such page." if error.detail == title == HTTPStatus.NOT_FOUND.phrase else error.detail
+    return page(request, "error.html", status=error.status_code, title=title, message=message, hint="")
 
 
 async def on_any_error(request: Request, error: Exception) -> Response:

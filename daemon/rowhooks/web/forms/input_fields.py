@@ -69,7 +69,9 @@ def fields_of(schema: Mapping[str, Any] | None) -> list[Field]:
     if len(properties) > MOST_FIELDS or len(exact.write(schema)) > LARGEST_SCHEMA:
         return [_whole(schema)]
     required = as_list(schema.get("required"))
-    return [_field(name, one, schema, required=name in required) for name, one in properties.items()]
+    # As rowhooks.input_fields orders them: jsonb keeps no order of properties, but that of the required ones.
+    names = [*(name for name in required if name in properties), *(name for name in properties if name not in required)]
+    return [_field(name, properties[name], schema, required=name in required) for name in names]
 
 
 def _whole(schema: Mapping[str, Any]) -> Field:

@@ -24,7 +24,7 @@ from rowhooks.web.rendering import page, see
 from rowhooks.web.showing.change_lines import change_line
 from rowhooks.web.showing.room import Room, cut
 from rowhooks.web.showing.run_lines import LONGEST_NAME, origin_path, row_path
-from rowhooks.web.wording.unwritten import notes_on_writes
+from rowhooks.web.wording.unwritten import FAILED_BY_ITSELF, notes_on_writes
 
 LINES = 200
 """How many lines of the log are on a page."""
@@ -72,6 +72,7 @@ def _shown(request: Request, found: ShownRun, behind: Place | None) -> dict[str,
         **_inputs(run),
         "exception_message": cut(run["exception_message"] or "", 1500, 0, 4000),
         "traceback": _traceback(run),
+        "is_fail": run["exception_type"] == FAILED_BY_ITSELF,
         "events": None if is_finished else _events(request, run, found.lines if is_at_end and behind is None else None),
     }
 

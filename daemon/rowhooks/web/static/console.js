@@ -80,10 +80,28 @@ function forgetSending() {
   if (document.querySelector("form[data-answered]")) history.replaceState(null, "", location.href);
 }
 
+// Offer to copy what is long: a traceback, a command. Browsers let pages do so over TLS and on this machine alone.
+function offerCopies(root) {
+  if (!navigator.clipboard) return;
+  for (const text of root.querySelectorAll("pre:not([data-copied])")) {
+    text.dataset.copied = "";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = "Copy";
+    button.addEventListener("click", () => navigator.clipboard.writeText(text.textContent).then(
+      () => { button.textContent = "Copied"; },
+      () => { button.textContent = "Not copied: select the text and copy it"; },
+    ));
+    text.after(button);
+  }
+}
+
 // Add to a part of the page what the script adds: to the whole page once, and to whatever is put into it later.
 function enhance(root) {
   showLocalTimes(root);
   askInDialogs(root);
+  offerCopies(root);
 }
 
 // Go on with work that is done part by part: a form that has nothing to ask is sent by itself.

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from rowhooks.domain.display import visible
+from rowhooks.domain.errors import JobFailed
 from rowhooks.domain.run import FAILURE
 
+FAILED_BY_ITSELF = f"{JobFailed.__module__}.{JobFailed.__qualname__}"
+"""The type that a run has on record whose receiver called fail()."""
 MOST_TABLES = 20
 """How many tables are named."""
 
@@ -23,7 +26,11 @@ def notes_on_writes(run: dict[str, Any], written: Sequence[dict[str, Any]]) -> l
     if run["finished_at"] is None:
         notes.append("What it writes can be seen when its transaction has committed.")
     elif run["status"] == FAILURE:
-        notes.append("What it wrote before it failed was rolled back. on_failure and after_return may have written.")
+        notes.append(
+            "It called fail() and raised nothing, so what it wrote was committed."
+            if run["exception_type"] == FAILED_BY_ITSELF
+            else "What it wrote before it failed was rolled back. on_failure and after_return may have written."
+        )
     if run["attempt"] > 1:
         notes.append("What on_retry or on_failure wrote after an earlier attempt is not shown here.")
     if any(not change["is_own"] for change in written):

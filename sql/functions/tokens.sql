@@ -57,11 +57,11 @@ begin
     raise exception 'a token expires within 366 days, not at %', coalesce(given.arguments ->> 'expires_at', 'null')
       using errcode = 'invalid_parameter_value', hint = 'Create another one before then.';
   end if;
-  insert into rowhooks.token (name, role, role_oid, hash, scopes, created_by, expires_at)
+  insert into rowhooks.token (name, role, role_oid, hash, scopes, created_by, created_by_oid, expires_at)
   values (
     given.object, its_role, role_oid, pg_catalog.decode(given.arguments ->> 'hash', 'hex'),
     array(select distinct x.scope from pg_catalog.jsonb_array_elements_text(given.arguments -> 'scopes') as x (scope) order by 1),
-    given.actor, expires_at
+    given.actor, (select r.oid from pg_catalog.pg_roles as r where r.rolname = given.actor), expires_at
   )
   returning id into new_id;
   return new_id;
@@ -81,8 +81,7 @@ begin
   set revoked_at = coalesce(t.revoked_at, pg_catalog.now())
   where t.id = given.object::pg_catalog.int4
     and (
-      t.role_oid = (select r.oid from pg_catalog.pg_roles as r where r.rolname = given.actor)
-      or t.created_by = given.actor
+      (select r.oid from pg_catalog.pg_roles as r where r.rolname = given.actor) in (t.role_oid, t.created_by_oid)
       or exists (select from rowhooks.installation as i where rowhooks.access_level(given.actor, i) = 'admin')
     );
   if not found then
@@ -93,8 +92,8 @@ $$;
 
 -- Purpose: find the role of a token. The console's own login asks, when it is shown one.
 -- Parameters: digest  SHA-256 of the token
--- Returns: the role and the scopes; no row where the token is unknown, has expired or was revoked, and where its role is gone or
---          may have no tokens any more
+-- Returns: the role and the scopes; no row where the token is unknown, has expired or was revoked, where its role is gone or
+--          may have no tokens any more, and where its creator is gone or may not take the role up any more
 -- Writes:  rowhooks.token: when it was last used, unless the transaction is read-only
 -- A token is found by an index of digests: the time that it takes tells nothing of other tokens.
 create or replace function rowhooks.role_of_token(digest bytea, out role name, out scopes text[]) returns setof record
@@ -107,7 +106,10 @@ begin
   select t.* into found_token
   from rowhooks.token as t
   where t.hash = digest and t.expires_at > pg_catalog.now() and t.revoked_at is null
-    and rowhooks.may_have_tokens(t.role_oid);
+    and rowhooks.may_have_tokens(t.role_oid)
+    and exists (
+      select from pg_catalog.pg_roles as r where r.oid = t.created_by_oid and rowhooks.may_take_role(r.rolname, t.role_oid)
+    );
   if not found then
     return;
   end if;
@@ -142,7 +144,7 @@ select
   t.revoked_at
 from rowhooks.token as t
 left join pg_catalog.pg_roles as r on t.role_oid = r.oid
-where r.rolname = current_user or t.created_by = current_user
+where (select a.oid from pg_catalog.pg_roles as a where a.rolname = current_user) in (t.role_oid, t.created_by_oid)
   or (select a.level = 'admin' from rowhooks.my_access as a);
 
 -- Purpose: create a token of the API.

@@ -8,7 +8,9 @@ create table rowhooks.token (
   -- SHA-256 of the token.
   hash bytea not null,
   scopes text[] not null,
+  -- The token ends when this role may no longer take up the other one. Its name is that of then.
   created_by name not null,
+  created_by_oid oid not null,
   created_at timestamptz not null default pg_catalog.now(),
   expires_at timestamptz not null,
   -- To the minute.

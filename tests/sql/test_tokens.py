@@ -112,6 +112,26 @@ def test_tokens_for_other_roles_are_created_by_who_may_take_them_up(
     assert holders(console, "by a superuser") == [(alice.info.user, ["read"])]
 
 
+def test_a_token_ends_when_its_creator_may_no_longer_take_its_role_up(
+    db: Connection, console: Connection, alice: Connection, make_role: MakeRole
+) -> None:
+    creator, team = (sql.Identifier(name) for name in (alice.info.user, make_role("team")))
+    db.execute(sql.SQL("grant {} to {}").format(team, creator))
+    create(alice, role=team.as_string().strip('"'))
+    assert len(holders(console)) == 1
+    renamed = sql.Identifier(f"{alice.info.user}_renamed")
+    db.execute(sql.SQL("alter role {} rename to {}").format(creator, renamed))
+    assert len(holders(console)) == 1
+    db.execute(sql.SQL("revoke {} from {}").format(team, renamed))
+    assert holders(console) == []
+    db.execute(sql.SQL("grant {} to {}").format(team, renamed))
+    assert len(holders(console)) == 1
+    db.execute(sql.SQL("drop role {}").format(renamed))
+    # Another one with its name is another one.
+    db.execute(sql.SQL("create role {} in role {}").format(creator, team))
+    assert holders(console) == []
+
+
 @pytest.mark.parametrize(("given", "error"), [
     ({"lasts": timedelta(seconds=-1)}, errors.InvalidParameterValue),
     ({"lasts": timedelta(days=400)}, errors.InvalidParameterValue),

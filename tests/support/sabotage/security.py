@@ -201,6 +201,11 @@ CLOSED_DOORS = [
         f"{TOKENS} tokens_for_other_roles_are_created_by_who_may_take_them_up",
     ),
     Sabotage(
+        1, "a token ends when its creator may no longer take its role up",
+        Function("role_of_token", "rowhooks.may_take_role(r.rolname, t.role_oid)", "true"),
+        f"{TOKENS} a_token_ends_when_its_creator_may_no_longer_take_its_role_up",
+    ),
+    Sabotage(
         2, "a row that could not be read again is recorded without its largest column",
         Function("largest_row", None, "select 2000000000"),
         "sql/test_capture_shapes.py a_row_that_could_not_be_read_again_is_recorded_without_its_largest_column",

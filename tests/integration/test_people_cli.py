@@ -169,10 +169,37 @@ def test_the_audit_is_for_admins(as_: As, failed: int) -> None:
     assert as_("operator")("audit").code == 1
 
 
-def test_following_the_log_needs_the_daemons_role(as_: As, failed: int) -> None:
-    done = as_("admin")("changes", "follow")
-    assert done.code == 1
-    assert "may not read the log as a whole" in done.err
+def test_a_viewer_follows_what_it_may_see_each_change_once_when_it_is_committed(
+    dsn: str, db: Connection, as_: As, failed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(dsn) as early, psycopg.connect(dsn) as late:
+        early.execute("insert into dcim.device values (10, 'open before', 'a')")
+
+        def while_one_is_open() -> None:
+            late.execute("insert into dcim.device values (11, 'lower id', 'b')")
+            db.execute("insert into dcim.device values (12, 'higher id', 'c')")
+            db.execute("insert into dcim.secret values (8)")
+
+        def then_they_commit() -> None:
+            late.commit()
+            early.commit()
+
+        def at_last() -> None:
+            db.execute("update dcim.device set serial = 'd' where id = 12")
+
+        steps: Iterator[Callable[[], object]] = iter([while_one_is_open, then_they_commit, at_last, lambda: None])
+
+        def between_looks(_: float) -> None:
+            if (step := next(steps, None)) is None:
+                raise KeyboardInterrupt
+            step()
+
+        monkeypatch.setattr("rowhooks.postgres.administration.visible_following.sleep", between_looks)
+        done = as_("viewer")("changes", "follow", "--json")
+    told = [json.loads(line) for line in done.out.splitlines()]
+    assert [(one["action"], one["object_id"]["id"], one["postchange"]["serial"]) for one in told] == [
+        ("create", 12, "c"), ("create", 10, "a"), ("create", 11, "b"), ("update", 12, "d"),
+    ]  # fmt: skip
 
 
 def test_a_token_is_printed_once_listed_and_revoked(

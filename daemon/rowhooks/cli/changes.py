@@ -26,8 +26,10 @@ from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange, differing_columns
 from rowhooks.domain.display import LONG, SHORT, by_whom, visible
 from rowhooks.postgres.administration import changes as administration
+from rowhooks.postgres.administration.common import LOGS, log_of
 from rowhooks.postgres.administration.following import follow as follow_log
 from rowhooks.postgres.administration.schema import installed_connection
+from rowhooks.postgres.administration.visible_following import follow_visible
 
 app = typer.Typer(no_args_is_help=True, help="The log of changed rows.")
 
@@ -94,28 +96,34 @@ def show(
 
 @app.command()
 def follow(dsn: Dsn = None, config: Config = None, table: Table = None, as_json: Json = False) -> None:
-    """Print changes as they are committed, until Ctrl-C."""
+    """Print changes as they are committed, until Ctrl-C: those that the role may see."""
     where = target(dsn, config)
     with installed_connection(where) as conn:
-        administration.check_may_follow(conn)
+        if log_of(conn) != LOGS[0]:
+            for change in follow_visible(conn):
+                _print_change(change, table, as_json=as_json)
     asyncio.run(_follow(where, table, as_json=as_json))
 
 
 async def _follow(where: Any, table: str | None, *, as_json: bool) -> None:
     async for change in follow_log(where):
-        if table not in (None, change.changed_object_type):
-            continue
-        if as_json:
-            print_json_line(_as_json(change))
-        else:
-            console.print(
-                Text.assemble(
-                    cell(change.time), " ", Text(change.action, style=COLOURS[change.action]),
-                    f" {visible(change.changed_object_type)} {visible(change.object_repr)}",
-                    f" by {by_whom(change.db_user, change.user_name)}",
-                )
-            )  # fmt: skip
-            console.print(diff(change.exact_prechange, change.exact_postchange, SHORT))
+        _print_change(change, table, as_json=as_json)
+
+
+def _print_change(change: ObjectChange, table: str | None, *, as_json: bool) -> None:
+    if table not in (None, change.changed_object_type):
+        return
+    if as_json:
+        print_json_line(_as_json(change))
+        return
+    console.print(
+        Text.assemble(
+            cell(change.time), " ", Text(change.action, style=COLOURS[change.action]),
+            f" {visible(change.changed_object_type)} {visible(change.object_repr)}",
+            f" by {by_whom(change.db_user, change.user_name)}",
+        )
+    )  # fmt: skip
+    console.print(diff(change.exact_prechange, change.exact_postchange, SHORT))
 
 
 def _as_json(change: ObjectChange) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import datetime
 import psycopg
 
 from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.errors import NotFound, PermissionDenied
+from rowhooks.domain.errors import NotFound
 from rowhooks.postgres.administration.common import LOGS, Connection, Row, fetch, log_of, only
 from rowhooks.postgres.administration.reading import read_changes
 from rowhooks.postgres.log_rows import SQL, in_parts
@@ -83,19 +83,6 @@ def count_changes(
 ) -> int:
     """Return how many changes `iterate_changes` would yield."""
     return int(fetch(conn, _SQL[log_of(conn)]["count"], *_span(since, until, tables))[0]["changes"])
-
-
-def check_may_follow(conn: Connection) -> None:
-    """Make sure that the role reads the log itself: its order of commits is not to be seen otherwise.
-
-    Raises:
-        PermissionDenied: it does not.
-    """
-    if log_of(conn) != LOGS[0]:
-        raise PermissionDenied(
-            f"role {conn.info.user} may not read the log as a whole, and so not follow it",
-            hint="see what it may see: rowhooks changes list; or let an administrator grant the daemon's role",
-        )
 
 
 def _span(since: datetime | None, until: datetime | None, tables: Collection[int] | None) -> tuple[object, ...]:

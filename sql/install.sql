@@ -65,6 +65,7 @@
 \ir functions/replay.sql
 \ir functions/switch.sql
 \ir functions/missing_job.sql
+\ir functions/prune_audit.sql
 \ir functions/prune_results.sql
 \ir functions/prunable_partitions.sql
 \ir functions/prune_changes.sql

@@ -79,6 +79,10 @@ class Layered(BaseSettings):
         )
 
 
+SHORTEST_AUDIT = 90
+"""Days for which it is kept who did what, whatever is set: see rowhooks.delete_audit."""
+
+
 class Settings(Layered):
     """The settings. Times are in seconds."""
 
@@ -158,6 +162,9 @@ class Settings(Layered):
     result_retention: float = Field(
         90.0, ge=0, allow_inf_nan=False, description="days for which results of finished runs are kept; 0: for ever"
     )
+    audit_retention: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="days, 90 at least, for which it is kept who did what; 0: for ever"
+    )
     permission_backend: str | None = Field(
         None, description="class that decides the permissions of self.user; None: PostgreSQL's privileges"
     )
@@ -191,6 +198,13 @@ class Settings(Layered):
         if value and not is_address(value):
             raise ValueError("give host:port or a port, for example 127.0.0.1:9187")
         return value
+
+    @field_validator("audit_retention")
+    @classmethod
+    def _is_long_enough(cls, days: float) -> float:
+        if 0 < days < SHORTEST_AUDIT:
+            raise ValueError(f"the last {SHORTEST_AUDIT} days of the audit are kept in any case; 0: for ever")
+        return days
 
     @field_validator("permission_backend")
     @classmethod

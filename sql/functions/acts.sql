@@ -142,3 +142,16 @@ as $$
   insert into rowhooks.act (act, object, arguments)
   values ('move_job', job, pg_catalog.jsonb_build_object('job', new_job))
 $$;
+
+-- Purpose: forget who did what, where it is long ago. That it was forgotten is written down.
+-- Parameters: older_than  acts that are older than that; 90 days at least
+-- Returns: how many lines of rowhooks.audit it deleted
+-- Writes:  rowhooks.act (admin)
+create or replace function rowhooks.prune_audit(older_than interval) returns bigint
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  insert into rowhooks.act (act, arguments)
+  values ('prune_audit', pg_catalog.jsonb_build_object('older_than', older_than))
+  returning (result #>> '{}')::bigint
+$$;

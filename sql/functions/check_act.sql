@@ -38,6 +38,7 @@ as $$
     ('drop_job_button', 'admin', 'remove buttons', '{}'),
     ('remove_job', 'admin', 'remove jobs', '{}'),
     ('move_job', 'admin', 'move jobs', '{job}'),
+    ('prune_audit', 'admin', 'forget who did what', '{older_than}'),
     -- Whose tokens, is decided where they are created and revoked.
     ('create_token', 'none', 'create tokens', '{hash,scopes,expires_at,role}'),
     ('revoke_token', 'none', 'revoke tokens', '{}')

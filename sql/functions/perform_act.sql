@@ -1,7 +1,7 @@
--- Purpose: do what an act says with a run, a replay, a job or a token.
+-- Purpose: do what an act says with a run, a replay, a job, a token or the audit.
 -- Parameters: given  the act, which its actor may do
 -- Returns: what comes of it, as JSON; null: nothing
--- Writes:  rowhooks.job_result, rowhooks.job, rowhooks.job_hook_missed, rowhooks.token
+-- Writes:  rowhooks.job_result, rowhooks.job, rowhooks.job_hook_missed, rowhooks.token, rowhooks.audit
 create or replace function rowhooks.act_on_runs(given rowhooks.act) returns jsonb
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -28,6 +28,8 @@ begin
       return pg_catalog.to_jsonb(rowhooks.delete_job(given.object));
     when 'move_job' then
       perform rowhooks.replace_job(given.object, given.arguments ->> 'job');
+    when 'prune_audit' then
+      return pg_catalog.to_jsonb(rowhooks.delete_audit((given.arguments ->> 'older_than')::pg_catalog.interval));
     when 'create_token' then
       return pg_catalog.to_jsonb(rowhooks.put_token(given));
     when 'revoke_token' then

@@ -34,6 +34,7 @@ ADMIN_ACTS = [
     "select rowhooks.drop_job_button('Reboot')",
     "select rowhooks.move_job('policies.Old', 'policies.New')",
     "select rowhooks.remove_job('policies.Gone')",
+    "select rowhooks.prune_audit('90 days')",
 ]
 MAKE_AUDIT = "insert into rowhooks.audit (actor, login, act) values ('x', 'x', 'x')"
 
@@ -159,6 +160,21 @@ def test_an_act_that_is_refused_by_what_there_is_is_not_written_down(db: Connect
         with pytest.raises(psycopg.DatabaseError):
             admin.execute(f"select rowhooks.{act}")
     assert audit(db) == []
+
+
+def test_old_lines_are_pruned_by_an_admin_and_that_is_written_down(db: Connection, person: Any) -> None:
+    admin = person("in role rowhooks_admin")
+    db.execute(
+        "insert into rowhooks.audit (time, actor, login, act) values"
+        " (now() - interval '91 days', 'x', 'x', 'old'), (now() - interval '89 days', 'x', 'x', 'young')"
+    )
+    for span in ("89 days 23 hours", "-1 day", "0"):
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match="must be 90 days or more"):
+            admin.execute("select rowhooks.prune_audit(%s)", (span,))
+    assert admin.execute("select rowhooks.prune_audit('90 days')").fetchone() == (1,)
+    assert audit(db, "actor, act, arguments") == [
+        ("x", "young", None), (admin.info.user, "prune_audit", {"older_than": "90 days"}),
+    ]  # fmt: skip
 
 
 def test_the_audit_is_read_by_admins_and_written_by_nobody(db: Connection, person: Any) -> None:

@@ -103,6 +103,7 @@ ACTS = {
     "drop_job_button": "select rowhooks.drop_job_button('Weigh')",
     "move_job": "select rowhooks.move_job('a.Old', 'a.B')",
     "remove_job": "select rowhooks.remove_job('a.Gone')",
+    "prune_audit": "select rowhooks.prune_audit('1 y')",
     "drop_job_hook": "select rowhooks.drop_job_hook('Look')",
     "enable_button": "select rowhooks.enable_button('Reboot')",
     "disable_job": "select rowhooks.disable_job('a.B')",

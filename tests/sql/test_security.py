@@ -77,6 +77,7 @@ PUBLIC_FUNCTIONS = {
     "disable_button(text)", "disable_hook(text)", "disable_job(text)", "drop_job_button(text)", "drop_job_hook(text)",
     "enable_button(text)", "enable_hook(text)", "enable_job(text)",
     "forget_missed(text,timestamp with time zone,timestamp with time zone)", "move_job(text,text)", "remove_job(text)",
+    "prune_audit(interval)",
     "replay(text,bigint[])", "retry(bigint)", "revoke(bigint)",
     # Presses and questions, by which a role reaches nothing that it could not reach without them.
     "access_level(name,rowhooks.installation)", "always_quoted(name)", "base_type(oid)",

@@ -137,6 +137,7 @@ def test_an_unknown_setting_is_named() -> None:
         ("time_limit = -0.5", "time_limit"),
         ("time_limit = inf", "time_limit"),
         ("result_retention = -1", "result_retention"),
+        ("audit_retention = 30", "audit_retention"),
         (f'result_retention = "{SECRET}"', "result_retention"),
         ("permission_backend = 3", "permission_backend"),
         ("secrets = 3", "secrets"),

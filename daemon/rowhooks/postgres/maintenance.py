@@ -66,6 +66,14 @@ async def prune_log(connection: asyncpg.Connection[Any], older_than: timedelta, 
     return dropped, deleted
 
 
+async def prune_audit(connection: asyncpg.Connection[Any], older_than: timedelta) -> int:
+    """Delete the lines of who did what that are of that age; return how many. That is written down as an act."""
+    with translated():
+        if not await connection.fetchval(SQL["has_old_acts"], older_than):
+            return 0
+        return int(await connection.fetchval("select rowhooks.prune_audit($1)", older_than))
+
+
 async def empty_default_partition(connection: asyncpg.Connection[Any]) -> int:
     """Move the changes in the log's default partition to their partitions; return their number."""
     with translated():

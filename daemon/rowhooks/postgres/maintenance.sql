@@ -22,6 +22,13 @@ where k.created_at < clock_timestamp() - interval '10 minutes' and not exists (
   select from rowhooks.job_result as r where r.status in ('PENDING', 'STARTED', 'RETRY') and r.id < k.id
 );
 
+-- name: has_old_acts
+-- Whether anybody did something longer ago than $1.
+select exists(
+  select from rowhooks.audit as a
+  where a.time < now() - $1::interval
+);
+
 -- noqa: disable=PRS
 
 -- name: is_lent_to_another

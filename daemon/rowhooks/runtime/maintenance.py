@@ -70,6 +70,11 @@ class Maintenance:
                     dropped, deleted, settings.change_retention,
                 )  # fmt: skip
 
+        if settings.audit_retention:
+            age = timedelta(days=settings.audit_retention)
+            if count := await maintenance.prune_audit(connection, age):
+                logger.info("%d acts of more than %s days were pruned", count, settings.audit_retention)
+
     async def make_room(self) -> None:
         """Empty the default partition, make the log's partitions ahead, and follow changes of owners."""
         await self._attempt(self._empty_default_partition, "the log's default partition could not be emptied: %s")

@@ -4,6 +4,7 @@
 -- Parameters: most  how many changes, and how many runs, are counted at the most
 -- Returns: {"is_led", "backlog", "oldest", "requested", "log_bytes", "partitions",
 --           "waiting": [{"job", "status", "runs", "oldest"}]}
+--          is_led    whether a daemon leads; null on a standby, which does not know the locks of its primary
 --          backlog   the changes that have not been dealt with; oldest is the time of the first of them
 --          requested  runs that were requested by hand and wait for a leader
 --          waiting   the runs that have not ended
@@ -15,14 +16,14 @@ set search_path = pg_catalog, pg_temp
 as $$
   select pg_catalog.jsonb_build_object(
     'is_led',
-    exists (
+    case when not pg_catalog.pg_is_in_recovery() then exists (
       select from pg_catalog.pg_locks as l
       join pg_catalog.pg_stat_activity as a on a.pid = l.pid
       where l.locktype = 'advisory' and l.granted and l.objsubid = 1
         and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database())
         and (l.classid::bigint << 32) | l.objid::bigint = f.leader_key
         and pg_catalog.pg_has_role(a.usesysid, i.daemon_role, 'member')
-    ),
+    ) end,
     'backlog', w.changes,
     'oldest', w.oldest,
     'requested', (

@@ -249,6 +249,9 @@ async def test_a_fail_over_of_the_server_loses_nothing(certificates: Path) -> No
                 primary.execute("select pg_reload_conf()")
                 await eventually(lambda: primary.execute("select sync_state from pg_stat_replication") == [("sync",)])
                 await asyncio.to_thread(primary.execute, "insert into thing select generate_series(51, 1050)", "app")
+                # A standby does not know the locks of its primary.
+                asked = "select rowhooks.numbers_of_status(9) ->> 'is_led'"
+                assert [one.execute(asked, "app") for one in (primary, standby)] == [[("true",)], [(None,)]]
                 # In the middle of the work.
                 await eventually(lambda: primary.execute("select count(*) > 60 from seen", "app") == [(True,)])
                 await asyncio.to_thread(primary.stop_hard)

@@ -12,6 +12,7 @@ from psycopg import sql
 from starlette.applications import Starlette
 
 from rowhooks.postgres.console import home
+from rowhooks.postgres.console.status import read_status
 from rowhooks.web.live import streams
 from rowhooks.web.pages import status as pages
 from rowhooks.web.showing.samples import Sample, Samples
@@ -64,6 +65,22 @@ async def test_it_says_that_no_daemon_leads_and_how_to_start_one(console: Starle
     assert "Standbys none" in said
     assert "Backlog none: every change has been dealt with" in said
     assert "Tracked 0 tables Enabled 0 jobs, 0 hooks, 0 buttons" in said
+
+
+async def test_a_standby_server_does_not_say_that_no_daemon_leads(
+    console: Starlette, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not know: the leader's lock is the primary's. tests/setup/test_connections.py has a real one."""
+    db.execute("update rowhooks.feed set leader = 'machine:1'")
+
+    def on_a_standby(conn: Connection) -> Any:
+        found = read_status(conn)
+        return {**found, "numbers": {**found["numbers"], "is_led": None}}
+
+    monkeypatch.setattr(pages, "read_status", on_a_standby)
+    said = text_in(await seen(console, "/status"))
+    assert "Leader not known: this is a standby server; the last was machine:1" in said
+    assert "no daemon leads" not in said
 
 
 async def test_leader_and_standbys_are_named(console: Starlette, db: Connection, dsn: str, daemon_dsn: str) -> None:

@@ -81,7 +81,11 @@ def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
 
 def _readable(found: Row) -> Row:
     """Return a status as people read it."""
-    if not found["running"]:
+    if found["running"] is None:
+        found["leader"] = (
+            f"not known on a standby server; the primary knows it (the last was {found['leader'] or 'none'})"
+        )
+    elif not found["running"]:
         found["leader"] = "none: no daemon runs (start one: rowhooks run)"
         found["leader_since"] = None
     if found["lock_held_by"]:

@@ -48,7 +48,8 @@ _SQL = Statements(
     __file__,
     {
         "waiting": WAITING,
-        "leads": LEADS,
+        # A standby does not know the locks of its primary.
+        "leads": f"(pg_is_in_recovery() or {LEADS})",
         "is_kept": IS_KEPT,
         "missing_jobs": MISSING_JOBS,
         "other_receivers": OTHER_RECEIVERS,

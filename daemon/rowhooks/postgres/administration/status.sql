@@ -7,7 +7,7 @@ with waiting as (
 
 select
   {of_all},
-  {leads} as running,
+  case when not pg_is_in_recovery() then {leads} end as running,
   array(
     select {missing_job} from ({missing_jobs}) as m
     order by m.class_path
@@ -36,7 +36,7 @@ with n as materialized (
 
 select
   {of_all},
-  (n.numbers -> 'is_led')::boolean as running,
+  (n.numbers ->> 'is_led')::boolean as running,
   array(
     select {missing_job}
     from (

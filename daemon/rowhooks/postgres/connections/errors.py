@@ -18,6 +18,7 @@ _NO_ANSWER = (
     OSError,
     TimeoutError,
 )
+_READ_ONLY = "nothing was done; if the server is a standby, connect to its primary"
 
 
 def is_transient(error: BaseException) -> bool:
@@ -57,6 +58,8 @@ def translated_errors(hint: str = "connect as a role that may, with --dsn") -> I
         raise TookTooLong(first_line(error), hint=error.diag.message_hint) from error
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise NotFound(first_line(error), hint=error.diag.message_hint) from error
+    except psycopg.errors.ReadOnlySqlTransaction as error:
+        raise DatabaseError(first_line(error), hint=error.diag.message_hint or _READ_ONLY) from error
     except psycopg.Error as error:
         if is_lost_connection(error):
             raise ConnectionFailed(f"the connection was lost: {first_line(error)}") from error

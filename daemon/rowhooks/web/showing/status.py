@@ -121,6 +121,10 @@ def sample_charts(samples: Sequence[Sample]) -> list[Chart]:
 def _leader(status: Mapping[str, Any]) -> Fact:
     if status["numbers"]["is_led"]:
         return Fact("Leader", visible(status["leader"] or "unknown"), "enabled", status["leader_since"])
+    if status["numbers"]["is_led"] is None:
+        return Fact(
+            "Leader", f"not known: this is a standby server; the last was {visible(status['leader'] or 'none')}"
+        )
     last = f"; the last was {visible(status['leader'])}" if status["leader"] else ""
     return Fact("Leader", f"none: no daemon leads{last}. Start one: rowhooks run", "failure")
 
@@ -134,7 +138,7 @@ def _backlog(status: Mapping[str, Any]) -> Fact:
     backlog, lag = status["numbers"]["backlog"], _lag(status)
     if lag is None:
         return Fact("Backlog", "none: every change has been dealt with", "enabled")
-    late = lag > 60 or not status["numbers"]["is_led"]
+    late = lag > 60 or status["numbers"]["is_led"] is False
     text = f"{_many(backlog, 'change')} not dealt with, the oldest for {duration(timedelta(seconds=lag))}"
     return Fact("Backlog", text, "warning" if late else "")
 

@@ -58,7 +58,7 @@ class Status(Told):
     database: str
     now: datetime = Field(description="The server's time.")
     schema_revision: str
-    is_led: bool = Field(description="Whether a daemon leads.")
+    is_led: bool | None = Field(description="Whether a daemon leads; null on a standby server, which does not know.")
     leader: str | None = Field(description="The present or last leader.")
     leader_since: datetime | None
     standbys: list[Standby]

@@ -70,12 +70,17 @@ def test_an_unknown_fragment_is_refused(tmp_path: Path) -> None:
 
 def test_every_statement_of_the_package_is_used() -> None:
     unused = []
+    modules = {path: path.read_text("utf-8") for path in PACKAGE.rglob("*.py")}
     # A fragment may be used by files that include this one.
     fragments = set(re.findall(r"\{(\w+)\}", "".join(path.read_text("utf-8") for path in PACKAGE.rglob("*.sql"))))
     for path in sorted(PACKAGE.rglob("*.sql")):
         names = re.findall(r"^-- name: (\w+)$", path.read_text("utf-8"), re.MULTILINE)
-        # The modules beside it: a file may be shared by those of one directory.
-        texts = [one.read_text("utf-8") for one in path.parent.glob("*.py")]
+        # The modules beside it, since a file may be shared by those of one directory, and those that import its own.
+        texts = [
+            text
+            for module, text in modules.items()
+            if module.parent == path.parent or re.search(rf"import {path.stem}$", text, re.MULTILINE)
+        ]
         unused += [
             (path.name, name)
             for name in names

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from tests.support.api import session_of
 from tests.support.console import HERE
 from tests.support.console_runs import let_people_read
+from tests.support.waiting import eventually
 
 HOOK = {"job": "jobs.Serial", "tables": ["dcim.device"], "actions": ["create", "update"]}
 BUTTON = {"job": "jobs.Reboot", "tables": ["dcim.device"], "text": "Reboot {{ obj.name }}"}
@@ -104,9 +105,8 @@ async def test_what_another_transaction_changes_after_the_check_is_neither_repla
         body: Any = {"json": ORIGINS[kind]} if method == "PUT" else {}
         request = asyncio.create_task(ada.request(method, f"{kind}/one", headers={"If-Match": tag}, **body))
         waits = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-        while db.execute(waits).fetchone() is None:
-            assert not request.done(), (await request).text
-            await asyncio.sleep(0.02)
+        await eventually(lambda: request.done() or db.execute(waits).fetchone() is not None)
+        assert not request.done(), (await request).text
         await other.commit()
     assert (await request).status_code == 412
     assert (await ada.get(f"{kind}/one")).json()["tables"] == ["dcim.rack"]

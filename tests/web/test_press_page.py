@@ -116,6 +116,25 @@ async def test_a_press_is_on_record_with_the_persons_role_and_leads_to_its_run(
     assert (role, key) == ("alice", {"id": 42})
 
 
+async def test_who_sees_no_runs_sees_what_became_of_its_own_press_and_of_no_other(
+    console: Starlette, db: Connection, plain: None
+) -> None:
+    async with logged_in(console, "mallory") as browser:
+        shown = await browser.submit(PRESS, follow=True, **form_of((await browser.get(ROW)).text, "Reboot"))
+        assert shown.status_code == 200
+        assert "You pressed <bdi>Reboot</bdi>" in shown.text
+        assert "PENDING" in shown.text
+        db.execute(
+            "update rowhooks.job_result set status = 'FAILURE', started_at = now(), finished_at = now(),"
+            " exception_type = 'rowhooks.domain.errors.JobFailed', exception_message = 'ask <the> boss'"
+        )
+        ended = (await browser.get(shown.url.path)).text
+        assert "ask &lt;the&gt; boss" in ended
+        assert "Look again" not in ended
+        db.execute("update rowhooks.job_result set db_user = 'alice'")
+        assert (await browser.get(shown.url.path)).status_code == 404
+
+
 async def test_a_button_with_a_confirmation_is_not_pressed_before_it(
     console: Starlette, db: Connection, button: None
 ) -> None:

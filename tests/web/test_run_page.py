@@ -101,6 +101,13 @@ async def test_a_failed_run_says_what_became_of_its_writes(
     assert said.count("was committed") + said.count("was rolled back") == 1
 
 
+async def test_a_run_that_waits_for_a_daemon_says_so(console: Starlette, db: Connection, hook: int) -> None:
+    waiting = add_run(db, hook, status="PENDING")
+    ended = add_run(db, hook, status="SUCCESS", finished_at=NOON)
+    assert "Waits for a daemon: none leads." in text_in(await page_of(console, waiting))
+    assert "none leads" not in text_in(await page_of(console, ended))
+
+
 async def test_log_lines_have_level_grouping_and_object(console: Starlette, db: Connection, hook: int) -> None:
     run = add_run(db, hook)
     second = add_line(db, run, "then\nthat", "warning", "cabling", second=2)

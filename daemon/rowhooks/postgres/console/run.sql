@@ -13,6 +13,8 @@ select
   pg_column_size(r.result) as result_size,
   case when r.inputs <> 'null' then r.inputs end as inputs,
   coalesce(r.inputs = 'null', false) as are_inputs_hidden,
+  -- Whether a daemon leads, where the run waits for one; null where that is not known.
+  case when r.status = 'PENDING' then (rowhooks.numbers_of_status(1) ->> 'is_led')::boolean end as is_led,
   -- Where a hook receiver's writes are recorded.
   case
     when r.trigger <> 'press' then array(

@@ -17,8 +17,10 @@ from rowhooks.postgres.console.places import Place
 from rowhooks.postgres.console.run import LARGEST, LONGEST_MESSAGE, ShownRun, retry_once, show_run
 from rowhooks.web.forms.reading import read_form
 from rowhooks.web.linking.links import id_in, path_of, with_query
+from rowhooks.web.linking.navigation import at_least
 from rowhooks.web.live.runs import Cursor, RunWatch, log_line
 from rowhooks.web.live.streams import EventStream, cursor_of, stream
+from rowhooks.web.pages.own_press import own_press, own_press_events
 from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page, see
 from rowhooks.web.showing.change_lines import change_line
@@ -37,8 +39,10 @@ LONGEST_VALUE = 150
 
 
 async def run(request: Request) -> Response:
-    """Show a run."""
+    """Show a run; to a person that sees no runs, its own press."""
     person = person_of(request)
+    if not at_least(person.level, "viewer"):
+        return await own_press(request)
     text = request.query_params.get("line")
     behind = Place.parse(text) if text else None
     found = await person.read(show_run, id_in(request), behind=behind, lines=LINES, changes=CHANGES)
@@ -138,7 +142,8 @@ def _traceback(run: Row) -> str:
 
 async def events(request: Request) -> Response | EventStream:
     """Tell how a run goes on, and what it logs."""
-    person_of(request)
+    if not at_least(person_of(request).level, "viewer"):
+        return own_press_events(request)
     watch = RunWatch(
         request, id_in(request), Cursor.parse(cursor_of(request)),
         with_lines=request.query_params.get("lines") != "no",

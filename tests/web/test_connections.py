@@ -14,6 +14,9 @@ from rowhooks.postgres.administration.common import fetch
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.console.logins import CONNECT, SET_ROLE, OwnLogin
 from tests.support.console import logged_in
+from tests.support.console_runs import add_run
+from tests.support.hooks import add_hook
+from tests.support.results import Serial
 
 Connection = psycopg.Connection[Any]
 OF_ITS_OWN = {
@@ -67,3 +70,30 @@ async def test_a_role_without_row_security_sees_what_its_policies_let_it_see(
         db.execute("alter role alice reset row_security")
     assert (listed.status_code, listed.text.count('<th scope="row">')) == (200, 1)
     assert (row.status_code, hidden.status_code) == (200, 404)
+
+
+async def test_what_a_locked_table_keeps_from_being_listed_is_said(
+    console: Starlette, db: Connection, device: str
+) -> None:
+    """Its policies decide what may be seen, and it cannot be asked."""
+    db.execute("grant usage on schema dcim to alice; grant select on dcim.device to alice")
+    db.execute("alter table dcim.device enable row level security; create policy all_of_it on dcim.device using (true)")
+    db.execute("alter role alice set client_min_messages = error")
+    db.execute("insert into dcim.device values (1, 'sw1')")
+    ((change,),) = db.execute("select id from rowhooks.object_change").fetchall()
+    add_run(db, add_hook(db, Serial, device))
+    said = "what happened to rows of dcim.device is not shown: the table is locked"
+    try:
+        async with logged_in(console, "alice") as browser:
+            before = await browser.get("/changes")
+            with db.transaction():
+                db.execute("lock table dcim.device")
+                pages = [await browser.get(path) for path in ("/changes", "/runs")]
+                one = await browser.get(f"/changes/{change}")
+            after = await browser.get("/changes")
+    finally:
+        db.execute("alter role alice reset client_min_messages")
+    assert [said in page.text for page in (before, *pages, after)] == [False, True, True, False]
+    assert f'id="change-{change}"' in before.text
+    assert f'id="change-{change}"' not in pages[0].text
+    assert (one.status_code, "or its table is locked now" in one.text) == (404, True)

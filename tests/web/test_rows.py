@@ -252,8 +252,9 @@ async def test_a_table_that_is_locked_says_so(console: Starlette, db: Connection
     async with logged_in(console, "mallory") as browser:
         with db.transaction():
             db.execute("lock table shop.bolt")
-            page = await ask(browser, bolt)
-    assert "another session keeps the table locked" in page
+            answer = await browser.get(f"/tables/{bolt}")
+    assert answer.status_code == 503
+    assert "another session keeps the table locked" in answer.text
 
 
 async def test_rows_that_are_not_found_in_time_say_what_to_filter_by(

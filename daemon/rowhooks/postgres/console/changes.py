@@ -8,7 +8,7 @@ from typing import Any
 
 from rowhooks.postgres.administration.common import Connection, fetch, only
 from rowhooks.postgres.console.runs import MOST_NAMES, Page, read_page
-from rowhooks.postgres.console.sources import SOURCES
+from rowhooks.postgres.console.sources import GONE, SOURCES
 from rowhooks.postgres.statements import Statements
 
 SQL = Statements(__file__, SOURCES)
@@ -79,7 +79,7 @@ def _values(conn: Connection, wanted: ChangeFilter, tables: list[int]) -> tuple[
     request_id, transaction = wanted.request_id, None
     if wanted.run is not None:
         found = fetch(conn, SQL["run"], wanted.run)
-        run = only(found, "run", wanted.run, "it was pruned, or you may not see its row")
+        run = only(found, "run", wanted.run, GONE)
         request_id, transaction = run["key"], run["transaction_id"]
     return (
         None if wanted.table is None else tables, wanted.action, wanted.user, wanted.since, wanted.until, wanted.key,

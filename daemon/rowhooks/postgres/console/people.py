@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import Diagnostic
 from psycopg.types.json import set_json_loads
 
 from rowhooks.domain.errors import DatabaseError, LoginRefused
@@ -29,6 +30,10 @@ APPLICATION = "rowhooks console"
 LOCK_TIMEOUT = "2s"
 """How long a statement of a page may wait for a lock."""
 
+MOST_UNSEEN = 20
+"""How many tables are named whose lines were left out."""
+_LEFT_OUT = "what happened to rows of "
+
 
 class PersonConnection(SettledConnection):
     """A connection whose transactions have short time-outs, and the rights of a role if one is named."""
@@ -37,6 +42,14 @@ class PersonConnection(SettledConnection):
     """The role to SET for each transaction; None: the connection's login is the person."""
     pinned = True
     lock_timeout = LOCK_TIMEOUT
+    unseen: tuple[str, ...] = ()
+    """What the views have left out in the present transaction, in sentences: they say it by warnings."""
+
+    def note(self, notice: Diagnostic) -> None:
+        """Remember a warning of rowhooks.queries_to_see."""
+        said = (notice.message_primary or "").removeprefix("rowhooks: ")
+        if said.startswith(_LEFT_OUT) and said not in self.unseen and len(self.unseen) < MOST_UNSEEN:
+            self.unseen += (said,)
 
     def settling(self) -> list[str]:
         """Return the first statements of a transaction, after BEGIN."""
@@ -46,6 +59,7 @@ class PersonConnection(SettledConnection):
             f"set local idle_in_transaction_session_timeout = '{STATEMENT_TIMEOUT}'",
             # Otherwise a policy would be an error for a role that has it off.
             "set local row_security = on",
+            "set local client_min_messages = warning",
         ]
         if self.role is not None:
             name, role = sql.Literal(f"{APPLICATION}: {self.role}"), sql.Identifier(self.role)
@@ -84,6 +98,11 @@ class Connections(Protocol):
 
     def close(self) -> None:
         """End the connections; those that are lent end with their transaction."""
+
+
+def unseen_on(conn: Connection) -> tuple[str, ...]:
+    """Return what the views have left out in the present transaction, in sentences."""
+    return conn.unseen if isinstance(conn, PersonConnection) else ()
 
 
 def connect_with_password(
@@ -135,6 +154,7 @@ def connect(target: Target, **options: str) -> PersonConnection:
         said = first_line(error)
         kind, told = refusal(conninfo, said)
     else:
+        conn.add_notice_handler(conn.note)
         # No digit of a value is lost.
         set_json_loads(read_json_exactly, conn)
         if may_hold_any_bytes(conn):
@@ -150,6 +170,8 @@ def connect(target: Target, **options: str) -> PersonConnection:
 def transaction(conn: psycopg.Connection[Any], *, read_only: bool) -> Iterator[None]:
     """Commit what the block does, or roll it back if it raises."""
     conn.read_only, conn.isolation_level = read_only or None, None
+    if isinstance(conn, PersonConnection):
+        conn.unseen = ()
     with translated_errors("an administrator can grant it"):
         try:
             yield

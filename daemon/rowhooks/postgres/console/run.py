@@ -9,7 +9,7 @@ from rowhooks.domain.errors import DatabaseError
 from rowhooks.postgres.administration import results
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
 from rowhooks.postgres.console.places import Place
-from rowhooks.postgres.console.sources import SOURCES
+from rowhooks.postgres.console.sources import GONE, SOURCES
 from rowhooks.postgres.statements import Statements
 
 LARGEST = 100_000
@@ -58,7 +58,7 @@ def show_run(conn: Connection, run_id: int, *, behind: Place | None, lines: int,
     Raises:
         NotFound: there is no such run, or the person may not see it.
     """
-    run = only(fetch(conn, SQL["run"], run_id), "run", run_id, "it was pruned, or you may not see its row")
+    run = only(fetch(conn, SQL["run"], run_id), "run", run_id, GONE)
     history = fetch(conn, SQL["history"], run["original_id"] or run_id, run_id, MOST_REPEATS)
     log, has_more_lines = _lines(conn, run_id, behind, lines)
     times = run["started_at"] or run["created_at"], run["finished_at"]
@@ -89,7 +89,7 @@ def state_of_run(conn: Connection, run_id: int) -> Row:
     Raises:
         NotFound: there is no such run, or the person may not see it.
     """
-    return only(fetch(conn, SQL["state"], run_id), "run", run_id, "it was pruned, or you may not see its row")
+    return only(fetch(conn, SQL["state"], run_id), "run", run_id, GONE)
 
 
 def _lines(conn: Connection, run_id: int, behind: Place | None, lines: int) -> tuple[list[Row], bool]:
@@ -136,7 +136,7 @@ def retry_once(conn: Connection, run_id: int, seen: int) -> int:
         NotFound: there is no such run, or the person may not see it.
         DatabaseError: the database refuses; the message says why.
     """
-    first = only(fetch(conn, SQL["first"], run_id), "run", run_id, "it was pruned, or you may not see its row")["id"]
+    first = only(fetch(conn, SQL["first"], run_id), "run", run_id, GONE)["id"]
     if (newest := _newest_repeat(conn, first, seen)) is not None:
         return newest
     try:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rowhooks.postgres.administration.common import Connection, Row, fetch
+from rowhooks.postgres.console.people import unseen_on
 from rowhooks.postgres.console.places import Place
 from rowhooks.postgres.console.sources import SOURCES
 from rowhooks.postgres.statements import Statements
@@ -70,11 +71,13 @@ class Page:
         rows: what is on it.
         has_older: whether there is something older.
         has_newer: whether there is something newer, as far as this page knows.
+        unseen: what was left out although the person may see it, in sentences.
     """
 
     rows: list[Row]
     has_older: bool
     has_newer: bool
+    unseen: tuple[str, ...] = ()
 
 
 def list_runs(
@@ -126,10 +129,11 @@ def read_page(
     if after is not None:
         rows = fetch(conn, statements["newer"], *values, *after, limit + 1)
         if len(rows) > limit:
-            return Page(rows[limit - 1 :: -1], has_older=True, has_newer=True)
+            return Page(rows[limit - 1 :: -1], has_older=True, has_newer=True, unseen=unseen_on(conn))
         before = [None] * len(before)
     rows = fetch(conn, statements["older"], *values, *before, limit + 1)
-    return Page(rows[:limit], has_older=len(rows) > limit, has_newer=before[0] is not None)
+    is_newest = before[0] is None
+    return Page(rows[:limit], has_older=len(rows) > limit, has_newer=not is_newest, unseen=unseen_on(conn))
 
 
 def names_to_choose(conn: Connection) -> dict[str, list[str]]:

@@ -14,3 +14,5 @@ SOURCES = {
 `{changes}` is sorted by id and `{results}` by (created_at, id), the newest first: a page in that order reads an index
 backwards. A page that begins with the oldest reads `{changes_oldest_first}` or `{results_oldest_first}`.
 """
+GONE = "it was pruned, you may not see its row, or its table is locked now"
+"""Why a change or a run is not found."""

@@ -13,7 +13,7 @@ from rowhooks.domain.renaming import columns_in, names_of
 from rowhooks.pipeline.rules import Rule
 from rowhooks.postgres import configuration
 from rowhooks.postgres.administration.common import Connection, Row, fetch, only
-from rowhooks.postgres.console.sources import SOURCES
+from rowhooks.postgres.console.sources import GONE, SOURCES
 from rowhooks.postgres.log_rows import visible_change
 from rowhooks.postgres.statements import Statements
 
@@ -87,7 +87,7 @@ def show_change(conn: Connection, change_id: int) -> ShownChange:
         NotFound: there is no such change, or the person may not see it.
     """
     found = fetch(conn, SQL["change"], change_id)
-    row = only(found, "change", change_id, "it was pruned, or you may not see its row")
+    row = only(found, "change", change_id, GONE)
     [document] = fetch(conn, SQL["configuration"])
     hooks = configuration.read_configuration(document["document"]).hooks
     runs = fetch(conn, SQL["runs"], change_id, MOST_RUNS)

@@ -64,6 +64,7 @@ def _listed(request: Request, asked: AskedChanges, found: Page, names: list[str]
         "older": older,
         "newer": newer,
         "is_newest": not found.has_newer,
+        "unseen": found.unseen,
         "is_filtered": any(asked.texts.values()),
     }
 

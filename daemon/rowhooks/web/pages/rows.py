@@ -74,7 +74,7 @@ async def table_rows(request: Request) -> Response:
     listing = read_listing(request.query_params)
     found = await person_of(request).read(_ask, request.path_params["table"], listing)
     relation, rows, columns, buttons = found
-    status = 503 if rows.is_too_slow else 422 if rows.problem or rows.problems else 200
+    status = 503 if rows.is_too_slow or rows.is_locked else 422 if rows.problem or rows.problems else 200
     return page(
         request, "rows.html", status=status, relation=relation, kind=KINDS[relation.kind], listing=listing,
         columns=columns, column_pages=_pages_of_columns(relation), buttons=buttons, found=rows, most=PAGE,

@@ -79,6 +79,7 @@ def _shown(request: Request, asked: AskedRuns, found: Page, names: dict[str, lis
         "newer": newer,
         "events": None if found.has_newer else _events(request, asked, rows),
         "is_newest": not found.has_newer,
+        "unseen": found.unseen,
         "retry_all": with_query(request.url_for("runs_retry").path, asked.or_failed().query()),
         "revoke_all": with_query(request.url_for("runs_revoke").path, asked.query()),
         "is_filtered": bool(asked.statuses or any(asked.texts.values())),

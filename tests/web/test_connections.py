@@ -90,10 +90,12 @@ async def test_what_a_locked_table_keeps_from_being_listed_is_said(
                 db.execute("lock table dcim.device")
                 pages = [await browser.get(path) for path in ("/changes", "/runs")]
                 one = await browser.get(f"/changes/{change}")
+                lists = [(await browser.get(f"/api/v1{path}")).json() for path in ("/changes", "/runs")]
             after = await browser.get("/changes")
     finally:
         db.execute("alter role alice reset client_min_messages")
     assert [said in page.text for page in (before, *pages, after)] == [False, True, True, False]
+    assert [(found["items"], found["left_out"]) for found in lists] == [([], [said])] * 2
     assert f'id="change-{change}"' in before.text
     assert f'id="change-{change}"' not in pages[0].text
     assert (one.status_code, "or its table is locked now" in one.text) == (404, True)

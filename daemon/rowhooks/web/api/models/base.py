@@ -115,6 +115,12 @@ class Page(Told, Generic[T]):
     next: str | None = Field(description="The next page, as a path; null on the last one.")
 
 
+class PageOfSeen(Page[T]):
+    """A page of a list of what happened to rows."""
+
+    left_out: list[str] = Field(description="What is not listed although the role may see it: a table is locked.")
+
+
 class Done(Told):
     """What was done."""
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from rowhooks.postgres.console.changes import ChangeFilter
 from rowhooks.postgres.console.why import ShownChange
 from rowhooks.postgres.console.why import Verdict as Known
-from rowhooks.web.api.models.base import Asked, Id, Json, Moment, Name, Page, Paged, Told
+from rowhooks.web.api.models.base import Asked, Id, Json, Moment, Name, Paged, PageOfSeen, Told
 from rowhooks.web.api.models.runs import Status, Trigger
 from rowhooks.web.linking.asked_changes import key_of
 
@@ -64,7 +64,7 @@ class ChangeSummary(Told):
     capture_error: str | None = Field(description="What of it could not be recorded; shortened.")
 
 
-class ChangePage(Page[ChangeSummary]):
+class ChangePage(PageOfSeen[ChangeSummary]):
     """Changes, the newest first."""
 
 

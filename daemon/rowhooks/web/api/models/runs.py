@@ -10,7 +10,7 @@ from pydantic import Field
 
 from rowhooks.postgres.console.run import LONGEST_MESSAGE, ShownRun
 from rowhooks.postgres.console.runs import RunFilter
-from rowhooks.web.api.models.base import Asked, Cursor, Id, Json, Moment, Name, Page, Paged, Told
+from rowhooks.web.api.models.base import Asked, Cursor, Id, Json, Moment, Name, Page, Paged, PageOfSeen, Told
 
 LONGEST_TRACEBACK = 100_000
 """How many characters of a traceback are told."""
@@ -77,7 +77,7 @@ class RunSummary(Told):
     batch_id: int | None = Field(description="The press of several rows that it belongs to.")
 
 
-class RunPage(Page[RunSummary]):
+class RunPage(PageOfSeen[RunSummary]):
     """Runs, the newest first."""
 
 

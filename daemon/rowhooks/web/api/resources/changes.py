@@ -14,7 +14,8 @@ async def list_all(call: Call[Nothing, ChangesWanted, None]) -> Answer:
     """List changes."""
     before, limit = number_of_cursor(call.query.cursor), call.query.limit
     found, _ = await call.caller.person.read(list_changes, call.query.filter(), before=before, limit=limit)
-    return call.page(ChangePage, found.rows, str(found.rows[-1]["id"]) if found.has_older else None)
+    cursor = str(found.rows[-1]["id"]) if found.has_older else None
+    return call.page(ChangePage, found.rows, cursor, left_out=list(found.unseen))
 
 
 async def show(call: Call[ChangeNumbered, Nothing, None]) -> Answer:

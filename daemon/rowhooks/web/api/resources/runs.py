@@ -40,7 +40,8 @@ async def list_runs(call: Call[Nothing, RunsWanted, None]) -> Answer:
     """List runs."""
     before = None if call.query.cursor is None else Place.parse(call.query.cursor)
     found = await call.caller.person.read(runs.list_runs, call.query.filter(), before=before, limit=call.query.limit)
-    return call.page(RunPage, found.rows, str(runs.place_of(found.rows[-1])) if found.has_older else None)
+    cursor = str(runs.place_of(found.rows[-1])) if found.has_older else None
+    return call.page(RunPage, found.rows, cursor, left_out=list(found.unseen))
 
 
 async def show(call: Call[RunNumbered, Waiting, None]) -> Answer:

@@ -104,8 +104,8 @@ async def test_a_failed_run_says_what_became_of_its_writes(
 async def test_a_run_that_waits_for_a_daemon_says_so(console: Starlette, db: Connection, hook: int) -> None:
     waiting = add_run(db, hook, status="PENDING")
     ended = add_run(db, hook, status="SUCCESS", finished_at=NOON)
-    assert "Waits for a daemon: none leads." in text_in(await page_of(console, waiting))
-    assert "none leads" not in text_in(await page_of(console, ended))
+    assert "No daemon leads. The run begins when one does" in text_in(await page_of(console, waiting))
+    assert "No daemon leads" not in text_in(await page_of(console, ended))
 
 
 async def test_log_lines_have_level_grouping_and_object(console: Starlette, db: Connection, hook: int) -> None:

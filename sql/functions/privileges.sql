@@ -123,8 +123,8 @@ begin
     viewer_role
   );
   execute pg_catalog.format(
-    'grant select on rowhooks.visible_changes, rowhooks.visible_changes_oldest_first, rowhooks.visible_results, '
-    'rowhooks.visible_results_oldest_first, rowhooks.visible_log, rowhooks.visible_batches '
+    'grant select on rowhooks.visible_changes, rowhooks.visible_changes_oldest_first, rowhooks.visible_changes_by_row, '
+    'rowhooks.visible_results, rowhooks.visible_results_oldest_first, rowhooks.visible_log, rowhooks.visible_batches '
     'to %s, %s', daemon_role, viewer_role
   );
   -- Where the log ends: what is looked for from its end backwards is looked for in parts.

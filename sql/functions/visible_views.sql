@@ -69,6 +69,36 @@ where (
 and (l.by_policy is not true or rowhooks.sees_row(l.queries, c.object_id, l.renamed))
 order by c.id desc;
 
+-- Purpose: the same changes, to be found by their row: those whose key the asking role may read as a whole. An index of the
+--          log on (tracked_table, (object_id::text), id) finds them, where an administrator has made one.
+-- Columns: those of rowhooks.visible_changes
+do $$
+declare
+  path constant pg_catalog.text := pg_catalog.current_setting('search_path');
+  source pg_catalog.text;
+begin
+  -- So that names are written out.
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  source := pg_catalog.pg_get_viewdef('rowhooks.visible_changes'::pg_catalog.regclass);
+  source := pg_catalog.regexp_replace(
+    source,
+    '\(?\s+CASE\s+WHEN \(?l\.columns IS NULL\)? THEN c\.object_id\s+ELSE l\.object_id\s+END\)?::text AS object_key',
+    ' c.object_id::text AS object_key'
+  );
+  source := pg_catalog.regexp_replace(
+    source, '(ORDER BY \S+ DESC;?)$', 'AND (l.columns IS NULL OR l.object_id IS NOT NULL) \1'
+  );
+  -- Otherwise a key would be found that the asking role may not read.
+  if source !~ 'c\.object_id::text AS object_key'
+    or source !~ 'AND \(l\.columns IS NULL OR l\.object_id IS NOT NULL\) ORDER BY'
+  then
+    raise exception 'rowhooks.visible_changes has another form than is expected here';
+  end if;
+  execute 'create or replace view rowhooks.visible_changes_by_row with (security_barrier) as ' || source;
+  perform pg_catalog.set_config('search_path', path, true);
+end
+$$;
+
 -- Purpose: the runs in readable form, as rowhooks.results, as far as the asking role may see the row that a run was for;
 --          those created last come first. What came of a run is visible with it: its result, its error and its log.
 -- Columns: those of rowhooks.results

@@ -43,7 +43,7 @@ DAEMON_PRIVILEGES = {
     ("tracking_rule", "SELECT"),
     ("audit", "SELECT"),
     ("visible_batches", "SELECT"), ("visible_changes", "SELECT"), ("visible_log", "SELECT"),
-    ("visible_results", "SELECT"), ("visible_changes_oldest_first", "SELECT"),
+    ("visible_results", "SELECT"), ("visible_changes_by_row", "SELECT"), ("visible_changes_oldest_first", "SELECT"),
     ("visible_results_oldest_first", "SELECT"),
 }  # fmt: skip
 # What a viewer may read: what is configured, and what it may see of what happened.
@@ -51,7 +51,7 @@ VIEWER_PRIVILEGES = {
     "alembic_version", "configuration", "daemon", "installation", "job", "job_button", "job_button_table", "job_hook",
     "job_hook_missed", "job_hook_table", "object_change_id_seq", "table_meant", "tracked_table", "tracking_rule",
     "visible_batches",
-    "visible_changes", "visible_changes_oldest_first", "visible_log", "visible_results",
+    "visible_changes", "visible_changes_by_row", "visible_changes_oldest_first", "visible_log", "visible_results",
     "visible_results_oldest_first",
 }  # fmt: skip
 # By which it reads them.

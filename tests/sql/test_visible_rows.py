@@ -121,6 +121,7 @@ def test_a_table_that_is_no_longer_tracked_is_still_there(db: Connection, viewer
 @pytest.mark.parametrize(("view", "model", "more"), [
     ("visible_changes", "changes", ["tracked_table", "relation", "object_key"]),
     ("visible_changes_oldest_first", "visible_changes", []),
+    ("visible_changes_by_row", "visible_changes", []),
     ("visible_results", "results", ["tracked_table", "relation", "job_hook_id", "job_button_id", "object_key"]),
     ("visible_results_oldest_first", "visible_results", []),
     ("visible_log", "job_log_entry", []),

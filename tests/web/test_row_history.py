@@ -13,7 +13,7 @@ import pytest
 from psycopg.types.json import Jsonb
 from starlette.applications import Starlette
 
-from rowhooks.postgres.console.history import FIRST_PART, PAGE
+from rowhooks.postgres.console.history import FIRST_PART, PAGE, SQL
 from tests.support.console import logged_in, page_at
 from tests.support.pressing import add_button, press
 from tests.support.queries import queries
@@ -39,6 +39,12 @@ async def page_of(console: Starlette, address: str, role: str = "alice") -> str:
     page = await page_at(console, address, role)
     assert len(page.encode()) < 100_000
     return page
+
+
+def first_value(db: Connection, statement: str) -> Any:
+    row = db.execute(statement.encode()).fetchone()
+    assert row is not None
+    return row[0]
 
 
 def changes(page: str) -> list[str]:
@@ -122,11 +128,64 @@ async def test_the_log_is_looked_through_in_parts_and_the_page_says_so(
     async with logged_in(console, "alice") as browser:
         page = (await browser.get(bolt)).text
         assert changes(page) == []
-        assert "It has no change among 20,000 changes of all tables. Earlier ones were not looked through yet." in page
-        assert "Look through 100,000 more" in page
+        assert "It has no change among 5,000 changes of all tables. Earlier ones were not looked through yet." in page
+        assert "Look through 25,000 more" in page
         page = (await browser.get(onward(page))).text
     assert len(changes(page)) == 3
     assert not onward(page)
+
+
+INDEX = "create index object_change_row_idx on rowhooks.object_change (tracked_table, (object_id::text), id)"
+OTHERS = (
+    "insert into rowhooks.object_change (action, tracked_table, object_id)"
+    f" select 'update', 1, jsonb_build_object('id', 100 + n % 50) from generate_series(1, {2 * FIRST_PART}) as n"
+)
+
+
+async def test_an_index_by_row_finds_the_whole_history_at_once(console: Starlette, db: Connection, bolt: str) -> None:
+    db.execute(OTHERS)
+    db.execute(INDEX)
+    db.execute("analyze rowhooks.object_change")
+    async with logged_in(console, "alice") as browser:
+        page = (await browser.get(bolt)).text
+        former = (await browser.get(f"{bolt}&was={quote(json.dumps({'id': 7}))}")).text
+    assert len(changes(page)) == 3
+    assert "looked through" not in page
+    assert not onward(page)
+    assert "looked through" not in former
+    with db.transaction(), psycopg.RawCursor(db) as cursor:
+        cursor.execute("set local role alice")
+        values = (
+            first_value(db, "select 'shop.item'::regclass::oid::bigint"),
+            '{"id": 42}',
+            None,
+            FIRST_PART,
+            PAGE + 1,
+        )
+        plan = "\n".join(
+            row[0] for row in cursor.execute(f"explain (analyze) {SQL['changes_of_row']}", values).fetchall()
+        )
+    assert max(int(rows) for rows in re.findall(r"actual time=\S+ rows=(\d+)", plan)) < 50, plan
+    assert re.search(r"Index Scan.*_tracked_table_object_id_id_idx", plan), plan
+
+
+async def test_the_index_by_row_shows_nobody_more_than_without_it(
+    console: Starlette, db: Connection, bolt: str
+) -> None:
+    db.execute(INDEX)
+    db.execute("revoke select on shop.item from public; grant select (name) on shop.item to public")
+    found = "select count(*) from rowhooks.visible_changes_by_row as v where v.object_key = '{\"id\": 42}'"
+    assert first_value(db, found) == 3
+    with db.transaction():
+        db.execute("set local role alice")
+        assert first_value(db, found) == 0
+        assert first_value(db, "select count(*) from rowhooks.visible_changes_by_row") == 0
+    db.execute("grant select on shop.item to public; alter table shop.item enable row level security")
+    db.execute("create policy one on shop.item using (id = 43)")
+    with db.transaction():
+        db.execute("set local role alice")
+        assert first_value(db, found) == 0
+        assert first_value(db, "select count(*) from rowhooks.visible_changes_by_row") == 2
 
 
 async def test_a_history_of_pruned_partitions_ends_where_the_log_begins(

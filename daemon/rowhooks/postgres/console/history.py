@@ -17,7 +17,7 @@ SQL = Statements(__file__, SOURCES, {"LARGEST": LARGEST})
 """The statements; tests look at their plans."""
 PAGE = 12
 """How many changes are shown at once."""
-FIRST_PART, LARGEST_PART = 20_000, 500_000
+FIRST_PART, LARGEST_PART = 5_000, 500_000
 """How many changes of the log, of all rows, are looked through at first, and at the most."""
 MOST_PRESSES = 8
 """How many presses are shown."""
@@ -97,7 +97,7 @@ def read_history(conn: Connection, relation: int, key: str, place: HistoryPlace)
 def _older(head: Row, changes: Sequence[Row], has_more: bool, part: int) -> tuple[HistoryPlace | None, int]:
     if has_more:
         return HistoryPlace(changes[-1]["id"]), 0
-    if head["log_begins"] is None or head["part_begins"] <= head["log_begins"]:
+    if head["is_indexed"] or head["log_begins"] is None or head["part_begins"] <= head["log_begins"]:
         return None, 0
     # The further back, the larger the steps.
     return HistoryPlace(head["part_begins"], min(part * 5, LARGEST_PART)), part

@@ -1,5 +1,5 @@
 -- What happened to one row, as a person may see it. The log has no index by rows, which each writer would have to pay for. So it
--- is looked through from its end backwards, in parts.
+-- is looked through from its end backwards, in parts; or read by such an index, where an administrator has made one.
 
 -- name: changes_of_row
 -- The changes of the row with the key $2 of the table $1 before the change $3 (null: from the newest on), found among $4
@@ -9,15 +9,46 @@ with place as materialized (
   from rowhooks.object_change_id_seq as s
 ),
 
-found as materialized (
+indexed as materialized (
+  select count(*) > 0 as is_there
+  from pg_index as i
+  where i.indrelid = 'rowhooks.object_change'::regclass and i.indisvalid and i.indpred is null and i.indnkeyatts = 3
+    and pg_get_indexdef(i.indexrelid, 1, false) = 'tracked_table'
+    and pg_get_indexdef(i.indexrelid, 2, false) = '((object_id)::text)'
+    and pg_get_indexdef(i.indexrelid, 3, false) = 'id'
+),
+
+by_index as materialized (
+  select o.id
+  from rowhooks.tracked_table as t
+  -- The view is sorted; see `older` of changes.sql.
+  cross join lateral (
+    select v.id
+    from {changes_by_row} as v
+    where v.tracked_table = t.id and v.object_key = ($2::jsonb)::text and v.id < (select p.before from place as p)
+    limit $5
+  ) as o
+  where t.relation = $1::oid and (select i.is_there from indexed as i)
+  order by o.id desc
+  limit $5
+),
+
+looked_through as materialized (
   select v.id
   from {changes} as v
-  where v.tracked_table = any(array(select t.id from rowhooks.tracked_table as t where t.relation = $1::oid))
+  where not (select i.is_there from indexed as i)
+    and v.tracked_table = any(array(select t.id from rowhooks.tracked_table as t where t.relation = $1::oid))
     and v.object_key = ($2::jsonb)::text
     and v.id < (select p.before from place as p)
     and v.id >= (select p.before from place as p) - $4::bigint
   order by v.id desc
   limit $5
+),
+
+found as (
+  select b.id from by_index as b
+  union all
+  select l.id from looked_through as l
 )
 
 select
@@ -40,7 +71,8 @@ select
     from pg_inherits as i
     join pg_class as b on b.oid = i.inhrelid
     where i.inhparent = 'rowhooks.object_change'::regclass
-  ) as log_begins
+  ) as log_begins,
+  (select i.is_there from indexed as i) as is_indexed
 from place as p
 union all
 (
@@ -56,6 +88,7 @@ union all
     v.request_id,
     v.receiver,
     v.capture_error,
+    null,
     null,
     null
   from {changes} as v

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 SOURCES = {
     "changes": "rowhooks.visible_changes",
+    "changes_by_row": "rowhooks.visible_changes_by_row",
     "changes_oldest_first": "rowhooks.visible_changes_oldest_first",
     "results": "rowhooks.visible_results",
     "results_oldest_first": "rowhooks.visible_results_oldest_first",

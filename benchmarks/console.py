@@ -14,35 +14,45 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
-from benchmarks.daemon_process import PATIENCE, add_hooks, enable_only
+from benchmarks.daemon_process import PATIENCE
 from benchmarks.database import Database, Server
-from benchmarks.drain import TABLE
-from benchmarks.growth import fill_results
+from benchmarks.month import BUSY, BUTTON, FORGOTTEN, TABLES, live_through
 from benchmarks.plan import Plan
 from benchmarks.receivers import AsyncNoOp
 from benchmarks.results import PageTime, Series
-from benchmarks.retention import fill
 
 TRIVIAL = "/login"
 """A page that asks the database nothing."""
+_TABLE = f"/tables/bench.{TABLES[0]}"
 PAGES = {
     "home": "/",
     "tables": "/tables",
-    "rows of a table": f"/tables/bench.{TABLE}",
-    "a row": f"/tables/bench.{TABLE}/row?key=1",
+    "rows of a table": _TABLE,
+    "rows from the middle on": f"{_TABLE}?after=%5B%22{{middle}}%22%5D",
+    "a row": f"{_TABLE}/row?key=77",
+    "a row that changes all the time": f"{_TABLE}/row?key={BUSY}",
+    "a row that changed long ago": f"{_TABLE}/row?key={FORGOTTEN}",
+    "what a press asks": f"{_TABLE}/press?button={BUTTON}&key=77",
     "runs": "/runs",
-    "runs that failed": "/runs?status=FAILURE",
+    "runs that failed, 1 %": "/runs?status=FAILURE",
+    "runs that were revoked: none": "/runs?status=REVOKED",
     "runs of a hook": f"/runs?hook={AsyncNoOp.__name__}",
     "a run": "/runs/{run}",
+    "changes": "/changes",
+    "changes of a table, 10 %": f"/changes?table=bench.{TABLES[-1]}",
+    "changes of a user, 2.5 %": "/changes?user=user-3",
+    "changes of a day": "/changes?since={day}",
+    "a change": "/changes/{change}",
     "hooks": "/hooks",
     "a hook": f"/hooks/{AsyncNoOp.__name__}",
     "jobs": "/jobs",
     "buttons": "/buttons",
+    "a button": f"/buttons/{BUTTON}",
     "replay": "/replay",
     "status": "/status",
     "doctor": "/status/doctor",
 }
-"""The pages that are measured; {run} is the newest."""
+"""The pages that are measured; {run} and {change} are the newest, {middle} is a key, {day} a time 20 days ago."""
 ROUNDS = 15
 """How often each page is asked for in a round of the plan; the pages take turns."""
 ROLE = "rowhooks_bench_person"
@@ -57,8 +67,13 @@ def console(server: Server, plan: Plan) -> tuple[PageTime, ...]:
     """
     with server.database() as database:
         _prepare(database, plan)
-        run = database.value("select max(r.id) from rowhooks.job_result as r")
-        addresses = {name: address.format(run=run) for name, address in PAGES.items()}
+        known = {
+            "run": database.value("select max(r.id) from rowhooks.job_result as r where r.trigger = 'change'"),
+            "change": database.value("select max(c.id) from rowhooks.object_change as c"),
+            "middle": plan.table_rows // 2,
+            "day": database.value("select to_char(now() - interval '20 days', 'YYYY-MM-DD')"),
+        }
+        addresses = {name: address.format_map(known) for name, address in PAGES.items()}
         try:
             with _running(database) as port:
                 return _measure(Browser(port), addresses, plan.rounds)
@@ -68,16 +83,11 @@ def console(server: Server, plan: Plan) -> tuple[PageTime, ...]:
 
 
 def _prepare(database: Database, plan: Plan) -> None:
-    database.create_table(TABLE, plan.table_rows, tracked=True)
-    add_hooks(database, TABLE)
-    enable_only(database, AsyncNoOp.__name__)
-    fill(database, plan.console_changes, days=0)
-    fill_results(database, AsyncNoOp.__name__)
+    live_through(database, plan.console_changes, plan.table_rows)
     database.execute("create role {role} login password 'bench'", role=ROLE)
     database.execute("grant rowhooks_admin to {role}", role=ROLE)
     database.execute("grant usage on schema bench to {role}", role=ROLE)
     database.execute("grant select on all tables in schema bench to {role}", role=ROLE)
-    database.execute("vacuum (analyze)")
 
 
 def _measure(browser: Browser, addresses: Mapping[str, str], rounds: int) -> tuple[PageTime, ...]:

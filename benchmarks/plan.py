@@ -26,7 +26,7 @@ class Plan:
         growth_backlog: changes that wait for the daemon in a drain with history or with hooks that do not match.
         memory_backlogs: changes that wait for the daemon whose memory is read; the first is the measure.
         memory_watched: how many of them are dealt with before it is read.
-        console_changes: changes on record, and as many results, when the console's pages are asked for.
+        console_changes: changes on record, and half as many runs, when the console's pages are asked for.
     """
 
     rounds: int

@@ -195,7 +195,7 @@ def _console(report: Report) -> Sheet:
 
     trivial = report.console[0].trivial
     return Sheet(
-        f"The console's pages beside {report.plan.console_changes:,} changes, and as many results",
+        f"The console's pages beside {report.plan.console_changes:,} changes of three tables, and half as many runs",
         ("", "kB", "ms", "of a trivial page"),
         (
             ("a trivial page", _NONE, _spread(milliseconds(trivial), 1), "1"),

@@ -95,9 +95,9 @@ async def test_what_another_transaction_changes_after_the_check_is_neither_repla
 ) -> None:
     db.execute("create table dcim.rack (id integer primary key); select rowhooks.track('dcim.rack')")
     tag = (await ada.post(kind, json={"name": "one", **ORIGINS[kind]})).headers["etag"]
-    # It changes nothing but the tables, which are rows of another table.
+    # It adds a table, which is a row of another table, and leaves all else as it is.
     move = (
-        f"select rowhooks.alter_job_{kind[:-1]}('one', jsonb_build_object('only_tables', jsonb_build_array(t.id)))"
+        f"select rowhooks.alter_job_{kind[:-1]}('one', jsonb_build_object('more_tables', jsonb_build_array(t.id)))"
         " from rowhooks.tracked_table as t where t.table_name = 'rack'"
     )
     async with await psycopg.AsyncConnection.connect(dsn) as other:
@@ -109,7 +109,7 @@ async def test_what_another_transaction_changes_after_the_check_is_neither_repla
         assert not request.done(), (await request).text
         await other.commit()
     assert (await request).status_code == 412
-    assert (await ada.get(f"{kind}/one")).json()["tables"] == ["dcim.rack"]
+    assert (await ada.get(f"{kind}/one")).json()["tables"] == ["dcim.device", "dcim.rack"]
 
 
 @each_kind

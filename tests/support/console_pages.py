@@ -41,6 +41,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "table_rows": ("/tables/inv.device", "/tables/inv.device?column=id&operator=gt&value=1&sort_desc=name"),
     "row": ("/tables/inv.device/row?key={device}",),
     "batch": ("/batches/{batch}",),
+    "press": ("/tables/inv.device/press?button=Provision&key={device}",),
 }
 """The addresses of each page, by the name of its route; {...} is a field of `Scene`."""
 

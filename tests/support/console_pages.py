@@ -40,8 +40,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "tables": ("/tables", "/tables?search=inv."),
     "table_rows": ("/tables/inv.device", "/tables/inv.device?column=id&operator=gt&value=1&sort_desc=name"),
     "row": ("/tables/inv.device/row?key={device}",),
-    "batch": ("/batches/{batch}",),
     "press": ("/tables/inv.device/press?button=Provision&key={device}",),
+    "batch": ("/batches/{batch}",),
 }
 """The addresses of each page, by the name of its route; {...} is a field of `Scene`."""
 
@@ -56,7 +56,7 @@ NO_PAGES: dict[str, str] = {
     "oidc_finish": "takes a browser from there",
     "batch_events": "a stream of events",
     "replay_events": "a stream of events",
-    "bulk_act": "the progress of an act, which tests/web/test_bulk.py begins",
+    "bulk_act": "the progress of an act, which has no address before somebody begins it; it is tried by itself",
     "bulk_act_events": "a stream of events",
     "run_events": "a stream of events",
     "runs_events": "a stream of events",
@@ -64,8 +64,50 @@ NO_PAGES: dict[str, str] = {
 }
 """Routes that answer a GET with something else than a page, and what it is."""
 
-ERRORS = ("/nowhere",)
+ERRORS = (
+    "/nowhere",
+    "/runs/0",
+    "/changes/0",
+    "/hooks/none",
+    "/jobs/none",
+    "/buttons/none",
+    "/batches/0",
+    "/tables/no.one",
+)
 """Addresses that show the error page."""
+
+_NEW = {"text": "x", "name": "x", "button_class": "default", "weight": "100"}
+FORMS: dict[str, tuple[tuple[str, dict[str, str]], ...]] = {
+    "login": (("/login", {"role": "nobody", "password": "x"}),),
+    "press_now": (
+        ("/tables/inv.device/press", {"button": "Provision", "key": "{device}"}),
+        ("/tables/inv.device/press", {"button": "Provision", "key": "{device}", "confirmed": "yes", "retries": "77"}),
+        ("/tables/inv.device/press", {"button": "Provision"}),
+    ),
+    "hook_new": (("/hooks/new", {"name": "x"}),),
+    "hook_edit": (("/hooks/NoteStatus/edit", {"name": "NoteStatus"}),),
+    "hook_enabled": (("/hooks/none/enabled", {}),),
+    "hook_remove": (("/hooks/none/remove", {}),),
+    "job_enabled": (("/jobs/none/enabled", {}),),
+    "job_move": (("/jobs/none/move", {}),),
+    "job_remove": (("/jobs/none/remove", {}),),
+    "button_new": (
+        ("/buttons/new", {"name": "x"}),
+        ("/buttons/new", {**_NEW, "act": "preview", "preview_table": "inv.device", "preview_key": "{device}"}),
+    ),
+    "button_edit": (("/buttons/Provision/edit", {"name": "Provision"}),),
+    "button_enabled": (("/buttons/none/enabled", {}),),
+    "button_remove": (("/buttons/none/remove", {}),),
+    "run_retry": (("/runs/0/retry", {}), ("/runs/{running}/retry", {})),
+    "run_revoke": (("/runs/0/revoke", {}), ("/runs/{succeeded}/revoke", {})),
+    "runs_retry": (("/runs/retry", {}),),
+    "runs_revoke": (("/runs/revoke", {}),),
+    "replay_look": (("/replay/look", {}),),
+    "replay_start": (("/replay/start", {}),),
+}
+"""What is sent to each route that takes forms so that it answers by a page, which does nothing; {...} as in PAGES."""
+NO_FORMS = {"logout": "leads to the log-in"}
+"""Routes whose forms have no page for an answer, and what they do."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +138,27 @@ class Scene:
         """Return the addresses of a page."""
         return [address.format(**asdict(self)) for address in {**PAGES, **API_PAGES}[route]]
 
+    def forms(self, route: str) -> list[tuple[str, dict[str, str]]]:
+        """Return what is sent to a route: addresses with fields."""
+        ids = asdict(self)
+        return [
+            (address.format(**ids), {name: value.format(**ids) for name, value in fields.items()})
+            for address, fields in FORMS[route]
+        ]
+
 
 def page_routes(app: Starlette) -> set[str]:
-    """Return the names of the routes that answer a GET."""
-    return {
-        route.name for route in app.routes if isinstance(route, Route) and "GET" in (route.methods or ())
-    } - NO_PAGES.keys()
+    """Return the names of the routes that answer a GET by a page."""
+    return _routes(app, "GET") - NO_PAGES.keys()
+
+
+def form_routes(app: Starlette) -> set[str]:
+    """Return the names of the routes that answer a form by a page."""
+    return _routes(app, "POST") - NO_FORMS.keys()
+
+
+def _routes(app: Starlette, method: str) -> set[str]:
+    return {route.name for route in app.routes if isinstance(route, Route) and method in (route.methods or ())}
 
 
 @contextlib.contextmanager

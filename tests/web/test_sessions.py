@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from starlette.applications import Starlette
 
 from rowhooks.domain.errors import ConnectionsEnded
@@ -158,6 +161,26 @@ async def test_connections_that_postgresql_has_ended_lead_to_the_log_in_and_back
         answer = await browser.get(answer.headers["location"])
         assert "your connections to PostgreSQL have ended" in answer.text
         assert "before you send it again" not in answer.text
+
+
+async def test_a_server_that_is_away_for_a_while_is_said_and_the_way_leads_back(
+    console: Starlette, dsn: str, db: Connection, server: SimpleNamespace, tmp_path: Path
+) -> None:
+    if not server.host.startswith("/"):
+        pytest.skip("the way to the server is its Unix socket")
+    way = tmp_path / ".s.PGSQL.5432"
+    way.symlink_to(f"{server.host}/.s.PGSQL.{server.port}")
+    async with logged_in(make_console(make_conninfo(dsn, host=str(tmp_path), port=5432)), "alice") as browser:
+        way.unlink()
+        db.execute("select pg_terminate_backend(pid, 10000) from pg_stat_activity where usename = 'alice'")
+        answer = await browser.get("/tables", follow_redirects=True)
+        assert "your connections to PostgreSQL have ended" in answer.text
+        answer = await browser.submit("/login", role="alice", password=PASSWORD, next="/tables")
+        assert (answer.status_code, "PostgreSQL cannot be reached" in answer.text) == (503, True)
+        way.symlink_to(f"{server.host}/.s.PGSQL.{server.port}")
+        answer = await browser.submit("/login", role="alice", password=PASSWORD, next=field(answer.text, "next"))
+        assert answer.headers["location"] == "/tables"
+        assert (await browser.get("/tables")).status_code == 200
 
 
 async def test_a_form_whose_connections_have_ended_may_have_been_taken(app: Starlette, db: Connection) -> None:

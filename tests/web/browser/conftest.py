@@ -56,14 +56,14 @@ def address(world: World) -> Iterator[str]:
 
 @pytest.fixture
 def visiting(browser: Browser) -> Iterator[Visit]:
-    """A function that lets somebody come to a console at an address, with a browser of its own."""
+    """A function that lets somebody come to a console at an address, with a browser of its own; no page is open."""
     with contextlib.ExitStack() as stack:
 
         def visit(address: str, role: str | None = None, **options: Any) -> Visitor:
             visitor = Visitor(browser, address, **options)
             stack.callback(visitor.leaves)
             if role is not None:
-                visitor.logs_in(role)
+                visitor.is_logged_in(role)
             return visitor
 
         yield visit

@@ -16,6 +16,7 @@ def test_a_hook_is_tried_against_past_changes_saved_and_then_starts(visiting: Vi
     own_world.settle()
     with console_thread(own_world.dsn) as address:
         page = visiting(address, "ada").page
+        page.goto("/")
         page.get_by_role("navigation", name="Main").get_by_role("link", name="Hooks").click()
         page.get_by_role("link", name="Add a hook").click()
         page.get_by_label("Name").fill("retired ones")

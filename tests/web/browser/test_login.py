@@ -9,7 +9,8 @@ from tests.support.browser import Visit
 
 
 def test_a_person_logs_in_with_its_role_and_password_and_out_again(visit: Visit) -> None:
-    alice = visit("alice")
+    alice = visit()
+    alice.logs_in("alice")
     expect(alice.page.get_by_role("banner")).to_contain_text("alice")
     alice.page.get_by_role("button", name="Log out").click()
     expect(alice.page.get_by_role("heading", name="Log in")).to_be_visible()
@@ -28,7 +29,8 @@ def test_a_wrong_password_says_so_keeps_the_name_and_shows_no_password(visit: Vi
 
 
 def test_the_back_button_after_logging_out_shows_nothing(visit: Visit) -> None:
-    alice = visit("alice")
+    alice = visit()
+    alice.logs_in("alice")
     expect(alice.page.get_by_role("banner")).to_contain_text("alice")
     alice.page.get_by_role("button", name="Log out").click()
     expect(alice.page.get_by_role("heading", name="Log in")).to_be_visible()
@@ -38,7 +40,8 @@ def test_the_back_button_after_logging_out_shows_nothing(visit: Visit) -> None:
 
 
 def test_two_people_in_one_browser_are_not_possible_and_the_newer_one_is_in(visit: Visit) -> None:
-    visitor = visit("alice")
+    visitor = visit()
+    visitor.logs_in("alice")
     expect(visitor.page.get_by_role("banner")).to_contain_text("alice")
     visitor.logs_in("bert")
     expect(visitor.page.get_by_role("banner")).to_contain_text("bert")

@@ -28,7 +28,9 @@ def fresh(own_world: World) -> Iterator[tuple[World, str]]:
 def test_the_simple_example_by_clicks(visiting: Visit, fresh: tuple[World, str], java_script: bool) -> None:
     world, address = fresh
     device, name = world.new_device()
-    ada, alice = (visiting(address, role, java_script_enabled=java_script) for role in ("ada", "alice"))
+    ada, alice = (visiting(address, java_script_enabled=java_script) for _ in range(2))
+    ada.logs_in("ada")
+    alice.logs_in("alice")
     enable(ada.page, JOB(SIMPLE))
     add_button(ada.page, "Run simple job", JOB(SIMPLE), ["inv.device"], "Simple job on {{ obj.name }}")
     alice.goes_to(row_path("inv.device", device))
@@ -44,6 +46,7 @@ def test_the_complex_example_by_clicks_asks_what_the_presser_may(visiting: Visit
     world, address = fresh
     device, _ = world.new_device()
     ada, alice = visiting(address, "ada"), visiting(address, "alice")
+    ada.goes_to("/")
     enable(ada.page, JOB(COMPLEX))
     add_button(ada.page, "Run complex job", JOB(COMPLEX), ["inv.device", "inv.location"], "Complex job")
     # Alice may add devices, and no locations.

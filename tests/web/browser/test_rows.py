@@ -11,6 +11,7 @@ from tests.support.console_world import World
 def test_a_person_finds_a_row_from_the_first_page_by_clicks(visit: Visit, world: World) -> None:
     _, name = world.new_device()
     page = visit("alice").page
+    page.goto("/")
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Rows").click()
     page.get_by_role("link", name="inv.device").click()
     filter_by(page, "name", "equals", name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -10,6 +13,13 @@ from tests.support.console_receivers import closed_gates
 from tests.support.console_server import console_thread
 from tests.support.console_world import World
 from tests.support.relay import Relay
+from tests.support.waiting import wait
+
+SEEN = """isSeen => {
+    Object.defineProperty(document, 'hidden', {value: !isSeen, configurable: true});
+    document.dispatchEvent(new Event('visibilitychange'));
+}"""
+"""Lets a page find itself seen by somebody, or by nobody."""
 
 
 def test_a_log_arrives_line_by_line_while_the_run_goes_on(visit: Visit, world: World) -> None:
@@ -191,6 +201,31 @@ def test_a_log_says_that_it_is_not_live_when_the_connections_to_the_database_end
             " where a.usename = 'alice' and a.datname = current_database()"
         )
         expect(alice.page.get_by_text("Not live any more")).to_be_visible()
+
+
+def test_a_tab_that_nobody_sees_follows_nothing_and_catches_up_when_it_is_seen_again(
+    visit: Visit, world: World
+) -> None:
+    device, name = world.new_device()
+    alice = visit("alice", timezone_id="Asia/Kolkata", locale="en-GB")
+    with closed_gates(world.dsn) as gates:
+        press_provision(alice.page, device, name)
+        log = alice.page.get_by_role("table", name="Log")
+        expect(log).to_contain_text("step 1 of 3")
+        with alice.page.expect_event("requestfailed", lambda request: "/events" in request.url):
+            alice.page.evaluate(SEEN, False)
+        gates.open(1)
+        wait(lambda: world.db.execute("select from rowhooks.job_log_entry where message ~ 'step 2'").fetchall())
+        assert log.get_by_text("step 2 of 3").count() == 0
+        alice.page.evaluate(SEEN, True)
+        expect(log).to_contain_text("step 2 of 3")
+        times = alice.page.locator("time").evaluate_all("all => all.map(it => [it.dateTime, it.title, it.textContent])")
+    # Those that came live too: in the viewer's zone, with the exact time as title.
+    assert len(times) >= 4
+    for exact, title, text in times:
+        there = datetime.fromisoformat(exact).astimezone(ZoneInfo("Asia/Kolkata"))
+        assert title == exact
+        assert text == f"{there:%-d %b %Y, %H:%M:%S}"
 
 
 def press_provision(page: Page, device: int, name: str, template: str = "base") -> None:

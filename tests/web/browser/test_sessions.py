@@ -91,6 +91,7 @@ def test_logging_out_in_one_tab_ends_the_other(visit: Visit) -> None:
 
 def test_the_connections_of_a_session_end_with_it(visit: Visit, world: World) -> None:
     oscar = visit("oscar")
+    oscar.goes_to("/")
     expect(oscar.page.get_by_role("banner")).to_contain_text("oscar")
     assert connections(world, "oscar") > 0
     oscar.page.get_by_role("button", name="Log out").click()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -74,6 +75,17 @@ async def test_a_body_that_is_not_json_is_a_problem(console: Starlette) -> None:
     async with session_of(console, "ada") as client:
         problem(await client.post("hooks", content="{", headers={"Content-Type": "application/json"}), 400)
         problem(await client.post("hooks", content="{}", headers={"Content-Type": "text/plain"}), 415)
+
+
+@pytest.mark.parametrize("number", ["1e200000", "1e-200000", "9" * 200_000, "[" * 400_000 + "]" * 400_000])
+async def test_a_few_characters_do_not_keep_the_console_busy(console: Starlette, number: str) -> None:
+    # Made an integer, 1e99999999 takes minutes in which nobody else gets an answer.
+    async with session_of(console, "mallory") as client:
+        before = time.process_time()
+        body = f'{{"name": "a", "job": "a.B", "tables": ["a.b"], "text": "x", "weight": {number}}}'
+        answer = await client.post("buttons", content=body, headers={"content-type": "application/json"})
+        problem(answer, 400)
+        assert time.process_time() - before < 2
 
 
 async def test_each_field_that_is_wrong_is_named_without_its_value(console: Starlette) -> None:

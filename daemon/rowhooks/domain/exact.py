@@ -16,6 +16,8 @@ from typing import Any
 _TOKEN = re.compile(r'[ \t\n\r]*(?:([][{}:,])|"((?:[^"\\]|\\.)*)"|([^][{}:,"\s]+))', re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?", re.ASCII)
 _BEYOND = "not valid JSON here: a number with an exponent beyond all bounds"
+LARGEST_EXPONENT = 150_000
+"""A bit more than PostgreSQL stores of a number, before its decimal point or behind it."""
 _WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -43,6 +45,30 @@ def read_exactly(text: str) -> Any:
         return _read(text, Decimal)
     except ArithmeticError as error:
         raise ValueError(_BEYOND) from error
+
+
+class Unstorable(ValueError):
+    """A document has a number that PostgreSQL does not store."""
+
+
+def read_given(text: str) -> Any:
+    """Return the value of a JSON document that somebody has sent, with its numbers as int and Decimal.
+
+    What takes long is refused at once: a few characters of exponent make an integer that takes all memory, and a
+    document that is nested more deeply than the json module reads takes seconds.
+
+    Raises:
+        Unstorable: it has a number beyond all that PostgreSQL stores.
+        ValueError: the text is not JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(text, parse_float=_storable, parse_int=_storable_integer)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise _wrong(text, error.pos) from None
+    except ArithmeticError as error:
+        raise Unstorable(_BEYOND) from error
 
 
 def write(value: Any, default: Callable[[Any], Any] = str, indent: int | None = None) -> str:
@@ -126,6 +152,17 @@ def _integer(text: str) -> int | Decimal:
     except ValueError:
         # Longer than sys.get_int_max_str_digits().
         return Decimal(text)
+
+
+def _storable(text: str) -> Decimal:
+    number = Decimal(text)
+    if number and abs(number.adjusted()) > LARGEST_EXPONENT:
+        raise Unstorable(_BEYOND)
+    return number
+
+
+def _storable_integer(text: str) -> int | Decimal:
+    return int(text) if len(text) < 4000 else _storable(text)
 
 
 def _read(text: str, number: Callable[[str], Any]) -> Any:

@@ -149,6 +149,11 @@ CONSOLE_DOORS = [
         "unit/test_labels.py a_label_takes_neither_the_time_nor_the_memory_of_the_process_that_renders_it",
     ),
     Sabotage(
+        2, "a number that somebody sends has no more digits than PostgreSQL stores",
+        Python("rowhooks.domain.exact:LARGEST_EXPONENT", constant(10**9)),
+        "web/test_api_problems.py a_few_characters_do_not_keep_the_console_busy",
+    ),
+    Sabotage(
         2, "a client that keeps the console waiting is cut off",
         Python("rowhooks.web.server:Server.give_slow_clients_up", returning(None)),
         f"{LIMITS} a_client_that_does_not_take_its_answer_is_cut_off",

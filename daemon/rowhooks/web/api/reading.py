@@ -84,7 +84,9 @@ def document_of(body: bytes) -> Any:
         Refusal: it is no JSON in UTF-8, or holds what PostgreSQL cannot store.
     """
     try:
-        document = exact.read_exactly(body.decode("utf-8"))
+        document = exact.read_given(body.decode("utf-8"))
+    except exact.Unstorable as error:
+        raise Refusal(MALFORMED, "the body has a number that PostgreSQL does not store") from error
     except (ValueError, RecursionError) as error:
         raise Refusal(MALFORMED, "the body is not JSON in UTF-8", hint="see RFC 8259") from error
     _check_texts(document)

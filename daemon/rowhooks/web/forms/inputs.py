@@ -141,12 +141,12 @@ def _chosen(one: Field, text: str) -> Any:
     allowed = [choice for choice, _ in one.choices] or ["true", "false"]
     if text not in allowed:
         raise ValueError("choose one of the values")
-    return exact.read_exactly(text)
+    return exact.read_given(text)
 
 
 def _json(one: Field, text: str) -> Any:
     try:
-        value = exact.read_exactly(text)
+        value = exact.read_given(text)
     except ValueError as error:
         raise ValueError(f"this is no JSON: {error}") from None
     if one.html_name == WHOLE and not isinstance(value, dict):
@@ -161,7 +161,7 @@ def _scalar(kind: str, text: str) -> Any:
         return text.strip() == "true"
     if kind in ("integer", "number"):
         try:
-            number = exact.read_exactly(text.strip())
+            number = exact.read_given(text.strip())
         except ValueError:
             number = None
         is_number = isinstance(number, int | Decimal) and not isinstance(number, bool)

@@ -166,7 +166,7 @@ def read_key(text: str, columns: Sequence[str], table: str) -> str:
     found: Any = None
     if text.lstrip().startswith("{"):
         try:
-            found = exact.read_exactly(text)
+            found = exact.read_given(text)
         except ValueError:
             found = None
     if isinstance(found, dict) and found.keys() == set(columns):

@@ -103,7 +103,7 @@ def _key(text: str) -> str | Mapping[str, Any]:
     """Return a row's key as an address has it: see key_in_address."""
     if text.lstrip().startswith("{"):
         try:
-            found = exact.read_exactly(text)
+            found = exact.read_given(text)
         except ValueError:
             return text
         return found if isinstance(found, dict) else text

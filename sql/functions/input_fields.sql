@@ -1,7 +1,7 @@
 -- Purpose: say what a form has to ask for the inputs of a job, so that no page needs to understand a JSON schema.
 -- Parameters: schema  rowhooks.job.inputs_schema; null: the job takes nothing
 -- Returns: an array of {"name", "title", "description", "kind", "options", "value", "is_required", "empty"}, in the order of
---          the schema's `required`, then the others:
+--          the schema's `x-order`, which is the class's, then of its `required`, then the others:
 --          kind         choice (of options), text, password, date, number, or json: whatever else, and what may be of several kinds
 --          options      the values to choose from, true and false among them; null where it is no choice
 --          value        the default; null: none
@@ -92,7 +92,7 @@ as $$
           when k.is_text then '""'
         end
       )
-      order by r.position, f.name collate "C"
+      order by a.position, r.position, f.name collate "C"
     ),
     '[]'
   )
@@ -102,6 +102,13 @@ as $$
   left join pg_catalog.jsonb_array_elements_text(
     case pg_catalog.jsonb_typeof(schema -> 'required') when 'array' then schema -> 'required' end
   ) with ordinality as r (name, position) on r.name = f.name
+  left join (
+    select e.name, pg_catalog.min(e.position) as position
+    from pg_catalog.jsonb_array_elements_text(
+      case pg_catalog.jsonb_typeof(schema -> 'x-order') when 'array' then schema -> 'x-order' end
+    ) with ordinality as e (name, position)
+    group by e.name
+  ) as a on a.name = f.name
   cross join lateral (select r.name is not null or f.value is not null as is_needed) as n
   -- A value of several kinds is given as JSON, or else some of them could not be given.
   cross join lateral (

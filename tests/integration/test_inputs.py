@@ -194,11 +194,14 @@ async def test_the_schema_is_stored_and_follows_the_class(db: Connection, daemon
 
     class Inputs(BaseModel):
         model_config = ConfigDict(extra="allow")
+        is_large: bool = False
         colour: str
 
     changed = type("ResizeLater", (ResizeLater,), {"Inputs": Inputs, "__module__": ResizeLater.__module__})
     [(schema,), _] = sorted(await stored(changed, Plain), key=lambda row: row == (None,))
-    assert list(schema["properties"]) == ["colour"]
+    assert sorted(schema["properties"]) == ["colour", "is_large"]
+    # In which forms ask for them.
+    assert schema["x-order"] == ["is_large", "colour"]
     assert schema["additionalProperties"] is True
 
 

@@ -146,7 +146,19 @@ def test_required_inputs_come_first_in_the_order_of_the_class(db: Connection) ->
         b: int = 1
         aa: int | None = None
 
-    assert [one["name"] for one in fields(db, Inputs.model_json_schema())] == ["third", "first_of_all", "aa", "b"]
+    schema = Inputs.model_json_schema()
+    assert [one["name"] for one in fields(db, schema)] == ["third", "first_of_all", "aa", "b"]
+
+
+def test_inputs_come_in_the_order_that_the_schema_names(db: Connection) -> None:
+    class Inputs(BaseModel):
+        third: int
+        b: int = 1
+        first_of_all: int
+        aa: int | None = None
+
+    schema = {**Inputs.model_json_schema(), "x-order": ["third", "b", "gone", "first_of_all", "b", 1]}
+    assert [one["name"] for one in fields(db, schema)] == ["third", "b", "first_of_all", "aa"]
 
 
 def test_a_model_that_refers_to_itself_has_an_end(db: Connection) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
 _FORM = "class Inputs(pydantic.BaseModel): size: int"
+ORDER = "x-order"
+"""The keyword, not one of JSON Schema's own, that lists the properties in the order in which a form asks for them."""
 _MOST_PROBLEMS = 20
 """How many fields a message names."""
 
@@ -67,6 +69,8 @@ def schema_of(cls: Any, model: type[BaseModel]) -> dict[str, Any]:
             )
     if "extra" not in model.model_config:
         schema["additionalProperties"] = False
+    # jsonb keeps no order of properties.
+    schema.setdefault(ORDER, list(schema.get("properties", ())))
     finite: dict[str, Any] = _finite(schema)
     return finite
 

@@ -69,8 +69,11 @@ def fields_of(schema: Mapping[str, Any] | None) -> list[Field]:
     if len(properties) > MOST_FIELDS or len(exact.write(schema)) > LARGEST_SCHEMA:
         return [_whole(schema)]
     required = as_list(schema.get("required"))
-    # As rowhooks.input_fields orders them: jsonb keeps no order of properties, but that of the required ones.
-    names = [*(name for name in required if name in properties), *(name for name in properties if name not in required)]
+    # As rowhooks.input_fields orders them: jsonb keeps no order of properties.
+    named = [
+        name for name in (*as_list(schema.get("x-order")), *required) if isinstance(name, str) and name in properties
+    ]
+    names = dict.fromkeys((*named, *properties))
     return [_field(name, properties[name], schema, required=name in required) for name in names]
 
 

@@ -219,6 +219,7 @@ async def test_who_does_not_look_on_is_refused_and_to_doctor_almost_everything_i
     async with logged_in(console, "mallory") as browser:
         answer = await browser.get("/status")
     assert answer.status_code == 403
+    assert "the status are for members of rowhooks_viewer" in answer.text
     said = text_in(await seen(console, "/status/doctor", "mallory"))
     assert "Nothing is wrong in what your role may look at." in said
     assert "triggers on tracked tables permission denied" in said

@@ -33,6 +33,7 @@ LOCK_TIMEOUT = "2s"
 MOST_UNSEEN = 20
 """How many tables are named whose lines were left out."""
 _LEFT_OUT = "what happened to rows of "
+_LACKING = "an administrator can grant it; changes, runs and the status are for members of rowhooks_viewer"
 
 
 class PersonConnection(SettledConnection):
@@ -172,7 +173,7 @@ def transaction(conn: psycopg.Connection[Any], *, read_only: bool) -> Iterator[N
     conn.read_only, conn.isolation_level = read_only or None, None
     if isinstance(conn, PersonConnection):
         conn.unseen = ()
-    with translated_errors("an administrator can grant it"):
+    with translated_errors(_LACKING):
         try:
             yield
             conn.commit()

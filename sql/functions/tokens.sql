@@ -144,7 +144,9 @@ select
   t.revoked_at
 from rowhooks.token as t
 left join pg_catalog.pg_roles as r on t.role_oid = r.oid
-where (select a.oid from pg_catalog.pg_roles as a where a.rolname = current_user) in (t.role_oid, t.created_by_oid)
+-- Without IN: the definition that PostgreSQL prints of it comes out of a restore as another one, see fingerprint.sql.
+where t.role_oid = (select a.oid from pg_catalog.pg_roles as a where a.rolname = current_user)
+  or t.created_by_oid = (select a.oid from pg_catalog.pg_roles as a where a.rolname = current_user)
   or (select a.level = 'admin' from rowhooks.my_access as a);
 
 -- Purpose: create a token of the API.

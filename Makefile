@@ -27,13 +27,15 @@ demo: $(READY) ## Show the main job on an embedded PostgreSQL
 
 # As many at once as there are processors, each with a server of its own; a file's tests one after another. On a server
 # that is given all of them one after another: they make and drop roles, which are the whole server's.
+# In the order of their files: those with few tests that take long, in tests/faults, come first and not at the end, where
+# one worker would have nothing left to do.
 WORKERS ?= $(if $(ROWHOOKS_TEST_DSN),0,auto)
 
 test: $(READY) ## Run the tests on an embedded PostgreSQL (or the one in ROWHOOKS_TEST_DSN)
-	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m 'not long'
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not long'
 
 test-all: $(READY) ## Run them all: the property tests with all their examples, and random faults
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-all-postgres: $(READY) ## Run the tests that depend on the server on PostgreSQL 14 to 18, or on VERSIONS="14 16"
 	$(BIN)/python -m tests.all_postgres $(VERSIONS)

@@ -90,7 +90,10 @@ def main() -> None:
         sys.stdout.write(f"PostgreSQL {VERSIONS[version]}\n")
         sys.stdout.flush()
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "--numprocesses", "auto", "--dist", "loadfile", *TESTS],
+            [
+                sys.executable, "-m", "pytest", "-q", "--numprocesses", "auto", "--dist", "loadfile",
+                "--no-loadscope-reorder", *TESTS,
+            ],
             env={**os.environ, "ROWHOOKS_TEST_BINARIES": str(binaries(version))}, check=False,
         )  # fmt: skip
         if done.returncode:

@@ -127,6 +127,21 @@ def test_the_page_of_an_act_on_many_runs_is_accessible_too(shown: Scene, ada: Vi
     is_for_everybody(ada.page, sent.value)
 
 
+def test_the_page_of_a_press_of_somebody_who_sees_no_runs_is_accessible_too(
+    shown: Scene, world: World, browser: Browser, address: str
+) -> None:
+    world.db.execute("grant technicians to mallory")
+    mallory = Visitor(browser, address)
+    try:
+        mallory.is_logged_in("mallory")
+        answer = mallory.goes_to(f"/runs/{world.press('Calibrate', shown.device, role='mallory')}")
+        assert "You pressed Calibrate" in mallory.page.locator("main").inner_text()
+        is_for_everybody(mallory.page, answer)
+    finally:
+        mallory.leaves()
+        world.db.execute("revoke technicians from mallory")
+
+
 def is_for_everybody(page: Page, answer: Response) -> None:
     """Make sure that a page is small, works without a script, and can be read in any colours and at any width."""
     assert len(answer.body()) <= LARGEST, page.url

@@ -212,6 +212,8 @@ def _(self: Any, change: Any, device: Any) -> None:
 @shows("`register_jobs(Policy, Helper)`")
 def _(self: Any, change: Any, device: Any) -> None:
     helper: Any = str
+    # What modules that other tests import have registered.
+    take_registered()
     register_jobs(Calls, helper)
     assert take_registered() == [Calls]
 

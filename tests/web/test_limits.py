@@ -19,6 +19,9 @@ from rowhooks.web.server import Server
 from tests.support.console import PASSWORD, Browser, logged_in, make_console
 from tests.support.waiting import PATIENCE, eventually
 
+OPENED: list[asyncio.StreamWriter] = []
+"""The clients of a test, which are closed when its server ends: one that a failed test left would fail a later one."""
+
 
 class Gate:
     """A page that is answered when a test says so."""
@@ -70,6 +73,8 @@ async def serving(dsn: str, gate: Gate, **settings: Any) -> AsyncIterator[tuple[
     try:
         yield server, server.servers[0].sockets[0].getsockname()[1]
     finally:
+        while OPENED:
+            OPENED.pop().close()
         server.stop()
         await task
 
@@ -84,6 +89,7 @@ async def session_of(app: Starlette, role: str) -> str:
 async def ask(port: int, request: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect and send the beginning of a request, or all of it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    OPENED.append(writer)
     writer.write(request.encode())
     await writer.drain()
     return reader, writer
@@ -188,6 +194,37 @@ async def test_a_client_has_only_so_many_connections_that_wait_and_others_keep_t
         await eventually(lambda: len(server.server_state.connections) == 6)
         last.write(b"Host: localhost\r\n\r\n")
         assert await status_of(other) == 200
+
+
+async def test_of_a_crowd_the_longest_waiting_are_cut_and_nobody_who_has_only_just_come(
+    dsn: str, console: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rowhooks.web.server.MOST_WAITING", 5)
+    async with serving(dsn, Gate()) as (server, port):
+
+        async def no_look(_: int) -> bool:
+            return server.should_exit
+
+        monkeypatch.setattr(server, "on_tick", no_look)
+
+        async def come(count: int) -> set[Any]:
+            before = set(server.server_state.connections)
+            for _ in range(count):
+                await ask(port, "GET /login HTTP/1.1\r\n")
+            await eventually(lambda: len(server.server_state.connections) == len(before) + count)
+            return server.server_state.connections - before
+
+        def cut(now: float | None) -> set[Any]:
+            if now is not None:
+                server.give_slow_clients_up(now)
+            server.give_crowds_up()
+            return {one for one in first | then if one.transport.is_closing()}
+
+        first, then = await come(7), set[Any]()
+        assert cut(None) == cut(1.0) == set()
+        then = await come(4)
+        assert len(cut(1.1)) == 6
+        assert cut(1.1) < first
 
 
 async def test_a_trusted_proxy_has_as_many_connections_as_it_needs(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import operator
 import os
 import resource
 import signal
@@ -113,6 +114,7 @@ class Server(uvicorn.Server):
         self._slowest = settings.slowest
         self._peers = FindPeer(self.app, settings.trusted_peers)
         self._seen: dict[Any, tuple[object, float]] = {}
+        self._looked = -math.inf
         self.is_ready = asyncio.Event()
 
     @contextlib.contextmanager
@@ -127,7 +129,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is done ten times a second; say whether the server should stop."""
-        if counter % 10 == 0:
+        if counter % 10 == 0 or len(self.server_state.connections) > MOST_WAITING:
             self.give_slow_clients_up(time.monotonic())
         self.give_crowds_up()
         return await super().on_tick(counter)
@@ -140,7 +142,7 @@ class Server(uvicorn.Server):
 
     def give_slow_clients_up(self, now: float) -> None:
         """Cut the connections whose clients have kept the server waiting for too long."""
-        before, self._seen = self._seen, {}
+        before, self._seen, self._looked = self._seen, {}, now
         for connection in list(self.server_state.connections):
             if (waits_for := _waits_for(connection)) is None:
                 continue
@@ -155,16 +157,19 @@ class Server(uvicorn.Server):
         """Cut connections of clients that have too many wait for requests. A proxy has those of many people."""
         if len(self.server_state.connections) <= MOST_WAITING:
             return
-        waiting: defaultdict[str, list[Any]] = defaultdict(list)
+        waiting: defaultdict[str, list[tuple[float, Any]]] = defaultdict(list)
         connection: Any
         for connection in self.server_state.connections:
             is_asked = isinstance(_waits_for(connection), tuple)
             if is_asked and not self._peers.trusts(connection.client):
-                waiting[network_of(connection.client)].append(connection)
+                since = self._seen[connection][1] if connection in self._seen else math.inf
+                waiting[network_of(connection.client)].append((since, connection))
         for crowd in waiting.values():
-            crowd.sort(key=lambda one: self._seen[one][1] if one in self._seen else math.inf)
-            for connection in crowd[:-MOST_WAITING]:
-                connection.transport.abort()
+            crowd.sort(key=operator.itemgetter(0))
+            for since, connection in crowd[:-MOST_WAITING]:
+                # The request of a connection that is new may have arrived, and is read before the next look.
+                if since < self._looked:
+                    connection.transport.abort()
 
 
 def _most_connections() -> int:
@@ -180,7 +185,7 @@ def _waits_for(connection: Any) -> object:
     if connection.flow.write_paused:
         return "reading"
     if connection.cycle is None or connection.cycle.response_complete:
-        return "asking", id(connection.cycle)
+        return "asking", connection.cycle
     return None
 
 

@@ -26,6 +26,7 @@ from playwright.sync_api import (
 )
 
 from tests.support.console import PASSWORD
+from tests.support.console_server import console_thread
 from tests.support.waiting import PATIENCE
 
 CHROMIUM = Path(os.environ.get("ROWHOOKS_TEST_CHROMIUM", "/usr/bin/chromium"))
@@ -153,14 +154,56 @@ class Visitor:
         url = urlsplit(self.page.url)
         return f"{url.path}?{url.query}" if url.query else url.path
 
+    def goes(self) -> None:
+        """Close the browser's context, if it is still open."""
+        self.context.close()
+
     def leaves(self) -> None:
         """Close the browser's context; fail if something went wrong in it."""
-        self.context.close()
+        self.goes()
         assert self.faults.unexpected() == []
 
 
 Visit = Callable[..., Visitor]
 """Lets somebody come to the console."""
+
+
+class Visits:
+    """Lets somebody come to a console at an address, logged in if a role is named.
+
+    Args:
+        browser: the browser.
+        leaving: has everybody leave when it is closed.
+    """
+
+    def __init__(self, browser: Browser, leaving: contextlib.ExitStack) -> None:
+        self._browser = browser
+        self._leaving = leaving
+        self._visitors: list[Visitor] = []
+
+    def __call__(self, address: str, role: str | None = None, **options: Any) -> Visitor:
+        """Return a visitor with a browser's context of its own; no page is open."""
+        visitor = Visitor(self._browser, address, **options)
+        self._visitors.append(visitor)
+        self._leaving.callback(visitor.leaves)
+        if role is not None:
+            visitor.is_logged_in(role)
+        return visitor
+
+    @contextlib.contextmanager
+    def until_the_end(self) -> Iterator[None]:
+        """Let everybody go at the end of a block, before what they visit ends: a browser asks for icons late."""
+        try:
+            yield
+        finally:
+            for visitor in self._visitors:
+                visitor.goes()
+
+    @contextlib.contextmanager
+    def console(self, dsn: str, /, **settings: Any) -> Iterator[str]:
+        """Run a console as `console_thread` does; yield its address. Everybody has gone when it ends."""
+        with console_thread(dsn, **settings) as address, self.until_the_end():
+            yield address
 
 
 def row_path(table: str, key: int | str) -> str:

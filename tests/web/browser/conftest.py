@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support.browser import Visit, Visitor, chromium
+from tests.support.browser import Visit, Visitor, Visits, chromium
 from tests.support.console_server import console_thread
 from tests.support.console_world import World, inventory, inventory_template, people
 from tests.support.databases import Templates
@@ -55,22 +55,14 @@ def address(world: World) -> Iterator[str]:
 
 
 @pytest.fixture
-def visiting(browser: Browser) -> Iterator[Visit]:
+def visiting(browser: Browser) -> Iterator[Visits]:
     """A function that lets somebody come to a console at an address, with a browser of its own; no page is open."""
-    with contextlib.ExitStack() as stack:
-
-        def visit(address: str, role: str | None = None, **options: Any) -> Visitor:
-            visitor = Visitor(browser, address, **options)
-            stack.callback(visitor.leaves)
-            if role is not None:
-                visitor.is_logged_in(role)
-            return visitor
-
-        yield visit
+    with contextlib.ExitStack() as leaving:
+        yield Visits(browser, leaving)
 
 
 @pytest.fixture
-def visit(visiting: Visit, address: str) -> Visit:
+def visit(visiting: Visits, address: str) -> Visit:
     """A function that lets somebody come to the console, logged in if a role is named."""
 
     def come(role: str | None = None, **options: Any) -> Visitor:

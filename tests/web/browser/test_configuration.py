@@ -5,16 +5,15 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser import Visit
-from tests.support.console_server import console_thread
+from tests.support.browser import Visit, Visits
 from tests.support.console_world import World
 
 
-def test_a_hook_is_tried_against_past_changes_saved_and_then_starts(visiting: Visit, own_world: World) -> None:
+def test_a_hook_is_tried_against_past_changes_saved_and_then_starts(visiting: Visits, own_world: World) -> None:
     device, _ = own_world.new_device()
     own_world.db.execute("update inv.device set status = 'planned' where id = %s", (device,))
     own_world.settle()
-    with console_thread(own_world.dsn) as address:
+    with visiting.console(own_world.dsn) as address:
         page = visiting(address, "ada").page
         page.goto("/")
         page.get_by_role("navigation", name="Main").get_by_role("link", name="Hooks").click()

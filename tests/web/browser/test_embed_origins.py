@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import expect
 from psycopg.conninfo import make_conninfo
 
-from tests.support.browser import Visit, Visitor
+from tests.support.browser import Visitor, Visits
 from tests.support.builds import CHECKOUT
 from tests.support.console_server import console_thread
 from tests.support.databases import Templates
@@ -37,7 +37,7 @@ def database(
 
 
 def opens(
-    db: Connection, visiting: Visit, tmp_path: Path, *, is_named: bool = True, seconds: int = 300
+    db: Connection, visiting: Visits, tmp_path: Path, *, is_named: bool = True, seconds: int = 300
 ) -> Iterator[Visitor]:
     port = free_port()
     there = f"http://127.0.0.1:{port}"
@@ -50,27 +50,26 @@ def opens(
             *serve, directory=EXAMPLE, log=tmp_path / "log", port=port, CONSOLE=console, EMBED_SECRET=SECRET,
             TOKEN_SECONDS=str(seconds),
         ) as address,
+        visiting.until_the_end(),
     ):  # fmt: skip
         visitor = visiting(address)
         visitor.faults.expect(f"request to another host: {console}/embed/v1/")
         yield visitor
-        # While the console is still there.
-        visitor.page.goto("about:blank")
 
 
 @pytest.fixture
-def ann(database: Connection, visiting: Visit, tmp_path: Path) -> Iterator[Visitor]:
+def ann(database: Connection, visiting: Visits, tmp_path: Path) -> Iterator[Visitor]:
     yield from opens(database, visiting, tmp_path)
 
 
 @pytest.fixture
-def hurried(database: Connection, visiting: Visit, tmp_path: Path) -> Iterator[Visitor]:
+def hurried(database: Connection, visiting: Visits, tmp_path: Path) -> Iterator[Visitor]:
     """Ann, whose tokens are good for two seconds."""
     yield from opens(database, visiting, tmp_path, seconds=2)
 
 
 @pytest.fixture
-def stranger(database: Connection, visiting: Visit, tmp_path: Path) -> Iterator[Visitor]:
+def stranger(database: Connection, visiting: Visits, tmp_path: Path) -> Iterator[Visitor]:
     """Ann on a page of an origin that the console does not name."""
     yield from opens(database, visiting, tmp_path, is_named=False)
 

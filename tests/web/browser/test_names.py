@@ -5,8 +5,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from rowhooks.domain.display import visible
-from tests.support.browser import Visit, Visitor
-from tests.support.console_server import console_thread
+from tests.support.browser import Visitor, Visits
 from tests.support.console_world import World
 
 NAMES = (
@@ -29,7 +28,7 @@ NAMES = (
 """Dots, separators, escapes, spaces, look-alikes, a word that paths have, and as many bytes as a name may have."""
 
 
-def test_each_name_has_an_address_that_a_browser_leaves_as_it_is(own_world: World, visiting: Visit) -> None:
+def test_each_name_has_an_address_that_a_browser_leaves_as_it_is(own_world: World, visiting: Visits) -> None:
     db = own_world.db
     db.execute('create schema ".."')
     for name in NAMES:
@@ -47,7 +46,7 @@ def test_each_name_has_an_address_that_a_browser_leaves_as_it_is(own_world: Worl
             "insert into rowhooks.job_button (name, job_id, text) select %s, min(j.id), 'x' from rowhooks.job as j"
             " where j.kind = 'button'", (name,),
         )  # fmt: skip
-    with console_thread(own_world.dsn) as address:
+    with visiting.console(own_world.dsn) as address:
         ada = visiting(address, "ada")
         for kind in ("Hook", "Job", "Button"):
             found = {heading_at(ada, path) for path in links(ada, f"/{kind.lower()}s")}

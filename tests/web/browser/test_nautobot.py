@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.browser import Visit, row_path
-from tests.support.console_server import console_thread
+from tests.support.browser import Visits, row_path
 from tests.support.console_world import World
 
 SIMPLE, COMPLEX = "ExampleSimpleJobButtonReceiver", "ExampleComplexJobButtonReceiver"
@@ -16,16 +15,16 @@ JOB = "tests.support.console_receivers.{}".format
 
 
 @pytest.fixture
-def fresh(own_world: World) -> Iterator[tuple[World, str]]:
+def fresh(own_world: World, visiting: Visits) -> Iterator[tuple[World, str]]:
     """An inventory in which the examples were registered and nothing was done since, and its console's address."""
     own_world.db.execute("delete from rowhooks.job_button where name ~ 'Example'")
     own_world.db.execute("update rowhooks.job set enabled = false where class_path ~ 'Example'")
-    with console_thread(own_world.dsn) as address:
+    with visiting.console(own_world.dsn) as address:
         yield own_world, address
 
 
 @pytest.mark.parametrize("java_script", [True, False])
-def test_the_simple_example_by_clicks(visiting: Visit, fresh: tuple[World, str], java_script: bool) -> None:
+def test_the_simple_example_by_clicks(visiting: Visits, fresh: tuple[World, str], java_script: bool) -> None:
     world, address = fresh
     device, name = world.new_device()
     ada, alice = (visiting(address, java_script_enabled=java_script) for _ in range(2))
@@ -42,7 +41,7 @@ def test_the_simple_example_by_clicks(visiting: Visit, fresh: tuple[World, str],
     assert world.presses(device, "status, db_user") == [("SUCCESS", "alice")]
 
 
-def test_the_complex_example_by_clicks_asks_what_the_presser_may(visiting: Visit, fresh: tuple[World, str]) -> None:
+def test_the_complex_example_by_clicks_asks_what_the_presser_may(visiting: Visits, fresh: tuple[World, str]) -> None:
     world, address = fresh
     device, _ = world.new_device()
     ada, alice = visiting(address, "ada"), visiting(address, "alice")

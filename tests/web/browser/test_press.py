@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import Visit, row_path
+from tests.support.browser import Visit, Visits, row_path
 from tests.support.console_receivers import closed_gates
-from tests.support.console_server import console_thread
 from tests.support.console_world import World
 
 
@@ -202,10 +201,10 @@ def test_a_button_is_pressed_on_several_rows_at_once(visit: Visit, world: World)
         assert world.presses(device, "status") == [("SUCCESS",)]
 
 
-def test_a_disabled_button_says_why_it_is(own_world: World, visiting: Visit) -> None:
+def test_a_disabled_button_says_why_it_is(own_world: World, visiting: Visits) -> None:
     own_world.db.execute("update rowhooks.job set enabled = false where class_path ~ 'Calibrate'")
     device, _ = own_world.new_device()
-    with console_thread(own_world.dsn) as address:
+    with visiting.console(own_world.dsn) as address:
         alice = visiting(address, "alice")
         alice.goes_to(row_path("inv.device", device))
         expect(alice.page.get_by_role("button", name="Calibrate")).to_be_disabled()

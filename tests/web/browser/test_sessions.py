@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.support.browser import Visit, Visitor, row_path
+from tests.support.browser import Visit, Visitor, Visits, row_path
 from tests.support.console import PASSWORD
 from tests.support.console_server import Clock, console_thread
 from tests.support.console_world import World
 from tests.support.waiting import wait
 
 
-def test_an_expired_session_is_explained_and_the_way_leads_back_to_the_page(visiting: Visit, world: World) -> None:
+def test_an_expired_session_is_explained_and_the_way_leads_back_to_the_page(visiting: Visits, world: World) -> None:
     clock = Clock()
     device, _ = world.new_device()
-    with console_thread(world.dsn, clock=clock) as address:
+    with visiting.console(world.dsn, clock=clock) as address:
         alice = visiting(address, "alice")
         alice.goes_to(row_path("inv.device", device))
         clock.turn(901)
@@ -25,9 +25,9 @@ def test_an_expired_session_is_explained_and_the_way_leads_back_to_the_page(visi
         assert alice.path() == row_path("inv.device", device)
 
 
-def test_a_session_ends_after_its_longest_time_however_much_it_is_used(visiting: Visit, world: World) -> None:
+def test_a_session_ends_after_its_longest_time_however_much_it_is_used(visiting: Visits, world: World) -> None:
     clock = Clock()
-    with console_thread(world.dsn, clock=clock, longest=3000) as address:
+    with visiting.console(world.dsn, clock=clock, longest=3000) as address:
         alice = visiting(address, "alice")
         for _ in range(4):
             clock.turn(800)
@@ -35,10 +35,10 @@ def test_a_session_ends_after_its_longest_time_however_much_it_is_used(visiting:
         expect(alice.page.get_by_role("main")).to_contain_text("because a session does not last longer")
 
 
-def test_a_press_in_an_expired_session_presses_nothing_and_says_so(visiting: Visit, world: World) -> None:
+def test_a_press_in_an_expired_session_presses_nothing_and_says_so(visiting: Visits, world: World) -> None:
     clock = Clock()
     device, _ = world.new_device()
-    with console_thread(world.dsn, clock=clock) as address:
+    with visiting.console(world.dsn, clock=clock) as address:
         alice = visiting(address, "alice")
         alice.faults.expect(r"status 4\d\d: POST /tables/inv.device/press")
         alice.goes_to(row_path("inv.device", device))
@@ -51,8 +51,8 @@ def test_a_press_in_an_expired_session_presses_nothing_and_says_so(visiting: Vis
     assert world.presses(device) == []
 
 
-def test_lost_connections_end_the_session_and_it_says_why(visiting: Visit, own_world: World) -> None:
-    with console_thread(own_world.dsn) as address:
+def test_lost_connections_end_the_session_and_it_says_why(visiting: Visits, own_world: World) -> None:
+    with visiting.console(own_world.dsn) as address:
         alice = visiting(address, "alice")
         alice.goes_to("/tables")
         own_world.db.execute(
@@ -67,11 +67,13 @@ def test_lost_connections_end_the_session_and_it_says_why(visiting: Visit, own_w
         expect(alice.page.get_by_role("heading", name="Tables")).to_be_visible()
 
 
-def test_a_restart_of_the_console_asks_everybody_to_log_in_again(visiting: Visit, world: World) -> None:
+def test_a_restart_of_the_console_asks_everybody_to_log_in_again(visiting: Visits, world: World) -> None:
     with console_thread(world.dsn) as address:
         alice = visiting(address, "alice")
+        # The browser asks for it when it likes: also while no console is there.
+        alice.faults.expect(r"failed: GET .*/static/icon\.svg")
         alice.goes_to("/tables")
-    with console_thread(world.dsn, port=int(address.rpartition(":")[2])):
+    with visiting.console(world.dsn, port=int(address.rpartition(":")[2])):
         alice.page.reload()
         expect(alice.page.get_by_role("main")).to_contain_text("Your session has ended")
         log_in_here(alice)

@@ -242,7 +242,8 @@ def test_runs_that_ended_badly_are_found_however_rare_they_are(db: Connection, h
         db.execute("set local role alice")
         with psycopg.RawCursor(db) as cursor:
             plan = "\n".join(row[0] for row in cursor.execute(f"explain (analyze) {SQL['older']}", values).fetchall())
-    assert "Index Scan Backward using job_result_failed_idx" in plan, plan
+    # Of none, PostgreSQL 14 sorts what the index finds.
+    assert re.search("Index Scan (Backward )?using job_result_failed_idx", plan), plan
     assert max(int(rows) for rows in re.findall(r"actual time=\S+ rows=(\d+)", plan)) <= PAGE + 1, plan
 
 

@@ -75,6 +75,11 @@ class Listener:
             if data:
                 self.heard.append(Heard(name, "\n".join(data), self._last_id))
 
+    @property
+    def rest(self) -> str:
+        """Return what is no whole event, or the page that has come in place of a stream."""
+        return self._rest
+
     def leave(self) -> None:
         """Close the connection."""
         self._leaves.set()

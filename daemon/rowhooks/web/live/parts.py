@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from rowhooks.web.live.streams import FINISHED, Event, News
+from rowhooks.web.live.streams import FINISHED, Event, EventStream, News, stream
 from rowhooks.web.rendering import fragment
 
 Ask = Callable[[], Awaitable[tuple[Mapping[str, Any], bool]]]
@@ -34,3 +34,21 @@ class PartWatch:
         events = [Event("put", html) for template, html in parts.items() if html != self._told[template]]
         self._told = parts
         return News(events, FINISHED if is_over else None)
+
+
+def told_until_over(
+    request: Request, show: Callable[[Request], Awaitable[Mapping[str, Any]]], template: str
+) -> EventStream:
+    """Tell a page one part of it until what it shows is over.
+
+    Args:
+        request: the request for the stream.
+        show: returns what the template shows now; its `is_over` says whether that is the end.
+        template: see PartWatch.
+    """
+
+    async def ask() -> tuple[Mapping[str, Any], bool]:
+        shown = await show(request)
+        return shown, bool(shown["is_over"])
+
+    return stream(request, PartWatch(request, ask, template).look)

@@ -11,8 +11,8 @@ from starlette.routing import Route
 from rowhooks.postgres.console.presses import show_batch, show_visible_batch
 from rowhooks.web.linking.links import id_in, path_of
 from rowhooks.web.linking.navigation import at_least
-from rowhooks.web.live.parts import PartWatch
-from rowhooks.web.live.streams import EventStream, stream
+from rowhooks.web.live.parts import told_until_over
+from rowhooks.web.live.streams import EventStream
 from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page
 
@@ -24,12 +24,7 @@ async def batch(request: Request) -> Response:
 
 async def events(request: Request) -> EventStream:
     """Tell what becomes of the runs of a press of several rows."""
-
-    async def ask() -> tuple[dict[str, Any], bool]:
-        shown = await _shown(request)
-        return shown, shown["is_over"]
-
-    return stream(request, PartWatch(request, ask, "batch_state.html").look)
+    return told_until_over(request, _shown, "batch_state.html")
 
 
 async def _shown(request: Request) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from rowhooks.postgres.console.presses import show_press
 from rowhooks.web.linking.links import id_in, path_of
-from rowhooks.web.live.parts import PartWatch
-from rowhooks.web.live.streams import EventStream, stream
+from rowhooks.web.live.parts import told_until_over
+from rowhooks.web.live.streams import EventStream
 from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page
 from rowhooks.web.showing.run_lines import row_path
@@ -23,12 +23,7 @@ async def own_press(request: Request) -> Response:
 
 def own_press_events(request: Request) -> EventStream:
     """Tell what becomes of a press of the person's role."""
-
-    async def ask() -> tuple[dict[str, Any], bool]:
-        shown = await _shown(request)
-        return shown, shown["is_over"]
-
-    return stream(request, PartWatch(request, ask, "own_press_state.html").look)
+    return told_until_over(request, _shown, "own_press_state.html")
 
 
 async def _shown(request: Request) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from rowhooks.web.acts.replays import Progress, advanced, match
 from rowhooks.web.forms.origins import problem_of, status_of_problem
 from rowhooks.web.forms.reading import read_form
 from rowhooks.web.linking.names import address
-from rowhooks.web.live.parts import PartWatch
-from rowhooks.web.live.streams import EventStream, stream
+from rowhooks.web.live.parts import told_until_over
+from rowhooks.web.live.streams import EventStream
 from rowhooks.web.people.person import person_of
 from rowhooks.web.rendering import page, see
 
@@ -80,12 +80,7 @@ async def replay_progress(request: Request) -> Response:
 
 async def replay_events(request: Request) -> EventStream:
     """Tell what becomes of the runs of a replay."""
-
-    async def ask() -> tuple[dict[str, Any], bool]:
-        shown = await _progress(request)
-        return shown, shown["is_over"]
-
-    return stream(request, PartWatch(request, ask, "replay_states.html").look)
+    return told_until_over(request, _progress, "replay_states.html")
 
 
 async def _progress(request: Request) -> dict[str, Any]:

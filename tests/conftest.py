@@ -32,7 +32,7 @@ from rowhooks.postgres.connections.target import Target
 pytest.register_assert_rewrite("tests.support")
 
 from tests.support.daemons import DAEMON_LOGIN  # noqa: E402
-from tests.support.databases import TABLES, Templates, dsn_of, embedded_server, new_database  # noqa: E402
+from tests.support.databases import TABLES, Templates, dsn_of, embedded_server, new_database, roles_dropped  # noqa: E402
 
 # The examples of the property tests are new ones each time; a failure prints what makes it happen again.
 hypothesis.settings.register_profile("default", derandomize=False, deadline=None, print_blob=True, max_examples=100)
@@ -104,6 +104,20 @@ def no_log_left() -> Iterator[None]:
         logging.captureWarnings(capture=False)
 
 
+@pytest.fixture(autouse=True)
+def environment_left_alone() -> Iterator[None]:
+    """Fail a test that changes the process's environment for the tests after it."""
+    before = dict(os.environ)
+    yield
+    after = dict(os.environ)
+    del after["PYTEST_CURRENT_TEST"], before["PYTEST_CURRENT_TEST"]
+    if after != before:
+        os.environ.update(before)
+        for name in after.keys() - before.keys():
+            del os.environ[name]
+        pytest.fail(f"the test has left changed: {sorted(dict(before.items() ^ after.items()))}")
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[SimpleNamespace]:
     """The server, in the form pytest-postgresql's `depends_on` asks for."""
@@ -149,11 +163,9 @@ def administrator(server: SimpleNamespace) -> Iterator[psycopg.Connection[Any]]:
 
 @pytest.fixture
 def no_roles_left(administrator: psycopg.Connection[Any], postgresql_noproc: Any) -> Iterator[None]:
-    """Drop the roles that a test has made, after its databases are gone: roles are the whole server's."""
-    before = administrator.execute("select array_agg(rolname) from pg_roles").fetchone()
-    yield
-    for (name,) in administrator.execute("select rolname from pg_roles where rolname <> all (%s)", before).fetchall():
-        administrator.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
+    """Drop the roles that a test has made, after its databases are gone."""
+    with roles_dropped(administrator):
+        yield
 
 
 @pytest.fixture(scope="session")

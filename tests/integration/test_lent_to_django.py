@@ -141,6 +141,8 @@ async def test_the_recipe_of_the_docs(
     page = (Path(__file__).parents[2] / "docs" / "applications.md").read_text("utf-8")
     (recipe,) = re.findall(r"^```python\n(import os\n.*?)^```$", page, re.DOTALL | re.MULTILINE)
     (tmp_path / "recipe.py").write_text(recipe, "utf-8")
+    # The recipe sets it for the whole process where it is not set.
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "inventory.settings")
     monkeypatch.setitem(sys.modules, "inventory", types.ModuleType("inventory"))
     monkeypatch.setitem(sys.modules, "inventory.models", sys.modules["inventory_models"])
     monkeypatch.syspath_prepend(tmp_path)

@@ -87,6 +87,18 @@ def new_database(administrator: psycopg.Connection[Any], prefix: str, template: 
         administrator.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
 
+@contextlib.contextmanager
+def roles_dropped(administrator: psycopg.Connection[Any]) -> Iterator[None]:
+    """Drop the roles made meanwhile, also after a failure: roles are the whole server's, and other tests make them too."""
+    before = administrator.execute("select array_agg(rolname) from pg_roles").fetchone()
+    try:
+        yield
+    finally:
+        made = administrator.execute("select rolname from pg_roles where rolname <> all (%s)", before).fetchall()
+        for (name,) in made:
+            administrator.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
+
+
 class Templates:
     """Databases that are made once and copied for each test. To track a table takes longer than to copy it.
 

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from tests.support.databases import Templates, dsn_of, new_database
+from tests.support.databases import Templates, dsn_of, new_database, roles_dropped
 from tests.support.waiting import wait
 
 Connection = psycopg.Connection[Any]
@@ -119,12 +119,11 @@ def shop_database(
     administrator: Connection, server: SimpleNamespace, templates: Templates
 ) -> Iterator[tuple[Connection, str]]:
     """Make the database; yield the administrator's connection, and the application's DSN. It is gone afterwards."""
-    with new_database(administrator, "shop", templates.having(["device"])) as name:
+    template = templates.having(["device"])
+    with roles_dropped(administrator), new_database(administrator, "shop", template) as name:
         dsn = dsn_of(server, name)
         with psycopg.connect(dsn, autocommit=True) as db:
             yield db, make_buttons(db, dsn)
-    for role in (ANN, BOB, APPLICATION):
-        administrator.execute(f"drop role {role}")
 
 
 def free_port() -> int:

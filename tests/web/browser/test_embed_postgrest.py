@@ -37,7 +37,6 @@ def db(administrator: Connection, server: SimpleNamespace, templates: Templates,
         db.execute(f"grant {ANN} to authenticator; grant usage on schema api to {ANN}")
         db.execute(f"grant execute on all functions in schema api to {ANN}")
         yield db
-        db.execute("drop schema api cascade; drop role authenticator; drop role anonymous")
 
 
 def test_a_page_presses_through_postgrest(db: Connection, visiting: Visit) -> None:

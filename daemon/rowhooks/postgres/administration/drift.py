@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,9 +40,10 @@ class Function:
     settings: frozenset[str]
 
 
-def wanted_functions(*kinds: str) -> list[Function]:
-    """Return the functions that the scripts of these kinds make."""
-    return [_wanted(found) for found in _FUNCTION.finditer(sql_script(*kinds))]
+@functools.cache
+def wanted_functions(*kinds: str) -> tuple[Function, ...]:
+    """Return the functions that the scripts of these kinds make. Read once: the console asks time and again."""
+    return tuple(_wanted(found) for found in _FUNCTION.finditer(sql_script(*kinds)))
 
 
 def _wanted(found: re.Match[str]) -> Function:
@@ -77,7 +79,7 @@ def drifted_functions() -> Steps[list[tuple[str, *tuple[str | list[str], ...]]]]
     wanted = wanted_functions("functions")
     # The functions of the event triggers are there where a superuser has installed: all of them, or none.
     above = wanted_functions("superuser")
-    above = above if any(one.name in names for one in above) else []
+    above = above if any(one.name in names for one in above) else ()
     upgrade = ["rowhooks", "upgrade", "--trust-schema"]
     problems: list[tuple[str, *tuple[str | list[str], ...]]] = [
         (f"function rowhooks.{name} {what}", *way_out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from typing import Any
@@ -35,9 +36,14 @@ def foreign_objects(conn: psycopg.Connection[Any]) -> list[str]:
     return _foreign(conn.execute(SQL["present_objects"]).fetchall())
 
 
-def _foreign(present: Rows) -> list[str]:
+@functools.cache
+def _expected() -> dict[str, Counter[str]]:
     script = sql_script("functions", "superuser")
-    expected = {kind: Counter(names.findall(script)) for kind, names in _NAMES.items()}
+    return {kind: Counter(names.findall(script)) for kind, names in _NAMES.items()}
+
+
+def _foreign(present: Rows) -> list[str]:
+    expected = _expected()
     found: dict[str, Counter[str]] = {
         kind: Counter(name for other, name, _ in present if other == kind) for kind in expected
     }

@@ -74,28 +74,35 @@ select
     '%s in %s', pg_catalog.pg_describe_object(d.refclassid, d.refobjid, 0),
     pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
   ) as description
-from pg_catalog.pg_depend as d
-cross join lateral pg_catalog.pg_identify_object(d.refclassid, d.refobjid, 0) as f
--- initdb makes nothing above that.
-where d.refobjid >= 16384
+from (
+  select 'pg_catalog.pg_trigger'::pg_catalog.regclass as class, t.oid, t.tgrelid as relation from pg_catalog.pg_trigger as t
+  union all
+  select 'pg_catalog.pg_class'::pg_catalog.regclass, k.oid, k.oid from pg_catalog.pg_class as k
+  union all
+  select 'pg_catalog.pg_attrdef'::pg_catalog.regclass, a.oid, a.adrelid from pg_catalog.pg_attrdef as a
+  union all
+  select 'pg_catalog.pg_constraint'::pg_catalog.regclass, o.oid, o.conrelid from pg_catalog.pg_constraint as o
+  union all
+  select 'pg_catalog.pg_rewrite'::pg_catalog.regclass, r.oid, r.ev_class from pg_catalog.pg_rewrite as r
+) as u
+join pg_catalog.pg_class as c on c.oid = u.relation
+join pg_catalog.pg_depend as d on d.classid = u.class and d.objid = u.oid
+-- To describe an object takes long: it is done for those alone that are not found in the schema by their number.
+left join pg_catalog.pg_class as s
+  on d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and s.oid = d.refobjid and s.relnamespace = c.relnamespace
+left join pg_catalog.pg_proc as p
+  on d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass and p.oid = d.refobjid and p.pronamespace = c.relnamespace
+cross join lateral (
+  select f.*
+  from pg_catalog.pg_identify_object(d.refclassid, d.refobjid, 0) as f
+  where s.oid is null and p.oid is null
+) as f
+where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace
+  -- initdb makes nothing above that.
+  and d.refobjid >= 16384
   and d.deptype in ('n', 'a')
   and f.schema is distinct from 'rowhooks' and not (f.type = 'schema' and f.name = 'rowhooks')
   and coalesce(f.identity, '') !~ ' on rowhooks[.]' and coalesce(f.identity, '') !~ '^rowhooks[.]'
-  and exists (
-    select from pg_catalog.pg_class as c
-    where c.relnamespace = 'rowhooks'::pg_catalog.regnamespace
-      and c.oid = case d.classid
-        when 'pg_catalog.pg_trigger'::pg_catalog.regclass
-          then (select t.tgrelid from pg_catalog.pg_trigger as t where t.oid = d.objid)
-        when 'pg_catalog.pg_class'::pg_catalog.regclass then d.objid
-        when 'pg_catalog.pg_attrdef'::pg_catalog.regclass
-          then (select a.adrelid from pg_catalog.pg_attrdef as a where a.oid = d.objid)
-        when 'pg_catalog.pg_constraint'::pg_catalog.regclass
-          then (select o.conrelid from pg_catalog.pg_constraint as o where o.oid = d.objid)
-        when 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-          then (select r.ev_class from pg_catalog.pg_rewrite as r where r.oid = d.objid)
-      end
-  )
 order by kind, description;
 
 -- name: approved

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from functools import cached_property
 from pathlib import Path
 
 import pytest
 
 import rowhooks
 from rowhooks import choices, events
+from rowhooks.domain.computed import computed
 
 PUBLIC = [
     "Hook",
@@ -89,7 +89,7 @@ def test_every_public_method_and_property_is_described(cls: type) -> None:
         name
         for name, value in vars(cls).items()
         if not name.startswith("_")
-        and (inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, property | cached_property))
+        and (inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, property | computed))
         and not inspect.getdoc(value)
     }
     # A field, described with the class; its default only happens to be a function.

@@ -6,10 +6,10 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from functools import cached_property
 from typing import Any, TypeVar
 
 from rowhooks.domain import exact
+from rowhooks.domain.computed import computed
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.names import TableName
 
@@ -83,7 +83,7 @@ class ObjectChange:
         """The same as `id`, under Django's name."""
         return self.id
 
-    @cached_property
+    @computed
     def changed_object(self) -> Any:
         """The row, as the receiver is called with it: None if it no longer exists.
 
@@ -96,28 +96,28 @@ class ObjectChange:
             hint="a receiver with Meta.loads_object = False, or with the batch form, reads rows with self.session",
         )
 
-    @cached_property
+    @computed
     def changed_object_id(self) -> Row:
         """The row's key after the change (for a delete, before it): key columns to values."""
         found: Row = exact.read(self.object_id_json)
         return found
 
-    @cached_property
+    @computed
     def prechange(self) -> Row | None:
         """The row before the change with JSON values; None for a create."""
         return None if self.prechange_json is None else exact.read(self.prechange_json)
 
-    @cached_property
+    @computed
     def postchange(self) -> Row | None:
         """The row after the change with JSON values; None for a delete."""
         return None if self.postchange_json is None else exact.read(self.postchange_json)
 
-    @cached_property
+    @computed
     def exact_prechange(self) -> Row | None:
         """The row before the change; its numbers have all their digits (int and Decimal)."""
         return _exact(self.prechange, self.prechange_json)
 
-    @cached_property
+    @computed
     def exact_postchange(self) -> Row | None:
         """The row after the change; its numbers have all their digits (int and Decimal)."""
         return _exact(self.postchange, self.postchange_json)
@@ -127,12 +127,12 @@ class ObjectChange:
         """The row after the change with JSON values; for a delete, the row before."""
         return self.prechange if self.action == "delete" else self.postchange
 
-    @cached_property
+    @computed
     def before(self) -> Row | None:
         """The row before the change with Python values (Decimal, datetime, UUID ...); None for a create."""
         return self.decoder(self.changed_object_type, self.prechange_json)
 
-    @cached_property
+    @computed
     def after(self) -> Row | None:
         """The row after the change with Python values (Decimal, datetime, UUID ...); None for a delete."""
         return self.decoder(self.changed_object_type, self.postchange_json)
@@ -171,7 +171,7 @@ class ObjectChange:
             "differences": {"removed": _pick(before, names), "added": _pick(after, names)},
         }
 
-    @cached_property
+    @computed
     def changed_columns(self) -> list[str]:
         """The names of the columns whose values differ between the two rows, in order; all of a create or delete.
 
@@ -203,7 +203,7 @@ class ObjectChange:
 
 
 _FIELDS = len(fields(ObjectChange))
-_DECODED = {name for name, value in vars(ObjectChange).items() if isinstance(value, cached_property)}
+_DECODED = {name for name, value in vars(ObjectChange).items() if isinstance(value, computed)}
 
 
 def differing_columns(

@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from rowhooks.domain.change import ObjectChange, made
+from rowhooks.domain.computed import computed
 from rowhooks.domain.configuration import JobButton, JobHook
 from rowhooks.domain.job import Job
 
@@ -44,7 +44,7 @@ class Press:
     # It may hold secrets.
     inputs_json: str | None = field(default=None, repr=False)
 
-    @cached_property
+    @computed
     def object_pk(self) -> Any:
         """The value of the key where it is one column, else key columns to values."""
         key = json.loads(self.object_id_json)

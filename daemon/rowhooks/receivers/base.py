@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.computed import computed
 from rowhooks.domain.errors import JobFailed
 from rowhooks.receivers.session_type import SessionOfRun
 
@@ -83,12 +83,12 @@ class Receiver:
         grouping: ClassVar[str] = ""
         description: ClassVar[str] = ""
 
-    @cached_property
+    @computed
     def logger(self) -> RunLogger:
         """The run's logger: the standard logging API with two more levels, `success` and `failure`."""
         return self._surroundings.logger()
 
-    @cached_property
+    @computed
     def user(self) -> User:
         """The user for whom the run is: the author of the change, or the user who pressed the button.
 
@@ -97,12 +97,12 @@ class Receiver:
         """
         return self._surroundings.user()
 
-    @cached_property
+    @computed
     def job_result(self) -> JobResult:
         """What the receiver may know about its own run."""
         return self._surroundings.job_result()
 
-    @cached_property
+    @computed
     def job_results(self) -> tuple[JobResult, ...]:
         """The same for each change of a batch, in the order of the changes; `job_result` is the first of them."""
         return self._surroundings.job_results()

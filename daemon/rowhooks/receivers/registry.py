@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
 from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.computed import computed
 from rowhooks.domain.errors import ObjectGone, ReceiverError
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.permissions import PermissionBackend
@@ -165,7 +165,7 @@ class _Surroundings:
             )
         return self._found_user
 
-    @cached_property
+    @computed
     def _found_user(self) -> User:
         return User(self._user, self._permissions, self._workspace.with_session, asynchronous=self._asynchronous)
 

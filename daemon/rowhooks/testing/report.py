@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 from rowhooks.domain.change import ObjectChange
+from rowhooks.domain.computed import computed
 from rowhooks.domain.run import LogEntry, Outcome
 from rowhooks.postgres.rehearsal.presses import ListedPress
 
@@ -196,7 +196,7 @@ class RunReport:
         """What the last attempt has raised, or noted with fail(); None without."""
         return self.attempts[-1].exception if self.attempts else None
 
-    @cached_property
+    @computed
     def result(self) -> Any:
         """What the receiver returned, as JSON has it: tuples are lists, and a value that JSON cannot hold is None."""
         return None if self.result_json is None else json.loads(self.result_json)

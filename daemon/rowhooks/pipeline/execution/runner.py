@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
@@ -35,9 +34,6 @@ TRANSIENT_ATTEMPTS = 10
 """How many attempts a run has whose transaction fails by no fault of its own (deadlock, lost connection ...)."""
 TRANSIENT_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 """Seconds before the second attempt, doubled each time up to the longest, with jitter."""
-
-_executed_once = threading.Lock()
-"""Held while it is decided which thread publishes RunExecuted: an abandoned receiver may end meanwhile."""
 
 
 class Runner:
@@ -106,7 +102,6 @@ class Execution:
     # How many attempts were begun; and how many there have been with a connection, of TRANSIENT_ATTEMPTS.
     _number, _counted = 0, 1
     _error: BaseException | None = None
-    _is_executed = False
 
     def __init__(self, runner: Runner, run: Run, user: str) -> None:
         self._runner = runner
@@ -274,10 +269,10 @@ class Execution:
         raised, self._error = self._error, None
         if not (self._events.wants(RunExecuted) or self._events.wants(RunRetried)):
             return
-        with _executed_once:
-            if self._is_executed:
-                return
-            self._is_executed = True
+        # One thread alone is the first: an abandoned receiver may end meanwhile. No lock, since all runs come through
+        # here, in their threads.
+        if self.__dict__.setdefault("_first_ended", me := object()) is not me:
+            return
         if error is None and outcome is not None and outcome.exception_type is not None:
             error = raised
         if outcome is not None and outcome.status == RETRY and error is not None:

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from rowhooks import __version__
-from rowhooks.cli import app
+from rowhooks.cli import whole
 from rowhooks.settings import Settings
 
 COMPLETIONS = {
@@ -41,7 +41,7 @@ Items = list[tuple[str, str]]
 
 def page() -> Iterator[str]:
     """Yield the lines of rowhooks(1)."""
-    root: Any = typer.main.get_command(app)
+    root: Any = whole()
     context = typer.Context(root, info_name="rowhooks")
     yield f'.TH ROWHOOKS 1 "" "rowhooks {__version__}" "User Commands"'
     yield from section("Name", [f"rowhooks \\- {escaped(root.help[0].lower() + root.help[1:].rstrip('.'))}"])

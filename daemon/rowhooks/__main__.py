@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 
-_EXTRAS = {"apply": "plan", "demo": "embedded", "export": "plan", "plan": "plan", "stubs": "stubs"}
-"""What a command needs beside the daemon's libraries, which each of these brings too."""
+from rowhooks.domain.extras import library_missing
 
 
 def main() -> None:
@@ -13,14 +12,9 @@ def main() -> None:
     try:
         from rowhooks.cli import main as run
     except ModuleNotFoundError as error:
-        if str(error.name).partition(".")[0] == "rowhooks":
-            raise
-        extra = next((_EXTRAS[word] for word in sys.argv[1:] if word in _EXTRAS), "daemon")
-        sys.stderr.write(
-            f"Error: there is no module {error.name}: this is rowhooks for applications, without the command line and"
-            f" the daemon\n  where they are to run: pip install 'rowhooks[{extra}]'\n"
-        )
-        sys.exit(2)
+        missing = library_missing(error, sys.argv[1:])
+        sys.stderr.write(f"Error: {missing.message}\n  {missing.hint}\n")
+        sys.exit(missing.exit_code)
     run()
 
 

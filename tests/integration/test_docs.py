@@ -12,10 +12,9 @@ from typing import Any
 
 import psycopg
 import pytest
-import typer.main
 
 from rowhooks import events
-from rowhooks.cli import app
+from rowhooks.cli import whole
 from rowhooks.cli.plan_file import parse_plan
 from rowhooks.domain.events import Events
 from rowhooks.pipeline.conditions import parse_json
@@ -83,7 +82,7 @@ def documented_commands() -> list[Any]:
 
 def parse(arguments: list[str]) -> None:
     """Parse a command line as the program does; run nothing."""
-    command: Command = typer.main.get_command(app)
+    command: Command = whole()
     context = None
     while hasattr(command, "commands"):
         name, *arguments = arguments
@@ -123,7 +122,7 @@ def test_each_command_named_in_running_text_exists_with_its_options() -> None:
     for page in PAGES:
         text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
         for span in re.findall(r"`rowhooks ([^`\n]+)`", text):
-            command: Command = typer.main.get_command(app)
+            command: Command = whole()
             words = span.split()
             while words and hasattr(command, "commands") and words[0] in command.commands:
                 command = command.commands[words.pop(0)]

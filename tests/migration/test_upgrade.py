@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import alembic.config
+import alembic.script
 import psycopg
 import pytest
 from psycopg import sql
@@ -14,7 +16,7 @@ from psycopg import sql
 from rowhooks.domain.errors import PermissionDenied, SchemaMismatch
 from rowhooks.postgres.administration import revisions
 from rowhooks.postgres.administration.doctor import examine
-from rowhooks.postgres.administration.revisions import head_revision
+from rowhooks.postgres.administration.revisions import head_revision, known_revisions
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install, installed_connection, uninstall, upgrade
 from rowhooks.postgres.connections.target import Target
@@ -75,6 +77,15 @@ def later(old: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 def _forget_revisions() -> None:
     revisions.head_revision.cache_clear()
     revisions.known_revisions.cache_clear()
+
+
+@pytest.mark.usefixtures("later")
+def test_the_scripts_are_read_as_alembic_reads_them(tmp_path: Path) -> None:
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(tmp_path / "alembic"))
+    scripts = alembic.script.ScriptDirectory.from_config(config)
+    assert head_revision() == scripts.get_current_head() == "later"
+    assert known_revisions() == {script.revision for script in scripts.walk_revisions()}
 
 
 @pytest.mark.usefixtures("later")

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from rowhooks.cli import app
+from rowhooks.cli import whole
 from rowhooks.settings import Settings
 from tests.support.builds import CHECKOUT, build
 
@@ -48,7 +47,7 @@ def shown(page: Path, *options: str) -> str:
 def test_the_page_names_every_command_with_its_options(share: Path) -> None:
     text = shown(share / "man/man1/rowhooks.1")
     parts = dict(re.findall(r"^   (rowhooks [a-z ]+)\n(.*?)(?=^   rowhooks |^[A-Z])", text, re.MULTILINE | re.DOTALL))
-    for path, command in commands(typer.main.get_command(app), "rowhooks"):
+    for path, command in commands(whole(), "rowhooks"):
         if len(path) == 1:
             continue
         said = parts[" ".join(path)]

@@ -46,7 +46,7 @@ def test_the_picture_shows_the_imports_between_the_rooms_as_they_are() -> None:
     assert DRAW in PAGE
     titles = re.findall(r"<title>(.*?)</title>", PICTURE.read_text("utf-8"))
     arrows = {tuple(html.unescape(title).split("->")) for title in titles if "&gt;" in title}
-    graph = grimp.build_graph("rowhooks", exclude_type_checking_imports=True, cache_dir=None)
+    graph = grimp.build_graph("rowhooks", cache_dir=None)
     children = graph.find_children("rowhooks")
     for child in children:
         if graph.find_children(child):

@@ -6,36 +6,18 @@ import io
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rowhooks import __version__
-from rowhooks.cli import (
-    audit,
-    buttons,
-    changes,
-    console,
-    health,
-    hooks,
-    jobs,
-    plans,
-    prune,
-    replay,
-    results,
-    run,
-    schema,
-    stubs,
-    systemd,
-    tokens,
-    tracking,
-)
-from rowhooks.cli.common import complain
+from rowhooks.cli.commands import COMMANDS, Commands, stand_in
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import RowhooksError, UsageError
 
 app = typer.Typer(
     name="rowhooks",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Run small Python classes when rows of a PostgreSQL database change.",
@@ -57,32 +39,22 @@ def _options(
     pass
 
 
-for command in (
-    schema.init, schema.upgrade, schema.uninstall, tracking.track, tracking.untrack, tracking.tables, run.run,
-    console.console, health.doctor, health.status, stubs.stubs,
-):  # fmt: skip
-    app.command()(command)
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(hooks.app, name="hooks")
-app.add_typer(buttons.app, name="buttons")
-app.command()(buttons.press)
-app.add_typer(changes.app, name="changes")
-app.add_typer(results.app, name="results")
-app.command()(plans.plan)
-app.command()(plans.apply)
-app.command()(plans.export)
-app.command()(replay.replay)
-app.command()(prune.prune)
-app.add_typer(tokens.app, name="tokens")
-app.command()(audit.audit)
-app.add_typer(systemd.app, name="systemd")
-app.command()(run.demo)
+for _name, (_, _summary) in COMMANDS.items():
+    app.command(_name, help=_summary)(stand_in)
 
 
 @cache
-def _whole() -> Callable[..., object]:
+def _commands() -> Callable[..., object]:
     # To make the command line takes as long as a command does: once, however many are called.
     return typer.main.get_command(app)
+
+
+def whole() -> Any:
+    """Return the command line with all its commands imported, for what describes it."""
+    group: Any = typer.main.get_command(app)
+    for name in COMMANDS:
+        group.get_command(None, name)
+    return group
 
 
 def main() -> None:
@@ -98,14 +70,19 @@ def call(arguments: list[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         # Typer reports usage errors itself, with exit code 2, and ends by SystemExit.
-        _whole()(arguments, prog_name="rowhooks")
+        _commands()(arguments, prog_name="rowhooks")
     except RowhooksError as error:
-        complain(error)
-        return error.exit_code
+        return _failed(error)
     except UnicodeEncodeError as error:
         # PostgreSQL takes text; an argument may be any bytes.
-        complain(UsageError(f"{visible(error.object)} is not text: {error.reason}"))
-        return UsageError.exit_code
+        return _failed(UsageError(f"{visible(error.object)} is not text: {error.reason}"))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+def _failed(error: RowhooksError) -> int:
+    from rowhooks.cli.common import complain  # what fails pays for these imports
+
+    complain(error)
+    return error.exit_code

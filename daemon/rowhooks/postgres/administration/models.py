@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.doctor import Finding
 from rowhooks.postgres.configuration import LOAD, read_configuration
-from rowhooks.postgres.connections.command import over
+from rowhooks.postgres.connections.engines import over
 from rowhooks.postgres.rows.model_tables import ModelTables
 from rowhooks.postgres.rows.models import Models
 

@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
+import ast
 import functools
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import alembic.command
-import alembic.config
-import alembic.script
 import psycopg
-import sqlalchemy
 
 from rowhooks.domain.errors import SchemaMismatch
 from rowhooks.postgres.connections.search_path import ask_qualified
 from rowhooks.resources import data_directory
 
+if TYPE_CHECKING:
+    import sqlalchemy
+
 
 @functools.cache
 def head_revision() -> str:
     """Return the schema revision that this code belongs to."""
-    head = alembic.script.ScriptDirectory.from_config(_alembic_config()).get_current_head()
-    assert head is not None, "alembic/versions is empty"
+    scripts = _scripts()
+    (head,) = scripts.keys() - scripts.values()
     return head
 
 
 @functools.cache
-def known_revisions() -> set[str]:
+def known_revisions() -> frozenset[str]:
     """Return every schema revision this code knows."""
-    return {
-        script.revision for script in alembic.script.ScriptDirectory.from_config(_alembic_config()).walk_revisions()
+    return frozenset(_scripts())
+
+
+def _scripts() -> dict[str, str | None]:
+    """Return the revision of each of Alembic's scripts with the one before it.
+
+    They are read and not run: Alembic, which would run them, takes longer to import than a command to answer.
+    """
+    return dict(map(_revision, (data_directory("alembic") / "versions").glob("*.py")))
+
+
+def _revision(script: Path) -> tuple[str, str | None]:
+    assigned = {
+        name.id: ast.literal_eval(one.value)
+        for one in ast.parse(script.read_bytes()).body
+        if isinstance(one, ast.Assign)
+        for name in one.targets
+        if isinstance(name, ast.Name) and name.id in {"revision", "down_revision"}
     }
+    return assigned["revision"], assigned["down_revision"]
 
 
 def current_revision(conn: psycopg.Connection[Any]) -> str | None:
@@ -58,18 +76,13 @@ def explain_mismatch(current: str | None) -> SchemaMismatch | None:
     )
 
 
-def _alembic_config() -> alembic.config.Config:
-    config = alembic.config.Config()
-    # A percent sign in the path would be read as interpolation.
-    config.set_main_option("script_location", str(data_directory("alembic")).replace("%", "%%"))
-    return config
-
-
 def bind(conn: psycopg.Connection[Any]) -> sqlalchemy.Connection:
     """Return a SQLAlchemy connection on top of `conn`, for Alembic, which then joins conn's transaction.
 
     Call it before the transaction begins: SQLAlchemy first asks the server for its version, and rolls back.
     """
+    import sqlalchemy  # only what migrates pays for these imports
+
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
         creator=lambda: conn,
@@ -83,13 +96,19 @@ def bind(conn: psycopg.Connection[Any]) -> sqlalchemy.Connection:
 
 def migrate(bind: sqlalchemy.Connection) -> None:
     """Bring the structure up to date, in the transaction of the connection."""
-    config = _alembic_config()
+    import alembic.command  # only what migrates pays for these imports
+    import alembic.config
+    from sqlalchemy.exc import DBAPIError
+
+    config = alembic.config.Config()
+    # A percent sign in the path would be read as interpolation.
+    config.set_main_option("script_location", str(data_directory("alembic")).replace("%", "%%"))
     config.attributes["connection"] = bind
     # Begun here, the transaction is not Alembic's to commit.
     bind.begin()
     try:
         alembic.command.upgrade(config, "head")
-    except sqlalchemy.exc.DBAPIError as error:
+    except DBAPIError as error:
         if error.orig is None:
             raise
         raise error.orig from error

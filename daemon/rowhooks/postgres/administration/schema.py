@@ -6,11 +6,10 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import psycopg
-import sqlalchemy
 from psycopg import sql
 from psycopg.types.json import set_json_loads
 
@@ -46,6 +45,9 @@ from rowhooks.postgres.connections.loaders import read_json_exactly
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.statements import Statements
 from rowhooks.resources import sql_script
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 SQL = Statements(__file__)
 

@@ -23,7 +23,7 @@ from rowhooks.domain.names import join_name
 from rowhooks.postgres.administration.common import Connection, Row, fetch
 from rowhooks.postgres.administration.stub_source import End, StubGenerator, plain_type
 from rowhooks.postgres.administration.tables import find_tables
-from rowhooks.postgres.connections.command import over
+from rowhooks.postgres.connections.engines import over
 from rowhooks.postgres.rows.catalogue import read_shapes
 from rowhooks.postgres.rows.classes import names_in
 from rowhooks.postgres.statements import Statements

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg
-import sqlalchemy
 
 from rowhooks.domain.errors import ConnectionFailed
 from rowhooks.postgres.connections.errors import first_line, translated_errors
-from rowhooks.postgres.connections.search_path import ask_qualified
 from rowhooks.postgres.connections.settled import SettledConnection
 from rowhooks.postgres.connections.target import Target
 
@@ -44,12 +41,3 @@ def connection(target: Target, *, pinned: bool = True) -> Iterator[SettledConnec
     # Closed also where the commit fails (a deferred constraint): psycopg leaves the connection open.
     with translated_errors(), contextlib.closing(opened), opened:
         yield opened
-
-
-def over(conn: psycopg.Connection[Any]) -> sqlalchemy.Connection:
-    """Return SQLAlchemy's connection on an open one."""
-    engine = sqlalchemy.create_engine(
-        "postgresql+psycopg://", creator=lambda: conn, poolclass=sqlalchemy.pool.StaticPool, use_native_hstore=False
-    )
-    ask_qualified(engine.dialect)
-    return engine.connect()

@@ -144,3 +144,12 @@ def _options(size: int, overflow: int = 0) -> dict[str, Any]:
         # A run waits for its turn: connections that others hold are not a failure of the run.
         "pool_timeout": LONGEST_WAIT,
     }
+
+
+def over(conn: psycopg.Connection[Any]) -> sqlalchemy.Connection:
+    """Return SQLAlchemy's connection on an open one."""
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: conn, poolclass=sqlalchemy.pool.StaticPool, use_native_hstore=False
+    )
+    ask_qualified(engine.dialect)
+    return engine.connect()

@@ -6,9 +6,10 @@ of receivers keep it, because it is theirs; so do sessions that press a button.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy
+if TYPE_CHECKING:
+    import sqlalchemy
 
 SEARCH_PATH = "pg_catalog, pg_temp"
 """Without pg_temp at the end, that would be searched first for relations and types."""

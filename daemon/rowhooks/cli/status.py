@@ -1,0 +1,65 @@
+"""rowhooks status."""
+
+from __future__ import annotations
+
+from rowhooks.cli.common import Config, Dsn, Json, print_fields, print_json, target
+from rowhooks.postgres.administration.common import Row
+from rowhooks.postgres.administration.schema import installed_connection
+from rowhooks.postgres.administration.status import status as read_status
+from rowhooks.postgres.leadership.blocking_sessions import QUEUE_IS_FILLING
+
+FIELDS = (
+    "database", "schema_revision", "bell", "leader", "leader_since", "standbys", "other_receivers", "backlog", "lag",
+    "unfinished_runs", "requested", "missing_jobs", "tables", "enabled_jobs", "enabled_hooks", "last_1000_runs",
+    "unreadable_changes",
+)  # fmt: skip
+
+
+def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
+    """Show the state of rowhooks: the leader, the backlog, the unfinished runs."""
+    with installed_connection(target(dsn, config)) as conn:
+        found = read_status(conn)
+    if as_json:
+        print_json(found)
+        return
+    print_fields(_readable(found), FIELDS)
+
+
+def _readable(found: Row) -> Row:
+    """Return a status as people read it."""
+    if found["running"] is None:
+        found["leader"] = (
+            f"not known on a standby server; the primary knows it (the last was {found['leader'] or 'none'})"
+        )
+    elif not found["running"]:
+        found["leader"] = "none: no daemon runs (start one: rowhooks run)"
+        found["leader_since"] = None
+    if found["lock_held_by"]:
+        found["leader"] += f"; its lock is held by {', '.join(found['lock_held_by'])}"
+    found["standbys"] = ", ".join(found["standbys"]) or "none"
+    found["bell"] = "NOTIFY" if found["notify"] else "none: the daemon polls (two-phase commit)"
+    if found["notification_queue_usage"] >= QUEUE_IS_FILLING:
+        found["bell"] += f"; the server's queue is {found['notification_queue_usage']:.0%} full, see: rowhooks doctor"
+    if found["unreadable_changes"] is None:
+        found["unreadable_changes"] = "not shown to this role"
+    else:
+        found["unreadable_changes"] = ", ".join(
+            f"{change['id']} of {change['table']}" for change in found["unreadable_changes"]
+        )
+    found["other_receivers"] = "; ".join(
+        f"{one['standby']}"
+        + "".join(
+            f" {what} {', '.join(one[name])}"
+            for name, what in (("lacks", "lacks"), ("has", "has besides"))
+            if one[name]
+        )
+        for one in found["standbys_with_other_receivers"]
+    )
+    found["missing_jobs"] = "; ".join(
+        f"{one['job']}: {one['waiting']} of {found['waiting_limit']} runs wait"
+        + (f", {one['missed']} changes were not kept" if one["missed"] else "")
+        for one in found["missing_jobs"]
+    )
+    found["backlog"] = f"{found['backlog']} changes"
+    found["lag"] = None if found["lag_seconds"] is None else f"{found['lag_seconds']:.1f} s"
+    return found

@@ -1,0 +1,67 @@
+"""The commands are imported when they are called, and listed without that."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from rowhooks.cli import whole
+from rowhooks.cli.commands import COMMANDS, load
+from rowhooks.domain.errors import UsageError
+
+HEAVY = ("alembic", "asyncpg", "jinja2", "psycopg", "pydantic", "sqlalchemy")
+
+
+def imported(*arguments: str) -> set[str]:
+    """Return which of the heavy libraries a command imports."""
+    program = f"import sys; from rowhooks.cli import call; call({list(arguments)!r}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(HEAVY) & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_says_of_a_command_what_the_command_says_of_itself(name: str) -> None:
+    said = load(name).help.partition("\n\n")[0]
+    assert " ".join(said.split()) == COMMANDS[name][1]
+
+
+def test_the_whole_command_line_has_all_commands() -> None:
+    group = whole()
+    assert list(group.commands) == list(COMMANDS)
+    hooks = group.commands["hooks"]
+    assert {"list", "add", "edit"} <= set(hooks.commands)
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_nothing_is_imported_for_a_list_of_the_commands(option: str) -> None:
+    assert imported(option) == set()
+
+
+def test_a_command_imports_what_it_needs(empty_dsn: str) -> None:
+    assert imported("hooks", "list", "--dsn", empty_dsn) == {"asyncpg", "psycopg", "pydantic"}
+    assert imported("status", "--dsn", empty_dsn) == {"asyncpg", "psycopg", "pydantic"}
+
+
+def test_an_unknown_command_is_named_with_one_like_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        whole()(["hook"], prog_name="rowhooks")
+    assert ended.value.code == 2
+    assert "Did you mean 'hooks'?" in capsys.readouterr().err
+
+
+def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "rowhooks.cli.audit", raising=False)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.delitem(sys.modules, "rowhooks.cli.common", raising=False)
+    monkeypatch.delitem(sys.modules, "rowhooks.postgres.connections.target", raising=False)
+    with pytest.raises(UsageError, match="no module psycopg: this is rowhooks for applications") as refused:
+        load("audit")
+    assert refused.value.hint == "where they are to run: pip install 'rowhooks[daemon]'"
+
+
+def test_a_module_of_ours_that_is_missing_is_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rowhooks.cli.audit", None)
+    with pytest.raises(ModuleNotFoundError, match=r"rowhooks\.cli\.audit"):
+        load("audit")

@@ -7,7 +7,7 @@ How it is measured:
   empty log, and afterwards is counted: as many changes in the log, or results on record, as there must be.
 - The daemon runs in a process of its own with the default settings.
 - What is measured stands in the modules: `capture` (single, bulk), `drain`, `parked`, `latency`, `growth` (history,
-  hooks, memory), `console`. `plan` has the sizes, `targets` what is to be reached.
+  hooks, memory), `starting`, `console`. `plan` has the sizes, `targets` what is to be reached.
 
 The embedded server flushes what it commits (fsync and synchronous_commit are on); with --dsn the server's own settings
 hold. Each measurement makes databases of its own and removes them.

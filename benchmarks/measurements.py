@@ -14,6 +14,7 @@ from benchmarks.latency import latency
 from benchmarks.parked import parked
 from benchmarks.peers.measure import peers
 from benchmarks.plan import Plan
+from benchmarks.starting import starting
 
 Measurement = Callable[[Server, Plan], dict[str, Any]]
 """Gives fields of `Report`."""
@@ -28,5 +29,6 @@ MEASUREMENTS: dict[str, Measurement] = {
     "hooks": lambda server, plan: {"hooks": hooks(server, plan)},
     "peers": peers,
     "memory": lambda server, plan: {"memory": memory(server, plan)},
+    "start": lambda server, plan: {"starting": starting(server, plan)},
     "console": lambda server, plan: {"console": console(server, plan)},
 }

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from benchmarks.plan import Plan
-from benchmarks.results import Cost, Drain, Grown, Latencies, Memory, PageTime, Parked, PeerFigures, Single
+from benchmarks.results import Cost, Drain, Grown, Latencies, Memory, PageTime, Parked, PeerFigures, Single, Starting
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Report:
     history: tuple[Grown, ...] = ()
     hooks: tuple[Grown, ...] = ()
     memory: tuple[Memory, ...] = ()
+    starting: Starting | None = None
     console: tuple[PageTime, ...] = ()
     peers: tuple[PeerFigures, ...] = ()
     absent: dict[str, str] = field(default_factory=dict)

@@ -226,6 +226,25 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Starting:
+    """Seconds from the start of a process of Python.
+
+    Args:
+        nothing: to the end of one that does nothing.
+        libraries: to the end of one that imports the libraries which a daemon uses, and does nothing.
+        version: to the end of `rowhooks --version`.
+        ready: to the moment when a daemon is on record as the leader.
+        first_run: to the result of a change that waited for it.
+    """
+
+    nothing: Series
+    libraries: Series
+    version: Series
+    ready: Series
+    first_run: Series
+
+
+@dataclass(frozen=True)
 class PageTime:
     """How soon the console answers with a page.
 

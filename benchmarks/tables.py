@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from benchmarks.report import Report
-from benchmarks.results import Grown, Latency, Parked, Percentiles, Series, Single, Writing
+from benchmarks.results import Grown, Latency, Parked, Percentiles, Series, Single, Starting, Writing
 from benchmarks.targets import MEGABYTE, verdicts
 
 _NONE = "-"
@@ -47,6 +47,8 @@ def sheets(report: Report) -> Iterator[Sheet]:
         yield _growth("Drain beside hooks that do not match", "hooks", report.hooks)
     if report.memory:
         yield _memory(report)
+    if report.starting:
+        yield _starting(report.starting)
     if report.console:
         yield _console(report)
 
@@ -186,6 +188,21 @@ def _memory(report: Report) -> Sheet:
             )
             for cell in report.memory
         ),
+    )
+
+
+def _starting(found: Starting) -> Sheet:
+    cells = (
+        ("Python that does nothing", found.nothing),
+        ("Python that imports the libraries of a daemon", found.libraries),
+        ("`rowhooks --version`", found.version),
+        ("`rowhooks run`, to its leading", found.ready),
+        ("`rowhooks run`, to the result of a change that waited for it", found.first_run),
+    )
+    return Sheet(
+        "Starting a process, s",
+        ("", "s", "of the libraries"),
+        tuple((name, _spread(taken, 2), _spread(taken.over(found.libraries), 2)) for name, taken in cells),
     )
 
 

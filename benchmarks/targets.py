@@ -159,5 +159,9 @@ TARGETS = (
         lambda r: r.memory[-1].peak / r.memory[0].peak if len(r.memory) > 1 else None, at_most=True,
     ),
     Target("resident memory", 300, "{:,.0f} MB", _peak, at_most=True),
+    Target(
+        "a daemon leads after its start", 0.3, "{:.2f} s", lambda r: r.starting.ready.median if r.starting else None,
+        at_most=True,
+    ),
     Target("the slowest page of the console", 100, "{:,.0f} ms", _slowest_page, at_most=True),
 )  # fmt: skip

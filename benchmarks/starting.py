@@ -1,0 +1,87 @@
+"""Starting: how soon a daemon's process leads and ends its first run, beside processes that do less."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.database import Database, Server
+from benchmarks.plan import Plan
+from benchmarks.results import Series, Starting
+
+_TABLE = "started"
+_JOB = "receivers.Started"
+_RECEIVER = """
+from rowhooks import JobHookReceiver, register_jobs
+
+
+class Started(JobHookReceiver):
+    async def receive_job_hook(self, change, action, changed_object):
+        pass
+
+
+register_jobs(Started)
+"""
+_LIBRARIES = "import asyncpg, psycopg, pydantic_settings, rich.console, sqlalchemy.ext.asyncio, sqlalchemy.orm, typer"
+_PATIENCE = 60.0
+
+
+def starting(server: Server, plan: Plan) -> Starting:
+    """Measure seconds from the start of a process."""
+    taken: dict[str, list[float]] = {name: [] for name in ("nothing", "libraries", "version", "ready", "first_run")}
+    with server.database() as database, tempfile.TemporaryDirectory(prefix="rowhooks-bench-") as directory:
+        database.create_table(_TABLE, 10, tracked=True)
+        (Path(directory) / "receivers.py").write_text(_RECEIVER, "utf-8")
+        database.conn.execute(
+            "insert into rowhooks.job (class_path, kind, name, enabled) values (%s, 'hook', 'Started', true)", (_JOB,)
+        )
+        database.conn.execute(
+            "select rowhooks.create_job_hook('Started', %s, array[%s::regclass], '{update}')", (_JOB, f"bench.{_TABLE}")
+        )
+        for _ in range(max(plan.rounds, 3)):
+            taken["nothing"].append(_whole("-c", "pass"))
+            taken["libraries"].append(_whole("-c", _LIBRARIES))
+            taken["version"].append(_whole("-m", "rowhooks", "--version"))
+            ready, first_run = _daemon(database, directory)
+            taken["ready"].append(ready)
+            taken["first_run"].append(first_run)
+    return Starting(**{name: Series(tuple(values)) for name, values in taken.items()})
+
+
+def _whole(*arguments: str) -> float:
+    begin = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - begin
+
+
+def _daemon(database: Database, directory: str) -> tuple[float, float]:
+    """Start a daemon before which a change waits; return when it leads, and when that change's run is on record.
+
+    Raises:
+        RuntimeError: one of them did not come about.
+    """
+    database.execute("update bench.{table} set site = site + 1 where id = 1", table=_TABLE)
+    before, epoch = database.handled(), database.value("select leader_epoch from rowhooks.feed")
+    command = [sys.executable, "-m", "rowhooks", "run", "--receivers", "receivers.py"]
+    ready = first_run = 0.0
+    begin = time.perf_counter()
+    with subprocess.Popen(
+        command, cwd=directory, env={**os.environ, "ROWHOOKS_DSN": database.daemon_dsn}, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            while not first_run:
+                passed = time.perf_counter() - begin
+                if process.poll() is not None or passed > _PATIENCE:
+                    raise RuntimeError(f"the daemon's first run did not end within {passed:.0f} s")
+                if not ready and database.value("select leader_epoch from rowhooks.feed") != epoch:
+                    ready = passed
+                if ready and database.handled() > before:
+                    first_run = passed
+                time.sleep(0.002)
+        finally:
+            process.terminate()
+    return ready, first_run

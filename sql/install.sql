@@ -60,6 +60,7 @@
 \ir functions/begin_history.sql
 \ir functions/resume_after_restore.sql
 \ir functions/run_requested.sql
+\ir functions/record_run.sql
 \ir functions/retry.sql
 \ir functions/revoke.sql
 \ir functions/replay.sql

@@ -42,7 +42,7 @@ begin
   execute pg_catalog.format(
     'grant execute on function rowhooks.configuration_version(), rowhooks.matches_glob(text, text), rowhooks.log_partitions(), '
     'rowhooks.present_key_columns(integer), rowhooks.source_of_capture(integer), rowhooks.settings_of_capture(integer), '
-    'rowhooks.refresh_tables(), rowhooks.note_partitions() to %s',
+    'rowhooks.refresh_tables(), rowhooks.note_partitions(), rowhooks.record_run(json, json) to %s',
     daemon_role
   );
   execute pg_catalog.format(
@@ -95,6 +95,7 @@ begin
     'grant insert (job_result_id, time, level, grouping, message, object_type, object_repr) on rowhooks.job_log_entry '
     'to %s', receiver_role
   );
+  execute pg_catalog.format('grant execute on function rowhooks.record_run(json, json) to %s', receiver_role);
 end
 $$;
 

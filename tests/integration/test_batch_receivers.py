@@ -17,6 +17,7 @@ from rowhooks.pipeline.scheduling import admission, records
 from rowhooks.pipeline.scheduling import scheduler as scheduler_module
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.postgres.sessions import receiver_session as sessions_module
+from rowhooks.postgres.sessions import recording
 from tests.support.daemons import running_daemon
 from tests.support.hooks import add_hook
 from tests.support.waiting import eventually, settled
@@ -245,7 +246,7 @@ async def test_a_batch_that_is_put_on_record_while_it_commits_is_not_called_agai
     db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What puts it there moves the position too, and both keep other leaders out meanwhile."""
-    record, move = sessions_module._record, PostgresResults._move
+    record, move = recording.record_batch, PostgresResults._move
 
     def records_slowly(*arguments: Any) -> set[int]:
         # It keeps other leaders out by now.
@@ -258,7 +259,7 @@ async def test_a_batch_that_is_put_on_record_while_it_commits_is_not_called_agai
         await move(self, position)
 
     monkeypatch.setattr(PostgresResults, "_move", moves)
-    monkeypatch.setattr(sessions_module, "_record", records_slowly)
+    monkeypatch.setattr(sessions_module, "record_batch", records_slowly)
     monkeypatch.setattr(records, "STARTED_AFTER", 0.2)
     monkeypatch.setattr(scheduler_module, "SWEEP_INTERVAL", 0.01)
     add_hook(db, Writes, device)

@@ -18,6 +18,7 @@ from tests.support.waiting import eventually, is_read, settled
 Connection = psycopg.Connection[Any]
 
 Device = table("dcim.device")
+APPEND = text("update dcim.device set serial = serial || '.'")
 
 
 def results(db: Connection) -> list[tuple[Any, ...]]:
@@ -53,6 +54,18 @@ class Asynchronous(JobHookReceiver):
         return {"serial": changed_object.serial, "repr": str(changed_object)}
 
 
+class Noting(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        self.session.execute(APPEND)
+        self.logger.info("noted \u00e9\n")
+
+
+class AsynchronouslyNoting(JobHookReceiver):
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        await self.session.execute(APPEND)
+        self.logger.info("noted \u00e9\n")
+
+
 @pytest.mark.parametrize("receiver", [Plain, Asynchronous])
 async def test_a_receiver_reads_saves_and_refreshes_the_changed_object(
     db: Connection, daemon_dsn: str, device: str, receiver: type
@@ -68,6 +81,20 @@ async def test_a_receiver_reads_saves_and_refreshes_the_changed_object(
         ("gone",),
     ]
     assert [row[2] for row in results(db)] == ["SUCCESS", "SUCCESS"]
+
+
+async def test_results_and_log_lines_are_recorded_where_libpq_has_no_pipeline(
+    db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psycopg.Pipeline, "is_supported", lambda: False)
+    for receiver in (Noting, AsynchronouslyNoting):
+        add_hook(db, receiver, device)
+    async with running_daemon(daemon_dsn, Noting, AsynchronouslyNoting):
+        db.execute("insert into dcim.device values (1, 'sw1', 'SN')")
+        await settled(db)
+    assert [row[2] for row in results(db)] == ["SUCCESS", "SUCCESS"]
+    assert db.execute("select message from rowhooks.job_log_entry").fetchall() == [("noted \u00e9\n",)] * 2
+    assert device_row(db) == ("sw1", "SN..")
 
 
 async def test_a_row_that_refers_to_another_table_is_saved(db: Connection, daemon_dsn: str) -> None:

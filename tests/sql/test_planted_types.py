@@ -75,6 +75,11 @@ ROWHOOKS_CALLS = {
     "readable_part": """select rowhooks.readable_part('{"id": 1}', '{id}')""",
     "readable_repr": """select rowhooks.readable_repr('1', '{"id": 1}', '{id}', '{"id": 1}', true)""",
     "sees_row": """select rowhooks.sees_row(rowhooks.queries_to_see('shop.item'), '{"id": 1}', '{"id": "id"}')""",
+    "record_run": "select pg_catalog.set_config('rowhooks.run', 'k', false);"
+    """select rowhooks.record_run('{"id": 1, "trigger": "change", "object_change_id": 1, "job_hook_id": 1, """
+    """"job_id": 1, "class_path": "a.B", "db_user": "d", "status": "STARTED", "attempt": 1, "retries": 0, """
+    """"key": "k"}', """
+    """'[{"job_result_id": 1, "time": "2026-11-29", "level": "info", "grouping": "", "message": "m"}]')""",
     "refresh_tables": "select rowhooks.refresh_tables()",
     "resume_after_restore": "select rowhooks.resume_after_restore(0)",
     "ring_bell": "select rowhooks.ring_bell()",

@@ -98,7 +98,8 @@ DAEMON_FUNCTIONS = {
     "extend_object_change", "first_change_since", "log_partitions", "matches_glob", "note_partitions",
     "numbers_of_status", "replayed_changes", "run_counts", "unfinished_runs",
     "present_key_columns", "prunable_partitions", "prune_changes", "prune_results", "queries_to_see",
-    "readable_columns", "readable_part", "readable_repr", "refresh_tables", "renamed_keys", "resume_after_restore",
+    "readable_columns", "readable_part", "readable_repr", "record_run", "refresh_tables", "renamed_keys",
+    "resume_after_restore",
     "ring_bell",
     "sees_row", "settings_of_capture", "source_of_capture",
 }  # fmt: skip

@@ -20,6 +20,9 @@ BEGINNING = "before a run's transaction begins"
 PARTIES = ("receiver", "recorder")
 """Whose transactions: a receiver's own, or the recorder's groups."""
 
+_RESULTS = (b"rowhooks.record_run(", b"into rowhooks.job_result", b'COPY "rowhooks"."job_result"')
+"""By which a result is recorded: a receiver's, a batch's, the recorder's."""
+
 
 @dataclass
 class Trap:
@@ -127,7 +130,7 @@ class Link:
         if b"into effect" in statement:
             self._has_effect = True
         party = PARTIES[0] if self._has_effect else PARTIES[1]
-        if b"into rowhooks.job_result" in statement or b'COPY "rowhooks"."job_result"' in statement:
+        if any(one in statement for one in _RESULTS):
             self._has_result = True
             return self._proxy.springs(party, MOMENTS[0])
         command = statement.strip(b" ;\x00").upper()

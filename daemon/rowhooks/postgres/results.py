@@ -20,7 +20,7 @@ from rowhooks.postgres.connections.encodings import of_connection
 from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.statements import Statements
 
-_RESULT = (
+RESULT: Sequence[tuple[str, str]] = (
     ("id", "bigint"),
     ("trigger", "text"),
     ("original_id", "bigint"),
@@ -51,7 +51,7 @@ _RESULT = (
     ("traceback", "text"),
     ("key", "text"),
 )
-_ENTRY = (
+ENTRY: Sequence[tuple[str, str]] = (
     ("job_result_id", "bigint"),
     ("time", "timestamptz"),
     ("level", "text"),
@@ -70,10 +70,6 @@ def _names(columns: Sequence[tuple[str, str]]) -> str:
     return ", ".join(name for name, _ in columns)
 
 
-def _given_one(columns: Sequence[tuple[str, str]]) -> str:
-    return "select " + ", ".join(f"%s::{type_} as {name}" for name, type_ in columns)
-
-
 def _given_many(columns: Sequence[tuple[str, str]], parameter: str = "${}") -> str:
     # jsonb travels as text: asyncpg then needs no codec for it.
     arrays = ", ".join(
@@ -86,11 +82,10 @@ def _given_many(columns: Sequence[tuple[str, str]], parameter: str = "${}") -> s
 
 def _statements(given: str) -> Statements:
     constants = {
-        "columns": _names(_RESULT),
-        "entry_columns": _names(_ENTRY),
+        "columns": _names(RESULT),
+        "entry_columns": _names(ENTRY),
         "given": given,
-        "given_entries": _given_many(_ENTRY),
-        "ON_RECORD": ON_RECORD,
+        "given_entries": _given_many(ENTRY),
         "ENDED": ENDED.replace("'", "''"),
         "RUN": RUN,
     }
@@ -104,22 +99,11 @@ _FRESH = (
     "started_at", "finished_at", "key", "result", "exception_type", "exception_message", "traceback",
 )  # fmt: skip
 
-_MANY = _statements(_given_many(_RESULT))
-_ONE_IN_RUN = _statements(_given_one(_RESULT))
-_MANY_IN_RUN = _statements(_given_many(_RESULT, "%s"))
+_MANY = _statements(_given_many(RESULT))
+_MANY_IN_RUN = _statements(_given_many(RESULT, "%s"))
 # By `Run.is_requested`.
 _RECORD_MANY = {False: _MANY["record_started"], True: _MANY["record_requested"]}
-RECORD_ONE = {False: _ONE_IN_RUN["record_started_in_run"], True: _ONE_IN_RUN["record_requested_in_run"]}
-"""For psycopg, in a run's own transaction, by `Run.is_requested`; returns no row where the run is on record already."""
-RECORD_ONE_OR_FAIL = {
-    False: _ONE_IN_RUN["record_started_or_fail"],
-    True: _ONE_IN_RUN["record_requested_or_fail"],
-}
-"""The same with an error (whose message has ON_RECORD) for no row, so that COMMIT can be sent along with it."""
 _RECORD_BATCH = {False: _MANY_IN_RUN["record_started_in_run"], True: _MANY_IN_RUN["record_requested_in_run"]}
-RECORD_ENTRY = f"insert into rowhooks.job_log_entry ({_names(_ENTRY)}) {_given_one(_ENTRY)}"
-"""For psycopg, in a run's own transaction."""
-
 LEADS = "select true from rowhooks.feed where leader_epoch operator(pg_catalog.=) %s::pg_catalog.uuid"
 FENCE_ONE = f"{LEADS} for share"
 """For psycopg, in a run's own transaction."""
@@ -156,7 +140,7 @@ def _what_came_of_it(outcome: Outcome, held: Repertoire) -> tuple[str | None, ..
 
 
 def result_row(outcome: Outcome, leader_epoch: uuid.UUID, held: Repertoire) -> tuple[Any, ...]:
-    """Return the values of `_RESULT` for an outcome, for a database that can hold such text."""
+    """Return the values of `RESULT` for an outcome, for a database that can hold such text."""
     run = outcome.run
     change_id = run.cause.id if isinstance(run.cause, ObjectChange) else None
     by_hook = isinstance(run.origin, JobHook)
@@ -204,7 +188,7 @@ def batch_statements(
 
 
 def entry_row(result_id: int, entry: LogEntry, held: Repertoire) -> tuple[Any, ...]:
-    """Return the values of `_ENTRY` for a log line, for a database that can hold such text."""
+    """Return the values of `ENTRY` for a log line, for a database that can hold such text."""
     return (
         result_id,
         entry.time,

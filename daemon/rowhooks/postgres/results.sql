@@ -86,27 +86,11 @@ do update set {outcome_as_given}
 where {may_end}
 returning id;
 
--- name: record_started_or_fail
--- The same with an error for no row, so that COMMIT can be sent along with it.
-with recorded as ({record_started_in_run})
-select {fail_without_row} from recorded;
-
--- name: record_requested_or_fail
--- The same with an error for no row, so that COMMIT can be sent along with it.
-with recorded as ({record_requested_in_run})
-select {fail_without_row} from recorded;
-
 -- name: is_in_its_transaction
 -- True, or an error with the message ENDED: the variable ends with the run's transaction, which the receiver has ended.
 case
   when pg_catalog.current_setting('{RUN}', true) operator(pg_catalog.<>) '' then true
   else pg_catalog.concat('{ENDED} ', pg_catalog.current_setting('{RUN}', true))::boolean
-end;
-
--- name: fail_without_row
--- An error with the message ON_RECORD where nothing was recorded.
-case
-  when pg_catalog.count(*) operator(pg_catalog.=) 0 then pg_catalog.concat('{ON_RECORD} ', pg_catalog.count(*))::boolean
 end;
 
 -- name: may_end

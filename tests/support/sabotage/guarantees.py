@@ -195,7 +195,12 @@ SABOTAGES = [
     ),
     Sabotage(
         3, "a run that is on record as ended, or another leader's, is not recorded again",
-        Statement("rowhooks.postgres.results", "may_end", None, "true"),
+        Function(
+            "record_run",
+            "where job_result.leader_epoch = excluded.leader_epoch and job_result.finished_at is null\n"
+            "    returning id into recorded;\n  else",
+            "returning id into recorded;\n  else",
+        ),
         "integration/test_daemon.py a_run_that_another_leader_has_recorded_is_rolled_back",
     ),
     Sabotage(

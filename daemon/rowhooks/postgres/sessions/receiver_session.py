@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -16,28 +18,24 @@ from rowhooks.domain.errors import LeadershipLost, TransactionEnded
 from rowhooks.domain.run import Outcome
 from rowhooks.pipeline.ports import AlreadyRecorded
 from rowhooks.postgres.connections.encodings import of_connection
-from rowhooks.postgres.connections.settled import SettledConnection
+from rowhooks.postgres.connections.settled import SettledAsyncConnection, SettledConnection
 from rowhooks.postgres.results import (
     ANOTHER_LEADS,
     ENDED,
     FENCE_ONE,
     LEADS,
-    ON_RECORD,
-    RECORD_ENTRY,
-    RECORD_ONE,
-    RECORD_ONE_OR_FAIL,
-    batch_statements,
-    entry_row,
-    result_row,
 )
 from rowhooks.postgres.rows import in_place as inplace
 from rowhooks.postgres.rows.related import adopt, note_deleted, order_writes
 from rowhooks.postgres.rows.suppression import take_kept
 from rowhooks.postgres.rows.writing import check_deleted, checking_inserts
 from rowhooks.postgres.sessions.grip import Grip
+from rowhooks.postgres.sessions.recording import record_batch, record_run
+from rowhooks.postgres.sessions.round_trips import begin
 
 GRIP = "rowhooks_grip"
 """The key of a run's grip in the `info` of the connection that the run has."""
+_PLAIN = re.compile(r"[\w.:@/+-]*", re.ASCII).fullmatch
 
 
 class ReceiverSession(Session):
@@ -67,15 +65,10 @@ class ReceiverSession(Session):
         self._grip.hold(driver)
         connection.info[GRIP] = self._grip
         variables = _set_local(self._variables, of_connection(driver))
-        if isinstance(driver, psycopg.Connection) and driver.isolation_level is None:
+        if isinstance(driver, psycopg.Connection | psycopg.AsyncConnection) and driver.isolation_level is None:
             # This is how psycopg begins a transaction itself, but in one round trip.
-            settings = driver.settling() if isinstance(driver, SettledConnection) else []
-            begin = "; ".join(["begin", *settings, *variables])
-            answer = driver.pgconn.exec_(begin.encode(driver.info.encoding))
-            if driver.pgconn.status != psycopg.pq.ConnStatus.OK:
-                raise psycopg.OperationalError(driver.pgconn.get_error_message())
-            if answer.status != psycopg.pq.ExecStatus.COMMAND_OK:
-                raise psycopg.errors.error_from_result(answer, driver.info.encoding)
+            settings = driver.settling() if isinstance(driver, SettledConnection | SettledAsyncConnection) else []
+            begin(driver, [*settings, *variables])
         else:
             connection.exec_driver_sql("; ".join(variables))
         self._grip.marked()
@@ -141,15 +134,14 @@ class ReceiverSession(Session):
         if is_fenced and connection.exec_driver_sql(FENCE_ONE, (leader_epoch,)).first() is None:
             self.end()
             raise LeadershipLost(ANOTHER_LEADS)
-        driver: Any = connection.connection.driver_connection
         refused: Exception | None = None
         revoked: set[int] = set()
         try:
-            if isinstance(driver, psycopg.Connection) and psycopg.Pipeline.is_supported() and not is_batch:
-                is_recorded = _record_and_commit(driver, outcome, leader_epoch)
-            else:
-                revoked = _record(connection, outcome, leader_epoch)
+            if is_batch:
+                revoked = record_batch(connection, outcome, leader_epoch)
                 is_recorded = len(revoked) < len(outcome.run.singles)
+            else:
+                is_recorded = record_run(connection, outcome, leader_epoch)
         except (DBAPIError, psycopg.Error) as error:
             cause = getattr(error, "orig", error)
             if isinstance(cause, psycopg.errors.InvalidTextRepresentation) and ENDED in str(cause):
@@ -171,47 +163,15 @@ class ReceiverSession(Session):
         return revoked
 
 
-def _record(connection: sqlalchemy.Connection, outcome: Outcome, leader_epoch: uuid.UUID) -> set[int]:
-    """Write a result, of a batch those of all its runs, and its log lines; return which runs are on record already."""
-    held = of_connection(connection.connection.driver_connection)
-    statements = (
-        batch_statements(outcome, leader_epoch, held)
-        if outcome.run.batch
-        else [(RECORD_ONE[outcome.run.is_requested], result_row(outcome, leader_epoch, held))]
-    )
-    recorded = {id_ for one, values in statements for (id_,) in connection.exec_driver_sql(one, values)}
-    if recorded and outcome.entries:
-        connection.exec_driver_sql(RECORD_ENTRY, _entry_rows(outcome, held))
-    return {run.id for run in outcome.run.singles} - recorded
-
-
-def _record_and_commit(connection: psycopg.Connection[Any], outcome: Outcome, leader_epoch: uuid.UUID) -> bool:
-    """Do the same and commit, in one round trip; the COMMIT fails where the run is on record already."""
-    held = of_connection(connection)
-    try:
-        with connection.pipeline():
-            connection.execute(RECORD_ONE_OR_FAIL[outcome.run.is_requested], result_row(outcome, leader_epoch, held))
-            if outcome.entries:
-                connection.cursor().executemany(RECORD_ENTRY, _entry_rows(outcome, held))
-            connection.commit()
-    except psycopg.errors.InvalidTextRepresentation as error:
-        if ON_RECORD in str(error):
-            return False
-        raise
-    return True
-
-
-def _entry_rows(outcome: Outcome, held: Repertoire) -> list[tuple[Any, ...]]:
-    return [entry_row(outcome.run.id, entry, held) for entry in outcome.entries]
-
-
 def _set_local(variables: Mapping[str, str], held: Repertoire) -> list[str]:
     # They are local to the transaction, so that they cannot leak through our pool or a pooler. set_config() would be a
     # query, after which the receiver could not choose its isolation level any more.
-    return [
-        f"set local {_quoted(name)} = {psycopg.sql.Literal(held.fitted(value)).as_string()}"
-        for name, value in variables.items()
-    ]
+    return [f"set local {_quoted(name)} = {_literal(held.fitted(value))}" for name, value in variables.items()]
+
+
+def _literal(text: str) -> str:
+    # Hardly any key or name needs more than the quotes.
+    return f"'{text}'" if _PLAIN(text) else psycopg.sql.Literal(text).as_string()
 
 
 @sqlalchemy.event.listens_for(ReceiverSession, "after_begin")
@@ -221,6 +181,7 @@ def _begun(session: ReceiverSession, transaction: Any, connection: sqlalchemy.Co
         session.mark(connection)
 
 
+@cache
 def _quoted(variable: str) -> str:
     # `user` is a word of SQL's own.
     return psycopg.sql.Identifier(*variable.split(".")).as_string()

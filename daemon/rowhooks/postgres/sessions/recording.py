@@ -1,0 +1,76 @@
+"""Recording, in a run's own transaction: what came of it is written beside what its receiver has written."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import psycopg
+import sqlalchemy
+from sqlalchemy.exc import DBAPIError
+
+from rowhooks.domain.encodings import Repertoire
+from rowhooks.domain.run import Outcome
+from rowhooks.postgres.connections.encodings import of_connection
+from rowhooks.postgres.results import ENTRY, ON_RECORD, RESULT, batch_statements, entry_row, result_row
+from rowhooks.postgres.sessions.round_trips import execute_and_commit
+
+_RESULT_NAMES, _ENTRY_NAMES = [name for name, _ in RESULT], [name for name, _ in ENTRY]
+_DOCUMENTS = [name for name, type_ in RESULT if type_ == "jsonb"]
+_RECORD_RUN = "select rowhooks.record_run($1, $2)"
+"""For libpq. It fails where the run is on record (ON_RECORD), or its transaction has ended (ENDED)."""
+_RECORD_RUN_PLAINLY = "select rowhooks.record_run(%s, %s)"
+"""The same for psycopg."""
+_RECORD_ENTRIES = (
+    f"insert into rowhooks.job_log_entry ({', '.join(_ENTRY_NAMES)}) select {', '.join(_ENTRY_NAMES)}"  # noqa: S608
+    " from pg_catalog.json_populate_recordset(null::rowhooks.job_log_entry, %s)"
+)
+
+
+def record_batch(connection: sqlalchemy.Connection, outcome: Outcome, leader_epoch: uuid.UUID) -> set[int]:
+    """Write the results of the runs of a batch and its log lines; return which runs are on record already."""
+    held = of_connection(connection.connection.driver_connection)
+    statements = batch_statements(outcome, leader_epoch, held)
+    recorded = {id_ for one, values in statements for (id_,) in connection.exec_driver_sql(one, values)}
+    if recorded and outcome.entries:
+        connection.exec_driver_sql(_RECORD_ENTRIES, (_entries(outcome, held),))
+    return {run.id for run in outcome.run.singles} - recorded
+
+
+def record_run(connection: sqlalchemy.Connection, outcome: Outcome, leader_epoch: uuid.UUID) -> bool:
+    """Write a result and its log lines, and commit; return False where the run is on record already."""
+    driver: Any = connection.connection.driver_connection
+    documents = _documents(outcome, leader_epoch, of_connection(driver))
+    try:
+        if psycopg.Pipeline.is_supported():
+            execute_and_commit(driver, _RECORD_RUN.encode(), documents)
+        else:
+            # libpq is older than 14. The session's COMMIT follows.
+            connection.exec_driver_sql(_RECORD_RUN_PLAINLY, documents)
+    except (DBAPIError, psycopg.Error) as error:
+        cause = getattr(error, "orig", error)
+        if isinstance(cause, psycopg.errors.InvalidTextRepresentation) and ON_RECORD in str(cause):
+            return False
+        raise
+    return True
+
+
+def _documents(outcome: Outcome, leader_epoch: uuid.UUID, held: Repertoire) -> tuple[str, str | None]:
+    """Return the arguments of rowhooks.record_run for an outcome, for a database that can hold such text."""
+    values = dict(zip(_RESULT_NAMES, result_row(outcome, leader_epoch, held), strict=True))
+    documents = [f', "{name}": {document}' for name in _DOCUMENTS if (document := values.pop(name)) is not None]
+    return f"{_as_json(values)[:-1]}{''.join(documents)}}}", _entries(outcome, held)
+
+
+def _entries(outcome: Outcome, held: Repertoire) -> str | None:
+    """Return the log lines of an outcome as a JSON array; None for none."""
+    if not outcome.entries:
+        return None
+    rows = (entry_row(outcome.run.id, entry, held) for entry in outcome.entries)
+    return _as_json([dict(zip(_ENTRY_NAMES, row, strict=True)) for row in rows])
+
+
+def _as_json(value: Any) -> str:
+    # Characters as they are: an escaped one is refused where the database's encoding is not UTF8.
+    return json.dumps(value, default=str, ensure_ascii=False)

@@ -1,0 +1,97 @@
+"""Round trips: what a run's transaction begins with is sent at once, and so is what it ends with.
+
+The steps are psycopg's generators, which wait for nothing themselves. They are the same for both kinds of connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg import generators, pq
+from sqlalchemy.util import await_only
+
+_COMMIT = b"commit"
+_DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
+
+
+def begin(driver: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], statements: Sequence[str]) -> None:
+    """Begin a transaction and execute its first statements, which have no parameters.
+
+    Args:
+        driver: outside a transaction. A receiver's `async def` waits for it in SQLAlchemy's greenlet.
+        statements: none of them is a query, after which no isolation level can be chosen any more.
+
+    Raises:
+        psycopg.Error: the server refused one of them, or the connection is lost.
+    """
+    text = "; ".join(["begin", *statements]).encode(driver.info.encoding)
+    if isinstance(driver, psycopg.AsyncConnection):
+        await_only(_waited(driver, _executed(driver, text)))
+        return
+    answer = driver.pgconn.exec_(text)
+    if driver.pgconn.status != pq.ConnStatus.OK:
+        raise psycopg.OperationalError(driver.pgconn.get_error_message())
+    _check([answer], driver)
+
+
+def execute_and_commit(
+    driver: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], statement: bytes, parameters: Sequence[str | None]
+) -> None:
+    """Execute a statement and COMMIT; an error of the statement keeps the COMMIT from being executed.
+
+    Args:
+        driver: in a transaction.
+        statement: with `$1` for the first parameter.
+        parameters: as texts.
+
+    Raises:
+        psycopg.Error: the server refused one of the two, or the connection is lost.
+    """
+    encoding = driver.info.encoding
+    # As psycopg sends text to a database without an encoding.
+    codec = "utf-8" if encoding == "ascii" else encoding
+    values = [None if one is None else one.encode(codec) for one in parameters]
+    steps = _executed_and_committed(driver, statement, values)
+    if isinstance(driver, psycopg.AsyncConnection):
+        await_only(_waited(driver, steps))
+    else:
+        with driver.lock:
+            driver.wait(steps)
+
+
+async def _waited(driver: psycopg.AsyncConnection[Any], steps: Any) -> None:
+    async with driver.lock:
+        await driver.wait(steps)
+
+
+def _executed(driver: Any, text: bytes) -> Any:
+    driver.pgconn.send_query(text)
+    _check((yield from generators.execute(driver.pgconn)), driver)
+
+
+def _executed_and_committed(driver: Any, statement: bytes, values: Sequence[bytes | None]) -> Any:
+    connection = driver.pgconn
+    connection.enter_pipeline_mode()
+    try:
+        connection.send_query_params(statement, values)
+        connection.send_query_params(_COMMIT, None)
+        connection.pipeline_sync()
+        yield from generators.send(connection)
+        executed = yield from generators.fetch_many(connection)
+        committed = yield from generators.fetch_many(connection)
+        yield from generators.fetch_many(connection)  # the end of the pipeline
+        connection.exit_pipeline_mode()
+    except BaseException:
+        # What the server has answered, and whether, is not known: the connection cannot be used any more.
+        connection.finish()
+        raise
+    _check(executed, driver)
+    _check(committed, driver)
+
+
+def _check(answers: Sequence[Any], driver: Any) -> None:
+    for answer in answers:
+        if answer.status not in _DONE:
+            raise psycopg.errors.error_from_result(answer, driver.info.encoding)

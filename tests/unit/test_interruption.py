@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -197,6 +198,36 @@ async def test_without_an_interruption_values_and_errors_pass() -> None:
     asyncio.get_running_loop().call_soon(future.set_result, 8)
     assert await guard.call(lambda: future) == 8
     assert guard.call(lambda: 9) == 9
+
+
+async def test_code_that_does_not_wait_is_called_to_its_end_and_what_waits_keeps_its_task_and_its_context() -> None:
+    guard = TaskGuard()
+    here = contextvars.ContextVar("here", default="outside")
+    future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def at_once() -> int:
+        return 7
+
+    async def fails() -> None:
+        raise KeyError("a")
+
+    async def waits() -> list[Any]:
+        here.set("inside")
+        seen: list[Any] = [asyncio.current_task()]
+        async with asyncio.timeout(60):
+            seen.append(await future)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await asyncio.sleep(3600)
+        return [*seen, asyncio.current_task(), here.get()]
+
+    assert guard.call(at_once) == 7
+    with pytest.raises(KeyError):
+        guard.call(fails)
+    asyncio.get_running_loop().call_soon(future.set_result, "answer")
+    task = asyncio.current_task()
+    assert await guard.call(waits) == [task, "answer", task, "inside"]
+    assert here.get() == "outside"
 
 
 async def test_a_cancellation_of_ones_own_stays_one() -> None:

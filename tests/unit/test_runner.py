@@ -19,7 +19,7 @@ from rowhooks.domain.events import AttemptEnded, AttemptStarted, Event, Events, 
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, RETRY, REVOKED, SUCCESS, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.execution import runner as module
-from rowhooks.pipeline.execution.driving import drive, drive_asynchronously
+from rowhooks.pipeline.execution.driving import Pending, drive, go_on
 from rowhooks.pipeline.execution.interruption import TaskGuard, ThreadGuard
 from rowhooks.pipeline.execution.run_log import RunLog
 from rowhooks.pipeline.execution.runner import TRANSIENT_ATTEMPTS, Runner
@@ -404,7 +404,7 @@ def test_drive_throws_what_a_step_raises_into_the_steps() -> None:
     assert result == "'a'"
 
 
-async def test_drive_asynchronously_awaits_what_can_be_awaited() -> None:
+async def test_what_a_step_waits_for_is_awaited_and_the_rest_goes_on() -> None:
     async def later() -> int:
         return 1
 
@@ -413,7 +413,9 @@ async def test_drive_asynchronously_awaits_what_can_be_awaited() -> None:
         second = yield lambda: first + 1
         return second
 
-    result: Any = await drive_asynchronously(steps(), TaskGuard())
+    begun = drive(steps(), TaskGuard())
+    assert isinstance(begun, Pending)
+    result: Any = await go_on(begun)
     assert result == 2
 
 

@@ -192,7 +192,11 @@ class ObjectChange:
         known = self.__dict__
         if len(known) > _FIELDS:
             known = {name: value for name, value in known.items() if name not in _DECODED}
-        return made(ObjectChange, **known)
+        else:
+            known = known.copy()
+        copy = object.__new__(ObjectChange)
+        object.__setattr__(copy, "__dict__", known)
+        return copy
 
     def forget(self) -> None:
         """Free the decoded rows, which are several times as large as their text. They are decoded again when needed."""

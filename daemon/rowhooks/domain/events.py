@@ -273,7 +273,7 @@ class Events:
     def publish(self, event: Event) -> None:
         """Hand an event to the subscribers of its kind."""
         kind = type(event)
-        for subscriber in (*self.subscribers.get(kind, ()), *self._parents.get(kind, ())):
+        for subscriber in self.subscribers.get(kind, ()) + self._parents.get(kind, ()):
             try:
                 subscriber(event)
             except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -57,7 +58,15 @@ class Position(NamedTuple):
 
     def past(self, change_id: int) -> Position:
         """Return the position behind one change of the present batch."""
-        return Position(self.snapshot, self.target, change_id, self.floor_id, max(self.newest_id, change_id))
+        return self.past_each([change_id])[0]
+
+    def past_each(self, change_ids: Iterable[int]) -> list[Position]:
+        """Return the positions behind changes of the present batch, whose ids ascend."""
+        snapshot, target, _, floor_id, newest_id = self
+        return [
+            tuple.__new__(Position, (snapshot, target, id_, floor_id, id_ if id_ > newest_id else newest_id))
+            for id_ in change_ids
+        ]
 
     def arrive(self, floor_id: int) -> Position:
         """Return the position behind the present batch; `floor_id` is the one that holds for its target."""

@@ -51,6 +51,8 @@ class _Index:
 
     def candidates(self, change: ObjectChange) -> list[Rule]:
         """Return the rules that the change may start, in their order; the others would not."""
+        if not (self._columns or self._values):
+            return self._rules
         found = self._any.copy()
         if self._columns:
             found += self._by_columns(change)

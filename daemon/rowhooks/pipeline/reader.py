@@ -81,14 +81,13 @@ class Reader:
             if not self._configured:
                 await self._know((await self._source.look())[1])
             changes, is_end = await self._source.fetch(self._position, self._limit)
-        placed = []
-        for change in changes:
-            self._position = self._position.past(change.id)
-            placed.append((change, self._position))
+        positions = self._position.past_each([change.id for change in changes])
+        if positions:
+            self._position = positions[-1]
         self._since_anchor += len(changes)
         if is_end:
             self._position = self._position.arrive(self._target_floor_id)
-        return Part(tuple(placed), self._position)
+        return Part(tuple(zip(changes, positions, strict=True)), self._position)
 
     async def _know(self, version: int) -> None:
         await self._configure(version)

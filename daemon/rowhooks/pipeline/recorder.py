@@ -227,6 +227,8 @@ def _unnamed(run: Run) -> Run:
 
 def _size_of(outcome: Outcome) -> int:
     """Return how much of a result there is, in characters."""
+    if outcome.result_json is None and outcome.exception_type is None:
+        return 0
     texts = (outcome.result_json, outcome.exception_message, outcome.traceback)
     return sum(map(len, filter(None, texts)))
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from rowhooks.domain.errors import LeadershipLost, ReceiverError, TransactionEnded
 from rowhooks.domain.run import FAILURE, RETRY, REVOKED, SUCCESS, Outcome, now
-from rowhooks.pipeline.execution.driving import Doing, Steps, UserCode, own_error
+from rowhooks.pipeline.execution.driving import Doing, Steps, UserCode
+from rowhooks.pipeline.execution.interruption import own_error
 from rowhooks.pipeline.execution.outcomes import succeeded
 from rowhooks.pipeline.execution.run_log import current_log
 from rowhooks.pipeline.ports import AlreadyRecorded, Call, Workspace

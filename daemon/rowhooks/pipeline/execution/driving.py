@@ -6,14 +6,13 @@ marked, so that it alone can be interrupted.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
+from operator import methodcaller
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, TypeVar
 
-from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.run import Outcome
-from rowhooks.pipeline.execution.interruption import Guard, is_awaitable
+from rowhooks.pipeline.execution.interruption import Guard, ThreadGuard, Waiting, is_awaitable
 
 T = TypeVar("T")
 
@@ -33,19 +32,46 @@ Steps = Doing[Outcome | None]
 """The steps of an attempt: its outcome, or None where another attempt follows."""
 
 
-def drive(steps: Steps, guard: Guard) -> Outcome | None:
-    """Do the steps of one attempt in this thread."""
+class Pending:
+    """An attempt that waits for something.
+
+    Args:
+        steps: the attempt.
+        guard: calls the receiver's code.
+        awaited: what it waits for, to be awaited in the task in which the attempt has begun.
+    """
+
+    __slots__ = ("awaited", "guard", "steps")
+
+    def __init__(self, steps: Steps, guard: Guard, awaited: Awaitable[Any]) -> None:
+        self.steps = steps
+        self.guard = guard
+        self.awaited = awaited
+
+
+def drive(steps: Steps, guard: Guard, resume: Callable[[Steps], Any] = next) -> Outcome | Pending | None:
+    """Do the steps of one attempt, to its end or up to where it waits; in a thread nothing waits.
+
+    Args:
+        steps: the attempt.
+        guard: calls the receiver's code.
+        resume: begins the attempt, or goes on with it.
+    """
     try:
-        step = next(steps)
+        step = resume(steps)
         while True:
             try:
-                answer = guard.call(step.work) if isinstance(step, UserCode) else step()
-                if type(answer) is CoroutineType:
-                    answer.close()
-                    raise TypeError("a plain receiver returned a coroutine; declare its method with `async def`")
-                _check_has_run(answer)
+                if type(step) is UserCode:
+                    answer = guard.call(step.work)
+                    if type(answer) is Waiting:
+                        return Pending(steps, guard, answer)
+                    _check_has_run(answer, guard)
+                else:
+                    answer = step()
+                    if is_awaitable(answer):
+                        return Pending(steps, guard, answer)
             except BaseException as error:
-                step = steps.throw(own_error(error))
+                step = steps.throw(guard.own(error))
             else:
                 step = steps.send(answer)
     except StopIteration as end:
@@ -53,40 +79,32 @@ def drive(steps: Steps, guard: Guard) -> Outcome | None:
         return outcome
 
 
-async def drive_asynchronously(steps: Steps, guard: Guard) -> Outcome | None:
-    """Do the steps of one attempt on the event loop."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                answer = guard.call(step.work) if isinstance(step, UserCode) else step()
-                if is_awaitable(answer):
-                    answer = await answer
-                _check_has_run(answer)
-            except BaseException as error:
-                task = asyncio.current_task()
-                cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
-                step = steps.throw(error if cancelled else own_error(error))
-            else:
-                step = steps.send(answer)
-    except StopIteration as end:
-        outcome: Outcome | None = end.value
-        return outcome
+async def go_on(pending: Pending) -> Outcome | None:
+    """Do the rest of the steps of an attempt that waits, on the event loop."""
+    steps, guard = pending.steps, pending.guard
+    while True:
+        try:
+            answer = await pending.awaited
+            _check_has_run(answer, guard)
+        except BaseException as error:
+            driven = drive(steps, guard, methodcaller("throw", guard.own(error)))
+        else:
+            driven = drive(steps, guard, methodcaller("send", answer))
+        if not isinstance(driven, Pending):
+            return driven
+        pending = driven
 
 
-def _check_has_run(answer: Any) -> None:
+_NEVER_RUN = (CoroutineType, GeneratorType, AsyncGeneratorType)
+
+
+def _check_has_run(answer: Any, guard: Guard) -> None:
     """Raise TypeError where what a receiver returned is code that has not run, and never will."""
-    if isinstance(answer, CoroutineType):
-        answer.close()
-        raise TypeError("the receiver returned a coroutine that was not awaited: none of its code has run")
-    if isinstance(answer, GeneratorType | AsyncGeneratorType):
+    if not isinstance(answer, _NEVER_RUN):
+        return
+    if not isinstance(answer, CoroutineType):
         raise TypeError("the receiver returned a generator (`yield`): the rest of its code has not run")
-
-
-def own_error(error: BaseException) -> BaseException:
-    """Return what a receiver raised, in a form that cannot be taken for our own cancelling of it."""
-    if not isinstance(error, asyncio.CancelledError | GeneratorExit):
-        return error
-    mistaken = ReceiverError(f"the receiver raised {type(error).__name__} by itself")
-    mistaken.__cause__ = error
-    return mistaken
+    answer.close()
+    if isinstance(guard, ThreadGuard):
+        raise TypeError("a plain receiver returned a coroutine; declare its method with `async def`")
+    raise TypeError("the receiver returned a coroutine that was not awaited: none of its code has run")

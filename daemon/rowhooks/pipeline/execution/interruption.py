@@ -15,16 +15,22 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import CoroutineType, GeneratorType
 from typing import Any, Protocol
 
+from rowhooks.domain.errors import ReceiverError
+
 
 class Guard(Protocol):
     """Calls a receiver's code."""
 
     def call(self, work: Callable[[], Any]) -> Any:
-        """Call it; an awaitable where the receiver is asynchronous."""
+        """Call it; an asynchronous one up to where it first waits."""
         ...
 
     def beside(self, work: Callable[..., Any], *args: Any) -> Any:
         """Call code of ours in the context in which the receiver's code runs; return what it returns."""
+        ...
+
+    def own(self, error: BaseException) -> BaseException:
+        """Return what a step has raised, in a form that tells our own cancelling from a receiver's exception."""
         ...
 
     def interrupt(self, error: type[BaseException]) -> None:
@@ -65,6 +71,10 @@ class ThreadGuard:
         """Call code of ours: the context is the thread's."""
         return work(*args)
 
+    def own(self, error: BaseException) -> BaseException:
+        """Return an error as `own_error` does: nothing is cancelled in a thread."""
+        return own_error(error)
+
     def interrupt(self, error: type[BaseException]) -> None:
         """Raise an exception in the receiver's thread, if its code runs at this moment."""
         with self._lock:
@@ -104,24 +114,44 @@ def is_awaitable(answer: object) -> bool:
 class TaskGuard:
     """The guard of an asynchronous receiver; many of them share a task, so each has a context of its own."""
 
+    task: asyncio.Task[Any] | None = None
+    """The task in which the receiver runs."""
+    # Whether its code waits at this moment; what hardly any run changes is the class' own.
+    _is_inside = False
+    _pending: type[BaseException] | None = None
+    _closed: type[BaseException] | None = None
+
     def __init__(self) -> None:
         self._context = contextvars.copy_context()
-        # The task in which the receiver runs, and whether its code does at this moment.
-        self.task: asyncio.Task[Any] | None = None
-        self._is_inside = False
-        self._pending: type[BaseException] | None = None
-        self._closed: type[BaseException] | None = None
 
     def call(self, work: Callable[[], Any]) -> Any:
-        """Call the receiver's code; what it returns is awaited under guard."""
+        """Call the receiver's code, up to where it first waits: nothing can interrupt it before that.
+
+        Returns:
+            What it has returned; where it waits, a `Waiting`, which is to be awaited for that in the same task.
+        """
         if self._closed is not None:
             raise self._closed
-        answer = self._context.run(work)
-        return _Guarded(self, answer) if is_awaitable(answer) else answer
+        run = self._context.run
+        answer = run(work)
+        if type(answer) is not CoroutineType:
+            if not is_awaitable(answer):
+                return answer
+            answer = _awaiting(answer)
+        try:
+            waited_for = run(answer.send, None)
+        except StopIteration as end:
+            return end.value
+        return Waiting(self, answer, waited_for)
 
     def beside(self, work: Callable[..., Any], *args: Any) -> Any:
         """Call code of ours in the receiver's context."""
         return self._context.run(work, *args)
+
+    def own(self, error: BaseException) -> BaseException:
+        """Return an error as it is where it comes of our own cancelling; see `own_error` for all others."""
+        task = asyncio.current_task() if isinstance(error, asyncio.CancelledError) else None
+        return error if task is not None and task.cancelling() > 0 else own_error(error)
 
     def interrupt(self, error: type[BaseException]) -> None:
         """Raise an exception at the await in which the receiver waits."""
@@ -134,20 +164,16 @@ class TaskGuard:
         self._closed = error
         self.interrupt(error)
 
-    def drive(self, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    def drive(self, coroutine: Coroutine[Any, Any, Any], waited_for: Any) -> Generator[Any, Any, Any]:
         """Await, turning the cancellation that an interruption needs into its exception."""
         if self.task is None:
             self.task = asyncio.current_task()
         self._is_inside = True
         run = self._context.run
-        resume, argument = coroutine.send, None
         try:
             while True:
                 try:
-                    waited_for = run(resume, argument)
-                except StopIteration as end:
-                    return end.value
-                try:
+                    # The very future that the receiver's code has yielded: its task wakes up with it.
                     argument = yield waited_for
                     resume = coroutine.send
                 except BaseException as error:
@@ -155,6 +181,10 @@ class TaskGuard:
                 if self._pending is not None:
                     # In the cancellation's place, also where something that was awaited has swallowed it.
                     resume, argument = coroutine.throw, self._interruption()
+                try:
+                    waited_for = run(resume, argument)
+                except StopIteration as end:
+                    return end.value
         finally:
             self._is_inside, self._pending = False, None
 
@@ -166,14 +196,34 @@ class TaskGuard:
         return pending()
 
 
-class _Guarded:
-    def __init__(self, guard: TaskGuard, answer: Awaitable[Any]) -> None:
+class Waiting:
+    """A receiver's code that waits; awaited, it goes on to its end.
+
+    Args:
+        guard: goes on with it.
+        coroutine: what waits.
+        waited_for: what it has yielded.
+    """
+
+    __slots__ = ("_coroutine", "_guard", "_waited_for")
+
+    def __init__(self, guard: TaskGuard, coroutine: Coroutine[Any, Any, Any], waited_for: Any) -> None:
         self._guard = guard
-        self._coroutine = answer if isinstance(answer, CoroutineType) else _awaiting(answer)
+        self._coroutine = coroutine
+        self._waited_for = waited_for
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        return self._guard.drive(self._coroutine)
+        return self._guard.drive(self._coroutine, self._waited_for)
 
 
 async def _awaiting(answer: Awaitable[Any]) -> Any:
     return await answer
+
+
+def own_error(error: BaseException) -> BaseException:
+    """Return what a receiver raised, in a form that cannot be taken for our own cancelling of it."""
+    if not isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return error
+    mistaken = ReceiverError(f"the receiver raised {type(error).__name__} by itself")
+    mistaken.__cause__ = error
+    return mistaken

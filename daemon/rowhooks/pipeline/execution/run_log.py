@@ -27,13 +27,14 @@ class RunLog:
         fields: returns the fields that every line about the run has in the daemon's log.
     """
 
+    _left_out = 0
+
     def __init__(
         self, clean: Callable[[str], str] = str, fields: Callable[[], Mapping[str, Any]] = dict[str, Any]
     ) -> None:
         self._clean = clean
         self.fields = fields
         self._entries: list[LogEntry] = []
-        self._left_out = 0
 
     def add(self, entry: LogEntry) -> None:
         """Keep a line."""
@@ -51,6 +52,8 @@ class RunLog:
 
     def take(self) -> tuple[LogEntry, ...]:
         """Return the lines so far, and forget them."""
+        if not (self._entries or self._left_out):
+            return ()
         # The thread only appends, so what was copied stands at the beginning.
         taken = tuple(self._entries)
         del self._entries[: len(taken)]

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any
 
@@ -22,7 +22,7 @@ from rowhooks.domain.events import (
 )
 from rowhooks.domain.run import RETRY, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.execution.attempt import Attempt
-from rowhooks.pipeline.execution.driving import Steps, drive, drive_asynchronously
+from rowhooks.pipeline.execution.driving import Pending, Steps, drive, go_on
 from rowhooks.pipeline.execution.interruption import Guard, TaskGuard, ThreadGuard
 from rowhooks.pipeline.execution.outcomes import failed, one_line
 from rowhooks.pipeline.execution.run_log import RunLog, current_log
@@ -119,46 +119,74 @@ class Execution:
         # Time limits need a clock that is never set.
         self.began = time.monotonic()
 
-    async def result(self, changed_object: Any, task: asyncio.Task[Any] | None = None) -> Outcome:
+    async def result(self, changed_object: Any) -> Outcome:
         """Run the receiver to its end; whatever it raises is an outcome, not an error.
 
         Args:
             changed_object: the row.
-            task: the running one, where the caller knows it.
         """
-        if isinstance(self.guard, TaskGuard):
-            self.guard.task = task or asyncio.current_task()
+        if self._asynchronous:
+            begun = self.begin(changed_object, asyncio.current_task())
+            return begun if isinstance(begun, Outcome) else await begun
+        loop = asyncio.get_running_loop()
         while True:
-            if self._asynchronous:
-                outcome = await self._attempt_on_the_loop(changed_object)
-            else:
-                loop = asyncio.get_running_loop()
-                outcome = await loop.run_in_executor(self._runner.threads, self.attempt, changed_object)
-            if outcome is not None:
-                return outcome
-            again = await self.wait()
+            outcome = await loop.run_in_executor(self._runner.threads, self.attempt, changed_object)
+            again = await self.wait() if outcome is None else outcome
             if isinstance(again, Outcome):
                 return again
             changed_object = again
+
+    def begin(self, changed_object: Any, task: asyncio.Task[Any] | None) -> Outcome | Coroutine[Any, Any, Outcome]:
+        """Run an asynchronous receiver up to where it first waits; whatever it raises is an outcome, not an error.
+
+        Args:
+            changed_object: the row.
+            task: the running one.
+
+        Returns:
+            Its outcome; where it waits, what is to be awaited for that in the same task.
+        """
+        if isinstance(self.guard, TaskGuard):
+            self.guard.task = task
+        driven = self._begin_attempt(changed_object)
+        return self._go_on(driven) if driven is None or isinstance(driven, Pending) else driven
+
+    def _begin_attempt(self, changed_object: Any) -> Outcome | Pending | None:
+        try:
+            driven = drive(self._next_attempt(changed_object), self.guard)
+        except BaseException as error:
+            self._end_attempt(None, error)
+            raise
+        if not isinstance(driven, Pending):
+            self._end_attempt(driven)
+        return driven
+
+    async def _go_on(self, driven: Outcome | Pending | None) -> Outcome:
+        while True:
+            if isinstance(driven, Pending):
+                try:
+                    driven = await go_on(driven)
+                except BaseException as error:
+                    self._end_attempt(None, error)
+                    raise
+                self._end_attempt(driven)
+            if driven is not None:
+                return driven
+            again = await self.wait()
+            if isinstance(again, Outcome):
+                return again
+            driven = self._begin_attempt(again)
 
     def attempt(self, changed_object: Any) -> Outcome | None:
         """Run a plain receiver once in this thread; None where another attempt follows, after `wait`."""
         try:
             outcome = drive(self._next_attempt(changed_object), self.guard)
+            assert not isinstance(outcome, Pending), "nothing is awaited in a thread"
         except BaseException as error:
             self._end_attempt(None, error)
             raise
         finally:
             current_log.set(None)
-        self._end_attempt(outcome)
-        return outcome
-
-    async def _attempt_on_the_loop(self, changed_object: Any) -> Outcome | None:
-        try:
-            outcome = await drive_asynchronously(self._next_attempt(changed_object), self.guard)
-        except BaseException as error:
-            self._end_attempt(None, error)
-            raise
         self._end_attempt(outcome)
         return outcome
 

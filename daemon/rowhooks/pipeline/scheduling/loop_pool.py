@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from rowhooks.domain.run import Outcome
 from rowhooks.pipeline.execution.runner import Execution, Runner
 from rowhooks.pipeline.scheduling.pools import LOOP, LocalPool, PreparedRun
 
@@ -73,7 +74,8 @@ class LoopPool(LocalPool[PreparedRun]):
                 if execution is not None and prepared.refused is not None:
                     outcome = execution.failed(prepared.refused)
                 elif execution is not None:
-                    outcome = await execution.result(prepared.changed_object, worker)
+                    begun = execution.begin(prepared.changed_object, worker)
+                    outcome = begun if isinstance(begun, Outcome) else await begun
             except asyncio.CancelledError:
                 # By us: what a receiver raises comes back as an outcome.
                 raise

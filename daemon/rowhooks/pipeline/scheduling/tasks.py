@@ -29,11 +29,25 @@ class Task:
         parts: the tasks of the runs of a batch.
     """
 
-    __slots__ = (
-        "ahead", "changed_object", "due", "former_lane", "interrupted", "lane", "loaded", "loaded_at", "may_begin",
-        "number", "on_record", "options", "parts", "place", "pool", "refused", "run", "size", "started_on_record",
-        "step", "submitted_at", "user", "waited",
-    )  # fmt: skip
+    # What hardly any task changes is the class' own, which costs each task nothing.
+    former_lane: Lane | None = None
+    """The lane of the former key, where its change has given its row another one; it must not overtake that one too."""
+    ahead = number = 0
+    """In how many of the two lanes something stands before it; and when it came to them."""
+    started_on_record = interrupted = False
+    user: str | None = None
+    changed_object: Any = None
+    refused: Exception | None = None
+    """What stands in the way of its user or its row."""
+    loaded_at: float | None = None
+    waited: float | None = None
+    """For how many seconds the row had waited when the run was to begin."""
+    may_begin = False
+    """Whether what stands on record of it was looked at, since it stands there."""
+    loaded = 0
+    """How much of a row was loaded for it, in characters."""
+    place: tuple[str, int] | None = None
+    """The pool and the table in whose name it takes a place among those that are prepared."""
 
     def __init__(
         self,
@@ -55,29 +69,9 @@ class Task:
         self.size: int = sum(part.size for part in parts) if parts else size_of(run)
         # Whether it stands in the table, unstarted: it may have been revoked there.
         self.on_record: bool = any(part.on_record for part in parts) if parts else step is None
-        # What it must not overtake: its row's lane and, where its change has given the row another key, that of the
-        # former key.
+        # What it must not overtake.
         self.lane: Lane = run.lane if options.ordered or parts else (run.id,)
-        self.former_lane: Lane | None = None
-        # In how many of the two something stands before it; and when it came to them.
-        self.ahead = 0
-        self.number = 0
         self.submitted_at = time.monotonic()
-        self.started_on_record = False
-        self.interrupted = False
-        # Its user and its row, once they are known; or what stands in their way.
-        self.user: str | None = None
-        self.changed_object: Any = None
-        self.refused: Exception | None = None
-        self.loaded_at: float | None = None
-        # For how many seconds the row had waited when the run was to begin.
-        self.waited: float | None = None
-        # Whether what stands on record of it was looked at, since it stands there.
-        self.may_begin = False
-        # How much of a row was loaded for it, in characters.
-        self.loaded = 0
-        # The pool and the table in whose name it takes a place among those that are prepared.
-        self.place: tuple[str, int] | None = None
 
     @classmethod
     def of(cls, parts: Sequence[Task]) -> Task:
@@ -141,11 +135,15 @@ class Junction:
 def size_of(run: Run) -> int:
     """Return how much of what users made a run holds, in characters: rows, key, names, context."""
     cause = run.cause
-    texts = [cause.object_id_json, cause.object_repr, cause.db_user, cause.user_name]
-    if isinstance(cause, ObjectChange):
-        texts += [
-            cause.prechange_json, cause.postchange_json, cause.request_id, cause.change_context, cause.capture_error,
-        ]  # fmt: skip
-    else:
-        texts.append(cause.inputs_json)
-    return sum(map(len, filter(None, texts)))
+    if not isinstance(cause, ObjectChange):
+        texts = (cause.object_id_json, cause.object_repr, cause.db_user, cause.user_name or "", cause.inputs_json or "")
+        return sum(map(len, texts))
+    # It is asked of every run.
+    size = len(cause.object_id_json) + len(cause.object_repr) + len(cause.db_user)
+    for text in (
+        cause.prechange_json, cause.postchange_json, cause.user_name, cause.request_id, cause.change_context,
+        cause.capture_error,
+    ):  # fmt: skip
+        if text is not None:
+            size += len(text)
+    return size

@@ -13,9 +13,10 @@ from typing import Any
 import greenlet
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
+from rowhooks.domain.computed import computed
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.run import Outcome, Run
 from rowhooks.domain.tables import current_rows
@@ -55,6 +56,10 @@ class _Workspace:
     _session_class = ReceiverSession
     is_asynchronous = False
     can_wait = True
+    # What hardly any run changes is the class' own, which costs each run nothing.
+    _classes: RowClasses | None = None
+    _session: Any = None
+    _is_asked_for = False
 
     def __init__(
         self,
@@ -65,11 +70,8 @@ class _Workspace:
     ) -> None:
         self._engine = engine
         self._tables = tables
-        self._classes: RowClasses | None = None
         self._variables = variables
         self._leader_epoch = leader_epoch
-        self._session: Any = None
-        self._is_asked_for = False
         self._grip = Grip()
 
     @property
@@ -197,17 +199,11 @@ class AsyncWorkspace(_Workspace):
     """The workspace of an `async def` receiver; its methods return awaitables."""
 
     is_asynchronous = True
+    _surrendering: asyncio.Task[None] | None = None
 
-    def __init__(
-        self,
-        engine: AsyncEngine | AsyncConnection,
-        variables: Callable[[], Mapping[str, str]],
-        leader_epoch: uuid.UUID,
-        tables: Tables | None = None,
-    ) -> None:
-        super().__init__(engine, variables, leader_epoch, tables)
-        self._surrendering: asyncio.Task[None] | None = None
-        self._calls = Calls()
+    @computed
+    def _calls(self) -> Calls:
+        return Calls()
 
     def _opened(self) -> AsyncSession:
         return ReceiverAsyncSession(
@@ -234,7 +230,9 @@ class AsyncWorkspace(_Workspace):
 
     def unawaited(self) -> str | None:
         """Say which calls the receiver has not awaited, or not to their end."""
-        return self._calls.take()
+        # Those that it has made, if it has made any.
+        calls: Calls | None = self.__dict__.get("_calls")
+        return None if calls is None else calls.take()
 
     def abort(self) -> None:
         """End the transaction by its connection, and take the session away from a receiver that goes on."""

@@ -39,10 +39,10 @@
 \ir functions/row_by_columns.sql
 \ir functions/row_as_json.sql
 \ir functions/is_up_to_date.sql
-\ir functions/source_of_beginning.sql
 \ir functions/source_of_session.sql
-\ir functions/source_of_rows.sql
+\ir functions/source_of_beginning.sql
 \ir functions/source_of_record.sql
+\ir functions/source_of_rows.sql
 \ir functions/source_of_capture.sql
 \ir functions/build_capture.sql
 \ir functions/must_own.sql

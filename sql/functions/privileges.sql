@@ -61,10 +61,7 @@ declare
   capture_role constant pg_catalog.text := (select pg_catalog.format('%I', i.capture_role) from rowhooks.installation as i);
 begin
   execute pg_catalog.format('grant usage on schema rowhooks to %s', capture_role);
-  execute pg_catalog.format(
-    'grant insert (action, tracked_table, object_id, object_repr, prechange, postchange, user_name, request_id, '
-    'change_context, receiver, capture_error) on rowhooks.object_change to %s', capture_role
-  );
+  execute pg_catalog.format('grant insert on rowhooks.captured_change to %s', capture_role);
   execute pg_catalog.format('grant execute on function rowhooks.is_receiver(), rowhooks.is_captured(oid, integer), rowhooks.present_key(integer, jsonb), '
     'rowhooks.row_by_columns(integer, oid, record), rowhooks.json_as_recorded(record), rowhooks.captured_columns(integer, oid), '
     'rowhooks.captured_as_json(text, text, name, text, text), rowhooks.column_as_json(text, name, text), rowhooks.always_quoted(name), '

@@ -108,7 +108,8 @@ as $$
   select s.name, pg_catalog.format('pg_catalog.current_setting(%L) %s', s.name, s.comparison)
   from (
     values
-    ('TimeZone', 'operator(pg_catalog.=) ''UTC'''),
+    -- Two names of one zone; Debian and the container images choose the longer one.
+    ('TimeZone', 'operator(pg_catalog.=) any (''{UTC,Etc/UTC}''::pg_catalog.text[])'),
     ('DateStyle', 'operator(pg_catalog.~) ''^ISO'''),
     ('IntervalStyle', 'operator(pg_catalog.=) ''postgres'''),
     ('bytea_output', 'operator(pg_catalog.=) ''hex'''),

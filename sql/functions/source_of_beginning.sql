@@ -50,7 +50,7 @@ as $$
   left join pg_catalog.pg_class as c on c.oid = tracked.relation
 $$;
 
--- Purpose: write the part of a capture function that passes over an update which changes nothing.
+-- Purpose: write the statement of a capture function that passes over an update which changes nothing.
 -- Parameters: tracked  the table's entry
 -- Returns: a part of the function's source; empty where the trigger has a condition that says so, see rowhooks.make_triggers
 create or replace function rowhooks.source_of_comparison(tracked rowhooks.tracked_table) returns text
@@ -60,20 +60,21 @@ as $source$
   select case
     when rowhooks.is_compared_inside(tracked.id, tracked.relation) then
       $compare$
-  if tg_op operator(pg_catalog.=) 'UPDATE' then
     if pg_catalog.record_image_eq(old, new) then
       return null;
     end if;
-  end if;
         $compare$
     else ''
   end
 $source$;
 
--- Purpose: write the first part of a capture function: its variables, and what it passes over.
+-- Purpose: write the first part of a capture function: its variables, and the one question whether anything is uncommon about
+--          this row.
 -- Parameters: tracked  the table's entry
 -- Returns: a part of the function's source
 -- Reads:   rowhooks.tracked_table
+-- An expression of its own costs each row more than a term in one. So the common case asks everything at once, and a variable
+-- without an initial value is null: not so.
 create or replace function rowhooks.source_of_beginning(tracked rowhooks.tracked_table) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -81,35 +82,46 @@ as $source$
   select pg_catalog.format(
     $body$%1$s
 declare
+  -- The row before an update, and the row after it; of a create or delete its only row.
+  before_data pg_catalog.jsonb;
+  row_data pg_catalog.jsonb;
   run pg_catalog.text;
   claimed_user pg_catalog.text;
   request pg_catalog.text;
   context pg_catalog.text;
-  -- The row before an update, and the row after it; of a create or delete its only row.
-  before_data pg_catalog.jsonb;
-  row_data pg_catalog.jsonb;
   identity pg_catalog.jsonb;
   representation pg_catalog.text;
   problem pg_catalog.text;
   other_problem pg_catalog.text;
-  is_marked pg_catalog.bool := false;
-  is_by_columns pg_catalog.bool := false;
-  is_foreign pg_catalog.bool := false;
-  is_zoned pg_catalog.bool := false;
+  is_marked pg_catalog.bool;
+  is_by_columns pg_catalog.bool;
+  is_foreign pg_catalog.bool;
+  is_zoned pg_catalog.bool;
 begin
-  -- Nothing but the triggers that rowhooks.track makes records anything.
-  if tg_when operator(pg_catalog.<>) 'AFTER' then
-    return case when tg_op operator(pg_catalog.=) 'DELETE' then old else new end;
-  elsif tg_level operator(pg_catalog.<>) 'ROW' and tg_op operator(pg_catalog.<>) 'TRUNCATE' then
-    return null;
-  end if;
-  if %2$s then
-    if not rowhooks.is_captured(tg_relid, %3$s) then
+  %4$s
+  if
+    %2$s
+    or tg_when operator(pg_catalog.<>) 'AFTER'
+    or tg_level operator(pg_catalog.<>) 'ROW'
+    or pg_catalog.current_setting('rowhooks.receiver', true) operator(pg_catalog.<>) ''
+    or pg_catalog.current_setting('rowhooks.user', true) operator(pg_catalog.<>) ''
+    or pg_catalog.current_setting('rowhooks.request_id', true) operator(pg_catalog.<>) ''
+    or pg_catalog.current_setting('rowhooks.context', true) operator(pg_catalog.<>) ''
+  then
+    -- Nothing but the triggers that rowhooks.track makes records anything.
+    if tg_when operator(pg_catalog.<>) 'AFTER' then
+      return case when tg_op operator(pg_catalog.=) 'DELETE' then old else new end;
+    elsif tg_level operator(pg_catalog.<>) 'ROW' and tg_op operator(pg_catalog.<>) 'TRUNCATE' then
       return null;
     end if;
-    is_by_columns := true;
+    if %2$s then
+      if not rowhooks.is_captured(tg_relid, %3$s) then
+        return null;
+      end if;
+      is_by_columns := true;
+    end if;
+    %5$s
   end if;
-  %4$s%5$s
 $body$,
     -- The columns that an expression names have the names of the table's columns.
     case when rowhooks.settings_of_capture(tracked.id) is not null then E'\n#variable_conflict use_column' else '' end,
@@ -122,6 +134,6 @@ $body$,
         then 'perform pg_catalog.pg_current_xact_id();'
       else ''
     end,
-    rowhooks.source_of_comparison(tracked)
+    rowhooks.source_of_session(tracked)
   )
 $source$;

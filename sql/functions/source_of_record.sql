@@ -74,7 +74,8 @@ as $source$
   from rowhooks.identity_in_capture(tracked) as i
 $source$;
 
--- Purpose: write the last part of a capture function: it appends to the log and rings the bell.
+-- Purpose: write the last part of a capture function: it records what is no common case. The row is too large, or not of the
+--          shape that the function knows; the key is incomplete; or the session says something of itself.
 -- Parameters: tracked  the table's entry
 -- Returns: a part of the function's source
 create or replace function rowhooks.source_of_record(tracked rowhooks.tracked_table) returns text
@@ -82,42 +83,46 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $source$
   select pg_catalog.format(
-    $body$  -- An INSERT is set up anew for each row, column by column: those that are empty are left out.
-  if is_marked or %1$s then
-    %2$s
-    insert into rowhooks.object_change (
-      action, tracked_table, object_id, object_repr, prechange, postchange,
-      user_name, request_id, change_context, receiver, capture_error
+    $body$  if
+    is_by_columns
+    or coalesce(
+      pg_catalog.pg_column_size(row_data)
+      operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(before_data), 0) operator(pg_catalog.>) %4$s,
+      true
     )
-    values (
-      (
-        case
-          when tg_op operator(pg_catalog.=) 'UPDATE' then 'update'
-          when tg_op operator(pg_catalog.=) 'INSERT' then 'create'
-          else 'delete'
-        end
-      )::rowhooks.object_change_action,
-      %3$s, identity, representation,
-      case when tg_op operator(pg_catalog.=) 'DELETE' then row_data else before_data end,
-      case when tg_op operator(pg_catalog.<>) 'DELETE' then row_data end,
-      claimed_user, request, context, run, problem
-    );
-  elsif tg_op operator(pg_catalog.=) 'UPDATE' then
-    insert into rowhooks.object_change (action, tracked_table, object_id, object_repr, prechange, postchange)
-    values ('update', %3$s, %4$s, before_data, row_data);
-  elsif tg_op operator(pg_catalog.=) 'INSERT' then
-    insert into rowhooks.object_change (action, tracked_table, object_id, object_repr, postchange)
-    values ('create', %3$s, %4$s, row_data);
-  else
-    insert into rowhooks.object_change (action, tracked_table, object_id, object_repr, prechange)
-    values ('delete', %3$s, %4$s, row_data);
+  then
+    if tg_op operator(pg_catalog.=) 'DELETE' then
+      select r.data, r.problem into row_data, problem from rowhooks.row_by_columns(%2$s, tg_relid, old) as r;
+    else
+      select r.data, r.problem into row_data, problem from rowhooks.row_by_columns(%2$s, tg_relid, new) as r;
+      if tg_op operator(pg_catalog.=) 'UPDATE' then
+        select r.data, r.problem into before_data, other_problem from rowhooks.row_by_columns(%2$s, tg_relid, old) as r;
+        problem := coalesce(problem, other_problem);
+      end if;
+    end if;
   end if;
-  %5$s
+  %1$s
+  insert into rowhooks.captured_change (
+    action, tracked_table, object_id, object_repr, prechange, postchange,
+    user_name, request_id, change_context, receiver, capture_error
+  )
+  values (
+    (
+      case
+        when tg_op operator(pg_catalog.=) 'UPDATE' then 'update'
+        when tg_op operator(pg_catalog.=) 'INSERT' then 'create'
+        else 'delete'
+      end
+    )::rowhooks.object_change_action,
+    %2$s, identity, representation,
+    case when tg_op operator(pg_catalog.=) 'DELETE' then row_data else before_data end,
+    case when tg_op operator(pg_catalog.<>) 'DELETE' then row_data end,
+    claimed_user, request, context, run, problem
+  );
+  %3$s
   return null;
 end
 $body$,
-    i.key_is_missing, rowhooks.source_of_identity(tracked), tracked.id,
-    pg_catalog.concat(i.identity, ', ', i.representation), rowhooks.source_of_bell()
+    rowhooks.source_of_identity(tracked), tracked.id, rowhooks.source_of_bell(), rowhooks.largest_row()
   )
-  from rowhooks.identity_in_capture(tracked) as i
 $source$;

@@ -41,7 +41,105 @@ as $$
   from rowhooks.settings_of_rows(tracked.id, tracked.relation) as r
 $$;
 
--- Purpose: write the part of a capture function that turns the rows into JSON: in the fast way, or column by column.
+-- Purpose: write the statements that turn the rows of one action into JSON. They stand in a block that catches what a value
+--          cannot be, and a column that is no longer there. Nothing is written in it: a subtransaction that writes has an id of
+--          its own. What the usual session does not need is in a branch of its own, because each transaction sets the
+--          expressions up anew that it comes to.
+-- Parameters: tracked  the table's entry
+--             action   update, create or delete
+-- Returns: statements that leave row_data null where the row is to be captured column by column
+create or replace function rowhooks.source_of_json(tracked rowhooks.tracked_table, action text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $source$
+  select pg_catalog.format(
+    $body$
+    begin
+      if is_by_columns is null and %1$s then%2$s
+        %3$s
+      end if;
+    exception when others then
+      row_data := null;
+    end;$body$,
+    rowhooks.is_up_to_date(tracked.id, tracked.relation, r.row_name),
+    case when action = 'update' then rowhooks.source_of_ignoring(tracked) end,
+    case
+      when s.are_usual is null then j.usual
+      else pg_catalog.format(
+        $settings$if %1$s then
+          %2$s
+        else
+          %3$s
+          %4$s
+        end if;$settings$,
+        s.are_usual, j.usual, rowhooks.source_of_settings(tracked), j.anyhow
+      )
+    end
+  )
+  from (select case when action = 'delete' then 'old' else 'new' end) as r (row_name)
+  cross join lateral (
+    select
+      pg_catalog.concat(
+        case when action = 'update' then 'before_data := ' || rowhooks.usual_row_as_json(tracked.id, tracked.relation, 'old') || '; ' end,
+        'row_data := ', rowhooks.usual_row_as_json(tracked.id, tracked.relation, r.row_name), ';'
+      ) as usual,
+      pg_catalog.concat(
+        case when action = 'update' then 'before_data := ' || rowhooks.row_as_json(tracked.id, tracked.relation, 'old') || '; ' end,
+        'row_data := ', rowhooks.row_as_json(tracked.id, tracked.relation, r.row_name), ';'
+      ) as anyhow
+  ) as j
+  cross join (
+    select pg_catalog.string_agg(n.is_same, ' and ') from rowhooks.settings_of_rows(tracked.id, tracked.relation) as n
+  ) as s (are_usual)
+$source$;
+
+-- Purpose: write the part of a capture function that deals with the common case of one action: the table is as it was when
+--          the function was made, and the session says nothing of itself.
+-- Parameters: tracked  the table's entry
+--             action   update, create or delete
+-- Returns: statements that end the function if they have recorded the row
+-- An INSERT is set up anew for each row, column by column and function by function. So it names the columns that are not
+-- empty, and calls nothing.
+create or replace function rowhooks.source_of_action(tracked rowhooks.tracked_table, action text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $source$
+  select pg_catalog.format(
+    $body$%1$s%2$s
+    if
+      is_marked is null
+      and not (%3$s)
+      and pg_catalog.pg_column_size(row_data)%4$s operator(pg_catalog.<=) %5$s
+    then
+      %6$s
+      representation := %7$s;
+      insert into rowhooks.captured_change (action, tracked_table, %8$s)
+      values (%9$L, %10$s, %11$s);
+      %12$s
+      return null;
+    end if;$body$,
+    case when action = 'update' then rowhooks.source_of_comparison(tracked) end,
+    rowhooks.source_of_json(tracked, action),
+    i.key_is_missing,
+    case when action = 'update' then ' operator(pg_catalog.+) pg_catalog.pg_column_size(before_data)' end,
+    rowhooks.largest_row(),
+    case when i.identity <> 'null' then 'identity := ' || i.identity || ';' end,
+    i.representation,
+    pg_catalog.concat_ws(', ', case when i.identity <> 'null' then 'object_id' end, 'object_repr', c.columns),
+    action, tracked.id,
+    pg_catalog.concat_ws(', ', case when i.identity <> 'null' then 'identity' end, 'representation', c.variables),
+    rowhooks.source_of_bell()
+  )
+  from rowhooks.identity_in_capture(tracked) as i
+  join (
+    values
+    ('update', 'prechange, postchange', 'before_data, row_data'),
+    ('create', 'postchange', 'row_data'),
+    ('delete', 'prechange', 'row_data')
+  ) as c (action, columns, variables) on c.action = source_of_action.action
+$source$;
+
+-- Purpose: write the part of a capture function that records a row in the common cases.
 -- Parameters: tracked  the table's entry
 -- Returns: a part of the function's source
 create or replace function rowhooks.source_of_rows(tracked rowhooks.tracked_table) returns text
@@ -49,46 +147,16 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $source$
   select pg_catalog.format(
-    $body$  %1$s
-  if not is_by_columns then
-    begin
-      if tg_op operator(pg_catalog.=) 'UPDATE' then
-        if %2$s then%3$s
-          before_data := %4$s;
-          row_data := %5$s;
-        end if;
-      elsif tg_op operator(pg_catalog.=) 'INSERT' then
-        if %2$s then
-          row_data := %5$s;
-        end if;
-      elsif %6$s then
-        row_data := %4$s;
-      end if;
-      is_by_columns := coalesce(
-        pg_catalog.pg_column_size(row_data)
-        operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(before_data), 0) operator(pg_catalog.>) %7$s,
-        true
-      );
-    exception when others then
-      is_by_columns := true;
-    end;
-  end if;
-  if is_by_columns then
-    is_marked := true;
-    if tg_op operator(pg_catalog.=) 'DELETE' then
-      select r.data, r.problem into row_data, problem from rowhooks.row_by_columns(%8$s, tg_relid, old) as r;
-    else
-      select r.data, r.problem into row_data, problem from rowhooks.row_by_columns(%8$s, tg_relid, new) as r;
-      if tg_op operator(pg_catalog.=) 'UPDATE' then
-        select r.data, r.problem into before_data, other_problem from rowhooks.row_by_columns(%8$s, tg_relid, old) as r;
-        problem := coalesce(problem, other_problem);
-      end if;
-    end if;
+    $body$
+  if tg_op operator(pg_catalog.=) 'UPDATE' then
+    %1$s
+  elsif tg_op operator(pg_catalog.=) 'INSERT' then
+    %2$s
+  else
+    %3$s
   end if;
 $body$,
-    rowhooks.source_of_settings(tracked), rowhooks.is_up_to_date(tracked.id, tracked.relation, 'new'),
-    rowhooks.source_of_ignoring(tracked), rowhooks.row_as_json(tracked.id, tracked.relation, 'old'),
-    rowhooks.row_as_json(tracked.id, tracked.relation, 'new'), rowhooks.is_up_to_date(tracked.id, tracked.relation, 'old'),
-    rowhooks.largest_row(), tracked.id
+    rowhooks.source_of_action(tracked, 'update'), rowhooks.source_of_action(tracked, 'create'),
+    rowhooks.source_of_action(tracked, 'delete')
   )
 $source$;

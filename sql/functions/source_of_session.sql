@@ -7,18 +7,13 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $source$
   select pg_catalog.format(
-    $body$  -- Asked in one expression, because hardly anybody sets them. A variable that SET LOCAL left behind is an empty string.
-  if
-    pg_catalog.current_setting('rowhooks.receiver', true) operator(pg_catalog.<>) ''
-    or pg_catalog.current_setting('rowhooks.user', true) operator(pg_catalog.<>) ''
-    or pg_catalog.current_setting('rowhooks.request_id', true) operator(pg_catalog.<>) ''
-    or pg_catalog.current_setting('rowhooks.context', true) operator(pg_catalog.<>) ''
-  then
+    $body$
     is_marked := true;
     run := pg_catalog.current_setting('rowhooks.receiver', true);
     claimed_user := pg_catalog.left(pg_catalog.current_setting('rowhooks.user', true), 255);
     request := pg_catalog.left(pg_catalog.current_setting('rowhooks.request_id', true), 255);
     context := pg_catalog.left(pg_catalog.current_setting('rowhooks.context', true), 1000);
+    -- A variable that SET LOCAL left behind is an empty string.
     if claimed_user operator(pg_catalog.=) '' then claimed_user := null; end if;
     if request operator(pg_catalog.=) '' then request := null; end if;
     if context operator(pg_catalog.=) '' then context := null; end if;
@@ -33,15 +28,12 @@ as $source$
         return null;
       end if;
     end if;
-  end if;
-
-  if tg_op operator(pg_catalog.=) 'TRUNCATE' then
-    insert into rowhooks.object_change (action, tracked_table, user_name, request_id, change_context, receiver)
-    values ('truncate', %2$s, claimed_user, request, context, run);
-    %3$s
-    return null;
-  end if;
-
+    if tg_op operator(pg_catalog.=) 'TRUNCATE' then
+      insert into rowhooks.captured_change (action, tracked_table, user_name, request_id, change_context, receiver)
+      values ('truncate', %2$s, claimed_user, request, context, run);
+      %3$s
+      return null;
+    end if;
 $body$,
     tracked.audit_receivers::pg_catalog.text, tracked.id, rowhooks.source_of_bell()
   )

@@ -272,6 +272,9 @@ CAPTURE_MAY_NOT = [
     "insert into rowhooks.object_change (action, tracked_table, transaction_id) values ('create', 1, '3')",
     "insert into rowhooks.object_change (id, action, tracked_table) overriding system value values (1, 'create', 1)",
     "insert into rowhooks.object_change_default (action, tracked_table) values ('create', 1)",
+    "insert into rowhooks.object_change (action, tracked_table) values ('create', 1)",
+    "update rowhooks.captured_change set action = 'delete'",
+    "select * from rowhooks.captured_change",
     "select * from rowhooks.tracked_table",
     "select * from rowhooks.installation",
     "update rowhooks.feed set after_id = 0",
@@ -297,6 +300,12 @@ def test_the_role_of_the_capture_functions_may_append_to_the_log_and_nothing_els
         slipped.execute("set role rowhooks_capture")
         with pytest.raises(errors.InsufficientPrivilege):
             slipped.execute(statement)
-        slipped.execute("insert into rowhooks.object_change (action, tracked_table) values ('create', 1)")
+        slipped.execute("insert into rowhooks.captured_change (action, tracked_table) values ('create', 1)")
     assert log(db, "action, db_user") == [("create", login)]
     clear(db)
+
+
+@pytest.mark.parametrize("column", ["id", "transaction_id", "time", "db_user"])
+def test_a_capture_function_has_no_say_in_what_the_server_knows_of_a_change(db: Connection, column: str) -> None:
+    with pytest.raises(errors.UndefinedColumn):
+        db.execute(sql.SQL("select {} from rowhooks.captured_change").format(sql.Identifier(column)))

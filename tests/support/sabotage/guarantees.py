@@ -303,7 +303,7 @@ SABOTAGES = [
     ),
     Sabotage(
         6, "a value that jsonb cannot hold fails no write",
-        Function("source_of_rows", "exception when others then", "exception when division_by_zero then"),
+        Function("source_of_json", "exception when others then", "exception when division_by_zero then"),
         "sql/test_capture_shapes.py a_value_too_large_for_jsonb_costs_its_column_and_not_the_row",
     ),
     Sabotage(

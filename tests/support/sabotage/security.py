@@ -128,6 +128,11 @@ CLOSED_DOORS = [
         "sql/test_catalogue.py everything_belongs_to_whom_it_should",
     ),
     Sabotage(
+        1, "a capture function writes no time, transaction or login of a change",
+        View("captured_change", "  c.action,", "  c.action, c.time,"),
+        "sql/test_takeover.py a_capture_function_has_no_say_in_what_the_server_knows_of_a_change",
+    ),
+    Sabotage(
         1, "a superuser's commands refuse what a weaker role may replace",
         Python("rowhooks.postgres.administration.trust:weaker_roles", returning([])),
         f"{TRUST} no_superuser_upgrades_while_somebody_weaker_may_replace_what_it_runs",

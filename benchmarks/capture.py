@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import LiteralString, NamedTuple
 
 from benchmarks.daemon_process import DaemonProcess, add_hooks, daemon_process, enable_only
 from benchmarks.database import ROWS, Database, Server
@@ -104,26 +104,33 @@ def bulk(server: Server, plan: Plan) -> tuple[Cost, ...]:
 
 
 def bulk_update(database: Database, plan: Plan) -> Cost:
-    """Measure one UPDATE of every row of a table, in seconds."""
+    """Measure one UPDATE of every row of a table."""
     tables = _create_pair(database, "updated", plan.bulk_rows)
 
-    def measure(table: str) -> float:
+    def measure(table: str) -> tuple[float, float]:
         database.settle(table)
-        return database.timed("update bench.{table} set site = site + 1", table=table)
+        return _written(database, "update bench.{table} set site = site + 1", table, plan)
 
     return _take_turns(f"UPDATE of {plan.bulk_rows:,} rows", database, tables, measure, plan)
 
 
 def bulk_insert(database: Database, plan: Plan) -> Cost:
-    """Measure one INSERT of many rows into an empty table, in seconds."""
+    """Measure one INSERT of many rows into an empty table."""
     tables = _create_pair(database, "inserted", 0)
 
-    def measure(table: str) -> float:
+    def measure(table: str) -> tuple[float, float]:
         database.execute("truncate bench.{table}", table=table)
         database.settle(table)
-        return database.timed(ROWS, table=table, rows=plan.bulk_rows)
+        return _written(database, ROWS, table, plan)
 
     return _take_turns(f"INSERT of {plan.bulk_rows:,} rows", database, tables, measure, plan)
+
+
+def _written(database: Database, statement: LiteralString, table: str, plan: Plan) -> tuple[float, float]:
+    """Return the seconds that a statement of `plan.bulk_rows` takes, and its bytes of write-ahead log a row."""
+    before = database.wal_position()
+    seconds = database.timed(statement, table=table, rows=plan.bulk_rows)
+    return seconds, (database.wal_position() - before) / plan.bulk_rows
 
 
 def _create_pair(database: Database, name: str, rows: int) -> tuple[str, str]:
@@ -134,15 +141,17 @@ def _create_pair(database: Database, name: str, rows: int) -> tuple[str, str]:
 
 
 def _take_turns(
-    name: str, database: Database, tables: tuple[str, str], measure: Callable[[str], float], plan: Plan
+    name: str, database: Database, tables: tuple[str, str], measure: Callable[[str], tuple[float, float]], plan: Plan
 ) -> Cost:
-    seconds: dict[str, list[float]] = {table: [] for table in tables}
+    found: dict[str, list[tuple[float, float]]] = {table: [] for table in tables}
     for _ in range(plan.rounds):
         for table in tables:
-            seconds[table].append(measure(table))
+            found[table].append(measure(table))
             _check(database, table, plan.bulk_rows, tracked=table == tables[1])
-    untracked, tracked = (Series(tuple(seconds[table])) for table in tables)
-    return Cost(name, untracked, tracked)
+    (untracked, wal_untracked), (tracked, wal_tracked) = (
+        map(Series, zip(*found[table], strict=True)) for table in tables
+    )
+    return Cost(name, untracked, tracked, wal_untracked, wal_tracked)
 
 
 def _check(database: Database, table: str, written: int, *, tracked: bool) -> None:

@@ -118,6 +118,10 @@ class Database:
         self.execute(statement, **names)
         return time.perf_counter() - begin
 
+    def wal_position(self) -> int:
+        """Return how many bytes of write-ahead log the server has written."""
+        return int(self.value("select pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
+
     def captured(self) -> int:
         """Return how many changes the log holds."""
         return int(self.value("select count(*) from rowhooks.object_change"))

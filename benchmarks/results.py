@@ -41,11 +41,15 @@ class Cost:
         name: the statement.
         untracked: its seconds on a table without triggers.
         tracked: its seconds on an equal table with triggers.
+        wal_untracked: bytes of write-ahead log for each row, without triggers.
+        wal_tracked: the same with triggers.
     """
 
     name: str
     untracked: Series
     tracked: Series
+    wal_untracked: Series
+    wal_tracked: Series
 
     @property
     def ratio(self) -> Series:

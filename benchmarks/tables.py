@@ -114,13 +114,23 @@ def _single(report: Report, single: Single) -> Sheet:
 def _bulk(report: Report) -> Sheet:
     return Sheet(
         "Writing: one statement, no daemon",
-        ("", "untracked, s", "tracked, s", "of untracked"),
+        ("", "untracked, s", "tracked, s", "of untracked", "WAL untracked, bytes a row", "WAL tracked"),
         (
             *(
-                (cost.name, _spread(cost.untracked, 2), _spread(cost.tracked, 2), _spread(cost.ratio, 2))
+                (
+                    cost.name,
+                    _spread(cost.untracked, 2),
+                    _spread(cost.tracked, 2),
+                    _spread(cost.ratio, 2),
+                    _spread(cost.wal_untracked),
+                    _spread(cost.wal_tracked),
+                )
                 for cost in report.bulk
             ),
-            *((f"{peer.name}: UPDATE", _NONE, _NONE, _spread(peer.bulk_ratio, 2)) for peer in report.peers),
+            *(
+                (f"{peer.name}: UPDATE", _NONE, _NONE, _spread(peer.bulk_ratio, 2), _NONE, _NONE)
+                for peer in report.peers
+            ),
         ),
     )
 

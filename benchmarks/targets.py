@@ -69,6 +69,10 @@ def _bulk(report: Report, statement: str) -> Found:
     return next((cost.ratio.median for cost in report.bulk if cost.name.startswith(statement)), None)
 
 
+def _wal(report: Report, statement: str) -> Found:
+    return next((cost.wal_tracked.median for cost in report.bulk if cost.name.startswith(statement)), None)
+
+
 def _drain(report: Report, receiver: str) -> Found:
     found = next((drain for drain in report.drains if drain.receiver == receiver), None)
     return found.rate.median if found else None
@@ -125,6 +129,10 @@ TARGETS = (
     ),
     Target("bulk UPDATE, tracked / untracked time", 4.5, _TIMES, lambda r: _bulk(r, "UPDATE"), at_most=True),
     Target("bulk INSERT, tracked / untracked time", 4.0, _TIMES, lambda r: _bulk(r, "INSERT"), at_most=True),
+    Target(
+        "write-ahead log for each tracked UPDATE of a row of 200 bytes", 910, "{:,.0f} bytes",
+        lambda r: _wal(r, "UPDATE"), at_most=True,
+    ),
     Target("8 writers and the daemon: changes written and handled", 6_000, _RATE, _sustained),
     Target(
         "the same / the best peer", 2.5, _TIMES, lambda r: _over(_sustained(r), _sustained_by_peers(r))

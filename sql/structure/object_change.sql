@@ -18,8 +18,8 @@ create table rowhooks.object_change (
   object_repr text,
   prechange jsonb,
   postchange jsonb,
-  -- The login, which cannot be forged, and what the application says of itself.
-  db_user name not null default session_user,
+  -- The login, which cannot be forged, and what the application says of itself. A name would have 64 bytes.
+  db_user text not null default session_user,
   user_name text,
   request_id text,
   change_context text,

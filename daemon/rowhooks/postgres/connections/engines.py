@@ -34,6 +34,7 @@ def sync_engine(target: Target, size: int, overflow: int = 0) -> sqlalchemy.Engi
         **_options(size, overflow),
     )
     ask_qualified(engine.dialect)
+    _end_only_what_is_open(engine.dialect)
     _ping_what_was_idle(engine)
     _forget_what_was_planned(engine)
     return engine
@@ -53,9 +54,22 @@ def async_engine(target: Target, size: int, *, pinned: bool = False) -> AsyncEng
         **_options(size),
     )
     ask_qualified(engine.dialect)
+    _end_only_what_is_open(engine.dialect)
     _ping_what_was_idle(engine.sync_engine)
     _forget_what_was_planned(engine.sync_engine)
     return engine
+
+
+def _end_only_what_is_open(dialect: sqlalchemy.Dialect) -> None:
+    """Do not let SQLAlchemy wait for a driver that has nothing to commit or roll back, as where a run has committed."""
+    commit, rollback = dialect.do_commit, dialect.do_rollback
+
+    def is_open(connection: Any) -> bool:
+        driver = getattr(connection, "driver_connection", connection)
+        return bool(driver.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE)
+
+    vars(dialect)["do_commit"] = lambda connection: commit(connection) if is_open(connection) else None
+    vars(dialect)["do_rollback"] = lambda connection: rollback(connection) if is_open(connection) else None
 
 
 def _forget_what_was_planned(engine: sqlalchemy.Engine) -> None:

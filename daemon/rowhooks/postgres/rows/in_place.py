@@ -88,6 +88,11 @@ def attached(session: Session, instance: Any) -> None:
     session.info.setdefault(_LOOKED_AT, {})[id(instance)] = instance
 
 
+def is_looking(session: Session) -> bool:
+    """Say whether a session looks for such values."""
+    return _LOOKED_AT in session.info
+
+
 def forget(instance: Any) -> None:
     """Forget the values that were read of a row which is loaded again."""
     instance.__dict__.pop("_rowhooks_seen", None)

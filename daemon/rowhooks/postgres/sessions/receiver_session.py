@@ -75,6 +75,8 @@ class ReceiverSession(Session):
 
     def flush(self, objects: Any = None) -> None:
         """Write what was assigned, added and deleted, and what was altered in place."""
+        if self._is_clean() and not inplace.is_looking(self):
+            return
         held = inplace.mark(self)
         order_writes(self)
         doomed = list(self.deleted)

@@ -27,6 +27,9 @@ _RECORD_ENTRIES = (
     " from pg_catalog.json_populate_recordset(null::rowhooks.job_log_entry, %s)"
 )
 
+# Characters as they are: an escaped one is refused where the database's encoding is not UTF8.
+_as_json = json.JSONEncoder(default=str, ensure_ascii=False, check_circular=False).encode
+
 
 def record_batch(connection: sqlalchemy.Connection, outcome: Outcome, leader_epoch: uuid.UUID) -> set[int]:
     """Write the results of the runs of a batch and its log lines; return which runs are on record already."""
@@ -60,6 +63,7 @@ def _documents(outcome: Outcome, leader_epoch: uuid.UUID, held: Repertoire) -> t
     """Return the arguments of rowhooks.record_run for an outcome, for a database that can hold such text."""
     values = dict(zip(_RESULT_NAMES, result_row(outcome, leader_epoch, held), strict=True))
     documents = [f', "{name}": {document}' for name in _DOCUMENTS if (document := values.pop(name)) is not None]
+    values = {name: value for name, value in values.items() if value is not None}
     return f"{_as_json(values)[:-1]}{''.join(documents)}}}", _entries(outcome, held)
 
 
@@ -69,8 +73,3 @@ def _entries(outcome: Outcome, held: Repertoire) -> str | None:
         return None
     rows = (entry_row(outcome.run.id, entry, held) for entry in outcome.entries)
     return _as_json([dict(zip(_ENTRY_NAMES, row, strict=True)) for row in rows])
-
-
-def _as_json(value: Any) -> str:
-    # Characters as they are: an escaped one is refused where the database's encoding is not UTF8.
-    return json.dumps(value, default=str, ensure_ascii=False)

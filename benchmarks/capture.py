@@ -98,32 +98,35 @@ def _writing(windows: list[_Window]) -> Writing:
 
 
 def bulk(server: Server, plan: Plan) -> tuple[Cost, ...]:
-    """Measure one UPDATE of every row of a table, and one INSERT of as many, while no daemon runs."""
+    """Measure one UPDATE of every row of a table, and one INSERT of as many, while no daemon runs: in both forms."""
     with server.database() as database:
-        return bulk_update(database, plan), bulk_insert(database, plan)
+        return (
+            bulk_update(database, plan), bulk_insert(database, plan),
+            bulk_update(database, plan, "statement"), bulk_insert(database, plan, "statement"),
+        )  # fmt: skip
 
 
-def bulk_update(database: Database, plan: Plan) -> Cost:
+def bulk_update(database: Database, plan: Plan, capture: str = "row") -> Cost:
     """Measure one UPDATE of every row of a table."""
-    tables = _create_pair(database, "updated", plan.bulk_rows)
+    tables = _create_pair(database, "updated", plan.bulk_rows, capture)
 
     def measure(table: str) -> tuple[float, float]:
         database.settle(table)
         return _written(database, "update bench.{table} set site = site + 1", table, plan)
 
-    return _take_turns(f"UPDATE of {plan.bulk_rows:,} rows", database, tables, measure, plan)
+    return _take_turns(f"UPDATE of {plan.bulk_rows:,} rows, {capture} triggers", database, tables, measure, plan)
 
 
-def bulk_insert(database: Database, plan: Plan) -> Cost:
+def bulk_insert(database: Database, plan: Plan, capture: str = "row") -> Cost:
     """Measure one INSERT of many rows into an empty table."""
-    tables = _create_pair(database, "inserted", 0)
+    tables = _create_pair(database, "inserted", 0, capture)
 
     def measure(table: str) -> tuple[float, float]:
         database.execute("truncate bench.{table}", table=table)
         database.settle(table)
         return _written(database, ROWS, table, plan)
 
-    return _take_turns(f"INSERT of {plan.bulk_rows:,} rows", database, tables, measure, plan)
+    return _take_turns(f"INSERT of {plan.bulk_rows:,} rows, {capture} triggers", database, tables, measure, plan)
 
 
 def _written(database: Database, statement: LiteralString, table: str, plan: Plan) -> tuple[float, float]:
@@ -133,10 +136,10 @@ def _written(database: Database, statement: LiteralString, table: str, plan: Pla
     return seconds, (database.wal_position() - before) / plan.bulk_rows
 
 
-def _create_pair(database: Database, name: str, rows: int) -> tuple[str, str]:
-    pair = (f"{name}_untracked", f"{name}_tracked")
+def _create_pair(database: Database, name: str, rows: int, capture: str) -> tuple[str, str]:
+    pair = (f"{name}_{capture}_untracked", f"{name}_{capture}_tracked")
     for table in pair:
-        database.create_table(table, rows, tracked=table == pair[1])
+        database.create_table(table, rows, tracked=table == pair[1], capture=capture)
     return pair
 
 

@@ -87,13 +87,20 @@ class Database:
         assert row is not None, statement
         return row[0]
 
-    def create_table(self, table: str, rows: int, *, tracked: bool) -> None:
-        """Create a table of devices with ids from 1 on, which the daemon's role may read and write."""
+    def create_table(self, table: str, rows: int, *, tracked: bool, capture: str = "row") -> None:
+        """Create a table of devices with ids from 1 on, which the daemon's role may read and write.
+
+        Args:
+            table: its name.
+            rows: how many it has.
+            tracked: whether it is tracked.
+            capture: by which triggers; see `rowhooks.track`.
+        """
         self.conn.execute(sql.SQL("create table bench.{} ({})").format(sql.Identifier(table), sql.SQL(_COLUMNS)))
         self.execute(ROWS, table=table, rows=rows)
         self.execute("grant select, insert, update, delete on bench.{table} to rowhooks_daemon", table=table)
         if tracked:
-            self.conn.execute("select rowhooks.track(%s::regclass)", (f"bench.{table}",))
+            self.conn.execute("select rowhooks.track(%s::regclass, capture => %s)", (f"bench.{table}", capture))
         self.execute("vacuum (analyze) bench.{table}", table=table)
 
     def settle(self, table: str) -> None:

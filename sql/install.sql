@@ -43,6 +43,11 @@
 \ir functions/source_of_beginning.sql
 \ir functions/source_of_record.sql
 \ir functions/source_of_rows.sql
+\ir functions/capture_form.sql
+\ir functions/source_of_counting.sql
+\ir functions/rows_of_statement.sql
+\ir functions/source_of_batch.sql
+\ir functions/source_of_statement.sql
 \ir functions/source_of_capture.sql
 \ir functions/build_capture.sql
 \ir functions/must_own.sql

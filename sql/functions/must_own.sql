@@ -27,5 +27,7 @@ as $$
 begin
   -- Cascade: the table's owner may have attached the function to another of its tables.
   execute pg_catalog.format('drop function if exists rowhooks.%I() cascade', 'capture_' || target_id);
+  execute pg_catalog.format('drop function if exists rowhooks.%I() cascade', pg_catalog.concat('capture_', target_id, '_statement'));
+  perform rowhooks.leave_statement_form(target_id);
 end
 $$;

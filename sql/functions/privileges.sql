@@ -42,6 +42,7 @@ begin
   execute pg_catalog.format(
     'grant execute on function rowhooks.configuration_version(), rowhooks.matches_glob(text, text), rowhooks.log_partitions(), '
     'rowhooks.present_key_columns(integer), rowhooks.source_of_capture(integer), rowhooks.settings_of_capture(integer), '
+    'rowhooks.functions_of_capture(integer), rowhooks.source_of_statement(integer), '
     'rowhooks.refresh_tables(), rowhooks.note_partitions(), rowhooks.record_run(json, json) to %s',
     daemon_role
   );
@@ -137,6 +138,12 @@ begin
   -- What reads the configuration as the daemon does, to try a hook against past changes and to replay it.
   execute pg_catalog.format(
     'grant execute on function rowhooks.configuration_version(), rowhooks.present_key_columns(integer) to %s', viewer_role
+  );
+  -- What shows by which triggers tables are captured.
+  execute pg_catalog.format(
+    'grant execute on function rowhooks.form_in_force(rowhooks.tracked_table), '
+    'rowhooks.why_not_by_statement(rowhooks.tracked_table), rowhooks.code_among_after_triggers() to %s, %s',
+    daemon_role, viewer_role
   );
   -- Numbers, which tell nothing of a row.
   execute pg_catalog.format(

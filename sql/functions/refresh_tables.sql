@@ -179,6 +179,7 @@ begin
       raise log 'rowhooks could not refresh tracked table % now: it is locked', target;
     end;
   end loop;
+  perform rowhooks.leave_unsafe_statement_forms();
   perform rowhooks.note_partitions();
   return stale;
 end

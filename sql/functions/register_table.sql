@@ -6,13 +6,14 @@
 --             target_always    fire under session_replication_role = replica too
 --             target_excluded  columns whose values are kept out of the log; null: as it is
 --             target_ignored   columns whose updates do not count; null: as it is
+--             target_capture   auto, row or statement
 -- Returns: rowhooks.tracked_table.id
 -- Writes:  rowhooks.tracked_table
 -- rowhooks.register_table calls it, and a superuser, whose rights are not checked: it may act in the session of a login
 -- that has no right on the table, because a SECURITY DEFINER function has made the table.
 create or replace function rowhooks.enter_table(
   target regclass, target_keys name[], target_audit boolean, by_hand boolean, target_always boolean, target_excluded name[],
-  target_ignored name[]
+  target_ignored name[], target_capture text
 ) returns integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -24,11 +25,11 @@ begin
   if entry.id is null then
     insert into rowhooks.tracked_table (
       relation, schema_name, table_name, identity, key_columns, key_numbers, repr_column, repr_number, audit_receivers,
-      always, excluded_columns, excluded_numbers, ignored_columns, ignored_numbers
+      always, capture, excluded_columns, excluded_numbers, ignored_columns, ignored_numbers
     )
     values (
       target, entry.schema_name, entry.table_name, entry.identity, entry.key_columns, entry.key_numbers,
-      entry.repr_column, entry.repr_number, target_audit, target_always, entry.excluded_columns, entry.excluded_numbers,
+      entry.repr_column, entry.repr_number, target_audit, target_always, target_capture, entry.excluded_columns, entry.excluded_numbers,
       entry.ignored_columns, entry.ignored_numbers
     )
     returning id into entry.id;
@@ -62,6 +63,7 @@ begin
       partitions = '{}',
       audit_receivers = target_audit,
       always = target_always,
+      capture = target_capture,
       excluded_columns = entry.excluded_columns,
       excluded_numbers = entry.excluded_numbers,
       ignored_columns = entry.ignored_columns,
@@ -80,7 +82,7 @@ $$;
 -- A role that may execute this still needs to own the table.
 create or replace function rowhooks.register_table(
   target regclass, target_keys name[], target_audit boolean, by_hand boolean, target_always boolean, target_excluded name[],
-  target_ignored name[]
+  target_ignored name[], target_capture text
 ) returns integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -88,7 +90,7 @@ as $$
 begin
   perform rowhooks.must_own(target);
   return rowhooks.enter_table(
-    target, target_keys, target_audit, by_hand, target_always, target_excluded, target_ignored
+    target, target_keys, target_audit, by_hand, target_always, target_excluded, target_ignored, target_capture
   );
 end
 $$;

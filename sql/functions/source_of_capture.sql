@@ -15,7 +15,8 @@ language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
   select pg_catalog.concat(
-    rowhooks.source_of_beginning(t.*), rowhooks.source_of_rows(t.*), rowhooks.source_of_record(t.*)
+    rowhooks.source_of_beginning(t.*), rowhooks.source_of_counting(t.*), rowhooks.source_of_rows(t.*),
+    rowhooks.source_of_record(t.*)
   )
   from rowhooks.tracked_table as t
   where t.id = target_id

@@ -1,3 +1,28 @@
+-- Purpose: write the rows of those columns whose updates count.
+-- Parameters: tracked   the table's entry
+--             old_name  what holds the row before
+--             new_name  what holds the row after
+-- Returns: two expressions; no row where all columns count
+create or replace function rowhooks.counted_columns(tracked rowhooks.tracked_table, old_name text, new_name text)
+returns table (former text, present text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select
+    pg_catalog.format('row(%s)', pg_catalog.string_agg(coalesce(
+      pg_catalog.format(c.computed, old_name, 'tg_relid'), pg_catalog.concat(old_name, '.', rowhooks.always_quoted(c.name))
+    ), ', ')),
+    pg_catalog.format('row(%s)', pg_catalog.string_agg(coalesce(
+      pg_catalog.format(c.computed, new_name, 'tg_relid'), pg_catalog.concat(new_name, '.', rowhooks.always_quoted(c.name))
+    ), ', '))
+  from rowhooks.captured_columns(tracked.id, tracked.relation) as c
+  where not exists (
+    select from pg_catalog.pg_attribute as a
+    where a.attrelid = tracked.relation and a.attnum = any (tracked.ignored_numbers) and a.attname = c.name
+  )
+  having pg_catalog.cardinality(tracked.excluded_numbers || tracked.ignored_numbers) > 0
+$$;
+
 -- Purpose: write the statement that passes over an update of nothing but ignored and excluded columns.
 -- Parameters: tracked  the table's entry
 -- Returns: the statement; empty where no column is ignored or excluded
@@ -8,19 +33,13 @@ as $source$
   -- Compared as bytes, as the trigger compares whole rows.
   select pg_catalog.format(
     $skip$
-          if pg_catalog.record_image_eq(row(%s), row(%s)) then
+          if pg_catalog.record_image_eq(%s, %s) then
             return null;
           end if;
       $skip$,
-    pg_catalog.string_agg(coalesce(pg_catalog.format(c.computed, 'old', 'tg_relid'), 'old.' || rowhooks.always_quoted(c.name)), ', '),
-    pg_catalog.string_agg(coalesce(pg_catalog.format(c.computed, 'new', 'tg_relid'), 'new.' || rowhooks.always_quoted(c.name)), ', ')
+    c.former, c.present
   )
-  from rowhooks.captured_columns(tracked.id, tracked.relation) as c
-  where not exists (
-    select from pg_catalog.pg_attribute as a
-    where a.attrelid = tracked.relation and a.attnum = any (tracked.ignored_numbers) and a.attname = c.name
-  )
-  having pg_catalog.cardinality(tracked.excluded_numbers || tracked.ignored_numbers) > 0
+  from rowhooks.counted_columns(tracked, 'old', 'new') as c
 $source$;
 
 -- Purpose: write the statements that find out whether the session's settings change how a row is written. The log does not

@@ -87,6 +87,72 @@ begin
 end
 $$;
 
+-- Purpose: make the triggers of a tracked table in the statement form. Row triggers capture what statement triggers could
+--          put in another order: deletes and changed keys. They capture everything once the table's mark has gone.
+-- Parameters: target      the table, with the triggers that rowhooks.make_triggers makes
+--             tracked_id  rowhooks.tracked_table.id
+-- Returns: nothing
+-- Reads:   rowhooks.tracked_table
+-- It runs with the caller's rights. The caller must own the table.
+create or replace function rowhooks.make_statement_triggers(target regclass, tracked_id integer) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  has_gone constant pg_catalog.text := rowhooks.has_mark_gone(tracked_id);
+  trigger record;
+begin
+  for trigger in
+    select *
+    from (
+      values
+      ('row', 'delete', '', 'row', ''),
+      ('create', 'insert', '', 'row', pg_catalog.format('when (%s)', has_gone)),
+      (
+        'update', 'update', '', 'row',
+        pg_catalog.format(
+          -- Whole rows are compared last, because that takes longest.
+          'when ((%s or %s) and old.* operator(pg_catalog.*<>) new.*)', has_gone, rowhooks.is_key_changed_in(tracked_id)
+        )
+      ),
+      ('inserted', 'insert', 'referencing new table as "!new rows"', 'statement', ''),
+      ('updated', 'update', 'referencing old table as "!old rows" new table as "!new rows"', 'statement', '')
+    ) as w (kind, event, transition_tables, level, condition)
+  loop
+    execute pg_catalog.format(
+      'create or replace trigger %I after %s on %s %s for each %s %s execute function rowhooks.%I()',
+      pg_catalog.concat('!rowhooks_', trigger.kind, '_', tracked_id), trigger.event, target, trigger.transition_tables,
+      trigger.level, trigger.condition,
+      pg_catalog.concat('capture_', tracked_id, case when trigger.level = 'statement' then '_statement' end)
+    );
+  end loop;
+end
+$$;
+
+-- Purpose: drop the triggers that a tracked table has in the statement form alone.
+-- Parameters: target      the table
+--             tracked_id  rowhooks.tracked_table.id
+-- Returns: nothing
+-- It runs with the caller's rights. The caller must own the table.
+create or replace function rowhooks.drop_statement_triggers(target regclass, tracked_id integer) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  trigger_name pg_catalog.name;
+begin
+  for trigger_name in
+    select g.tgname from pg_catalog.pg_trigger as g
+    where g.tgrelid = target
+      and g.tgname in (
+        '!rowhooks_create_' || tracked_id, '!rowhooks_inserted_' || tracked_id, '!rowhooks_updated_' || tracked_id
+      )
+  loop
+    execute pg_catalog.format('drop trigger %I on %s', trigger_name, target);
+  end loop;
+end
+$$;
+
 -- Purpose: let the triggers of a tracked table and of its partitions fire always, or only where the session is no replica.
 -- Parameters: target      the table
 --             tracked_id  rowhooks.tracked_table.id
@@ -157,8 +223,10 @@ $$;
 --             exclude          columns whose values are kept out of the log; '{}' for none, null: as it is
 --             ignore           columns that do not count: an update that changes nothing else is not recorded; '{}' for
 --                              none, null: as it is
+--             capture          row: row triggers; statement: statement triggers, or an error where they are not safe;
+--                              auto: statement triggers where they are safe
 -- Returns: rowhooks.tracked_table.id
--- Writes:  rowhooks.tracked_table, by rowhooks.enter_table; the table's triggers
+-- Writes:  rowhooks.tracked_table, by rowhooks.enter_table and rowhooks.choose_form; the table's triggers
 -- It can be repeated: the function and the triggers of a tracked table are made anew.
 -- It runs with the caller's rights. The caller must own the table.
 create or replace function rowhooks.track(
@@ -168,7 +236,8 @@ create or replace function rowhooks.track(
   identity text[] default null,
   always boolean default false,
   exclude text[] default null,
-  ignore text[] default null
+  ignore text[] default null,
+  capture text default 'row'
 ) returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -177,6 +246,7 @@ declare
   keys pg_catalog.name[];
   tracked_id integer;
   function_name pg_catalog.text;
+  by_statement boolean;
   is_superuser constant pg_catalog.bool := (select r.rolsuper from pg_catalog.pg_roles as r where r.rolname = current_user);
   former_timeout constant pg_catalog.text := pg_catalog.current_setting('lock_timeout');
 begin
@@ -187,22 +257,28 @@ begin
   -- A superuser needs no permission, and so waits for no lock on rowhooks.installation: the event trigger tracks tables in
   -- long transactions, and in sessions of logins that do not own them.
   if is_superuser then
-    tracked_id := rowhooks.enter_table(target, keys, audit_receivers, identity is not null, always, exclude, ignore);
+    tracked_id := rowhooks.enter_table(target, keys, audit_receivers, identity is not null, always, exclude, ignore, capture);
   else
-    tracked_id := rowhooks.register_table(target, keys, audit_receivers, identity is not null, always, exclude, ignore);
+    tracked_id := rowhooks.register_table(target, keys, audit_receivers, identity is not null, always, exclude, ignore, capture);
   end if;
-  function_name := rowhooks.build_capture(tracked_id);
+  by_statement := rowhooks.choose_form(tracked_id);
+  perform rowhooks.build_capture(tracked_id);
   if is_superuser then
-    if not rowhooks.is_handed_over(tracked_id) then
+    for function_name in select rowhooks.functions_to_hand_over(tracked_id) loop
       execute pg_catalog.format(
         'alter function rowhooks.%I() owner to %I', function_name, (select i.capture_role from rowhooks.installation as i)
       );
-    end if;
+    end loop;
   else
     perform rowhooks.hand_over(tracked_id);
   end if;
 
   perform rowhooks.make_triggers(target, tracked_id);
+  if by_statement then
+    perform rowhooks.make_statement_triggers(target, tracked_id);
+  else
+    perform rowhooks.drop_statement_triggers(target, tracked_id);
+  end if;
   -- It does nothing where the update trigger is as it was before.
   perform rowhooks.build_capture(tracked_id);
   perform rowhooks.enable_triggers(target, tracked_id, always);

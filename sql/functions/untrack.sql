@@ -20,7 +20,7 @@ begin
     join pg_catalog.pg_proc as p on p.oid = t.tgfoid
     where t.tgrelid = target and t.tgparentid = 0 and p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
       -- rowhooks' own tables carry triggers too.
-      and p.proname ~ '^capture_[0-9]+$'
+      and p.proname ~ '^capture_[0-9]+(_statement)?$'
   loop
     begin
       execute pg_catalog.format('drop trigger %I on %s', trigger_name, target);
@@ -57,7 +57,7 @@ begin
     join rowhooks.tracked_table as k on k.relation = target and k.untracked_at is null
     where t.tgrelid = target
       and p.pronamespace = 'rowhooks'::pg_catalog.regnamespace
-      and p.proname = 'capture_' || k.id
+      and p.proname in ('capture_' || k.id, pg_catalog.concat('capture_', k.id, '_statement'))
   ) then
     raise exception 'rowhooks cannot forget %: it still carries the triggers', target
       using

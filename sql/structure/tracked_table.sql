@@ -31,6 +31,10 @@ create table rowhooks.tracked_table (
   audit_receivers boolean not null default false,
   -- The triggers fire under session_replication_role = replica too: in subscribers and data-only restores.
   always boolean not null default false,
+  -- Which triggers are asked for: row triggers, statement triggers, or the latter where they are safe.
+  capture text not null default 'row',
+  -- The function whose presence says that statement triggers capture the table; null: it has none.
+  mark oid,
   -- The partitions that it was seen with: no event tells that a detached one is no longer captured.
   partitions oid[] not null default '{}',
   tracked_at timestamptz not null default pg_catalog.now(),
@@ -38,6 +42,7 @@ create table rowhooks.tracked_table (
   -- A new one with each change of this row; their sum is part of the configuration's version.
   revision bigint not null default pg_catalog.nextval('rowhooks.tracked_table_revision_seq'),
   constraint tracked_table_pkey primary key (id),
+  constraint tracked_table_capture_check check (capture in ('auto', 'row', 'statement')),
   constraint tracked_table_identity_check check (identity in ('key', 'columns', 'full')),
   -- A row can be found again only by its key.
   constraint tracked_table_has_a_key check ((identity = 'full') = (pg_catalog.cardinality(key_columns) = 0)),
@@ -53,6 +58,9 @@ create table rowhooks.tracking_rule (
   pattern text not null,
   audit_receivers boolean not null default false,
   always boolean not null default false,
+  capture text not null default 'row',
   created_at timestamptz not null default pg_catalog.now(),
-  constraint tracking_rule_pkey primary key (pattern)
+  constraint tracking_rule_pkey primary key (pattern),
+  -- The creation of a table is not to be refused.
+  constraint tracking_rule_capture_check check (capture in ('auto', 'row'))
 );

@@ -46,6 +46,8 @@ set lock_timeout = '500ms'
 as $$
 declare
   weaker pg_catalog.name;
+  is_trusted pg_catalog.bool := false;
+  mark pg_catalog.regprocedure;
 begin
   -- Maintenance of the log holds locks, and is passed over.
   if tg_event = 'sql_drop' then
@@ -56,6 +58,22 @@ begin
     end if;
   elsif not exists (
     select from pg_catalog.pg_event_trigger_ddl_commands() as d where d.schema_name is distinct from 'rowhooks'
+  ) then
+    return;
+  end if;
+
+  -- Such a command matters to tables in the statement form alone, and not where it makes one of rowhooks' own triggers.
+  if tg_tag in ('CREATE TRIGGER', 'CREATE RULE') and (
+    not exists (
+      select from pg_catalog.pg_proc as p
+      where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace and p.proname ~ '^capture_[0-9]+_mark$'
+    )
+    or not exists (
+      select from pg_catalog.pg_event_trigger_ddl_commands() as d
+      left join pg_catalog.pg_trigger as g on d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass and g.oid = d.objid
+      left join pg_catalog.pg_proc as p on p.oid = g.tgfoid
+      where p.pronamespace is distinct from 'rowhooks'::pg_catalog.regnamespace
+    )
   ) then
     return;
   end if;
@@ -75,9 +93,7 @@ begin
   limit 1;
   if found then
     raise log 'rowhooks leaves DDL to the daemon: role % is no superuser and may act as the owner of schema rowhooks', weaker;
-    return;
-  end if;
-  if (
+  elsif (
     select pg_catalog.md5(pg_catalog.string_agg(
       pg_catalog.concat_ws(
         ' ', p.proname, p.pronargs, r.rolsuper, p.prosecdef, p.provolatile, l.lanname, p.proconfig, p.prosrc
@@ -98,6 +114,17 @@ begin
     raise log 'rowhooks leaves DDL to the daemon: a function of its event triggers is not what a superuser has installed';
   elsif not rowhooks.is_approved() then
     raise log 'rowhooks leaves DDL to the daemon: schema rowhooks is not what a superuser has installed';
+  else
+    is_trusted := true;
+  end if;
+  if not is_trusted then
+    -- Row triggers capture everything once the marks have gone; statement triggers may no longer be safe.
+    for mark in
+      select p.oid::pg_catalog.regprocedure from pg_catalog.pg_proc as p
+      where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace and p.proname ~ '^capture_[0-9]+_mark$' and p.pronargs = 0
+    loop
+      execute pg_catalog.format('drop function %s', mark);
+    end loop;
   elsif tg_event = 'sql_drop' then
     perform rowhooks.forget_dropped();
   else
@@ -128,7 +155,7 @@ drop event trigger if exists rowhooks_after_ddl;
 create event trigger rowhooks_after_ddl on ddl_command_end
 when tag in (
   'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA',
-  'ALTER TABLE', 'ALTER FOREIGN TABLE', 'CREATE SCHEMA', 'ALTER SCHEMA', 'ALTER TYPE'
+  'ALTER TABLE', 'ALTER FOREIGN TABLE', 'CREATE SCHEMA', 'ALTER SCHEMA', 'ALTER TYPE', 'CREATE TRIGGER', 'CREATE RULE'
 )
 execute function rowhooks.after_ddl();
 

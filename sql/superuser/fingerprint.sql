@@ -25,7 +25,7 @@ as $$
     ) as what
     from pg_catalog.pg_proc as p
     join pg_catalog.pg_language as l on l.oid = p.prolang
-    where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace and p.proname !~ '^(capture_[0-9]+|after_ddl|is_approved|fingerprint|follow_ddl|tables_to_follow|altered_relations|forget_dropped)$'
+    where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace and p.proname !~ '^(capture_[0-9]+(_statement|_mark)?|after_ddl|is_approved|fingerprint|follow_ddl|tables_to_follow|altered_relations|forget_dropped)$'
     union all
     select pg_catalog.concat_ws(
       ' ', 'relation', o.relname, o.relkind, o.relpersistence, o.relowner::pg_catalog.regrole, o.relrowsecurity,

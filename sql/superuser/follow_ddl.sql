@@ -40,12 +40,14 @@ $$;
 --          id                   rowhooks.tracked_table.id; null for a table that is not tracked
 --          audit_receivers      what the rule says
 --          always               what the rule says
+--          capture              what the rule says
 --          attached             it is tracked, and a partition of a tracked table now
 --          must_lose_condition  its update trigger has a condition, which would compute a virtual generated column
 -- Reads:   rowhooks.tracked_table, rowhooks.tracking_rule
 create or replace function rowhooks.tables_to_follow()
 returns table (
-  relation regclass, id integer, audit_receivers boolean, always boolean, attached boolean, must_lose_condition boolean
+  relation regclass, id integer, audit_receivers boolean, always boolean, capture text, attached boolean,
+  must_lose_condition boolean
 )
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -55,6 +57,7 @@ as $$
     t.id,
     r.audit_receivers,
     r.always,
+    r.capture,
     t.id is not null and exists (
       select from pg_catalog.pg_partition_ancestors(c.oid) as p
       join rowhooks.tracked_table as o on o.relation = p.relid and o.untracked_at is null
@@ -72,7 +75,7 @@ as $$
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   left join rowhooks.tracked_table as t on t.relation = c.oid and t.untracked_at is null
   left join lateral (
-    select r.audit_receivers, r.always
+    select r.audit_receivers, r.always, r.capture
     from rowhooks.tracking_rule as r
     where rowhooks.matches_glob(pg_catalog.format('%s.%s', n.nspname, c.relname), r.pattern)
       and not c.relispartition
@@ -111,17 +114,23 @@ begin
         if target.must_lose_condition then
           perform rowhooks.track(
             t.relation, t.audit_receivers, identity => case when t.identity <> 'key' then t.key_columns::text[] end,
-            always => t.always
+            -- Statement triggers cannot capture such a column.
+            always => t.always, capture => case when t.capture = 'row' then 'row' else 'auto' end
           )
           from rowhooks.tracked_table as t where t.id = target.id;
         end if;
       else
-        perform rowhooks.track(target.relation, target.audit_receivers, always => target.always);
+        perform rowhooks.track(
+          target.relation, target.audit_receivers, always => target.always, capture => target.capture
+        );
       end if;
     exception when others then
       raise log 'rowhooks could not follow the change of %: %', target.relation, sqlerrm;
+      -- Row triggers go on where the table is not what they were made for; statement triggers do not.
+      perform rowhooks.leave_statement_form(target.id);
     end;
   end loop;
+  perform rowhooks.leave_unsafe_statement_forms();
 end
 $$;
 
@@ -149,5 +158,6 @@ begin
       raise log 'rowhooks could not forget tracked table %: %', gone, sqlerrm;
     end;
   end loop;
+  perform rowhooks.leave_unsafe_statement_forms();
 end
 $$;

@@ -222,3 +222,32 @@ def test_a_column_that_none_of_several_tables_has_is_refused(
     assert call(["track", "shop.*", option, "nonsense", "--yes", "--dsn", dsn]) == 1
     assert f"{option}: none of the 3 tables has a column nonsense" in capsys.readouterr().err
     assert tables(dsn, capsys) == []
+
+
+def test_tables_shows_which_triggers_capture_a_table_and_why(
+    dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.execute("create table public.thing (id integer primary key); create table public.other (id integer primary key)")
+    assert call(["track", "public.thing", "--capture", "statement", "--dsn", dsn]) == 0
+    assert [(row["capture"], row["form"]) for row in tables(dsn, capsys)] == [("statement", "statement")]
+    assert call(["upgrade", "--dsn", dsn]) == 0
+    assert [row["form"] for row in tables(dsn, capsys)] == ["statement"]
+    db.execute("create function public.f() returns trigger language plpgsql as 'begin return null; end'")
+    db.execute("create trigger audit after insert on public.other for each row execute function public.f()")
+    why = "table public.other has trigger audit"
+    assert [(row["capture"], row["form"]) for row in tables(dsn, capsys)] == [("statement", f"row: {why}")]
+    assert call(["track", "public.thing", "--capture", "statement", "--dsn", dsn]) == 1
+    assert why in capsys.readouterr().err
+    assert call(["doctor", "--dsn", dsn]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"thing is captured by row triggers, though it is tracked with --capture statement: {why}" in said
+    assert "rowhooks track public.thing --capture row" in said
+    assert "capture_1" not in said
+    assert call(["track", "public.thing", "--capture", "auto", "--dsn", dsn]) == 0
+    assert [(row["capture"], row["form"]) for row in tables(dsn, capsys)] == [("auto", f"row: {why}")]
+    assert call(["track", "public.*", "--future", "--capture", "statement", "--dsn", dsn]) == 2
+    assert call(["track", "public.n*", "--future", "--capture", "auto", "--dsn", dsn]) == 0
+    db.execute("drop table public.other; create table public.new (id integer primary key)")
+    assert [(row["capture"], row["form"]) for row in tables(dsn, capsys)] == [
+        ("auto", "statement"), ("auto", "row: it was not safe for a time; track the table again"),
+    ]  # fmt: skip

@@ -126,7 +126,8 @@ def test_everything_belongs_to_whom_it_should(db: Connection, item: str) -> None
     assert "\n".join(differences("relations", found)) == ""
     # And the functions: in the other list too, where they are easily overlooked.
     owners = db.execute(
-        "select p.proname ~ '^capture_[0-9]+$', array_agg(distinct p.proowner::regrole::text) from pg_proc as p"
+        "select p.proname ~ '^capture_[0-9]+(_statement)?$', array_agg(distinct p.proowner::regrole::text)"
+        " from pg_proc as p"
         " join pg_roles as r on r.oid = p.proowner"
         " where p.pronamespace = 'rowhooks'::regnamespace and not r.rolsuper group by 1 order by 1"
     ).fetchall()

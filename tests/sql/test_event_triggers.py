@@ -173,7 +173,7 @@ def test_a_table_that_a_security_definer_function_makes_is_tracked(
     assert actions(db) == [("create", 1), ("create", 2), ("create", 3)]
     if caller_owns_nothing:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            conn.execute("select rowhooks.register_table('app.tenant', '{id}', false, false, false, null, null)")
+            conn.execute("select rowhooks.register_table('app.tenant', '{id}', false, false, false, null, null, 'row')")
 
 
 def test_tables_that_are_made_with_their_schema_are_tracked(
@@ -203,7 +203,7 @@ def test_transactions_that_make_tables_do_not_wait_for_each_other(db: Connection
 
 def test_a_rule_that_breaks_something_costs_a_line_in_the_log_and_no_statement(db: Connection, rule: None) -> None:
     db.execute(
-        "alter function rowhooks.track(regclass, boolean, interval, text[], boolean, text[], text[])"
+        "alter function rowhooks.track(regclass, boolean, interval, text[], boolean, text[], text[], text)"
         " rename to no_longer"
     )
     db.execute("create table app.thing (id integer primary key)")

@@ -89,6 +89,25 @@ def test_a_hostile_search_path_changes_nothing_of_what_is_captured(db: Connectio
     ]
 
 
+def test_a_hostile_search_path_changes_nothing_of_what_statement_triggers_capture(
+    db: Connection, stranger: Connection
+) -> None:
+    db.execute("select rowhooks.track('shop.item', capture => 'statement')")
+    set_traps(stranger)
+    stranger.execute("insert into shop.item values (1, 'bolt', 1), (2, 'nut', 1)")
+    stranger.execute("update shop.item set price = 2")
+    stranger.execute("update shop.item set price = 3 where id operator(pg_catalog.=) 1")
+    stranger.execute("update shop.item set id = 4 where id operator(pg_catalog.=) 2")
+    assert log(db, "action, object_id, object_repr, prechange -> 'price', postchange -> 'price', capture_error") == [
+        ("create", {"id": 1}, "bolt", None, 1, None),
+        ("create", {"id": 2}, "nut", None, 1, None),
+        ("update", {"id": 1}, "bolt", 1, 2, None),
+        ("update", {"id": 2}, "nut", 1, 2, None),
+        ("update", {"id": 1}, "bolt", 2, 3, None),
+        ("update", {"id": 4}, "nut", 2, 2, None),
+    ]
+
+
 def test_a_hostile_search_path_changes_nothing_when_claims_and_the_flag_are_set(
     db: Connection, stranger: Connection
 ) -> None:

@@ -52,9 +52,12 @@ ROWHOOKS_CALLS = {
     "activity": "select * from rowhooks.activity(now() - interval '1 day', '1 hour', 1000)",
     "arm_bell": "select rowhooks.arm_bell('1 ms')",
     "begin_history": "select rowhooks.begin_history()",
+    "code_among_after_triggers": "select rowhooks.code_among_after_triggers()",
     "configuration_version": "select rowhooks.configuration_version()",
     "drop_partition": "select rowhooks.drop_partition('object_change_0', now())",
     "empty_default_partition": "select rowhooks.empty_default_partition()",
+    "form_in_force": "select rowhooks.form_in_force(t.*) from rowhooks.tracked_table as t",
+    "functions_of_capture": "select rowhooks.functions_of_capture(1)",
     "first_change_since": "select rowhooks.first_change_since(now() - interval '1 day')",
     "numbers_of_status": "select rowhooks.numbers_of_status(1000)",
     "replayed_changes": "select rowhooks.replayed_changes(1, '{1}', now() - interval '1 day')",
@@ -85,6 +88,8 @@ ROWHOOKS_CALLS = {
     "ring_bell": "select rowhooks.ring_bell()",
     "settings_of_capture": "select rowhooks.settings_of_capture(1)",
     "source_of_capture": "select rowhooks.source_of_capture(1)",
+    "source_of_statement": "select rowhooks.source_of_statement(1)",
+    "why_not_by_statement": "select rowhooks.why_not_by_statement(t.*) from rowhooks.tracked_table as t",
 }
 ACTS = {
     # By a member of the daemon's role, in an order in which each works; a stranger is refused.
@@ -263,6 +268,22 @@ def test_nothing_planted_is_used_where_a_row_is_captured_column_by_column(
     stranger.execute(r"""insert into shop.item values (1, 'bolt', 1, '{"x": "\u0000"}')""")
     stranger.execute("update shop.item set price = 2")
     assert db.execute("select count(*) from rowhooks.object_change where capture_error ~ '^body'").fetchone() == (2,)
+
+
+def test_nothing_planted_is_used_by_statement_triggers(
+    db: Connection, planted: list[sql.Composed], stranger: Connection
+) -> None:
+    db.execute("alter table shop.item add column body json")
+    db.execute("select rowhooks.track('shop.item', capture => 'statement')")
+    plant(stranger, planted)
+    stranger.execute("insert into shop.item values (1, 'bolt', 1), (2, 'nut', 1)")
+    stranger.execute(r"""insert into shop.item values (3, 'bolt', 1, '{"x": "\u0000"}'), (4, 'nut', 1, null)""")
+    stranger.execute("update shop.item set price = 2")
+    found = db.execute(
+        "select count(*) filter (where capture_error is null), count(*) filter (where capture_error ~ '^body')"
+        " from rowhooks.object_change"
+    ).fetchone()
+    assert found == (6, 2)
 
 
 def test_nothing_planted_is_used_when_a_tables_owner_alters_makes_and_drops(

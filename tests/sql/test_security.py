@@ -58,7 +58,7 @@ VIEWER_PRIVILEGES = {
 VIEWER_FUNCTIONS = {
     "activity", "answer", "configuration_version", "first_change_since", "numbers_of_status", "present_key_columns",
     "replayed_changes", "run_counts", "unfinished_runs", "queries_to_see", "readable_columns", "readable_part",
-    "readable_repr", "renamed_keys", "sees_row",
+    "readable_repr", "renamed_keys", "sees_row", "form_in_force", "why_not_by_statement", "code_among_after_triggers",
 }  # fmt: skip
 # Not the key of the leader's lock, nor the errors of rows that could not be read.
 HIDDEN_OF_FEED = {"leader_key", "unreadable"}
@@ -101,7 +101,8 @@ DAEMON_FUNCTIONS = {
     "readable_columns", "readable_part", "readable_repr", "record_run", "refresh_tables", "renamed_keys",
     "resume_after_restore",
     "ring_bell",
-    "sees_row", "settings_of_capture", "source_of_capture",
+    "sees_row", "settings_of_capture", "source_of_capture", "source_of_statement", "functions_of_capture",
+    "form_in_force", "why_not_by_statement", "code_among_after_triggers",
 }  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def test_with_the_rights_on_the_functions_another_role_s_table_is_still_refused(
     for call in (
         "rowhooks.track('shop.other')",
         "rowhooks.untrack('shop.item')",
-        "rowhooks.register_table('shop.item', '{price}', true, false, false, null, null)",
+        "rowhooks.register_table('shop.item', '{price}', true, false, false, null, null, 'row')",
         "rowhooks.forget_table('shop.item')",
     ):
         with pytest.raises(errors.InsufficientPrivilege):

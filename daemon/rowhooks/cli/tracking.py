@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,9 +18,10 @@ from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.schema import installed_connection
 
 _COLUMN = re.compile(r'\s*("(?:[^"]|"")*"(?=\s*,))?([^,]*),')
-_RULE_COLUMNS = ("pattern", "audit_receivers", "always", "created_at")
+_RULE_COLUMNS = ("pattern", "audit_receivers", "always", "capture", "created_at")
 _TABLE_COLUMNS = (
-    "name", "identity", "key_columns", "excluded_columns", "ignored_columns", "audit_receivers", "always", "tracked_at",
+    "name", "identity", "key_columns", "excluded_columns", "ignored_columns", "audit_receivers", "always", "capture",
+    "form", "tracked_at",
 )  # fmt: skip
 
 _Columns = dict[str, list[str] | None]
@@ -37,6 +38,13 @@ Identity = Annotated[
     ),
 ]
 Always = Annotated[bool, typer.Option("--always", help="Also fire under session_replication_role = replica.")]
+Capture = Annotated[
+    Literal["row", "auto", "statement"],
+    typer.Option(
+        help="row: row triggers. statement: statement triggers, which cost large statements half as much and statements"
+        " of one row twice as much, or an error where they are not safe. auto: statement triggers where they are safe."
+    ),
+]
 Future = Annotated[bool, typer.Option("--future", help="Also track tables created later that match the pattern.")]
 Exclude = Annotated[
     list[str] | None,
@@ -72,6 +80,7 @@ class _Asked:
         future: also track tables created later.
         audit_receivers: also record what hook receivers write.
         always: also fire under session_replication_role = replica.
+        capture: row, auto or statement: by which triggers.
         identity: the columns that identify a row; empty: none; None: the primary key.
         exclude: columns that are kept out of the log; None: as it is.
         ignore: columns whose updates are not recorded; None: as it is.
@@ -83,6 +92,7 @@ class _Asked:
     future: bool
     audit_receivers: bool
     always: bool
+    capture: Literal["row", "auto", "statement"]
     identity: list[str] | None
     exclude: list[str] | None
     ignore: list[str] | None
@@ -101,6 +111,11 @@ class _Asked:
             raise UsageError(
                 "--future and --identity exclude each other", hint="later tables are tracked by their primary keys"
             )
+        if self.capture == "statement":
+            raise UsageError(
+                "--future and --capture statement exclude each other",
+                hint="use --capture auto: later tables are captured by statement triggers where they are safe",
+            )
         for option, names in (("--exclude", self.exclude), ("--ignore-columns", self.ignore)):
             if names:
                 raise UsageError(
@@ -115,6 +130,7 @@ def track(
     audit_receivers: AuditReceivers = False,
     identity: Identity = None,
     always: Always = False,
+    capture: Capture = "row",
     future: Future = False,
     exclude: Exclude = None,
     ignore_columns: IgnoreColumns = None,
@@ -129,6 +145,7 @@ def track(
     asked = _Asked(
         named=[table for table in tables if table not in patterns], patterns=patterns, left_out=left_out or (),
         future=future, audit_receivers=audit_receivers, always=always,
+        capture=capture,
         identity=None if identity is None else [] if identity == "full" else _split([identity]),
         exclude=None if exclude is None else _split(exclude),
         ignore=None if ignore_columns is None else _split(ignore_columns),
@@ -156,7 +173,7 @@ def _track(conn: Connection, asked: _Asked, excluded: _Columns, ignored: _Column
         try:
             administration.track(
                 conn, table, audit_receivers=asked.audit_receivers, identity=asked.identity, always=asked.always,
-                exclude=excluded[table], ignore=ignored[table],
+                exclude=excluded[table], ignore=ignored[table], capture=asked.capture,
             )  # fmt: skip
         except ConnectionFailed:
             raise
@@ -170,7 +187,9 @@ def _track(conn: Connection, asked: _Asked, excluded: _Columns, ignored: _Column
 
 
 def _track_future(conn: Connection, asked: _Asked, pattern: str) -> None:
-    by_itself = administration.track_future(conn, pattern, audit_receivers=asked.audit_receivers, always=asked.always)
+    by_itself = administration.track_future(
+        conn, pattern, audit_receivers=asked.audit_receivers, always=asked.always, capture=asked.capture
+    )
     conn.commit()
     what = f"Tables created later that match {visible(pattern)}"
     if by_itself:

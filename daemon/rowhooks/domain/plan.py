@@ -16,6 +16,7 @@ from rowhooks.domain import exact
 Action = Literal["create", "update", "delete"]
 OnUndecided = Literal["run", "skip"]
 ButtonClass = Literal["default", "primary", "success", "info", "warning", "danger", "link"]
+Capture = Literal["auto", "row", "statement"]
 Identity = tuple[str, ...] | Literal["full"] | None
 
 _NAME = re.compile(r'(?:("(?:[^"]|"")+"|[^".\s]+)\.)?("(?:[^"]|"")+"|[^".\s]+)')
@@ -36,6 +37,7 @@ class PlannedTable:
         always: also fire under session_replication_role = replica.
         exclude: columns whose values are kept out of the log.
         ignore_columns: columns that do not count: an update of only these is not recorded.
+        capture: by row triggers; by statement triggers, or an error; by statement triggers where they are safe (auto).
     """
 
     __pydantic_config__ = _STRICT
@@ -45,6 +47,7 @@ class PlannedTable:
     always: bool = False
     exclude: tuple[str, ...] = ()
     ignore_columns: tuple[str, ...] = ()
+    capture: Capture = "row"
 
     def __post_init__(self) -> None:
         if self.identity == ():
@@ -59,6 +62,7 @@ class PlannedRule:
 
     audit_receivers: bool = False
     always: bool = False
+    capture: Literal["auto", "row"] = "row"
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,7 @@ class TrackTable(_TableOperation):
         always: also fire under session_replication_role = replica.
         exclude: fields whose values are kept out of the log.
         ignore_columns: fields that do not count: an update of only these is not recorded.
+        capture: by row triggers; by statement triggers, or an error; or by statement triggers where they are safe.
         existing: where the table is tracked already: the options to which going backwards returns.
     """
 
@@ -110,11 +111,12 @@ class TrackTable(_TableOperation):
         always: bool = False,
         exclude: Sequence[str] = (),
         ignore_columns: Sequence[str] = (),
+        capture: Literal["auto", "row", "statement"] = "row",
         existing: Mapping[str, Any] | None = None,
     ) -> None:
         options = {
             "identity": identity, "audit_receivers": audit_receivers, "always": always, "exclude": exclude,
-            "ignore_columns": ignore_columns,
+            "ignore_columns": ignore_columns, "capture": capture,
         }  # fmt: skip
         wanted = from_values(PlannedTable, f"TrackTable({model_name!r})", options)
         super().__init__(model_name, wanted, _existing(existing))

@@ -90,6 +90,7 @@ def track(table: str, options: PlannedTable) -> Call:
             "always": ("boolean", options.always),
             "exclude": ("text[]", list(options.exclude)),
             "ignore": ("text[]", list(options.ignore_columns)),
+            "capture": ("text", options.capture),
         },
     )
 

@@ -43,7 +43,10 @@ def present(document: str) -> Present:
     hooks = {row["name"]: (row["declared"], _hook(row)) for row in state["hooks"]}
     return Present(
         tables={quoted(row["schema"], row["name"]): _table(row) for row in state["tables"]},
-        future={row["pattern"]: PlannedRule(row["audit_receivers"], row["always"]) for row in state["future"]},
+        future={
+            row["pattern"]: PlannedRule(row["audit_receivers"], row["always"], row["capture"])
+            for row in state["future"]
+        },
         jobs={row["class_path"]: PlannedJob(row["enabled"]) for row in state["jobs"]},
         hooks={name: hook for name, (declared, hook) in hooks.items() if not declared},
         buttons={row["name"]: _button(row) for row in state["buttons"]},
@@ -59,6 +62,7 @@ def _table(row: Mapping[str, Any]) -> PlannedTable:
         always=row["always"],
         exclude=tuple(row["exclude"]),
         ignore_columns=tuple(row["ignore_columns"]),
+        capture=row["capture"],
     )
 
 

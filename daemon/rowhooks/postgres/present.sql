@@ -26,7 +26,7 @@ select pg_catalog.json_build_object(
   'tables', (
     select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
       'schema', n.nspname, 'name', c.relname, 'identity', t.identity, 'key', t.key_columns,
-      'audit_receivers', t.audit_receivers, 'always', t.always,
+      'audit_receivers', t.audit_receivers, 'always', t.always, 'capture', t.capture,
       -- A column may have had other names.
       'exclude', array(
         select a.attname from pg_catalog.pg_attribute as a
@@ -44,7 +44,7 @@ select pg_catalog.json_build_object(
   ),
   'future', (
     select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
-      'pattern', r.pattern, 'audit_receivers', r.audit_receivers, 'always', r.always
+      'pattern', r.pattern, 'audit_receivers', r.audit_receivers, 'always', r.always, 'capture', r.capture
     )), '[]')
     from rowhooks.tracking_rule as r
   ),

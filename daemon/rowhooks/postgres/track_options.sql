@@ -17,7 +17,8 @@ end
 -- name: marks
 -- What the command was told of a table or a rule.
 case when t.audit_receivers then array['--audit-receivers'] end
-|| case when t.always then array['--always'] end;
+|| case when t.always then array['--always'] end
+|| case when t.capture <> 'row' then array['--capture', t.capture] end;
 
 -- name: columns_left_out
 -- The options for columns that are kept out of the log, or do not count, of the relation that will be tracked.

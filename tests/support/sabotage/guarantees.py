@@ -189,6 +189,11 @@ SABOTAGES = [
         "integration/test_feed.py a_log_restored_into_another_cluster_goes_on_where_it_stood",
     ),
     Sabotage(
+        1, "a statement trigger counts the rows that row triggers have captured since its table was unsafe",
+        Function("source_of_counting", "when tracked.mark is null then ''", "when true then ''"),
+        "sql/test_capture_by_statement.py a_mark_that_goes_while_a_statement_runs_costs_and_doubles_no_row",
+    ),
+    Sabotage(
         3, "the result is inserted in the receiver's transaction",
         Python(f"{SESSION}:ReceiverSession.commit_run", committing_first),
         "integration/test_daemon.py a_run_that_another_leader_has_recorded_is_rolled_back",
@@ -266,6 +271,21 @@ SABOTAGES = [
         4, "a leader that takes over waits for a run that is just being committed",
         Statement("rowhooks.postgres.recovery", "take_over", "for update", "for update skip locked"),
         f"{LEADERSHIP} a_run_that_a_former_leader_is_just_committing_is_waited_for_and_run_first_if_that_fails",
+    ),
+    Sabotage(
+        4, "statement triggers capture no table whose rows code may write before they fire",
+        Function("code_among_after_triggers", None, "select null::pg_catalog.text"),
+        "sql/test_capture_by_statement.py a_change_by_a_users_trigger_comes_after_the_change_that_fired_it",
+    ),
+    Sabotage(
+        4, "statement triggers capture no table that a foreign key's action writes",
+        Function("why_not_by_statement", "where k.conrelid = c.oid and k.contype = 'f'", "where false"),
+        "sql/test_capture_by_statement.py a_row_that_an_action_writes_twice_is_recorded_in_that_order",
+    ),
+    Sabotage(
+        4, "row triggers capture changed keys, also where statement triggers capture the rest",
+        Function("is_key_changed", None, "select 'false'::pg_catalog.text"),
+        "sql/test_capture_by_statement.py a_key_that_one_statement_frees_and_takes_again_is_freed_first",
     ),
     Sabotage(
         5, "a hook receiver's transactions carry the skip variable",

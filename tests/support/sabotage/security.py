@@ -124,7 +124,7 @@ CLOSED_DOORS = [
     ),
     Sabotage(
         1, "capture functions belong to a role that may only append to the log",
-        Function("is_handed_over", None, "select true"),
+        Function("functions_to_hand_over", None, "select null::pg_catalog.text where false"),
         "sql/test_catalogue.py everything_belongs_to_whom_it_should",
     ),
     Sabotage(

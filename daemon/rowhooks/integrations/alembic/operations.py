@@ -90,6 +90,7 @@ class TableOperation(Operation):
         always: bool = False,
         exclude: Sequence[str] = (),
         ignore_columns: Sequence[str] = (),
+        capture: Literal["auto", "row", "statement"] = "row",
         existing: Mapping[str, Any] | None = None,
     ) -> None:
         """Track a table, or give a tracked one these options.
@@ -102,11 +103,12 @@ class TableOperation(Operation):
             always: also fire under session_replication_role = replica.
             exclude: columns whose values are kept out of the log.
             ignore_columns: columns that do not count: an update of only these is not recorded.
+            capture: by row triggers; by statement triggers, or an error; or by statement triggers where they are safe.
             existing: the options that it has had until now, if it is tracked; autogenerate writes them.
         """
         options = {
             "identity": identity, "audit_receivers": audit_receivers, "always": always, "exclude": exclude,
-            "ignore_columns": ignore_columns,
+            "ignore_columns": ignore_columns, "capture": capture,
         }  # fmt: skip
         wanted = from_values(PlannedTable, f"track_table({table!r})", options)
         operations.invoke(cls(table, wanted, _existing(PlannedTable, existing)))

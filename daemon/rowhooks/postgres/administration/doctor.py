@@ -75,12 +75,14 @@ _PROBLEMS = {
     "no_partition": "the log's partitions",
     "default_partition": "the size of the log's default partition",
     "capture_function": "functions that capture changes",
+    "unsafe_statement_form": "statement triggers where they are not safe",
     "key_types": "types of keys",
     "dead_leader": "runs of a former leader",
     "unread": "changes that wait to be dealt with",
 }
 _NOTES = {
     "no_event_trigger": "event triggers",
+    "left_statement_form": "tables that were captured by statement triggers",
     "unreadable_change": "changes that could not be read",
 }
 

@@ -33,7 +33,7 @@ order by 1;
 select
   case
     when g.oid is null then format('%s: trigger %s is missing', c.carrier, w.name)
-    when (g.tgfoid is distinct from to_regproc('rowhooks.capture_' || t.id))
+    when (g.tgfoid is distinct from to_regproc(concat('rowhooks.capture_', t.id, w.suffix)))
       then format('%s: trigger %s does not call rowhooks', c.carrier, w.name)
     when g.tgenabled = case when t.always then 'A' else 'O' end
       then format('%s: trigger %s is not what rowhooks makes', c.carrier, w.name)
@@ -59,8 +59,13 @@ cross join lateral (
 ) as c
 join pg_class as r on r.oid = c.carrier
 cross join lateral (
-  select concat('!rowhooks_', k.kind, '_', t.id) as name, k.kind
-  from unnest(array['row', 'update', 'truncate']) as k (kind)
+  select concat('!rowhooks_', k.kind, '_', t.id) as name, k.*
+  from (
+    values
+    ('row', case when t.mark is null then 13 else 9 end, ''), ('update', 17, ''), ('truncate', 32, ''),
+    ('create', 5, ''), ('inserted', 4, '_statement'), ('updated', 16, '_statement')
+  ) as k (kind, type, suffix)
+  where t.mark is not null or k.kind in ('row', 'update', 'truncate')
 ) as w
 left join pg_trigger as g on g.tgrelid = c.carrier and g.tgname = w.name
 where
@@ -71,16 +76,20 @@ where
   ))
   and (
     g.oid is null
-    or g.tgfoid is distinct from to_regproc('rowhooks.capture_' || t.id)
+    or g.tgfoid is distinct from to_regproc(concat('rowhooks.capture_', t.id, w.suffix))
     or g.tgenabled <> case when t.always then 'A' else 'O' end
-    or g.tgtype <> case w.kind when 'row' then 13 when 'update' then 17 else 32 end
+    or g.tgtype <> w.type
+    or g.tgqual is null and w.kind = 'create'
     or g.tgqual is null and w.kind = 'update' and current_setting('server_version_num')::integer < 180000
-    or g.tgqual is not null and (w.kind <> 'update' or exists (
+    or g.tgqual is not null and (w.kind not in ('update', 'create') or exists (
       select from pg_attribute as a where a.attrelid = c.carrier and a.attgenerated = 'v'
     ))
     -- Not pg_get_triggerdef(), which waits for the lock of the table.
     or w.kind = 'update' and c.carrier = t.relation and not (
-      starts_with(g.tgqual::text, format('{OPEXPR :opno %s ', '*<>(record,record)'::regoperator::oid))
+      g.tgqual::text ~ format(
+        case when t.mark is null then '^{OPEXPR :opno %s ' else '^{BOOLEXPR :boolop and .*{OPEXPR :opno %s ' end,
+        '*<>(record,record)'::regoperator::oid
+      )
       and g.tgqual::text ~ ':varno 1 ' and g.tgqual::text ~ ':varno 2 '
     )
     or cardinality(g.tgattr::smallint[]) > 0
@@ -260,10 +269,34 @@ select
   end),
   t.track
 from ({tracked}) as t
+cross join lateral rowhooks.functions_of_capture(t.id) as f
 left join pg_proc as p
-  on p.pronamespace = 'rowhooks'::regnamespace and p.proname = 'capture_' || t.id and p.pronargs = 0
-where p.oid is null or p.prosrc <> rowhooks.source_of_capture(t.id) or not p.prosecdef
-  or p.proconfig is distinct from rowhooks.settings_of_capture(t.id)
+  on p.pronamespace = 'rowhooks'::regnamespace and p.proname = f.name and p.pronargs = 0
+where p.oid is null or p.prosrc <> f.body or not p.prosecdef or p.proconfig is distinct from f.settings
+order by 1;
+
+-- name: unsafe_statement_form
+-- What the event triggers would have seen, had they been there all the time.
+select
+  format('%s is captured by statement triggers, which are not safe: %s', t.relation, r.reason),
+  array['psql', '-c', 'select rowhooks.refresh_tables()']
+from rowhooks.tracked_table as t
+cross join lateral (select rowhooks.why_not_by_statement(t.*)) as r (reason)
+where t.untracked_at is null and rowhooks.form_in_force(t.*) = 'statement' and r.reason is not null
+order by 1;
+
+-- name: left_statement_form
+-- Statement triggers are asked for, and row triggers capture the table.
+select
+  format('%s is captured by row triggers, though it is tracked with --capture statement: %s', t.relation, coalesce(
+    r.reason, 'statement triggers were not safe for a time'
+  )),
+  -- The form is the last word of the command.
+  case when r.reason is null then t.track else trim_array(t.track, 1) || array['row'] end
+from ({tracked}) as t
+join rowhooks.tracked_table as k on k.id = t.id
+cross join lateral (select rowhooks.why_not_by_statement(k.*)) as r (reason)
+where t.capture = 'statement' and rowhooks.form_in_force(k.*) = 'row'
 order by 1;
 
 -- name: key_types

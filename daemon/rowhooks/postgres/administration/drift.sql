@@ -16,7 +16,7 @@ select
 from pg_proc as p
 join pg_namespace as n on n.oid = p.pronamespace
 left join pg_roles as c on c.rolname = (select i.capture_role from rowhooks.installation as i)
-cross join lateral (select case when p.proname ~ '^capture_[0-9]+$' then c.oid else n.nspowner end as owner) as w
+cross join lateral (select case when p.proname ~ '^capture_[0-9]+(_statement)?$' then c.oid else n.nspowner end as owner) as w
 join pg_roles as o on o.oid = p.proowner
 join pg_language as l on l.oid = p.prolang
 where n.nspname = 'rowhooks'

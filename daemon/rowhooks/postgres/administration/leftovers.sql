@@ -34,4 +34,4 @@ order by statement;
 -- name: is_our_trigger
 -- Whether the trigger `t` is one of ours, by its name, because the function may be in any schema. The copies on partitions are
 -- left out.
-t.tgname ~ '^!rowhooks_(row|update|truncate)_[0-9]+$' and not t.tgisinternal and t.tgparentid = 0
+t.tgname ~ '^!rowhooks_(row|create|update|truncate|inserted|updated)_[0-9]+$' and not t.tgisinternal and t.tgparentid = 0

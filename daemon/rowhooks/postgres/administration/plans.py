@@ -254,9 +254,12 @@ def _resolve(conn: Connection, difference: Difference) -> None:
         tables.track(
             conn, name, audit_receivers=wanted.audit_receivers, always=wanted.always, exclude=wanted.exclude,
             identity=() if wanted.identity == "full" else wanted.identity, ignore=wanted.ignore_columns,
+            capture=wanted.capture,
         )  # fmt: skip
     elif isinstance(wanted, PlannedRule):
-        tables.track_future(conn, name, audit_receivers=wanted.audit_receivers, always=wanted.always)
+        tables.track_future(
+            conn, name, audit_receivers=wanted.audit_receivers, always=wanted.always, capture=wanted.capture
+        )
     elif isinstance(wanted, PlannedJob):
         set_job_enabled(conn, name, enabled=wanted.enabled)
     elif isinstance(wanted, PlannedButton):

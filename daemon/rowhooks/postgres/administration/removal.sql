@@ -43,7 +43,7 @@ where coalesce(c.relnamespace, y.typnamespace, p.pronamespace, k.connamespace, r
   and (y.oid is null or y.typrelid = 0 and y.typelem = 0)
   -- The triggers of the capture functions, wherever they were attached, do nothing without rowhooks.
   and not exists (select from pg_proc as x where x.oid = t.tgfoid and x.pronamespace = 'rowhooks'::regnamespace
-    and x.proname ~ '^capture_[0-9]+$')
+    and x.proname ~ '^capture_[0-9]+(_statement)?$')
 order by described;
 
 -- name: drop_triggers
@@ -53,7 +53,7 @@ from pg_trigger as t
 join pg_proc as p on p.oid = t.tgfoid
 join pg_class as c on c.oid = t.tgrelid
 join pg_namespace as n on n.oid = c.relnamespace
-where p.pronamespace = 'rowhooks'::regnamespace and p.proname ~ '^capture_[0-9]+$' and t.tgparentid = 0
+where p.pronamespace = 'rowhooks'::regnamespace and p.proname ~ '^capture_[0-9]+(_statement)?$' and t.tgparentid = 0
 order by t.tgrelid, t.tgname;
 
 -- name: lock_relations

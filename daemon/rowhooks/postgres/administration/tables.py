@@ -122,6 +122,7 @@ def track(
     always: bool = False,
     exclude: Sequence[str] | None = None,
     ignore: Sequence[str] | None = None,
+    capture: str = "row",
 ) -> None:
     """Track one table, in a transaction of its own.
 
@@ -133,20 +134,21 @@ def track(
         always: whether to fire under session_replication_role = replica too.
         exclude: the columns whose values are kept out of the log; None: no change.
         ignore: the columns that do not count: an update of only these is not recorded; None: no change.
+        capture: row, statement or auto: by which triggers.
     """
     with conn.transaction(), translated_errors():
         named = (None if names is None else list(names) for names in (exclude, ignore))
         columns = None if identity is None else list(identity)
-        fetch(conn, _SQL["track"], table, audit_receivers, columns, always, *named)
+        fetch(conn, _SQL["track"], table, audit_receivers, columns, always, *named, capture)
 
 
-def track_future(conn: Connection, pattern: str, *, audit_receivers: bool, always: bool) -> bool:
+def track_future(conn: Connection, pattern: str, *, audit_receivers: bool, always: bool, capture: str = "row") -> bool:
     """Track tables created later that match a pattern; return whether the database does it by itself.
 
     Without the event triggers, which a superuser installs, `rowhooks doctor` names such tables instead.
     """
     with conn.transaction(), translated_errors():
-        execute(conn, _SQL["track_future"], pattern, audit_receivers, always)
+        execute(conn, _SQL["track_future"], pattern, audit_receivers, always, capture)
         return bool(fetch(conn, _SQL["ddl_is_followed"])[0]["is_so"])
 
 
@@ -170,5 +172,7 @@ def list_tables(conn: Connection) -> list[Row]:
 def list_rules(conn: Connection) -> list[Row]:
     """Return the rules for tables created later."""
     return fetch(
-        conn, "select r.pattern, r.audit_receivers, r.always, r.created_at from rowhooks.tracking_rule as r order by 1"
+        conn,
+        "select r.pattern, r.audit_receivers, r.always, r.capture, r.created_at"
+        " from rowhooks.tracking_rule as r order by 1",
     )

@@ -51,13 +51,15 @@ where t.relation = $1::regclass and t.untracked_at is null;
 
 -- name: track
 select rowhooks.track(
-  $1::regclass, $2, identity => $3::text[], always => $4, exclude => $5::text[], ignore => $6::text[]
+  $1::regclass, $2, identity => $3::text[], always => $4, exclude => $5::text[], ignore => $6::text[],
+  capture => $7
 );
 
 -- name: track_future
-insert into rowhooks.tracking_rule (pattern, audit_receivers, always)
-values ($1, $2, $3)
-on conflict (pattern) do update set audit_receivers = excluded.audit_receivers, always = excluded.always;
+insert into rowhooks.tracking_rule (pattern, audit_receivers, always, capture)
+values ($1, $2, $3, $4)
+on conflict (pattern) do update set
+  audit_receivers = excluded.audit_receivers, always = excluded.always, capture = excluded.capture;
 
 -- name: ddl_is_followed
 select exists(
@@ -73,6 +75,12 @@ select
   t.ignored_columns::text[],
   t.audit_receivers,
   t.always,
+  t.capture,
+  case
+    when t.capture = 'row' then 'row'
+    when rowhooks.form_in_force(t.*) = 'statement' then 'statement'
+    else concat('row: ', coalesce(rowhooks.why_not_by_statement(t.*), 'it was not safe for a time; track the table again'))
+  end as form,
   t.tracked_at
 from rowhooks.tracked_table as t
 where t.untracked_at is null

@@ -52,7 +52,8 @@ def _foreign(present: Rows) -> list[str]:
         for kind, name, description in present
         if kind not in expected
         or not (
-            found[kind][name] <= expected[kind][name] or (kind == "function" and re.fullmatch(r"capture_\d+", name))
+            found[kind][name] <= expected[kind][name]
+            or (kind == "function" and re.fullmatch(r"capture_\d+(_statement|_mark)?", name))
         )
     ]
 

@@ -89,7 +89,7 @@ def new_database(administrator: psycopg.Connection[Any], prefix: str, template: 
 
 @contextlib.contextmanager
 def roles_dropped(administrator: psycopg.Connection[Any]) -> Iterator[None]:
-    """Drop the roles made meanwhile, also after a failure: roles are the whole server's, and other tests make them too."""
+    """Drop the roles made meanwhile, also after a failure: roles are the server's, and other tests make them too."""
     before = administrator.execute("select array_agg(rolname) from pg_roles").fetchone()
     try:
         yield

@@ -54,8 +54,64 @@ as $source$
   from rowhooks.identity_in_capture(tracked) as i
 $source$;
 
--- Purpose: write the part of a statement trigger's function that captures the statement's rows one by one: a row that cannot
---          be captured costs its values, or its column, and nothing else.
+-- Purpose: write the statements that record one row of a statement, which NEW and OLD hold. A value that cannot be captured
+--          costs its column, or the row's values, and nothing else.
+-- Parameters: tracked  the table's entry
+--             action   INSERT or UPDATE
+-- Returns: a part of the function's source
+create or replace function rowhooks.source_of_one_row(tracked rowhooks.tracked_table, action text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $source$
+  select pg_catalog.format(
+    $body$
+        problem := null;
+        other_problem := null;
+        before_data := null;
+        row_data := null;
+        if not is_by_columns then
+          begin
+            if %1$s then
+              row_data := %2$s;
+              before_data := %3$s;
+            end if;
+            if (
+              pg_catalog.pg_column_size(row_data)
+              operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(before_data), 0) operator(pg_catalog.>) %4$s
+            ) is not false then
+              row_data := null;
+            end if;
+          exception when others then
+            row_data := null;
+          end;
+        end if;
+        if row_data is null then
+          select r.data, r.problem into row_data, problem from rowhooks.row_by_columns(%5$s, tg_relid, new) as r;
+          %6$s
+        end if;
+        %7$s
+        insert into rowhooks.captured_change (
+          action, tracked_table, object_id, object_repr, prechange, postchange,
+          user_name, request_id, change_context, receiver, capture_error
+        )
+        values (
+          %8$L::rowhooks.object_change_action, %5$s, identity, representation, before_data, row_data,
+          claimed_user, request, context, run, coalesce(problem, other_problem)
+        );
+        captured := captured operator(pg_catalog.+) 1::pg_catalog.int8;$body$,
+    rowhooks.is_up_to_date(tracked.id, tracked.relation, 'new'), rowhooks.row_as_json(tracked.id, tracked.relation, 'new'),
+    case action when 'INSERT' then 'null' else rowhooks.row_as_json(tracked.id, tracked.relation, 'old') end,
+    rowhooks.largest_row(), tracked.id,
+    case action
+      when 'UPDATE' then pg_catalog.format(
+        'select r.data, r.problem into before_data, other_problem from rowhooks.row_by_columns(%s, tg_relid, old) as r;', tracked.id
+      )
+    end,
+    rowhooks.source_of_identity(tracked), case action when 'INSERT' then 'create' else 'update' end
+  )
+$source$;
+
+-- Purpose: write the part of a statement trigger's function that captures the statement's rows one by one.
 -- Parameters: tracked  the table's entry
 --             action   INSERT or UPDATE
 -- Returns: a part of the function's source
@@ -67,7 +123,7 @@ as $source$
   select pg_catalog.format(
     $body$
       if total operator(pg_catalog.=) 1::pg_catalog.int8 then
-        open "!rows" for select 1::pg_catalog.int8, %3$s %13$s;
+        open "!rows" for select 1::pg_catalog.int8, %3$s %6$s;
       else
         if by_row operator(pg_catalog.>) 0::pg_catalog.int8 then
           select pg_catalog.count(*) into total %1$s;
@@ -77,42 +133,9 @@ as $source$
       loop
         fetch "!rows" into "!place", %2$s;
         exit when not found;
-        exit when by_row operator(pg_catalog.>) 0::pg_catalog.int8 and "!place" operator(pg_catalog.>) (total operator(pg_catalog.-) by_row);
-        continue when not (%4$s);
-        problem := null;
-        other_problem := null;
-        before_data := null;
-        row_data := null;
-        if not is_by_columns then
-          begin
-            if %5$s then
-              row_data := %6$s;
-              before_data := %7$s;
-            end if;
-            if (
-              pg_catalog.pg_column_size(row_data)
-              operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(before_data), 0) operator(pg_catalog.>) %8$s
-            ) is not false then
-              row_data := null;
-            end if;
-          exception when others then
-            row_data := null;
-          end;
-        end if;
-        if row_data is null then
-          select r.data, r.problem into row_data, problem from rowhooks.row_by_columns(%9$s, tg_relid, new) as r;
-          %10$s
-        end if;
-        %11$s
-        insert into rowhooks.captured_change (
-          action, tracked_table, object_id, object_repr, prechange, postchange,
-          user_name, request_id, change_context, receiver, capture_error
-        )
-        values (
-          %12$L::rowhooks.object_change_action, %9$s, identity, representation, before_data, row_data,
-          claimed_user, request, context, run, coalesce(problem, other_problem)
-        );
-        captured := captured operator(pg_catalog.+) 1::pg_catalog.int8;
+        exit when by_row operator(pg_catalog.>) 0::pg_catalog.int8
+          and "!place" operator(pg_catalog.>) (total operator(pg_catalog.-) by_row);
+        continue when not (%4$s);%5$s
       end loop;
       close "!rows";
     $body$,
@@ -124,16 +147,7 @@ as $source$
       ', ', rowhooks.columns_of_row(tracked, '"!new"'),
       case action when 'UPDATE' then rowhooks.columns_of_row(tracked, '"!old"') end
     ),
-    rowhooks.is_counted(tracked, action, 'old', 'new'),
-    rowhooks.is_up_to_date(tracked.id, tracked.relation, 'new'), rowhooks.row_as_json(tracked.id, tracked.relation, 'new'),
-    case action when 'INSERT' then 'null' else rowhooks.row_as_json(tracked.id, tracked.relation, 'old') end,
-    rowhooks.largest_row(), tracked.id,
-    case action
-      when 'UPDATE' then pg_catalog.format(
-        'select r.data, r.problem into before_data, other_problem from rowhooks.row_by_columns(%s, tg_relid, old) as r;', tracked.id
-      )
-    end,
-    rowhooks.source_of_identity(tracked), case action when 'INSERT' then 'create' else 'update' end,
+    rowhooks.is_counted(tracked, action, 'old', 'new'), rowhooks.source_of_one_row(tracked, action),
     rowhooks.only_row_of_statement(tracked, action)
   )
 $source$;

@@ -1,11 +1,10 @@
--- Purpose: write the body of a tracked table's statement triggers' function.
--- Parameters: target_id  rowhooks.tracked_table.id
--- Returns: the function's source; null where the table has no statement triggers
--- Reads:   rowhooks.tracked_table
--- The rules of rowhooks.source_of_capture hold here too. Where a column has a name of the function's own, the column is meant.
--- A query that reads the user's columns gives them the name of a row; it names none of the function's variables without that.
-create or replace function rowhooks.source_of_statement(target_id integer) returns text
-language sql stable security definer
+-- Purpose: write the first part of a statement trigger's function: its variables, and what it passes over.
+-- Parameters: tracked  the table's entry
+-- Returns: a part of the function's source
+-- Where a column has a name of the function's own, the column is meant. A query that reads the user's columns gives them the
+-- name of a row; it names none of the function's variables without that.
+create or replace function rowhooks.source_of_statement_beginning(tracked rowhooks.tracked_table) returns text
+language sql stable
 set search_path = pg_catalog, pg_temp
 as $source$
   select pg_catalog.format(
@@ -61,26 +60,21 @@ begin
     or pg_catalog.current_setting('rowhooks.context', true) operator(pg_catalog.<>) ''
   then%4$s
   end if;
-  -- A query is set up anew for each statement, with all its expressions: for one row that costs more than it saves.
-  select pg_catalog.count(*) into total from (select from "!new rows" limit 2) as few;
-  if total operator(pg_catalog.=) 0::pg_catalog.int8 then
-    return null;
-  end if;
-  %5$s
-  if
-    total operator(pg_catalog.>) 1::pg_catalog.int8
-    and not is_by_columns
-    and by_row operator(pg_catalog.=) 0::pg_catalog.int8
-  then
-    begin
-      if tg_op operator(pg_catalog.=) 'INSERT' then%6$s
-      else%7$s
-      end if;
-    exception when others then
-      is_done := false;
-    end;
-  end if;
-  if not is_done then
+$body$,
+    rowhooks.name_of_count(tracked), rowhooks.is_another_table(tracked), tracked.id, rowhooks.source_of_session(tracked)
+  )
+$source$;
+
+-- Purpose: write the part of a statement trigger's function that captures the statement's rows one by one where one INSERT has
+--          not done it.
+-- Parameters: tracked  the table's entry
+-- Returns: a part of the function's source
+create or replace function rowhooks.source_of_statement_ending(tracked rowhooks.tracked_table) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $source$
+  select pg_catalog.format(
+    $body$  if not is_done then
     captured := 0;
     begin
       -- A column that the function does not know would be recorded as empty.
@@ -91,14 +85,14 @@ begin
             where a.attrelid operator(pg_catalog.=) tg_relid
               and a.attnum operator(pg_catalog.>) 0::pg_catalog.int2
               and not a.attisdropped
-          ) operator(pg_catalog.<>) %11$s::pg_catalog.int8
-          else pg_catalog.has_column_privilege(tg_relid, %12$s::pg_catalog.int2, 'select') is not null
+          ) operator(pg_catalog.<>) %1$s::pg_catalog.int8
+          else pg_catalog.has_column_privilege(tg_relid, %2$s::pg_catalog.int2, 'select') is not null
         end
       ) then
         raise exception 'columns were added, and rowhooks'' event triggers did not see it';
       end if;
-      if tg_op operator(pg_catalog.=) 'INSERT' then%8$s
-      else%9$s
+      if tg_op operator(pg_catalog.=) 'INSERT' then%3$s
+      else%4$s
       end if;
     exception when others then
       -- The table has other columns, and its mark has stayed or has just gone. No write is to fail for that.
@@ -109,27 +103,60 @@ begin
         )
         select
           (case when tg_op operator(pg_catalog.=) 'INSERT' then 'create' else 'update' end)::rowhooks.object_change_action,
-          %3$s, claimed_user, request, context, run, problem
+          %5$s, claimed_user, request, context, run, problem
         from "!new rows";
         get diagnostics captured = row_count;
       end if;
     end;
   end if;
-  if captured operator(pg_catalog.>) 0::pg_catalog.int8 then
-    %10$s
+$body$,
+    (
+      select pg_catalog.count(*) from pg_catalog.pg_attribute as a
+      where a.attrelid = tracked.relation and a.attnum > 0 and not a.attisdropped
+    ),
+    (select c.relnatts + 1 from pg_catalog.pg_class as c where c.oid = tracked.relation),
+    rowhooks.source_of_second_try(tracked, 'INSERT'), rowhooks.source_of_second_try(tracked, 'UPDATE'), tracked.id
+  )
+$source$;
+
+-- Purpose: write the body of a tracked table's statement triggers' function.
+-- Parameters: target_id  rowhooks.tracked_table.id
+-- Returns: the function's source; null where the table has no statement triggers
+-- Reads:   rowhooks.tracked_table
+-- The rules of rowhooks.source_of_capture hold here too.
+create or replace function rowhooks.source_of_statement(target_id integer) returns text
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $source$
+  select pg_catalog.concat(rowhooks.source_of_statement_beginning(t.*), pg_catalog.format(
+    $body$  -- A query is set up anew for each statement, with all its expressions: for one row that costs more than it saves.
+  select pg_catalog.count(*) into total from (select from "!new rows" limit 2) as few;
+  if total operator(pg_catalog.=) 0::pg_catalog.int8 then
+    return null;
+  end if;
+  %1$s
+  if
+    total operator(pg_catalog.>) 1::pg_catalog.int8
+    and not is_by_columns
+    and by_row operator(pg_catalog.=) 0::pg_catalog.int8
+  then
+    begin
+      if tg_op operator(pg_catalog.=) 'INSERT' then%2$s
+      else%3$s
+      end if;
+    exception when others then
+      is_done := false;
+    end;
+  end if;
+%4$s  if captured operator(pg_catalog.>) 0::pg_catalog.int8 then
+    %5$s
   end if;
   return null;
 end
 $body$,
-    rowhooks.name_of_count(t.*), rowhooks.is_another_table(t.*), t.id, rowhooks.source_of_session(t.*),
     rowhooks.source_of_settings(t.*), rowhooks.source_of_batch(t.*, 'INSERT'), rowhooks.source_of_batch(t.*, 'UPDATE'),
-    rowhooks.source_of_second_try(t.*, 'INSERT'), rowhooks.source_of_second_try(t.*, 'UPDATE'), rowhooks.source_of_bell(),
-    (
-      select pg_catalog.count(*) from pg_catalog.pg_attribute as a
-      where a.attrelid = t.relation and a.attnum > 0 and not a.attisdropped
-    ),
-    (select c.relnatts + 1 from pg_catalog.pg_class as c where c.oid = t.relation)
-  )
+    rowhooks.source_of_statement_ending(t.*), rowhooks.source_of_bell()
+  ))
   from rowhooks.tracked_table as t
   where t.id = target_id and t.mark is not null
 $source$;

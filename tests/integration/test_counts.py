@@ -16,16 +16,20 @@ import sqlalchemy
 from psycopg.conninfo import make_conninfo
 
 from rowhooks import JobHookReceiver, ObjectChange
+from rowhooks.domain.events import DeadlineSet
+from rowhooks.runtime.submission import LOOK
 from tests.support.daemons import running_daemon
 from tests.support.hooks import add_hook
 from tests.support.proxy import Proxy
-from tests.support.waiting import settled
+from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]
 
 RUNS = 1000
 PARTS = 10
 WRITE = sqlalchemy.text("insert into sink values (:id)")
+WAKE_UPS = 40
+IS_ASLEEP = "select not pg_try_advisory_xact_lock_shared(hashtextextended('rowhooks.bell', 0))"
 # What goes on by itself meanwhile, and more often on a slow machine: looks, probes, the position. A statement for each
 # run would be a thousand.
 BESIDE = 300
@@ -124,6 +128,30 @@ async def test_a_run_that_writes_costs_its_transaction_and_nothing_more(
     # BEGIN with the run's marks; its own statement; its result; COMMIT; and the driver's syncs around the first.
     assert done.round_trips <= 6 * RUNS
     assert db.execute("select count(*) from sink").fetchone() == (RUNS,)
+
+
+async def test_a_change_that_wakes_the_leader_costs_one_look_and_one_short_transaction(
+    db: Connection, daemon_dsn: str, device: str, proxy: Proxy
+) -> None:
+    add_hook(db, Idle, device)
+    db.execute("insert into dcim.device values (1, 'sw', 'SN')")
+    looks: list[DeadlineSet] = []
+    # It falls asleep as soon as it has found nothing, and stays so.
+    async with running_daemon(
+        make_conninfo(daemon_dsn, host="127.0.0.1", port=proxy.port), Idle, bell_linger=0.0
+    ) as daemon:
+        await settled(db)
+        await eventually(lambda: db.execute(IS_ASLEEP).fetchone() == (True,))
+        daemon.events.subscribe(DeadlineSet, lambda event: looks.append(event) if event.what == LOOK else None)
+        before = proxy.statements
+        for number in range(WAKE_UPS):
+            db.execute("update dcim.device set serial = %s", (str(number),))
+            await settled(db)
+        statements = proxy.statements - before
+    # There may be one more that was under way.
+    assert WAKE_UPS <= len(looks) <= WAKE_UPS + 2
+    # The look; what was requested by hand; BEGIN, the position, the result and COMMIT. Beside them what goes on anyway.
+    assert statements <= 6 * WAKE_UPS + WAKE_UPS
 
 
 async def test_under_load_hardly_anybody_rings(db: Connection, dsn: str, daemon_dsn: str, device: str) -> None:

@@ -87,6 +87,11 @@ class Sleep:
             self._disarm()
         self._lock = lock
 
+    @property
+    def is_armed(self) -> bool:
+        """Whether each transaction rings that the last look has not seen, so that no other look need follow it."""
+        return self._held is not None
+
     def found(self) -> None:
         """Note that a look found something. If that happens often, the next look finds more, and no ring is needed."""
         moment = time.monotonic()

@@ -60,6 +60,8 @@ ENTRY: Sequence[tuple[str, str]] = (
     ("object_type", "text"),
     ("object_repr", "text"),
 )
+FEW = 10
+"""Results that are written by one statement in the place of COPY, which takes two round trips."""
 ON_RECORD = "rowhooks: the run is on record"
 ENDED = "rowhooks: the run's transaction has ended"
 RUN = "rowhooks.run"
@@ -261,15 +263,15 @@ class PostgresResults:
         is_fresh: Callable[[Outcome], bool],
     ) -> set[int]:
         async with self._connection.transaction():
-            await self._fence()
-            if position is not None:
-                # First: a batch, or a run's retry, that commits meanwhile has locked the same row, and then waits for
-                # the results that are written here. So this must not wait for that lock with results written already.
-                await self._move(position)
+            # First: a batch, or a run's retry, that commits meanwhile has locked the same row, and then waits for the
+            # results that are written here. So this must not wait for that lock with results written already.
+            await self._fence(position)
             fresh: list[Outcome] = []
             known: list[Outcome] = []
             for outcome in outcomes:
                 (fresh if is_fresh(outcome) else known).append(outcome)
+            if len(fresh) <= FEW:
+                fresh, known = [], list(outcomes)
             left = {outcome.run.id for outcome in known}
             if fresh:
                 await self._connection.copy_records_to_table(
@@ -308,14 +310,19 @@ class PostgresResults:
             rows = await self._connection.fetch(_MANY["on_record"], list(run_ids))
         return {id_: EndOnRecord(*rest) for id_, *rest in rows}
 
-    async def _fence(self) -> None:
+    async def _fence(self, position: Position | None) -> None:
+        """Lock the row of the feed, under this leadership; store the position there, if there is one."""
         # A new leader's take-over waits for this lock, and afterwards this finds nothing. Otherwise a STARTED row,
         # written after the new leader has read the unfinished runs, would block that run for ever.
-        if not await self._connection.fetchval(_FENCE, self._leader_epoch):
+        if position is None:
+            leads = await self._connection.fetchval(_FENCE, self._leader_epoch)
+        else:
+            leads = await self._move(position)
+        if not leads:
             raise LeadershipLost(ANOTHER_LEADS)
 
-    async def _move(self, position: Position) -> None:
-        await self._connection.execute(
+    async def _move(self, position: Position) -> Any:
+        return await self._connection.fetchval(
             _MANY["move"],
             self._leader_epoch,
             str(position.snapshot),

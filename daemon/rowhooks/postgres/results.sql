@@ -37,12 +37,13 @@ from rowhooks.job_result as r
 where r.id = any($1::bigint[]) and r.finished_at is not null;
 
 -- name: move
--- Stores the position.
+-- Stores the position, under the leader epoch $1; returns nothing where another one has begun.
 update rowhooks.feed
 set
   snapshot = $2::text::pg_snapshot, target = $3::text::pg_snapshot,
   after_id = $4, floor_id = $5, newest_id = $6, moved_at = now()
-where leader_epoch = $1;
+where leader_epoch = $1
+returning true;
 
 -- The linter does not know the condition of a unique index in ON CONFLICT.
 -- noqa: disable=PRS

@@ -123,15 +123,24 @@ class Ingest:
             is_empty = part is None or (not part.changes and part.ends_batch)
             if part is not None:
                 await self._submission.submit(part)
+                # What may begin does so before anything else is asked of the server.
+                await asyncio.sleep(0)
                 self._events.publish(FeedRead(len(part.changes)))
-            if is_empty or loop.time() - looked > REQUESTED_INTERVAL:
+            if not is_empty:
+                self._sleep.found()
+            # The bell may have been rung for a request, too.
+            is_last = is_empty or (self._sleep.is_armed and part is not None and part.ends_batch)
+            if is_last or loop.time() - looked > REQUESTED_INTERVAL:
                 taken = await self._look_for_requested()
                 looked = loop.time()
-                if is_empty and not taken:
+                if is_last and not taken:
                     self._events.publish(DeadlineMet(LOOK))
+                    if not is_empty:
+                        await self._room.for_changes()
                     is_woken = await self._rest()
                     continue
-            self._sleep.found()
+                if is_empty:
+                    self._sleep.found()
             if part is not None and part.ends_batch:
                 # Meanwhile enough changes commit for a larger part.
                 await self._sleep.moment()

@@ -51,7 +51,7 @@ as $source$
       )
     end
   )
-  from rowhooks.identity_in_capture(tracked) as i
+  from rowhooks.identity_in_capture(tracked, '"!json".row_data') as i
 $source$;
 
 -- Purpose: write the statements that record one row of a statement, which NEW and OLD hold. A value that cannot be captured

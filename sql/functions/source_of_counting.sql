@@ -52,6 +52,20 @@ as $$
   )
 $$;
 
+-- Purpose: write the expression for what that variable says. Any session may set it to anything: no write is to fail for that.
+-- Parameters: tracked  the table's entry
+-- Returns: an expression of type bigint
+create or replace function rowhooks.present_count(tracked rowhooks.tracked_table) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select pg_catalog.format(
+    '(case when pg_catalog.current_setting(%1$s, true) operator(pg_catalog.~) ''^[0-9]{1,18}$'' '
+    'then pg_catalog.current_setting(%1$s, true)::pg_catalog.int8 else 0::pg_catalog.int8 end)',
+    rowhooks.name_of_count(tracked)
+  )
+$$;
+
 -- Purpose: write the part of a row trigger's function that counts the rows that the statement trigger is not to capture. The
 --          table's mark may go while a statement runs: its last rows are then the row triggers', and its first ones are not.
 -- Parameters: tracked  the table's entry
@@ -72,18 +86,12 @@ as $source$
   ) then
     perform pg_catalog.set_config(
       %1$s,
-      (
-        case
-          when pg_catalog.current_setting(%1$s, true) operator(pg_catalog.<>) ''
-            then pg_catalog.current_setting(%1$s, true)::pg_catalog.int8 operator(pg_catalog.+) 1::pg_catalog.int8
-          else 1::pg_catalog.int8
-        end
-      )::pg_catalog.text,
+      (%3$s operator(pg_catalog.+) 1::pg_catalog.int8)::pg_catalog.text,
       true
     );
   end if;
       $count$,
-      rowhooks.name_of_count(tracked), rowhooks.is_key_changed(tracked, 'old', 'new')
+      rowhooks.name_of_count(tracked), rowhooks.is_key_changed(tracked, 'old', 'new'), rowhooks.present_count(tracked)
     )
   end
 $source$;

@@ -1,11 +1,13 @@
 -- Purpose: write the expressions by which a capture function identifies a row.
--- Parameters: tracked  the table's entry
+-- Parameters: tracked   the table's entry
+--             row_name  what holds the row as JSON
 -- Returns: key_is_missing   the condition under which the row lacks a column of the key
 --          identity         key columns to values; null where the table has no key
 --          representation   how people call the row
 --          by_column        the value of the column that stands for the row, with a comma; empty where there is none
 create or replace function rowhooks.identity_in_capture(
-  tracked rowhooks.tracked_table, out key_is_missing text, out identity text, out representation text, out by_column text
+  tracked rowhooks.tracked_table, row_name text,
+  out key_is_missing text, out identity text, out representation text, out by_column text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -17,22 +19,22 @@ begin
   -- Names come in as literals (%L) or quoted, never bare: a column may have any name.
   by_column := case
     when tracked.repr_column is null then ''
-    else pg_catalog.format('row_data operator(pg_catalog.->>) %L, ', tracked.repr_column)
+    else pg_catalog.format('%s operator(pg_catalog.->>) %L, ', row_name, tracked.repr_column)
   end;
   if tracked.identity = 'full' then
     key_is_missing := 'false';
     identity := 'null';
     -- Written out only where that is not long.
     representation := pg_catalog.format(
-      'pg_catalog.left(coalesce(%scase when pg_catalog.pg_column_size(row_data) operator(pg_catalog.<) 100000 '
-      'then row_data::pg_catalog.text end), 200)', by_column
+      'pg_catalog.left(coalesce(%1$scase when pg_catalog.pg_column_size(%2$s) operator(pg_catalog.<) 100000 '
+      'then %2$s::pg_catalog.text end), 200)', by_column, row_name
     );
     return;
   end if;
   select
-    pg_catalog.string_agg(pg_catalog.format('%1$L, row_data operator(pg_catalog.->) %1$L', k.name), ', ' order by k.position),
-    pg_catalog.string_agg(pg_catalog.format('(row_data operator(pg_catalog.->>) %L)', k.name), ', ' order by k.position),
-    pg_catalog.string_agg(pg_catalog.format('(row_data operator(pg_catalog.->) %L) is null', k.name), ' or ' order by k.position)
+    pg_catalog.string_agg(pg_catalog.format('%1$L, %2$s operator(pg_catalog.->) %1$L', k.name, row_name), ', ' order by k.position),
+    pg_catalog.string_agg(pg_catalog.format('(%s operator(pg_catalog.->>) %L)', row_name, k.name), ', ' order by k.position),
+    pg_catalog.string_agg(pg_catalog.format('(%s operator(pg_catalog.->) %L) is null', row_name, k.name), ' or ' order by k.position)
   into key_of_row, repr_of_key, key_is_missing
   from pg_catalog.unnest(tracked.key_columns) with ordinality as k (name, position);
   identity := pg_catalog.format('pg_catalog.jsonb_build_object(%s)', key_of_row);
@@ -71,7 +73,7 @@ as $source$
       i.key_is_missing, tracked.id, i.identity, i.representation, i.by_column
     )
   end
-  from rowhooks.identity_in_capture(tracked) as i
+  from rowhooks.identity_in_capture(tracked, 'row_data') as i
 $source$;
 
 -- Purpose: write the last part of a capture function: it records what is no common case. The row is too large, or not of the

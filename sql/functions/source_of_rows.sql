@@ -149,7 +149,7 @@ as $source$
     pg_catalog.concat_ws(', ', case when i.identity <> 'null' then 'identity' end, 'representation', c.variables),
     rowhooks.source_of_bell()
   )
-  from rowhooks.identity_in_capture(tracked) as i
+  from rowhooks.identity_in_capture(tracked, 'row_data') as i
   join (
     values
     ('update', 'prechange, postchange', 'before_data, row_data'),

@@ -1,15 +1,15 @@
 -- Purpose: write the first part of a statement trigger's function: its variables, and what it passes over.
 -- Parameters: tracked  the table's entry
 -- Returns: a part of the function's source
--- Where a column has a name of the function's own, the column is meant. A query that reads the user's columns gives them the
--- name of a row; it names none of the function's variables without that.
+-- A name without the name of a row is a variable of the function's, whatever the table's columns are called: a query that reads
+-- columns names each by its row.
 create or replace function rowhooks.source_of_statement_beginning(tracked rowhooks.tracked_table) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $source$
   select pg_catalog.format(
     $body$
-#variable_conflict use_column
+#variable_conflict use_variable
 declare
   run pg_catalog.text;
   claimed_user pg_catalog.text;
@@ -42,9 +42,12 @@ begin
   then
     return null;
   end if;
-  -- How many of the last rows the row triggers have captured: the mark has gone meanwhile.
+  -- How many of the last rows the row triggers have captured: the mark has gone meanwhile. While it is there they have captured
+  -- none, and whatever the variable says is the session's own.
   if pg_catalog.current_setting(%1$s, true) operator(pg_catalog.<>) '' then
-    by_row := pg_catalog.current_setting(%1$s, true)::pg_catalog.int8;
+    if %5$s then
+      by_row := %6$s;
+    end if;
     perform pg_catalog.set_config(%1$s, '', true);
   end if;
   if %2$s then
@@ -61,7 +64,8 @@ begin
   then%4$s
   end if;
 $body$,
-    rowhooks.name_of_count(tracked), rowhooks.is_another_table(tracked), tracked.id, rowhooks.source_of_session(tracked)
+    rowhooks.name_of_count(tracked), rowhooks.is_another_table(tracked), tracked.id, rowhooks.source_of_session(tracked),
+    rowhooks.has_mark_gone(tracked.id), rowhooks.present_count(tracked)
   )
 $source$;
 

@@ -98,6 +98,35 @@ def test_a_value_that_cannot_be_captured_costs_its_column_and_no_other_row(db: C
     assert changed[1][3].startswith("note: ")
 
 
+def test_a_column_may_have_the_name_of_a_variable_of_the_capture(db: Connection) -> None:
+    db.execute(
+        "create schema shop; create table shop.thing (id integer primary key, at timestamptz, is_zoned boolean,"
+        " is_foreign boolean, request integer, problem integer, row_data integer, tg_op integer)"
+    )
+    track(db, "capture => 'statement'")
+    db.execute("set timezone = 'Asia/Tokyo'")
+    db.execute("insert into shop.thing values (1, '2026-01-01', false), (2, '2026-01-01', true)")
+    assert log(db, "postchange ->> 'at'") == [("2025-12-31T15:00:00+00:00",)] * 2
+    db.execute("alter event trigger rowhooks_after_ddl disable; alter table shop.thing add extra text")
+    db.execute("update shop.thing set request = 5")
+    assert [problem[:18] for (problem,) in log(db, "capture_error")[2:]] == ["columns were added"] * 2
+
+
+@pytest.mark.parametrize("claim", ["99", "-1", "x", "9" * 30])
+def test_a_session_cannot_say_that_row_triggers_have_captured_its_rows(db: Connection, thing: int, claim: str) -> None:
+    for variable in (f"rowhooks.captured_{thing}_{what}_1" for what in ("INSERT", "UPDATE")):
+        db.execute("select set_config(%s, %s, false)", (variable, claim))
+    db.execute("insert into shop.thing (id, name) values (3, 'a'), (4, 'b')")
+    db.execute("update shop.thing set number = 7 where id < 3")
+    expected = [("create", 3), ("create", 4), ("update", 1), ("update", 2)]
+    assert actions(db) == expected
+    # Row triggers have taken its place.
+    db.execute("create schema other; create table other.heir () inherits (shop.thing)")
+    assert form(db) == "row"
+    db.execute("update shop.thing set number = 8 where id < 3")
+    assert actions(db) == [*expected, ("update", 1), ("update", 2)]
+
+
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [

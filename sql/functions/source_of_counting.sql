@@ -78,20 +78,26 @@ as $source$
     when tracked.mark is null then ''
     else pg_catalog.format(
       $count$
-  if (
-    case
-      when tg_op operator(pg_catalog.=) 'UPDATE' then not %2$s
-      else tg_op operator(pg_catalog.=) 'INSERT'
-    end
-  ) then
-    perform pg_catalog.set_config(
-      %1$s,
-      (%3$s operator(pg_catalog.+) 1::pg_catalog.int8)::pg_catalog.text,
-      true
-    );
-  end if;
+  declare
+    is_counted pg_catalog.bool := tg_op operator(pg_catalog.=) 'INSERT';
+  begin
+    if tg_op operator(pg_catalog.=) 'UPDATE' then
+      begin
+        is_counted := not %2$s;
+      exception when others then
+        -- A column of the key has another name, or is gone, and no event trigger saw it.
+        is_counted := %4$s;
+      end;
+    end if;
+    if is_counted then
+      perform pg_catalog.set_config(
+        %1$s, (%3$s operator(pg_catalog.+) 1::pg_catalog.int8)::pg_catalog.text, true
+      );
+    end if;
+  end;
       $count$,
-      rowhooks.name_of_count(tracked), rowhooks.is_key_changed(tracked, 'old', 'new'), rowhooks.present_count(tracked)
+      rowhooks.name_of_count(tracked), rowhooks.is_key_changed(tracked, 'old', 'new'), rowhooks.present_count(tracked),
+      rowhooks.has_mark_gone(tracked.id)
     )
   end
 $source$;

@@ -43,11 +43,12 @@ $$;
 --          capture              what the rule says
 --          attached             it is tracked, and a partition of a tracked table now
 --          must_lose_condition  its update trigger has a condition, which would compute a virtual generated column
+--          has_lost_trigger     it was in the statement form, and its update trigger went with a column of the key
 -- Reads:   rowhooks.tracked_table, rowhooks.tracking_rule
 create or replace function rowhooks.tables_to_follow()
 returns table (
   relation regclass, id integer, audit_receivers boolean, always boolean, capture text, attached boolean,
-  must_lose_condition boolean
+  must_lose_condition boolean, has_lost_trigger boolean
 )
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -69,7 +70,10 @@ as $$
       where g.tgrelid = c.oid and g.tgname = '!rowhooks_update_' || t.id
         and g.tgqual is not null
         and exists (select from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attgenerated = 'v')
-    ) as must_lose_condition
+    ) as must_lose_condition,
+    t.mark is not null and not exists (
+      select from pg_catalog.pg_trigger as g where g.tgrelid = c.oid and g.tgname = '!rowhooks_update_' || t.id
+    ) as has_lost_trigger
   from rowhooks.altered_relations() as a (objid)
   join pg_catalog.pg_class as c on c.oid = a.objid and c.relkind in ('r', 'p', 'f')
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -110,6 +114,11 @@ begin
         -- From now on it is recorded as the partition that it has become.
         perform rowhooks.untrack(target.relation);
       elsif target.id is not null then
+        if target.has_lost_trigger then
+          update rowhooks.tracked_table as t set mark = null where t.id = target.id;
+          perform rowhooks.make_triggers(target.relation, target.id);
+          perform rowhooks.drop_statement_triggers(target.relation, target.id);
+        end if;
         perform rowhooks.refresh_table(target.id);
         if target.must_lose_condition then
           perform rowhooks.track(

@@ -284,6 +284,30 @@ def test_a_table_that_has_changed_unseen_fails_no_write(db: Connection, thing: i
 
 
 @pytest.mark.usefixtures("thing")
+def test_a_key_that_is_renamed_unseen_fails_no_write(db: Connection) -> None:
+    db.execute("alter event trigger rowhooks_after_ddl disable; alter event trigger rowhooks_after_drop disable")
+    db.execute("alter table shop.thing rename id to number_of_thing")
+    db.execute("update shop.thing set number_of_thing = 3 where number_of_thing = 1")
+    db.execute("delete from shop.thing where number_of_thing = 2")
+    recorded = log(db, "action, capture_error")
+    assert (recorded[0], recorded[-1]) == (("update", None), ("delete", None))
+
+
+@pytest.mark.usefixtures("thing")
+def test_the_row_form_takes_its_place_where_a_trigger_goes_with_a_column_of_the_key(db: Connection) -> None:
+    db.execute("alter table shop.thing drop column id cascade")
+    assert form(db) == "row"
+    db.execute("insert into shop.thing (name) values ('screw')")
+    db.execute("update shop.thing set number = 7 where name = 'bolt'")
+    db.execute("delete from shop.thing where name = 'nut'")
+    assert log(db, "action, coalesce(postchange, prechange) ->> 'name', capture_error") == [
+        ("create", "screw", None),
+        ("update", "bolt", None),
+        ("delete", "nut", None),
+    ]
+
+
+@pytest.mark.usefixtures("thing")
 def test_auto_takes_the_row_form_where_the_other_is_not_safe_and_untracking_leaves_nothing(db: Connection) -> None:
     db.execute(NEIGHBOURS + UNSAFE["trigger"])
     track(db, "capture => 'auto'")

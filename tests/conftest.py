@@ -158,7 +158,24 @@ postgresql_noproc = factories.postgresql_noproc(depends_on="server", dbname="row
 def administrator(server: SimpleNamespace) -> Iterator[psycopg.Connection[Any]]:
     """The administrator's connection that makes and drops databases and roles."""
     with psycopg.connect(dsn_of(server, server.maintenance_dbname), autocommit=True) as conn:
+        _KNOWN[conn] = {name for (name,) in conn.execute("select rolname from pg_roles")}
         yield conn
+        del _KNOWN[conn]
+
+
+_KNOWN: dict[psycopg.Connection[Any], set[str]] = {}
+"""The administrator's connection, once there is one, and the roles that the server had then."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_roles_left_by_a_file() -> Iterator[None]:
+    """Fail a file that leaves roles to the files after it."""
+    yield
+    for conn, known in _KNOWN.items():
+        there = {name for (name,) in conn.execute("select rolname from pg_roles where rolname !~ '^rowhooks_'")}
+        if left := there - known:
+            known |= left
+            pytest.fail(f"the file has left roles: {sorted(left)}")
 
 
 @pytest.fixture

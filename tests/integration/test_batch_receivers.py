@@ -253,10 +253,10 @@ async def test_a_batch_that_is_put_on_record_while_it_commits_is_not_called_agai
         time.sleep(0.5)
         return record(*arguments)
 
-    async def moves(self: PostgresResults, position: Position) -> None:
+    async def moves(self: PostgresResults, position: Position) -> Any:
         if Writes.calls[1:]:
             await asyncio.sleep(0.5)
-        await move(self, position)
+        return await move(self, position)
 
     monkeypatch.setattr(PostgresResults, "_move", moves)
     monkeypatch.setattr(sessions_module, "record_batch", records_slowly)

@@ -32,11 +32,8 @@ _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
 def make_people(db: psycopg.Connection[Any]) -> None:
-    """Create the roles of ROLES with their password; one that a server has already may log in as often as it likes."""
+    """Create the roles of ROLES with their password."""
     for name, granted in ROLES.items():
-        if db.execute("select from pg_roles where rolname = %s", (name,)).fetchone() is not None:
-            db.execute(sql.SQL("alter role {} connection limit -1").format(sql.Identifier(name)))
-            continue
         role = sql.Identifier(name)
         db.execute(sql.SQL("create role {} login password {}").format(role, PASSWORD))
         if granted and db.execute("select from pg_roles where rolname = %s", (granted,)).fetchone() is not None:

@@ -18,7 +18,7 @@ from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.connections.target import Target
 from tests.support.console import Browser, consoles_closed, logged_in, make_console, make_people
-from tests.support.databases import dsn_of
+from tests.support.databases import dsn_of, roles_dropped
 from tests.support.pressing import add_button, presses
 from tests.support.results import add_result
 
@@ -44,26 +44,27 @@ update odd.key set note = e'\xea' where word = e'k\xe9100';
 
 
 @pytest.fixture(scope="module")
-def odd(administrator: Connection, server: SimpleNamespace) -> Iterator[str]:
+def odd(administrator: Connection, server: SimpleNamespace, postgresql_noproc: Any) -> Iterator[str]:
     """The DSN of a database with bytes that are no UTF-8 in rows, keys, changes, a run and a button's text."""
-    administrator.execute(
-        f"create database {NAME} encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0".encode()
-    )
-    dsn = dsn_of(server, NAME)
-    try:
-        install(Target(dsn), Roles())
-        with psycopg.connect(dsn, autocommit=True, client_encoding="SQL_ASCII") as db:
-            make_people(db)
-            db.execute(TABLES.encode())
-            for name in ("word", "key"):
-                add_button(db, f"odd.{name}", name=f"On {name}")
-            db.execute(rb"update rowhooks.job_button set confirmation = false, text = e'Press {{ obj.note }} \xe7'")
-            key = {"tracked_table": 1, "object_id": Jsonb({"id": 1}), "hook_name": "Prices"}
-            add_result(db, 1, object_change_id=1, status="FAILURE", **key)
-            db.execute(rb"update rowhooks.job_result set exception_message = e'm\xe6', object_repr = e'r\xe6'")
-        yield dsn
-    finally:
-        administrator.execute(f"drop database {NAME} with (force)".encode())
+    with roles_dropped(administrator):
+        administrator.execute(
+            f"create database {NAME} encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0".encode()
+        )
+        dsn = dsn_of(server, NAME)
+        try:
+            install(Target(dsn), Roles())
+            with psycopg.connect(dsn, autocommit=True, client_encoding="SQL_ASCII") as db:
+                make_people(db)
+                db.execute(TABLES.encode())
+                for name in ("word", "key"):
+                    add_button(db, f"odd.{name}", name=f"On {name}")
+                db.execute(rb"update rowhooks.job_button set confirmation = false, text = e'Press {{ obj.note }} \xe7'")
+                key = {"tracked_table": 1, "object_id": Jsonb({"id": 1}), "hook_name": "Prices"}
+                add_result(db, 1, object_change_id=1, status="FAILURE", **key)
+                db.execute(rb"update rowhooks.job_result set exception_message = e'm\xe6', object_repr = e'r\xe6'")
+            yield dsn
+        finally:
+            administrator.execute(f"drop database {NAME} with (force)".encode())
 
 
 @pytest_asyncio.fixture

@@ -20,6 +20,10 @@ class Witness(JobHookReceiver):
 
     seen: ClassVar[list[tuple[str, Any]]] = []
 
+    class Meta:
+        # Rows are loaded at the same time, and runs of different rows may then begin in another order.
+        loads_object = False
+
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         self.seen.append((action, change.changed_object_id["id"]))
 

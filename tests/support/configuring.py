@@ -38,6 +38,11 @@ def text_in(page: str) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
+def without_tokens(page: str) -> str:
+    """Return a page without its random values, any two characters of which may be those that are looked for."""
+    return re.sub(r'value="[\w-]{20,}"', "", page)
+
+
 def field_of(page: str, name: str) -> str:
     """Return what a text field of a form holds."""
     area = re.search(rf'<textarea[^>]* name="{name}"[^>]*>\n?(.*?)</textarea>', page, re.DOTALL)

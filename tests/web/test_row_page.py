@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
+from tests.support.configuring import without_tokens
 from tests.support.console import logged_in
 from tests.support.queries import queries
 
@@ -156,7 +157,7 @@ async def test_columns_that_may_not_be_read_are_not_there(console: Starlette, db
     db.execute("revoke select on shop.bolt from mallory; grant select (id, hall) on shop.bolt to mallory")
     page = await shown(console, "/tables/shop.bolt/row?key=42")
     assert values(page) == {"id": "42", "hall": "1"}
-    assert "M8" not in page
+    assert "M8" not in without_tokens(page)
 
 
 async def test_a_table_without_a_key_has_no_rows_with_pages(console: Starlette, db: Connection, shop: None) -> None:

@@ -5,7 +5,7 @@ There, what is set for a session would be lost with the next transaction, or lef
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import asyncpg
@@ -53,10 +53,7 @@ class _Settled:
 
     def _begin(self: Any, begin: bytes) -> Generator[Any, Any, None]:
         # In one round trip. Not by a SELECT: after one, a receiver could no longer choose its isolation level.
-        self.pgconn.send_query(b"; ".join([begin, *(one.encode() for one in self.settling())]))
-        for result in (yield from generators.execute(self.pgconn)):
-            if result.status not in _DONE:
-                raise psycopg.errors.error_from_result(result, self.info.encoding)
+        yield from executed(self, b"; ".join([begin, *(one.encode() for one in self.settling())]))
 
 
 class SettledConnection(_Settled, psycopg.Connection[Any]):
@@ -65,6 +62,27 @@ class SettledConnection(_Settled, psycopg.Connection[Any]):
 
 class SettledAsyncConnection(_Settled, psycopg.AsyncConnection[Any]):
     """An asynchronous one."""
+
+
+def executed(driver: Any, text: bytes) -> Generator[Any, Any, None]:
+    """Execute statements without parameters in one round trip: a generator of psycopg's, for both kinds of connections.
+
+    Raises:
+        psycopg.Error: the server refused one of them, or the connection is lost.
+    """
+    driver.pgconn.send_query(text)
+    check((yield from generators.execute(driver.pgconn)), driver)
+
+
+def check(answers: Sequence[Any], driver: Any) -> None:
+    """Raise the error that is among the server's answers.
+
+    Raises:
+        psycopg.Error: the server refused a statement.
+    """
+    for answer in answers:
+        if answer.status not in _DONE:
+            raise psycopg.errors.error_from_result(answer, driver.info.encoding)
 
 
 def _is_begin(command: Any) -> bool:

@@ -12,8 +12,9 @@ import psycopg
 from psycopg import generators, pq
 from sqlalchemy.util import await_only
 
+from rowhooks.postgres.connections.settled import check, executed
+
 _COMMIT = b"commit"
-_DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 
 
 def begin(driver: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], statements: Sequence[str]) -> None:
@@ -28,12 +29,12 @@ def begin(driver: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], statem
     """
     text = "; ".join(["begin", *statements]).encode(driver.info.encoding)
     if isinstance(driver, psycopg.AsyncConnection):
-        await_only(_waited(driver, _executed(driver, text)))
+        await_only(_waited(driver, executed(driver, text)))
         return
     answer = driver.pgconn.exec_(text)
     if driver.pgconn.status != pq.ConnStatus.OK:
         raise psycopg.OperationalError(driver.pgconn.get_error_message())
-    _check([answer], driver)
+    check([answer], driver)
 
 
 def execute_and_commit(
@@ -66,11 +67,6 @@ async def _waited(driver: psycopg.AsyncConnection[Any], steps: Any) -> None:
         await driver.wait(steps)
 
 
-def _executed(driver: Any, text: bytes) -> Any:
-    driver.pgconn.send_query(text)
-    _check((yield from generators.execute(driver.pgconn)), driver)
-
-
 def _executed_and_committed(driver: Any, statement: bytes, values: Sequence[bytes | None]) -> Any:
     connection = driver.pgconn
     connection.enter_pipeline_mode()
@@ -87,11 +83,5 @@ def _executed_and_committed(driver: Any, statement: bytes, values: Sequence[byte
         # What the server has answered, and whether, is not known: the connection cannot be used any more.
         connection.finish()
         raise
-    _check(executed, driver)
-    _check(committed, driver)
-
-
-def _check(answers: Sequence[Any], driver: Any) -> None:
-    for answer in answers:
-        if answer.status not in _DONE:
-            raise psycopg.errors.error_from_result(answer, driver.info.encoding)
+    check(executed, driver)
+    check(committed, driver)

@@ -7,7 +7,7 @@ How it is measured:
   empty log, and afterwards is counted: as many changes in the log, or results on record, as there must be.
 - The daemon runs in a process of its own with the default settings.
 - What is measured stands in the modules: `capture` (single, bulk), `drain`, `parked`, `latency`, `growth` (history,
-  hooks, memory), `starting`, `console`. `plan` has the sizes, `targets` what is to be reached.
+  hooks, memory), `peers`, `starting`, `console`. `plan` has the sizes, `targets` what is to be reached.
 
 The embedded server flushes what it commits (fsync and synchronous_commit are on); with --dsn the server's own settings
 hold. Each measurement makes databases of its own and removes them.
@@ -46,12 +46,14 @@ def measure(target: Server, plan: Plan, names: list[str], console: Console, json
     for name in names:
         with console.status(name):
             try:
-                report = replace(report, **MEASUREMENTS[name](target, plan))
+                report = report.with_found(MEASUREMENTS[name](target, plan))
             except RuntimeError as error:
                 report = replace(report, failures=(*report.failures, f"{name}: {error}"))
         _write(report, json_file)
     for sheet in (*sheets(report), targets(report, measured_only=len(names) < len(MEASUREMENTS))):
         console.print(as_table(sheet))
+    for name, reason in report.absent.items():
+        console.print(f"{name} was not measured: {reason}", markup=False)
     return report
 
 

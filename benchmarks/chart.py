@@ -94,6 +94,8 @@ def _writing(report: Report) -> Panel:
             ),
         ]
     bars += [Bar(peer.name, peer.write_ratio.median, _PEER) for peer in report.peers]
+    if report.beside_pgq is not None:
+        bars.append(Bar("PgQ, on another server", report.beside_pgq.pgq.single.median, _PEER))
     return Panel("Single-row writes, throughput of untracked (more is better)", "{:.2f}", tuple(bars))
 
 

@@ -108,27 +108,33 @@ def daemon_process(database: Database) -> Iterator[DaemonProcess]:
 
 def add_hooks(database: Database, *tables: str) -> None:
     """Make a hook a receiver, under the receiver's name, for every action on the tables; `enable_only` chooses one."""
-    relations = [f"bench.{table}" for table in tables]
     for receiver in RECEIVERS:
-        names = {"path": class_path(receiver), "name": receiver.__name__, "tables": relations}
+        names = {"path": class_path(receiver), "name": receiver.__name__}
         database.conn.execute(
             "insert into rowhooks.job (class_path, kind, name, enabled) values (%(path)s, 'hook', %(name)s, true)",
             names,
         )
         database.conn.execute(
             """
-            with hook as (
-              insert into rowhooks.job_hook (name, job_id, type_create, type_update, type_delete, enabled)
-              select %(name)s, j.id, true, true, true, false from rowhooks.job as j where j.class_path = %(path)s
-              returning id
-            )
-            insert into rowhooks.job_hook_table (job_hook_id, tracked_table_id)
-            select h.id, t.id
-            from hook as h
-            join rowhooks.tracked_table as t on t.relation = any (%(tables)s::regclass[]) and t.untracked_at is null
+            insert into rowhooks.job_hook (name, job_id, type_create, type_update, type_delete, enabled)
+            select %(name)s, j.id, true, true, true, false from rowhooks.job as j where j.class_path = %(path)s
             """,
             names,
         )
+    add_to_hooks(database, *tables)
+
+
+def add_to_hooks(database: Database, *tables: str) -> None:
+    """Let the hooks that are there be about more tables, which are tracked."""
+    database.conn.execute(
+        """
+        insert into rowhooks.job_hook_table (job_hook_id, tracked_table_id)
+        select h.id, t.id
+        from rowhooks.job_hook as h
+        join rowhooks.tracked_table as t on t.relation = any (%s::regclass[]) and t.untracked_at is null
+        """,
+        ([f"bench.{table}" for table in tables],),
+    )
 
 
 def enable_only(database: Database, receiver: str) -> None:

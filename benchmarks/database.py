@@ -105,10 +105,14 @@ class Database:
 
     def settle(self, table: str) -> None:
         """Leave nothing to do from before for the next cell: no log, no results, no dead rows, no dirty pages."""
-        self.execute("truncate rowhooks.object_change, rowhooks.job_result")
-        self.deal_with_all()
+        self.forget()
         self.execute("vacuum (analyze) bench.{table}", table=table)
         self.execute("checkpoint")
+
+    def forget(self) -> None:
+        """Leave no log and no results, and nothing for a daemon to do."""
+        self.execute("truncate rowhooks.object_change, rowhooks.job_result")
+        self.deal_with_all()
 
     def deal_with_all(self) -> None:
         """Put the feed's position, while no daemon runs, where it stands after every change on record."""
@@ -175,20 +179,20 @@ class Server:
     """
 
     def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
+        self.dsn = dsn
 
     def settings(self) -> dict[str, str]:
         """Return the server's version and the settings that matter to the figures."""
-        with psycopg.connect(self._dsn) as conn:
+        with psycopg.connect(self.dsn) as conn:
             return dict(conn.execute(_SETTINGS, (list(SHOWN_SETTINGS),)).fetchall())
 
     @contextlib.contextmanager
     def database(self) -> Iterator[Database]:
         """Make a database with rowhooks on it and a login for the daemon; remove both afterwards."""
         name, password = f"rowhooks_bench_{secrets.token_hex(4)}", secrets.token_urlsafe()
-        dsn = make_conninfo(self._dsn, dbname=name)
+        dsn = make_conninfo(self.dsn, dbname=name)
         identifier = sql.Identifier(name)
-        with psycopg.connect(self._dsn, autocommit=True) as admin:
+        with psycopg.connect(self.dsn, autocommit=True) as admin:
             admin.execute(sql.SQL("create database {}").format(identifier))
             try:
                 roles = install(Target(dsn), Roles()).roles

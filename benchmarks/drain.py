@@ -111,13 +111,14 @@ def wait_until_drained(
         longest: seconds from then on after which to give up.
         unfinished: whether runs may be under way then, as they are in the middle of a longer backlog.
     """
-    while not _is_drained(database, last, unfinished=unfinished):
+    while not is_drained(database, last, unfinished=unfinished):
         if time.monotonic() - ready > longest:
             return _Waited(time.monotonic() - ready, drained=False)
         time.sleep(_POLL)
     return _Waited(time.monotonic() - ready, drained=True)
 
 
-def _is_drained(database: Database, last: int, *, unfinished: bool) -> bool:
+def is_drained(database: Database, last: int, *, unfinished: bool = False) -> bool:
+    """Say whether the position is behind a change and, unless `unfinished`, no run is waiting or under way."""
     row = database.conn.execute(_IS_DRAINED, {"last": last, "unfinished": unfinished}).fetchone()
     return row is not None and bool(row[0])

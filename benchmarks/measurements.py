@@ -12,6 +12,7 @@ from benchmarks.drain import drain
 from benchmarks.growth import history, hooks, memory
 from benchmarks.latency import latency
 from benchmarks.parked import parked
+from benchmarks.peers.beside_pgq import beside_pgq
 from benchmarks.peers.measure import peers
 from benchmarks.plan import Plan
 from benchmarks.starting import starting
@@ -28,6 +29,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "history": lambda server, plan: {"history": history(server, plan)},
     "hooks": lambda server, plan: {"hooks": hooks(server, plan)},
     "peers": peers,
+    "pgq": beside_pgq,
     "memory": lambda server, plan: {"memory": memory(server, plan)},
     "start": lambda server, plan: {"starting": starting(server, plan)},
     "console": lambda server, plan: {"console": console(server, plan)},

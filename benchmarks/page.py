@@ -1,4 +1,4 @@
-"""`python -m benchmarks.page build/bench.json`: put a run's tables into docs/performance.md, between two markers."""
+"""`python -m benchmarks.page build/bench.json`: put a run's tables into docs/performance.md, and draw its chart."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.chart import draw
 from benchmarks.report import Report
 from benchmarks.tables import Sheet, environment, sheets, targets
 
@@ -50,13 +51,18 @@ def _row(cells: tuple[str, ...]) -> str:
 def main(
     json_file: Annotated[Path, typer.Argument(metavar="JSON", help="What `python -m benchmarks` has written.")],
     page: Annotated[Path, typer.Option(help="The page.")] = Path("docs/performance.md"),
+    chart: Annotated[Path, typer.Option(help="The page's chart.")] = Path("docs/performance.svg"),
 ) -> None:
-    """Put a run's tables into the page; what is written by hand stays as it is."""
+    """Put a run's tables into the page, between its markers, and draw the chart; what is written by hand stays."""
     report = Report.from_json(json.loads(json_file.read_text(encoding="utf-8")))
     try:
         text = replace_figures(page.read_text(encoding="utf-8"), figures(report))
     except ValueError as error:
         raise typer.BadParameter(f"{page}: {error}") from None
+    try:
+        draw(report, chart)
+    except ImportError:
+        raise typer.BadParameter("the chart needs matplotlib: pip install 'rowhooks[bench]'") from None
     page.write_text(text, encoding="utf-8")
 
 

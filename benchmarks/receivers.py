@@ -45,6 +45,18 @@ class AsyncReading(JobHookReceiver):
             raise ValueError(f"change {change.id}: a device without a name")
 
 
+class PlainReading(JobHookReceiver):
+    """A plain receiver that reads `change.postchange`."""
+
+    class Meta:
+        loads_object = False
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        """Read one column."""
+        if not change.postchange or not change.postchange["name"]:
+            raise ValueError(f"change {change.id}: a device without a name")
+
+
 class Saving(JobHookReceiver):
     """A plain receiver that loads its row, and saves it in its transaction."""
 
@@ -77,6 +89,16 @@ class Stopwatch(JobHookReceiver):
         starts[change.changed_object_id["id"]] = began
 
 
+class BatchStopwatch(JobHookReceiver):
+    """A batch receiver that notes when it began with each row."""
+
+    async def receive_job_hooks(self, changes: list[ObjectChange]) -> None:
+        """Note the time."""
+        began = time.monotonic_ns()
+        batches.append(len(changes))
+        starts.update((change.changed_object_id["id"], began) for change in changes)
+
+
 class Batch(JobHookReceiver):
     """A batch receiver that counts."""
 
@@ -88,9 +110,10 @@ class Batch(JobHookReceiver):
 DRAINED: tuple[type[JobHookReceiver], ...] = (
     AsyncNoOp,
     PlainNoOp,
+    PlainReading,
     AsyncReading,
     Writing,
     Saving,
     Batch,
 )
-RECEIVERS = (*DRAINED, Stopwatch)
+RECEIVERS = (*DRAINED, Stopwatch, BatchStopwatch)

@@ -8,8 +8,19 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from benchmarks.peer_results import BesidePgQ, PeerFigures
 from benchmarks.plan import Plan
-from benchmarks.results import Cost, Drain, Grown, Latencies, Memory, PageTime, Parked, PeerFigures, Single, Starting
+from benchmarks.results import (
+    Cost,
+    Drain,
+    Grown,
+    Latencies,
+    Memory,
+    PageTime,
+    Parked,
+    Single,
+    Starting,
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,7 @@ class Report:
         settings: the server's settings to their values.
         plan: the sizes.
         peers: other queues, beside us in the tables.
+        beside_pgq: rowhooks and PgQ on a server of their own.
         absent: other queues that were not measured, and why.
         failures: what could not be measured, and why.
     """
@@ -60,8 +72,13 @@ class Report:
     starting: Starting | None = None
     console: tuple[PageTime, ...] = ()
     peers: tuple[PeerFigures, ...] = ()
+    beside_pgq: BesidePgQ | None = None
     absent: dict[str, str] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
+
+    def with_found(self, found: dict[str, Any]) -> Report:
+        """Return the report with what one measurement has found; of the absent, several may tell."""
+        return dataclasses.replace(self, **{**found, "absent": {**self.absent, **found.get("absent", {})}})
 
     def as_json(self) -> dict[str, Any]:
         """Return everything for JSON, with what follows from the figures (medians, ratios) beside them."""

@@ -268,28 +268,3 @@ class PageTime:
     def ratio(self) -> Series:
         """The page / the trivial page, of the same round."""
         return self.taken.over(self.trivial)
-
-
-@dataclass(frozen=True)
-class PeerFigures:
-    """What another queue reached with the same work on the same server.
-
-    Args:
-        name: as its project writes it.
-        version: of its package.
-        settings: those that differ from its defaults, in one line.
-        write_ratio: single-row throughput with its trigger / untracked.
-        bulk_ratio: time of one UPDATE of many rows with its trigger / untracked.
-        drain_rate: waiting jobs that do nothing, a second.
-        sustained_rate: jobs a second that were done when the writers stopped, worker and writers at once.
-        latency: from the writer's sending its COMMIT to the job's first line, on an idle system.
-    """
-
-    name: str
-    version: str
-    settings: str
-    write_ratio: Series
-    bulk_ratio: Series
-    drain_rate: Series
-    sustained_rate: Series
-    latency: Percentiles

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from benchmarks.peer_results import BesidePgQ
+from benchmarks.plan import Plan
 from benchmarks.report import Report
 from benchmarks.results import Grown, Latency, Parked, Percentiles, Series, Single, Starting, Writing
-from benchmarks.targets import MEGABYTE, verdicts
+from benchmarks.targets import MEGABYTE, Verdict, verdicts
 
 _NONE = "-"
+_MET, _MISSED, _NOT_MEASURED = "met", "MISSED", "not measured"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ def sheets(report: Report) -> Iterator[Sheet]:
         yield _bulk(report)
     if report.drains or report.peers:
         yield _drain(report)
+    if report.beside_pgq is not None:
+        yield _beside_pgq(report.beside_pgq, report.plan)
     if report.parked is not None:
         yield _parked(report.parked)
     if report.latency is not None:
@@ -55,16 +61,20 @@ def sheets(report: Report) -> Iterator[Sheet]:
 
 def targets(report: Report, *, measured_only: bool = False) -> Sheet:
     """Return the table of the targets; of those alone that were measured, if only some were asked for."""
-    words = {True: "met", False: "MISSED", None: "not measured"}
+    shown = [verdict for verdict in verdicts(report) if verdict.measured is not None or not measured_only]
+    count = Counter(map(_judgement, shown))
     return Sheet(
         "Targets",
         ("figure", "target", "measured", ""),
-        tuple(
-            (verdict.figure, verdict.target, verdict.measured, words[verdict.met])
-            for verdict in verdicts(report)
-            if verdict.met is not None or not measured_only
-        ),
+        tuple((found.figure, found.target, found.measured or _NONE, _judgement(found)) for found in shown),
+        ", ".join(f"{count[word]} {word.lower()}" for word in (_MET, _MISSED, _NOT_MEASURED)),
     )
+
+
+def _judgement(found: Verdict) -> str:
+    if found.measured is None:
+        return _NOT_MEASURED
+    return {True: _MET, False: _MISSED, None: ""}[found.met]
 
 
 def environment(report: Report) -> Sheet:
@@ -144,6 +154,31 @@ def _drain(report: Report) -> Sheet:
             *((peer.name, _NONE, _spread(peer.drain_rate)) for peer in report.peers),
         ),
     )
+
+
+def _beside_pgq(found: BesidePgQ, plan: Plan) -> Sheet:
+    drains = {found.row.name: found.drain_single, found.pgq.name: found.drain_pgq}
+    return Sheet(
+        f"Beside PgQ {found.version}, on PostgreSQL {found.postgresql.partition(' ')[0]}",
+        (
+            "", f"UPDATE of one row, {plan.clients} clients: tps, of untracked",
+            f"UPDATE of {plan.bulk_rows:,} rows: time, of untracked", "INSERT of as many",
+            f"{plan.clients} clients and a worker: handled/s", "drain of a backlog: changes/s",
+        ),
+        (
+            *(
+                (
+                    way.name, _spread(way.single, 2), _spread(way.update, 2), _spread(way.insert, 2),
+                    _spread(way.handled) if way.handled else _NONE,
+                    _spread(drains[way.name]) if way.name in drains else _NONE,
+                )
+                for way in (found.row, found.statement, found.pgq)
+            ),
+            ("rowhooks, batch receiver", _NONE, _NONE, _NONE, _NONE, _spread(found.drain_batch)),
+        ),
+        f"both on one server that has PgQ's files; rowhooks runs a receiver for each change, PgQ hands out batches;"
+        f" {found.settings}",
+    )  # fmt: skip
 
 
 def _latency(report: Report) -> Sheet:

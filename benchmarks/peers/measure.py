@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.database import Server
+from benchmarks.peer_results import PeerFigures
 from benchmarks.peers.drain import drain
 from benchmarks.peers.latency import latency
+from benchmarks.peers.peer import Rival
 from benchmarks.peers.prepare import warm_up
 from benchmarks.peers.registry import find_peers
 from benchmarks.peers.writes import bulk_update, single_row_updates, sustain
 from benchmarks.plan import Plan
-from benchmarks.results import PeerFigures
 
 
 def peers(server: Server, plan: Plan) -> dict[str, Any]:
@@ -26,8 +27,9 @@ def peers(server: Server, plan: Plan) -> dict[str, Any]:
         for peer in found.peers:
             peer.install(database)
             warm_up(database, peer)
-        single = single_row_updates(database, found.peers, plan)
-        bulk = bulk_update(database, found.peers, plan)
+        rivals = [Rival(peer, database) for peer in found.peers]
+        single = single_row_updates(rivals, plan)
+        bulk = bulk_update(rivals, plan)
         figures = tuple(
             PeerFigures(
                 peer.name,

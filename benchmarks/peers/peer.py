@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from psycopg import sql
 
@@ -95,3 +95,10 @@ class Peer(Protocol):
 
     def worker(self, database: Database) -> AbstractContextManager[Worker]:
         """Run a worker whose job does nothing but note the time, until the block ends."""
+
+
+class Rival(NamedTuple):
+    """A peer, and the database in which it is installed: those that are compared are on one server."""
+
+    peer: Peer
+    database: Database

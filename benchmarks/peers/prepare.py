@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from benchmarks.database import Database
 from benchmarks.peers.peer import Peer
 
@@ -10,7 +12,7 @@ _WARM_UP = 2_000
 
 def create_table(database: Database, peer: Peer, purpose: str, rows: int) -> str:
     """Create a table that carries the peer's trigger, and return its name."""
-    table = f"{purpose}_{peer.name.lower().replace(' ', '_')}"
+    table = f"{purpose}_{re.sub('[^a-z]+', '_', peer.name.lower())}"
     database.create_table(table, rows, tracked=False)
     peer.attach(database, table)
     return table

@@ -5,33 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from benchmarks.capture import UPDATE_ONE
-from benchmarks.database import Database
-from benchmarks.peers.peer import Peer
+from benchmarks.database import ROWS, Database
+from benchmarks.peers.peer import Peer, Rival
 from benchmarks.peers.prepare import create_table
 from benchmarks.plan import Plan
 from benchmarks.results import Series
 
 
-def single_row_updates(database: Database, peers: Sequence[Peer], plan: Plan) -> dict[str, Series]:
+def single_row_updates(rivals: Sequence[Rival], plan: Plan) -> dict[str, Series]:
     """Return, by peer, the transactions a second of one UPDATE of one row, many clients at once, / untracked."""
 
-    def measure(table: str, peer: Peer | None) -> float:
+    def measure(database: Database, table: str, peer: Peer | None) -> float:
         done = database.pgbench(_script(table, plan), clients=plan.clients, seconds=plan.seconds)
         _check(database, peer, done.transactions)
         return done.tps
 
-    return _take_turns(database, peers, "single", plan.table_rows, measure, plan)
+    return _take_turns(rivals, "single", plan.table_rows, measure, plan)
 
 
-def bulk_update(database: Database, peers: Sequence[Peer], plan: Plan) -> dict[str, Series]:
+def bulk_update(rivals: Sequence[Rival], plan: Plan) -> dict[str, Series]:
     """Return, by peer, the time of one UPDATE of every row of a table / untracked."""
 
-    def measure(table: str, peer: Peer | None) -> float:
+    def measure(database: Database, table: str, peer: Peer | None) -> float:
         seconds = database.timed("update bench.{table} set site = site + 1", table=table)
         _check(database, peer, plan.bulk_rows)
         return seconds
 
-    return _take_turns(database, peers, "updated", plan.bulk_rows, measure, plan)
+    return _take_turns(rivals, "updated", plan.bulk_rows, measure, plan)
+
+
+def bulk_insert(rivals: Sequence[Rival], plan: Plan) -> dict[str, Series]:
+    """Return, by peer, the time of one INSERT of many rows into an empty table / untracked."""
+
+    def measure(database: Database, table: str, peer: Peer | None) -> float:
+        seconds = database.timed(ROWS, table=table, rows=plan.bulk_rows)
+        _check(database, peer, plan.bulk_rows)
+        database.execute("truncate bench.{table}", table=table)
+        return seconds
+
+    return _take_turns(rivals, "inserted", 0, measure, plan)
 
 
 def sustain(database: Database, peer: Peer, plan: Plan) -> Series:
@@ -58,26 +70,21 @@ def _script(table: str, plan: Plan) -> str:
 
 
 def _take_turns(
-    database: Database,
-    peers: Sequence[Peer],
-    purpose: str,
-    rows: int,
-    measure: Callable[[str, Peer | None], float],
-    plan: Plan,
+    rivals: Sequence[Rival], purpose: str, rows: int, measure: Callable[[Database, str, Peer | None], float], plan: Plan
 ) -> dict[str, Series]:
-    untracked = f"{purpose}_by_nobody"
-    database.create_table(untracked, rows, tracked=False)
-    tables: list[tuple[str, Peer | None]] = [(untracked, None)]
-    tables += [(create_table(database, peer, purpose, rows), peer) for peer in peers]
+    bare = f"{purpose}_by_nobody"
+    rivals[0].database.create_table(bare, rows, tracked=False)
+    tables: list[tuple[Database, str, Peer | None]] = [(rivals[0].database, bare, None)]
+    tables += [(database, create_table(database, peer, purpose, rows), peer) for peer, database in rivals]
     figures: list[list[float]] = [[] for _ in tables]
     for _ in range(plan.rounds):
-        for (table, peer), found in zip(tables, figures, strict=True):
+        for (database, table, peer), found in zip(tables, figures, strict=True):
             if peer is not None:
                 peer.clear(database)
             database.settle(table)
-            found.append(measure(table, peer))
-    bare, *others = (Series(tuple(found)) for found in figures)
-    return {peer.name: series.over(bare) for peer, series in zip(peers, others, strict=True)}
+            found.append(measure(database, table, peer))
+    untracked, *others = (Series(tuple(found)) for found in figures)
+    return {rival.peer.name: series.over(untracked) for rival, series in zip(rivals, others, strict=True)}
 
 
 def _check(database: Database, peer: Peer | None, written: int) -> None:

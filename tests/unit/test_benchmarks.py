@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from benchmarks.page import BEGIN, END, as_markdown, replace_figures
+from benchmarks.peer_results import BesidePgQ, Capture, PeerFigures
 from benchmarks.plan import QUICK
 from benchmarks.report import Machine, Report
-from benchmarks.results import Drain, PeerFigures, Percentiles, Series, Single, Writing
-from benchmarks.tables import sheets
+from benchmarks.results import Drain, Percentiles, Series, Single, Writing
+from benchmarks.tables import environment, sheets, targets
 from benchmarks.targets import verdicts
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -66,7 +67,38 @@ def test_a_missed_target_is_shown_as_missed_and_one_not_measured_as_neither() ->
 
     assert met["single-row writes, tracked / untracked, daemon stopped"] is True
     assert met["8 writers and the daemon: changes written and handled"] is False
-    assert met["drain, async no-op"] is None
+    assert met["the same / Graphile Worker"] is None
+    assert targets(report).rows[0][3] == "met"
+    assert targets(report).note == f"2 met, 2 missed, {len(list(verdicts(report))) - 4} not measured"
+
+
+def test_a_figure_without_a_target_is_shown_and_neither_met_nor_missed() -> None:
+    shown = targets(replace(EMPTY, drains=(DRAIN,)), measured_only=True)
+
+    assert shown.rows == (("drain, async no-op", "none: it is the machine's", "60,000 /s", ""),)
+    assert shown.note == "0 met, 0 missed, 0 not measured"
+
+
+def test_rowhooks_is_compared_with_pgq_round_by_round() -> None:
+    ours = Capture("rowhooks, row triggers", series(0.8, 0.2), series(6, 6), series(5, 5), series(9_000, 1_000))
+    statement = replace(ours, name="rowhooks, statement triggers", handled=None)
+    theirs = Capture("PgQ", series(0.7, 0.1), series(6, 6), series(5, 5), series(9_000, 500))
+    drains = (series(30_000, 20_000), series(90_000, 20_000), series(100_000, 10_000))
+    report = replace(EMPTY, beside_pgq=BesidePgQ("15.18 (Debian)", "3.5", "ticks", ours, statement, theirs, *drains))
+    found = {verdict.figure: verdict.measured for verdict in verdicts(report)}
+
+    assert found["the same / PgQ's trigger in C"] == "1.57"
+    assert found["the same / PgQ"] == "1.50 x"
+    assert found["drain, batch receiver / PgQ's bare batches"] == "1.45"
+    assert "### Beside PgQ 3.5, on PostgreSQL 15.18" in as_markdown(next(sheets(report)))
+    assert Report.from_json(json.loads(json.dumps(report.as_json()))) == report
+
+
+def test_several_measurements_tell_of_absent_peers() -> None:
+    report = EMPTY.with_found({"absent": {"Graphile Worker": "no node"}}).with_found({"absent": {"PgQ": "no package"}})
+
+    assert report.absent == {"Graphile Worker": "no node", "PgQ": "no package"}
+    assert ("PgQ", "not measured: no package") in environment(report).rows
 
 
 def test_a_peer_stands_beside_us_in_tables_and_targets() -> None:

@@ -28,8 +28,11 @@ LEVELS = {
 JOBS_LOGGER = "rowhooks.jobs"
 
 _OF_SHARED = frozenset(
-    ("addHandler", "removeHandler", "addFilter", "removeFilter", "filter", "callHandlers", "makeRecord", "findCaller")
-)
+    (
+        "addHandler", "removeHandler", "addFilter", "removeFilter", "filter", "callHandlers", "makeRecord",
+        "findCaller", "getChildren",
+    )
+)  # fmt: skip
 _WHY_SHARED = (
     "all runs of the receiver share it, and what one run adds would stay; set up logging.getLogger('rowhooks.jobs')"
     " once, where the module is imported"

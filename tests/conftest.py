@@ -15,6 +15,7 @@ import sys
 from collections.abc import Generator, Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import hypothesis
 import psycopg
@@ -25,6 +26,7 @@ from pytest_postgresql import factories
 
 from rowhooks import table
 from rowhooks.domain.tables import TableType
+from rowhooks.postgres.administration import activity
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install
 from rowhooks.postgres.connections.target import Target
@@ -67,6 +69,23 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 def one_driver_for_django(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let doctor not speak of the tests' own environment, where Django has both of its drivers."""
     monkeypatch.setattr("rowhooks.postgres.connections.drivers.chooses_for_django", lambda: False)
+
+
+@pytest.fixture
+def doctor_that_expects_a_daemon() -> None:
+    """Let doctor say that no daemon runs: see below."""
+
+
+@pytest.fixture(autouse=True)
+def doctor_that_expects_no_daemon(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let doctor not say that no daemon runs: in most tests that ask it none does."""
+    if "doctor_that_expects_a_daemon" in request.fixturenames:
+        yield
+        return
+    # Not by monkeypatch, which would begin before environment_left_alone and so end after it.
+    silent = {**activity.SQL, "no_daemon": activity.SQL["no_daemon"] + " and false"}
+    with mock.patch.object(activity, "SQL", silent):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -324,11 +324,12 @@ def test_the_printed_commands_track_with_what_a_table_was_tracked_with(
     assert swapped.startswith(f"rowhooks track dcim.device {printed} && ")
     db.execute("create table dcim.heir () inherits (dcim.device_old)")
     inherits = next(way_out for what, way_out in problems(dsn, capsys) if "inherits from" in what)
-    assert inherits == f"rowhooks track dcim.heir {printed}"
+    assert inherits.endswith(f"or without a key: rowhooks track dcim.heir --identity full {printed}")
     db.execute("drop table dcim.heir")
     db.execute("alter table dcim.device_old drop constraint device_pkey")
     keyless = next(way_out for what, way_out in problems(dsn, capsys) if "has lost its primary key" in what)
-    assert keyless.endswith("; or: rowhooks track dcim.device_old --identity full --audit-receivers --always")
+    assert "rowhooks track dcim.device_old --identity full --audit-receivers --always; or" in keyless
+    assert keyless.endswith(", and: rowhooks track dcim.device_old --audit-receivers --always")
     db.execute("create table dcim.event (id int primary key, serial text, touched text) partition by range (id)")
     db.execute("create table dcim.event_1 partition of dcim.event for values from (0) to (10)")
     db.execute(f"select rowhooks.track('dcim.event', {options})".encode())

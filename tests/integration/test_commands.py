@@ -92,12 +92,16 @@ def test_sql_that_mends_a_table_of_any_name_is_one_argument_of_psql(
     db.execute("select rowhooks.track(%s::regclass)", (name.as_string(db),))
     db.execute(sql.SQL("alter table {} drop constraint it").format(name))
     (way_out,) = ways_out(dsn, capsys)
-    with_psql, _, by_identity = way_out.partition("; or: ")
-    (first, track) = shell(with_psql)
-    assert first[:2] == ["psql", "-c"]
-    db.execute(first[2].replace("(...)", "(id)").encode())
+    without_key, _, with_key = way_out.removeprefix("let it be so: ").partition(
+        "; or give the table a primary key again, and: "
+    )
+    ((*track, option, identity),) = shell(without_key)
     assert track[:2] == ["rowhooks", "track"]
-    assert shell(by_identity) == [[*track, "--identity", "full"]]
+    assert (option, identity) == ("--identity", "full")
+    assert shell(with_key) == [track]
+    run_in_a_shell(without_key, dsn)
+    capsys.readouterr()
+    assert call(["doctor", "--dsn", dsn]) == 0
 
 
 def test_the_command_that_mends_a_table_tells_its_rows_apart_by_the_same_columns(

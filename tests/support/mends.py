@@ -31,6 +31,28 @@ def run_as_printed(way_out: str, dsn: str) -> str:
     return run_in_a_shell(re.sub(r"^[^:']*: (?=psql|rowhooks)", "", re.split(r"; (?:or|where)\b", way_out)[0]), dsn)
 
 
+def printed_commands(way_out: str) -> list[list[str]]:
+    """Return the words of the commands in a way out, as a shell splits them; alternatives (after "; or") left out."""
+    found = []
+    text = re.split(r"; or\b", way_out)[0]
+    for begin in re.finditer(r"(?:^|[ (])(?=(?:psql|rowhooks) )", text):
+        words = shlex.shlex(text[begin.end() :], posix=True, punctuation_chars=";&()")
+        words.whitespace_split = True
+        words.commenters = ""
+        command: list[str] = []
+        for word in words:
+            if set(word) <= set(";&()"):
+                break
+            command.append(word)
+        found.append(command)
+    return found
+
+
+def run_command(words: list[str], dsn: str) -> str:
+    """Run one command that was printed, with yes to each question; return what it printed."""
+    return run_in_a_shell(shlex.join(words), dsn)
+
+
 def run_in_a_shell(text: str, dsn: str) -> str:
     """Run commands as a shell reads them, connected as a DSN says to psql and rowhooks alike; return what they printed.
 
@@ -80,6 +102,8 @@ def commands_in(text: str, directory: Path) -> list[list[str]]:
 
 def _called(arguments: list[str]) -> tuple[int, str]:
     said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    # Whoever pastes a command that asks says yes.
+    answers = mock.patch("sys.stdin", io.StringIO("y\n" * 3))
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), answers:
         code = call(arguments)
     return code, said.getvalue()

@@ -9,6 +9,7 @@ from typing import Any
 
 from rowhooks.domain import shell
 from rowhooks.postgres import bindings
+from rowhooks.postgres.administration import activity
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.drift import drifted_functions
 from rowhooks.postgres.administration.grants import lacking_grants
@@ -84,6 +85,17 @@ _NOTES = {
     "no_event_trigger": "event triggers",
     "left_statement_form": "tables that were captured by statement triggers",
     "unreadable_change": "changes that could not be read",
+}
+_ACTIVE_PROBLEMS = {
+    "failures": "the failures of the last hour",
+    "no_daemon": "whether a daemon runs",
+    "full_connections": "connections",
+    "replica_sessions": "sessions that fire no triggers",
+}
+_ACTIVE_NOTES = {
+    "long_runs": "runs that take long",
+    "endless_runs": "receivers that start themselves",
+    "idle": "hooks, buttons and jobs that are idle",
 }
 
 LARGEST_SKEW = 5.0
@@ -202,7 +214,7 @@ def _skew() -> Steps[list[Finding]]:
 def _sessions(level: str, *names: str) -> Callable[[], Steps[list[Finding]]]:
     def find() -> Steps[list[Finding]]:
         found = yield [Question(blocking_sessions.SQL[name]) for name in names]
-        return [Finding(level, what, way_out) for rows in found for what, way_out in rows]
+        return [Finding.of(level, what, *way_out) for rows in found for what, *way_out in rows]
 
     return find
 
@@ -223,6 +235,10 @@ def _words(level: str, find: Callable[[], Steps[Any]]) -> Callable[[], Steps[lis
 
 def _query(level: str, name: str) -> Callable[[], Steps[list[Finding]]]:
     return _words(level, lambda: ask(_SQL[name]))
+
+
+def _activity(level: str, name: str) -> Callable[[], Steps[list[Finding]]]:
+    return _words(level, lambda: ask(activity.SQL[name]))
 
 
 def _faults() -> Steps[list[Finding]]:
@@ -247,6 +263,9 @@ _CHECKS = (
     Check("triggers that a restore has left", _levelled(stray_triggers)),
     Check("tables and columns that hooks and buttons mean", _faults),
     *(Check(what, _query("problem", name)) for name, what in _PROBLEMS.items()),
+    *(Check(what, _activity("problem", name)) for name, what in _ACTIVE_PROBLEMS.items()),
     *(Check(what, _query("note", name)) for name, what in _NOTES.items()),
+    *(Check(what, _activity("note", name)) for name, what in _ACTIVE_NOTES.items()),
     Check("long transactions", _sessions("note", "long_transactions"), sees_sessions=True),
+    Check("transactions of days", _activity("note", "old_transactions"), sees_sessions=True),
 )  # fmt: skip

@@ -113,11 +113,10 @@ order by 1;
 -- name: lost_primary_key
 select
   format('%s has lost its primary key: changes are recorded without a key', t.relation),
-  array['psql', '-c', format('alter table %s add primary key (...)', t.relation)],
-  ' && ',
-  array['rowhooks', 'track', t.relation::text] || {marks},
-  '; or: ',
-  array['rowhooks', 'track', t.relation::text, '--identity', 'full'] || {marks}
+  'let it be so: ',
+  array['rowhooks', 'track', t.relation::text, '--identity', 'full'] || {marks},
+  '; or give the table a primary key again, and: ',
+  array['rowhooks', 'track', t.relation::text] || {marks}
 from rowhooks.tracked_table as t
 join pg_class as c on c.oid = t.relation
 where t.untracked_at is null and t.identity <> 'full'
@@ -144,10 +143,15 @@ select
     '%s inherits from tracked table %s and is not tracked: its rows are not recorded',
     i.inhrelid::regclass, t.relation
   ),
-  array['rowhooks', 'track', i.inhrelid::regclass::text] || {marks} || {left_out}
+  case when not k.has_key then 'by columns that identify its rows (--identity COLUMN,COLUMN), or without a key: ' end,
+  array['rowhooks', 'track', i.inhrelid::regclass::text]
+    || case when not k.has_key then array['--identity', 'full'] end || {marks} || {left_out}
 from rowhooks.tracked_table as t
 join pg_inherits as i on i.inhparent = t.relation
 join pg_class as c on c.oid = i.inhrelid and not c.relispartition
+cross join lateral (
+  select exists(select from pg_index as x where x.indrelid = c.oid and x.indisprimary) as has_key
+) as k
 where t.untracked_at is null and not exists (
   select from rowhooks.tracked_table as x where x.relation = c.oid and x.untracked_at is null
 )
@@ -158,7 +162,8 @@ select
   format('%s matches %L and is not tracked%s', c.oid::regclass, t.pattern, case
     when not p.has_key then ': it has no primary key'
   end),
-  array['rowhooks', 'track', c.oid::regclass::text] || case when not p.has_key then array['--identity', '...'] end
+  case when not p.has_key then 'by columns that identify its rows (--identity COLUMN,COLUMN), or without a key: ' end,
+  array['rowhooks', 'track', c.oid::regclass::text] || case when not p.has_key then array['--identity', 'full'] end
     || {marks}
 from rowhooks.tracking_rule as t
 join pg_class as c on c.relkind in ('r', 'p', 'f') and not c.relispartition and c.relpersistence <> 't'
@@ -247,7 +252,7 @@ order by 1;
 -- name: no_partition
 select
   'the log has no partition for the ids in use: changes go into the default partition',
-  array['rowhooks', 'prune'], ' (or start the daemon: it makes partitions ahead)'
+  array['psql', '-c', 'select rowhooks.extend_object_change()'], ' (or start a daemon: it makes partitions ahead)'
 from rowhooks.object_change_id_seq as s
 where not exists (
   select from rowhooks.log_partitions() as p where s.last_value >= p.lower_id and s.last_value < p.upper_id
@@ -258,7 +263,8 @@ where not exists (
 select
   format('the default partition of the log holds %s of changes: no partition is made ahead until it is emptied',
     pg_size_pretty(d.size)),
-  'rowhooks prune (a daemon that runs does it within a minute, unless a transaction on the log stays open)'
+  array['psql', '-c', 'select rowhooks.empty_default_partition()'],
+  ' (a daemon that runs does it within a minute, unless a transaction on the log stays open)'
 from pg_relation_size('rowhooks.object_change_default') as d (size)
 where d.size > 8 * 1024 * 1024;
 
@@ -338,17 +344,24 @@ having count(*) > 0;
 -- How the feed stands; by the index on transaction_id.
 select
   format('%s changes wait to be dealt with, the oldest since %s%s', w.changes, date_trunc('second', w.oldest), case
-    when l.leads then format(', and the leader, %s, has dealt with nothing since %s',
+    when not l.leads then ', and no daemon runs'
+    when m.stands then format(', and the leader, %s, has dealt with nothing since %s',
       f.leader, date_trunc('second', f.moved_at))
-    else ', and no daemon runs'
+    else format(': the leader, %s, lags behind', f.leader)
   end),
-  case when l.leads then 'see the log of that daemon, and: ' end,
+  case
+    when not l.leads then null
+    when m.stands then 'see the log of that daemon, and: '
+    else 'more threads or tasks, a batch receiver, conditions (docs/troubleshooting.md, "The backlog grows"); see: '
+  end,
   array['rowhooks', case when l.leads then 'status' else 'run' end]
 from rowhooks.feed as f
 cross join (select {leads}) as l (leads)
+cross join lateral (
+  select coalesce(f.moved_at, '-infinity') < clock_timestamp() - interval '5 minutes' as stands
+) as m
 cross join (select count(*) as changes, min(w.time) as oldest from ({waiting}) as w) as w
-where w.oldest < clock_timestamp() - interval '5 minutes'
-  and (not l.leads or coalesce(f.moved_at, '-infinity') < clock_timestamp() - interval '5 minutes');
+where w.oldest < clock_timestamp() - interval '5 minutes';
 
 -- name: no_event_trigger
 select
@@ -362,7 +375,8 @@ select
     'change %s of %s was delivered by its key, without its rows: %s',
     u.change ->> 'id', u.change ->> 'table', u.change ->> 'error'
   ),
-  format('see: rowhooks changes show %s', u.change ->> 'id')
+  'see: ',
+  array['rowhooks', 'changes', 'show', u.change ->> 'id']
 from rowhooks.feed as f
 cross join jsonb_array_elements(f.unreadable) with ordinality as u (change, place)
 where exists (select from rowhooks.object_change as c where c.id = (u.change ->> 'id')::bigint)

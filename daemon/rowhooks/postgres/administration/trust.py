@@ -121,7 +121,10 @@ def distrusted() -> Steps[list[tuple[str, *tuple[str | list[str], ...]]]]:
         Question(SQL[name]) for name in ("present_objects", "approved", "weaker_roles", "owner_of_schema")
     ]
     found: list[tuple[str, *tuple[str | list[str], ...]]] = [
-        (f"{what} is none of rowhooks'", "drop it, if nobody needs it") for what in _foreign(present)
+        (f"{what} is none of rowhooks'", "if nobody needs it: ", ["psql", "-c", f"drop {what}"])
+        if what.startswith(("function ", "trigger ", "rule ", "policy "))
+        else (f"{what} is none of rowhooks'", "drop it, if nobody needs it")
+        for what in _foreign(present)
     ]
     if not approved:
         return found

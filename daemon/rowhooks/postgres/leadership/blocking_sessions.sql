@@ -38,7 +38,7 @@ select
     '%s has written to tracked tables and not ended since %s: the leader cannot sleep',
     h.holder, date_trunc('second', coalesce(h.xact_start, h.prepared))
   ) as problem,
-  h.ending
+  array['psql', '-c', h.ending]
 from ({holders_of_the_bell}) as h
 where not h.is_ours and h.mode = 'ShareLock' and h.virtualtransaction not like '%/0'
   and coalesce(h.xact_start, h.prepared) < clock_timestamp() - make_interval(secs => {LONG});
@@ -51,7 +51,7 @@ select
     '%s keeps %s locked%s: runs that need a row of it wait', h.holder, h.relation::regclass,
     ', in a transaction that has been open since ' || date_trunc('second', coalesce(h.xact_start, h.prepared))
   ) as problem,
-  h.ending
+  array['psql', '-c', h.ending]
 from (
   select {holder} from {locks}
   where l.locktype = 'relation' and l.granted and l.mode = 'AccessExclusiveLock'
@@ -75,10 +75,9 @@ select
       )
     end
   ) as problem,
-  concat(
-    'end the session that listens and sits in a transaction (the server''s log names it)',
-    ': select pg_terminate_backend(' || a.pid || ')'
-  ) as way_out
+  'end the session that listens and sits in a transaction (the server''s log names it)'
+    || case when a.pid is not null then ': ' else '' end as way_out,
+  case when a.pid is not null then array['psql', '-c', format('select pg_terminate_backend(%s)', a.pid)] end as command
 from pg_notification_queue_usage() as u (usage)
 left join lateral (
   select
@@ -96,4 +95,6 @@ where u.usage >= {QUEUE_IS_FILLING};
 
 -- name: way_out
 -- How a lock is taken from a holder, and the holder is kept out.
-h.ending || format('; and to keep it out: revoke connect on database %I from %I', current_database(), h.login);
+array['psql', '-c', h.ending] as command,
+'; and to keep it out: ' as text,
+array['psql', '-c', format('alter role %I nologin', h.login)] as keeping_out;

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from rowhooks.domain.errors import SettingsError
+from rowhooks.domain.likeness import did_you_mean
 from rowhooks.domain.redaction import SHORTEST, Redactor, passwords_in
 
 DEFAULT_FILE = Path("rowhooks.toml")
@@ -261,7 +262,7 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
         credentials = read_credentials(_CREDENTIALS)
         settings = Settings(in_file=in_file, credentials=credentials, **wanted)  # type: ignore[call-arg]
     except ValidationError as error:
-        for name, what in explain(error):
+        for name, what in explain(error, Settings.model_fields):
             problems.setdefault(_origin(name.partition(".")[0], options, file), []).append(f"{name}: {what}")
         raise refusal(problems) from error
     if problems:
@@ -313,16 +314,29 @@ def refusal(problems: Mapping[str, Sequence[str]], command: str = "run") -> Sett
     )
 
 
-def explain(error: ValidationError) -> list[tuple[str, str]]:
-    """Return the names of wrong settings, and what is wrong with each."""
+def explain(error: ValidationError, known: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """Return the names of wrong settings, and what is wrong with each.
+
+    Args:
+        error: what pydantic says.
+        known: the settings that there are: one that is like an unknown one is named.
+    """
+    names = [name for name in known if name != "directory"]
     # Not pydantic's own text, which repeats the value: it may be a DSN with a password.
     return [
         (
             ".".join(map(str, problem["loc"])),
-            "unknown setting" if problem["type"] == "extra_forbidden" else problem["msg"].removeprefix("Value error, "),
+            _unknown(str(problem["loc"][-1]), names)
+            if problem["type"] == "extra_forbidden"
+            else problem["msg"].removeprefix("Value error, "),
         )
         for problem in error.errors(include_input=False, include_url=False)
     ]
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    question = did_you_mean(name, known)
+    return f"unknown setting; {question}" if question else "unknown setting"
 
 
 def _origin(setting: str, options: frozenset[str], file: Path | None) -> str:

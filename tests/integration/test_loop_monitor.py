@@ -45,7 +45,8 @@ async def test_an_async_receiver_that_blocks_the_event_loop_is_named_with_how_lo
         await eventually(lambda: "has blocked" in caplog.text)
     said = [record.getMessage() for record in caplog.records if record.name == "rowhooks.runtime.loop_monitor"]
     name = "run [0-9]+ of tests.integration.test_loop_monitor.Blocking"
-    assert re.fullmatch(f"{name} blocks the event loop, and with it everything else", said[0])
+    mend = r"in its async def receiver, write await asyncio.to_thread\(.*\), or make it a plain def"
+    assert re.fullmatch(f"{name} blocks the event loop, and with it everything else: {mend}", said[0])
     found = re.fullmatch(f"{name} has blocked the event loop for ([0-9.]+) s", said[1])
     assert found
     assert float(found[1]) >= 0.4

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import typer
 
 from rowhooks.cli import whole
 from rowhooks.cli.commands import COMMANDS, load
+from rowhooks.cli.hooks import _actions
 from rowhooks.domain.errors import UsageError
 
 HEAVY = ("alembic", "asyncpg", "jinja2", "psycopg", "pydantic", "sqlalchemy")
@@ -65,3 +69,35 @@ def test_a_module_of_ours_that_is_missing_is_no_library(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "rowhooks.cli.audit", None)
     with pytest.raises(ModuleNotFoundError, match=r"rowhooks\.cli\.audit"):
         load("audit")
+
+
+def options() -> Iterator[Any]:
+    """Yield each option of each command, with the command and its path."""
+
+    def below(command: Any, path: tuple[str, ...]) -> Iterator[Any]:
+        for name, one in getattr(command, "commands", {}).items():
+            yield from below(one, (*path, name))
+        if not hasattr(command, "commands"):
+            for option in command.params:
+                if option.param_type_name == "option":
+                    yield pytest.param(command, option, id=" ".join((*path, option.opts[0])))
+
+    yield from below(whole(), ())
+
+
+@pytest.mark.parametrize(("command", "option"), list(options()))
+def test_an_option_that_is_given_twice_keeps_both_values_or_is_refused(command: Any, option: Any) -> None:
+    names = [*option.opts, *option.secondary_opts]
+    for first in names:
+        for second in names:
+            words = [word for name in (first, second) for word in ([name] if option.is_flag else [name, "1"])]
+            parser = command.make_parser(command.context_class(command))
+            if option.multiple:
+                assert parser.parse_args(words)[0][option.name] == ["1", "1"]
+            else:
+                with pytest.raises(typer.BadParameter, match="given more than once"):
+                    parser.parse_args(words)
+
+
+def test_actions_of_a_hook_may_be_given_one_by_one() -> None:
+    assert _actions(["create", "update,delete"]) == ["create", "update", "delete"]

@@ -15,6 +15,8 @@ from rowhooks.cli.origins import (
     Disabled,
     Name,
     NewTables,
+    OfJob,
+    OfTable,
     RemoveTable,
     Tables,
     add_commands,
@@ -28,7 +30,13 @@ from rowhooks.domain.errors import UsageError
 from rowhooks.domain.inputs import read_inputs
 from rowhooks.postgres.administration import buttons as administration
 from rowhooks.postgres.administration.schema import installed_connection
-from rowhooks.postgres.row_buttons import current_role, inputs_schema_of, pressing_connection, pressing_session
+from rowhooks.postgres.row_buttons import (
+    current_role,
+    inputs_schema_of,
+    pressing_connection,
+    pressing_session,
+    suggesting,
+)
 from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.postgres.shown_buttons import buttons_for
 from rowhooks.pressing import press as press_button
@@ -50,10 +58,12 @@ Confirmation = Annotated[
 
 
 @app.command("list")
-def list_(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
+def list_(
+    dsn: Dsn = None, config: Config = None, job: OfJob = None, table: OfTable = None, as_json: Json = False
+) -> None:
     """List the buttons."""
     with installed_connection(target(dsn, config)) as conn:
-        rows = administration.list_buttons(conn)
+        rows = administration.list_buttons(conn, job=job, table=table)
     print_rows(
         rows,
         ["name", "group_name", "weight", "text", "job", "enabled", "job_enabled", "tables", "waits_for", "roles"],
@@ -176,10 +186,11 @@ def press(
         # The notice says that the run waits, where the leader does not have its job.
         conn.add_notice_handler(lambda notice: say(notice.message_primary or "", err=True))
         given = read_inputs(input_ or [], inputs, inputs_schema_of(conn, button) if input_ else None)
-        if keys_from is None and len(chosen) == 1:
-            result = press_button(conn, button, table, chosen[0], idempotency_key=idempotency_key, inputs=given)
-        else:
-            result = press_many(conn, button, table, chosen, idempotency_key=idempotency_key, inputs=given)
+        with suggesting(conn, button, table):
+            if keys_from is None and len(chosen) == 1:
+                result = press_button(conn, button, table, chosen[0], idempotency_key=idempotency_key, inputs=given)
+            else:
+                result = press_many(conn, button, table, chosen, idempotency_key=idempotency_key, inputs=given)
     if as_json:
         print_json({"id": result})
     else:

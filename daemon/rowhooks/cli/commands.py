@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from rowhooks.cli.once import refuse_repeated
 from rowhooks.domain.extras import library_missing
 
 COMMANDS = {
@@ -131,6 +132,7 @@ def load(name: str) -> Any:
     else:
         holder.command(name)(found)
     group: Any = typer.main.get_command(holder)
+    refuse_repeated(group.commands[name])
     return group.commands[name]
 
 

@@ -7,15 +7,20 @@ from dataclasses import asdict
 import typer
 
 from rowhooks.cli.common import Config, Dsn, Json, print_json, say, settings
+from rowhooks.domain.display import LONG, visible
 from rowhooks.domain.errors import SettingsError
 from rowhooks.postgres.administration.common import LOGS, Connection, log_of
 from rowhooks.postgres.administration.doctor import Finding, Unseen, examine, examine_what_is_seen
+from rowhooks.postgres.administration.jobs import list_jobs
 from rowhooks.postgres.administration.models import examine_models
 from rowhooks.postgres.administration.schema import installed_connection
 from rowhooks.postgres.connections import drivers
 from rowhooks.postgres.connections.command import connection
 from rowhooks.postgres.connections.target import Target
+from rowhooks.receivers.classes import class_path
+from rowhooks.receivers.loading import load_receivers, unregistered
 from rowhooks.runtime.models import load_models
+from rowhooks.settings import Settings
 
 
 def doctor(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
@@ -32,6 +37,7 @@ def doctor(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
         else:
             if not unseen:
                 findings += examine_models(conn, models, lambda: connection(loads))
+        findings += _receivers(conn, chosen)
     if drivers.chooses_for_django():
         findings.append(Finding("note", drivers.BOTH_DRIVERS, drivers.WAY_OUT))
     if as_json:
@@ -47,6 +53,30 @@ def doctor(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
         raise typer.Exit(1)
     if not as_json:
         say("Nothing is wrong with what this role may look at." if unseen else "Nothing is wrong.")
+
+
+def _receivers(conn: Connection, chosen: Settings) -> list[Finding]:
+    """Return what is wrong with the modules of receivers that the settings name here."""
+    clean = chosen.redactor().clean
+    classes, problems = load_receivers(chosen.receivers, chosen.directory)
+    sync = ["rowhooks", "jobs", "sync"]
+    found = [
+        Finding.of(
+            "problem", f"receivers' module {one.module} cannot be imported: {visible(clean(one.message), LONG)}",
+            "correct the module (or receivers in the settings), and see: ", sync, "; then reload the daemon",
+        )
+        for one in problems
+    ]  # fmt: skip
+    for cls in unregistered(chosen.receivers, classes):
+        what = f"receiver class {class_path(cls)} is not registered: no hook or button can start it"
+        found.append(
+            Finding.of("problem", what, f"write register_jobs({cls.__name__}) at the end of its module, and: ", sync)
+        )
+    known = {job["class_path"] for job in list_jobs(conn, hidden=True)}
+    for path in [path for path in map(class_path, classes) if path not in known]:
+        what = f"receiver class {path} is not known to this database: no daemon has started with it"
+        found.append(Finding.of("note", what, sync, " (or, where a daemon runs, reload it)"))
+    return found
 
 
 def _examined(conn: Connection) -> tuple[list[Finding], tuple[Unseen, ...]]:

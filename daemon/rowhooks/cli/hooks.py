@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,8 @@ from rowhooks.cli.origins import (
     Disabled,
     Name,
     NewTables,
+    OfJob,
+    OfTable,
     RemoveTable,
     Tables,
     add_commands,
@@ -23,6 +26,7 @@ from rowhooks.domain import exact
 from rowhooks.domain.configuration import ON_UNDECIDED
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import ConditionsError, UsageError
+from rowhooks.domain.likeness import hinted
 from rowhooks.pipeline.conditions import parse_json
 from rowhooks.pipeline.rules import Rule
 from rowhooks.postgres.administration import hooks as administration
@@ -63,10 +67,12 @@ Rename = Annotated[str | None, typer.Option("--rename", help="Its new name.")]
 
 
 @app.command("list")
-def list_(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
+def list_(
+    dsn: Dsn = None, config: Config = None, job: OfJob = None, table: OfTable = None, as_json: Json = False
+) -> None:
     """List the hooks."""
     with installed_connection(target(dsn, config)) as conn:
-        rows = administration.list_hooks(conn)
+        rows = administration.list_hooks(conn, job=job, table=table)
     if not as_json:
         for row in rows:
             conditions = row["conditions"]
@@ -82,7 +88,10 @@ def add(
     name: Name,
     job: Annotated[str, typer.Option("--job", help="The job it starts.")],
     table: Tables,
-    on: Annotated[str, typer.Option("--on", help="The actions: create, update, delete, separated by commas.")],
+    on: Annotated[
+        list[str],
+        typer.Option("--on", help="The actions: create, update, delete; with commas, or given several times."),
+    ],
     dsn: Dsn = None,
     config: Config = None,
     column: Column = None,
@@ -112,7 +121,9 @@ def edit(
     table: NewTables = None,
     add_table: AddTable = None,
     remove_table: RemoveTable = None,
-    on: Annotated[str | None, typer.Option("--on", help="Its actions from now on.")] = None,
+    on: Annotated[
+        list[str] | None, typer.Option("--on", help="Its actions from now on; may be given several times.")
+    ] = None,
     column: Column = None,
     no_columns: NoColumns = False,
     ignore_column: IgnoreColumn = None,
@@ -137,7 +148,7 @@ def edit(
     )  # fmt: skip
     if not any(given):
         raise UsageError("nothing to change", hint="see: rowhooks hooks edit --help")
-    actions, parsed = None if on is None else _actions(on), _conditions(conditions)
+    actions, parsed = _actions(on) if on else None, _conditions(conditions)
     with installed_connection(target(dsn, config)) as conn:
         administration.edit_hook(
             conn, name, job=job, tables=table or None, more_tables=add_table or (), no_tables=remove_table or (),
@@ -198,10 +209,11 @@ def check(
         raise typer.Exit(1)
 
 
-def _actions(on: str) -> list[str]:
-    actions = [action.strip() for action in on.split(",") if action.strip()]
+def _actions(on: Sequence[str]) -> list[str]:
+    actions = [action.strip() for actions in on for action in actions.split(",") if action.strip()]
     if unknown := sorted(set(actions) - set(ACTIONS)):
-        raise UsageError(f"--on does not know {', '.join(unknown)}", hint=f"choose from: {', '.join(ACTIONS)}")
+        hint = hinted(unknown[0], ACTIONS, f"choose from: {', '.join(ACTIONS)}")
+        raise UsageError(f"--on does not know {', '.join(unknown)}", hint=hint)
     if not actions:
         raise UsageError("You must select at least one type: create, update, and/or delete.")
     return actions

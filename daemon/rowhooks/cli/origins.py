@@ -15,6 +15,11 @@ from rowhooks.postgres.administration.common import Connection, Row
 from rowhooks.postgres.administration.schema import installed_connection
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.")]
+OfJob = Annotated[
+    str | None,
+    typer.Option("--job", help="Only those of this job: its class path, the name of its class, or its name."),
+]
+OfTable = Annotated[str | None, typer.Option("--table", help="Only those on this table (schema.table).")]
 Tables = Annotated[list[str], typer.Option("--table", help="A tracked table; may be given several times.")]
 NewTables = Annotated[
     list[str] | None, typer.Option("--table", help="A table of its new list of tables; may be given several times.")

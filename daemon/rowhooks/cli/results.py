@@ -29,6 +29,7 @@ from rowhooks.cli.common import (
     settings,
     target,
 )
+from rowhooks.cli.origins import OfJob
 from rowhooks.cli.result_log import LogPrinter, follow, print_failure
 from rowhooks.domain.errors import ConnectionFailed, NotFound, RowhooksError, UsageError
 from rowhooks.domain.times import point_in_time, span
@@ -52,6 +53,7 @@ def list_(
     status: Annotated[str | None, typer.Option("--status", help=f"Only this status: {', '.join(STATUSES)}.")] = None,
     hook: Annotated[str | None, typer.Option("--hook", help="Only runs of this hook.")] = None,
     button: Annotated[str | None, typer.Option("--button", help="Only runs of this button.")] = None,
+    job: OfJob = None,
     trigger: Annotated[
         str | None, typer.Option("--trigger", help="Only runs started by: change, press or replay.")
     ] = None,
@@ -70,7 +72,7 @@ def list_(
     with installed_connection(target(dsn, config)) as conn:
         rows = administration.list_results(
             conn, status=status and status.upper(), hook=hook, button=button, trigger=trigger, table=table,
-            since=since_time, batch=batch, limit=limit,
+            since=since_time, batch=batch, job=job, limit=limit,
         )  # fmt: skip
     for row in rows:
         row["origin"] = row["hook_name"] or row["button_name"]
@@ -158,14 +160,15 @@ def retry(
         bool, typer.Option("--failed", help="Retry all failed runs that were not retried since.")
     ] = False,
     hook: Annotated[str | None, typer.Option("--hook", help="With --failed: only runs of this hook.")] = None,
+    job: Annotated[str | None, typer.Option("--job", help="With --failed: only runs of this job.")] = None,
     since: Since = None,
     yes: Yes = False,
 ) -> None:
     """Run finished runs again, as new runs; the old results stay."""
     if bool(result_ids) == failed:
         raise UsageError("give either ids or --failed", hint="for example: rowhooks results retry 17 18")
-    if not failed and (hook or since):
-        raise UsageError("--hook and --since need --failed", hint="add --failed, or give only ids")
+    if not failed and (hook or job or since):
+        raise UsageError("--hook, --job and --since need --failed", hint="add --failed, or give only ids")
     since_time = None if since is None else point_in_time(since)
     with installed_connection(target(dsn, config)) as conn:
         if result_ids:
@@ -173,7 +176,9 @@ def retry(
                 conn, result_ids, lambda run: f"Run {run} is run again as run {administration.retry(conn, run)}."
             )
         else:
-            all_done = _retry_failed(conn, administration.failed_runs(conn, hook=hook, since=since_time), yes=yes)
+            all_done = _retry_failed(
+                conn, administration.failed_runs(conn, hook=hook, job=job, since=since_time), yes=yes
+            )
     if not all_done:
         raise typer.Exit(1)
 

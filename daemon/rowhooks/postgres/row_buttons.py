@@ -11,7 +11,8 @@ import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from rowhooks.domain.errors import ConnectionFailed, SchemaMismatch
+from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, SchemaMismatch
+from rowhooks.domain.likeness import hinted
 from rowhooks.postgres.connections.command import connection
 from rowhooks.postgres.connections.engines import sync_engine
 from rowhooks.postgres.connections.errors import translated_errors
@@ -56,6 +57,25 @@ def inputs_schema_of(conn: psycopg.Connection[Any], button: str) -> dict[str, An
     with psycopg.RawCursor(conn) as cursor:
         row = cursor.execute(_SQL["inputs_schema"], [button]).fetchone()
     return row[0] if row else None
+
+
+@contextlib.contextmanager
+def suggesting(conn: psycopg.Connection[Any], button: str, table: str) -> Iterator[None]:
+    """Name a button, or a table, that is like the one of a press that was refused because there is none."""
+    try:
+        with translated_errors():
+            yield
+    except (DatabaseError, NotFound) as error:
+        conn.rollback()
+        with psycopg.RawCursor(conn) as cursor:
+            buttons = [name for (name,) in cursor.execute(_SQL["names"]).fetchall()]
+            tables = [name for (name,) in cursor.execute(_SQL["tables"]).fetchall()]
+            is_table = cursor.execute(_SQL["is_table"], [table]).fetchone() == (True,)
+        if button not in buttons:
+            raise type(error)(error.message, hint=hinted(button, buttons, error.hint)) from error
+        if not is_table:
+            raise type(error)(error.message, hint=hinted(table, tables, error.hint)) from error
+        raise
 
 
 def current_role(session: Session) -> str:

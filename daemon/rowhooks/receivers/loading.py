@@ -10,7 +10,6 @@ import importlib
 import importlib.util
 import inspect
 import sys
-import traceback
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,22 +19,8 @@ from rowhooks.domain.errors import ReceiverError, SettingsError
 from rowhooks.domain.permissions import PermissionBackend
 from rowhooks.receivers.base import JobButtonReceiver, JobHookReceiver
 from rowhooks.receivers.classes import ReceiverClass, check
+from rowhooks.receivers.import_problems import ImportProblem, import_problem, raised_in
 from rowhooks.receivers.registry import take_registered
-
-
-@dataclass(frozen=True)
-class ImportProblem:
-    """A module that could not be imported.
-
-    Args:
-        module: its name, as the settings have it.
-        message: the error, in one line.
-        traceback: the traceback, as text.
-    """
-
-    module: str
-    message: str
-    traceback: str
 
 
 def load_receivers(modules: Sequence[str], directory: Path) -> tuple[list[ReceiverClass], list[ImportProblem]]:
@@ -56,7 +41,7 @@ def load_receivers(modules: Sequence[str], directory: Path) -> tuple[list[Receiv
             else:
                 importlib.import_module(module)
         except (Exception, SystemExit) as error:
-            problems.append(ImportProblem(module, f"{type(error).__name__}: {error}", traceback.format_exc()))
+            problems.append(import_problem(module, error))
         # A module that failed is not among the loaded modules. What it imported before is whole, and registers only
         # once.
         classes.extend(cls for cls in take_registered() if cls.__module__ in sys.modules)
@@ -98,7 +83,7 @@ def load_model_modules(entries: Sequence[str], directory: Path) -> list[ModelMod
             )
         except (Exception, SystemExit) as error:
             raise SettingsError(
-                f"models: module {name} cannot be imported: {type(error).__name__}: {error}", hint=_raised_in(error)
+                f"models: module {name} cannot be imported: {type(error).__name__}: {error}", hint=raised_in(error)
             ) from error
         loaded.append(ModelModule(entry, module, class_name or None))
     for one in loaded:
@@ -119,13 +104,6 @@ def _check_imported_once(one: ModelModule) -> None:
             f"models: {file} is imported twice, as {one.module.__name__} and as {others[0]}",
             hint=f"name it in models as it is imported elsewhere: {others[0]}",
         )
-
-
-def _raised_in(error: BaseException) -> str | None:
-    """Return the line of a user's code that an error came from."""
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if not one.filename.startswith("<frozen")]
-    found = frames[-1]
-    return None if found.filename == __file__ else f"{found.filename}, line {found.lineno}"
 
 
 def unregistered(modules: Sequence[str], classes: Collection[type]) -> list[type]:

@@ -49,7 +49,10 @@ class LoopMonitor:
             # This task is being executed now; its name says which run it is.
             task = asyncio.current_task(self._loop)
             culprit = "something" if task is None else task.get_name()
-            logger.warning("%s blocks the event loop, and with it everything else", culprit)
+            logger.warning(
+                "%s blocks the event loop, and with it everything else: in its async def receiver, write"
+                " await asyncio.to_thread(blocking_function, ...), or make it a plain def", culprit,
+            )  # fmt: skip
             while not answered.wait(INTERVAL) and not self._ended.is_set():
                 pass
             logger.warning("%s has blocked the event loop for %.1f s", culprit, time.monotonic() - began)

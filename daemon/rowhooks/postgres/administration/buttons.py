@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rowhooks.domain.errors import NotFound, UsageError
+from rowhooks.domain.likeness import hinted
 from rowhooks.domain.plan import PlannedButton
 from rowhooks.postgres import calls
 from rowhooks.postgres.administration.common import Connection, Row, call, fetch
@@ -23,9 +24,19 @@ BUTTONS = _SQL["buttons"]
 """The query of the buttons."""
 
 
-def list_buttons(conn: Connection) -> list[Row]:
-    """Return the buttons, in the order of a page."""
-    return fetch(conn, _SQL["list"])
+def list_buttons(conn: Connection, *, job: str | None = None, table: str | None = None) -> list[Row]:
+    """Return the buttons, in the order of a page.
+
+    Args:
+        conn: an open connection.
+        job: only those that start this job.
+        table: only those on this table, or that wait for it.
+
+    Raises:
+        NotFound: there is no such job or table.
+        Conflict: several jobs have that name.
+    """
+    return _BUTTONS.narrowed(conn, fetch(conn, _SQL["list"]), job, table)
 
 
 def find_button(conn: Connection, name: str) -> Row:
@@ -34,7 +45,7 @@ def find_button(conn: Connection, name: str) -> Row:
     Raises:
         NotFound: there is none.
     """
-    return _BUTTONS.only(fetch(conn, _SQL["find"], name), name)
+    return _BUTTONS.find(conn, _SQL["find"], name)
 
 
 def add_button(conn: Connection, name: str, *, job: str, tables: Sequence[str], text: str, **fields: Any) -> Row:
@@ -105,9 +116,9 @@ def remove_button(conn: Connection, name: str) -> None:
     """Remove a button; its results stay.
 
     Raises:
-        DatabaseError: there is none.
+        NotFound: there is none.
     """
-    call(conn, calls.drop_button(name))
+    call(conn, calls.drop_button(find_button(conn, name)["name"]))
 
 
 def _given(conn: Connection, **given: Any) -> dict[str, Any]:
@@ -122,7 +133,7 @@ def _given(conn: Connection, **given: Any) -> dict[str, Any]:
     for role in columns.get("roles", ()):
         # With a mistyped name nobody could press the button, and nothing would say so.
         if role != "public" and not fetch(conn, "select from pg_roles as r where r.rolname::text = $1", role):
-            raise NotFound(
-                f"there is no role {role}", hint="public means every role; see: select rolname from pg_roles"
-            )
+            roles = [row["name"] for row in fetch(conn, "select r.rolname::text as name from pg_roles as r order by 1")]
+            hint = hinted(role, roles, "public means every role; see: select rolname from pg_roles")
+            raise NotFound(f"there is no role {role}", hint=hint)
     return columns

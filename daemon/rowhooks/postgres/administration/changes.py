@@ -11,6 +11,7 @@ from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.errors import NotFound
 from rowhooks.postgres.administration.common import LOGS, Connection, Row, fetch, log_of, only
 from rowhooks.postgres.administration.reading import read_changes
+from rowhooks.postgres.administration.tables import check_known_table
 from rowhooks.postgres.log_rows import SQL, in_parts
 from rowhooks.postgres.statements import Statements
 
@@ -21,8 +22,15 @@ BATCH = 1000
 
 
 def list_changes(conn: Connection, *, table: str | None, action: str | None, limit: int) -> list[Row]:
-    """Return the newest changes first, by id: ids are drawn one by one, in the order of the times."""
-    return fetch(conn, _LISTED["list"], table, action, limit)
+    """Return the newest changes first, by id: ids are drawn one by one, in the order of the times.
+
+    Raises:
+        NotFound: no table of that name is or was tracked.
+    """
+    rows = fetch(conn, _LISTED["list"], table, action, limit)
+    if not rows:
+        check_known_table(conn, table)
+    return rows
 
 
 def show_change(conn: Connection, change_id: int) -> Row:

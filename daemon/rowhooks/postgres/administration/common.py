@@ -5,6 +5,7 @@ Statements have PostgreSQL's own placeholders ($1), as those for asyncpg: a perc
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import psycopg
@@ -12,6 +13,7 @@ from psycopg import RawCursor, sql
 from psycopg.rows import dict_row
 
 from rowhooks.domain.errors import Conflict, DatabaseError, NotFound
+from rowhooks.domain.likeness import hinted
 from rowhooks.postgres.calls import Call
 from rowhooks.postgres.connections.any_bytes import as_sent
 from rowhooks.postgres.connections.errors import translated_errors
@@ -40,15 +42,22 @@ def log_of(conn: Connection) -> str:
     return LOGS[0] if row["reads_all"] else LOGS[1]
 
 
-def only(found: list[Row], what: str, wanted: object, hint: str) -> Row:
+def only(found: list[Row], what: str, wanted: object, hint: str, known: Callable[[], Iterable[str]] = tuple) -> Row:
     """Return the one row found.
+
+    Args:
+        found: the rows.
+        what: what they are.
+        wanted: the name, or the id, by which it was looked for.
+        hint: what to do where there is none.
+        known: returns the names that there are, of which those like the wanted one are in the hint.
 
     Raises:
         NotFound: there is none.
         Conflict: there are several.
     """
     if not found:
-        raise NotFound(f"there is no {what} {wanted}", hint=hint)
+        raise NotFound(f"there is no {what} {wanted}", hint=hinted(str(wanted), known(), hint))
     if len(found) > 1:
         names = ", ".join(str(row.get("class_path") or row.get("name")) for row in found)
         raise Conflict(f"{what} {wanted} could be any of: {names}", hint="give the full name")

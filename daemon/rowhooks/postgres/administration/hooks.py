@@ -8,13 +8,14 @@ from typing import cast
 from rowhooks.domain import shell
 from rowhooks.domain.configuration import Configuration, JobHook
 from rowhooks.domain.errors import Conflict, NotFound
+from rowhooks.domain.likeness import hinted
 from rowhooks.domain.plan import Action, OnUndecided, PlannedHook
 from rowhooks.domain.renaming import with_columns
 from rowhooks.postgres import calls
 from rowhooks.postgres.administration.common import Connection, Row, call, fetch
 from rowhooks.postgres.administration.jobs import find_job
 from rowhooks.postgres.administration.origins import Origins
-from rowhooks.postgres.administration.tables import resolve_table
+from rowhooks.postgres.administration.tables import check_columns, resolve_table
 from rowhooks.postgres.configuration import LOAD, read_configuration
 from rowhooks.postgres.connections.search_path import PINNED
 from rowhooks.postgres.statements import Statements
@@ -25,9 +26,19 @@ HOOKS = _SQL["hooks"]
 """The query of the hooks."""
 
 
-def list_hooks(conn: Connection) -> list[Row]:
-    """Return the hooks."""
-    return fetch(conn, _SQL["list"])
+def list_hooks(conn: Connection, *, job: str | None = None, table: str | None = None) -> list[Row]:
+    """Return the hooks.
+
+    Args:
+        conn: an open connection.
+        job: only those that start this job.
+        table: only those on this table, or that wait for it.
+
+    Raises:
+        NotFound: there is no such job or table.
+        Conflict: several jobs have that name.
+    """
+    return _HOOKS.narrowed(conn, fetch(conn, _SQL["list"]), job, table)
 
 
 def find_hook(conn: Connection, name: str) -> Row:
@@ -36,7 +47,7 @@ def find_hook(conn: Connection, name: str) -> Row:
     Raises:
         NotFound: there is none.
     """
-    return _HOOKS.only(fetch(conn, _SQL["find"], name), name)
+    return _HOOKS.find(conn, _SQL["find"], name)
 
 
 def load_configuration(conn: Connection) -> Configuration:
@@ -62,10 +73,12 @@ def load_hook(conn: Connection, name: str) -> JobHook:
     Raises:
         NotFound: there is none.
     """
-    for hook in load_configuration(conn).hooks:
+    hooks = load_configuration(conn).hooks
+    for hook in hooks:
         if hook.name == name:
             return hook
-    raise NotFound(f"there is no hook {name}", hint="see: rowhooks hooks list")
+    hint = hinted(name, [hook.name for hook in hooks], "see: rowhooks hooks list")
+    raise NotFound(f"there is no hook {name}", hint=hint)
 
 
 def add_hook(
@@ -100,6 +113,7 @@ def add_hook(
         DatabaseError: a hook of that name exists, a table is not tracked, or the database refuses the hook, perhaps not
             before the transaction commits.
     """
+    check_columns(conn, tables, (*columns, *ignored_columns))
     hook = PlannedHook(
         job=find_job(conn, job)["class_path"],
         tables=tuple(resolve_table(conn, table) for table in tables),
@@ -153,6 +167,10 @@ def edit_hook(
         DatabaseError: the database refuses it, perhaps not before the transaction commits.
     """
     hook = _find_own(conn, name)
+    if not (more_tables or no_tables):
+        # A name that the hook has asked for is known, also where its column has another name now.
+        given = {*(columns or ()), *(ignored_columns or ())} - {*hook["columns"], *hook["ignored_columns"]}
+        check_columns(conn, hook["tables"] if tables is None else tables, sorted(given))
     changes = _present_columns(conn, hook) | _given(conn, job, actions, columns, ignored_columns, on_undecided)
     if conditions is not None or no_conditions:
         changes["conditions"] = conditions
@@ -177,9 +195,10 @@ def remove_hook(conn: Connection, name: str) -> None:
     """Remove a hook; its results stay.
 
     Raises:
-        DatabaseError: there is none, or it is declared in code.
+        NotFound: there is none.
+        DatabaseError: it is declared in code.
     """
-    call(conn, calls.drop_hook(name))
+    call(conn, calls.drop_hook(find_hook(conn, name)["name"]))
 
 
 def _find_own(conn: Connection, name: str) -> Row:

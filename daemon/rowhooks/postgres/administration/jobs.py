@@ -26,8 +26,11 @@ def find_job(conn: Connection, name: str) -> Row:
     """
     rows = fetch(conn, _SQL["by_class_path"], name) or fetch(conn, _SQL["by_name"], name)
     return only(
-        rows, "job", name, "see: rowhooks jobs list; a job is known after `rowhooks run` has started with its module"
-    )
+        rows, "job", name,
+        "see: rowhooks jobs list; a new job is known after `rowhooks jobs sync`, or once a daemon has started with its"
+        " module (receivers in rowhooks.toml)",
+        lambda: [one for row in list_jobs(conn, hidden=True) for one in (row["class_path"], row["name"])],
+    )  # fmt: skip
 
 
 def show_job(conn: Connection, name: str) -> Row:
@@ -47,7 +50,8 @@ def set_job_enabled(conn: Connection, name: str, *, enabled: bool) -> Row:
     job = find_job(conn, name)
     if enabled and not job["installed"]:
         raise Conflict(
-            f"job {job['class_path']} is not installed", hint="add its module to rowhooks.toml and restart the daemon"
+            f"job {job['class_path']} is not installed",
+            hint="add its module to rowhooks.toml, and restart the daemon or, where none runs: rowhooks jobs sync",
         )
     act(conn, _SQL["enable" if enabled else "disable"], job["class_path"])
     return {**job, "enabled": enabled}

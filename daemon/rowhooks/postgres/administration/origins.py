@@ -10,7 +10,8 @@ from typing import Any
 from rowhooks.domain import exact, shell
 from rowhooks.domain.errors import Conflict, DatabaseError, NotFound
 from rowhooks.postgres.administration.common import Connection, Row, act, fetch, only
-from rowhooks.postgres.administration.tables import resolve_table, tracked_ids
+from rowhooks.postgres.administration.jobs import find_job
+from rowhooks.postgres.administration.tables import check_known_table, resolve_table, tracked_ids
 from rowhooks.postgres.statements import Statements
 
 
@@ -45,13 +46,34 @@ class Origins:
             edit = shell.command("rowhooks", f"{self._kind}s", "edit", *shell.operand(name))
             raise Conflict(f"a {self._kind} named {name} exists already", hint=f"change it: {edit}")
 
-    def only(self, found: list[Row], name: str) -> Row:
-        """Return the one that was found by its name.
+    def find(self, conn: Connection, query: str, name: str) -> Row:
+        """Return the one that a query finds by its name.
 
         Raises:
             NotFound: there is none.
         """
-        return only(found, self._kind, name, f"see: rowhooks {self._kind}s list")
+        hint = f"see: rowhooks {self._kind}s list"
+        return only(fetch(conn, query, name), self._kind, name, hint, lambda: self.names(conn))
+
+    def narrowed(self, conn: Connection, rows: list[Row], job: str | None, table: str | None) -> list[Row]:
+        """Return those that start a job, or are on a table or wait for it.
+
+        Raises:
+            NotFound: there is no such job; or no such table, and none of that name is or was tracked.
+            Conflict: several jobs have that name.
+        """
+        if job is not None:
+            path = find_job(conn, job)["class_path"]
+            rows = [row for row in rows if row["job"] == path]
+        if table is not None:
+            rows = [row for row in rows if table in (*row["tables"], *row["waits_for"])]
+            if not rows:
+                check_known_table(conn, table)
+        return rows
+
+    def names(self, conn: Connection) -> list[str]:
+        """Return the names of all."""
+        return [row["name"] for row in fetch(conn, self.statements["names"])]
 
     def alter(
         self,

@@ -7,6 +7,11 @@ select o.id
 from {origin} as o
 where o.name = $1;
 
+-- name: names
+select o.name
+from {origin} as o
+order by o.name;
+
 -- name: enable
 select {enable_function}($1) as done;
 

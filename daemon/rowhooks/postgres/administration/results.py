@@ -6,7 +6,10 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from rowhooks.domain.errors import NotFound
+from rowhooks.domain.likeness import hinted
 from rowhooks.postgres.administration.common import Connection, Row, act, fetch, only
+from rowhooks.postgres.administration.jobs import find_job
+from rowhooks.postgres.administration.tables import check_known_table
 from rowhooks.postgres.statements import Statements
 
 _SQL = Statements(__file__)
@@ -24,6 +27,7 @@ def list_results(
     table: str | None = None,
     since: datetime | None = None,
     batch: int | None = None,
+    job: str | None = None,
     limit: int,
 ) -> list[Row]:
     """Return the newest results first, by the time of their creation: ids come from different blocks.
@@ -37,9 +41,46 @@ def list_results(
         table: only runs for this table, as `schema.table`.
         since: only results created from this time on.
         batch: only the runs of this press of several rows.
+        job: only runs of this job, as `known_job` understands it.
         limit: the largest number of results.
+
+    Raises:
+        NotFound: there is no such job, hook, button or table, and no result of one.
+        Conflict: several jobs have that name.
     """
-    return fetch(conn, _SQL["list"], status, hook, button, trigger, table, since, batch, limit)
+    path = None if job is None else known_job(conn, job)
+    rows = fetch(conn, _SQL["list"], status, hook, button, trigger, table, since, batch, path, limit)
+    if not rows:
+        # A name that nothing has is no answer.
+        _check_origins(conn, hook, button)
+        check_known_table(conn, table)
+    return rows
+
+
+def _check_origins(conn: Connection, hook: str | None, button: str | None) -> None:
+    for kind, name, is_known, all_names in (
+        ("hook", hook, _SQL["is_known_hook"], _SQL["hooks"]),
+        ("button", button, _SQL["is_known_button"], _SQL["buttons"]),
+    ):
+        if name is not None and not fetch(conn, is_known, name):
+            names = [row["name"] for row in fetch(conn, all_names)]
+            hint = hinted(name, names, f"see: rowhooks {kind}s list")
+            raise NotFound(f"there is no {kind} {name}", hint=hint)
+
+
+def known_job(conn: Connection, name: str) -> str:
+    """Return the class path of a job that exists, or of which there are results.
+
+    Raises:
+        NotFound: there is neither.
+        Conflict: several jobs have that name.
+    """
+    try:
+        return str(find_job(conn, name)["class_path"])
+    except NotFound:
+        if not fetch(conn, _SQL["is_known_job"], name):
+            raise
+        return name
 
 
 def show_result(conn: Connection, result_id: int) -> Row:
@@ -98,20 +139,24 @@ def revoke(conn: Connection, result_id: int) -> str:
         return str(act(conn, "select rowhooks.revoke($1) as status", result_id))
 
 
-def failed_runs(conn: Connection, *, hook: str | None = None, since: datetime | None = None) -> list[int]:
+def failed_runs(
+    conn: Connection, *, hook: str | None = None, job: str | None = None, since: datetime | None = None
+) -> list[int]:
     """Return the ids of the failed runs that were not retried since, oldest first.
 
     Args:
         conn: an open connection.
         hook: only runs of this hook.
+        job: only runs of this job, as `known_job` understands it.
         since: only results created from this time on.
 
     Raises:
-        NotFound: neither a hook nor a result has this name.
+        NotFound: neither a hook, or a job, nor a result has this name.
+        Conflict: several jobs have that name.
     """
-    if hook is not None and not fetch(conn, _SQL["is_known_hook"], hook):
-        raise NotFound(f"there is no hook {hook}", hint="see: rowhooks hooks list")
-    return [row["id"] for row in fetch(conn, _SQL["failed"], hook, since)]
+    _check_origins(conn, hook, None)
+    path = None if job is None else known_job(conn, job)
+    return [row["id"] for row in fetch(conn, _SQL["failed"], hook, since, path)]
 
 
 def highest_id(conn: Connection) -> int:

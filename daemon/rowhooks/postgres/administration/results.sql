@@ -42,8 +42,9 @@ where ($1::text is null or r.status = $1)
   and ($5::text is null or r.tracked_table = any({entries}))
   and ($6::timestamptz is null or r.created_at >= $6)
   and ($7::bigint is null or r.batch_id = $7)
+  and ($8::text is null or r.class_path = $8)
 order by r.created_at desc, r.id desc
-limit $8;
+limit $9;
 
 -- name: history
 select r.id, r.status, r.created_at
@@ -76,6 +77,20 @@ select from rowhooks.job_hook as h where h.name = $1
 union all
 (select from rowhooks.visible_results as r where r.hook_name = $1 limit 1);
 
+-- name: is_known_job
+select from rowhooks.visible_results as r where r.class_path = $1 limit 1;
+
+-- name: is_known_button
+select from rowhooks.job_button as b where b.name = $1
+union all
+(select from rowhooks.visible_results as r where r.button_name = $1 limit 1);
+
+-- name: hooks
+select h.name from rowhooks.job_hook as h order by h.name;
+
+-- name: buttons
+select b.name from rowhooks.job_button as b order by b.name;
+
 -- name: failed
 select r.id
 from rowhooks.visible_results as r
@@ -85,6 +100,7 @@ where r.status = 'FAILURE'
   )
   and ($1::text is null or r.hook_name = $1)
   and ($2::timestamptz is null or r.created_at >= $2)
+  and ($3::text is null or r.class_path = $3)
 order by r.created_at, r.id;
 
 -- noqa: disable=PRS

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from rowhooks.domain import shell
 from rowhooks.domain.errors import Conflict, NotFound
+from rowhooks.domain.likeness import hinted
 from rowhooks.domain.sensitive import is_sensitive_column, is_sensitive_table
 from rowhooks.postgres.administration.common import Connection, Row, execute, fetch, only
 from rowhooks.postgres.connections.errors import translated_errors
@@ -58,6 +59,27 @@ def columns_of(conn: Connection, tables: Sequence[str]) -> dict[str, list[str]]:
     return {row["quoted"]: row["columns"] for row in fetch(conn, _SQL["columns"], list(tables))}
 
 
+def check_columns(conn: Connection, tables: Sequence[str], columns: Sequence[str]) -> None:
+    """Make sure that one of the tables has each of these columns.
+
+    Args:
+        conn: an open connection.
+        tables: as PostgreSQL reads names.
+        columns: as they are stored, without quotes.
+
+    Raises:
+        NotFound: a table does not exist, or none has such a column.
+    """
+    if not columns:
+        return
+    quoted = [resolve_table(conn, table) for table in tables]
+    had = [name for names in columns_of(conn, quoted).values() for name in names]
+    for column in columns:
+        if column not in had:
+            hint = hinted(column, had, f"its columns: {', '.join(had)}")
+            raise NotFound(f"there is no column {column} in {', '.join(quoted)}", hint=hint)
+
+
 def find_sensitive(conn: Connection, tables: Sequence[str], excluded: Sequence[str]) -> list[tuple[str, list[str]]]:
     """Return the tables that seem to hold credentials or sessions, each with its columns that do.
 
@@ -93,7 +115,22 @@ def resolve_table(conn: Connection, name: str) -> str:
         [found] = fetch(conn, "select pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid as relation", name)
         conn.execute(PINNED)
         rows = fetch(conn, _SQL["quoted"], found["relation"])
-    return str(only(rows, "table", name, "name it as schema.table; quote capitals: 'public.\"Device\"'")["quoted"])
+    hint = "name it as schema.table; quote capitals: 'public.\"Device\"'"
+    return str(
+        only(rows, "table", name, hint, lambda: [row["quoted"] for row in fetch(conn, _SQL["trackable"])])["quoted"]
+    )
+
+
+def check_known_table(conn: Connection, name: str | None) -> None:
+    """Make sure that a table is tracked, or was, under a name.
+
+    Raises:
+        NotFound: none is and none was.
+    """
+    if name is not None:
+        known = [row["name"] for row in fetch(conn, _SQL["names"])]
+        if name not in known:
+            raise NotFound(f"no table {name} is or was tracked", hint=hinted(name, known, "see: rowhooks tables"))
 
 
 def tracked_ids(conn: Connection, tables: Sequence[str]) -> list[int]:
@@ -136,6 +173,7 @@ def track(
         ignore: the columns that do not count: an update of only these is not recorded; None: no change.
         capture: row, statement or auto: by which triggers.
     """
+    check_columns(conn, [table], [*(identity or ()), *(exclude or ()), *(ignore or ())])
     with conn.transaction(), translated_errors():
         named = (None if names is None else list(names) for names in (exclude, ignore))
         columns = None if identity is None else list(identity)

@@ -44,6 +44,12 @@ from pg_class as c
 join pg_namespace as n on n.oid = c.relnamespace
 where c.oid = $1;
 
+-- name: names
+-- Of tables that are tracked, or were.
+select distinct rowhooks.qualified_name(t.schema_name, t.table_name) as name
+from rowhooks.tracked_table as t
+order by 1;
+
 -- name: entry
 select t.id
 from rowhooks.tracked_table as t

@@ -32,6 +32,9 @@ LEADER_LOCK = SQL["is_leader_lock"]
 HOLDERS_OF_THE_LEADER_LOCK = SQL["holders_of_the_leader_lock"]
 """The query of those who hold the leader's lock."""
 
+RESERVE_LEADERSHIP = "select pg_try_advisory_xact_lock(f.leader_key) from rowhooks.feed as f"
+"""Keeps daemons from leading until the transaction ends; false where one leads."""
+
 _LOCK = "select pg_try_advisory_lock($1)"
 _LOCK_IN_TRANSACTION = "select pg_try_advisory_xact_lock($1)"
 _UNLOCK = "select pg_advisory_unlock($1)"

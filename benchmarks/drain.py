@@ -8,10 +8,11 @@ from typing import NamedTuple
 from benchmarks.daemon_process import DaemonProcess, add_hooks, daemon_process, enable_only
 from benchmarks.database import Database, Server
 from benchmarks.plan import Plan
-from benchmarks.receivers import DRAINED, Saving, Writing
+from benchmarks.receivers import DRAINED, Saving, Writing, WritingInGroups
 from benchmarks.results import Drain, Series
 
 TABLE = "drained"
+_WRITE = (Writing, WritingInGroups, Saving)
 _POLL = 0.005
 # Cheap enough not to disturb: one row, and a partial index. The position is behind a change once the change's runs are
 # on record, also as PENDING where they wait for more than a second.
@@ -38,9 +39,7 @@ def drain(server: Server, plan: Plan) -> tuple[Drain, ...]:
     The daemon runs in a process of its own with the default settings. The time is from its being ready to the moment
     when the position is behind the last change and the results of all runs are committed.
     """
-    cells = tuple(
-        (receiver, plan.writing_backlog if receiver in (Saving, Writing) else plan.backlog) for receiver in DRAINED
-    )
+    cells = tuple((receiver, plan.writing_backlog if receiver in _WRITE else plan.backlog) for receiver in DRAINED)
     rates: dict[str, list[float]] = {receiver.__name__: [] for receiver in DRAINED}
     with server.database() as database:
         database.create_table(TABLE, max(plan.backlog, plan.writing_backlog), tracked=True)

@@ -77,6 +77,14 @@ class Writing(JobHookReceiver):
         self.session.execute(WRITE, {"change_id": change.id})
 
 
+class WritingInGroups(Writing):
+    """The same with `group_commit = 50`: up to 50 runs share a transaction."""
+
+    class Meta:
+        loads_object = False
+        group_commit = 50
+
+
 class Stopwatch(JobHookReceiver):
     """An `async def` receiver that notes when it began."""
 
@@ -113,6 +121,7 @@ DRAINED: tuple[type[JobHookReceiver], ...] = (
     PlainReading,
     AsyncReading,
     Writing,
+    WritingInGroups,
     Saving,
     Batch,
 )

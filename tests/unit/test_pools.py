@@ -59,7 +59,7 @@ class Elsewhere:
         self._waiting += [prepared.run for prepared in group]
         self._send()
 
-    def interrupt(self, run_id: int) -> None:
+    def interrupt(self, run_id: int) -> bool:
         raise AssertionError("no run has a soft time limit")
 
     def abandon(self, run_id: int, error: BaseException) -> Outcome:

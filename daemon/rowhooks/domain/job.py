@@ -68,6 +68,7 @@ class JobOptions:
         batch_size: how many changes one call takes at most; None: one, because the receiver has no batch form.
         batch_wait: how long a change waits for others that are taken in the same call.
         loads_object: whether the receiver is called with the row, which is loaded for it.
+        group_commit: how many runs share a transaction at most; 1: each has its own.
         load: the relations that are loaded with the row, as paths such as `location.parent`.
     """
 
@@ -85,6 +86,7 @@ class JobOptions:
     batch_wait: float = 0.0
     loads_object: bool = True
     load: tuple[str, ...] = ()
+    group_commit: int = 1
 
     def retries(self, error: BaseException, retries: int) -> bool:
         """Say whether a run that has been retried so many times is retried after this error."""

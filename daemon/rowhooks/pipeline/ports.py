@@ -183,6 +183,50 @@ class Workspace(Protocol):
         ...
 
 
+class GroupedWorkspace(Workspace, Protocol):
+    """The workspace of a run that shares its transaction: its `commit` leaves that to the group's."""
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether what the receiver wrote waits for the group's COMMIT, with its result."""
+        ...
+
+
+class CommitGroup(Protocol):
+    """A transaction that runs of plain receivers share, one after another. One thread uses it."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes no other run."""
+        ...
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing of it can be committed any more."""
+        ...
+
+    def open(self, run: Run, user: str) -> GroupedWorkspace:
+        """Return the workspace for the attempt of a run."""
+        ...
+
+    def is_reason(self, error: BaseException) -> bool:
+        """Say whether an error may come of sharing the transaction, so that the run is executed again alone."""
+        ...
+
+    def commit(self, outcomes: Sequence[Outcome]) -> None:
+        """Write the results of the runs that have joined, and commit; it has ended then, whatever became of it.
+
+        Raises:
+            GroupUndone: nothing of it remains, or it is not known whether it was committed.
+            LeadershipLost: another daemon leads; nothing of it remains.
+        """
+        ...
+
+    def close(self) -> None:
+        """Roll back what was not committed."""
+        ...
+
+
 class WorkspaceFactory(Protocol):
     """Makes workspaces."""
 
@@ -260,3 +304,7 @@ class ReceiverCatalog(Protocol):
 
 class AlreadyRecorded(Exception):
     """The run stands on record: by an earlier attempt whose answer was lost, by another leader, or as revoked."""
+
+
+class GroupUndone(Exception):
+    """Runs that shared a transaction were not committed, as far as is known: each is executed again, alone."""

@@ -176,11 +176,10 @@ def result_row(outcome: Outcome, leader_epoch: uuid.UUID, held: Repertoire) -> t
     )
 
 
-def batch_statements(
-    outcome: Outcome, leader_epoch: uuid.UUID, held: Repertoire
+def statements_for(
+    each: Sequence[Outcome], leader_epoch: uuid.UUID, held: Repertoire
 ) -> list[tuple[str, tuple[list[Any], ...]]]:
-    """Return the statements that record the runs of a batch, for psycopg; each returns one row for each run."""
-    each = outcome.each()
+    """Return the statements that record runs in their own transaction, for psycopg; they return the runs' ids."""
     statements = []
     for is_requested, statement in _RECORD_BATCH.items():
         rows = [result_row(one, leader_epoch, held) for one in each if one.run.is_requested == is_requested]

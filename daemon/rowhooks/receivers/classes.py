@@ -165,7 +165,9 @@ def _form(cls: Any) -> _Form:
 
 
 def _meta(cls: Any, form: _Form) -> Meta:
-    return Meta(cls, is_button=form is _BUTTON, takes_batches=form is _BATCH)
+    return Meta(
+        cls, is_button=form is _BUTTON, takes_batches=form is _BATCH, is_asynchronous=_is_asynchronous(cls, form)
+    )
 
 
 def _inputs(cls: Any, form: _Form) -> tuple[type[BaseModel] | None, dict[str, Any] | None]:

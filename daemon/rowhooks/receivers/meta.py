@@ -17,6 +17,8 @@ _FLAGS = (
     "hidden", "is_singleton", "has_sensitive_variables", "approval_required", "retry_jitter", "ordered",
 )  # fmt: skip
 _SECONDS = ("soft_time_limit", "time_limit", "retry_backoff_max")
+LARGEST_GROUP = 1000
+"""How many runs may share a transaction."""
 BATCH_SIZE, BATCH_WAIT = 1000, 0.1
 """How many changes one call of a batch form gets at most, and for how many seconds a change waits for others."""
 _FORM = 'see docs/receivers.md, "Meta"'
@@ -29,15 +31,19 @@ class Meta:
         cls: the receiver class.
         is_button: whether it is a button receiver.
         takes_batches: whether it defines receive_job_hooks.
+        is_asynchronous: whether its method is `async def`.
 
     Raises:
         ReceiverError: an attribute has a wrong type or value. The message names class and attribute.
     """
 
-    def __init__(self, cls: type, *, is_button: bool = False, takes_batches: bool = False) -> None:
+    def __init__(
+        self, cls: type, *, is_button: bool = False, takes_batches: bool = False, is_asynchronous: bool = False
+    ) -> None:
         self._cls = cls
         self._is_button = is_button
         self._takes_batches = takes_batches
+        self._is_asynchronous = is_asynchronous
         self._meta = getattr(cls, "Meta", None)
         texts = {name: self._typed(name, "", str, "a string") for name in _TEXTS}
         flags = {name: self._typed(name, name in ("retry_jitter", "ordered"), bool, "True or False") for name in _FLAGS}
@@ -55,6 +61,7 @@ class Meta:
         self._batch_wait = BATCH_WAIT if self._get("batch_wait", None) is None else self._time("batch_wait") or 0.0
         self._loads_object = self._row_is_loaded()
         self._load = self._relations()
+        self._group_commit = self._size_of_group()
         self.hooks: tuple[Hook, ...] = self._declared()
 
     def options(self, soft_time_limit: float | None, time_limit: float | None) -> JobOptions:
@@ -79,6 +86,7 @@ class Meta:
             batch_wait=self._batch_wait if self._takes_batches else 0.0,
             loads_object=self._loads_object,
             load=self._load,
+            group_commit=self._group_commit,
         )
 
     def _limit(self, name: str, default: float | None) -> float | None:
@@ -142,6 +150,24 @@ class Meta:
             raise self._wrong("batch_size", "a whole number, 1 or more")
         return value
 
+    def _size_of_group(self) -> int:
+        if not hasattr(self._meta, "group_commit"):
+            return 1
+        if self._takes_batches:
+            raise self._wrong(
+                "group_commit", "left out, as the changes of one call of receive_job_hooks share a transaction already:"
+                " Meta.batch_size says how many",
+            )  # fmt: skip
+        if self._is_asynchronous:
+            raise self._wrong(
+                "group_commit", "left out, as an `async def` receiver shares no transaction: declare it with plain"
+                " `def`, or define receive_job_hooks",
+            )  # fmt: skip
+        value = self._get("group_commit", 1)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST_GROUP:
+            raise self._wrong("group_commit", f"a whole number from 1 (no group) to {LARGEST_GROUP}")
+        return value
+
     def _row_is_loaded(self) -> bool:
         loads = bool(self._typed("loads_object", not self._takes_batches, bool, "True or False"))
         if self._takes_batches and loads:
@@ -182,4 +208,5 @@ class Meta:
             "batch_wait": options.batch_wait,
             "loads_object": options.loads_object,
             "load": list(options.load),
+            "group_commit": options.group_commit,
         }

@@ -28,6 +28,7 @@ from rowhooks.postgres.recovery import UnfinishedRuns
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.postgres.rows.loading import PostgresObjects
 from rowhooks.postgres.rows.tables import Tables
+from rowhooks.postgres.sessions.groups import groups_of
 from rowhooks.postgres.sessions.workspaces import MOST_ABANDONED, Workspaces
 from rowhooks.postgres.values import RowDecoder
 from rowhooks.runtime.configuration import ConfigurationHolder
@@ -162,7 +163,7 @@ class Assembly:
         self._stack.push_async_callback(workspaces.close)
         rows = Rows(loader, context.catalog)
         runner = Runner(context.catalog, workspaces, threads, rows.reload, context.clean, context.events)
-        pools = (LoopPool(settings.tasks, runner), ThreadPool(settings.threads, runner, threads))
+        pools = (LoopPool(settings.tasks, runner), ThreadPool(settings.threads, runner, threads, groups_of(workspaces)))
         preparation = Preparation(recorder, rows, loader, pools)
         return Scheduler(recorder, preparation, context.catalog, to_fetch.fetch, context.events)
 

@@ -126,6 +126,8 @@ class Attempt:
                 raise
             except BaseException as problem:
                 yield from self._roll_back()
+                if execution.repeats_alone(problem):
+                    return None
                 execution.log.note("error", f"{name} raised {execution.line(problem)}")
         outcome = self._retried(error) if retries else execution.failure(error)
         try:
@@ -137,6 +139,8 @@ class Attempt:
             raise
         except BaseException as problem:
             yield from self._roll_back()
+            if execution.repeats_alone(problem):
+                return None
             line = execution.line(problem)
             execution.log.note("error", f"what was written after the failure was rolled back: {line}")
             return replace(outcome, entries=execution.log.take())
@@ -169,6 +173,9 @@ class Attempt:
         except BaseException:
             self._execution.log.put_back(outcome.entries)
             raise
+        if self._execution.has_joined:
+            # Its result is written right before the group's COMMIT.
+            return outcome
         return replace(outcome, recorded=True, entries=(), revoked=frozenset(revoked or ()))
 
     def _roll_back(self) -> Doing[TransactionEnded | None]:

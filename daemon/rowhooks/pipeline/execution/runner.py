@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
 from rowhooks.domain.errors import ConnectionFailed, RunRevoked, SoftTimeLimitExceeded
@@ -26,7 +27,7 @@ from rowhooks.pipeline.execution.driving import Pending, Steps, drive, go_on
 from rowhooks.pipeline.execution.interruption import Guard, TaskGuard, ThreadGuard
 from rowhooks.pipeline.execution.outcomes import failed, one_line
 from rowhooks.pipeline.execution.run_log import RunLog, current_log
-from rowhooks.pipeline.ports import Call, ReceiverCatalog, Workspace, WorkspaceFactory
+from rowhooks.pipeline.ports import Call, CommitGroup, ReceiverCatalog, Workspace, WorkspaceFactory
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,8 @@ class Execution:
     worker: Any = None
     """What executes it at the moment: its pool's business."""
     _workspace: Workspace | None = None
+    _group: CommitGroup | None = None
+    _was_interrupted = False
     # How many attempts were begun; and how many there have been with a connection, of TRANSIENT_ATTEMPTS.
     _number, _counted = 0, 1
     _error: BaseException | None = None
@@ -177,8 +180,9 @@ class Execution:
                 return again
             driven = self._begin_attempt(again)
 
-    def attempt(self, changed_object: Any) -> Outcome | None:
+    def attempt(self, changed_object: Any, group: CommitGroup | None = None) -> Outcome | None:
         """Run a plain receiver once in this thread; None where another attempt follows, after `wait`."""
+        self._group = group
         try:
             outcome = drive(self._next_attempt(changed_object), self.guard)
             assert not isinstance(outcome, Pending), "nothing is awaited in a thread"
@@ -189,6 +193,37 @@ class Execution:
             current_log.set(None)
         self._end_attempt(outcome)
         return outcome
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether what its receiver wrote waits for the COMMIT of its group, with its outcome."""
+        return self._group is not None and getattr(self._workspace, "has_joined", False)
+
+    def committed(self, outcome: Outcome) -> Outcome:
+        """Return the outcome of a run whose group was committed with it."""
+        self._group = self._workspace = None
+        outcome = replace(outcome, recorded=True, entries=())
+        self._publish_executed(outcome)
+        return outcome
+
+    def undone(self, outcome: Outcome, reason: str) -> None:
+        """Note that its group was not committed: another attempt follows, alone, and its time begins anew."""
+        self._group = self._workspace = self._error = None
+        self.log.put_back(outcome.entries)
+        self._note_alone(reason)
+        self.began = time.monotonic()
+
+    def repeats_alone(self, error: BaseException) -> bool:
+        """Say whether another attempt follows, alone: the error may come of sharing the transaction."""
+        group = self._group
+        if group is None or self.ended is not None or self._was_interrupted or not group.is_reason(error):
+            return False
+        self._note_alone(self.line(error))
+        return True
+
+    def _note_alone(self, reason: str) -> None:
+        self.pause = 0.0
+        self.log.note("info", f"executed again in a transaction of its own, and not in a shared one: {reason}")
 
     async def wait(self) -> Any:
         """Wait before another attempt; return the row as it is then, or an outcome where that cannot be had."""
@@ -207,6 +242,7 @@ class Execution:
 
     def interrupt(self) -> None:
         """Raise SoftTimeLimitExceeded inside the receiver."""
+        self._was_interrupted = True
         self.guard.interrupt(SoftTimeLimitExceeded)
         if self._workspace is not None:
             # A plain receiver that waits for the server hears of it only when the server answers.
@@ -260,6 +296,8 @@ class Execution:
         if self.ended is None and workspaces.is_unreachable(error):
             # It waits for its turn, as it would in the pool; its time limit ends that too.
             logger.warning("the run waits for a connection: %s", self.line(error), extra=self.run.log_fields())
+        elif self.repeats_alone(error):
+            return True
         elif not is_last and workspaces.is_transient(error):
             self._counted += 1
             logger.warning(
@@ -281,7 +319,10 @@ class Execution:
         if self._events.wants(AttemptStarted):
             self.guard.beside(lambda: self._events.publish(AttemptStarted(self.run, self._number)))
         workspaces = self._runner.workspaces
-        self._workspace = workspaces.open(self.run, self._user, asynchronous=self._asynchronous)
+        if self._group is None:
+            self._workspace = workspaces.open(self.run, self._user, asynchronous=self._asynchronous)
+        else:
+            self._workspace = self._group.open(self.run, self._user)
         is_last = self._counted == TRANSIENT_ATTEMPTS or self.ended is not None
         return Attempt(self, self._workspace, is_last=is_last).steps(changed_object)
 
@@ -289,7 +330,7 @@ class Execution:
         self.alive = False
         if self._events.wants(AttemptEnded):
             self.guard.beside(lambda: self._events.publish(AttemptEnded(self.run)))
-        if outcome is not None or error is not None:
+        if (outcome is not None or error is not None) and not self.has_joined:
             self._publish_executed(outcome, error)
 
     def _publish_executed(self, outcome: Outcome | None, error: BaseException | None = None) -> None:

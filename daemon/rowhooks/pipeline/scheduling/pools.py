@@ -46,12 +46,14 @@ class PreparedRun(NamedTuple):
         user: the user that it is for.
         changed_object: its row as it was a moment ago; None for a pool that needs no rows.
         refused: what stands in its way: the run fails by it, and its receiver is not called.
+        group_commit: with how many others, itself included, it may share its transaction.
     """
 
     run: Run
     user: str
     changed_object: Any
     refused: Exception | None = None
+    group_commit: int = 1
 
 
 class RunningRun(Protocol):
@@ -112,12 +114,12 @@ class ExecutionPool(Protocol):
         """Take runs; each begins when there is a place for it."""
         ...
 
-    def interrupt(self, run_id: int) -> None:
-        """Raise SoftTimeLimitExceeded inside the receiver of a run that goes on."""
+    def interrupt(self, run_id: int) -> bool:
+        """Raise SoftTimeLimitExceeded inside the receiver of a run; return False where it does not go on."""
         ...
 
-    def abandon(self, run_id: int, error: BaseException) -> Outcome:
-        """End a run that goes on and may not end by itself; return what became of it."""
+    def abandon(self, run_id: int, error: BaseException) -> Outcome | None:
+        """End a run that may not end by itself; return what became of it, None where it does not go on."""
         ...
 
     async def drain(self, grace: float) -> int:
@@ -150,6 +152,8 @@ class LocalPool(Generic[T]):
         self.name = name
         self.limit = limit
         self.running: dict[int, Execution] = {}
+        # What was executed and waits for the COMMIT of its group.
+        self._joined: dict[int, Execution] = {}
         self._runner = runner
         self._queue: deque[PreparedRun | T] = deque()
         self._owner: PoolOwner
@@ -166,13 +170,19 @@ class LocalPool(Generic[T]):
         self._queue.extend(group)
         self._wake()
 
-    def interrupt(self, run_id: int) -> None:
+    def interrupt(self, run_id: int) -> bool:
         """Raise SoftTimeLimitExceeded inside a receiver."""
-        self.running[run_id].interrupt()
+        # A thread may have taken it out a moment ago, here and below.
+        execution = self.running.get(run_id)
+        if execution is not None:
+            execution.interrupt()
+        return execution is not None
 
-    def abandon(self, run_id: int, error: BaseException) -> Outcome:
+    def abandon(self, run_id: int, error: BaseException) -> Outcome | None:
         """End a run from outside, and go on without it."""
-        execution = self.running.pop(run_id)
+        execution = self.running.pop(run_id, None)
+        if execution is None:
+            return None
         outcome = execution.abandon(error)
         self._let_go(execution)
         self._abandoned = [other for other in self._abandoned if other.alive] + [execution]
@@ -183,7 +193,7 @@ class LocalPool(Generic[T]):
         """Begin nothing more, wait for what goes on, and cancel or leave behind what has not ended by then."""
         self._closed = True
         self._queue.clear()
-        if self.running:
+        if self.running or self._joined:
             await first_of(self._is_empty.wait(), asyncio.sleep(grace))
         late = list(self.running.values())
         if late:
@@ -215,7 +225,7 @@ class LocalPool(Generic[T]):
         self._note_end()
 
     def _note_end(self) -> None:
-        if self._closed and not self.running:
+        if self._closed and not (self.running or self._joined):
             self._is_empty.set()
 
     def _wake(self) -> None:

@@ -163,7 +163,9 @@ class Scheduler:
                 problem = RuntimeError(f"run {task.run.id} is in memory twice: the leadership ends")
                 self._preparation.background.fail(problem)
                 return
-            prepared = PreparedRun(task.run, task.user or "", task.changed_object, task.refused)
+            prepared = PreparedRun(
+                task.run, task.user or "", task.changed_object, task.refused, task.options.group_commit
+            )
             groups.setdefault(task.pool, []).append(prepared)
         for name, group in groups.items():
             self._pools[name].accept(group)
@@ -237,12 +239,14 @@ class Scheduler:
         if options.time_limit is not None and seconds >= options.time_limit:
             self._abandon(task, TimeLimitExceeded(f"the run was ended at its time limit of {options.time_limit} s"))
         elif options.soft_time_limit is not None and seconds >= options.soft_time_limit and not task.interrupted:
-            task.interrupted = True
-            pool.interrupt(run_id)
+            task.interrupted = pool.interrupt(run_id)
 
     def _abandon(self, task: Task, error: TimeLimitExceeded | RunRevoked) -> None:
         """End a run that may not end by itself, and go on without it."""
         outcome = self._pools[task.pool].abandon(task.run.id, error)
+        if outcome is None:
+            # It has ended a moment ago, or only its COMMIT is missing.
+            return
         del self._handed[task.run.id]
         if isinstance(error, RunRevoked):
             logger.info("the run was revoked while it went on", extra=task.run.log_fields())

@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
+from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.run import Outcome, Run
 from rowhooks.pipeline.execution.runner import Execution, Runner
+from rowhooks.pipeline.ports import CommitGroup, GroupUndone
+from rowhooks.pipeline.scheduling.grouping import Grouping, Member
 from rowhooks.pipeline.scheduling.pools import THREADS, LocalPool, PreparedRun
 
 logger = logging.getLogger(__name__)
@@ -28,6 +31,8 @@ class _Worker:
     """One thread of the pool."""
 
     is_abandoned = False
+    grouping: Grouping | None = None
+    """The runs that share the transaction in which it executes one."""
 
 
 class _Retry(NamedTuple):
@@ -50,6 +55,11 @@ class _Report(NamedTuple):
     outcome: Outcome | None = None
     problem: BaseException | None = None
 
+    @property
+    def has_joined(self) -> bool:
+        """Whether what the run wrote waits for the COMMIT of its group."""
+        return self.outcome is not None and self.execution is not None and self.execution.has_joined
+
 
 class ThreadPool(LocalPool[_Retry]):
     """Executes runs in threads.
@@ -58,11 +68,15 @@ class ThreadPool(LocalPool[_Retry]):
         limit: how many at the same time.
         runner: executes one.
         threads: has more threads than that, in case some of them hang for good.
+        groups: makes the transactions that runs share; None: each has its own.
     """
 
-    def __init__(self, limit: int, runner: Runner, threads: Executor) -> None:
+    def __init__(
+        self, limit: int, runner: Runner, threads: Executor, groups: Callable[[], CommitGroup] | None = None
+    ) -> None:
         super().__init__(THREADS, limit, runner)
         self._threads = threads
+        self._groups = groups
         self._reports: deque[_Report] = deque()
         self._is_posted = False
         self._active = 0
@@ -113,6 +127,10 @@ class ThreadPool(LocalPool[_Retry]):
         if worker is not None:
             worker.is_abandoned = True
             self._active -= 1
+            if worker.grouping is not None:
+                # Their transaction has ended with the connection of the run that was abandoned.
+                for member in worker.grouping.take():
+                    self._undone(member, "another run of the transaction was ended")
             self._ramp_up()
 
     def _cancel(self, late: Sequence[Execution]) -> set[asyncio.Task[None]]:
@@ -130,6 +148,8 @@ class ThreadPool(LocalPool[_Retry]):
                     self._active -= 1
             elif execution is None:
                 self._ended(run, None, outcome, problem)
+            elif self._joined.pop(run.id, None) is execution:
+                self._end_joined(execution, outcome, problem)
             elif execution.worker is not worker or self.running.get(run.id) is not execution:
                 if problem is not None:
                     logger.info("an abandoned run ended with %r", problem)
@@ -140,6 +160,21 @@ class ThreadPool(LocalPool[_Retry]):
                 else:
                     self._ended(run, execution, outcome, problem)
         self._wake()
+
+    def _end_joined(self, execution: Execution, outcome: Outcome | None, problem: BaseException | None) -> None:
+        """Take what became of a run with its group."""
+        if outcome is None and problem is None:
+            # It goes on, and what watches runs sees it again.
+            self.running[execution.run.id] = execution
+            self._retry_later(execution)
+        else:
+            self._ended(execution.run, execution, outcome, problem)
+
+    def _undone(self, member: Member, reason: str) -> None:
+        """Have a run executed again, whose group was not committed."""
+        member.execution.undone(member.outcome, reason)
+        del self._joined[member.execution.run.id]
+        self._end_joined(member.execution, None, None)
 
     def _retry_later(self, execution: Execution) -> None:
         assert self._loop is not None
@@ -171,11 +206,97 @@ class ThreadPool(LocalPool[_Retry]):
                 one = self._queue.popleft()
             except IndexError:
                 break
-            self._post(self._execute(one, worker))
+            size = self._size_of_group(one)
+            # One that nothing follows now is executed as ever.
+            if size > 1 and self._queue:
+                self._serve_group(one, worker, size)
+            else:
+                self._post(self._execute(one, worker))
         if not worker.is_abandoned:
             self._post(_Report(worker))
 
-    def _execute(self, one: PreparedRun | _Retry, worker: _Worker) -> _Report:
+    def _size_of_group(self, one: PreparedRun | _Retry) -> int:
+        if self._groups is None or isinstance(one, _Retry) or one.refused is not None:
+            return 1
+        return one.group_commit
+
+    def _serve_group(self, one: PreparedRun | _Retry, worker: _Worker, size: int) -> None:
+        """Execute runs that share a transaction: as many as are in the queue one behind another."""
+        assert self._groups is not None
+        transaction = self._groups()
+        grouping = worker.grouping = Grouping(transaction, size)
+        following: PreparedRun | _Retry | None = one
+        try:
+            while following is not None:
+                report = self._execute(following, worker, transaction)
+                if not report.has_joined:
+                    self._post(report)
+                elif not self._join(report, grouping):
+                    # What it wrote cannot be told from what the others wrote: none of it is committed.
+                    transaction.close()
+                    break
+                following = self._next_of(grouping, worker)
+            members = grouping.take()
+            if members:
+                self._commit(transaction, members, worker)
+        finally:
+            worker.grouping = None
+            transaction.close()
+
+    def _next_of(self, grouping: Grouping, worker: _Worker) -> PreparedRun | _Retry | None:
+        if self._closed or worker.is_abandoned:
+            return None
+        try:
+            one = self._queue.popleft()
+        except IndexError:
+            return None
+        size = self._size_of_group(one)
+        if size > 1 and grouping.takes(size):
+            grouping.limit(size)
+            return one
+        self._queue.appendleft(one)
+        return None
+
+    def _join(self, report: _Report, grouping: Grouping) -> bool:
+        """Have a run wait for the COMMIT: its time limits and a revocation do not reach it any more."""
+        execution, outcome = report.execution, report.outcome
+        assert execution is not None
+        assert outcome is not None
+        self._joined[execution.run.id] = execution
+        if self.running.pop(execution.run.id, None) is not execution:
+            # It was abandoned, a moment ago.
+            del self._joined[execution.run.id]
+            self._post(report)
+            return False
+        execution.worker = None
+        if grouping.add(Member(execution, outcome)):
+            return True
+        execution.undone(outcome, "another run of the transaction was ended")
+        self._post(report._replace(outcome=None))
+        return False
+
+    def _commit(self, transaction: CommitGroup, members: Sequence[Member], worker: _Worker) -> None:
+        reason, problem = None, None
+        try:
+            transaction.commit([member.outcome for member in members])
+        except GroupUndone as error:
+            reason = str(error)
+        except LeadershipLost as error:
+            problem = error
+        except Exception as error:
+            logger.exception("the results of %d runs cannot be recorded together", len(members))
+            reason = f"{type(error).__name__}: {error}"
+        if reason is not None:
+            logger.warning("%d runs are executed again, each in its own transaction: %s", len(members), reason)
+        for execution, outcome in members:
+            final = None
+            if reason is not None:
+                execution.undone(outcome, reason)
+            elif problem is None:
+                final = execution.committed(outcome)
+            self._post(_Report(worker, execution.run, execution, final, problem))
+
+    def _execute(self, one: PreparedRun | _Retry, worker: _Worker, group: CommitGroup | None = None) -> _Report:
         execution = outcome = problem = None
         try:
             if isinstance(one, _Retry):
@@ -187,7 +308,7 @@ class ThreadPool(LocalPool[_Retry]):
             else:
                 execution, refused = self._begin(one, worker), one.refused
             if execution is not None:
-                outcome = execution.attempt(one.changed_object) if refused is None else execution.failed(refused)
+                outcome = execution.attempt(one.changed_object, group) if refused is None else execution.failed(refused)
         except BaseException as error:
             problem = error
         return _Report(worker, one.run, execution, outcome, problem)

@@ -64,7 +64,7 @@ class ReceiverSession(Session):
         # Until the connection is back in the pool, see Workspaces.
         self._grip.hold(driver)
         connection.info[GRIP] = self._grip
-        variables = _set_local(self._variables, of_connection(driver))
+        variables = set_local(self._variables, of_connection(driver))
         if isinstance(driver, psycopg.Connection | psycopg.AsyncConnection) and driver.isolation_level is None:
             # This is how psycopg begins a transaction itself, but in one round trip.
             settings = driver.settling() if isinstance(driver, SettledConnection | SettledAsyncConnection) else []
@@ -165,7 +165,8 @@ class ReceiverSession(Session):
         return revoked
 
 
-def _set_local(variables: Mapping[str, str], held: Repertoire) -> list[str]:
+def set_local(variables: Mapping[str, str], held: Repertoire) -> list[str]:
+    """Return the statements that set session variables for a transaction, for a database that can hold such text."""
     # They are local to the transaction, so that they cannot leak through our pool or a pooler. set_config() would be a
     # query, after which the receiver could not choose its isolation level any more.
     return [f"set local {_quoted(name)} = {_literal(held.fitted(value))}" for name, value in variables.items()]

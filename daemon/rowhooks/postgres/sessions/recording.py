@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from rowhooks.domain.encodings import Repertoire
 from rowhooks.domain.run import Outcome
 from rowhooks.postgres.connections.encodings import of_connection
-from rowhooks.postgres.results import ENTRY, ON_RECORD, RESULT, batch_statements, entry_row, result_row
+from rowhooks.postgres.results import ENTRY, ON_RECORD, RESULT, entry_row, result_row, statements_for
 from rowhooks.postgres.sessions.round_trips import execute_and_commit
 
 _RESULT_NAMES, _ENTRY_NAMES = [name for name, _ in RESULT], [name for name, _ in ENTRY]
@@ -33,12 +34,24 @@ _as_json = json.JSONEncoder(default=str, ensure_ascii=False, check_circular=Fals
 
 def record_batch(connection: sqlalchemy.Connection, outcome: Outcome, leader_epoch: uuid.UUID) -> set[int]:
     """Write the results of the runs of a batch and its log lines; return which runs are on record already."""
+    return _record(connection, outcome.each(), [outcome], leader_epoch)
+
+
+def record_group(connection: sqlalchemy.Connection, outcomes: Sequence[Outcome], leader_epoch: uuid.UUID) -> set[int]:
+    """Write the results and log lines of runs that share their transaction; return which are on record already."""
+    return _record(connection, outcomes, outcomes, leader_epoch)
+
+
+def _record(
+    connection: sqlalchemy.Connection, each: Sequence[Outcome], logged: Sequence[Outcome], leader_epoch: uuid.UUID
+) -> set[int]:
     held = of_connection(connection.connection.driver_connection)
-    statements = batch_statements(outcome, leader_epoch, held)
+    statements = statements_for(each, leader_epoch, held)
     recorded = {id_ for one, values in statements for (id_,) in connection.exec_driver_sql(one, values)}
-    if recorded and outcome.entries:
-        connection.exec_driver_sql(_RECORD_ENTRIES, (_entries(outcome, held),))
-    return {run.id for run in outcome.run.singles} - recorded
+    lines = _entries(logged, held)
+    if recorded and lines is not None:
+        connection.exec_driver_sql(_RECORD_ENTRIES, (lines,))
+    return {outcome.run.id for outcome in each} - recorded
 
 
 def record_run(connection: sqlalchemy.Connection, outcome: Outcome, leader_epoch: uuid.UUID) -> bool:
@@ -64,12 +77,10 @@ def _documents(outcome: Outcome, leader_epoch: uuid.UUID, held: Repertoire) -> t
     values = dict(zip(_RESULT_NAMES, result_row(outcome, leader_epoch, held), strict=True))
     documents = [f', "{name}": {document}' for name in _DOCUMENTS if (document := values.pop(name)) is not None]
     values = {name: value for name, value in values.items() if value is not None}
-    return f"{_as_json(values)[:-1]}{''.join(documents)}}}", _entries(outcome, held)
+    return f"{_as_json(values)[:-1]}{''.join(documents)}}}", _entries([outcome], held)
 
 
-def _entries(outcome: Outcome, held: Repertoire) -> str | None:
-    """Return the log lines of an outcome as a JSON array; None for none."""
-    if not outcome.entries:
-        return None
-    rows = (entry_row(outcome.run.id, entry, held) for entry in outcome.entries)
-    return _as_json([dict(zip(_ENTRY_NAMES, row, strict=True)) for row in rows])
+def _entries(outcomes: Sequence[Outcome], held: Repertoire) -> str | None:
+    """Return the log lines of outcomes as a JSON array; None for none."""
+    rows = [entry_row(outcome.run.id, entry, held) for outcome in outcomes for entry in outcome.entries]
+    return _as_json([dict(zip(_ENTRY_NAMES, row, strict=True)) for row in rows]) if rows else None

@@ -27,14 +27,24 @@ def begin(driver: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], statem
     Raises:
         psycopg.Error: the server refused one of them, or the connection is lost.
     """
-    text = "; ".join(["begin", *statements]).encode(driver.info.encoding)
     if isinstance(driver, psycopg.AsyncConnection):
+        text = "; ".join(["begin", *statements]).encode(driver.info.encoding)
         await_only(_waited(driver, executed(driver, text)))
         return
-    answer = driver.pgconn.exec_(text)
+    send(driver, ["begin", *statements])
+
+
+def send(driver: psycopg.Connection[Any], statements: Sequence[str]) -> Any:
+    """Execute statements that have no parameters in one round trip; return the answer to the last one.
+
+    Raises:
+        psycopg.Error: the server refused one of them, and has executed none after it; or the connection is lost.
+    """
+    answer = driver.pgconn.exec_("; ".join(statements).encode(driver.info.encoding))
     if driver.pgconn.status != pq.ConnStatus.OK:
         raise psycopg.OperationalError(driver.pgconn.get_error_message())
     check([answer], driver)
+    return answer
 
 
 def execute_and_commit(

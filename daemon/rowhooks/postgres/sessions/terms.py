@@ -20,6 +20,10 @@ from rowhooks.postgres.sessions.receiver_session import GRIP
 
 logger = logging.getLogger(__name__)
 
+_RECEIVER, _USER, _REQUEST, _CONTEXT = "rowhooks.receiver", "rowhooks.user", "rowhooks.request_id", "rowhooks.context"
+VARIABLES = (RUN, _USER, _REQUEST, _RECEIVER, _CONTEXT)
+"""The session variables of runs; no run has all of them."""
+
 
 def is_transient(error: BaseException) -> bool:
     """Say whether an error may pass by itself (see rowhooks.domain.sqlstates), or the connection was lost."""
@@ -54,10 +58,10 @@ def session_variables(run: Run, user: str) -> dict[str, str]:
         run: the run.
         user: for whom it is.
     """
-    variables = {RUN: run.key, "rowhooks.user": user or "", "rowhooks.request_id": run.key}
+    variables = {RUN: run.key, _USER: user or "", _REQUEST: run.key}
     if isinstance(run.origin, JobHook):
-        return {"rowhooks.receiver": run.key, **variables}
-    return {**variables, "rowhooks.context": "job-button"}
+        return {_RECEIVER: run.key, **variables}
+    return {**variables, _CONTEXT: "job-button"}
 
 
 @contextlib.contextmanager

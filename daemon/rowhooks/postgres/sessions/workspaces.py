@@ -155,8 +155,11 @@ class SyncWorkspace(_Workspace):
     """The workspace of a plain `def` receiver; used by one thread."""
 
     def _opened(self) -> ReceiverSession:
-        return self._session_class(
-            self._engine, variables=self._variables(), grip=self._grip, info={WORKSPACE: weakref.ref(self)}
+        return self._made(self._session_class)
+
+    def _made(self, session_class: type[ReceiverSession], **options: Any) -> ReceiverSession:
+        return session_class(
+            self._engine, variables=self._variables(), grip=self._grip, info={WORKSPACE: weakref.ref(self)}, **options
         )
 
     def close(self) -> None:
@@ -299,14 +302,14 @@ class Workspaces:
         async_connections: int,
         tables: Tables | None = None,
     ) -> None:
-        self._leader_epoch = leader_epoch
-        self._tables = tables or Tables()
+        self.leader_epoch = leader_epoch
+        self.tables = tables or Tables()
         self._closed = False
         # The scheduler keeps to the limit of threads. A receiver may be abandoned in a call that cannot be interrupted.
         # It then keeps its session, whose connection has been cut, and must not take a place in the pool.
-        self._engine = sync_engine(target, threads, overflow=MOST_ABANDONED)
+        self.engine = sync_engine(target, threads, overflow=MOST_ABANDONED)
         self._async_engine = async_engine(target, async_connections)
-        for engine in (self._engine, self._async_engine.sync_engine):
+        for engine in (self.engine, self._async_engine.sync_engine):
             sqlalchemy.event.listen(engine, "checkin", self._returned)
             watch_runs(engine)
             sqlalchemy.event.listen(engine, "handle_error", self._note_altered)
@@ -322,20 +325,20 @@ class Workspaces:
 
     def _note_altered(self, context: sqlalchemy.ExceptionContext) -> None:
         if is_altered(context.original_exception):
-            self._tables.outdated()
+            self.tables.outdated()
 
     async def close(self) -> None:
         """Close the pools. A connection that a plain receiver still uses is closed when the receiver gives it back."""
         self._closed = True
-        self._engine.dispose()
+        self.engine.dispose()
         await self._async_engine.dispose()
 
     def open(self, run: Run, user: str, *, asynchronous: bool) -> SyncWorkspace | AsyncWorkspace:
         """Return a workspace for one attempt of a run; nothing is connected yet."""
         variables = partial(session_variables, run, user)
         if asynchronous:
-            return AsyncWorkspace(self._async_engine, variables, self._leader_epoch, self._tables)
-        return SyncWorkspace(self._engine, variables, self._leader_epoch, self._tables)
+            return AsyncWorkspace(self._async_engine, variables, self.leader_epoch, self.tables)
+        return SyncWorkspace(self.engine, variables, self.leader_epoch, self.tables)
 
     def is_transient(self, error: BaseException) -> bool:
         """Say whether an error may pass by itself, see `is_transient`."""

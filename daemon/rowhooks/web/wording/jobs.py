@@ -25,6 +25,7 @@ _MEANINGS = {
     "batch_wait": "seconds a change waits for others of the same call",
     "loads_object": "the row is loaded for it",
     "load": "relations that are loaded with the row",
+    "group_commit": "how many runs share a transaction; 1: each has its own",
 }
 """What the values of rowhooks.job.meta mean."""
 MOST_INPUTS = 100

@@ -1,0 +1,72 @@
+"""Grouping: which runs of a thread share a transaction, and which of them wait for its COMMIT.
+
+Two may have to do with them: their thread, which commits, and the event loop, which gives the thread up where the
+receiver that it executes is abandoned. The first to take them decides what becomes of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import NamedTuple
+
+from rowhooks.domain.run import Outcome
+from rowhooks.pipeline.execution.runner import Execution
+from rowhooks.pipeline.ports import CommitGroup
+
+logger = logging.getLogger(__name__)
+
+LONGEST_OPEN = 0.05
+"""Seconds after which what the first run of a group has written is committed, between two runs."""
+
+
+class Member(NamedTuple):
+    """A run that was executed and waits for the COMMIT of its group."""
+
+    execution: Execution
+    outcome: Outcome
+
+
+class Grouping:
+    """The runs of one thread that share a transaction.
+
+    Args:
+        transaction: theirs.
+        size: how many may share it.
+    """
+
+    def __init__(self, transaction: CommitGroup, size: int) -> None:
+        self.transaction = transaction
+        self._size = size
+        self._members: list[Member] | None = []
+        self._since: float | None = None
+        self._lock = threading.Lock()
+
+    def takes(self, size: int) -> bool:
+        """Say whether another run, one that shares its transaction with so many at most, may begin in it."""
+        with self._lock:
+            if self._members is None or self.transaction.is_lost or self.transaction.is_full:
+                return False
+            is_recent = self._since is None or time.monotonic() - self._since < LONGEST_OPEN
+            return is_recent and len(self._members) < min(self._size, size)
+
+    def limit(self, size: int) -> None:
+        """Let a run begin in it that shares its transaction with so many at most."""
+        self._size = min(self._size, size)
+
+    def add(self, member: Member) -> bool:
+        """Have a run wait for the COMMIT; return False where that does not come any more."""
+        with self._lock:
+            if self._members is None:
+                return False
+            if self._since is None:
+                self._since = time.monotonic()
+            self._members.append(member)
+            return True
+
+    def take(self) -> list[Member]:
+        """Return what waits, once: who has it decides what becomes of it."""
+        with self._lock:
+            members, self._members = self._members, None
+            return members or []

@@ -270,7 +270,10 @@ def test_a_reload_that_would_find_no_receiver_leaves_everything_as_it_was(
     wait(lambda: {"READY": "1"} in manager.listen())
     (tmp_path / "effects.py").write_text("import nothing_of_that_name")
     process.send(signal.SIGHUP)
-    process.wait_for("nothing is reloaded, the daemon goes on as it was: this daemon has no receiver")
+    process.wait_for(
+        "nothing is reloaded, the daemon goes on as it was: receivers' module effects.py cannot be imported"
+    )
+    assert process.says("No module named 'nothing_of_that_name'")
     db.execute("insert into thing values (1)")
     wait(lambda: is_settled(db))
     assert db.execute("select code from effect").fetchall() == [("OLD",)]

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support.waiting import PATIENCE, wait
@@ -21,14 +21,22 @@ class Process:
         directory: its working directory.
         receivers: the file with its receivers.
         settings: more settings, by the names of their environment variables.
+        options: more options.
     """
 
-    def __init__(self, dsn: str, directory: Path, receivers: str, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        directory: Path,
+        receivers: str,
+        settings: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
         self.directory = directory
         self.log = directory / f"daemon-{time.monotonic_ns()}.log"
         with self.log.open("w") as log:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "rowhooks", "run", "--receivers", receivers, "--dsn", dsn],
+                [sys.executable, "-m", "rowhooks", "run", "--receivers", receivers, "--dsn", dsn, *options],
                 cwd=directory,
                 env={
                     **os.environ,
@@ -55,6 +63,10 @@ class Process:
     def says(self, what: str) -> bool:
         """Say whether its log has this in it."""
         return what in self.log.read_text()
+
+    def count(self, what: str) -> int:
+        """Return how often its log has this in it."""
+        return self.log.read_text().count(what)
 
     def wait_for(self, what: str) -> None:
         """Wait until its log has this in it."""

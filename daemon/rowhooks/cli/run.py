@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -9,7 +11,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -25,6 +30,7 @@ from rowhooks.runtime.daemon import Daemon
 from rowhooks.runtime.models import load_models
 from rowhooks.runtime.process import handle_signals
 from rowhooks.runtime.process import run as run_loop
+from rowhooks.runtime.reloading import check_reloading, watch, watched_directories
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -36,15 +42,20 @@ from pathlib import Path
 from rowhooks.domain.errors import SettingsError
 from rowhooks.receivers.loading import load_receivers
 from rowhooks.runtime.models import load_models
-directory, receivers, models = json.loads(sys.argv[1])
+directory, receivers, models, every, one = json.loads(sys.argv[1])
 # The daemon that will load them again warns.
 logging.disable()
-found, _ = load_receivers(receivers, Path(directory))
+def refuse(message):
+    print("\\n" + json.dumps(message))
+    sys.exit({_UNUSABLE})
+found, problems = load_receivers(receivers, Path(directory))
+if problems and (every or (one and not found)):
+    said = [f"receivers' module {{problem.module}} cannot be imported: {{problem.message}}" for problem in problems]
+    refuse("; ".join(said))
 try:
     load_models(models, Path(directory))
 except SettingsError as error:
-    print("\\n" + json.dumps(str(error)))
-    sys.exit({_UNUSABLE})
+    refuse(str(error))
 sys.exit(0 if found else {_NONE})
 """
 
@@ -66,10 +77,14 @@ def run(
     http_listen: Annotated[
         str | None, typer.Option(help="The address of /livez, /readyz and /metrics, for example 127.0.0.1:9187.")
     ] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="For development: load the code again when a file of it is saved.")
+    ] = False,
 ) -> None:
     """Run the daemon: wait for changes and run the matching receivers.
 
-    SIGTERM and Ctrl-C stop it in good order. SIGHUP makes it load new code and settings; nothing is lost.
+    SIGTERM and Ctrl-C stop it in good order. SIGHUP makes it load new code and settings; nothing is lost. So does
+    --reload by itself, when a file is saved; code that cannot be loaded is reported, and the daemon goes on as it was.
     """
 
     def choose() -> Settings:
@@ -78,15 +93,22 @@ def run(
             allow_none=allow_none, log_level=log_level, log_format=log_format, http_listen=http_listen,
         )  # fmt: skip
 
+    started = time.time_ns()
     chosen = choose()
     configure_logging(chosen.log_level, chosen.log_format, chosen.redactor().clean)
     for name in chosen.short_secrets():
         logger.warning("the value of %s is not blanked: it has fewer than %d characters", name, SHORTEST)
-    run_loop(_serve(chosen, lambda: check(choose())))
+    if reload:
+        check_reloading(os.environ)
+    run_loop(_serve(chosen, lambda: check(choose(), every=reload), started if reload else None))
 
 
-def check(chosen: Settings) -> None:
+def check(chosen: Settings, *, every: bool = False) -> None:
     """Make sure that a daemon with these settings can start.
+
+    Args:
+        chosen: the settings.
+        every: whether each module of receivers must be importable, not only one.
 
     Raises:
         SettingsError: a setting is wrong; a secret, a certificate or the permission backend is not there; a module of
@@ -94,10 +116,10 @@ def check(chosen: Settings) -> None:
     """
     chosen.redactor()
     Daemon(chosen, ())
-    if chosen.allow_none and not chosen.models:
+    if chosen.allow_none and not chosen.models and not every:
         return
     # In another process, because modules that are imported here already would not be read again.
-    given = json.dumps([str(chosen.directory), chosen.receivers, chosen.models])
+    given = json.dumps([str(chosen.directory), chosen.receivers, chosen.models, every, not chosen.allow_none])
     patience = chosen.leader_timeout / 3
     try:
         command = [sys.executable, "-c", _LOAD, given]
@@ -130,7 +152,7 @@ def succeed() -> NoReturn:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-async def _serve(chosen: Settings, check: Callable[[], object]) -> None:
+async def _serve(chosen: Settings, check: Callable[[], object], watched_since: int | None) -> None:
     classes, problems = load_receivers(chosen.receivers, chosen.directory)
     for problem in problems:
         logger.error(
@@ -145,10 +167,12 @@ async def _serve(chosen: Settings, check: Callable[[], object]) -> None:
             " register_jobs(%s) at the end of its module", class_path(cls), cls.__name__,
         )  # fmt: skip
     if not classes and not chosen.allow_none:
-        raise _no_receiver()
+        if watched_since is None:
+            raise _no_receiver()
+        logger.error("there is no receiver; the daemon waits until a file of its code is saved")
     daemon = Daemon(chosen, classes, _models(chosen))
     handle_signals(daemon, check)
-    late = await daemon.run()
+    late = await _run(daemon, check, watched_directories(chosen), watched_since)
     if daemon.reloads:
         succeed()
     if late or any(thread.name.startswith("asyncio_") for thread in threading.enumerate()):
@@ -157,6 +181,41 @@ async def _serve(chosen: Settings, check: Callable[[], object]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
+
+
+async def _run(
+    daemon: Daemon, check: Callable[[], object], directories: Sequence[Path], watched_since: int | None
+) -> int:
+    """Run the daemon; where files are watched since a time, it reloads when one is saved."""
+    if watched_since is None:
+        return await daemon.run()
+
+    async def reload() -> None:
+        # Not on the event loop, so that runs go on meanwhile.
+        error = await asyncio.get_running_loop().run_in_executor(checks, _error_of, check)
+        daemon.reload(lambda: _raise(error))
+
+    with ThreadPoolExecutor(1, thread_name_prefix="check of new code") as checks:
+        watching = asyncio.create_task(watch(directories, watched_since, reload))
+        try:
+            return await daemon.run()
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
+
+
+def _error_of(check: Callable[[], object]) -> Exception | None:
+    try:
+        check()
+    except Exception as error:  # noqa: BLE001  (it is raised again where the daemon reloads)
+        return error
+    return None
+
+
+def _raise(error: Exception | None) -> None:
+    if error is not None:
+        raise error
 
 
 def _models(chosen: Settings) -> Models:

@@ -1,4 +1,4 @@
-"""Finds the files that ship with the package: sql/, alembic/ and systemd/."""
+"""Finds the files that ship with the package: sql/, alembic/, systemd/, and templates of files."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def data_directory(name: str) -> Path:
         if (root / name).is_dir():
             return root / name
     raise FileNotFoundError(f"rowhooks' directory {name!r} is missing beside {_PACKAGE}; reinstall rowhooks")
+
+
+def file_templates() -> Path:
+    """Return the directory with the templates of files that rowhooks writes for its users."""
+    return _PACKAGE / "cli" / "templates"
 
 
 def sql_script(*kinds: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from rowhooks.cli.literals import quoted
 from rowhooks.domain.errors import Conflict
 from rowhooks.postgres.administration.recorded_runs import RecordedRun
 
@@ -118,7 +119,7 @@ class _Module:
         yield "permissions=set(),"
 
     def _text(self, text: str) -> str:
-        return _quoted(self._clean(text))
+        return quoted(self._clean(text))
 
     def _value(self, value: Any, depth: int) -> list[str]:
         """Return the source of a value, in one line where it is short enough."""
@@ -155,12 +156,6 @@ def _lines(before: str, value: list[str], after: str) -> list[str]:
     if not rest:
         return [f"{before}{first}{after}"]
     return [f"{before}{first}", *rest[:-1], f"{rest[-1]}{after}"]
-
-
-def _quoted(text: str) -> str:
-    """Return a text as Python reads it, in double quotes where that needs no escape."""
-    plain = repr(text)
-    return f'"{plain[1:-1]}"' if plain.startswith("'") and '"' not in plain else plain
 
 
 def _import_path(run: RecordedRun) -> tuple[str, str]:

@@ -14,6 +14,11 @@ from rowhooks.cli.once import refuse_repeated
 from rowhooks.domain.extras import library_missing
 
 COMMANDS = {
+    "quickstart": (
+        "quickstart.quickstart",
+        "Attach rowhooks to your database: install it, track a table, and write a first receiver with its test.",
+    ),
+    "new": ("new.app", "New files to begin with: a receiver and its test."),
     "init": ("schema.init", "Install schema rowhooks in the database, or upgrade it; your tables are not changed."),
     "upgrade": ("schema.upgrade", "Upgrade schema rowhooks to this release."),
     "uninstall": (

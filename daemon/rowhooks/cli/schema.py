@@ -51,7 +51,7 @@ def init(
         receiver_role=receiver_role, viewer_role=viewer_role, operator_role=operator_role, admin_role=admin_role,
         console_role=console_role,
     )  # fmt: skip
-    installed = install(target(dsn, config), _named(chosen), notify=notify, wait=span(wait))
+    installed = install(target(dsn, config), named_roles(chosen), notify=notify, wait=span(wait))
     done = "installed" if installed.created else "is up to date"
     typer.echo(f"Schema rowhooks {done} (revision {installed.revision}).")
     if installed.created:
@@ -87,12 +87,12 @@ def upgrade(
     """Upgrade schema rowhooks to this release."""
     chosen = settings(dsn, config)
     installed = upgrade_schema(
-        target(dsn, config), _named(chosen), notify=notify, wait=span(wait), trusting=trust_schema
+        target(dsn, config), named_roles(chosen), notify=notify, wait=span(wait), trusting=trust_schema
     )
     typer.echo(f"Schema rowhooks is at revision {installed.revision}.")
 
 
-def _named(chosen: Settings) -> dict[str, str]:
+def named_roles(chosen: Settings) -> dict[str, str]:
     """Return the roles in the settings, by kind."""
     named = {kind: getattr(chosen, f"{kind}_role") for kind in ROLE_KINDS}
     return {kind: role for kind, role in named.items() if role is not None}

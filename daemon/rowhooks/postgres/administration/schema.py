@@ -163,27 +163,47 @@ def _install(
     target: Target, given: Roles | Mapping[str, str], notify: bool | None, wait: timedelta, what: str, trusting: bool
 ) -> Installed:
     with patient(target, what, wait) as conn:
-        alembic = bind(conn)
-        refuse_leftovers(conn)
-        vet(conn, trusting=trusting)
-        if conn.info.server_version < MINIMUM_SERVER_VERSION:
-            raise Conflict(f"PostgreSQL {conn.info.server_version // 10000} is too old", hint="14 or newer is needed")
-        current = current_revision(conn)
-        if current is None and what == "upgrade":
-            raise SchemaMismatch("rowhooks is not installed in this database", hint="run: rowhooks init")
-        if current is not None and current not in known_revisions():
-            mismatch = explain_mismatch(current)
-            assert mismatch is not None
-            raise mismatch
-        roles = _make(conn, alembic, given) if current is None else _bring_up_to_date(conn, alembic)
-        with as_owner(conn, roles):
-            conn.execute(sql_script("functions"))
-            # The generated functions follow their generator.
-            conn.execute(SQL["set_notify"], {"notify": notify})
-            if current is None:
-                conn.execute("select rowhooks.extend_object_change()")
-        replace_event_triggers(conn)
-        return Installed(created=current is None, revision=head_revision(), roles=roles)
+        return install_in(conn, given, notify=notify, what=what, trusting=trusting)
+
+
+def install_in(
+    conn: psycopg.Connection[Any],
+    given: Roles | Mapping[str, str],
+    *,
+    notify: bool | None = None,
+    what: str = "init",
+    trusting: bool = False,
+) -> Installed:
+    """Do what `install` does in a transaction of the caller's, which waits for locks as the caller has chosen.
+
+    Args:
+        conn: a connection with our search_path; its transaction has done nothing yet.
+        given: as `roles` of `install`.
+        notify: as for `install`.
+        what: as for `install`.
+        trusting: as for `install`.
+    """
+    alembic = bind(conn)
+    refuse_leftovers(conn)
+    vet(conn, trusting=trusting)
+    if conn.info.server_version < MINIMUM_SERVER_VERSION:
+        raise Conflict(f"PostgreSQL {conn.info.server_version // 10000} is too old", hint="14 or newer is needed")
+    current = current_revision(conn)
+    if current is None and what == "upgrade":
+        raise SchemaMismatch("rowhooks is not installed in this database", hint="run: rowhooks init")
+    if current is not None and current not in known_revisions():
+        mismatch = explain_mismatch(current)
+        assert mismatch is not None
+        raise mismatch
+    roles = _make(conn, alembic, given) if current is None else _bring_up_to_date(conn, alembic)
+    with as_owner(conn, roles):
+        conn.execute(sql_script("functions"))
+        # The generated functions follow their generator.
+        conn.execute(SQL["set_notify"], {"notify": notify})
+        if current is None:
+            conn.execute("select rowhooks.extend_object_change()")
+    replace_event_triggers(conn)
+    return Installed(created=current is None, revision=head_revision(), roles=roles)
 
 
 def _make(conn: psycopg.Connection[Any], alembic: sqlalchemy.Connection, given: Roles | Mapping[str, str]) -> Roles:

@@ -18,9 +18,8 @@ import psycopg
 
 from benchmarks.database import SETTINGS, Database, Server
 from benchmarks.peers.peer import Handled, Unavailable, Worker
-from benchmarks.peers.process import Told, python_worker
+from benchmarks.peers.process import Told, connection_of, python_worker
 from rowhooks.demo.embedded import EmbeddedPostgres
-from rowhooks.postgres.connections.target import Target
 
 TICK = 0.05
 """Seconds between two ticks: an event waits for the next one."""
@@ -125,7 +124,7 @@ class PgQ:
 
 
 async def _work(dsn: str, told: Told) -> Handled:
-    connection = await asyncpg.connect(**Target(dsn).asyncpg_attempts()[0])
+    connection = await asyncpg.connect(**connection_of(dsn))
     batches: list[tuple[int, list[asyncpg.Record]]] = []
     told.ready()
     while not told.stop.is_set():

@@ -18,8 +18,7 @@ from pgqueuer.queries import Queries
 
 from benchmarks.database import Database
 from benchmarks.peers.peer import Handled, Worker, empty
-from benchmarks.peers.process import Told, python_worker
-from rowhooks.postgres.connections.target import Target
+from benchmarks.peers.process import Told, connection_of, python_worker
 
 BATCH_SIZE = 1000
 CONNECTIONS = 5
@@ -115,7 +114,7 @@ class _Manager(QueueManager):
 
 
 async def _work(dsn: str, told: Told) -> Handled:
-    pool = await asyncpg.create_pool(**Target(dsn).asyncpg_attempts()[0], min_size=CONNECTIONS, max_size=CONNECTIONS)
+    pool = await asyncpg.create_pool(**connection_of(dsn), min_size=CONNECTIONS, max_size=CONNECTIONS)
     manager = _Manager(Queries(AsyncpgPoolDriver(pool)))
     manager.told = told
     runs: list[tuple[int, bytes | None]] = []

@@ -17,6 +17,7 @@ import uvloop
 
 from benchmarks.daemon_process import PATIENCE
 from benchmarks.peers.peer import Handled, Worker
+from rowhooks.postgres.connections.target import Target
 
 
 class Told:
@@ -38,6 +39,17 @@ class Told:
         # Also when the other side is gone: nobody is interested in the rest then.
         asyncio.get_running_loop().remove_reader(self._pipe.fileno())
         self.stop.set()
+
+
+def connection_of(dsn: str) -> dict[str, Any]:
+    """Return the arguments of asyncpg's functions for a DSN of libpq's, as others would give them.
+
+    Our own connections have another search_path, and forget prepared statements.
+    """
+    arguments = Target(dsn).asyncpg_attempts()[0]
+    return {
+        name: value for name, value in arguments.items() if name not in ("connection_class", "statement_cache_size")
+    }
 
 
 Work = Callable[[str, Told], Awaitable[Handled]]

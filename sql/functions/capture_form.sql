@@ -1,3 +1,14 @@
+-- Purpose: say which tables the action of a foreign key writes: CASCADE, SET NULL or SET DEFAULT.
+-- Returns: their oids
+create or replace function rowhooks.tables_written_by_actions() returns setof oid
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select k.conrelid
+  from pg_catalog.pg_constraint as k
+  where k.contype = 'f' and (k.confdeltype not in ('a', 'r') or k.confupdtype not in ('a', 'r'))
+$$;
+
 -- Purpose: say whether user code may run between a statement's writes and its AFTER STATEMENT triggers. Such code may write
 --          a row that the statement has written. Row triggers then record the statement's change first; a statement trigger
 --          would record it last. One statement can write several tables (WITH), so a trigger of any table counts.
@@ -8,11 +19,7 @@ create or replace function rowhooks.code_among_after_triggers() returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  with written_by_action as (
-    select k.conrelid as relation
-    from pg_catalog.pg_constraint as k
-    where k.contype = 'f' and (k.confdeltype not in ('a', 'r') or k.confupdtype not in ('a', 'r'))
-  )
+  with written_by_action as materialized (select w.relation from rowhooks.tables_written_by_actions() as w (relation))
   select pg_catalog.format('table %s has trigger %I', g.tgrelid::pg_catalog.regclass, g.tgname)
   from pg_catalog.pg_trigger as g
   join pg_catalog.pg_proc as p on p.oid = g.tgfoid
@@ -54,11 +61,7 @@ as $$
         and (a.attgenerated = 'v' or a.attname like '!%' or a.attnum > 500)
     ) then 'it has a virtual generated column, a column whose name begins with "!", or more than 500 columns'
     -- The actions' statements are part of the statement that starts them, and join their triggers.
-    when exists (
-      select from pg_catalog.pg_constraint as k
-      where k.conrelid = c.oid and k.contype = 'f'
-        and (k.confdeltype not in ('a', 'r') or k.confupdtype not in ('a', 'r'))
-    ) then 'a foreign key''s action (CASCADE, SET NULL, SET DEFAULT) writes it'
+    when c.oid in (select w.relation from rowhooks.tables_written_by_actions() as w (relation)) then 'a foreign key''s action (CASCADE, SET NULL, SET DEFAULT) writes it'
     when (
       select pg_catalog.count(*) from pg_catalog.pg_event_trigger as e
       where e.evtname in ('rowhooks_after_ddl', 'rowhooks_after_drop') and e.evtenabled in ('O', 'A')

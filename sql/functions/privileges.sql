@@ -142,7 +142,8 @@ begin
   -- What shows by which triggers tables are captured.
   execute pg_catalog.format(
     'grant execute on function rowhooks.form_in_force(rowhooks.tracked_table), '
-    'rowhooks.why_not_by_statement(rowhooks.tracked_table), rowhooks.code_among_after_triggers() to %s, %s',
+    'rowhooks.why_not_by_statement(rowhooks.tracked_table), rowhooks.code_among_after_triggers(), '
+    'rowhooks.tables_written_by_actions() to %s, %s',
     daemon_role, viewer_role
   );
   -- Numbers, which tell nothing of a row.

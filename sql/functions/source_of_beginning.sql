@@ -50,6 +50,32 @@ as $$
   left join pg_catalog.pg_class as c on c.oid = tracked.relation
 $$;
 
+-- Purpose: write the statements of a capture function that end it where it is not to record anything: it is not called by a
+--          trigger that rowhooks.track makes, or for a table that is not tracked.
+-- Parameters: tracked        the table's entry
+--             is_other_kind  the condition under which the trigger is none of rowhooks'
+-- Returns: a part of the function's source
+create or replace function rowhooks.source_of_refusal(tracked rowhooks.tracked_table, is_other_kind text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $source$
+  select pg_catalog.format(
+    $body$-- Nothing but the triggers that rowhooks.track makes records anything.
+    if tg_when operator(pg_catalog.<>) 'AFTER' then
+      return case when tg_op operator(pg_catalog.=) 'DELETE' then old else new end;
+    elsif %1$s then
+      return null;
+    end if;
+    if %2$s then
+      if not rowhooks.is_captured(tg_relid, %3$s) then
+        return null;
+      end if;
+      is_by_columns := true;
+    end if;$body$,
+    is_other_kind, rowhooks.is_another_table(tracked), tracked.id
+  )
+$source$;
+
 -- Purpose: write the statement of a capture function that passes over an update which changes nothing.
 -- Parameters: tracked  the table's entry
 -- Returns: a part of the function's source; empty where the trigger has a condition that says so, see rowhooks.make_triggers
@@ -103,30 +129,16 @@ begin
     %2$s
     or tg_when operator(pg_catalog.<>) 'AFTER'
     or tg_level operator(pg_catalog.<>) 'ROW'
-    or pg_catalog.current_setting('rowhooks.receiver', true) operator(pg_catalog.<>) ''
-    or pg_catalog.current_setting('rowhooks.user', true) operator(pg_catalog.<>) ''
-    or pg_catalog.current_setting('rowhooks.request_id', true) operator(pg_catalog.<>) ''
-    or pg_catalog.current_setting('rowhooks.context', true) operator(pg_catalog.<>) ''
+    or %3$s
   then
-    -- Nothing but the triggers that rowhooks.track makes records anything.
-    if tg_when operator(pg_catalog.<>) 'AFTER' then
-      return case when tg_op operator(pg_catalog.=) 'DELETE' then old else new end;
-    elsif tg_level operator(pg_catalog.<>) 'ROW' and tg_op operator(pg_catalog.<>) 'TRUNCATE' then
-      return null;
-    end if;
-    if %2$s then
-      if not rowhooks.is_captured(tg_relid, %3$s) then
-        return null;
-      end if;
-      is_by_columns := true;
-    end if;
     %5$s
+    %6$s
   end if;
 $body$,
     -- The columns that an expression names have the names of the table's columns.
     case when rowhooks.settings_of_capture(tracked.id) is not null then E'\n#variable_conflict use_column' else '' end,
     rowhooks.is_another_table(tracked),
-    tracked.id,
+    rowhooks.is_session_marked(),
     -- The feed relies on a transaction's id being older than those of its changes. A transaction that writes a row of
     -- this database has one; one that writes a foreign table's row need not.
     case
@@ -134,6 +146,9 @@ $body$,
         then 'perform pg_catalog.pg_current_xact_id();'
       else ''
     end,
+    rowhooks.source_of_refusal(
+      tracked, $level$tg_level operator(pg_catalog.<>) 'ROW' and tg_op operator(pg_catalog.<>) 'TRUNCATE'$level$
+    ),
     rowhooks.source_of_session(tracked)
   )
 $source$;

@@ -1,3 +1,15 @@
+-- Purpose: write the condition under which a session says something of itself, or is a hook receiver's.
+-- Returns: an expression
+create or replace function rowhooks.is_session_marked() returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $source$
+  select $condition$pg_catalog.current_setting('rowhooks.receiver', true) operator(pg_catalog.<>) ''
+    or pg_catalog.current_setting('rowhooks.user', true) operator(pg_catalog.<>) ''
+    or pg_catalog.current_setting('rowhooks.request_id', true) operator(pg_catalog.<>) ''
+    or pg_catalog.current_setting('rowhooks.context', true) operator(pg_catalog.<>) ''$condition$
+$source$;
+
 -- Purpose: write the part of a capture function that reads the session's variables, skips what a hook receiver writes, and
 --          records a truncate.
 -- Parameters: tracked  the table's entry

@@ -33,39 +33,28 @@ declare
   "!place" pg_catalog.int8;
   "!rows" pg_catalog.refcursor;
 begin
-  -- Nothing but the triggers that rowhooks.track makes records anything.
-  if tg_when operator(pg_catalog.<>) 'AFTER' then
-    return case when tg_op operator(pg_catalog.=) 'DELETE' then old else new end;
-  elsif
-    tg_level operator(pg_catalog.<>) 'STATEMENT'
-    or tg_op operator(pg_catalog.<>) 'INSERT' and tg_op operator(pg_catalog.<>) 'UPDATE'
-  then
-    return null;
-  end if;
+    %2$s
   -- How many of the last rows the row triggers have captured: the mark has gone meanwhile. While it is there they have captured
   -- none, and whatever the variable says is the session's own.
   if pg_catalog.current_setting(%1$s, true) operator(pg_catalog.<>) '' then
-    if %5$s then
-      by_row := %6$s;
+    if %3$s then
+      by_row := %4$s;
     end if;
     perform pg_catalog.set_config(%1$s, '', true);
   end if;
-  if %2$s then
-    if not rowhooks.is_captured(tg_relid, %3$s) then
-      return null;
-    end if;
-    is_by_columns := true;
-  end if;
   if
-    pg_catalog.current_setting('rowhooks.receiver', true) operator(pg_catalog.<>) ''
-    or pg_catalog.current_setting('rowhooks.user', true) operator(pg_catalog.<>) ''
-    or pg_catalog.current_setting('rowhooks.request_id', true) operator(pg_catalog.<>) ''
-    or pg_catalog.current_setting('rowhooks.context', true) operator(pg_catalog.<>) ''
-  then%4$s
+    %5$s
+  then%6$s
   end if;
 $body$,
-    rowhooks.name_of_count(tracked), rowhooks.is_another_table(tracked), tracked.id, rowhooks.source_of_session(tracked),
-    rowhooks.has_mark_gone(tracked.id), rowhooks.present_count(tracked)
+    rowhooks.name_of_count(tracked),
+    rowhooks.source_of_refusal(
+      tracked,
+      $kind$tg_level operator(pg_catalog.<>) 'STATEMENT'
+      or tg_op operator(pg_catalog.<>) 'INSERT' and tg_op operator(pg_catalog.<>) 'UPDATE'$kind$
+    ),
+    rowhooks.has_mark_gone(tracked.id), rowhooks.present_count(tracked), rowhooks.is_session_marked(),
+    rowhooks.source_of_session(tracked)
   )
 $source$;
 

@@ -62,6 +62,7 @@ ROWHOOKS_CALLS = {
     "numbers_of_status": "select rowhooks.numbers_of_status(1000)",
     "replayed_changes": "select rowhooks.replayed_changes(1, '{1}', now() - interval '1 day')",
     "run_counts": "select * from rowhooks.run_counts(now() - interval '1 day', 1000)",
+    "tables_written_by_actions": "select rowhooks.tables_written_by_actions()",
     "unfinished_runs": "select rowhooks.unfinished_runs(1, 1, 1000)",
     "extend_object_change": "select rowhooks.extend_object_change(1000000, 5)",
     "log_partitions": "select * from rowhooks.log_partitions()",

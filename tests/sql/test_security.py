@@ -59,6 +59,7 @@ VIEWER_FUNCTIONS = {
     "activity", "answer", "configuration_version", "first_change_since", "numbers_of_status", "present_key_columns",
     "replayed_changes", "run_counts", "unfinished_runs", "queries_to_see", "readable_columns", "readable_part",
     "readable_repr", "renamed_keys", "sees_row", "form_in_force", "why_not_by_statement", "code_among_after_triggers",
+    "tables_written_by_actions",
 }  # fmt: skip
 # Not the key of the leader's lock, nor the errors of rows that could not be read.
 HIDDEN_OF_FEED = {"leader_key", "unreadable"}
@@ -103,6 +104,7 @@ DAEMON_FUNCTIONS = {
     "ring_bell",
     "sees_row", "settings_of_capture", "source_of_capture", "source_of_statement", "functions_of_capture",
     "form_in_force", "why_not_by_statement", "code_among_after_triggers",
+    "tables_written_by_actions",
 }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ hold. Each measurement makes databases of its own and removes them.
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -32,7 +33,7 @@ from benchmarks.machine import this_machine, versions
 from benchmarks.measurements import MEASUREMENTS
 from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.report import Report
-from benchmarks.tables import Sheet, environment, sheets, targets
+from benchmarks.tables import Sheet, environment, length, sheets, targets
 
 Name = StrEnum("Name", {name: name for name in MEASUREMENTS})  # type: ignore[misc]
 
@@ -44,12 +45,15 @@ def measure(target: Server, plan: Plan, names: list[str], console: Console, json
     report = Report(date, this_machine(), versions(settings["server_version"]), settings, plan)
     console.print(as_table(environment(report)))
     for name in names:
+        begin = time.monotonic()
         with console.status(name):
             try:
                 report = report.with_found(MEASUREMENTS[name](target, plan))
             except RuntimeError as error:
                 report = replace(report, failures=(*report.failures, f"{name}: {error}"))
+        report = replace(report, took={**report.took, name: time.monotonic() - begin})
         _write(report, json_file)
+    console.print(length(report), markup=False)
     for sheet in (*sheets(report), targets(report, measured_only=len(names) < len(MEASUREMENTS))):
         console.print(as_table(sheet))
     for name, reason in report.absent.items():
@@ -80,7 +84,7 @@ def main(
         "build/bench.json"
     ),
     chart: Annotated[Path, typer.Option(help="Draw the main figures into this SVG file.")] = Path("build/bench.svg"),
-    quick: Annotated[bool, typer.Option("--quick", help="Small sizes: two minutes, rough figures.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes: a few minutes, rough figures.")] = False,
 ) -> None:
     """Measure what capture costs the writer, how fast the daemon is, how soon, and whether it stays so as things grow.
 

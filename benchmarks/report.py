@@ -54,6 +54,7 @@ class Report:
         beside_pgq: rowhooks and PgQ on a server of their own.
         absent: other queues that were not measured, and why.
         failures: what could not be measured, and why.
+        took: measurement -> seconds.
     """
 
     date: str
@@ -75,6 +76,7 @@ class Report:
     beside_pgq: BesidePgQ | None = None
     absent: dict[str, str] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
+    took: dict[str, float] = field(default_factory=dict)
 
     def with_found(self, found: dict[str, Any]) -> Report:
         """Return the report with what one measurement has found; of the absent, several may tell."""

@@ -91,10 +91,17 @@ def environment(report: Report) -> Sheet:
             ("versions", ", ".join(f"{name} {version}" for name, version in report.versions.items())),
             ("server", ", ".join(f"{name}={value}" for name, value in report.settings.items())),
             ("rounds", f"{report.plan.rounds}, {report.plan.seconds} s of writing in each"),
+            *([("length", length(report))] if report.took else []),
             *((peer.name, f"{peer.version}: {peer.settings}") for peer in report.peers),
             *((name, f"not measured: {reason}") for name, reason in report.absent.items()),
         ),
     )
+
+
+def length(report: Report) -> str:
+    """Return how long the run took, and each measurement in it."""
+    parts = ", ".join(f"{name} {seconds / 60:.1f}" for name, seconds in report.took.items())
+    return f"{sum(report.took.values()) / 60:.0f} minutes ({parts})"
 
 
 def _single(report: Report, single: Single) -> Sheet:

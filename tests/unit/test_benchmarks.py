@@ -94,6 +94,12 @@ def test_rowhooks_is_compared_with_pgq_round_by_round() -> None:
     assert Report.from_json(json.loads(json.dumps(report.as_json()))) == report
 
 
+def test_a_report_says_how_long_its_measurements_took() -> None:
+    report = replace(EMPTY, took={"single": 90.0, "bulk": 150.0})
+
+    assert ("length", "4 minutes (single 1.5, bulk 2.5)") in environment(report).rows
+
+
 def test_several_measurements_tell_of_absent_peers() -> None:
     report = EMPTY.with_found({"absent": {"Graphile Worker": "no node"}}).with_found({"absent": {"PgQ": "no package"}})
 

@@ -508,7 +508,17 @@ def test_changes_are_filtered_and_limited(run: Rowhooks, db: Connection, device:
     assert len(run("changes", "list", "--json", "--limit", 2).json) == 2
     assert [row["object_id"] for row in run("changes", "list", "--json", "--table", thing).json] == [{"id": 1}]
     assert [row["object_id"] for row in run("changes", "list", "--json", "--action", "delete").json] == [{"id": 3}]
-    assert run("changes", "list", "--json", "--table", "x' or true --").json == []
+    nowhere = run("changes", "list", "--json", "--table", "x' or true --")
+    assert (nowhere.code, nowhere.out) == (1, "")
+    assert "no table x' or true -- is or was tracked" in nowhere.err
+    assert [row["id"] for row in run("changes", "list", "--json", "--before", 3).json] == [2, 1]
+    assert len(run("changes", "list", "--json", "--since", "1h").json) == 5
+    db.execute("update rowhooks.object_change set time = time - interval '2 h' where id <= 2")
+    assert [row["id"] for row in run("changes", "list", "--json", "--since", "1h").json] == [5, 4, 3]
+    page = run("changes", "list", "--limit", 2, "--columns", "id, action")
+    assert [line.split() for line in page.out.splitlines()[2:]] == [["5", "delete"], ["4", "create"]]
+    assert page.err == "There may be more: --before 4, or a larger --limit\n"
+    assert run("changes", "list", "--action", "creat").code == 2
     done = run("changes", "list", "--table", thing)
     assert done.code == 0
     assert "[red]x[/red]" in done.out
@@ -531,7 +541,20 @@ def test_results_are_filtered(run: Rowhooks, db: Connection) -> None:
     assert [row["hook_name"] for row in run("results", "list", "--json").json] == ["hook 3", "hook 2", "hook 1"]
     assert [row["hook_name"] for row in run("results", "list", "--json", "--status", "failure").json] == ["hook 1"]
     assert [row["hook_name"] for row in run("results", "list", "--json", "--hook", "hook 2").json] == ["hook 2"]
-    assert run("results", "list", "--json", "--table", "dcim.device").json == []
+    assert run("results", "list", "--table", "dcim.device").code == 1
+    assert len(run("results", "list", "--json", "--job", "Serial").json) == 3
+    pages: list[str] = []
+    before: tuple[object, ...] = ()
+    while rows := run("results", "list", "--json", "--limit", 1, *before).json:
+        pages += [row["hook_name"] for row in rows]
+        before = ("--before", rows[-1]["id"])
+    assert pages == ["hook 3", "hook 2", "hook 1"]
+    assert run("results", "list", "--before", 99).code == 1
+    db.execute("update rowhooks.job_result set exception_message = E'it failed\nDETAIL: with much more' where id = 1")
+    listed = run("results", "list", "--status", "FAILURE")
+    assert "it failed" in listed.out
+    assert "with much more" not in listed.out
+    assert "with much more" in run("results", "show", 1).out
     assert len(run("results", "list", "--json", "--limit", 1).json) == 1
     assert "hook 3" in run("results", "list").out
 

@@ -48,7 +48,7 @@ def test_a_table_whose_rows_nothing_tells_apart_is_tracked_without_a_key(
 
 @pytest.mark.parametrize(("columns", "said"), [
     ("name", "nothing says that they tell its rows apart"),
-    ("device,colour", "it has no column colour"),
+    ("device,colour", "there is no column colour in public.port"),
     ("device,name", "nothing says that they tell its rows apart"),
 ])  # fmt: skip
 def test_columns_that_do_not_tell_rows_apart_are_refused_and_nothing_is_tracked(
@@ -126,7 +126,8 @@ def test_without_the_event_trigger_a_standing_glob_says_so_and_doctor_names_what
     said = capsys.readouterr().out
     assert "public.thing matches 'public.*' and is not tracked\n  rowhooks track public.thing\n" in said
     unkeyed = "public.loose matches 'public.*' and is not tracked: it has no primary key"
-    assert f"{unkeyed}\n  rowhooks track public.loose --identity ...\n" in said
+    assert f"{unkeyed}\n  by columns that identify its rows (--identity COLUMN,COLUMN), or without a key:" in said
+    assert "rowhooks track public.loose --identity full\n" in said
 
 
 @pytest.mark.parametrize(("arguments", "said"), [

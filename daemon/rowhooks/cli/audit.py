@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, Limit, Since, print_rows, target
+from rowhooks.cli.common import Before, Columns, Config, Dsn, Json, Limit, Since, more_before, print_rows, target
 from rowhooks.domain.times import point_in_time
 from rowhooks.postgres.administration.audit import list_acts
 from rowhooks.postgres.administration.schema import installed_connection
@@ -21,16 +21,19 @@ def audit(
         str | None, typer.Option("--object", help="Only what was done with this run, job, hook, button or token.")
     ] = None,
     since: Since = None,
+    before: Before = None,
     limit: Limit = 20,
+    columns: Columns = None,
     as_json: Json = False,
 ) -> None:
     """List who did what, the newest first: runs retried and revoked, hooks and buttons changed, tokens created."""
     with installed_connection(target(dsn, config)) as conn:
         rows = list_acts(
             conn, actor=actor, act=act, object_=object_, since=None if since is None else point_in_time(since),
-            limit=limit,
+            before=before, limit=limit,
         )  # fmt: skip
     print_rows(
         rows, ["id", "time", "actor", "login", "act", "object", "arguments"], as_json=as_json,
-        empty="Nobody has done anything yet.",
+        empty="Nobody has done anything yet.", wanted=columns, first_to_go=("login", "arguments", "time"),
     )  # fmt: skip
+    more_before(rows, limit, as_json=as_json)

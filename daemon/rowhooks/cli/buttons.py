@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, print_json, print_rows, say, target
+from rowhooks.cli.common import Columns, Config, Dsn, Json, print_json, print_rows, say, target
 from rowhooks.cli.origins import (
     AddTable,
     Disabled,
@@ -59,7 +59,12 @@ Confirmation = Annotated[
 
 @app.command("list")
 def list_(
-    dsn: Dsn = None, config: Config = None, job: OfJob = None, table: OfTable = None, as_json: Json = False
+    dsn: Dsn = None,
+    config: Config = None,
+    job: OfJob = None,
+    table: OfTable = None,
+    columns: Columns = None,
+    as_json: Json = False,
 ) -> None:
     """List the buttons."""
     with installed_connection(target(dsn, config)) as conn:
@@ -68,6 +73,8 @@ def list_(
         rows,
         ["name", "group_name", "weight", "text", "job", "enabled", "job_enabled", "tables", "waits_for", "roles"],
         as_json=as_json,
+        wanted=columns,
+        first_to_go=("waits_for", "weight", "group_name", "job_enabled", "text", "roles"),
         empty="There is no button. Add one: rowhooks buttons add NAME --job JOB --table TABLE --text TEXT --role ROLE",
     )
 

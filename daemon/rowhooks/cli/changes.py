@@ -10,12 +10,16 @@ from rich.text import Text
 
 from rowhooks.cli.common import (
     COLOURS,
+    Before,
+    Columns,
     Config,
     Dsn,
     Json,
     Limit,
+    Since,
     cell,
     console,
+    more_before,
     print_fields,
     print_json,
     print_json_line,
@@ -25,6 +29,9 @@ from rowhooks.cli.common import (
 from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange, differing_columns
 from rowhooks.domain.display import LONG, SHORT, by_whom, visible
+from rowhooks.domain.errors import UsageError
+from rowhooks.domain.likeness import hinted
+from rowhooks.domain.times import point_in_time
 from rowhooks.postgres.administration import changes as administration
 from rowhooks.postgres.administration.common import LOGS, log_of
 from rowhooks.postgres.administration.following import follow as follow_log
@@ -33,6 +40,7 @@ from rowhooks.postgres.administration.visible_following import follow_visible
 
 app = typer.Typer(no_args_is_help=True, help="The log of changed rows.")
 
+ACTIONS = ("create", "update", "delete", "truncate")
 Table = Annotated[str | None, typer.Option("--table", help="Only changes of this table (schema.table).")]
 
 
@@ -44,18 +52,31 @@ def list_(
     action: Annotated[
         str | None, typer.Option("--action", help="Only this action: create, update, delete or truncate.")
     ] = None,
+    since: Since = None,
+    before: Before = None,
     limit: Limit = 20,
+    columns: Columns = None,
     as_json: Json = False,
 ) -> None:
     """List the newest changes."""
+    if action is not None and action not in ACTIONS:
+        raise UsageError(
+            f"there is no action {action}", hint=hinted(action, ACTIONS, f"choose from: {', '.join(ACTIONS)}")
+        )
+    since_time = None if since is None else point_in_time(since)
     with installed_connection(target(dsn, config)) as conn:
-        rows = administration.list_changes(conn, table=table, action=action, limit=limit)
+        rows = administration.list_changes(
+            conn, table=table, action=action, since=since_time, before=before, limit=limit
+        )
     print_rows(
         rows,
         ["id", "time", "action", "object_type", "object_id", "object_repr", "db_user", "user_name"],
         as_json=as_json,
         empty="No change is recorded. See which tables are tracked: rowhooks tables",
+        wanted=columns,
+        first_to_go=("user_name", "db_user", "object_id", "time"),
     )
+    more_before(rows, limit, as_json=as_json)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from rowhooks.cli.listing import chosen_columns, total_width, widths_that_fit
 from rowhooks.domain import display, exact
 from rowhooks.domain.display import LONG, SHORT, as_json, visible
 from rowhooks.domain.errors import RowhooksError
@@ -39,10 +40,16 @@ Config = Annotated[
     typer.Option("--config", help="The settings file; by default rowhooks.toml in this directory, if it exists."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Columns = Annotated[
+    str | None, typer.Option("--columns", help="The columns to show, with commas, of those that --json has.")
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="The largest number of rows.")]
 
 Since = Annotated[
     str | None, typer.Option("--since", help="From this time on: 2026-01-31T12:00, or so long ago: 2h, 7d.")
+]
+Before = Annotated[
+    int | None, typer.Option("--before", metavar="ID", help="Only what is older than this one: the next page.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
@@ -128,8 +135,10 @@ def print_rows(
     as_json: bool,
     empty: str,
     whole: Collection[str] = (),
+    wanted: str | None = None,
+    first_to_go: Sequence[str] = (),
 ) -> None:
-    """Print a listing.
+    """Print a listing, in a terminal with the columns that fit into it.
 
     Args:
         rows: the rows.
@@ -137,19 +146,43 @@ def print_rows(
         as_json: whether to print JSON.
         empty: the sentence for no rows, with the command that makes some.
         whole: the columns with long texts.
+        wanted: the columns that the option `--columns` names.
+        first_to_go: the columns that a narrow terminal does without, the least important first.
+
+    Raises:
+        UsageError: `--columns` names a column that does not exist.
     """
+    columns = chosen_columns(wanted, columns, rows[0] if rows else columns)
     if as_json:
-        print_json(rows)
+        print_json(rows if wanted is None else [{name: row[name] for name in columns} for row in rows])
         return
     if not rows:
         say(empty, err=True)
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*(cell(row[column], LONG if column in whole else SHORT) for column in columns))
-    console.print(table)
+    texts = {name: [cell(row[name], LONG if name in whole else SHORT) for row in rows] for name in columns}
+    headers = {name: name.replace("_", " ") for name in columns}
+    if console.is_terminal:
+        widths, left_out = widths_that_fit(texts, console.width, () if wanted else first_to_go)
+    else:
+        # In a file or a pipe there is no width; nothing is left out, or folded.
+        widths, left_out = widths_that_fit(texts, sys.maxsize, ())
+    # Between two columns: a blank of the cell, and one of the box.
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for name, width in widths.items():
+        table.add_column(headers[name], width=width, no_wrap=True, overflow="ellipsis")
+    for place in range(len(rows)):
+        table.add_row(*(texts[name][place] for name in widths))
+    # A console prints nothing that is wider than itself.
+    printer = console if console.is_terminal else Console(file=console.file, width=max(1, total_width(widths)))
+    printer.print(table)
+    if left_out:
+        say(f"Not shown here: {', '.join(left_out)} (--columns, --json, or a wider terminal)", err=True)
+
+
+def more_before(rows: Sequence[dict[str, Any]], limit: int, *, as_json: bool) -> None:
+    """Say how the page after a full one is asked for."""
+    if len(rows) == limit and not as_json:
+        say(f"There may be more: --before {rows[-1]['id']}, or a larger --limit", err=True)
 
 
 def print_fields(row: dict[str, Any], names: Sequence[str]) -> None:

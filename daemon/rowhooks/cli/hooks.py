@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, print_json, print_rows, say, target
+from rowhooks.cli.common import Columns, Config, Dsn, Json, print_json, print_rows, say, target
 from rowhooks.cli.origins import (
     AddTable,
     Disabled,
@@ -68,7 +68,12 @@ Rename = Annotated[str | None, typer.Option("--rename", help="Its new name.")]
 
 @app.command("list")
 def list_(
-    dsn: Dsn = None, config: Config = None, job: OfJob = None, table: OfTable = None, as_json: Json = False
+    dsn: Dsn = None,
+    config: Config = None,
+    job: OfJob = None,
+    table: OfTable = None,
+    columns: Columns = None,
+    as_json: Json = False,
 ) -> None:
     """List the hooks."""
     with installed_connection(target(dsn, config)) as conn:
@@ -78,7 +83,11 @@ def list_(
             conditions = row["conditions"]
             row["conditions"] = None if conditions is None else exact.write(conditions)
     print_rows(
-        rows, COLUMNS, as_json=as_json, whole=["conditions"],
+        rows, COLUMNS, as_json=as_json, whole=["conditions"], wanted=columns,
+        first_to_go=(
+            "on_undecided", "ignored_columns", "declared", "conditions", "columns", "waits_for", "job_enabled",
+            "actions",
+        ),
         empty="There is no hook. Add one: rowhooks hooks add NAME --job JOB --table TABLE --on update",
     )  # fmt: skip
 

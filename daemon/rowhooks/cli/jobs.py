@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rowhooks.cli.common import (
+    Columns,
     Config,
     Dsn,
     Json,
@@ -46,6 +47,7 @@ def list_(
     dsn: Dsn = None,
     config: Config = None,
     all_: Annotated[bool, typer.Option("--all", help="List hidden jobs too.")] = False,
+    columns: Columns = None,
     as_json: Json = False,
 ) -> None:
     """List the jobs."""
@@ -57,7 +59,9 @@ def list_(
         rows,
         ["class_path", "kind", "name", "grouping", "enabled", "installed", "hooks", "buttons", "inputs"],
         as_json=as_json,
-        empty="No job is known yet. Name your module (receivers in rowhooks.toml) and run: rowhooks jobs sync",
+        wanted=columns,
+        first_to_go=("inputs", "grouping", "buttons", "hooks", "kind", "name"),
+        empty="No job is known yet. Name your module in rowhooks.toml and run: rowhooks jobs sync, or rowhooks run",
     )
 
 

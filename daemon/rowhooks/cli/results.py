@@ -11,6 +11,8 @@ from rich.text import Text
 from rowhooks.cli.as_test import as_test
 from rowhooks.cli.batches import show_batch
 from rowhooks.cli.common import (
+    Before,
+    Columns,
     Config,
     Dsn,
     Json,
@@ -21,6 +23,7 @@ from rowhooks.cli.common import (
     complain,
     console,
     counted,
+    more_before,
     print_fields,
     print_json,
     print_rows,
@@ -29,6 +32,7 @@ from rowhooks.cli.common import (
     settings,
     target,
 )
+from rowhooks.cli.listing import first_line
 from rowhooks.cli.origins import OfJob
 from rowhooks.cli.result_log import LogPrinter, follow, print_failure
 from rowhooks.domain.errors import ConnectionFailed, NotFound, RowhooksError, UsageError
@@ -60,7 +64,9 @@ def list_(
     table: Annotated[str | None, typer.Option("--table", help="Only runs for this table (schema.table).")] = None,
     batch: Annotated[int | None, typer.Option("--batch", help="Only runs of this press of several rows.")] = None,
     since: Since = None,
+    before: Before = None,
     limit: Limit = 20,
+    columns: Columns = None,
     as_json: Json = False,
 ) -> None:
     """List the newest results."""
@@ -72,10 +78,12 @@ def list_(
     with installed_connection(target(dsn, config)) as conn:
         rows = administration.list_results(
             conn, status=status and status.upper(), hook=hook, button=button, trigger=trigger, table=table,
-            since=since_time, batch=batch, job=job, limit=limit,
+            since=since_time, batch=batch, job=job, before=before, limit=limit,
         )  # fmt: skip
     for row in rows:
         row["origin"] = row["hook_name"] or row["button_name"]
+        if not as_json:
+            row["exception_message"] = first_line(row["exception_message"])
     print_rows(
         rows,
         [
@@ -84,7 +92,10 @@ def list_(
         ],
         as_json=as_json,
         empty="No result is recorded. See: rowhooks status",
+        wanted=columns,
+        first_to_go=("user_name", "db_user", "action", "object_type", "finished_at", "origin"),
     )  # fmt: skip
+    more_before(rows, limit, as_json=as_json)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Annotated, cast
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, print_json, print_rows, say, target
+from rowhooks.cli.common import Columns, Config, Dsn, Json, print_json, print_rows, say, target
 from rowhooks.domain.display import visible
 from rowhooks.domain.times import span
 from rowhooks.postgres.administration import tokens as administration
@@ -54,6 +54,7 @@ def list_(
     dsn: Dsn = None,
     config: Config = None,
     all_: Annotated[bool, typer.Option("--all", help="List those too that have expired or were revoked.")] = False,
+    columns: Columns = None,
     as_json: Json = False,
 ) -> None:
     """List your tokens and those that you have created; as an admin, all."""
@@ -63,6 +64,8 @@ def list_(
         rows,
         ["id", "name", "role", "scopes", "created_by", "created_at", "expires_at", "last_used_at", "revoked_at"],
         as_json=as_json,
+        wanted=columns,
+        first_to_go=("created_at", "created_by", "last_used_at", "revoked_at", "scopes"),
         empty="There is no token. Create one: rowhooks tokens create NAME --scope read",
     )
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, Yes, complain, print_rows, say, target
+from rowhooks.cli.common import Columns, Config, Dsn, Json, Yes, complain, print_rows, say, target
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import ConnectionFailed, NotFound, RowhooksError, UsageError
 from rowhooks.postgres.administration import tables as administration
@@ -291,13 +291,18 @@ def tables(
     dsn: Dsn = None,
     config: Config = None,
     future: Annotated[bool, typer.Option("--future", help="List the patterns for tables created later.")] = False,
+    columns: Columns = None,
     as_json: Json = False,
 ) -> None:
     """List the tracked tables."""
     with installed_connection(target(dsn, config)) as conn:
         rows = administration.list_rules(conn) if future else administration.list_tables(conn)
     print_rows(
-        rows, _RULE_COLUMNS if future else _TABLE_COLUMNS, as_json=as_json,
+        rows, _RULE_COLUMNS if future else _TABLE_COLUMNS, as_json=as_json, wanted=columns,
+        first_to_go=(
+            "tracked_at", "capture", "always", "audit_receivers", "ignored_columns", "excluded_columns", "identity",
+            "form",
+        ),
         empty="There is no rule. Add one: rowhooks track 'schema.*' --future" if future
         else "No table is tracked. Track one: rowhooks track schema.table",
     )  # fmt: skip

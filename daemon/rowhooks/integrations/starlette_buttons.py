@@ -120,4 +120,5 @@ def _engine(dsn: str) -> sqlalchemy.Engine:
         # A transaction pooler keeps no prepared statements.
         creator=lambda: psycopg.connect(target.conninfo, prepare_threshold=None),
         pool_size=CONNECTIONS, max_overflow=0, pool_timeout=PATIENCE, pool_pre_ping=True, use_native_hstore=False,
+        hide_parameters=True,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from rowhooks.domain.display import LONG, as_json, lines, visible
+from rowhooks.domain.row_data import without_row_data
 
 TRACEBACK = "rowhooks_traceback"
 """The key in `extra` of a traceback that is text already; it is printed below its line."""
@@ -72,7 +73,7 @@ class MessageFormatter(logging.Formatter):
 def _below(record: logging.LogRecord) -> Iterator[str]:
     """Yield what is printed below a line: tracebacks, as text."""
     if record.exc_info:
-        yield _formatted.formatException(record.exc_info)
+        yield without_row_data(_formatted.formatException(record.exc_info), record.exc_info[1])
     if record.stack_info:
         yield record.stack_info
     if (text := getattr(record, TRACEBACK, None)) is not None:

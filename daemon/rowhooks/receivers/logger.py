@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from datetime import UTC, datetime
 from typing import Any
 
+from rowhooks.domain.row_data import without_row_data
 from rowhooks.domain.row_types import row_type_of
 from rowhooks.domain.run import LogEntry
 from rowhooks.pipeline.execution.run_log import RunLog, current_log
@@ -198,7 +199,8 @@ class ModuleHandler(EntryHandler):
 def _entry(record: logging.LogRecord) -> LogEntry:
     message = record.getMessage()
     if record.exc_info:
-        message += "\n" + logging.Formatter().formatException(record.exc_info)
+        text = logging.Formatter().formatException(record.exc_info)
+        message += "\n" + without_row_data(text, record.exc_info[1])
     subject = getattr(record, "rowhooks_object", None)
     rows = row_type_of(type(subject))
     return LogEntry(

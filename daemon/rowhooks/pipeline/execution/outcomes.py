@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from rowhooks.domain.change import made
+from rowhooks.domain.row_data import without_row_data
 from rowhooks.domain.run import FAILURE, SUCCESS, LogEntry, Outcome, Run, now
 
 logger = logging.getLogger(__name__)
@@ -64,8 +65,8 @@ def failed(
         started_at,
         now(),
         exception_type=f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
-        exception_message=KEPT_OUT if sensitive else _shortened(clean(_message(error))),
-        traceback=_shortened(_frames(error) if sensitive else clean(_traceback(error))),
+        exception_message=KEPT_OUT if sensitive else _shortened(clean(without_row_data(_message(error), error))),
+        traceback=_shortened(_frames(error) if sensitive else clean(without_row_data(_traceback(error), error))),
         entries=entries,
     )
 

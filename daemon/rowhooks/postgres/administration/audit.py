@@ -17,6 +17,7 @@ def list_acts(
     act: str | None = None,
     object_: str | None = None,
     since: datetime | None = None,
+    before: int | None = None,
     limit: int,
 ) -> list[Row]:
     """Return the newest acts first.
@@ -27,6 +28,7 @@ def list_acts(
         act: only this act, for example `retry`.
         object_: only what was done with this run, job, hook, button or token.
         since: only from this time on.
+        before: only what is older than the act with this id.
         limit: the largest number of acts.
     """
-    return fetch(conn, _SQL["list"], actor, act, object_, since, limit)
+    return fetch(conn, _SQL["list"], actor, act, object_, since, before, limit)

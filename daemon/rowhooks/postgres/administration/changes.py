@@ -21,13 +21,31 @@ BATCH = 1000
 """The number of changes that are fetched together."""
 
 
-def list_changes(conn: Connection, *, table: str | None, action: str | None, limit: int) -> list[Row]:
+def list_changes(
+    conn: Connection,
+    *,
+    table: str | None = None,
+    action: str | None = None,
+    since: datetime | None = None,
+    before: int | None = None,
+    limit: int,
+) -> list[Row]:
     """Return the newest changes first, by id: ids are drawn one by one, in the order of the times.
+
+    Args:
+        conn: an open connection.
+        table: only changes of this table, as `schema.table`.
+        action: only this action.
+        since: only changes from this time on.
+        before: only changes with a lower id.
+        limit: the largest number of changes.
 
     Raises:
         NotFound: no table of that name is or was tracked.
     """
-    rows = fetch(conn, _LISTED["list"], table, action, limit)
+    # Below that id no change is from this time on: the rest of the log is not read.
+    first = None if since is None else fetch(conn, "select rowhooks.first_change_since($1) as id", since)[0]["id"]
+    rows = fetch(conn, _LISTED["list"], table, action, since, first, before, limit)
     if not rows:
         check_known_table(conn, table)
     return rows

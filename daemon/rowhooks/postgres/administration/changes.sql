@@ -22,8 +22,11 @@ select
   c.receiver
 from rowhooks.visible_changes as c
 where ($1::text is null or c.tracked_table = any({entries})) and ($2::text is null or c.action::text = $2)
+  and ($3::timestamptz is null or c.time >= $3)
+  and ($4::bigint is null or c.id >= $4)
+  and ($5::bigint is null or c.id < $5)
 order by c.id desc
-limit $3;
+limit $6;
 
 -- name: runs
 select r.id, r.status, r.hook_name, r.class_path

@@ -28,6 +28,7 @@ def list_results(
     since: datetime | None = None,
     batch: int | None = None,
     job: str | None = None,
+    before: int | None = None,
     limit: int,
 ) -> list[Row]:
     """Return the newest results first, by the time of their creation: ids come from different blocks.
@@ -42,14 +43,20 @@ def list_results(
         since: only results created from this time on.
         batch: only the runs of this press of several rows.
         job: only runs of this job, as `known_job` understands it.
+        before: only results older than this one.
         limit: the largest number of results.
 
     Raises:
-        NotFound: there is no such job, hook, button or table, and no result of one.
+        NotFound: there is no such job, hook, button or table, and no result of one; or no result `before`.
         Conflict: several jobs have that name.
     """
     path = None if job is None else known_job(conn, job)
-    rows = fetch(conn, _SQL["list"], status, hook, button, trigger, table, since, batch, path, limit)
+    place = None
+    if before is not None:
+        place = only(fetch(conn, _SQL["place"], before), "result", before, "see: rowhooks results list")["created_at"]
+    rows = fetch(
+        conn, _SQL["list"], status, hook, button, trigger, table, since, batch, path, place, before, limit
+    )  # fmt: skip
     if not rows:
         # A name that nothing has is no answer.
         _check_origins(conn, hook, button)

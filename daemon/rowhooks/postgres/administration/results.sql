@@ -43,8 +43,15 @@ where ($1::text is null or r.status = $1)
   and ($6::timestamptz is null or r.created_at >= $6)
   and ($7::bigint is null or r.batch_id = $7)
   and ($8::text is null or r.class_path = $8)
+  and ($9::timestamptz is null or (r.created_at, r.id) < ($9, $10::bigint))
 order by r.created_at desc, r.id desc
-limit $9;
+limit $11;
+
+-- name: place
+-- Where a result stands among the newest. Its values are given to `list`: a barrier hands no subquery down.
+select r.created_at
+from rowhooks.visible_results as r
+where r.id = $1;
 
 -- name: history
 select r.id, r.status, r.created_at

@@ -157,13 +157,19 @@ def _options(size: int, overflow: int = 0) -> dict[str, Any]:
         "use_native_hstore": False,
         # A run waits for its turn: connections that others hold are not a failure of the run.
         "pool_timeout": LONGEST_WAIT,
+        # They are values of rows, and errors are logged and recorded.
+        "hide_parameters": True,
     }
 
 
 def over(conn: psycopg.Connection[Any]) -> sqlalchemy.Connection:
     """Return SQLAlchemy's connection on an open one."""
     engine = sqlalchemy.create_engine(
-        "postgresql+psycopg://", creator=lambda: conn, poolclass=sqlalchemy.pool.StaticPool, use_native_hstore=False
+        "postgresql+psycopg://",
+        creator=lambda: conn,
+        poolclass=sqlalchemy.pool.StaticPool,
+        use_native_hstore=False,
+        hide_parameters=True,
     )
     ask_qualified(engine.dialect)
     return engine.connect()

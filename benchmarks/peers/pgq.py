@@ -55,14 +55,23 @@ def server_with_pgq(given: Server) -> Iterator[Server]:
     if row == (True,):
         yield given
         return
-    with EmbeddedPostgres(settings=SETTINGS, binaries=_find_programs()) as embedded:
+    with EmbeddedPostgres(settings=SETTINGS, binaries=find_programs()) as embedded:
         yield Server(embedded.dsn())
 
 
-def _find_programs() -> Path:
-    versions = sorted((int(file.parents[1].name) for file in _SHARED.glob("*/extension/pgq.control")), reverse=True)
+def find_programs(shared: Path = _SHARED, programs_of_all: Path = _PROGRAMS) -> Path:
+    """Return the programs of the newest PostgreSQL of Debian's that has PgQ's files.
+
+    Args:
+        shared: where each version's extensions are.
+        programs_of_all: where each version's programs are.
+
+    Raises:
+        Unavailable: none has them.
+    """
+    versions = sorted((int(file.parents[1].name) for file in shared.glob("*/extension/pgq.control")), reverse=True)
     for version in versions:
-        programs = _PROGRAMS / str(version) / "bin"
+        programs = programs_of_all / str(version) / "bin"
         if (programs / "postgres").exists():
             return programs
     raise Unavailable("no server here has its extension; on Debian: apt install postgresql-15-pgq3 (of your version)")

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from benchmarks.page import BEGIN, END, as_markdown, replace_figures
 from benchmarks.peer_results import BesidePgQ, Capture, PeerFigures
+from benchmarks.peers.peer import Unavailable
+from benchmarks.peers.pgq import find_programs
 from benchmarks.plan import QUICK
 from benchmarks.report import Machine, Report
 from benchmarks.results import Drain, Percentiles, Series, Single, Writing
@@ -98,6 +100,23 @@ def test_a_report_says_how_long_its_measurements_took() -> None:
     report = replace(EMPTY, took={"single": 90.0, "bulk": 150.0})
 
     assert ("length", "4 minutes (single 1.5, bulk 2.5)") in environment(report).rows
+
+
+def test_the_newest_server_with_the_files_of_pgq_is_measured_and_without_one_the_package_is_named(
+    tmp_path: Path,
+) -> None:
+    shared, programs = tmp_path / "share", tmp_path / "lib"
+    for file in (
+        shared / "9/extension/pgq.control", shared / "15/extension/pgq.control", shared / "16/extension/pgq.control",
+        shared / "17/extension/other.control", programs / "9/bin/postgres", programs / "15/bin/postgres",
+        programs / "17/bin/postgres",
+    ):  # fmt: skip
+        file.parent.mkdir(parents=True)
+        file.touch()
+
+    assert find_programs(shared, programs) == programs / "15/bin"
+    with pytest.raises(Unavailable, match="apt install postgresql-15-pgq3"):
+        find_programs(tmp_path, programs)
 
 
 def test_several_measurements_tell_of_absent_peers() -> None:

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from rowhooks.cli import call
 from rowhooks.cli.scaffold import Files
 from rowhooks.demo.embedded import EmbeddedPostgres
 from rowhooks.domain.errors import UsageError
@@ -301,6 +302,44 @@ def test_odd_names_are_quoted(run: Rowhooks, app: Connection, tmp_path: Path) ->
     assert "from_x_receiver.py" in files(tmp_path)
     _, enabling, _ = printed_commands(done.out)
     assert '"Odd ""one"""."from x"' in enabling[1]
+
+
+def test_a_login_that_the_server_does_not_let_in_is_named_at_the_end(run: Rowhooks, app: Connection) -> None:
+    done = run("quickstart", "dcim.device", "--yes", "--login", "shut")
+    assert done.code == 1
+    assert "everything is done, but the daemon's login shut is not let in" in done.err
+    assert app.execute("select count(*) from rowhooks.tracked_table").fetchone() == (1,)
+
+
+def test_a_second_daemon_has_a_directory_of_its_own(run: Rowhooks, app: Connection, tmp_path: Path) -> None:
+    assert run("quickstart", "dcim.device", "--yes").code == 0
+    with imports_undone(tmp_path):
+        done = run("quickstart", "dcim.device", "--yes", "--into", "other", "--login", "rowhooks_other")
+    assert (done.code, done.err) == (0, "")
+    assert "done already: schema rowhooks" in done.out
+    assert len(files(tmp_path / "other")) == 5
+
+
+def test_the_password_of_the_administrator_is_not_printed(
+    app: Connection, capsys: pytest.CaptureFixture[str], empty_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = make_conninfo(app.info.dsn, password="its secret")
+    monkeypatch.setenv("ROWHOOKS_DSN", secret)
+    assert call(["quickstart", "dcim.device", "--yes"]) == 0
+    printed = capsys.readouterr().out
+    assert printed_commands(printed)[2][0][-1] == "$ROWHOOKS_DSN"
+    assert call(["quickstart", "dcim.device", "--dsn", secret]) == 0
+    printed += capsys.readouterr().out
+    assert "The password of --dsn is left out here" in printed
+    assert "its secret" not in printed
+
+
+def test_with_the_login_of_the_daemon_the_test_is_for_another(run: Rowhooks, tmp_path: Path) -> None:
+    assert run("quickstart", "dcim.device", "--yes").code == 0
+    dsn = tomllib.loads((tmp_path / "rowhooks.toml").read_text())["dsn"]
+    done = run("quickstart", "dcim.device", dsn=dsn)
+    assert done.code == 0
+    assert "put an administrator's DSN in place of the daemon's" in done.out
 
 
 def test_an_unknown_privilege_is_refused(run: Rowhooks) -> None:

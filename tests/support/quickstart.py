@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 from collections.abc import Iterator
 
@@ -15,6 +16,7 @@ ACCESS = """
 local all postgres trust
 local all free trust
 local all owner trust
+local all shut reject
 local all all scram-sha-256
 """
 TABLES = """
@@ -48,7 +50,7 @@ def server_with_passwords() -> Iterator[EmbeddedPostgres]:
 def printed_commands(out: str) -> list[list[list[str]]]:
     """Return the three commands that a quick start ends with, each as the commands that a shell makes of it."""
     lines = out[out.index("Go on with these commands") :].splitlines()
-    pasted = [shlex.split(line) for line in lines if line.startswith("  ") and not line.startswith("  (")]
+    pasted = [shlex.split(line) for line in lines if line.startswith("  ") and not re.match("  [(A-Z]", line)]
     assert len(pasted) == 3, lines
     return [list(_apart(words)) for words in pasted]
 

@@ -13,7 +13,7 @@ from rowhooks.cli.common import say
 from rowhooks.cli.first_files import FirstFiles
 from rowhooks.cli.scaffold import NewReceiver
 from rowhooks.domain import shell
-from rowhooks.postgres.connections.derived import dsn_without_password, has_password
+from rowhooks.postgres.connections.derived import dsn_without_password, has_password, login_of
 from rowhooks.postgres.connections.target import Target
 
 _DSN, _PASSWORD = "ROWHOOKS_DSN", "ROWHOOKS_PASSWORD"
@@ -53,6 +53,8 @@ class Commands:
             say(f"  (hook {self._hook} is there already)", longest=None)
         say("Run the test (it locks the table while it runs; better on a copy of the database):")
         out.write(f"  {self.test()}\n")
+        if login_of(dsn_without_password(self._target)) == login_of(self._files.dsn):
+            say("  It needs the owner of the table: put an administrator's DSN in place of the daemon's.")
         if has_password(self._target) and self._dsn is not None:
             say("  The password of --dsn is left out here: write it into ~/.pgpass, or set PGPASSWORD.")
 
@@ -99,7 +101,7 @@ class Commands:
 
 def _program() -> tuple[str, ...]:
     """Return how a shell calls this rowhooks."""
-    found = shutil.which("rowhooks")
-    if found is not None and Path(found).parent == Path(sys.executable).parent:
+    script = Path(sys.executable).with_name("rowhooks")
+    if shutil.which("rowhooks") == str(script):
         return ("rowhooks",)
-    return (sys.executable, "-m", "rowhooks")
+    return (str(script),) if script.exists() else (sys.executable, "-m", "rowhooks")

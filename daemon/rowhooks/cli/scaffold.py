@@ -93,7 +93,9 @@ class NewReceiver:
         if "." in self.module:
             return
         found = importlib.util.find_spec(self.module)
-        if found is not None and Path(found.origin or "").resolve() != self.file.resolve():
+        # What lies in this directory is found by some ways to start Python, and is not in the way of the daemon.
+        places = (self.directory.resolve(), Path.cwd())
+        if found is not None and Path(found.origin or "").resolve().parent not in places:
             raise Conflict(
                 f"{self.module} is the name of another module, {found.origin or 'built into Python'}",
                 hint="choose another name for the receiver",

@@ -89,8 +89,8 @@ def test_rowhooks_is_compared_with_pgq_round_by_round() -> None:
     report = replace(EMPTY, beside_pgq=BesidePgQ("15.18 (Debian)", "3.5", "ticks", ours, statement, theirs, *drains))
     found = {verdict.figure: verdict.measured for verdict in verdicts(report)}
 
-    assert found["the same / PgQ's trigger in C"] == "1.57"
-    assert found["the same / PgQ"] == "1.50 x"
+    assert found["single-row writes, row triggers / PgQ's trigger in C"] == "1.57"
+    assert found["8 writers and the daemon, handled / PgQ"] == "1.50 x"
     assert found["drain, batch receiver / PgQ's bare batches"] == "1.45"
     assert "### Beside PgQ 3.5, on PostgreSQL 15.18" in as_markdown(next(sheets(report)))
     assert Report.from_json(json.loads(json.dumps(report.as_json()))) == report

@@ -114,6 +114,15 @@ def test_who_may_not_try_the_test_is_told(run: Rowhooks, tables: Connection, dae
     assert "Run it as the owner of the table." in (tmp_path / "test_untried.py").read_text()
 
 
+def test_a_table_that_is_locked_is_not_tried(run: Rowhooks, tables: Connection, dsn: str) -> None:
+    with psycopg.connect(dsn) as other:
+        other.execute("lock table dcim.location in row exclusive mode")
+        done = run("new", "receiver", "Locked", "--table", "dcim.location")
+    assert done.code == 0
+    assert "This was not tried: the lock on dcim.location was not available" in done.out
+    assert "ROW" not in done.out
+
+
 def test_it_leaves_nothing_in_the_database(run: Rowhooks, tables: Connection) -> None:
     assert run("new", "receiver", "Device", "--table", "dcim.device").code == 0
     assert tables.execute("select count(*) from dcim.device").fetchone() == (0,)

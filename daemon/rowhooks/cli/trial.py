@@ -9,7 +9,7 @@ from rowhooks.cli.scaffold import NewReceiver, TestRow
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import PermissionDenied, RowhooksError
 from rowhooks.postgres.administration.common import Connection
-from rowhooks.postgres.administration.outline import first_key, sample_rows
+from rowhooks.postgres.administration.outline import first_key, sample_rows, was_tried
 from rowhooks.testing import Rehearsal
 
 _COMPLETE = "Complete ROW so that PostgreSQL takes it."
@@ -30,8 +30,9 @@ def find_row(conn: Connection, new: NewReceiver, dsn: str) -> TestRow:
     reason = None if samples.unknown else _why_refused(new, dsn, samples.others, samples.row)
     if reason is None and not notes:
         return TestRow(samples)
-    if isinstance(reason, PermissionDenied):
-        return TestRow(samples, [f"This was not tried: {_in_comment(reason)}.", "Run it as the owner of the table."])
+    if reason is not None and not was_tried(reason):
+        how = ["Run it as the owner of the table."] if isinstance(reason, PermissionDenied) else []
+        return TestRow(samples, [f"This was not tried: {_in_comment(reason)}.", *how])
     if reason is not None:
         notes = [f"PostgreSQL did not take ROW: {_in_comment(reason)}."]
     try:

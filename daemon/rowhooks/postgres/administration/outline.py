@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg import sql
 
-from rowhooks.domain.errors import Conflict, NotFound
+from rowhooks.domain.errors import Conflict, ConnectionFailed, NotFound, PermissionDenied, RowhooksError
 from rowhooks.domain.names import TableName, join_name
 from rowhooks.domain.sensitive import is_sensitive_column
 from rowhooks.postgres.administration.common import Connection, fetch
@@ -213,6 +214,14 @@ def first_key(conn: Connection, outline: Outline) -> dict[str, Any] | None:
     with conn.transaction(), translated_errors():
         rows = fetch(conn, sql.SQL("select {} from {} limit 1").format(columns, sql.SQL(outline.quoted)))
     return rows[0] if rows else None
+
+
+def was_tried(error: RowhooksError) -> bool:
+    """Say whether an error of a rehearsal is about its rows, and not about a right or a lock that it did not get."""
+    cause = error.__cause__
+    return not isinstance(error, PermissionDenied | ConnectionFailed) and not isinstance(
+        cause, psycopg.errors.LockNotAvailable
+    )
 
 
 def _sample(

@@ -38,6 +38,16 @@ def write(stage: Stage, count: int = 20) -> None:
             )
 
 
+def write_together(stage: Stage, count: int = 20) -> None:
+    """Write rows in transactions of several, so that runs of different rows wait together."""
+    with stage.connect() as conn:
+        for _ in range(count // 5):
+            conn.execute(
+                "insert into thing select n, 1 from generate_series(0, 4) as n"
+                " on conflict (id) do update set value = thing.value + 1"
+            )
+
+
 def is_done(stage: Stage) -> bool:
     with stage.connect() as conn:
         return is_settled(conn)
@@ -58,7 +68,7 @@ def test_a_connection_cut_at_any_moment_of_recording_loses_nothing_and_repeats_n
     for party in PARTIES:
         for moment in MOMENTS:
             trap = stage.proxy.set_trap(party, moment)
-            write(stage)
+            (write_together if party == PARTIES[2] else write)(stage)
             wait(trap.sprung.is_set)
             wait(lambda: is_done(stage))
     assert stage.settle().changes == 20 * len(PARTIES) * len(MOMENTS)

@@ -40,6 +40,11 @@ class Effects(JobHookReceiver):
             marker.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
 
+class Grouped(Effects):
+    class Meta:
+        group_commit = 20
+        loads_object = False
+
 class Sleeper(JobHookReceiver):
     def receive_job_hook(self, change, action, changed_object):
         Path(os.environ["OUTSIDE"]).with_suffix(".entered").touch()
@@ -59,7 +64,7 @@ class Hung(JobHookReceiver):
         Path(os.environ["OUTSIDE"]).with_suffix(".entered").touch()
         threading.Event().wait()
 
-register_jobs(Effects, Sleeper, Stubborn, Hung)
+register_jobs(Effects, Grouped, Sleeper, Stubborn, Hung)
 '''.replace("\\\\n", "\\n")
 
 
@@ -121,11 +126,12 @@ def test_a_receiver_that_never_ends_does_not_keep_the_process_from_ending(
     assert process.says(f"1 receivers did not end within 2.0 s: effects.{job}")
 
 
+@pytest.mark.parametrize("job", ["Effects", "Grouped"])
 @pytest.mark.parametrize("own_login", [False, True])
 def test_killed_in_the_middle_of_a_run_database_effects_happen_once_and_others_at_least_once(
-    db: psycopg.Connection[Any], dsn: str, start: Any, tmp_path: Path, own_login: bool
+    db: psycopg.Connection[Any], dsn: str, start: Any, tmp_path: Path, own_login: bool, job: str
 ) -> None:
-    set_up(db)
+    set_up(db, job)
     settings = {}
     if own_login:
         if not db.execute("select 1 from pg_roles where rolname = 'rowhooks_test_receiver'").fetchone():

@@ -17,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.domain.events import DeadlineSet
+from rowhooks.pipeline.scheduling import grouping
 from rowhooks.runtime.submission import LOOK
 from tests.support.daemons import running_daemon
 from tests.support.hooks import add_hook
@@ -67,6 +68,12 @@ class Writes(JobHookReceiver):
 
     def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
         self.session.execute(WRITE, {"id": change.id})
+
+
+class WritesInGroups(Writes):
+    class Meta:
+        loads_object = False
+        group_commit = 50
 
 
 @pytest.fixture
@@ -127,6 +134,18 @@ async def test_a_run_that_writes_costs_its_transaction_and_nothing_more(
     done = await drained(db, daemon_dsn, device, proxy, Writes)
     # BEGIN with the run's marks; its own statement; its result; COMMIT; and the driver's syncs around the first.
     assert done.round_trips <= 6 * RUNS
+    assert db.execute("select count(*) from sink").fetchone() == (RUNS,)
+
+
+@pytest.mark.usefixtures("sink")
+async def test_a_run_that_shares_its_transaction_costs_its_savepoint_and_its_own_statement(
+    db: Connection, daemon_dsn: str, device: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However slow the machine is.
+    monkeypatch.setattr(grouping, "LONGEST_OPEN", 1000.0)
+    done = await drained(db, daemon_dsn, device, proxy, WritesInGroups)
+    # Its savepoint with its marks; its own statement; the driver's syncs; and a share of BEGIN, results and COMMIT.
+    assert done.round_trips <= 3 * RUNS
     assert db.execute("select count(*) from sink").fetchone() == (RUNS,)
 
 

@@ -17,11 +17,12 @@ MOMENTS = ("before the result", "before the commit", "before the commit's answer
 """Where a transaction that records a result can be cut."""
 BEGINNING = "before a run's transaction begins"
 """Where a receiver's transaction can be cut too."""
-PARTIES = ("receiver", "recorder")
-"""Whose transactions: a receiver's own, or the recorder's groups."""
+PARTIES = ("receiver", "recorder", "group")
+"""Whose transactions: a receiver's own, the recorder's, or one that runs share."""
 
 _RESULTS = (b"rowhooks.record_run(", b"into rowhooks.job_result", b'COPY "rowhooks"."job_result"')
-"""By which a result is recorded: a receiver's, a batch's, the recorder's."""
+"""By which a result is recorded: a receiver's, a batch's or a group's, the recorder's."""
+_COMMITS = (b"COMMIT", b"CLOSE ROWHOOKS_GROUP; COMMIT")
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Link:
         self._statements: dict[bytes, bytes] = {}
         self._started = False
         self._buffer = b""
-        self._has_effect = self._has_result = False
+        self._has_effect = self._has_result = self._is_shared = False
         self._cut_at_answer: Trap | None = None
         self.silent = False
 
@@ -126,19 +127,20 @@ class Link:
         if statement is None:
             return None
         if statement.startswith(b"begin; set local "):
+            self._is_shared = b"declare rowhooks_group" in statement
             return self._proxy.springs(PARTIES[0], BEGINNING)
         if b"into effect" in statement:
             self._has_effect = True
-        party = PARTIES[0] if self._has_effect else PARTIES[1]
+        party = PARTIES[1] if not self._has_effect else PARTIES[2] if self._is_shared else PARTIES[0]
         if any(one in statement for one in _RESULTS):
             self._has_result = True
             return self._proxy.springs(party, MOMENTS[0])
         command = statement.strip(b" ;\x00").upper()
-        if command == b"COMMIT" and self._has_result:
-            self._has_effect = self._has_result = False
+        if command in _COMMITS and self._has_result:
+            self._has_effect = self._has_result = self._is_shared = False
             return self._proxy.springs(party, *MOMENTS[1:])
-        if command in (b"COMMIT", b"ROLLBACK"):
-            self._has_effect = self._has_result = False
+        if command in (*_COMMITS, b"ROLLBACK"):
+            self._has_effect = self._has_result = self._is_shared = False
         return None
 
     def _executed(self, message: bytes) -> bytes | None:

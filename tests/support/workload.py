@@ -96,10 +96,26 @@ class Retried(JobHookReceiver):
             raise Hiccup("again")
 
 
-register_jobs(Plain, Asynchronous, Outside, Retried)
+class Grouped(Plain):
+    """Shares its transaction with other runs; fails now and then."""
+
+    class Meta(Retried.Meta):
+        group_commit = 10
+
+    def receive_job_hook(self, change, action, changed_object):
+        super().receive_job_hook(change, action, changed_object)
+        if random.random() < 0.05:
+            raise Hiccup("again")
+
+
+class GroupedToo(Grouped):
+    pass
+
+
+register_jobs(Plain, Asynchronous, Outside, Retried, Grouped, GroupedToo)
 '''
 FILE = "workload_receivers.py"
-INSIDE = ("Plain", "Asynchronous", "Retried")
+INSIDE = ("Plain", "Asynchronous", "Retried", "Grouped", "GroupedToo")
 HOOKS = (*INSIDE, "Outside")
 OBJECTS = 25
 DAEMON_LOGIN = "workload_daemon"

@@ -46,6 +46,7 @@ class Elsewhere:
     def __init__(self, name: str = LOOP) -> None:
         self.name = name
         self.running: dict[int, Remote] = {}
+        self.joined: dict[int, Remote] = {}
         self.sent: list[str] = []
         self.hangs: set[int] = set()
         self.retries: set[int] = set()

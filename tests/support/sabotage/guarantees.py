@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import psycopg
 import sqlalchemy.orm
 
+from rowhooks.pipeline.ports import GroupUndone
+from rowhooks.pipeline.scheduling.thread_pool import _Report
 from tests.support.sabotage.mechanism import (
     Constant,
     Function,
@@ -22,6 +25,7 @@ from tests.support.sabotage.mechanism import (
 )
 
 LEADERSHIP = "faults/test_leadership.py"
+GROUPS = "integration/test_group_commit.py"
 FEED = "rowhooks.postgres.feed"
 LEADER_EPOCH = "rowhooks.postgres.leadership.epoch"
 SESSION = "rowhooks.postgres.sessions.receiver_session"
@@ -107,6 +111,30 @@ def overtaking(is_long: Any) -> Any:
             return bool(is_long(lanes, lane))
         finally:
             lanes._on_shelves = shelved
+
+    return altered
+
+
+def forgetting_the_failure(_: Any) -> Any:
+    """Have runs end as if they were committed, whatever became of their transaction."""
+
+    def altered(pool: Any, transaction: Any, members: Any, worker: Any) -> None:
+        with contextlib.suppress(GroupUndone):
+            transaction.commit([member.outcome for member in members])
+        for execution, outcome in members:
+            pool._post(_Report(worker, execution.run, execution, execution.committed(outcome)))
+
+    return altered
+
+
+def staying_in_reach(join: Any) -> Any:
+    """Have a run that waits for its COMMIT watched as if it were executed."""
+
+    def altered(pool: Any, report: Any, grouping: Any) -> bool:
+        joined = bool(join(pool, report, grouping))
+        if joined:
+            pool.running[report.execution.run.id] = report.execution
+        return joined
 
     return altered
 
@@ -233,6 +261,27 @@ SABOTAGES = [
         "faults/test_leadership.py a_run_that_finds_no_connection_waits_for_one_however_long_it_takes",
     ),
     Sabotage(
+        3, "no statement of a receiver commits what runs that share its transaction have written",
+        Python("rowhooks.postgres.sessions.groups:_GUARD", lambda guard: (guard[0], guard[1].replace("guard'", "run'")
+               .replace("::pg_catalog.bool", ""))),
+        f"{GROUPS} a_receiver_that_ends_the_transaction_harms_no_other_run",
+    ),
+    Sabotage(
+        3, "runs whose shared transaction was not committed are executed again, each alone",
+        Python("rowhooks.pipeline.scheduling.thread_pool:ThreadPool._commit", forgetting_the_failure),
+        f"{GROUPS} a_commit_that_fails_has_each_executed_again_alone",
+    ),
+    Sabotage(
+        3, "a run that waits for the shared COMMIT is out of reach of time limits",
+        Python("rowhooks.pipeline.scheduling.thread_pool:ThreadPool._join", staying_in_reach),
+        f"{GROUPS} what_waits_for_the_commit_reaches_no_time_limit",
+    ),
+    Sabotage(
+        3, "what a run wrote that shares its transaction goes when the run fails",
+        Python("rowhooks.postgres.sessions.groups:CommitGroup.go_back", returning(None)),
+        f"{GROUPS} a_run_that_fails_goes_back_to_its_savepoint_and_its_failure_is_committed_with_the_others",
+    ),
+    Sabotage(
         4, "runs of one row wait in a lane",
         Python("rowhooks.domain.run:Run.lane", constant(property(lambda run: (run.id,)))),
         "faults/test_large.py a_receiver_that_takes_an_hour_holds_back_its_own_row_and_nothing_else",
@@ -305,7 +354,7 @@ SABOTAGES = [
     Sabotage(
         5, "the variable ends with the transaction",
         Python(
-            f"{SESSION}:_set_local",
+            f"{SESSION}:set_local",
             lambda made: lambda *given: [one.replace("set local ", "set ", 1) for one in made(*given)],
         ),
         "faults/test_pgbouncer.py nothing_of_a_run_is_left_in_a_server_connection",

@@ -6,7 +6,7 @@ receiver that it executes is abandoned. The first to take them decides what beco
 
 from __future__ import annotations
 
-import logging
+import sys
 import threading
 import time
 from typing import NamedTuple
@@ -14,8 +14,6 @@ from typing import NamedTuple
 from rowhooks.domain.run import Outcome
 from rowhooks.pipeline.execution.runner import Execution
 from rowhooks.pipeline.ports import CommitGroup
-
-logger = logging.getLogger(__name__)
 
 LONGEST_OPEN = 0.05
 """Seconds after which what the first run of a group has written is committed, between two runs."""
@@ -43,8 +41,8 @@ class Grouping:
         self._since: float | None = None
         self._lock = threading.Lock()
 
-    def takes(self, size: int) -> bool:
-        """Say whether another run, one that shares its transaction with so many at most, may begin in it."""
+    def takes(self, size: int = sys.maxsize) -> bool:
+        """Say whether another run may begin in it, one that shares its transaction with so many at most."""
         with self._lock:
             if self._members is None or self.transaction.is_lost or self.transaction.is_full:
                 return False

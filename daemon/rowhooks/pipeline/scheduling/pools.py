@@ -106,6 +106,11 @@ class ExecutionPool(Protocol):
         """What goes on, by the ids of the runs. Another thread may change it at any time."""
         ...
 
+    @property
+    def joined(self) -> Mapping[int, RunningRun]:
+        """What was executed and waits for a COMMIT that it shares; it is not interrupted or abandoned any more."""
+        ...
+
     def attach(self, owner: PoolOwner) -> None:
         """Report to an owner from now on."""
         ...
@@ -152,8 +157,7 @@ class LocalPool(Generic[T]):
         self.name = name
         self.limit = limit
         self.running: dict[int, Execution] = {}
-        # What was executed and waits for the COMMIT of its group.
-        self._joined: dict[int, Execution] = {}
+        self.joined: dict[int, Execution] = {}
         self._runner = runner
         self._queue: deque[PreparedRun | T] = deque()
         self._owner: PoolOwner
@@ -193,7 +197,7 @@ class LocalPool(Generic[T]):
         """Begin nothing more, wait for what goes on, and cancel or leave behind what has not ended by then."""
         self._closed = True
         self._queue.clear()
-        if self.running or self._joined:
+        if self.running or self.joined:
             await first_of(self._is_empty.wait(), asyncio.sleep(grace))
         late = list(self.running.values())
         if late:
@@ -225,7 +229,7 @@ class LocalPool(Generic[T]):
         self._note_end()
 
     def _note_end(self) -> None:
-        if self._closed and not (self.running or self._joined):
+        if self._closed and not (self.running or self.joined):
             self._is_empty.set()
 
     def _wake(self) -> None:

@@ -107,6 +107,11 @@ class Scheduler:
                     if task is not None:
                         self.admission.lanes.begin(task)
                         self._watch(task, pool, running, moment)
+                for joined in list(pool.joined.values()):
+                    task = self._handed.get(joined.run.id)
+                    if task is not None and (task.on_record or records.is_late(task, moment)):
+                        # It waits for as long as the run takes that is executed beside it.
+                        self._records.put_started(task, joined.started_at)
             for task in self.admission.lanes:
                 self._records.put_late(task, moment)
             for task in self.admission.batches:

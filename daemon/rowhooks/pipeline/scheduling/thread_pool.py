@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 RAMP_UP = 0.001
 """Seconds after which what one thread has not got through goes to more of them."""
+FARTHEST = 50
+"""How far down the queue a run is looked for that may share a transaction."""
 NEXT_THREAD = 1.0
 """Seconds between attempts to start a thread where the system has none to spare."""
 
@@ -148,7 +150,7 @@ class ThreadPool(LocalPool[_Retry]):
                     self._active -= 1
             elif execution is None:
                 self._ended(run, None, outcome, problem)
-            elif self._joined.pop(run.id, None) is execution:
+            elif self.joined.pop(run.id, None) is execution:
                 self._end_joined(execution, outcome, problem)
             elif execution.worker is not worker or self.running.get(run.id) is not execution:
                 if problem is not None:
@@ -173,7 +175,7 @@ class ThreadPool(LocalPool[_Retry]):
     def _undone(self, member: Member, reason: str) -> None:
         """Have a run executed again, whose group was not committed."""
         member.execution.undone(member.outcome, reason)
-        del self._joined[member.execution.run.id]
+        del self.joined[member.execution.run.id]
         self._end_joined(member.execution, None, None)
 
     def _retry_later(self, execution: Execution) -> None:
@@ -207,8 +209,8 @@ class ThreadPool(LocalPool[_Retry]):
             except IndexError:
                 break
             size = self._size_of_group(one)
-            # One that nothing follows now is executed as ever.
-            if size > 1 and self._queue:
+            # One that no other follows now is executed as ever.
+            if size > 1 and self._is_followed():
                 self._serve_group(one, worker, size)
             else:
                 self._post(self._execute(one, worker))
@@ -244,28 +246,44 @@ class ThreadPool(LocalPool[_Retry]):
             transaction.close()
 
     def _next_of(self, grouping: Grouping, worker: _Worker) -> PreparedRun | _Retry | None:
-        if self._closed or worker.is_abandoned:
+        if self._closed or worker.is_abandoned or not grouping.takes():
             return None
-        try:
-            one = self._queue.popleft()
-        except IndexError:
-            return None
-        size = self._size_of_group(one)
-        if size > 1 and grouping.takes(size):
-            grouping.limit(size)
-            return one
-        self._queue.appendleft(one)
-        return None
+        others: list[PreparedRun | _Retry] = []
+        found = None
+        while found is None and len(others) < FARTHEST:
+            try:
+                one = self._queue.popleft()
+            except IndexError:
+                break
+            size = self._size_of_group(one)
+            if size > 1 and grouping.takes(size):
+                grouping.limit(size)
+                found = one
+            else:
+                others.append(one)
+        self._queue.extendleft(reversed(others))
+        return found
+
+    def _is_followed(self) -> bool:
+        """Say whether another run that may share its transaction is in the queue, near its head."""
+        for place in range(FARTHEST):
+            try:
+                one = self._queue[place]
+            except IndexError:
+                return False
+            if self._size_of_group(one) > 1:
+                return True
+        return False
 
     def _join(self, report: _Report, grouping: Grouping) -> bool:
         """Have a run wait for the COMMIT: its time limits and a revocation do not reach it any more."""
         execution, outcome = report.execution, report.outcome
         assert execution is not None
         assert outcome is not None
-        self._joined[execution.run.id] = execution
+        self.joined[execution.run.id] = execution
         if self.running.pop(execution.run.id, None) is not execution:
             # It was abandoned, a moment ago.
-            del self._joined[execution.run.id]
+            del self.joined[execution.run.id]
             self._post(report)
             return False
         execution.worker = None

@@ -117,7 +117,7 @@ class CommitGroup:
         self._is_broken = True
         if connection is None:
             return
-        if self._is_cut or (self._driver is not None and self._driver.pgconn.status != psycopg.pq.ConnStatus.OK):
+        if not connection.invalidated and (self._is_cut or not self._is_rolled_back()):
             connection.invalidate()
         if not connection.invalidated:
             self._lend(connection, None)
@@ -128,6 +128,18 @@ class CommitGroup:
             # It is lost, and with it the transaction.
             logger.warning("rolling back: %s", error)
             connection.invalidate()
+
+    def _is_rolled_back(self) -> bool:
+        """Roll back what is open; return False where the connection is lost."""
+        # By the driver: SQLAlchemy may take a transaction for ended that is not, and give it to another run.
+        if self._driver is None:
+            return True
+        try:
+            self._driver.rollback()
+        except psycopg.Error as error:
+            logger.warning("rolling back: %s", error)
+            return False
+        return bool(self._driver.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE)
 
     # For its sessions.
 
@@ -200,8 +212,8 @@ class CommitGroup:
 
     def _begin(self, driver: Any) -> None:
         settings = driver.settling() if isinstance(driver, SettledConnection) else []
-        answer = send(driver, ["begin", *settings, *_GUARD, "show transaction_isolation"])
         self._driver = driver
+        answer = send(driver, ["begin", *settings, *_GUARD, "show transaction_isolation"])
         if answer.get_value(0, 0) != b"read committed":
             # Later runs would not see the changes by which they were started.
             raise TransactionEnded

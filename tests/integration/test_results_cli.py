@@ -13,6 +13,7 @@ import pytest
 
 from rowhooks.domain.errors import UsageError
 from rowhooks.domain.times import point_in_time, span
+from rowhooks.postgres.administration import results as administration
 from tests.support.cli import Rowhooks
 from tests.support.hooks import add_hook
 from tests.support.results import LONG_AGO, Following, Serial, add_button, add_line, add_result, behind_the_feed
@@ -335,3 +336,18 @@ def test_a_moment_may_be_a_span_back_from_now() -> None:
 def test_what_is_no_moment_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not a time"):
         point_in_time(text)
+
+
+def test_a_page_of_thousands_is_read_from_where_it_begins(db: Connection) -> None:
+    db.execute("insert into rowhooks.job (class_path, kind, name) values ('jobs.It', 'hook', 'It')")
+    db.execute(
+        "insert into rowhooks.job_result (job_hook_id, job_id, class_path, status, finished_at, created_at)"
+        " select 1, 1, 'jobs.It', 'SUCCESS', now(), now() - make_interval(secs => n) from generate_series(1, 5000) as n"
+    )
+    db.execute("analyze rowhooks.job_result")
+    older = administration.list_results(db, before=3000, limit=1000)
+    assert [row["id"] for row in older] == list(range(3001, 4001))
+    with psycopg.RawCursor(db) as cursor:
+        values = [*[None] * 8, older[0]["created_at"], older[0]["id"], 1000]
+        plan = cursor.execute("explain (costs off) " + administration._SQL["list"], values).fetchall()
+    assert any("Index Cond: (ROW(created_at, id) < ROW(" in line for (line,) in plan)

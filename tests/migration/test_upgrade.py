@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from psycopg import sql
 from rowhooks.domain.errors import PermissionDenied, SchemaMismatch
 from rowhooks.postgres.administration import revisions
 from rowhooks.postgres.administration.doctor import examine
+from rowhooks.postgres.administration.quickstart import Wanted, carry_out, look
 from rowhooks.postgres.administration.revisions import head_revision, known_revisions
 from rowhooks.postgres.administration.roles import Roles
 from rowhooks.postgres.administration.schema import install, installed_connection, uninstall, upgrade
@@ -107,6 +109,17 @@ def test_an_older_schema_is_upgraded_with_everything_in_it(old: str, admin: Conn
     with installed_connection(Target(old)) as conn:
         assert [one for one in examine(conn) if one.what.startswith(("hook ", "button "))] == []
     upgrade(Target(old))
+
+
+@pytest.mark.usefixtures("later")
+def test_a_quick_start_upgrades_and_finds_what_is_done(old: str, admin: Connection) -> None:
+    wanted = Wanted("public.thing", admin.info.user, ["select"], {}, "hook")
+    written: list[str] = []
+    found = carry_out(Target(old), wanted, "", timedelta(seconds=3), before_commit=lambda: written.append("files"))
+    assert (found.is_current, found.is_tracked, found.has_hook, written) == (False, True, True, ["files"])
+    assert admin.execute("select remark from rowhooks.tracked_table").fetchall() == [("none",)]
+    with installed_connection(Target(old)) as conn:
+        assert look(conn, wanted).is_complete
 
 
 @pytest.mark.usefixtures("later")

@@ -147,7 +147,10 @@ TARGETS = (
         "single-row writes, tracked / untracked, daemon stopped", 0.72, _RATIO,
         lambda r: r.single.ratio.median if r.single else None,
     ),
-    Target("single-row writes, row triggers / PgQ's trigger in C", 1, _RATIO, lambda r: _over_pgq(r, lambda found: found.single_over_pgq)),
+    Target(
+        "single-row writes, row triggers / PgQ's trigger in C", 1, _RATIO,
+        lambda r: _over_pgq(r, lambda found: found.single_over_pgq),
+    ),
     Target(
         "single-row writes, daemon running / the same with NOTIFY in every transaction", 1.5, _TIMES,
         lambda r: r.single.bell_gain.median if r.single else None,
@@ -179,7 +182,10 @@ TARGETS = (
     Target(
         "the same / the best peer but PgQ", 2.5, _TIMES, lambda r: _over(_sustained(r), _sustained_by_peers(r))
     ),
-    Target("8 writers and the daemon, handled / PgQ", 1, _TIMES, lambda r: _over_pgq(r, lambda found: found.handled_over_pgq)),
+    Target(
+        "8 writers and the daemon, handled / PgQ", 1, _TIMES,
+        lambda r: _over_pgq(r, lambda found: found.handled_over_pgq),
+    ),
     Target("drain, async no-op", _UNBOUND, _RATE, lambda r: _drain(r, "AsyncNoOp")),
     Target(
         "the same / PgQueuer", 3, _TIMES, lambda r: _over(_drain(r, "AsyncNoOp"), _drains_of(r, "PgQueuer"))

@@ -76,6 +76,12 @@ def later(old: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     _forget_revisions()
 
 
+def _problems_of_bindings(conn: Connection) -> list[str]:
+    """Return what doctor finds wrong with hooks and buttons; that nobody may press this button yet is a note."""
+    found = [one for one in examine(conn) if one.what.startswith(("hook ", "button "))]
+    return [one.what for one in found if one.level == "problem"]
+
+
 def _forget_revisions() -> None:
     revisions.head_revision.cache_clear()
     revisions.known_revisions.cache_clear()
@@ -107,7 +113,7 @@ def test_an_older_schema_is_upgraded_with_everything_in_it(old: str, admin: Conn
         ("public.thing", {"id": 1}), ("public.thing", {"id": 2}), ("public.later", {"id": 3}),
     ]  # fmt: skip
     with installed_connection(Target(old)) as conn:
-        assert [one for one in examine(conn) if one.what.startswith(("hook ", "button "))] == []
+        assert _problems_of_bindings(conn) == []
     upgrade(Target(old))
 
 
@@ -154,7 +160,7 @@ def test_what_others_have_made_of_the_views_stays_with_its_grants(
     ).fetchone() == (0,)
     admin.execute("alter table public.thing rename name to called")
     with installed_connection(Target(old)) as conn:
-        assert [one for one in examine(conn) if one.what.startswith(("hook ", "button "))] == []
+        assert _problems_of_bindings(conn) == []
     admin.execute(sql.SQL("set role {}").format(analyst))
     for view in ("results", "changes"):
         assert admin.execute("select has_table_privilege(%s, 'select')", (f"rowhooks.{view}",)).fetchone() == (True,)

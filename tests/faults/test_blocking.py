@@ -102,7 +102,7 @@ async def test_a_stranger_who_holds_the_leaders_lock_keeps_no_daemon_from_leadin
     pid = stranger.info.backend_pid
     assert f"login {STRANGER} (pid {pid}, application 'sneaky') holds the leader's lock and is no daemon" in caplog.text
     assert f"select pg_terminate_backend({pid})" in caplog.text
-    assert "revoke connect on database" in caplog.text
+    assert "nologin" in caplog.text
     # The next finds the key that is in force, and nobody who holds it.
     caplog.clear()
     async with running_daemon(daemon_dsn, Witness):
@@ -245,8 +245,8 @@ async def test_status_and_doctor_name_a_stranger_and_take_it_for_no_leader(
         (problem,) = findings(as_whom, capsys)
         assert problem["what"].startswith(f"login {STRANGER} (pid {stranger.info.backend_pid}, application 'sneaky')")
         assert problem["way_out"] == (
-            f"select pg_terminate_backend({stranger.info.backend_pid}); and to keep it out: revoke connect on database"
-            f" {db.info.dbname} from {STRANGER}"
+            f"psql -c 'select pg_terminate_backend({stranger.info.backend_pid})'; and to keep it out:"
+            f" psql -c 'alter role {STRANGER} nologin'"
         )
     assert call(["status", "--dsn", dsn]) == 0
     assert f"its lock is held by login {STRANGER}" in " ".join(capsys.readouterr().out.split())

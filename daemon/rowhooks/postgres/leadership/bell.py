@@ -191,5 +191,5 @@ class Listener:
         logger.warning(
             "channel rowhooks is flooded with more than %d notifications a second, most of them by %s: the bell is not"
             " heard for a while, and the log is looked at now and then instead (select pg_terminate_backend(%d);"
-            " revoke connect on database ... from ...)", MOST_RINGS, sender, pid,
+            " alter role ... nologin)", MOST_RINGS, sender, pid,
         )  # fmt: skip

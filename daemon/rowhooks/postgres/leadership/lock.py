@@ -97,7 +97,7 @@ class LeaderLock:
         for stranger in strangers:
             logger.warning(
                 "%s holds the leader's lock and is no daemon: a lock with another key is taken instead (it is ended"
-                " by: %s; and kept out by: revoke connect on database ... from %s)",
+                " by: %s; and kept out by: alter role %s nologin)",
                 stranger.name, stranger.ending, stranger.login,
             )  # fmt: skip
         another = secrets.randbits(63)

@@ -51,6 +51,18 @@ class Asynchronous(JobHookReceiver):
         )
 
 
+class Grouped(JobHookReceiver):
+    """A plain one that shares its transaction with others."""
+
+    class Meta:
+        loads_object = False
+        group_commit = 10
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        values = {"id": change.id}
+        self.session.execute(sqlalchemy.text("insert into effect values (:id, 'Grouped')"), values)
+
+
 class Witness(JobHookReceiver):
     """Remembers what it was called with."""
 
@@ -142,6 +154,20 @@ async def test_with_a_direct_connection_to_listen_on_everything_works(
     found = Counter(db.execute("select change_id, hook from effect").fetchall())
     assert found == Counter({(id_, hook): 1 for id_ in changes for hook in ("Plain", "Asynchronous")})
     assert db.execute("select count(*) from dcim.device where serial like 'SN%'").fetchone() == (60,)
+
+
+async def test_runs_share_a_transaction_behind_a_pooler_of_transactions(
+    db: Connection, daemon_dsn: str, device: str, effects: None
+) -> None:
+    db.execute("alter table effect add column xact xid8 default pg_current_xact_id()")
+    add_hook(db, Grouped, device)
+    with pgbouncer(daemon_dsn, default_pool_size=30) as through:
+        async with running_daemon(through, Plain, Asynchronous, Grouped, listen_dsn=daemon_dsn, threads=1):
+            db.execute("insert into dcim.device select n, 'sw', null from generate_series(1, 60) as n")
+            await settled(db)
+    grouped = "from effect where hook = 'Grouped'"
+    assert db.execute(f"select count(*), count(distinct change_id) {grouped}").fetchone() == (60, 60)
+    assert db.execute(f"select count(distinct xact) < 60 {grouped}").fetchone() == (True,)
 
 
 async def test_nothing_of_a_run_is_left_in_a_server_connection(

@@ -6,10 +6,12 @@ import contextlib
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import psycopg
 import pytest
+import sqlalchemy
 from sqlalchemy import text
 
 from rowhooks import JobHookReceiver, ObjectChange, SoftTimeLimitExceeded, register_jobs
@@ -599,3 +601,176 @@ def test_a_size_that_is_none_is_refused(value: Any) -> None:
 def test_receivers_that_can_share_no_transaction_are_refused_with_the_way_out(job: type, way_out: str) -> None:
     with pytest.raises(ReceiverError, match=way_out):
         register_jobs(job)
+
+
+def shadowed(receiver: Grouped) -> None:
+    receiver.session.execute(text("savepoint rowhooks_run"))
+    raise ValueError("no good")
+
+
+def written_after_a_rollback(receiver: Grouped) -> None:
+    connection = receiver.session.connection()
+    receiver.session.rollback()
+    with contextlib.suppress(Exception):
+        connection.execute(EFFECT, {"device": 3, "note": "afterwards"})
+    raise ValueError("no good")
+
+
+def written_after_the_connections_rollback(receiver: Grouped) -> None:
+    receiver.session.connection().rollback()
+    with contextlib.suppress(Exception):
+        receiver.session.connection().execute(EFFECT, {"device": 3, "note": "afterwards"})
+    raise ValueError("no good")
+
+
+@pytest.mark.parametrize("does", [shadowed, written_after_a_rollback, written_after_the_connections_rollback])
+async def test_nothing_stays_of_a_run_that_failed_however_it_wrote_it(
+    db: Connection, daemon_dsn: str, device: str, does: Any
+) -> None:
+    Grouped.does = {3: does}
+    await handled(db, daemon_dsn, Grouped)
+    assert effects(db) == {number: ["receiver"] for number in (1, 2, 4, 5)}
+    assert results(db, "status, attempt") == [("FAILURE" if n == 3 else "SUCCESS", 1) for n in ONCE]
+
+
+@pytest.mark.parametrize(
+    "closes",
+    [
+        lambda receiver: receiver.session.connection().close(),
+        lambda receiver: receiver.session.connection().connection.close(),
+        lambda receiver: receiver.session.connection().connection.driver_connection.close(),
+        lambda receiver: receiver.session.connection().invalidate(),
+        lambda receiver: receiver.session.invalidate(),
+    ],
+    ids=["connection", "pooled", "driver", "invalidated", "session"],
+)
+async def test_a_receiver_that_closes_its_connection_costs_no_other_run_anything(
+    db: Connection, daemon_dsn: str, device: str, closes: Any
+) -> None:
+    # What it costs the run itself is the same as without a group.
+    Grouped.does = {3: lambda receiver: closes(receiver) if Grouped.calls[3] == 1 else None}
+    add_hook(db, Grouped, device)
+    async with running_daemon(daemon_dsn, Grouped, threads=1):
+        insert(db)
+        await settled(db)
+        db.execute("insert into dcim.device values (6, 'sw', 'SN')")
+        await settled(db)
+    assert effects(db) == {**ONCE, 6: ["receiver"]}
+    assert results(db, "status, attempt") == [("SUCCESS", 1)] * 6
+
+
+async def test_what_a_receiver_sets_on_its_connection_and_what_it_keeps_of_it_is_not_the_next_ones(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    kept: list[Any] = []
+
+    def mapped(receiver: Grouped) -> None:
+        receiver.session.rollback()
+        kept.append(receiver.session.connection(execution_options={"schema_translate_map": {None: "elsewhere"}}))
+        receiver.write(3)
+
+    def using(receiver: Grouped) -> Any:
+        options = dict(receiver.session.connection().get_execution_options())
+        with contextlib.suppress(Exception):
+            kept[0].execute(EFFECT, {"device": 3, "note": "of another"})
+        return "schema_translate_map" in options
+
+    Grouped.does = {3: mapped, 4: using}
+    await handled(db, daemon_dsn, Grouped)
+    assert effects(db) == ONCE
+    assert results(db, "status, result")[3] == ("SUCCESS", False)
+    assert transactions(db) == [(1, 2, 3, 4, 5)]
+
+
+class Silent(Grouped):
+    """Does not use its session for row 3."""
+
+    class Meta:
+        group_commit = 50
+        loads_object = False
+        soft_time_limit = 0.2
+        time_limit = 0.4
+
+    def write(self, device: int, note: str = "receiver") -> None:
+        if device != 3:
+            super().write(device, note)
+
+
+async def test_a_run_that_is_ended_before_it_has_used_its_session_holds_nobody_up(
+    db: Connection, daemon_dsn: str, device: str, goes_on: threading.Event
+) -> None:
+    db.execute("alter table effect add constraint once unique (device)")
+    Grouped.does = {3: hanging}
+    add_hook(db, Silent, device)
+    async with running_daemon(daemon_dsn, Silent, threads=1):
+        insert(db)
+        await settled(db)
+        assert not goes_on.is_set()
+        goes_on.set()
+    assert effects(db) == {number: ["receiver"] for number in (1, 2, 4, 5)}
+    assert results(db, "status, attempt") == [("FAILURE" if n == 3 else "SUCCESS", 1) for n in ONCE]
+
+
+class Sensitive(Grouped):
+    class Meta:
+        group_commit = 50
+        loads_object = False
+        has_sensitive_variables = True
+
+
+async def test_what_the_server_says_of_a_sensitive_run_stands_in_no_log(
+    db: Connection, daemon_dsn: str, device: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    db.execute("alter table effect add constraint once unique (note) deferrable initially deferred")
+
+    class Named(Sensitive):
+        def write(self, device: int, note: str = "receiver") -> None:
+            super().write(device, f"secret {device // 4}")
+
+    await handled(db, daemon_dsn, Named)
+    assert Grouped.calls[1] == 2
+    assert db.execute("select count(*) from rowhooks.job_log_entry where message ~ 'secret'").fetchone() == (0,)
+    assert not [record for record in caplog.records if "secret" in record.getMessage() and "again" in record.msg]
+
+
+async def test_a_failure_that_comes_of_what_was_never_committed_does_not_count(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    db.execute("alter table effect add constraint once unique (note, device) deferrable initially deferred")
+
+    def wrongly(receiver: Grouped) -> None:
+        if Grouped.calls[2] == 1:
+            receiver.write(2, "gone")
+            receiver.write(2, "gone")
+
+    def reading(receiver: Grouped) -> None:
+        if receiver.session.execute(text("select count(*) from effect where note = 'gone'")).scalar():
+            raise ValueError("no good")
+
+    Grouped.does = {2: wrongly, 3: reading}
+    await handled(db, daemon_dsn, Grouped)
+    assert effects(db) == ONCE
+    assert results(db) == ["SUCCESS"] * 5
+
+
+async def test_what_is_to_happen_after_the_commit_happens_after_the_shared_one(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    db.execute("alter table effect add constraint once unique (note, device) deferrable initially deferred")
+    seen: list[tuple[int, int]] = []
+
+    def does(device: int, receiver: Grouped) -> None:
+        if device == 4 and Grouped.calls[4] == 1:
+            receiver.write(4)
+
+        @sqlalchemy.event.listens_for(receiver.session, "after_commit")
+        def _(_: Any) -> None:
+            with psycopg.connect(db.info.dsn, password=db.info.password or None) as other:
+                found = other.execute("select count(*) from effect where device = %s", (device,)).fetchone()
+                assert found is not None
+                seen.append((device, found[0]))
+
+    Grouped.does = {number: partial(does, number) for number in ONCE}
+    await handled(db, daemon_dsn, Grouped)
+    assert results(db) == ["SUCCESS"] * 5
+    assert sorted(seen) == [(n, 1) for n in ONCE]

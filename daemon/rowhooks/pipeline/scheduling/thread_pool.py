@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.run import Outcome, Run
+from rowhooks.pipeline.execution.outcomes import one_line
 from rowhooks.pipeline.execution.runner import Execution, Runner
 from rowhooks.pipeline.ports import CommitGroup, GroupUndone
 from rowhooks.pipeline.scheduling.grouping import Grouping, Member
@@ -129,9 +130,10 @@ class ThreadPool(LocalPool[_Retry]):
         if worker is not None:
             worker.is_abandoned = True
             self._active -= 1
-            if worker.grouping is not None:
+            # The thread may end it meanwhile.
+            if (grouping := worker.grouping) is not None:
                 # Their transaction has ended with the connection of the run that was abandoned.
-                for member in worker.grouping.take():
+                for member in grouping.take():
                     self._undone(member, "another run of the transaction was ended")
             self._ramp_up()
 
@@ -298,7 +300,7 @@ class ThreadPool(LocalPool[_Retry]):
         try:
             transaction.commit([member.outcome for member in members])
         except GroupUndone as error:
-            reason = str(error)
+            reason = _told(error, members)
         except LeadershipLost as error:
             problem = error
         except Exception as error:
@@ -341,3 +343,9 @@ class ThreadPool(LocalPool[_Retry]):
             except RuntimeError:
                 # The loop was closed: the daemon has ended without this receiver.
                 logger.debug("a receiver ended after the daemon")
+
+
+def _told(error: GroupUndone, members: Sequence[Member]) -> str:
+    """Return why runs are executed again, without the server's message where one of them keeps such out of its log."""
+    is_sensitive = any(member.execution.options.has_sensitive_variables for member in members)
+    return type(error.__cause__).__name__ if is_sensitive and error.__cause__ is not None else one_line(error)

@@ -139,12 +139,14 @@ class Grip:
             if self._connection is None:
                 return
             self.touched = True
-            # Not close(): the thread that uses the connection may be waiting for it, and notices this immediately.
-            with (
-                contextlib.suppress(OSError, psycopg.Error),
-                socket.socket(fileno=os.dup(self._connection.fileno())) as end,
-            ):
-                end.shutdown(socket.SHUT_RDWR)
+            cut_off(self._connection)
+
+
+def cut_off(connection: Any) -> None:
+    """End a driver's connection that another thread may use."""
+    # Not close(): a thread that waits for the connection notices this immediately.
+    with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)
 
 
 def _send(request: Any) -> None:

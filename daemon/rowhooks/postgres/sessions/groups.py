@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
+import threading
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import psycopg
 import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from rowhooks.domain.errors import LeadershipLost, SoftTimeLimitExceeded, TransactionEnded
 from rowhooks.domain.run import Outcome, Run
@@ -21,18 +22,20 @@ from rowhooks.postgres.connections.encodings import of_connection
 from rowhooks.postgres.connections.settled import SettledConnection
 from rowhooks.postgres.results import ANOTHER_LEADS, FENCE_ONE
 from rowhooks.postgres.rows.tables import Tables
-from rowhooks.postgres.sessions.grip import Grip
-from rowhooks.postgres.sessions.receiver_session import GRIP, ReceiverSession, set_local
+from rowhooks.postgres.sessions.grip import Grip, cut_off
+from rowhooks.postgres.sessions.grouped_session import GroupedSession, GroupedWorkspace, Lent
+from rowhooks.postgres.sessions.receiver_session import GRIP, set_local
 from rowhooks.postgres.sessions.recording import record_group
 from rowhooks.postgres.sessions.round_trips import send
 from rowhooks.postgres.sessions.terms import VARIABLES, session_variables
-from rowhooks.postgres.sessions.workspaces import SyncWorkspace, Workspaces
+from rowhooks.postgres.sessions.workspaces import Workspaces
 
 logger = logging.getLogger(__name__)
 
 _GROUP = "rowhooks_group"
 """Under this name a driver's connection has the group whose it is."""
-_SAVEPOINT = "savepoint rowhooks_run"
+# No receiver can make one of the same name, or release it.
+_SAVEPOINT = f"savepoint rowhooks_run_{secrets.token_hex(8)}"
 # A COMMIT executes the query of a cursor WITH HOLD, and this one fails: no receiver can commit what other runs have
 # written without their results. The variable is no part of a plan, so that it is not computed before.
 _GUARD = (
@@ -58,8 +61,11 @@ class CommitGroup:
         self._leader_epoch = leader_epoch
         self._tables = tables
         self._connection: sqlalchemy.Connection | None = None
+        self._lent: Any = None
         self._driver: Any = None
         self._has_savepoint = self._is_inside = self._is_joining = self._is_broken = self._is_cut = False
+        self._joined: list[GroupedSession] = []
+        self._lock = threading.Lock()
 
     # For the pool.
 
@@ -69,13 +75,7 @@ class CommitGroup:
     @property
     def is_lost(self) -> bool:
         """Whether nothing of it can be committed any more."""
-        return self._is_broken or (
-            self._connection is not None
-            and (
-                self._connection.invalidated
-                or (self._driver is not None and self._driver.pgconn.transaction_status not in _OPEN)
-            )
-        )
+        return self._is_broken or (self._driver is not None and self._driver.pgconn.transaction_status not in _OPEN)
 
     def open(self, run: Run, user: str) -> GroupedWorkspace:
         """Return the workspace for the attempt of a run."""
@@ -86,6 +86,9 @@ class CommitGroup:
         """Say whether an error may come of sharing the transaction: any of the database's may, in what runs share."""
         if isinstance(error, SoftTimeLimitExceeded):
             return False
+        if self.is_lost:
+            # The run may have seen what others had written in vain.
+            return True
         seen: BaseException | None = error
         while seen is not None:
             if isinstance(seen, SQLAlchemyError | psycopg.Error | TransactionEnded):
@@ -104,23 +107,26 @@ class CommitGroup:
             if self.is_lost:
                 raise GroupUndone("its connection or its transaction has ended")
             assert self._connection is not None
-            self._lend(self._connection, None)
+            self._lend(None)
             self._record(self._connection, outcomes)
         except (SQLAlchemyError, psycopg.Error, TransactionEnded) as error:
             raise GroupUndone(f"{type(error).__name__}: {error}") from error
         finally:
             self.close()
+        for session in self._joined:
+            session.committed()
 
     def close(self) -> None:
         """Roll back what was not committed, and give the connection back."""
-        connection, self._connection = self._connection, None
+        with self._lock:
+            connection, self._connection = self._connection, None
         self._is_broken = True
         if connection is None:
             return
+        self._lend(None)
         if not connection.invalidated and (self._is_cut or not self._is_rolled_back()):
             connection.invalidate()
         if not connection.invalidated:
-            self._lend(connection, None)
             connection.info.pop(GRIP, None)
         try:
             connection.close()
@@ -141,18 +147,27 @@ class CommitGroup:
             return False
         return bool(self._driver.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE)
 
+    def abort(self) -> None:
+        """End the transaction from another thread: its own may hang in a receiver, for good."""
+        self.cut()
+        with self._lock:
+            if self._connection is not None:
+                cut_off(self._lent)
+
     # For its sessions.
 
     def connection(self) -> sqlalchemy.Connection:
-        """Return its connection."""
+        """Return its connection for one run: that is the run's own to SQLAlchemy, and may be closed."""
         if self._connection is None:
-            self._connection = self._engine.connect()
-            self._lend(self._connection, self)
-        return self._connection
+            connection = self._engine.connect()
+            self._lent = connection.connection.driver_connection
+            self._connection = connection
+            self._lend(self)
+        lent: Any = Lent(self._connection.connection)
+        return sqlalchemy.Connection(self._engine, lent, _allow_revalidate=False)
 
-    @staticmethod
-    def _lend(connection: sqlalchemy.Connection, group: CommitGroup | None) -> None:
-        vars(connection.connection.driver_connection)[_GROUP] = group
+    def _lend(self, group: CommitGroup | None) -> None:
+        vars(self._lent)[_GROUP] = group
 
     def enter(self, connection: sqlalchemy.Connection, grip: Grip, variables: Mapping[str, str]) -> None:
         """Begin a savepoint for a run, and the transaction before the first: what the last run wrote stays in it.
@@ -169,9 +184,11 @@ class CommitGroup:
             raise TransactionEnded
         if self._driver is None:
             self._begin(driver)
+        # One savepoint for all that the run writes, also after it has rolled its session back.
         release = ["release " + _SAVEPOINT] if self._has_savepoint else []
+        begin = [] if self._is_inside else [*release, _SAVEPOINT]
         # A setting of one savepoint outlives it, so that each has all of them.
-        send(driver, [*release, _SAVEPOINT, *set_local(variables, of_connection(driver))])
+        send(driver, [*begin, *set_local(variables, of_connection(driver))])
         self._has_savepoint = self._is_inside = True
         self._is_broken = False
 
@@ -184,18 +201,28 @@ class CommitGroup:
         if not self._is_joining:
             self._is_broken = True
             raise TransactionEnded
-        self._is_inside = False
 
     def go_back(self) -> None:
         """Undo what the present run wrote: this is the session's ROLLBACK."""
         if self.is_lost or not self._is_inside:
             return
-        self._is_inside = False
         try:
             send(self._driver, ["rollback to " + _SAVEPOINT])
         except psycopg.Error:
             self._is_broken = True
             raise
+
+    def quit(self) -> None:
+        """Undo what the present run wrote, and wait for the next run."""
+        try:
+            self.go_back()
+        finally:
+            self._is_inside = False
+
+    def joined(self, session: GroupedSession) -> None:
+        """Tell a session when what its run wrote is committed."""
+        self._is_inside = False
+        self._joined.append(session)
 
     @contextlib.contextmanager
     def joining(self) -> Iterator[None]:
@@ -227,89 +254,6 @@ class CommitGroup:
         if missing:
             raise GroupUndone(f"on record already: {', '.join(map(str, sorted(missing)))}")
         send(self._driver, _COMMIT)
-
-
-class GroupedSession(ReceiverSession):
-    """The session of a run that shares its transaction: what it begins and ends is a savepoint.
-
-    Args:
-        group: whose transaction it is.
-    """
-
-    def __init__(self, *args: Any, group: CommitGroup, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._group = group
-
-    def get_bind(self, *_: Any, **__: Any) -> Any:
-        """Return the group's connection."""
-        return self._group.connection()
-
-    def mark(self, connection: sqlalchemy.Connection) -> None:
-        """Begin the run's savepoint."""
-        self._has_begun = True
-        self._group.enter(connection, self._grip, self._variables)
-        self._grip.marked()
-
-    def end(self) -> None:
-        """Undo what the run wrote, and let go of the connection."""
-        if self._grip.touched:
-            # A request to cancel may be on its way: no other run may get the connection.
-            self._group.cut()
-            self.invalidate()
-        else:
-            Session.close(self)
-        self._grip.release()
-
-    def join(self) -> None:
-        """Let what the run wrote stay in the transaction, for the group's COMMIT.
-
-        Raises:
-            TransactionEnded: the transaction is not the group's any more.
-        """
-        self.flush()
-        # Also where it has only been asked for.
-        self.connection()
-        self._grip.check_transaction()
-        if self._group.is_lost:
-            raise TransactionEnded
-        self._grip.let_go()
-        with self._group.joining():
-            Session.commit(self)
-        Session.close(self)
-        if not self._grip.release():
-            # It may still come, to the results or the COMMIT: then all runs of the group are executed again.
-            self._grip.settle()
-            self._group.is_full = True
-
-
-class GroupedWorkspace(SyncWorkspace):
-    """The workspace of a run that shares its transaction, for as long as the group has one.
-
-    Args:
-        group: whose transaction it is.
-    """
-
-    has_joined = False
-    """Whether what it wrote waits for the group's COMMIT."""
-
-    def __init__(
-        self, group: CommitGroup, engine: Any, variables: Mapping[str, str], leader_epoch: uuid.UUID, tables: Tables
-    ) -> None:
-        super().__init__(engine, lambda: variables, leader_epoch, tables)
-        self._group = group
-
-    def _opened(self) -> ReceiverSession:
-        # What is to be done after a failure, where that has ended the group's transaction, has one of its own.
-        return super()._opened() if self._group.is_lost else self._made(GroupedSession, group=self._group)
-
-    def commit(self, outcome: Outcome) -> Collection[int]:
-        """Let what the receiver wrote wait for the group's COMMIT, or commit it where the group has ended."""
-        session = self.session
-        if not isinstance(session, GroupedSession):
-            return super().commit(outcome)
-        session.join()
-        self.has_joined = True
-        return ()
 
 
 def groups_of(workspaces: Workspaces) -> Callable[[], CommitGroup]:

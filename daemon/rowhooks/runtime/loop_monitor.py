@@ -15,6 +15,8 @@ INTERVAL = 0.25
 SILENCE = 1.0
 """Seconds without an answer of the event loop after which there is a warning."""
 
+_MEND = ": in its async def receiver, write await asyncio.to_thread(blocking_function, ...), or make it a plain def"
+
 
 class LoopMonitor:
     """Asks the running event loop for an answer again and again, from its own thread, for the length of a block.
@@ -50,9 +52,8 @@ class LoopMonitor:
             task = asyncio.current_task(self._loop)
             culprit = "something" if task is None else task.get_name()
             logger.warning(
-                "%s blocks the event loop, and with it everything else: in its async def receiver, write"
-                " await asyncio.to_thread(blocking_function, ...), or make it a plain def", culprit,
-            )  # fmt: skip
+                "%s blocks the event loop, and with it everything else%s", culprit, "" if task is None else _MEND
+            )
             while not answered.wait(INTERVAL) and not self._ended.is_set():
                 pass
             logger.warning("%s has blocked the event loop for %.1f s", culprit, time.monotonic() - began)

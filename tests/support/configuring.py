@@ -11,9 +11,9 @@ from typing import Any
 import psycopg
 
 Connection = psycopg.Connection[Any]
-EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>{{ 7 * 7 }}"
+EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>{{ 7777 * 7777 }}"
 """What would be a script, an attribute or an expression of a template, if it were not inert."""
-RAW = ("<script>alert", "<img src=x", "49</")
+RAW = ("<script>alert", "<img src=x", "60481729")
 """What a page has of EVIL only if it is not inert."""
 
 

@@ -126,7 +126,7 @@ class Elements(HTMLParser):
 
 
 HOSTILE = [
-    "<script>alert(1)</script>", "\"'><img src=x onerror=alert(1)>", "</td></table></form><h1>x", "{{ 7 * 7 }}",
+    "<script>alert(1)</script>", "\"'><img src=x onerror=alert(1)>", "</td></table></form><h1>x", "{{ 7777 * 7777 }}",
     "javascript:alert(1)", "&lt;b&gt;", "\u202e\u2066x", "`${alert(1)}`", "<!--", "]]>", "\x7f\x1b[31m",
     "</textarea></select>",
 ]  # fmt: skip
@@ -164,7 +164,7 @@ async def test_whatever_stands_in_a_row_is_text(console: Starlette, db: Connecti
         assert all(path.startswith(("/", "#")) and not path.startswith("//") for path in paths)
         # A field's value is what it is.
         shown = re.sub(r' value="[^"]*"', "", page.text)
-        assert not {"\u202e", "\x1b", ">49<"} & set(re.findall("\u202e|\x1b|>49<", shown))
+        assert not re.findall("\u202e|\x1b|60481729", shown)
 
 
 async def test_names_of_tables_columns_and_keys_are_text(console: Starlette, db: Connection, bolt: str) -> None:

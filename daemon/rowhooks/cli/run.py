@@ -49,13 +49,14 @@ def refuse(message):
     print("\\n" + json.dumps(message))
     sys.exit({_UNUSABLE})
 found, problems = load_receivers(receivers, Path(directory))
-if problems and (every or (one and not found)):
-    said = [f"receivers' module {{problem.module}} cannot be imported: {{problem.message}}" for problem in problems]
-    refuse("; ".join(said))
+# Receivers import models: that these are wrong is said first.
 try:
     load_models(models, Path(directory))
 except SettingsError as error:
     refuse(str(error))
+if problems and (every or (one and not found)):
+    said = [f"receivers' module {{problem.module}} cannot be imported: {{problem.message}}" for problem in problems]
+    refuse("; ".join(said))
 sys.exit(0 if found else {_NONE})
 """
 

@@ -17,7 +17,9 @@ from tests.support.hooks import add_button, add_hook
 
 PAYLOAD = """"'><img src=x onerror=__pwned=1>"""
 """Leaves an attribute and begins an element; as long as a name of PostgreSQL's may be."""
-LONG = f"{PAYLOAD}</script><script>__pwned=1</script></textarea></title></option><svg onload=__pwned=1>{{{{7777*7777}}}}"
+LONG = (
+    f"{PAYLOAD}</script><script>__pwned=1</script></textarea></title></option><svg onload=__pwned=1>{{{{7777*7777}}}}"
+)
 """The same for texts of any length; the last part is a template's."""
 ROLE = PAYLOAD
 """A role that presses; it may not log in."""

@@ -15,7 +15,7 @@ from rowhooks.postgres import calls
 from rowhooks.postgres.administration.common import Connection, Row, call, fetch
 from rowhooks.postgres.administration.jobs import find_job
 from rowhooks.postgres.administration.origins import Origins
-from rowhooks.postgres.administration.tables import check_columns, resolve_table
+from rowhooks.postgres.administration.tables import check_columns, resolve_table, tracked_ids
 from rowhooks.postgres.configuration import LOAD, read_configuration
 from rowhooks.postgres.connections.search_path import PINNED
 from rowhooks.postgres.statements import Statements
@@ -109,10 +109,13 @@ def add_hook(
         enabled: whether it is enabled.
 
     Raises:
-        NotFound: the job or a table does not exist.
-        DatabaseError: a hook of that name exists, a table is not tracked, or the database refuses the hook, perhaps not
-            before the transaction commits.
+        NotFound: the job, a table or a column does not exist.
+        Conflict: a table is not tracked.
+        DatabaseError: a hook of that name exists, or the database refuses the hook, perhaps not before the transaction
+            commits.
     """
+    # It is said before a column that the table does not have either.
+    tracked_ids(conn, tables)
     check_columns(conn, tables, (*columns, *ignored_columns))
     hook = PlannedHook(
         job=find_job(conn, job)["class_path"],

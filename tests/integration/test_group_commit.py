@@ -14,14 +14,14 @@ import pytest
 import sqlalchemy
 from sqlalchemy import text
 
-from rowhooks import JobHookReceiver, ObjectChange, SoftTimeLimitExceeded, register_jobs
+from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange, SoftTimeLimitExceeded, register_jobs
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.events import RunEnded, RunExecuted
 from rowhooks.pipeline.scheduling import grouping
 from rowhooks.pipeline.scheduling.pools import PreparedRun
 from rowhooks.pipeline.scheduling.thread_pool import ThreadPool
 from tests.support.daemons import running_daemon
-from tests.support.hooks import add_hook
+from tests.support.hooks import add_button, add_hook
 from tests.support.waiting import PATIENCE, eventually, settled
 
 Connection = psycopg.Connection[Any]
@@ -175,6 +175,30 @@ async def test_the_runs_of_one_row_never_share_a_transaction_and_keep_their_orde
     ).fetchone()
     assert order is not None
     assert order[0] == sorted(order[0])
+
+
+class Pressed(JobButtonReceiver):
+    class Meta:
+        group_commit = 50
+
+    def receive_job_button(self, obj: Any) -> None:
+        self.session.execute(EFFECT, {"device": obj.id, "note": "button"})
+
+
+async def test_what_hooks_and_what_buttons_start_shares_no_transaction(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    """A deferred trigger writes at the COMMIT: what comes of a press must not be taken for what a hook's run wrote."""
+    add_hook(db, Grouped, device)
+    add_button(db, Pressed, device, name="pressed")
+    async with running_daemon(daemon_dsn, Grouped, Pressed, threads=1):
+        Grouped.expected = 3
+        insert(db, 3)
+        for number in (1, 2, 3):
+            db.execute("select rowhooks.press('pressed', 'dcim.device', %s)", (str(number),))
+        await settled(db)
+    rows = db.execute("select array_agg(distinct note), count(*) from effect group by xact").fetchall()
+    assert sorted(rows) == [(["button"], 3), (["receiver"], 3)]
 
 
 def raising(receiver: Grouped) -> None:

@@ -32,18 +32,28 @@ class Grouping:
     Args:
         transaction: theirs.
         size: how many may share it.
+        kind: what starts them. A deferred trigger is executed by the COMMIT, under the session variables of the last
+            run: what a press leads to must not look like what a hook's run wrote.
     """
 
-    def __init__(self, transaction: CommitGroup, size: int) -> None:
+    def __init__(self, transaction: CommitGroup, size: int, kind: type) -> None:
         self.transaction = transaction
         self._size = size
+        self._kind = kind
         self._members: list[Member] | None = []
         self._since: float | None = None
         self._lock = threading.Lock()
 
-    def takes(self, size: int = sys.maxsize) -> bool:
-        """Say whether another run may begin in it, one that shares its transaction with so many at most."""
+    @property
+    def takes_more(self) -> bool:
+        """Whether any other run may begin in it."""
+        return self.takes(sys.maxsize, self._kind)
+
+    def takes(self, size: int, kind: type) -> bool:
+        """Say whether a run of this kind may begin in it, one that shares its transaction with so many at most."""
         with self._lock:
+            if kind is not self._kind:
+                return False
             if self._members is None or self.transaction.is_lost or self.transaction.is_full:
                 return False
             is_recent = self._since is None or time.monotonic() - self._since < LONGEST_OPEN

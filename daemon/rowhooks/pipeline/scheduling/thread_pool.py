@@ -212,7 +212,7 @@ class ThreadPool(LocalPool[_Retry]):
                 break
             size = self._size_of_group(one)
             # One that no other follows now is executed as ever.
-            if size > 1 and self._is_followed():
+            if size > 1 and self._is_followed(_kind_of(one)):
                 self._serve_group(one, worker, size)
             else:
                 self._post(self._execute(one, worker))
@@ -228,7 +228,7 @@ class ThreadPool(LocalPool[_Retry]):
         """Execute runs that share a transaction: as many as are in the queue one behind another."""
         assert self._groups is not None
         transaction = self._groups()
-        grouping = worker.grouping = Grouping(transaction, size)
+        grouping = worker.grouping = Grouping(transaction, size, _kind_of(one))
         following: PreparedRun | _Retry | None = one
         try:
             while following is not None:
@@ -248,7 +248,7 @@ class ThreadPool(LocalPool[_Retry]):
             transaction.close()
 
     def _next_of(self, grouping: Grouping, worker: _Worker) -> PreparedRun | _Retry | None:
-        if self._closed or worker.is_abandoned or not grouping.takes():
+        if self._closed or worker.is_abandoned or not grouping.takes_more:
             return None
         others: list[PreparedRun | _Retry] = []
         found = None
@@ -258,7 +258,7 @@ class ThreadPool(LocalPool[_Retry]):
             except IndexError:
                 break
             size = self._size_of_group(one)
-            if size > 1 and grouping.takes(size):
+            if size > 1 and grouping.takes(size, _kind_of(one)):
                 grouping.limit(size)
                 found = one
             else:
@@ -266,14 +266,14 @@ class ThreadPool(LocalPool[_Retry]):
         self._queue.extendleft(reversed(others))
         return found
 
-    def _is_followed(self) -> bool:
-        """Say whether another run that may share its transaction is in the queue, near its head."""
+    def _is_followed(self, kind: type) -> bool:
+        """Say whether another run that may share the transaction of one of this kind is in the queue, near its head."""
         for place in range(FARTHEST):
             try:
                 one = self._queue[place]
             except IndexError:
                 return False
-            if self._size_of_group(one) > 1:
+            if self._size_of_group(one) > 1 and _kind_of(one) is kind:
                 return True
         return False
 
@@ -343,6 +343,11 @@ class ThreadPool(LocalPool[_Retry]):
             except RuntimeError:
                 # The loop was closed: the daemon has ended without this receiver.
                 logger.debug("a receiver ended after the daemon")
+
+
+def _kind_of(one: PreparedRun | _Retry) -> type:
+    """Return what kind of run it is: one of a hook's is marked by other session variables than one of a button's."""
+    return type(one.run.origin)
 
 
 def _told(error: GroupUndone, members: Sequence[Member]) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from rowhooks.domain.errors import Conflict, ConnectionFailed, NotFound, PermissionDenied, RowhooksError
+from rowhooks.domain.errors import Conflict, ConnectionFailed, PermissionDenied, RowhooksError
 from rowhooks.domain.names import TableName, join_name
 from rowhooks.domain.sensitive import is_sensitive_column
 from rowhooks.postgres.administration.common import Connection, fetch
@@ -20,7 +18,6 @@ from rowhooks.postgres.connections.errors import translated_errors
 from rowhooks.postgres.statements import Statements
 
 _SQL = Statements(__file__)
-_TABLES = Statements(Path(__file__).with_name("tables.sql"))
 _DEEPEST = 5
 """How many tables a row may need, one after the other; longer chains, and circles, are left to the test's author."""
 
@@ -157,15 +154,7 @@ def find_outline(conn: Connection, name: str) -> Outline:
         NotFound: there is no such table; the hint names those that are called nearly so.
         Conflict: it is a view, a partition, or anything else that is not tracked.
     """
-    try:
-        quoted = resolve_table(conn, name)
-    except NotFound as error:
-        known = {row["name"]: row["quoted"] for row in fetch(conn, _TABLES["trackable"])}
-        bare = {one.partition(".")[2]: one for one in known} | {one: one for one in known}
-        near = [known[bare[one]] for one in difflib.get_close_matches(name.replace('"', ""), bare, 3)]
-        if not near:
-            raise
-        raise NotFound(error.message, hint=f"did you mean {' or '.join(dict.fromkeys(near))}?") from error
+    quoted = resolve_table(conn, name)
     [row] = fetch(conn, _SQL["table"], quoted)
     if row["wrong_kind"]:
         raise Conflict(

@@ -197,7 +197,7 @@ def test_where_the_database_refuses_no_file_is_left(run: Rowhooks, app: Connecti
 @pytest.mark.parametrize(
     ("table", "said", "hint"),
     [
-        ("dcim.devise", "there is no table dcim.devise", "did you mean dcim.device or dcim.day?"),
+        ("dcim.devise", "there is no table dcim.devise", "did you mean dcim.device?"),
         ("device", "there is no table device", "did you mean dcim.device?"),
         ("dcim.nothing", "dcim.nothing has no primary key", "rowhooks track TABLE --identity"),
         ("dcim.names", "rowhooks cannot track dcim.names: it is a view", "a table of your own"),

@@ -10,10 +10,21 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def imports_undone(directory: Path) -> Iterator[None]:
-    """Undo at the end what importing modules below a directory leaves behind in this process."""
-    path, modules = list(sys.path), set(sys.modules)
+    """Undo at the end what importing modules below a directory leaves behind in this process.
+
+    A module of the same name that another test has left does not stand in the way of this one's.
+
+    Args:
+        directory: the test's own; beside it are those of other tests.
+    """
+    path = list(sys.path)
+    _forget_below(directory.parent)
     yield
     sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        if str(directory) in str(getattr(sys.modules[name], "__file__", "")):
+    _forget_below(directory.parent)
+
+
+def _forget_below(directory: Path) -> None:
+    for name, module in list(sys.modules.items()):
+        if str(directory) in str(getattr(module, "__file__", "")):
             del sys.modules[name]

@@ -147,6 +147,30 @@ async def test_a_form_that_is_sent_twice_asks_once_also_at_the_same_time(
     assert "no run matches any more" in again.text
 
 
+async def test_a_form_that_is_sent_again_while_it_is_being_read_leads_to_the_act_that_is_done_meanwhile(
+    console: Starlette, db: Connection, hook: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = add_failed(db, hook)
+    came, done = threading.Event(), threading.Event()
+
+    def late(*asked: Any, **options: Any) -> Any:
+        if not came.is_set():
+            came.set()
+            assert done.wait(PATIENCE)
+        return bulk.choose(*asked, **options)
+
+    async with logged_in(console, "oscar") as browser:
+        fields = fields_of((await browser.get("/runs/retry?status=FAILURE")).text)
+        monkeypatch.setattr("rowhooks.web.pages.bulk.choose", late)
+        first = asyncio.create_task(browser.submit("/runs/retry", **fields))
+        await eventually(came.is_set)
+        second = await browser.submit("/runs/retry", **fields)
+        await outcome(browser, console, second)
+        done.set()
+        assert (await first).headers["location"] == second.headers["location"]
+    assert repeated(db) == [run]
+
+
 async def test_what_comes_after_the_question_is_not_part_of_the_answer(
     console: Starlette, db: Connection, hook: int
 ) -> None:

@@ -55,10 +55,10 @@ async def _begin(request: Request, act: str) -> Response:
     asked = AskedRuns(form)
     if acts.find(token, person.role) is None:
         chosen = await person.read(choose, act, asked.filter(), until=Place.parse(newest), sample=0)
-        if not chosen.ids:
-            raise Conflict("no run matches any more", hint="see the list of runs")
-        # The form may have been sent twice meanwhile.
+        # The form may have been sent twice meanwhile, and what matched is done then.
         if acts.find(token, person.role) is None:
+            if not chosen.ids:
+                raise Conflict("no run matches any more", hint="see the list of runs")
             query = with_query("", asked.query()).removeprefix("?")
             acts.begin(token, person, BulkAct(act, person.role, query, len(chosen.ids)), chosen.ids, stopping)
     return see(request.url_for("bulk_act", token=token).path)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rowhooks.postgres.connections import engines
 from rowhooks.postgres.connections.engines import async_engine, sync_engine
 from rowhooks.postgres.connections.target import Target
+from rowhooks.postgres.rows.row_connections import RowConnections
 from rowhooks.postgres.sessions.terms import is_transient
 
 Connection = psycopg.Connection[Any]
@@ -53,3 +54,14 @@ async def ask(engine: sqlalchemy.Engine | AsyncEngine) -> int:
             return int((await connection.execute(PID)).scalar_one())
     with engine.connect() as plain:
         return int(plain.execute(PID).scalar_one())
+
+
+async def test_a_connection_of_rows_that_is_used_while_the_others_are_closed_is_closed_when_it_is_given_back(
+    dsn: str,
+) -> None:
+    rows = RowConnections(Target(dsn), row_security=True)
+    async with rows.connection() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        await rows.close()
+        assert not driver.closed
+    assert driver.closed

@@ -31,6 +31,8 @@ class RowConnections:
 
     def __init__(self, target: Target, *, row_security: bool) -> None:
         self._engine = async_engine(target, LOADERS, pinned=True)
+        self._closed = False
+        sqlalchemy.event.listen(self._engine.sync_engine, "checkin", self._returned)
         limits = {"lock_timeout": LOCK_TIMEOUT} | ({} if row_security else OFF)
         # Behind a transaction pooler each transaction has to set them again.
         is_local = not target.keeps_session
@@ -42,8 +44,14 @@ class RowConnections:
             )
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; one that is still used is closed when it is given back."""
+        self._closed = True
         await self._engine.dispose()
+
+    def _returned(self, connection: Any, record: Any) -> None:
+        # By a task that was cancelled: to a pool that nobody empties any more.
+        if connection is not None and self._closed:
+            record.invalidate()
 
     async def login(self) -> str:
         """Return the login."""

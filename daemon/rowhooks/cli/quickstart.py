@@ -106,10 +106,7 @@ class _Start:
         Raises:
             ConnectionFailed: the server does not let it in.
         """
-        try:
-            with passwords_of_environment_left_out(self.files.dsn), connection(Target(self.files.dsn)):
-                pass
-        except ConnectionFailed as error:
+        if error := _refused(self.files.dsn):
             raise ConnectionFailed(
                 f"everything is done, but the daemon's login {self.wanted.login} is not let in: {error.message}",
                 hint="let pg_hba.conf take it with a password (scram-sha-256), or repeat with --login ROLE for one that"
@@ -142,14 +139,20 @@ def _check_login(files: FirstFiles, login: str) -> None:
     Raises:
         ConnectionFailed: it is not.
     """
-    try:
-        with passwords_of_environment_left_out(files.dsn), connection(Target(files.dsn)):
-            pass
-    except ConnectionFailed as error:
+    if error := _refused(files.dsn):
         raise ConnectionFailed(
             f"role {login} exists already, and cannot be used as the daemon's login: {error.message}; nothing was done",
             hint="write its password into ~/.pgpass, or let a new login be made: --login NAME",
         ) from error
+
+
+def _refused(dsn: str) -> ConnectionFailed | None:
+    """Return why the daemon cannot connect; None if it can."""
+    try:
+        with passwords_of_environment_left_out(dsn), connection(Target(dsn)):
+            return None
+    except ConnectionFailed as error:
+        return error
 
 
 def _privileges(given: str) -> list[str]:

@@ -193,8 +193,9 @@ async def _run(
 
     async def reload() -> None:
         # Not on the event loop, so that runs go on meanwhile.
-        error = await asyncio.get_running_loop().run_in_executor(checks, _error_of, check)
-        daemon.reload(lambda: _raise(error))
+        checked = asyncio.get_running_loop().run_in_executor(checks, check)
+        await asyncio.wait([checked])
+        daemon.reload(checked.result)
 
     with ThreadPoolExecutor(1, thread_name_prefix="check of new code") as checks:
         watching = asyncio.create_task(watch(directories, watched_since, reload))
@@ -204,19 +205,6 @@ async def _run(
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
-
-
-def _error_of(check: Callable[[], object]) -> Exception | None:
-    try:
-        check()
-    except Exception as error:  # noqa: BLE001  (it is raised again where the daemon reloads)
-        return error
-    return None
-
-
-def _raise(error: Exception | None) -> None:
-    if error is not None:
-        raise error
 
 
 def _models(chosen: Settings) -> Models:

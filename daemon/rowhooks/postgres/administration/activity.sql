@@ -123,29 +123,27 @@ order by r.hook_name asc, r.runs desc;
 
 -- name: idle
 -- Hooks, buttons and jobs that nothing is wrong with, and that start nothing or cannot be started.
-select i.what, i.text, i.command
+-- A name that begins with a hyphen is no option.
+select i.what, i.text, i.command || case when i.name like '-%' then array['--', i.name] else array[i.name] end
 from (
   select
     1 as place, h.name, format('hook %s is disabled: it starts nothing', h.name) as what, null as text,
-    array['rowhooks', 'hooks', 'enable'] || o.operand as command
+    array['rowhooks', 'hooks', 'enable'] as command
   from rowhooks.job_hook as h
-  cross join lateral ({operand_of_hook}) as o (operand)
   where not h.enabled
   union all
   select
     2, b.name, format('button %s is disabled: nobody can press it', b.name), null,
-    array['rowhooks', 'buttons', 'enable'] || o.operand
+    array['rowhooks', 'buttons', 'enable']
   from rowhooks.job_button as b
-  cross join lateral ({operand_of_button}) as o (operand)
   where not b.enabled
   union all
   select
     3, b.name,
     format('button %s may be pressed by superusers and the daemon''s role alone: no role that it names exists', b.name),
     'name a role (--role ROLE); for all who may read the row: ',
-    array['rowhooks', 'buttons', 'edit', '--role', 'public'] || o.operand
+    array['rowhooks', 'buttons', 'edit', '--role', 'public']
   from rowhooks.job_button as b
-  cross join lateral ({operand_of_button}) as o (operand)
   where b.enabled and 'public' <> all(b.roles)
     and not exists (select from pg_roles as r where r.rolname::text = any(b.roles))
   union all
@@ -153,7 +151,7 @@ from (
     4, j.class_path,
     format('job %s is enabled, and no %s starts it', j.class_path, j.kind),
     format('add a %s (see docs/%s.md), or: ', j.kind, case j.kind when 'hook' then 'hooks' else 'button-receivers' end),
-    array['rowhooks', 'jobs', 'disable', j.class_path]
+    array['rowhooks', 'jobs', 'disable']
   from rowhooks.job as j
   where j.enabled and j.installed
     and not exists (select from rowhooks.job_hook as h where h.job_id = j.id)
@@ -239,12 +237,3 @@ from pg_stat_activity as a
 where a.datname = current_database() and a.pid <> pg_backend_pid()
   and a.xact_start < clock_timestamp() - make_interval(hours => {OLD})
 order by a.xact_start;
-
--- noqa: disable=PRS
-
--- name: operand_of_hook
--- A name that begins with a hyphen is no option.
-select case when h.name like '-%' then array['--', h.name] else array[h.name] end
-
--- name: operand_of_button
-select case when b.name like '-%' then array['--', b.name] else array[b.name] end

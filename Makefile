@@ -25,11 +25,11 @@ $(BENCH_READY): $(READY)
 demo: $(READY) ## Show the main job on an embedded PostgreSQL
 	$(BIN)/rowhooks demo
 
-# As many at once as there are processors, each with a server of its own; a file's tests one after another. On a server
-# that is given all of them one after another: they make and drop roles, which are the whole server's.
+# One more at once than there are processors, because many wait; each with a server of its own; a file's tests one after
+# another. On a server that is given all of them one after another: they make and drop roles, which are the whole server's.
 # In the order of their files: those with few tests that take long, in tests/faults, come first and not at the end, where
 # one worker would have nothing left to do.
-WORKERS ?= $(if $(ROWHOOKS_TEST_DSN),0,auto)
+WORKERS ?= $(if $(ROWHOOKS_TEST_DSN),0,$(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1))))
 
 test: $(READY) ## Run the tests on an embedded PostgreSQL (or the one in ROWHOOKS_TEST_DSN)
 	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not long'
@@ -37,8 +37,8 @@ test: $(READY) ## Run the tests on an embedded PostgreSQL (or the one in ROWHOOK
 test-all: $(READY) ## Run them all: the property tests with all their examples, and random faults
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test-all-postgres: $(READY) ## Run the tests that depend on the server on PostgreSQL 14 to 18, or on VERSIONS="14 16"
-	$(BIN)/python -m tests.all_postgres $(VERSIONS)
+test-all-postgres: $(READY) ## Run the tests that depend on the server on PostgreSQL 14 to 18, or on VERSIONS="14 16"; MOST=1: most
+	$(BIN)/python -m tests.all_postgres $(VERSIONS) $(if $(MOST),--most)
 
 test-service: $(READY) ## Boot a machine with systemd, and run the service's tests in it (root, debootstrap, systemd-nspawn)
 	ROWHOOKS_SERVICE=1 $(BIN)/python -m pytest -v tests/service

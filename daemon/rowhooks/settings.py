@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 from rowhooks.domain.errors import SettingsError
 from rowhooks.domain.likeness import did_you_mean
+from rowhooks.domain.queues import DEFAULT, QUEUE_RULE, is_queue_name
 from rowhooks.domain.redaction import SHORTEST, Redactor, passwords_in
 
 DEFAULT_FILE = Path("rowhooks.toml")
@@ -82,6 +83,9 @@ class Layered(BaseSettings):
 
 SHORTEST_AUDIT = 90
 """Days for which it is kept who did what, whatever is set: see rowhooks.delete_audit."""
+Role = Annotated[str | None, Field(min_length=1, max_length=63)]
+Names = Annotated[tuple[str, ...], NoDecode]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Settings(Layered):
@@ -97,80 +101,59 @@ class Settings(Layered):
         None, description="the database for a separate login of receivers, a member of receiver_role", repr=False
     )
     password: str = Field("", description="the login's password, if the DSN has none", repr=False)
-    receivers: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="modules with receivers: dotted names or paths to .py files"
-    )
-    models: Annotated[tuple[str, ...], NoDecode] = Field(
+    receivers: Names = Field((), description="modules with receivers: dotted names or paths to .py files")
+    models: Names = Field(
         (), description="modules with your SQLAlchemy classes, as in receivers; module:Class chooses one for its table"
     )
-    owner_role: str | None = Field(None, min_length=1, max_length=63, description="the role that owns schema rowhooks")
-    daemon_role: str | None = Field(
-        None, min_length=1, max_length=63, description="the role of which the daemon's login is a member"
-    )
-    capture_role: str | None = Field(
-        None, min_length=1, max_length=63, description="the role that owns the capture functions"
-    )
-    receiver_role: str | None = Field(
-        None, min_length=1, max_length=63, description="the role of which a separate login of receivers is a member"
-    )
-    viewer_role: str | None = Field(
-        None, min_length=1, max_length=63, description="the role whose members see changes and runs"
-    )
-    operator_role: str | None = Field(
-        None,
-        min_length=1,
-        max_length=63,
-        description="the role whose members retry, revoke, replay, enable and disable",
-    )
-    admin_role: str | None = Field(
-        None, min_length=1, max_length=63, description="the role whose members change hooks and buttons"
-    )
-    console_role: str | None = Field(
-        None, min_length=1, max_length=63, description="the role of which the console's login is a member"
-    )
+    owner_role: Role = Field(None, description="the role that owns schema rowhooks")
+    daemon_role: Role = Field(None, description="the role of which the daemon's login is a member")
+    capture_role: Role = Field(None, description="the role that owns the capture functions")
+    receiver_role: Role = Field(None, description="the role of which a separate login of receivers is a member")
+    viewer_role: Role = Field(None, description="the role whose members see changes and runs")
+    operator_role: Role = Field(None, description="the role whose members retry, revoke, replay, enable and disable")
+    admin_role: Role = Field(None, description="the role whose members change hooks and buttons")
+    console_role: Role = Field(None, description="the role of which the console's login is a member")
     tasks: int = Field(100, ge=1, description="async def receivers that run concurrently")
     async_connections: int = Field(10, ge=1, description="connections that asynchronous receivers share")
     threads: int = Field(10, ge=1, description="plain def receivers that run concurrently, each with a connection")
+    processes: int = Field(
+        0, ge=0, description="worker processes that the daemon starts; 0: receivers run in the daemon itself"
+    )
+    queues: Names = Field((DEFAULT,), description="the queues that there are; runs in another one wait")
+    default_queue: str = Field(DEFAULT, description="the queue of jobs that name none; one of queues")
     batch_size: int = Field(1000, ge=1, description="changes read by one query")
     waiting_limit: int = Field(
         100_000, ge=0, description="the largest number of runs kept for a job that the leader's code does not have"
     )
     allow_none: bool = Field(default=False, description="run a daemon that has no receiver")
     poll_interval: float = Field(5.0, gt=0, description="interval of the fallback poll, which runs without a bell")
-    bell_linger: float = Field(
-        0.02, ge=0, allow_inf_nan=False, description="how long the daemon stays awake after the last change"
+    bell_linger: Finite = Field(0.02, ge=0, description="how long the daemon stays awake after the last change")
+    bell_lock_timeout: Finite = Field(
+        0.5, gt=0, description="how long one attempt to go to sleep waits for open transactions"
     )
-    bell_lock_timeout: float = Field(
-        0.5, gt=0, allow_inf_nan=False, description="how long one attempt to go to sleep waits for open transactions"
+    leader_timeout: Finite = Field(
+        30.0, ge=1, description="silence after which a standby ends the leader's connections"
     )
-    leader_timeout: float = Field(
-        30.0, ge=1, allow_inf_nan=False, description="silence after which a standby ends the leader's connections"
+    grace_period: Finite = Field(30.0, ge=0, description="how long SIGTERM waits for running receivers")
+    soft_time_limit: Finite = Field(
+        300.0, ge=0, description="when SoftTimeLimitExceeded is raised in a receiver; 0: never"
     )
-    grace_period: float = Field(
-        30.0, ge=0, allow_inf_nan=False, description="how long SIGTERM waits for running receivers"
-    )
-    soft_time_limit: float = Field(
-        300.0, ge=0, allow_inf_nan=False, description="when SoftTimeLimitExceeded is raised in a receiver; 0: never"
-    )
-    time_limit: float = Field(600.0, ge=0, allow_inf_nan=False, description="when a run is ended; 0: never")
+    time_limit: Finite = Field(600.0, ge=0, description="when a run is ended; 0: never")
     # Nautobot's CHANGELOG_RETENTION is 90 days too.
-    change_retention: float = Field(
-        90.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="days for which changes are kept after they were dealt with; 0: for ever",
+    change_retention: Finite = Field(
+        90.0, ge=0, description="days for which changes are kept after they were dealt with; 0: for ever"
     )
-    result_retention: float = Field(
-        90.0, ge=0, allow_inf_nan=False, description="days for which results of finished runs are kept; 0: for ever"
+    result_retention: Finite = Field(
+        90.0, ge=0, description="days for which results of finished runs are kept; 0: for ever"
     )
-    audit_retention: float = Field(
-        0.0, ge=0, allow_inf_nan=False, description="days, 90 at least, for which it is kept who did what; 0: for ever"
+    audit_retention: Finite = Field(
+        0.0, ge=0, description="days, 90 at least, for which it is kept who did what; 0: for ever"
     )
     permission_backend: str | None = Field(
         None, description="class that decides the permissions of self.user; None: PostgreSQL's privileges"
     )
     row_security: bool = Field(default=False, description="let row security policies decide which rows are loaded")
-    secrets: Annotated[tuple[str, ...], NoDecode] = Field(
+    secrets: Names = Field(
         (), description="names of environment variables whose values are blanked in results and logs"
     )
     traces: bool = Field(default=False, description="one OpenTelemetry span for each run; needs the extra otel")
@@ -180,7 +163,7 @@ class Settings(Layered):
 
     directory: Path = Field(Path(), exclude=True, description="the directory of relative receiver paths")
 
-    @field_validator("receivers", "models", "secrets", mode="before")
+    @field_validator("receivers", "models", "secrets", "queues", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return split(value)
@@ -192,6 +175,21 @@ class Settings(Layered):
         if not all(_VARIABLE.fullmatch(name) for name in names):
             raise ValueError("give the names of environment variables, not their values")
         return names
+
+    @field_validator("queues")
+    @classmethod
+    def _are_queues(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not names or not all(map(is_queue_name, names)):
+            raise ValueError(f"name one queue or more, each with {QUEUE_RULE}")
+        return tuple(dict.fromkeys(names))
+
+    @field_validator("default_queue")
+    @classmethod
+    def _is_among_queues(cls, name: str, info: ValidationInfo) -> str:
+        # Where `queues` is wrong, that is what is said.
+        if name not in info.data.get("queues", (name,)):
+            raise ValueError("it is not one of queues: name one of those, or name it there too")
+        return name
 
     @field_validator("http_listen")
     @classmethod

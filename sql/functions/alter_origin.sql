@@ -77,7 +77,8 @@ declare
         ('columns', 'columns = array(select pg_catalog.jsonb_array_elements_text($2 -> ''columns''))'),
         ('ignored_columns', 'ignored_columns = array(select pg_catalog.jsonb_array_elements_text($2 -> ''ignored_columns''))'),
         ('conditions', 'conditions = nullif($2 -> ''conditions'', ''null'')'),
-        ('on_undecided', 'on_undecided = $2 ->> ''on_undecided''')
+        ('on_undecided', 'on_undecided = $2 ->> ''on_undecided'''),
+        ('queue', 'queue = $2 ->> ''queue''')
     ) as a (key, assignment)
     where changes operator(pg_catalog.?) a.key
   );
@@ -120,7 +121,7 @@ begin
   select x.* into given
   from pg_catalog.jsonb_to_record(changes) as x (
     job text, text text, group_name text, weight integer, button_class text, confirmation boolean, roles text[],
-    enabled boolean
+    queue text, enabled boolean
   );
   perform rowhooks.check_roles(given.roles);
   if given.job is not null then
@@ -134,10 +135,11 @@ begin
     button_class = coalesce(given.button_class, b.button_class),
     confirmation = coalesce(given.confirmation, b.confirmation),
     roles = coalesce(given.roles, b.roles),
+    queue = case when changes operator(pg_catalog.?) 'queue' then given.queue else b.queue end,
     enabled = coalesce(given.enabled, b.enabled)
   where b.id = present.id
     and changes operator(pg_catalog.?|)
-      array['job', 'group_name', 'weight', 'button_class', 'confirmation', 'roles', 'enabled'];
+      array['job', 'group_name', 'weight', 'button_class', 'confirmation', 'roles', 'queue', 'enabled'];
   if given.text is not null then
     -- By itself: a trigger notes the names of columns where it is written anew.
     update rowhooks.job_button as b set text = given.text where b.id = present.id;

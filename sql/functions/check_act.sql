@@ -20,20 +20,20 @@ as $$
     ('disable_button', 'operator', 'disable buttons', '{}'),
     (
       'create_job_hook', 'admin', 'add hooks',
-      '{job,tables,actions,columns,ignored_columns,conditions,on_undecided,enabled,or_replace,expected}'
+      '{job,tables,actions,columns,ignored_columns,conditions,on_undecided,queue,enabled,or_replace,expected}'
     ),
     (
       'alter_job_hook', 'admin', 'change hooks',
-      '{name,job,actions,columns,ignored_columns,conditions,on_undecided,only_tables,more_tables,fewer_tables}'
+      '{name,job,actions,columns,ignored_columns,conditions,on_undecided,queue,only_tables,more_tables,fewer_tables}'
     ),
     ('drop_job_hook', 'admin', 'remove hooks', '{}'),
     (
       'create_job_button', 'admin', 'add buttons',
-      '{job,tables,text,group_name,weight,button_class,confirmation,roles,enabled,or_replace,expected}'
+      '{job,tables,text,group_name,weight,button_class,confirmation,roles,queue,enabled,or_replace,expected}'
     ),
     (
       'alter_job_button', 'admin', 'change buttons',
-      '{job,text,group_name,weight,button_class,confirmation,roles,enabled,only_tables,more_tables,fewer_tables}'
+      '{job,text,group_name,weight,button_class,confirmation,roles,queue,enabled,only_tables,more_tables,fewer_tables}'
     ),
     ('drop_job_button', 'admin', 'remove buttons', '{}'),
     ('remove_job', 'admin', 'remove jobs', '{}'),

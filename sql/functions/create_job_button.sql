@@ -39,7 +39,7 @@ begin
   select x.* into g
   from pg_catalog.jsonb_to_record(given) as x (
     job text, tables oid[], "text" text, group_name text, weight integer, button_class text, confirmation boolean,
-    roles text[], enabled boolean, or_replace boolean, expected boolean
+    roles text[], queue text, enabled boolean, or_replace boolean, expected boolean
   );
   its_job := rowhooks.job_to_start(g.job, 'button', coalesce(g.expected, false));
   tracked := rowhooks.entries_of(pg_catalog.format('button %s', button), g.tables::regclass[]);
@@ -52,11 +52,11 @@ begin
   perform rowhooks.check_roles(g.roles);
   if its_id is null then
     insert into rowhooks.job_button (
-      name, job_id, enabled, text, group_name, weight, button_class, confirmation, roles
+      name, job_id, enabled, text, group_name, weight, button_class, confirmation, roles, queue
     )
     values (
       button, its_job, coalesce(g.enabled, true), g.text, g.group_name,
-      g.weight, g.button_class, g.confirmation, g.roles
+      g.weight, g.button_class, g.confirmation, g.roles, g.queue
     )
     returning id into its_id;
   else
@@ -69,7 +69,8 @@ begin
       weight = g.weight,
       button_class = g.button_class,
       confirmation = g.confirmation,
-      roles = g.roles
+      roles = g.roles,
+      queue = g.queue
     where b.id = its_id;
     delete from rowhooks.job_button_table where job_button_id = its_id and tracked_table_id <> all (tracked);
   end if;
@@ -91,6 +92,7 @@ $$;
 --             button_class  its style
 --             confirmation  ask before a press
 --             roles         their members may press it; public: everybody
+--             queue         the queue of its runs; null: that of its job
 --             enabled       null: a new one is enabled, another one stays as it is
 --             or_replace    the button may exist; it keeps its id, and with it its results
 --             expected      the job may be unknown yet: it is entered as one that no daemon has had
@@ -106,6 +108,7 @@ create or replace function rowhooks.create_job_button(
   button_class text default 'default',
   confirmation boolean default true,
   roles text[] default '{}',
+  queue text default null,
   enabled boolean default null,
   or_replace boolean default false,
   expected boolean default false
@@ -118,7 +121,7 @@ as $$
     'create_job_button', button,
     pg_catalog.jsonb_build_object(
       'job', job, 'tables', tables::oid[], 'text', "text", 'group_name', group_name, 'weight', weight,
-      'button_class', button_class, 'confirmation', confirmation, 'roles', roles, 'enabled', enabled,
+      'button_class', button_class, 'confirmation', confirmation, 'roles', roles, 'queue', queue, 'enabled', enabled,
       'or_replace', or_replace, 'expected', expected
     )
   )

@@ -16,7 +16,7 @@ begin
   select x.* into g
   from pg_catalog.jsonb_to_record(given) as x (
     job text, tables oid[], actions text[], columns text[], ignored_columns text[], conditions jsonb, on_undecided text,
-    enabled boolean, or_replace boolean, expected boolean
+    queue text, enabled boolean, or_replace boolean, expected boolean
   );
   its_job := rowhooks.job_to_start(g.job, 'hook', coalesce(g.expected, false));
   tracked := rowhooks.entries_of(pg_catalog.format('hook %s', hook), g.tables::regclass[]);
@@ -35,12 +35,13 @@ begin
   end if;
   if present.id is null then
     insert into rowhooks.job_hook (
-      name, job_id, enabled, type_create, type_update, type_delete, columns, ignored_columns, conditions, on_undecided
+      name, job_id, enabled, type_create, type_update, type_delete, columns, ignored_columns, conditions, on_undecided,
+      queue
     )
     values (
       hook, its_job, coalesce(g.enabled, true), 'create' = any (g.actions), 'update' = any (g.actions),
       'delete' = any (g.actions), g.columns, g.ignored_columns, g.conditions,
-      g.on_undecided
+      g.on_undecided, g.queue
     )
     returning id into present.id;
   else
@@ -54,7 +55,8 @@ begin
       columns = g.columns,
       ignored_columns = g.ignored_columns,
       conditions = g.conditions,
-      on_undecided = g.on_undecided
+      on_undecided = g.on_undecided,
+      queue = g.queue
     where h.id = present.id;
     delete from rowhooks.job_hook_table where job_hook_id = present.id and tracked_table_id <> all (tracked);
   end if;
@@ -75,6 +77,7 @@ $$;
 --             ignored_columns  an update that changes only such columns starts nothing
 --             conditions       what must hold of the two rows; null: nothing
 --             on_undecided     run or skip: for changes for which the conditions cannot be decided
+--             queue            the queue of its runs; null: that of its job
 --             enabled          null: a new one is enabled, another one stays as it is
 --             or_replace       the hook may exist; it keeps its id, and with it its results
 --             expected         the job may be unknown yet: it is entered as one that no daemon has had
@@ -89,6 +92,7 @@ create or replace function rowhooks.create_job_hook(
   ignored_columns text[] default '{}',
   conditions jsonb default null,
   on_undecided text default 'run',
+  queue text default null,
   enabled boolean default null,
   or_replace boolean default false,
   expected boolean default false
@@ -101,8 +105,8 @@ as $$
     'create_job_hook', hook,
     pg_catalog.jsonb_build_object(
       'job', job, 'tables', tables::oid[], 'actions', actions, 'columns', columns, 'ignored_columns', ignored_columns,
-      'conditions', conditions, 'on_undecided', on_undecided, 'enabled', enabled, 'or_replace', or_replace,
-      'expected', expected
+      'conditions', conditions, 'on_undecided', on_undecided, 'queue', queue, 'enabled', enabled,
+      'or_replace', or_replace, 'expected', expected
     )
   )
   returning (result #>> '{}')::integer

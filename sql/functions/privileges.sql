@@ -176,8 +176,8 @@ rowhooks.retry(bigint), rowhooks.revoke(bigint), rowhooks.replay(text, bigint[])
 rowhooks.forget_missed(text, timestamptz, timestamptz), rowhooks.enable_job(text), rowhooks.disable_job(text),
 rowhooks.enable_hook(text), rowhooks.disable_hook(text), rowhooks.enable_button(text), rowhooks.disable_button(text),
 rowhooks.remove_job(text), rowhooks.move_job(text, text), rowhooks.prune_audit(interval),
-rowhooks.create_job_hook(text, text, regclass[], text[], text[], text[], jsonb, text, boolean, boolean, boolean),
-rowhooks.create_job_button(text, text, regclass[], text, text, integer, text, boolean, text[], boolean, boolean, boolean),
+rowhooks.create_job_hook(text, text, regclass[], text[], text[], text[], jsonb, text, text, boolean, boolean, boolean),
+rowhooks.create_job_button(text, text, regclass[], text, text, integer, text, boolean, text[], text, boolean, boolean, boolean),
 rowhooks.alter_job_hook(text, jsonb), rowhooks.alter_job_button(text, jsonb), rowhooks.drop_job_hook(text),
 rowhooks.drop_job_button(text), rowhooks.create_token(text, bytea, text[], timestamptz, name), rowhooks.revoke_token(integer)
 to public;

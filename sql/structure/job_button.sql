@@ -13,6 +13,8 @@ create table rowhooks.job_button (
   confirmation boolean not null default true,
   -- Members of these roles may press it (public: everybody). Empty: only superusers and members of the daemon's role.
   roles text[] not null default '{}',
+  -- The queue of its runs; null: that of its job.
+  queue text,
   created_at timestamptz not null default pg_catalog.now(),
   constraint job_button_pkey primary key (id),
   constraint job_button_name_key unique (name),
@@ -21,7 +23,8 @@ create table rowhooks.job_button (
   constraint job_button_text_is_short check (pg_catalog.length(text) <= 500),
   constraint job_button_weight_is_not_negative check (weight >= 0),
   constraint job_button_class_check
-    check (button_class in ('default', 'primary', 'success', 'info', 'warning', 'danger', 'link'))
+    check (button_class in ('default', 'primary', 'success', 'info', 'warning', 'danger', 'link')),
+  constraint job_button_queue_has_a_name check (queue ~ '^[A-Za-z0-9_.-]{1,63}$' collate "C")
 );
 
 create index job_button_job_id_idx on rowhooks.job_button (job_id);

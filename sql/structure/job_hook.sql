@@ -17,6 +17,8 @@ create table rowhooks.job_hook (
   conditions jsonb,
   -- Whether a change starts it for which its conditions cannot be decided.
   on_undecided text not null default 'run',
+  -- The queue of its runs; null: that of its job.
+  queue text,
   -- Declared in the receiver's code, which decides everything but enabled.
   declared boolean not null default false,
   -- Tables that its declaration names and that have never been tracked, as schema.table.
@@ -28,7 +30,8 @@ create table rowhooks.job_hook (
   constraint job_hook_has_a_name check (name <> ''),
   -- A hook without an action would never run.
   constraint job_hook_has_an_action check (type_create or type_update or type_delete),
-  constraint job_hook_on_undecided_check check (on_undecided in ('run', 'skip'))
+  constraint job_hook_on_undecided_check check (on_undecided in ('run', 'skip')),
+  constraint job_hook_queue_has_a_name check (queue ~ '^[A-Za-z0-9_.-]{1,63}$' collate "C")
 );
 
 create index job_hook_job_id_idx on rowhooks.job_hook (job_id);

@@ -131,6 +131,27 @@ def test_a_change_of_what_is_declared_is_undone_with_what_there_was(project: Pro
     assert (tracked(db), hooks(db)) == before
 
 
+def test_a_queue_is_declared_changed_and_undone(project: Project, db: Connection) -> None:
+    def queues() -> list[Any]:
+        return db.execute(
+            "select queue from rowhooks.job_hook union all select queue from rowhooks.job_button"
+        ).fetchall()
+
+    project.revise(models(hooks={"Serials": {**SERIALS, "queue": "slow"}}, buttons={"Reboot": REBOOT}))
+    project.upgrade()
+    first = project.head
+    assert queues() == [("slow",), (None,)]
+    after = models(hooks={"Serials": SERIALS}, buttons={"Reboot": {**REBOOT, "queue": "fast"}})
+    upgrade = body(project.revise(after), "upgrade")
+    assert "queue='fast'" in upgrade
+    assert "op.replace_job_hook('Serials'" in upgrade
+    project.upgrade()
+    assert queues() == [(None,), ("fast",)]
+    project.check(after)
+    project.downgrade(first)
+    assert queues() == [("slow",), (None,)]
+
+
 def test_a_column_that_a_hook_no_longer_asks_for_may_be_excluded_at_once(project: Project, db: Connection) -> None:
     project.revise(models(hooks={"Serials": {**SERIALS, "columns": ["pin"]}}))
     project.upgrade()
@@ -195,6 +216,10 @@ def test_an_operation_that_cannot_be_done_says_why(project: Project, db: Connect
         project_runs(project, "op.create_job_hook('Serials', job='policies.Serial')")
     with pytest.raises(ValueError, match=r"job_hook 'S': unknown: table \(known are: job, tables"):
         project_runs(project, "op.create_job_hook('S', job='a.B', table=['dcim.device'], actions=['update'])")
+    with pytest.raises(ValueError, match="job_hook 'S': queue: 'a b' is no name of a queue"):
+        project_runs(
+            project, "op.create_job_hook('S', job='a.B', tables=['dcim.device'], actions=['update'], queue='a b')"
+        )
     with pytest.raises(sqlalchemy.exc.DBAPIError, match=r'relation "dcim\.device" does not exist'):
         project_runs(project, "op.track_table('dcim.device')")
     db.execute("create table dcim.device (id integer primary key)")

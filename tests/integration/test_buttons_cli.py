@@ -84,7 +84,7 @@ def test_a_button_is_added_with_nautobots_defaults(run: Rowhooks, button: str) -
     assert row == {
         "name": "Reboot", "job": "jobs.Reboot", "enabled": True, "job_enabled": True, "text": "Reboot {{ obj.name }}",
         "group_name": "", "weight": 100, "button_class": "default", "confirmation": True, "roles": ["public"],
-        "tables": ["dcim.device"],
+        "queue": None, "tables": ["dcim.device"],
         "waits_for": [],
     }  # fmt: skip
 
@@ -94,7 +94,7 @@ def test_every_field_can_be_given(db: Connection, run: Rowhooks, job: str, devic
     done = run(
         "buttons", "add", "Off", "--job", "Reboot a device", "--table", device, "--table", "dcim.location",
         "--text", "Off", "--group", "Power", "--weight", 5, "--class", "danger", "--no-confirmation",
-        "--role", clerk, "--role", "public", "--disabled",
+        "--role", clerk, "--role", "public", "--queue", "default", "--disabled",
     )  # fmt: skip
     assert (done.code, done.out, done.err) == (0, "Button Off added.\n", "")
     (row,) = run("buttons", "list", "--json").json
@@ -102,7 +102,7 @@ def test_every_field_can_be_given(db: Connection, run: Rowhooks, job: str, devic
     assert row == {
         "name": "Off", "job": "jobs.Reboot", "enabled": False, "job_enabled": True, "text": "Off",
         "group_name": "Power", "weight": 5, "button_class": "danger", "confirmation": False, "roles": [clerk, "public"],
-        "tables": ["dcim.device", "dcim.location"],
+        "queue": "default", "tables": ["dcim.device", "dcim.location"],
         "waits_for": [],
     }  # fmt: skip
 
@@ -136,6 +136,8 @@ def add(run: Rowhooks, **given: Any) -> Done:
         ({"text": "{{ obj.name "}, 2, "the text is no Jinja2 template"),
         ({"text": "x" * 501}, 2, "the text has 501 characters"),
         ({"class": "pink"}, 2, "there is no button class pink"),
+        ({"queue": "a b"}, 2, "queue 'a b' is no name of a queue\n  a name has 1 to 63 letters, digits, _, - and .\n"),
+        ({"queue": ""}, 2, "queue '' is no name of a queue"),
         ({"weight": -1}, 2, "--weight"),
     ],
 )
@@ -164,9 +166,25 @@ def test_an_edit_changes_what_is_given_and_leaves_the_rest(db: Connection, run: 
     assert after == before | {"weight": 7, "tables": ["dcim.location"], "confirmation": False, "roles": []}
 
 
+def test_a_button_gets_a_queue_of_its_own_and_gives_it_up(run: Rowhooks, button: str) -> None:
+    def queue() -> Any:
+        return run("buttons", "list", "--json").json[0]["queue"]
+
+    done = run("buttons", "edit", button, "--queue", "reports")
+    assert done.code == 0
+    assert "the daemon's setting queues does not name reports; here it is: default" in done.err
+    assert queue() == "reports"
+    assert run("buttons", "edit", button, "--weight", 7).err == ""
+    assert queue() == "reports"
+    assert run("buttons", "edit", button, "--no-queue").code == 0
+    assert queue() is None
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
+        (["--queue", "a", "--no-queue"], 2, "--queue and --no-queue exclude each other"),
+        (["--queue", "a/b"], 2, "queue 'a/b' is no name of a queue"),
         (["--text", "{% if %}"], 2, "the text is no Jinja2 template"),
         (["--job", "jobs.Serial"], 1, "button Reboot cannot start job jobs.Serial"),
         (["--role", "public", "--no-role"], 2, "exclude each other"),

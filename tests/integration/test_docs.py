@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -203,7 +204,7 @@ def test_the_table_of_settings_has_all_of_them_with_their_defaults() -> None:
     # Where the default is None, the table says what that means.
     stated = {name: default.strip("`").strip('"') for name, default in shown.items() if fields[name] is not None}
     actual = {
-        name: "[]" if value == () else str(value).lower() if isinstance(value, bool) else value
+        name: json.dumps(value) if isinstance(value, bool | tuple) else value
         for name, value in fields.items()
         if value is not None
     }

@@ -149,12 +149,43 @@ def test_a_hook_is_edited_in_what_is_given_and_nothing_else(run: Rowhooks, db: C
     assert (hook(run, "Racks")["conditions"], hook(run, "Racks")["columns"]) == (json.loads(new), ["id"])
 
 
+def test_a_hook_gets_a_queue_of_its_own_and_gives_it_up(
+    run: Rowhooks, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = add(run, "--queue", "reports")
+    assert (done.code, hook(run)["queue"]) == (0, "reports")
+    assert "Its runs wait while the daemon's setting queues does not name reports; here it is: default" in done.err
+    monkeypatch.setenv("ROWHOOKS_QUEUES", "default,reports,slow")
+    assert run("hooks", "edit", "Serials", "--queue", "slow") == (0, "Hook Serials changed.\n", "")
+    assert run("hooks", "edit", "Serials", "--on", "delete").code == 0
+    assert hook(run)["queue"] == "slow"
+    assert "slow" in run("hooks", "list", "--columns", "name,queue").out
+    assert run("hooks", "edit", "Serials", "--no-queue") == (0, "Hook Serials changed.\n", "")
+    assert hook(run)["queue"] is None
+    refused = add(run, "--queue", "", name="Other")
+    assert (refused.code, "queue '' is no name of a queue" in refused.err) == (2, True)
+
+
+def test_the_queue_of_a_job_is_listed_and_shown(run: Rowhooks, db: Connection) -> None:
+    db.execute('update rowhooks.job set meta = \'{"queue": "reports"}\' where class_path = %s', (JOB,))
+    listed = {row["class_path"]: row["queue"] for row in run("jobs", "list", "--json").json}
+    assert (listed[JOB], listed["power.Reboot"]) == ("reports", None)
+    assert "reports" in run("jobs", "list", "--columns", "class_path,queue").out
+    assert "reports" in run("jobs", "show", JOB).out
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
         ((), 2, "nothing to change"),
         (("--column", "serial", "--no-columns"), 2, "--column and --no-columns exclude each other"),
         (("--ignore-column", "serial", "--no-ignored-columns"), 2, "--ignore-column and --no-ignored-columns exclude"),
+        (("--queue", "a", "--no-queue"), 2, "--queue and --no-queue exclude each other"),
+        (
+            ("--queue", "a b"),
+            2,
+            "queue 'a b' is no name of a queue\n  a name has 1 to 63 letters, digits, _, - and .\n",
+        ),
         (("--conditions", A1, "--no-conditions"), 2, "--conditions and --no-conditions exclude each other"),
         (("--on", ","), 2, "You must select at least one type: create, update, and/or delete."),
         (("--on", "truncate"), 2, "--on does not know truncate"),

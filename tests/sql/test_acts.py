@@ -139,7 +139,7 @@ def test_an_act_is_written_down_with_what_was_given(db: Connection, person: Any)
             "create_job_hook", "S",
             {
                 "job": JOB, "tables": ["shop.item"], "actions": ["delete"], "columns": [], "ignored_columns": [],
-                "conditions": {"attr": "id", "value": None}, "on_undecided": "run", "enabled": None,
+                "conditions": {"attr": "id", "value": None}, "on_undecided": "run", "queue": None, "enabled": None,
                 "or_replace": False, "expected": False,
             },
         ),

@@ -70,6 +70,8 @@ def test_a_button_has_one_of_nautobots_classes(db: Connection, button: int, look
         ("text", "x" * 501, "job_button_text_is_short"),
         ("weight", -1, "job_button_weight_is_not_negative"),
         ("button_class", "pink", "job_button_class_check"),
+        ("queue", "a b", "job_button_queue_has_a_name"),
+        ("queue", "", "job_button_queue_has_a_name"),
     ],
 )
 def test_a_field_that_makes_no_sense_is_refused(

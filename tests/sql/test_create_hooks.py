@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.types.json import Jsonb
 
 from rowhooks.domain.plan import Plan, PlannedButton, PlannedHook, PlannedJob, PlannedTable
 from rowhooks.postgres import calls
@@ -85,6 +87,44 @@ def test_an_action_that_does_not_exist_is_refused(db: Connection) -> None:
             "select rowhooks.create_job_hook('S', 'policies.Serial', array['shop.item']::regclass[],"
             " array['create', 'truncate'])"
         )
+
+
+@pytest.mark.parametrize("queue", ["", "a b", "ü", "a\n", "a" * 64])
+@pytest.mark.parametrize("kind", ["hook", "button"])
+def test_a_queue_that_is_no_name_is_refused_whoever_asks(db: Connection, kind: str, queue: str) -> None:
+    run(db, calls.create_hook("S", HOOK))
+    run(db, calls.create_button("S", BUTTON))
+    rest = {"hook": "'{shop.item}', '{delete}'", "button": "'{shop.item}', 'x'"}[kind]
+    job = {"hook": "policies.Serial", "button": "policies.Reboot"}[kind]
+    for statement, value in (
+        (f"select rowhooks.create_job_{kind}('T', '{job}', {rest}, queue => %s)", queue),
+        (f"select rowhooks.alter_job_{kind}('S', %s)", Jsonb({"queue": queue})),
+        (f"update rowhooks.job_{kind} set queue = %s", queue),
+    ):
+        with pytest.raises(psycopg.errors.CheckViolation) as refused:
+            db.execute(statement, (value,))
+        assert refused.value.diag.constraint_name == f"job_{kind}_queue_has_a_name"
+
+
+@pytest.mark.parametrize("kind", ["hook", "button"])
+def test_a_queue_is_given_replaced_altered_and_taken_away(db: Connection, kind: str) -> None:
+    create: Any = {"hook": calls.create_hook, "button": calls.create_button}[kind]
+    planned: Any = {"hook": HOOK, "button": BUTTON}[kind]
+
+    def queue() -> Any:
+        return db.execute(f"select queue from rowhooks.job_{kind}").fetchall()
+
+    run(db, create("S", replace(planned, queue="reports")))
+    assert queue() == [("reports",)]
+    run(db, create("S", replace(planned, queue="a.B_c-1"), or_replace=True))
+    assert queue() == [("a.B_c-1",)]
+    long = "x" * 63
+    for changes, expected in (({"queue": long}, long), ({"job": planned.job}, long), ({"queue": None}, None)):
+        db.execute(f"select rowhooks.alter_job_{kind}('S', %s)", (Jsonb(changes),))
+        assert queue() == [(expected,)]
+    run(db, create("S", replace(planned, queue="reports"), or_replace=True))
+    run(db, create("S", planned, or_replace=True))
+    assert queue() == [(None,)]
 
 
 def test_a_hook_that_exists_is_replaced_only_on_request(db: Connection) -> None:

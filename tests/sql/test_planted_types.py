@@ -100,9 +100,9 @@ ACTS = {
     """'Watch', 'a.B', '{shop.item}', '{create}', conditions => '{"attr": "title", "value": "bolt"}')""",
     "alter_job_hook": "select rowhooks.alter_job_hook('Watch', "
     """'{"name": "Look", "job": "a.B", "actions": ["create"], "columns": [], "ignored_columns": [],"""
-    """ "conditions": null, "on_undecided": "run", "more_tables": [1]}')""",
+    """ "conditions": null, "on_undecided": "run", "queue": "q", "more_tables": [1]}')""",
     "alter_job_button": "select rowhooks.alter_job_button("
-    """'Weigh', '{"text": "W", "weight": 1, "only_tables": [1]}')""",
+    """'Weigh', '{"text": "W", "weight": 1, "queue": "q", "only_tables": [1]}')""",
     "disable_hook": "select rowhooks.disable_hook('Look')",
     "enable_hook": "select rowhooks.enable_hook('Look')",
     "disable_button": "select rowhooks.disable_button('Weigh')",

@@ -72,8 +72,8 @@ PUBLIC_PRIVILEGES = {
 PUBLIC_FUNCTIONS = {
     # Acts: the door behind them asks what the role may do.
     "alter_job_button(text,jsonb)", "alter_job_hook(text,jsonb)",
-    "create_job_button(text,text,regclass[],text,text,integer,text,boolean,text[],boolean,boolean,boolean)",
-    "create_job_hook(text,text,regclass[],text[],text[],text[],jsonb,text,boolean,boolean,boolean)",
+    "create_job_button(text,text,regclass[],text,text,integer,text,boolean,text[],text,boolean,boolean,boolean)",
+    "create_job_hook(text,text,regclass[],text[],text[],text[],jsonb,text,text,boolean,boolean,boolean)",
     "create_token(text,bytea,text[],timestamp with time zone,name)", "revoke_token(integer)",
     "disable_button(text)", "disable_hook(text)", "disable_job(text)", "drop_job_button(text)", "drop_job_hook(text)",
     "enable_button(text)", "enable_hook(text)", "enable_job(text)",

@@ -36,6 +36,8 @@ def test_conditions_become_json() -> None:
         (("dcim.device",), {"columns": "serial"}, "Hook(): columns is not a list of names"),
         (("dcim.device",), {"ignore_columns": "serial"}, "Hook(): ignore_columns is not a list of names"),
         (("dcim.device",), {"columns": [1]}, "Hook(): columns is not a list of names"),
+        (("dcim.device",), {"queue": "a b"}, "Hook('dcim.device'): 'a b' is no name of a queue"),
+        (("dcim.device",), {"queue": 3}, "Hook('dcim.device'): 3 is no name of a queue"),
         (("dcim.device",), {"name": ""}, "Hook('dcim.device'): a name is a string, and not empty"),
         (
             ("dcim.device",),
@@ -50,6 +52,10 @@ def test_what_cannot_be_is_refused_where_it_is_written(tables: Any, options: dic
     with pytest.raises(ReceiverError) as refused:
         Hook(*tables, **options)
     assert refused.value.message.startswith(message)
+
+
+def test_a_hook_may_name_the_queue_of_its_runs() -> None:
+    assert (Hook("dcim.device", queue="reports").queue, Hook("dcim.device").queue) == ("reports", None)
 
 
 def test_without_an_action_it_is_refused_as_everywhere() -> None:

@@ -41,6 +41,15 @@ def test_an_empty_file_is_a_plan_of_nothing() -> None:
         ("tables:\n  a: {always: yes}", "f:2: tables.a.always: true or false is expected"),
         ("tables:\n  a:\n    exclude: pin", "f:3: tables.a.exclude: a list is expected"),
         ("buttons:\n  B:\n    job: x\n    text: x", "f:2: buttons.B.tables: this is missing"),
+        (
+            f"{HOOK}    queue: a b",
+            "f:2: hooks.S: queue: 'a b' is no name of a queue (a name has 1 to 63 letters, digits, ",
+        ),
+        (f"{HOOK}    queue: 3", "f:6: hooks.S.queue: input should be a valid string"),
+        (
+            "buttons:\n  B: {job: x, text: x, tables: [t], queue: ''}",
+            "f:2: buttons.B: queue: '' is no name of a queue",
+        ),
         ("jobs:\n  a.B:\n", "f:2: jobs.a.B: a mapping is expected"),
         ("- a", "f:1: the file: a mapping is expected"),
         ("tables: [", "f:1: this is not YAML: expected the node content"),
@@ -89,7 +98,8 @@ def test_what_is_written_is_read_as_the_same() -> None:
         hooks={
             "12:30": PlannedHook("a.B", ("t",), ("create",), conditions={"attr": "1.10", "value": Decimal("1.10")}),
             "é\n": PlannedHook(enabled=False),
+            "Q": PlannedHook("a.B", ("t",), ("create",), queue="1e5"),
         },
-        buttons={"B": PlannedButton("a.B", ("t",), "{{ obj }}: 'x'\n\\", weight=1)},
+        buttons={"B": PlannedButton("a.B", ("t",), "{{ obj }}: 'x'\n\\", weight=1, queue="no")},
     )
     assert parse_plan(write_plan(plan), "f") == plan

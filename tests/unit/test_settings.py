@@ -101,6 +101,26 @@ def test_receivers_in_the_environment_are_a_json_list_or_separated_by_commas(
     assert load_settings().receivers == ("policies", "more/hooks.py")
 
 
+def test_there_is_one_queue_unless_others_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings()
+    assert (settings.processes, settings.queues, settings.default_queue) == (0, ("default",), "default")
+    write('processes = 2\nqueues = ["slow", "fast", "slow"]\ndefault_queue = "fast"')
+    settings = load_settings()
+    assert (settings.processes, settings.queues, settings.default_queue) == (2, ("slow", "fast"), "fast")
+    monkeypatch.setenv("ROWHOOKS_QUEUES", "fast, other")
+    assert load_settings().queues == ("fast", "other")
+
+
+def test_queues_that_contradict_the_default_queue_say_what_to_do() -> None:
+    write('queues = ["reports"]')
+    assert refusal().startswith(
+        "rowhooks.toml: default_queue: it is not one of queues: name one of those, or name it there too"
+    )
+    write('queues = ["a b"]\ndefault_queue = "c"')
+    assert refusal().startswith("rowhooks.toml: queues: name one queue or more, each with 1 to 63 letters, digits, ")
+    assert "default_queue" not in refusal()
+
+
 def test_no_receivers_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROWHOOKS_RECEIVERS", "")
     assert load_settings().receivers == ()
@@ -140,6 +160,13 @@ def test_an_unknown_setting_is_named() -> None:
         ("audit_retention = 30", "audit_retention"),
         (f'result_retention = "{SECRET}"', "result_retention"),
         ("permission_backend = 3", "permission_backend"),
+        ("processes = -1", "processes"),
+        ('processes = "all"', "processes"),
+        ("queues = 3", "queues"),
+        ("queues = []", "queues"),
+        (f'queues = ["default", "{SECRET}!"]', "queues"),
+        (f'default_queue = "{SECRET}"', "default_queue"),
+        ('queues = ["reports"]', "default_queue"),
         ("secrets = 3", "secrets"),
         (f'secrets = ["API_TOKEN", "{SECRET}!"]', "secrets"),
     ],

@@ -61,8 +61,9 @@ async def test_what_is_replaced_has_the_default_where_nothing_is_said(ada: httpx
             "columns": ["serial"],
             "conditions": {"attr": "serial", "op": "eq", "value": "x"},
             "on_undecided": "skip",
+            "queue": "reports",
         },
-        "buttons": {"weight": 5, "roles": ["public"], "confirmation": False, "group_name": "Power"},
+        "buttons": {"queue": "reports", "weight": 5, "roles": ["public"], "confirmation": False, "group_name": "Power"},
     }
     more = others[kind]
     before = await ada.post(kind, json={"name": "one", "enabled": False, **ORIGINS[kind], **more})
@@ -72,6 +73,14 @@ async def test_what_is_replaced_has_the_default_where_nothing_is_said(ada: httpx
     assert after.status_code == 200, after.text
     assert after.json()["enabled"]
     assert all(not after.json()[name] or after.json()[name] != more[name] for name in more)
+
+
+@each_kind
+async def test_a_queue_that_is_no_name_is_refused_with_what_a_name_has(ada: httpx.AsyncClient, kind: str) -> None:
+    refused = await ada.post(kind, json={"name": "one", **ORIGINS[kind], "queue": "a b"})
+    assert refused.status_code == 422, refused.text
+    assert "queue 'a b' is no name of a queue" in refused.text
+    assert "1 to 63 letters, digits, _, - and ." in refused.text
 
 
 @each_kind

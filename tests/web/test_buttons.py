@@ -107,6 +107,11 @@ async def test_an_admin_adds_a_button_with_all_that_it_enters(console: Starlette
         ({"text": " "}, "text", "Enter a label"),
         ({"weight": "-1"}, "weight", "Enter a whole number from 0"),
         ({"weight": "9" * 400}, "weight", "Enter a whole number from 0"),
+        (
+            {"queue": "a b"},
+            "queue",
+            "queue 'a b' is no name of a queue (a name has 1 to 63 letters, digits, _, - and .)",
+        ),
         ({"button_class": "huge"}, "button_class", "Choose from: default, primary"),
         ({"roles": "alice\nnobody at all"}, "roles", "there is no role nobody at all"),
     ],

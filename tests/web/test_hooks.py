@@ -135,6 +135,7 @@ async def test_an_admin_adds_a_hook_with_all_that_it_enters(console: Starlette, 
         ({"conditions": "{"}, "conditions", "conditions: not valid JSON"),
         ({"conditions": '{"and": [{"attr": "name", "op": "like", "value": 1}]}'}, "conditions",
          "conditions: and[0]: unknown op 'like'; known: eq"),
+        ({"queue": "a b"}, "queue", "queue 'a b' is no name of a queue (a name has 1 to 63 letters, digits, "),
         ({"on_undecided": "perhaps"}, "on_undecided", "Choose from: run, skip."),
     ],
 )  # fmt: skip
@@ -149,6 +150,29 @@ async def test_what_is_refused_is_said_beside_its_field_and_what_was_entered_is_
     assert "Not saved. What you entered is still here." in text_in(answer.text)
     assert field_of(answer.text, "columns") == entered.get("columns", "serial\nname")
     assert definition(db, "serials") is None
+
+
+@pytest.mark.parametrize("kind", ["hook", "button"])
+async def test_the_queue_is_entered_shown_and_taken_away(
+    console: Starlette, db: Connection, job: str, kind: str
+) -> None:
+    add_job(db, "buttons.Reboot", "button")
+    of_button = {"job": "buttons.Reboot", "text": "Reboot", "weight": "1", "button_class": "default"}
+    given = FORM | (of_button if kind == "button" else {})
+    path = f"/{kind}s/serials"
+    async with logged_in(console, "ada") as browser:
+        await browser.get(f"/{kind}s/new")
+        added = await browser.submit(f"/{kind}s/new", follow=True, **given | {"queue": "reports"})
+        assert "Queue reports" in text_in(added.text)
+        form = (await browser.get(f"{path}/edit")).text
+        assert field_of(form, "queue") == "reports"
+        changed = await browser.submit(
+            f"{path}/edit", follow=True, **given | {"queue": " ", "seen": field_of(form, "seen")}
+        )
+        late = await browser.submit(f"{path}/edit", **given | {"queue": "x", "seen": field_of(form, "seen")})
+    assert "Queue that of its job" in text_in(changed.text)
+    assert db.execute(f"select queue from rowhooks.job_{kind}").fetchall() == [(None,)]
+    assert f"{kind} serials was changed meanwhile" in text_in(late.text)
 
 
 async def test_a_hook_that_repeats_another_one_is_refused_above_the_form(

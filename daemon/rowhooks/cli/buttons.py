@@ -15,14 +15,18 @@ from rowhooks.cli.origins import (
     Disabled,
     Name,
     NewTables,
+    NoQueue,
     OfJob,
     OfTable,
+    Queue,
     RemoveTable,
     Tables,
     add_commands,
+    check_queues,
     check_tables,
     warn,
     warn_of_disabled_job,
+    warn_of_stray_queue,
 )
 from rowhooks.domain import shell
 from rowhooks.domain.display import visible
@@ -71,12 +75,15 @@ def list_(
         rows = administration.list_buttons(conn, job=job, table=table)
     print_rows(
         rows,
-        ["name", "group_name", "weight", "text", "job", "enabled", "job_enabled", "tables", "waits_for", "roles"],
+        [
+            "name", "group_name", "weight", "text", "job", "enabled", "job_enabled", "tables", "waits_for", "roles",
+            "queue",
+        ],
         as_json=as_json,
         wanted=columns,
-        first_to_go=("waits_for", "weight", "group_name", "job_enabled", "text", "roles"),
+        first_to_go=("queue", "waits_for", "weight", "group_name", "job_enabled", "text", "roles"),
         empty="There is no button. Add one: rowhooks buttons add NAME --job JOB --table TABLE --text TEXT --role ROLE",
-    )
+    )  # fmt: skip
 
 
 @app.command()
@@ -93,6 +100,7 @@ def add(
         list[str] | None,
         typer.Option("--role", help="Its members may press; public means every role. May be given several times."),
     ] = None,
+    queue: Queue = None,
     dsn: Dsn = None,
     config: Config = None,
     disabled: Disabled = False,
@@ -101,10 +109,11 @@ def add(
     with installed_connection(target(dsn, config)) as conn:
         button = administration.add_button(
             conn, name, job=job, tables=table, text=text, group_name=group, weight=weight, button_class=button_class,
-            confirmation=confirmation, roles=role or None, enabled=not disabled,
+            confirmation=confirmation, roles=role or None, queue=queue, enabled=not disabled,
         )  # fmt: skip
     say(f"Button {visible(name)} added.")
     warn_of_disabled_job(button)
+    warn_of_stray_queue(queue, dsn, config)
     if not button["roles"]:
         edit = shell.command("rowhooks", "buttons", "edit", "--role", "ROLE", *shell.operand(name))
         warn(f"Only superusers and the daemon's role may press it: {edit} (public means every role)")
@@ -124,6 +133,8 @@ def edit(
     confirmation: Confirmation = None,
     role: Annotated[list[str] | None, typer.Option("--role", help="A role of its new list of roles.")] = None,
     no_role: Annotated[bool, typer.Option("--no-role", help="Remove all its roles.")] = False,
+    queue: Queue = None,
+    no_queue: NoQueue = False,
     dsn: Dsn = None,
     config: Config = None,
 ) -> None:
@@ -131,13 +142,15 @@ def edit(
     if role and no_role:
         raise typer.BadParameter("--role and --no-role exclude each other")
     check_tables(table, add_table, remove_table)
+    check_queues(queue, no_queue)
     with installed_connection(target(dsn, config)) as conn:
         administration.edit_button(
             conn, name, job=job, tables=table or None, more_tables=add_table or (), no_tables=remove_table or (),
             text=text, group_name=group, weight=weight, button_class=button_class, confirmation=confirmation,
-            roles=[] if no_role else (role or None),
+            roles=[] if no_role else (role or None), queue=queue, no_queue=no_queue,
         )  # fmt: skip
     say(f"Button {visible(name)} changed.")
+    warn_of_stray_queue(queue, dsn, config)
 
 
 add_commands(app, "button", administration.set_button_enabled, administration.remove_button)

@@ -14,13 +14,17 @@ from rowhooks.cli.origins import (
     Disabled,
     Name,
     NewTables,
+    NoQueue,
     OfJob,
     OfTable,
+    Queue,
     RemoveTable,
     Tables,
     add_commands,
+    check_queues,
     check_tables,
     warn_of_disabled_job,
+    warn_of_stray_queue,
 )
 from rowhooks.domain import exact
 from rowhooks.domain.configuration import ON_UNDECIDED
@@ -38,7 +42,7 @@ app = typer.Typer(no_args_is_help=True, help="Job hooks: which tables and action
 ACTIONS = ("create", "update", "delete")
 COLUMNS = (
     "name", "job", "enabled", "job_enabled", "declared", "actions", "tables", "waits_for", "columns",
-    "ignored_columns", "conditions", "on_undecided",
+    "ignored_columns", "conditions", "on_undecided", "queue",
 )  # fmt: skip
 Column = Annotated[
     list[str] | None,
@@ -85,8 +89,8 @@ def list_(
     print_rows(
         rows, COLUMNS, as_json=as_json, whole=["conditions"], wanted=columns,
         first_to_go=(
-            "on_undecided", "ignored_columns", "declared", "conditions", "columns", "waits_for", "job_enabled",
-            "actions",
+            "on_undecided", "queue", "ignored_columns", "declared", "conditions", "columns", "waits_for",
+            "job_enabled", "actions",
         ),
         empty="There is no hook. Add one: rowhooks hooks add NAME --job JOB --table TABLE --on update",
     )  # fmt: skip
@@ -107,6 +111,7 @@ def add(
     ignore_column: IgnoreColumn = None,
     conditions: Conditions = None,
     on_undecided: OnUndecided = None,
+    queue: Queue = None,
     disabled: Disabled = False,
 ) -> None:
     """Add a hook."""
@@ -115,10 +120,11 @@ def add(
         hook = administration.add_hook(
             conn, name, job=job, tables=table, actions=actions, columns=column or (),
             ignored_columns=ignore_column or (), conditions=parsed,
-            on_undecided=_checked(on_undecided), enabled=not disabled,
+            on_undecided=_checked(on_undecided), queue=queue, enabled=not disabled,
         )  # fmt: skip
     say(f"Hook {visible(name)} added.")
     warn_of_disabled_job(hook)
+    warn_of_stray_queue(queue, dsn, config)
 
 
 @app.command()
@@ -140,10 +146,13 @@ def edit(
     conditions: Conditions = None,
     no_conditions: NoConditions = False,
     on_undecided: OnUndecided = None,
+    queue: Queue = None,
+    no_queue: NoQueue = False,
     rename: Rename = None,
 ) -> None:
     """Change a hook; what is not given stays as it is."""
     check_tables(table, add_table, remove_table)
+    check_queues(queue, no_queue)
     for option, is_given, removes in (
         ("--column and --no-columns", column, no_columns),
         ("--ignore-column and --no-ignored-columns", ignore_column, no_ignored_columns),
@@ -153,7 +162,7 @@ def edit(
             raise UsageError(f"{option} exclude each other")
     given = (
         job, table, add_table, remove_table, on, column, no_columns, ignore_column, no_ignored_columns,
-        conditions is not None, no_conditions, on_undecided, rename,
+        conditions is not None, no_conditions, on_undecided, queue is not None, no_queue, rename,
     )  # fmt: skip
     if not any(given):
         raise UsageError("nothing to change", hint="see: rowhooks hooks edit --help")
@@ -164,9 +173,10 @@ def edit(
             actions=actions, columns=[] if no_columns else column or None,
             ignored_columns=[] if no_ignored_columns else ignore_column or None,
             conditions=parsed, no_conditions=no_conditions, on_undecided=_checked(on_undecided),
-            new_name=rename,
+            queue=queue, no_queue=no_queue, new_name=rename,
         )  # fmt: skip
     say(f"Hook {visible(rename or name)} changed.")
+    warn_of_stray_queue(queue, dsn, config)
 
 
 add_commands(app, "hook", administration.set_hook_enabled, administration.remove_hook)

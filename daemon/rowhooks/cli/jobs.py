@@ -55,12 +55,13 @@ def list_(
         rows = administration.list_jobs(conn, hidden=all_)
     for row in rows:
         row["inputs"] = describe_inputs(row["inputs_schema"])
+        row["queue"] = row["meta"].get("queue")
     print_rows(
         rows,
-        ["class_path", "kind", "name", "grouping", "enabled", "installed", "hooks", "buttons", "inputs"],
+        ["class_path", "kind", "name", "grouping", "enabled", "installed", "hooks", "buttons", "queue", "inputs"],
         as_json=as_json,
         wanted=columns,
-        first_to_go=("inputs", "grouping", "buttons", "hooks", "kind", "name"),
+        first_to_go=("inputs", "queue", "grouping", "buttons", "hooks", "kind", "name"),
         empty="No job is known yet. Name your module in rowhooks.toml and run: rowhooks jobs sync, or rowhooks run",
     )
 

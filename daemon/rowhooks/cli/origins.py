@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Protocol
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, say, target
+from rowhooks.cli.common import Config, Dsn, say, settings, target
 from rowhooks.domain import shell
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import UsageError
+from rowhooks.domain.queues import is_allowed
 from rowhooks.postgres.administration.common import Connection, Row
 from rowhooks.postgres.administration.schema import installed_connection
 
@@ -31,7 +33,18 @@ RemoveTable = Annotated[
     list[str] | None,
     typer.Option("--remove-table", help="A table to remove, even if it was dropped; may be given several times."),
 ]
+Queue = Annotated[
+    str | None,
+    typer.Option("--queue", help="The queue of its runs, in place of that of its job; see queues in the settings."),
+]
+NoQueue = Annotated[bool, typer.Option("--no-queue", help="From now on its runs are in the queue of its job.")]
 Disabled = Annotated[bool, typer.Option("--disabled", help="Add it disabled.")]
+
+
+def check_queues(queue: str | None, no_queue: bool) -> None:
+    """Make sure that a queue is not both given and removed."""
+    if queue is not None and no_queue:
+        raise UsageError("--queue and --no-queue exclude each other")
 
 
 class SetEnabled(Protocol):
@@ -90,6 +103,13 @@ def warn_of_disabled_job(origin: Row) -> None:
         warn(
             "It starts nothing until its job is enabled: " + shell.command("rowhooks", "jobs", "enable", origin["job"])
         )
+
+
+def warn_of_stray_queue(queue: str | None, dsn: str | None, config: Path | None) -> None:
+    """Say that runs wait in a queue that is not among those of the settings."""
+    allowed = settings(dsn, config).queues
+    if queue is not None and not is_allowed(queue, allowed):
+        warn(f"Its runs wait while the daemon's setting queues does not name {queue}; here it is: {', '.join(allowed)}")
 
 
 def warn(text: str) -> None:

@@ -195,7 +195,8 @@ def _sentences(error: ValidationError, name: str, lines: Mapping[_Path, int]) ->
         while place not in lines:
             place = place[:-1]
         rest = [str(part) for part in one["loc"][len(place) :]] if one["type"] == "missing" else []
-        what = _WORDS.get(one["type"]) or one["msg"][0].lower() + one["msg"][1:]
+        said = one["msg"].removeprefix("Value error, ")
+        what = _WORDS.get(one["type"]) or said[0].lower() + said[1:]
         sentence = f"{name}:{lines[place]}: {'.'.join([*map(str, place), *rest]) or 'the file'}: {what}"
         found.setdefault(sentence, lines[place])
     return sorted(found, key=found.__getitem__)

@@ -76,6 +76,7 @@ class JobHook:
         on_undecided: `run` or `skip`: what a change does whose conditions cannot be decided.
         names: by table, the former names of columns that were renamed since the hook named them, each with the present
             name.
+        queue: the queue of its runs; None: that of the job.
     """
 
     id: int
@@ -90,6 +91,7 @@ class JobHook:
     conditions_json: str | None = None
     on_undecided: str = "run"
     names: Mapping[int, Mapping[str, str]] = field(default_factory=dict, hash=False)
+    queue: str | None = None
 
     @property
     def lacks_class(self) -> bool:
@@ -107,11 +109,19 @@ class JobHook:
 
 @dataclass(frozen=True)
 class JobButton:
-    """A row of rowhooks.job_button: a button that starts a job for the row on which it is pressed."""
+    """A row of rowhooks.job_button: a button that starts a job for the row on which it is pressed.
+
+    Args:
+        id: its id in rowhooks.job_button.
+        name: its name, unique among all buttons.
+        job: the job that it starts.
+        queue: the queue of its runs; None: that of the job.
+    """
 
     id: int
     name: str
     job: Job
+    queue: str | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ class Job:
 
     Args:
         installed: whether the code of the present leader, or of the last one, has the class; otherwise its runs wait.
+            In the leader it is also False for a hook or button whose queue the settings do not allow.
         sensitive: `Meta.has_sensitive_variables`, which also holds while the class is missing.
     """
 
@@ -70,6 +71,7 @@ class JobOptions:
         loads_object: whether the receiver is called with the row, which is loaded for it.
         group_commit: how many runs share a transaction at most; 1: each has its own.
         load: the relations that are loaded with the row, as paths such as `location.parent`.
+        queue: the queue of its runs, where the hook or button names none; None: that of the settings.
     """
 
     soft_time_limit: float | None = None
@@ -87,6 +89,7 @@ class JobOptions:
     loads_object: bool = True
     load: tuple[str, ...] = ()
     group_commit: int = 1
+    queue: str | None = None
 
     def retries(self, error: BaseException, retries: int) -> bool:
         """Say whether a run that has been retried so many times is retried after this error."""

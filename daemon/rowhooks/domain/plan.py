@@ -12,6 +12,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, Literal, TypeVar
 
 from rowhooks.domain import exact
+from rowhooks.domain.queues import QUEUE_RULE, is_queue_name
 
 Action = Literal["create", "update", "delete"]
 OnUndecided = Literal["run", "skip"]
@@ -86,6 +87,7 @@ class PlannedHook:
         ignored_columns: an update that changes only such columns starts nothing.
         conditions: as JSON has them; None for no conditions.
         on_undecided: what to do with a change for which the conditions cannot be decided.
+        queue: the queue of its runs; None: that of its job.
         enabled: None: a new hook is enabled, another one stays as it is.
     """
 
@@ -98,7 +100,11 @@ class PlannedHook:
     ignored_columns: tuple[str, ...] = ()
     conditions: Any = None
     on_undecided: OnUndecided = "run"
+    queue: str | None = None
     enabled: bool | None = None
+
+    def __post_init__(self) -> None:
+        _check_queue(self.queue)
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,11 @@ class PlannedButton:
     button_class: ButtonClass = "default"
     confirmation: bool = True
     roles: tuple[str, ...] = ()
+    queue: str | None = None
     enabled: bool | None = None
+
+    def __post_init__(self) -> None:
+        _check_queue(self.queue)
 
 
 Planned = PlannedTable | PlannedRule | PlannedJob | PlannedHook | PlannedButton
@@ -223,7 +233,11 @@ def from_values(kind: type[_P], what: str, given: Any) -> _P:
         raise ValueError(f"{what}: unknown: {', '.join(unknown)} (known are: {', '.join(known)})")
     if missing := [one.name for one in known.values() if one.default is MISSING and one.name not in given]:
         raise ValueError(f"{what}: it needs {', '.join(missing)}")
-    return kind(**{name: _frozen(what, known[name], value) for name, value in given.items()})
+    made = {name: _frozen(what, known[name], value) for name, value in given.items()}
+    try:
+        return kind(**made)
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from error
 
 
 def complete(what: str, planned: PlannedHook | PlannedButton) -> None:
@@ -277,6 +291,11 @@ def _frozen(what: str, known: Field[Any], value: Any) -> Any:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ValueError(f"{what}: {known.name} is a list, and not {value!r}")  # noqa: TRY004
     return tuple(value)
+
+
+def _check_queue(queue: Any) -> None:
+    if queue is not None and not is_queue_name(queue):
+        raise ValueError(f"queue: {queue!r} is no name of a queue (a name has {QUEUE_RULE})")
 
 
 def _as_json(value: Any) -> Any:

@@ -107,10 +107,11 @@ def read_configuration(document: str | dict[str, Any]) -> Configuration:
             conditions_json=h["conditions"],
             on_undecided=h["on_undecided"],
             names={int(table): names for table, names in h["names"].items()},
+            queue=h["queue"],
         )
         for h in loaded["hooks"]
     )
-    buttons = tuple(JobButton(b["id"], b["name"], jobs[b["job"]]) for b in loaded["buttons"])
+    buttons = tuple(JobButton(b["id"], b["name"], jobs[b["job"]], b["queue"]) for b in loaded["buttons"])
     return Configuration(loaded["version"], tables, tuple(jobs.values()), hooks, buttons, loaded["notify"])
 
 

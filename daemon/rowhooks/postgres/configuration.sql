@@ -62,7 +62,9 @@ select json_build_object(
   'jobs', ({jobs}),
   'hooks', ({hooks}),
   'buttons', (
-    select coalesce(json_agg(json_build_object('id', b.id, 'name', b.name, 'job', b.job_id) order by b.id), '[]')
+    select coalesce(
+      json_agg(json_build_object('id', b.id, 'name', b.name, 'job', b.job_id, 'queue', b.queue) order by b.id), '[]'
+    )
     from rowhooks.job_button as b
   )
 );
@@ -102,7 +104,7 @@ select coalesce(json_agg(json_build_object(
   ),
   'create', h.type_create, 'update', h.type_update, 'delete', h.type_delete,
   'columns', h.columns, 'ignored_columns', h.ignored_columns,
-  'conditions', h.conditions::text, 'on_undecided', h.on_undecided
+  'conditions', h.conditions::text, 'on_undecided', h.on_undecided, 'queue', h.queue
 ) order by h.id), '[]')
 from rowhooks.job_hook as h;
 

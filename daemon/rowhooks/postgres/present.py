@@ -75,6 +75,7 @@ def _hook(row: Mapping[str, Any]) -> PlannedHook:
         ignored_columns=tuple(row["ignored_columns"]),
         conditions=row["conditions"],
         on_undecided=row["on_undecided"],
+        queue=row["queue"],
         enabled=row["enabled"],
     )
 
@@ -89,6 +90,7 @@ def _button(row: Mapping[str, Any]) -> PlannedButton:
         button_class=row["button_class"],
         confirmation=row["confirmation"],
         roles=tuple(row["roles"]),
+        queue=row["queue"],
         enabled=row["enabled"],
     )
 

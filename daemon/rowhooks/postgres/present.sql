@@ -62,7 +62,8 @@ select pg_catalog.json_build_object(
         case when h.type_delete then 'delete' end
       ], null),
       'tables', (select p.tables from place as p where p.kind = 'hook' and p.owner_id = h.id),
-      'columns', h.columns, 'ignored_columns', h.ignored_columns, 'conditions', h.conditions, 'on_undecided', h.on_undecided
+      'columns', h.columns, 'ignored_columns', h.ignored_columns, 'conditions', h.conditions,
+      'on_undecided', h.on_undecided, 'queue', h.queue
     )), '[]')
     from rowhooks.job_hook as h
     join rowhooks.job as j on j.id = h.job_id
@@ -71,6 +72,7 @@ select pg_catalog.json_build_object(
     select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', b.name, 'job', j.class_path, 'enabled', b.enabled, 'text', b.text, 'group_name', b.group_name,
       'weight', b.weight, 'button_class', b.button_class, 'confirmation', b.confirmation, 'roles', b.roles,
+      'queue', b.queue,
       'tables', (select p.tables from place as p where p.kind = 'button' and p.owner_id = b.id)
     )), '[]')
     from rowhooks.job_button as b

@@ -34,6 +34,7 @@ class DeclaredHook(Protocol):
     ignored_columns: tuple[str, ...]
     conditions_json: str | None
     on_undecided: str
+    queue: str | None
     name: str | None
     enabled: bool
 
@@ -174,6 +175,7 @@ def _scope(hook: DeclaredHook) -> tuple[Any, ...]:
         hook.conditions_json,
         hook.on_undecided,
         sorted(hook.ignored_columns),
+        hook.queue,
     )
 
 

@@ -81,7 +81,7 @@ select
   h.id, h.declared, j.class_path, j.installed,
   (h.type_create, h.type_update, h.type_delete) = ($2, $3, $4)
     and h.columns = $5::text[] and (h.conditions is not distinct from $6::jsonb) and h.on_undecided = $7
-    and h.ignored_columns = $8::text[] as as_declared,
+    and h.ignored_columns = $8::text[] and (h.queue is not distinct from $9) as as_declared,
   h.waits_for,
   (
     select coalesce(json_agg(json_build_object(
@@ -99,13 +99,14 @@ where h.name = $1;
 -- name: insert_hook
 -- Adds a declared hook.
 insert into rowhooks.job_hook
-  (name, job_id, type_create, type_update, type_delete, columns, conditions, on_undecided, ignored_columns, enabled,
-   declared)
+  (name, job_id, type_create, type_update, type_delete, columns, conditions, on_undecided, ignored_columns, queue,
+   enabled, declared)
 select
   $1 as name, j.id, $2 as type_create, $3 as type_update, $4 as type_delete, $5::text[] as columns,
-  $6::jsonb as conditions, $7 as on_undecided, $8::text[] as ignored_columns, $10 as enabled, true as declared
+  $6::jsonb as conditions, $7 as on_undecided, $8::text[] as ignored_columns, $9 as queue, $11 as enabled,
+  true as declared
 from rowhooks.job as j
-where j.class_path = $9
+where j.class_path = $10
 returning id;
 
 -- name: update_hook
@@ -113,7 +114,7 @@ returning id;
 update rowhooks.job_hook
 set
   type_create = $2, type_update = $3, type_delete = $4, columns = $5::text[], conditions = $6::jsonb, on_undecided = $7,
-  ignored_columns = $8::text[]
+  ignored_columns = $8::text[], queue = $9
 where id = $1;
 
 -- noqa: disable=PRS

@@ -9,6 +9,7 @@ from typing import Any
 from rowhooks.domain.configuration import ON_UNDECIDED
 from rowhooks.domain.errors import ConditionsError, ReceiverError
 from rowhooks.domain.names import join_name, quoting_hint, split_name
+from rowhooks.domain.queues import QUEUE_RULE, is_queue_name
 from rowhooks.domain.tables import table_of_class
 from rowhooks.pipeline.conditions import parse_json
 
@@ -30,12 +31,13 @@ class Hook:
         ignore_columns: an update that changes only these columns starts nothing; for what an ORM writes each time.
         conditions: what must hold of the two rows, in the form that `rowhooks hooks add --conditions` takes.
         on_undecided: what a change does whose conditions cannot be decided: `run` or `skip`.
+        queue: the queue of its runs; None: that of the job, `Meta.queue`.
         name: the hook's name, unique among all hooks. None: it is made of the names of the class and the tables.
         enabled: whether the hook is enabled when it is first written, or waits for `rowhooks hooks enable`.
 
     Raises:
-        ReceiverError: there is no table, an action or `on_undecided` is unknown, or the conditions are malformed. The
-            message names what is wrong.
+        ReceiverError: there is no table, an action or `on_undecided` is unknown, a queue cannot have that name, or the
+            conditions are malformed. The message names what is wrong.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Hook:
         ignore_columns: Iterable[str] = (),
         conditions: dict[str, Any] | None = None,
         on_undecided: str = "run",
+        queue: str | None = None,
         name: str | None = None,
         enabled: bool = True,
     ) -> None:
@@ -68,7 +71,10 @@ class Hook:
             raise ReceiverError(
                 f"{self!r}: unknown on_undecided {on_undecided!r}", hint=f"choose from: {', '.join(ON_UNDECIDED)}"
             )
+        if queue is not None and not is_queue_name(queue):
+            raise ReceiverError(f"{self!r}: {queue!r} is no name of a queue", hint=f"a name has {QUEUE_RULE}")
         self.on_undecided = on_undecided
+        self.queue = queue
         self.conditions_json = self._conditions(conditions)
 
     def _conditions(self, conditions: Any) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.job import JobOptions
+from rowhooks.domain.queues import QUEUE_RULE, is_queue_name
 from rowhooks.receivers.declaration import Hook
 
 RETRIES = 3
@@ -62,6 +63,7 @@ class Meta:
         self._loads_object = self._row_is_loaded()
         self._load = self._relations()
         self._group_commit = self._size_of_group()
+        self._queue = self._queue_name()
         self.hooks: tuple[Hook, ...] = self._declared()
 
     def options(self, soft_time_limit: float | None, time_limit: float | None) -> JobOptions:
@@ -87,6 +89,7 @@ class Meta:
             loads_object=self._loads_object,
             load=self._load,
             group_commit=self._group_commit,
+            queue=self._queue,
         )
 
     def _limit(self, name: str, default: float | None) -> float | None:
@@ -168,6 +171,12 @@ class Meta:
             raise self._wrong("group_commit", f"a whole number from 1 (no group) to {LARGEST_GROUP}")
         return value
 
+    def _queue_name(self) -> str | None:
+        value: str | None = self._get("queue", None)
+        if value is not None and not is_queue_name(value):
+            raise self._wrong("queue", f"None or the name of a queue ({QUEUE_RULE})")
+        return value
+
     def _row_is_loaded(self) -> bool:
         loads = bool(self._typed("loads_object", not self._takes_batches, bool, "True or False"))
         if self._takes_batches and loads:
@@ -209,4 +218,5 @@ class Meta:
             "loads_object": options.loads_object,
             "load": list(options.load),
             "group_commit": options.group_commit,
+            "queue": options.queue,
         }

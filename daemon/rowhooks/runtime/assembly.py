@@ -107,7 +107,9 @@ class Assembly:
     async def pipeline(self, wakeups: WakeUps) -> Pipeline:
         """Return the pipeline, with the configuration in force and an earlier leader's unfinished runs taken over."""
         settings, events, connections = self._context.settings, self._context.events, self._connections
-        configuration = ConfigurationHolder(connections.feed, self._targets.main, self._context.catalog, events)
+        configuration = ConfigurationHolder(
+            connections.feed, self._targets.main, self._context.catalog, events, settings
+        )
         decoder = RowDecoder()
         feed = PostgresFeed(connections.feed, decoder, configuration.reshape)
         progress = Progress(self._found.position)

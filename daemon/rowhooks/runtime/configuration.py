@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from typing import Any
 
 from rowhooks.domain import shell
-from rowhooks.domain.configuration import Configuration, HooksAndButtons, JobHook
+from rowhooks.domain.configuration import Configuration, HooksAndButtons, JobButton, JobHook
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
 from rowhooks.domain.events import ConfigurationLoaded, Events
+from rowhooks.domain.queues import is_allowed, queue_of, with_stray_queues_kept
 from rowhooks.pipeline.concurrency import forever
 from rowhooks.postgres import maintenance
 from rowhooks.postgres.bindings import PostgresBindings
@@ -21,6 +22,7 @@ from rowhooks.postgres.configuration import PostgresConfiguration
 from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.connections.target import Target
 from rowhooks.receivers.registry import Catalog
+from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -39,19 +41,22 @@ class ConfigurationHolder:
         target: the database, for what is asked on another connection.
         catalog: the receivers that this daemon has.
         events: those of the daemon.
+        settings: say which queues there are.
     """
 
-    def __init__(self, connection: Any, target: Target, catalog: Catalog, events: Events) -> None:
+    def __init__(self, connection: Any, target: Target, catalog: Catalog, events: Events, settings: Settings) -> None:
         self.current = Configuration(0, {}, (), ())
         self._connection = connection
         self._target = target
         self._events = events
         self._source = PostgresConfiguration(connection)
         self._catalog = catalog
+        self._settings = settings
         self._declared = DeclaredHooks(self._source, catalog)
         self._use: Use | None = None
         self._is_in_force = self._is_outdated = False
-        self._idle_hooks, self._hooks_that_lack_their_class, self._faults = _Logged(), _Logged(), _Logged()
+        self._idle_hooks, self._hooks_that_lack_their_class = _Logged(), _Logged()
+        self._without_queue, self._faults = _Logged(), _Logged()
 
     async def begin(self, use: Use) -> None:
         """Register the jobs and the hooks that receivers declare, and load the configuration for the first time.
@@ -118,23 +123,25 @@ class ConfigurationHolder:
         for message in await bindings.relink():
             logger.info("%s", message)
         without_class = self.current.without_class()
-        self.current = await self._source.load()
+        loaded = await self._source.load()
+        self.current = with_stray_queues_kept(loaded, self._has_its_queue)
         released = without_class.minus(self.current.without_class())
-        self._log_hooks()
+        self._log_hooks(loaded)
+        self._log_queues(loaded)
         # Before anything newer is read.
         await self._use(self.current, released)
         hooks = sum(hook.enabled for hook in self.current.hooks)
         self._events.publish(ConfigurationLoaded(self.current.version, len(self.current.tables), hooks))
         await self._log_faults(bindings)
 
-    def _log_hooks(self) -> None:
+    def _log_hooks(self, loaded: Configuration) -> None:
         """Log each hook once that starts nothing, and each that waits for its job."""
-        idle = _by_name(self.current.idle_hooks())
+        idle = _by_name(loaded.idle_hooks())
         for name in self._idle_hooks.news(idle):
             path = idle[name].job.class_path
             command = shell.command("rowhooks", "jobs", "enable", path)
             logger.warning("hook %s starts nothing: its job %s is disabled (%s)", name, path, command)
-        lacking = _by_name(self.current.hooks_that_lack_their_class())
+        lacking = _by_name(loaded.hooks_that_lack_their_class())
         for name in self._hooks_that_lack_their_class.news(lacking):
             path = lacking[name].job.class_path
             logger.warning(
@@ -142,6 +149,31 @@ class ConfigurationHolder:
                 " its module; or, if it is gone for good: %s)",
                 name, path, shell.command("rowhooks", "jobs", "remove", path),
             )  # fmt: skip
+
+    def _log_queues(self, loaded: Configuration) -> None:
+        """Log each hook and button once whose runs wait because the settings do not have their queue."""
+        origins: list[JobHook | JobButton] = [hook for hook in loaded.hooks if hook.enabled]
+        origins += loaded.buttons
+        waiting = [one for one in origins if one.job.enabled and not self._has_its_queue(one)]
+        for sentence in self._without_queue.news(list(map(self._about_its_queue, waiting))):
+            logger.warning("%s", sentence)
+
+    def _about_its_queue(self, origin: JobHook | JobButton) -> str:
+        kind = "hook" if isinstance(origin, JobHook) else "button"
+        edit = shell.command("rowhooks", f"{kind}s", "edit", "--queue", "QUEUE", *shell.operand(origin.name))
+        way_out = edit if origin.queue else f"Meta.queue of {origin.job.class_path}"
+        return (
+            f"{kind} {origin.name} waits: its queue {self._queue_of(origin)} is not among queues in the settings"
+            f" ({', '.join(self._settings.queues)}); what it is to run is kept (name the queue there, or give it"
+            f" another one: {way_out})"
+        )
+
+    def _has_its_queue(self, origin: JobHook | JobButton) -> bool:
+        return is_allowed(self._queue_of(origin), self._settings.queues)
+
+    def _queue_of(self, origin: JobHook | JobButton) -> str:
+        options = self._catalog.options(origin.job.class_path)
+        return queue_of(origin, options, self._settings.default_queue)
 
     async def _log_faults(self, bindings: PostgresBindings) -> None:
         for fault in self._faults.news(dict.fromkeys(map(str, await bindings.find_faults()))):

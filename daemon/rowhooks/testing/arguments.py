@@ -111,6 +111,7 @@ def domain_hook(receiver: ReceiverClass, table: TrackedTable, declared: declarat
         ignored_columns=frozenset(declared.ignored_columns),
         conditions_json=declared.conditions_json,
         on_undecided=declared.on_undecided,
+        queue=declared.queue,
     )
 
 

@@ -169,7 +169,7 @@ class HookOperation(_OriginOperation):
             operations: given by Alembic.
             name: its unique name.
             definition: job (its class path), tables, actions; and columns, ignored_columns, conditions, on_undecided,
-                enabled, as in a plan (see PlannedHook).
+                queue, enabled, as in a plan (see PlannedHook).
         """
         cls._define(operations, name, definition)
 
@@ -222,7 +222,7 @@ class ButtonOperation(_OriginOperation):
             operations: given by Alembic.
             name: its unique name.
             definition: job (its class path), tables, text; and group_name, weight, button_class, confirmation, roles,
-                enabled.
+                queue, enabled.
         """
         cls._define(operations, name, definition)
 

@@ -8,6 +8,7 @@ from typing import Any
 from rowhooks.domain.errors import NotFound, UsageError
 from rowhooks.domain.likeness import hinted
 from rowhooks.domain.plan import PlannedButton
+from rowhooks.domain.queues import check_queue
 from rowhooks.postgres import calls
 from rowhooks.postgres.administration.common import Connection, Row, call, fetch
 from rowhooks.postgres.administration.jobs import find_job
@@ -57,7 +58,7 @@ def add_button(conn: Connection, name: str, *, job: str, tables: Sequence[str], 
         job: the job of a button receiver.
         tables: tracked tables.
         text: a Jinja2 template for the label.
-        fields: group_name, weight, button_class, confirmation, roles, enabled; the defaults are the database's.
+        fields: group_name, weight, button_class, confirmation, roles, queue, enabled; the defaults are the database's.
 
     Raises:
         NotFound: the job, a table or a role does not exist.
@@ -80,6 +81,7 @@ def edit_button(
     tables: Sequence[str] | None = None,
     more_tables: Sequence[str] = (),
     no_tables: Sequence[str] = (),
+    no_queue: bool = False,
     **fields: Any,
 ) -> Row:
     """Change what is given of a button; return it.
@@ -90,6 +92,7 @@ def edit_button(
         tables: its new list of tables.
         more_tables: tables to add; a table that it has already is known by its present name from now on.
         no_tables: tables to remove, which may have been dropped.
+        no_queue: whether its runs are in the queue of its job from now on.
         fields: as in `add_button`.
 
     Raises:
@@ -98,7 +101,8 @@ def edit_button(
         UsageError: the text is not a template, or another field is wrong.
     """
     button = find_button(conn, name)
-    _BUTTONS.alter(conn, button, _given(conn, **fields), tables, more_tables, no_tables)
+    changes = _given(conn, **fields) | ({"queue": None} if no_queue else {})
+    _BUTTONS.alter(conn, button, changes, tables, more_tables, no_tables)
     return find_button(conn, name)
 
 
@@ -128,6 +132,7 @@ def _given(conn: Connection, **given: Any) -> dict[str, Any]:
         columns["job"] = find_job(conn, columns["job"])["class_path"]
     if "text" in columns:
         check_text(columns["text"])
+    check_queue(columns.get("queue"))
     if (chosen := columns.get("button_class")) is not None and chosen not in BUTTON_CLASSES:
         raise UsageError(f"there is no button class {chosen}", hint=f"choose from: {', '.join(BUTTON_CLASSES)}")
     for role in columns.get("roles", ()):

@@ -11,6 +11,7 @@ select
   o.button_class,
   o.confirmation,
   o.roles,
+  o.queue,
   array({tables}) as tables,
   array(select m.name from ({missing_tables}) as m order by 1) as waits_for
 from rowhooks.job_button as o

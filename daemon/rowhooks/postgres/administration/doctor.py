@@ -71,6 +71,7 @@ _PROBLEMS = {
     "untracked_by_rule": "tables that match a rule and are not tracked",
     "disabled_job": "hooks and buttons of disabled jobs",
     "missing_job": "jobs that the leader does not have",
+    "stray_queue": "runs in queues that the leader does not have",
     "missed_changes": "changes that were not kept",
     "standby_with_other_receivers": "receivers of the standbys",
     "no_partition": "the log's partitions",

@@ -215,6 +215,30 @@ cross join lateral (
 ) as w (whose)
 order by 1;
 
+-- name: stray_queue
+-- What waits though the leader has its job.
+select
+  format('%s %s: %s runs wait, because queues in the leader''s settings does not name its queue %s',
+    o.kind, o.name, count(*), o.queue),
+  'name it there and restart the daemon, or choose another one: ',
+  array['rowhooks', concat(o.kind, 's'), 'edit', '--queue', 'QUEUE', '--', o.name]
+from (
+  select 'hook' as kind, h.name, coalesce(h.queue, j.meta ->> 'queue') as queue
+  from rowhooks.job_result as r
+  join rowhooks.job_hook as h on h.id = r.job_hook_id
+  join rowhooks.job as j on j.id = h.job_id
+  where j.installed and {is_kept}
+  union all
+  select 'button' as kind, b.name, coalesce(b.queue, j.meta ->> 'queue') as queue
+  from rowhooks.job_result as r
+  join rowhooks.job_button as b on b.id = r.job_button_id
+  join rowhooks.job as j on j.id = b.job_id
+  where j.installed and {is_kept}
+) as o
+where o.queue is not null
+group by o.kind, o.name, o.queue
+order by 1;
+
 -- name: missed_changes
 select
   format('hook %s: %s changes between %s and %s were not kept for it: too many runs waited for its job',

@@ -10,6 +10,7 @@ from rowhooks.domain.configuration import Configuration, JobHook
 from rowhooks.domain.errors import Conflict, NotFound
 from rowhooks.domain.likeness import hinted
 from rowhooks.domain.plan import Action, OnUndecided, PlannedHook
+from rowhooks.domain.queues import check_queue
 from rowhooks.domain.renaming import with_columns
 from rowhooks.postgres import calls
 from rowhooks.postgres.administration.common import Connection, Row, call, fetch
@@ -92,6 +93,7 @@ def add_hook(
     ignored_columns: Sequence[str] = (),
     conditions: object = None,
     on_undecided: str | None = None,
+    queue: str | None = None,
     enabled: bool = True,
 ) -> Row:
     """Add a hook; return it.
@@ -106,6 +108,7 @@ def add_hook(
         ignored_columns: an update that changes only such columns starts nothing.
         conditions: as json.loads returns them; None for no conditions.
         on_undecided: `run` or `skip`, for changes for which they cannot be decided; None means `run`.
+        queue: the queue of its runs; None: that of its job.
         enabled: whether it is enabled.
 
     Raises:
@@ -113,7 +116,9 @@ def add_hook(
         Conflict: a table is not tracked.
         DatabaseError: a hook of that name exists, or the database refuses the hook, perhaps not before the transaction
             commits.
+        UsageError: a queue cannot have that name.
     """
+    check_queue(queue)
     # It is said before a column that the table does not have either.
     tracked_ids(conn, tables)
     check_columns(conn, tables, (*columns, *ignored_columns))
@@ -125,6 +130,7 @@ def add_hook(
         ignored_columns=tuple(ignored_columns),
         conditions=conditions,
         on_undecided=cast("OnUndecided", on_undecided or "run"),
+        queue=queue,
         enabled=enabled,
     )
     call(conn, calls.create_hook(name, hook))
@@ -145,6 +151,8 @@ def edit_hook(
     conditions: object = None,
     no_conditions: bool = False,
     on_undecided: str | None = None,
+    queue: str | None = None,
+    no_queue: bool = False,
     new_name: str | None = None,
 ) -> Row:
     """Change what is not None of a hook; return it.
@@ -162,13 +170,17 @@ def edit_hook(
         conditions: its new conditions.
         no_conditions: whether to remove its conditions.
         on_undecided: `run` or `skip`, for changes for which the conditions cannot be decided.
+        queue: the queue of its runs from now on.
+        no_queue: whether its runs are in the queue of its job from now on.
         new_name: its new name.
 
     Raises:
         NotFound: the hook, the job or a table does not exist, or the hook is not on a table to remove.
         Conflict: it is declared in code, the new name is taken, or a table is not tracked.
         DatabaseError: the database refuses it, perhaps not before the transaction commits.
+        UsageError: a queue cannot have that name.
     """
+    check_queue(queue)
     hook = _find_own(conn, name)
     if not (more_tables or no_tables):
         # A name that the hook has asked for is known, also where its column has another name now.
@@ -177,6 +189,8 @@ def edit_hook(
     changes = _present_columns(conn, hook) | _given(conn, job, actions, columns, ignored_columns, on_undecided)
     if conditions is not None or no_conditions:
         changes["conditions"] = conditions
+    if queue is not None or no_queue:
+        changes["queue"] = queue
     if new_name is not None and new_name != name:
         _HOOKS.check_name(conn, new_name)
         changes["name"] = new_name

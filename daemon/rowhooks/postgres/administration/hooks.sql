@@ -20,6 +20,7 @@ select
   o.ignored_columns,
   o.conditions,
   o.on_undecided,
+  o.queue,
   o.declared
 from rowhooks.job_hook as o
 join rowhooks.job as j on j.id = o.job_id;

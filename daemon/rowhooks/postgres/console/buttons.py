@@ -23,7 +23,7 @@ _SQL = Statements(__file__, {"buttons": administration.BUTTONS})
 PAGE = 50
 """How many buttons a page lists."""
 _DEFINITION = ("name", "job", "tables", "waits_for", "text", "group_name", "weight", "button_class", "confirmation",
-               "roles")  # fmt: skip
+               "roles", "queue")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class ButtonWanted:
         button_class: one of administration.BUTTON_CLASSES.
         confirmation: whether a page asks before a press.
         roles: members of these may press it; `public` means every role.
+        queue: the queue of its runs; None: that of its job.
         enabled: whether a new one is enabled.
         no_tables: tables that are gone, on which it is no longer to be.
     """
@@ -53,6 +54,7 @@ class ButtonWanted:
     button_class: str = "default"
     confirmation: bool = True
     roles: tuple[str, ...] = ()
+    queue: str | None = None
     enabled: bool = True
     no_tables: tuple[str, ...] = ()
 
@@ -99,7 +101,7 @@ def add_button(conn: Connection, wanted: ButtonWanted) -> Row:
     return administration.add_button(
         conn, wanted.name, job=wanted.job, tables=wanted.tables, text=wanted.text, group_name=wanted.group_name,
         weight=wanted.weight, button_class=wanted.button_class, confirmation=wanted.confirmation,
-        roles=list(wanted.roles), enabled=wanted.enabled,
+        roles=list(wanted.roles), queue=wanted.queue, enabled=wanted.enabled,
     )  # fmt: skip
 
 
@@ -120,7 +122,7 @@ def edit_button(conn: Connection, name: str, seen: str, wanted: ButtonWanted) ->
     assert button is not None, "it is found, or NotFound is raised"
     check_unchanged(f"button {name}", fingerprint(button), seen)
     more, fewer = moved_tables(offered.chosen, wanted.tables, wanted.no_tables)
-    fields = ("job", "text", "group_name", "weight", "button_class", "confirmation")
+    fields = ("job", "text", "group_name", "weight", "button_class", "confirmation", "queue")
     changed = {field: getattr(wanted, field) for field in fields if getattr(wanted, field) != button[field]}
     if set(wanted.roles) != set(button["roles"]):
         changed["roles"] = list(wanted.roles)
@@ -129,6 +131,7 @@ def edit_button(conn: Connection, name: str, seen: str, wanted: ButtonWanted) ->
         name,
         more_tables=more,
         no_tables=fewer,
+        no_queue=wanted.queue is None and button["queue"] is not None,
         **changed,
     )
 

@@ -27,7 +27,7 @@ _SQL = Statements(__file__, {"hooks": administration.HOOKS})
 PAGE = 50
 """How many hooks a page lists."""
 _DEFINITION = ("name", "job", "actions", "tables", "waits_for", "columns", "ignored_columns", "conditions",
-               "on_undecided")  # fmt: skip
+               "on_undecided", "queue")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class HookWanted:
         ignored_columns: an update that changes only such columns starts nothing.
         conditions: as JSON has them; None for no conditions.
         on_undecided: `run` or `skip`.
+        queue: the queue of its runs; None: that of its job.
         enabled: whether a new one is enabled.
         no_tables: tables that are gone, on which it is no longer to be.
     """
@@ -55,6 +56,7 @@ class HookWanted:
     ignored_columns: tuple[str, ...] = ()
     conditions: Any = None
     on_undecided: str = "run"
+    queue: str | None = None
     enabled: bool = True
     no_tables: tuple[str, ...] = ()
 
@@ -107,7 +109,7 @@ def add_hook(conn: Connection, wanted: HookWanted) -> Row:
     return administration.add_hook(
         conn, wanted.name, job=wanted.job, tables=wanted.tables, actions=wanted.actions, columns=wanted.columns,
         ignored_columns=wanted.ignored_columns, conditions=wanted.conditions, on_undecided=wanted.on_undecided,
-        enabled=wanted.enabled,
+        queue=wanted.queue, enabled=wanted.enabled,
     )  # fmt: skip
 
 
@@ -140,6 +142,8 @@ def edit_hook(conn: Connection, name: str, seen: str, wanted: HookWanted) -> Row
         conditions=wanted.conditions if _are_other(wanted.conditions, hook["conditions"]) else None,
         no_conditions=wanted.conditions is None and hook["conditions"] is not None,
         on_undecided=wanted.on_undecided if wanted.on_undecided != hook["on_undecided"] else None,
+        queue=wanted.queue if wanted.queue != hook["queue"] else None,
+        no_queue=wanted.queue is None and hook["queue"] is not None,
         new_name=wanted.name if wanted.name != name else None,
     )
 

@@ -15,7 +15,7 @@ from rowhooks.postgres.labels import check_text
 from rowhooks.web.forms.origin_fields import OriginFields
 from rowhooks.web.forms.origins import Problems, lines_of, text_of
 
-FIELDS = ("name", "job", "tables", "text", "group_name", "weight", "button_class", "roles")
+FIELDS = ("name", "job", "tables", "text", "group_name", "weight", "button_class", "roles", "queue")
 HEAVIEST = 2**31 - 1
 
 
@@ -113,6 +113,7 @@ class ButtonFields(OriginFields):
             button_class=self.button_class,
             confirmation=self.confirmation,
             roles=lines_of(self.roles),
+            queue=self.queue or None,
             enabled=self.enabled,
             no_tables=self.no_tables,
         )

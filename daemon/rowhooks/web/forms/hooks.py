@@ -17,7 +17,7 @@ from rowhooks.web.forms.origin_fields import OriginFields
 from rowhooks.web.forms.origins import Problems, lines_of, text_of, texts_of
 
 ACTIONS = ("create", "update", "delete")
-FIELDS = ("name", "job", "tables", "actions", "columns", "ignored_columns", "conditions", "on_undecided")
+FIELDS = ("name", "job", "tables", "actions", "columns", "ignored_columns", "conditions", "on_undecided", "queue")
 LONGEST_CONDITIONS = 60_000
 """Characters of conditions that can be edited on a page."""
 
@@ -114,6 +114,7 @@ class HookFields(OriginFields):
             ignored_columns=lines_of(self.ignored_columns),
             conditions=conditions,
             on_undecided=self.on_undecided,
+            queue=self.queue or None,
             enabled=self.enabled,
             no_tables=self.no_tables,
         )

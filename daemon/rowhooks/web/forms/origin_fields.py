@@ -22,6 +22,7 @@ class OriginFields(ABC):
         tables: tables that are ticked, as the server quotes them.
         more_tables: tables that are named by hand, one a line.
         no_tables: tables that are gone, and ticked to be removed.
+        queue: the queue of its runs; empty: that of its job.
         enabled: whether a new one is enabled.
         seen: the fingerprint of the definition that the person has seen; empty for a new one.
     """
@@ -31,14 +32,15 @@ class OriginFields(ABC):
     tables: tuple[str, ...] = ()
     more_tables: str = ""
     no_tables: tuple[str, ...] = ()
+    queue: str = ""
     enabled: bool = True
     seen: str = ""
 
     @classmethod
     def of(cls, origin: Row, tables: tuple[str, ...]) -> Self:
         """Return the fields for what is there; `tables` are those that it is on, as the server quotes them."""
-        common = {"name": origin["name"], "job": origin["job"], "tables": tables, "enabled": origin["enabled"]}
-        return cls(**common, **cls._own_of(origin))
+        common = {name: origin[name] for name in ("name", "job", "enabled")}
+        return cls(**common, tables=tables, queue=origin["queue"] or "", **cls._own_of(origin))
 
     @classmethod
     def sent(cls, form: FormData) -> Self:
@@ -49,6 +51,7 @@ class OriginFields(ABC):
             tables=texts_of(form, "tables"),
             more_tables=text_of(form, "more_tables"),
             no_tables=texts_of(form, "no_tables"),
+            queue=text_of(form, "queue").strip(),
             enabled="enabled" in form,
             seen=text_of(form, "seen"),
             **cls._own_sent(form),

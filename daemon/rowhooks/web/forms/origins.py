@@ -42,6 +42,7 @@ _FIELDS = (
     ("the text has", "text"),
     ("button class", "button_class"),
     ("weight", "weight"),
+    ("no name of a queue", "queue"),
 )
 """The field that a message is about, by words in it; the first that fits."""
 

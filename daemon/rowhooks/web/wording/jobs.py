@@ -26,6 +26,7 @@ _MEANINGS = {
     "loads_object": "the row is loaded for it",
     "load": "relations that are loaded with the row",
     "group_commit": "how many runs share a transaction; 1: each has its own",
+    "queue": "the queue of its runs, unless the hook or button names another; none: the settings' default_queue",
 }
 """What the values of rowhooks.job.meta mean."""
 MOST_INPUTS = 100

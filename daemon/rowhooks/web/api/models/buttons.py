@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from rowhooks.web.api.models.base import Asked, Given, Name, Page, Told, number_of_json
-from rowhooks.web.api.models.hooks import Names
+from rowhooks.web.api.models.hooks import Names, Queue
 
 ButtonClass = Literal["default", "primary", "success", "info", "warning", "danger", "link"]
 
@@ -31,6 +31,7 @@ class Button(Told):
     button_class: ButtonClass
     confirmation: bool = Field(description="Whether a person is asked before a press.")
     roles: list[str] = Field(description="Whose members may press it; public means every role.")
+    queue: str | None = Field(description="The queue of its runs; null: that of its job.")
     tables: list[str]
     waits_for: list[str] = Field(description="Tables that it names and that do not exist or are not tracked.")
 
@@ -50,6 +51,7 @@ class ButtonChanged(Given):
     button_class: ButtonClass = "default"
     confirmation: bool = True
     roles: Names = Field(default=[], max_length=500)
+    queue: Queue = None
     enabled: bool = True
 
 

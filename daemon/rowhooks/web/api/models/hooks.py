@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,10 @@ from rowhooks.web.api.models.base import Asked, Given, Json, Name, Page, Told
 Action = Literal["create", "update", "delete"]
 OnUndecided = Literal["run", "skip"]
 Names = list[Name]
+Queue = Annotated[
+    str | None,
+    Field(min_length=1, max_length=63, description="Letters, digits, _, - and .; null: the queue of its job."),
+]
 
 
 class HookNamed(Asked):
@@ -34,6 +38,7 @@ class Hook(Told):
     ignored_columns: list[str] = Field(description="An update that changes only such columns starts nothing.")
     conditions: Json = Field(description="What the rows before and after the change must be; null: anything.")
     on_undecided: OnUndecided = Field(description="What becomes of a change for which they cannot be decided.")
+    queue: str | None = Field(description="The queue of its runs; null: that of its job.")
 
 
 class HookPage(Page[Hook]):
@@ -50,6 +55,7 @@ class HookChanged(Given):
     ignored_columns: Names = Field(default=[], max_length=500)
     conditions: Json = None
     on_undecided: OnUndecided = "run"
+    queue: Queue = None
     enabled: bool = True
 
 

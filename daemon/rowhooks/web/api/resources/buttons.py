@@ -19,7 +19,9 @@ def _add(conn: Connection, wanted: ButtonAdded) -> Row:
 
 
 def _edit(conn: Connection, name: str, wanted: ButtonChanged) -> Row:
-    return administration.edit_button(conn, name, **wanted.model_dump(exclude={"enabled"}))
+    return administration.edit_button(
+        conn, name, **wanted.model_dump(exclude={"enabled"}), no_queue=wanted.queue is None
+    )
 
 
 OPERATIONS = Origins(

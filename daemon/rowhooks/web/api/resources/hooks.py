@@ -15,7 +15,9 @@ def _add(conn: Connection, wanted: HookAdded) -> Row:
 
 def _edit(conn: Connection, name: str, wanted: HookChanged) -> Row:
     fields = wanted.model_dump(exclude={"enabled"})
-    return administration.edit_hook(conn, name, **fields, no_conditions=wanted.conditions is None)
+    return administration.edit_hook(
+        conn, name, **fields, no_conditions=wanted.conditions is None, no_queue=wanted.queue is None
+    )
 
 
 OPERATIONS = Origins(

@@ -6,17 +6,20 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 
-.PHONY: help demo test test-all test-all-postgres test-service nightly faults sabotage check format bench screenshots package clean
+.PHONY: help demo test test-all test-all-postgres test-service nightly faults sabotage check format bench screenshots docs package clean
 
 help: ## Say what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Installed as one finished step: a set-up that was cut off is begun again.
 $(READY): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("rowhooks needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	touch $(READY)
+	@$(PYTHON) -c 'import sys; sys.exit("rowhooks needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	@echo "Making an environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing rowhooks and what its tests need, an embedded PostgreSQL among it. This takes some minutes ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo "The environment is complete."
+	@touch $(READY)
 
 $(BENCH_READY): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
@@ -72,6 +75,11 @@ bench: $(BENCH_READY) ## Measure the cost of capture, the speed of the daemon an
 screenshots: $(READY) ## Take the pictures of docs/console-pages.md with Chromium
 	ROWHOOKS_SCREENSHOTS=docs/console $(BIN)/python -m pytest tests/web/browser/test_screenshots.py
 
+docs: $(READY) ## Build the documentation site into build/site; a broken link is an error
+	rm -rf build/docs build/site
+	$(BIN)/python -m website build/docs
+	$(BIN)/zensical build --strict --clean
+
 package: $(READY) ## Build the wheel, the sdist and the Debian package into dist/
 	rm -rf build dist
 	$(BIN)/python packaging/manual.py build/share
@@ -79,4 +87,4 @@ package: $(READY) ## Build the wheel, the sdist and the Debian package into dist
 	$(BIN)/python packaging/debian.py dist build
 
 clean: ## Remove the environment and everything built
-	rm -rf $(VENV) .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

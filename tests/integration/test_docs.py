@@ -24,7 +24,7 @@ from rowhooks.receivers.registry import take_registered
 from rowhooks.settings import Settings, load_settings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 CONNECTORS = ("&&", "||", ";", "|", "&", ">")
 # What a page shows is read by people: undefined names in a fragment, and lists in a class, are fine there.
 RUFF = ["--isolated", "--line-length", "120"]

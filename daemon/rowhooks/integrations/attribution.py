@@ -1,7 +1,7 @@
 """Who did it: for whom this code writes. The frameworks' integrations read it; it needs no framework itself.
 
 with attributed(user="alice", context="import"):
-session.commit()
+    session.commit()
 """
 
 from __future__ import annotations

@@ -192,6 +192,14 @@ def test_a_bad_value_is_put_back_and_a_good_one_stays(shop: Rehearsal) -> None:
     assert change({"id": 1}, owner=bad).result == "changed again since"
 
 
+def test_a_row_that_is_read_with_a_lock_is_put_back_too(shop: Rehearsal) -> None:
+    receiver = defined("how-to/revert.md", "LockedPolicy")
+    product = {"id": 1, "name": "bolt", "owner": "ann"}
+    run = shop.run_hook(receiver, table="shop.product", before=product, after={"owner": "mallory"})
+    assert (run.exception, run.result) == (None, "put back")
+    assert shop.execute("select owner from shop.product") == [{"owner": "ann"}]
+
+
 @pytest.fixture
 def application(
     db: psycopg.Connection[Any], device: str, dsn: str, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,7 @@
 \ir structure/job_button.sql
 \ir structure/job_result.sql
 \ir structure/feed.sql
+\ir structure/worker.sql
 \ir structure/audit.sql
 \ir structure/token.sql
 

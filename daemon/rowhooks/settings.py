@@ -231,6 +231,15 @@ class Settings(Layered):
         return [name for name in self.secrets if len(os.environ.get(name, "").strip()) < SHORTEST]
 
 
+def as_environment(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return settings as variables of the environment, for another process; None means not given."""
+    return {
+        f"{_PREFIX}{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+        for name, value in given.items()
+        if value is not None
+    }
+
+
 def load_settings(file: Path | None = None, **given: Any) -> Settings:
     """Read the settings.
 

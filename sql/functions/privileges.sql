@@ -36,6 +36,7 @@ begin
   execute pg_catalog.format('grant select, insert, delete on rowhooks.key_change to %s', daemon_role);
   execute pg_catalog.format('grant select, update on rowhooks.feed to %s', daemon_role);
   execute pg_catalog.format('grant select, insert, update, delete on rowhooks.daemon, rowhooks.job_hook_missed to %s', daemon_role);
+  execute pg_catalog.format('grant select, insert, update, delete on rowhooks.worker, rowhooks.dispatch to %s', daemon_role);
   execute pg_catalog.format('grant usage on sequence rowhooks.job_result_id_seq to %s', daemon_role);
   execute pg_catalog.format('grant execute on function rowhooks.resume_after_restore(bigint), rowhooks.begin_history() to %s', daemon_role);
   execute pg_catalog.format('grant execute on function rowhooks.extend_object_change(bigint, integer) to %s', daemon_role);
@@ -43,7 +44,7 @@ begin
     'grant execute on function rowhooks.configuration_version(), rowhooks.matches_glob(text, text), rowhooks.log_partitions(), '
     'rowhooks.present_key_columns(integer), rowhooks.source_of_capture(integer), rowhooks.settings_of_capture(integer), '
     'rowhooks.functions_of_capture(integer), rowhooks.source_of_statement(integer), '
-    'rowhooks.refresh_tables(), rowhooks.note_partitions(), rowhooks.record_run(json, json) to %s',
+    'rowhooks.refresh_tables(), rowhooks.note_partitions(), rowhooks.record_run(json, json), rowhooks.record_run(json, json, uuid) to %s',
     daemon_role
   );
   execute pg_catalog.format(
@@ -93,7 +94,9 @@ begin
     'grant insert (job_result_id, time, level, grouping, message, object_type, object_repr) on rowhooks.job_log_entry '
     'to %s', receiver_role
   );
-  execute pg_catalog.format('grant execute on function rowhooks.record_run(json, json) to %s', receiver_role);
+  execute pg_catalog.format('grant execute on function rowhooks.record_run(json, json), rowhooks.record_run(json, json, uuid) to %s', receiver_role);
+  -- The fence of what a worker executes, likewise.
+  execute pg_catalog.format('grant select (id), update (fence) on rowhooks.dispatch to %s', receiver_role);
 end
 $$;
 
@@ -113,7 +116,7 @@ begin
   execute pg_catalog.format(
     'grant select on rowhooks.alembic_version, rowhooks.installation, rowhooks.tracked_table, rowhooks.tracking_rule, '
     'rowhooks.configuration, rowhooks.job, rowhooks.job_hook, rowhooks.job_hook_table, rowhooks.job_hook_missed, '
-    'rowhooks.job_button, rowhooks.job_button_table, rowhooks.table_meant, rowhooks.daemon to %s', viewer_role
+    'rowhooks.job_button, rowhooks.job_button_table, rowhooks.table_meant, rowhooks.daemon, rowhooks.worker to %s', viewer_role
   );
   -- Not the key of the leader's lock, which a stranger could take, nor the errors of rows that could not be read.
   execute pg_catalog.format(

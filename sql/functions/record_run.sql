@@ -72,3 +72,22 @@ begin
   end if;
 end
 $$;
+
+-- Purpose: the same for a run that a worker executes.
+-- Parameters: run, entries  as above
+--             dispatch_id   rowhooks.dispatch.id, under which the worker has the run
+-- Returns: nothing. It raises the error ON_RECORD of results.py also where the run was taken from the worker
+-- Reads:   rowhooks.dispatch, whose row it locks: whoever takes the runs from the worker waits for the COMMIT
+-- Writes:  rowhooks.job_result, rowhooks.job_log_entry
+create or replace function rowhooks.record_run(run json, entries json, dispatch_id uuid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform from rowhooks.dispatch as d where d.id = dispatch_id for share;
+  if not found then
+    raise exception 'rowhooks: the run is on record' using errcode = 'invalid_text_representation';
+  end if;
+  perform rowhooks.record_run(run, entries);
+end
+$$;

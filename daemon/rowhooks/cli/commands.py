@@ -29,6 +29,7 @@ COMMANDS = {
     "untrack": ("tracking.untrack", "Detach rowhooks' triggers from tables; their history stays."),
     "tables": ("tracking.tables", "List the tracked tables."),
     "run": ("run.run", "Run the daemon: wait for changes and run the matching receivers."),
+    "worker": ("worker.worker", "Execute runs that the daemon hands out, beside it or on another machine."),
     "console": (
         "console.console",
         "Run the console: pages on which people look at rows, press buttons and watch runs.",

@@ -24,14 +24,15 @@ from rowhooks.domain.errors import SettingsError
 from rowhooks.domain.redaction import SHORTEST
 from rowhooks.observability.logs import TRACEBACK, configure_logging
 from rowhooks.postgres.rows.models import Models
-from rowhooks.receivers.classes import class_path
+from rowhooks.receivers.classes import ReceiverClass, class_path
 from rowhooks.receivers.loading import load_receivers, unregistered
 from rowhooks.runtime.daemon import Daemon
 from rowhooks.runtime.models import load_models
 from rowhooks.runtime.process import handle_signals
+from rowhooks.runtime.processes import Processes, worker_command
 from rowhooks.runtime.process import run as run_loop
 from rowhooks.runtime.reloading import check_reloading, watch, watched_directories
-from rowhooks.settings import Settings
+from rowhooks.settings import Settings, as_environment
 
 logger = logging.getLogger(__name__)
 
@@ -88,11 +89,14 @@ def run(
     --reload by itself, when a file is saved; code that cannot be loaded is reported, and the daemon goes on as it was.
     """
 
+    # What worker processes are to be given too.
+    given = {
+        "receivers": tuple(receivers) if receivers else None, "models": tuple(models) if models else None,
+        "log_level": log_level, "log_format": log_format,
+    }  # fmt: skip
+
     def choose() -> Settings:
-        return settings(
-            dsn, config, receivers=tuple(receivers) if receivers else None, models=tuple(models) if models else None,
-            allow_none=allow_none, log_level=log_level, log_format=log_format, http_listen=http_listen,
-        )  # fmt: skip
+        return settings(dsn, config, allow_none=allow_none, http_listen=http_listen, **given)
 
     started = time.time_ns()
     chosen = choose()
@@ -101,7 +105,12 @@ def run(
         logger.warning("the value of %s is not blanked: it has fewer than %d characters", name, SHORTEST)
     if reload:
         check_reloading(os.environ)
-    run_loop(_serve(chosen, lambda: check(choose(), every=reload), started if reload else None))
+    processes = None
+    if chosen.processes:
+        environment = {**os.environ, **as_environment({**given, **({} if dsn is None else {"dsn": dsn, "password": ""})})}
+        command = worker_command(None if config is None else str(config))
+        processes = Processes(chosen.processes, command, environment, chosen.grace_period)
+    run_loop(_serve(chosen, lambda: check(choose(), every=reload), started if reload else None, processes))
 
 
 def check(chosen: Settings, *, every: bool = False) -> None:
@@ -153,7 +162,8 @@ def succeed() -> NoReturn:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-async def _serve(chosen: Settings, check: Callable[[], object], watched_since: int | None) -> None:
+def loaded_classes(chosen: Settings) -> Sequence[ReceiverClass]:
+    """Import the receivers that settings name; log what cannot be imported, or is not registered."""
     classes, problems = load_receivers(chosen.receivers, chosen.directory)
     for problem in problems:
         logger.error(
@@ -167,11 +177,18 @@ async def _serve(chosen: Settings, check: Callable[[], object], watched_since: i
             "%s is a receiver class that is not registered, so no hook or button can start it; write"
             " register_jobs(%s) at the end of its module", class_path(cls), cls.__name__,
         )  # fmt: skip
+    return classes
+
+
+async def _serve(
+    chosen: Settings, check: Callable[[], object], watched_since: int | None, processes: Processes | None
+) -> None:
+    classes = loaded_classes(chosen)
     if not classes and not chosen.allow_none:
         if watched_since is None:
             raise _no_receiver()
         logger.error("there is no receiver; the daemon waits until a file of its code is saved")
-    daemon = Daemon(chosen, classes, _models(chosen))
+    daemon = Daemon(chosen, classes, loaded_models(chosen), processes)
     handle_signals(daemon, check)
     late = await _run(daemon, check, watched_directories(chosen), watched_since)
     if daemon.reloads:
@@ -207,7 +224,12 @@ async def _run(
                 await watching
 
 
-def _models(chosen: Settings) -> Models:
+def loaded_models(chosen: Settings) -> Models:
+    """Import the models that settings name.
+
+    Raises:
+        SettingsError: they cannot be used.
+    """
     try:
         return load_models(chosen.models, chosen.directory)
     except SettingsError as error:

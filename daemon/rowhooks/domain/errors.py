@@ -22,6 +22,7 @@ RowhooksError
 ├── ConditionFailed          a hook's conditions cannot be decided for a change
 ├── SoftTimeLimitExceeded    raised inside a receiver that has used up its soft time limit
 ├── TimeLimitExceeded        a run was ended at its time limit
+├── ExecutorLost             the worker processes that executed a run have ended in the middle of it, again and again
 ├── JobFailed                a receiver has called fail()
 ├── RunRevoked               a run was revoked while it went on
 ├── ObjectGone               a row that a receiver wants to save or refresh no longer exists
@@ -159,6 +160,10 @@ class TimeLimitExceeded(RowhooksError):
 
     def __init__(self, message: str = "the run was ended at its time limit", *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
+
+
+class ExecutorLost(RowhooksError):
+    """The worker processes that executed a run have ended in the middle of it, again and again."""
 
 
 class JobFailed(RowhooksError):

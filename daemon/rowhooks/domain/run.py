@@ -142,6 +142,12 @@ class Run:
             return Run.batch_of([run.again() for run in self.batch])
         return replace(self, attempt=self.attempt + 1, retries=self.retries + 1)
 
+    def with_attempt(self, attempt: int) -> Run:
+        """Return the same run with another number of its attempt, of a batch each of its runs."""
+        if self.batch:
+            return Run.batch_of([replace(run, attempt=attempt) for run in self.batch])
+        return replace(self, attempt=attempt)
+
     def log_fields(self) -> dict[str, Any]:
         """Return what every log line about this run carries."""
         return {

@@ -69,6 +69,20 @@ class EndOnRecord(NamedTuple):
     traceback: str | None
 
 
+class StateOnRecord(NamedTuple):
+    """What stands on record of a run; fields as in Outcome, and the number of its attempt."""
+
+    status: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    retry_at: datetime | None
+    attempt: int
+    result_json: str | None
+    exception_type: str | None
+    exception_message: str | None
+    traceback: str | None
+
+
 class ResultSink(Protocol):
     """Results and the position, written."""
 

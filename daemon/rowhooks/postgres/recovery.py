@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -176,7 +176,14 @@ class UnfinishedRuns:
         with translated():
             await self._connection.execute(SQL["revoke"], result_ids)
 
-    async def _taken_up(self, rows: list[asyncpg.Record], configuration: Configuration) -> list[TakenUp]:
+    async def described(
+        self, descriptions: Sequence[Mapping[str, Any]], configuration: Configuration
+    ) -> list[TakenUp]:
+        """Return the runs of descriptions, see `rowhooks.domain.dispatch.description`."""
+        with translated():
+            return await self._taken_up(descriptions, configuration)
+
+    async def _taken_up(self, rows: Sequence[Mapping[str, Any]], configuration: Configuration) -> list[TakenUp]:
         changes = await self._feed.changes(
             [
                 row["object_change_id"]
@@ -196,7 +203,7 @@ class UnfinishedRuns:
         return taken_up
 
     async def _presses(
-        self, rows: list[asyncpg.Record], configuration: Configuration
+        self, rows: Sequence[Mapping[str, Any]], configuration: Configuration
     ) -> tuple[dict[int, Press], dict[int, str]]:
         """Return presses by the ids of their results, and why some of them cannot be read."""
         tables = {row["result_id"]: row["tracked_table"] for row in rows}
@@ -216,7 +223,7 @@ class UnfinishedRuns:
         await piecemeal(list(tables), read, alone)
         return found, problems
 
-    def _one(self, row: asyncpg.Record, cause: ObjectChange | Press | None, configuration: Configuration) -> TakenUp:
+    def _one(self, row: Mapping[str, Any], cause: ObjectChange | Press | None, configuration: Configuration) -> TakenUp:
         origin: JobHook | JobButton | None
         if row["trigger"] == "press":
             origin = next((b for b in configuration.buttons if b.id == row["job_button_id"]), None)

@@ -264,7 +264,7 @@ class PostgresResults:
         async with self._connection.transaction():
             # First: a batch, or a run's retry, that commits meanwhile has locked the same row, and then waits for the
             # results that are written here. So this must not wait for that lock with results written already.
-            await self._fence(position)
+            outcomes, lines = await self._fenced(outcomes, lines, position)
             fresh: list[Outcome] = []
             known: list[Outcome] = []
             for outcome in outcomes:
@@ -309,8 +309,14 @@ class PostgresResults:
             rows = await self._connection.fetch(_MANY["on_record"], list(run_ids))
         return {id_: EndOnRecord(*rest) for id_, *rest in rows}
 
-    async def _fence(self, position: Position | None) -> None:
-        """Lock the row of the feed, under this leadership; store the position there, if there is one."""
+    async def _fenced(
+        self, outcomes: Sequence[Outcome], lines: Sequence[tuple[int, LogEntry]], position: Position | None
+    ) -> tuple[Sequence[Outcome], Sequence[tuple[int, LogEntry]]]:
+        """Lock the row of the feed, under this leadership; store the position there, if there is one.
+
+        Returns:
+            What may be written.
+        """
         # A new leader's take-over waits for this lock, and afterwards this finds nothing. Otherwise a STARTED row,
         # written after the new leader has read the unfinished runs, would block that run for ever.
         if position is None:
@@ -319,6 +325,7 @@ class PostgresResults:
             leads = await self._move(position)
         if not leads:
             raise LeadershipLost(ANOTHER_LEADS)
+        return outcomes, lines
 
     async def _move(self, position: Position) -> Any:
         return await self._connection.fetchval(

@@ -6,10 +6,12 @@ import contextlib
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from rowhooks.domain.configuration import Configuration, HooksAndButtons
+from rowhooks.domain.queues import DEFAULT, is_allowed
 from rowhooks.pipeline.execution.runner import Runner
 from rowhooks.pipeline.matcher import Matcher
 from rowhooks.pipeline.progress import Progress
@@ -17,10 +19,13 @@ from rowhooks.pipeline.reader import Reader
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling.loop_pool import LoopPool
 from rowhooks.pipeline.scheduling.missing_jobs import RunsWithoutClass
+from rowhooks.pipeline.scheduling.pools import Placement
 from rowhooks.pipeline.scheduling.preparation import Preparation
 from rowhooks.pipeline.scheduling.rows import Rows
 from rowhooks.pipeline.scheduling.scheduler import Scheduler
 from rowhooks.pipeline.scheduling.thread_pool import ThreadPool
+from rowhooks.pipeline.scheduling.worker_pool import WorkerPool
+from rowhooks.postgres.dispatch.leading import DispatchBoard, take_back_all
 from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.leadership import epoch as leadership
 from rowhooks.postgres.leadership.epoch import Leadership
@@ -28,6 +33,7 @@ from rowhooks.postgres.recovery import UnfinishedRuns
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.postgres.rows.loading import PostgresObjects
 from rowhooks.postgres.rows.tables import Tables
+from rowhooks.postgres.sessions.fences import Fence
 from rowhooks.postgres.sessions.groups import groups_of
 from rowhooks.postgres.sessions.workspaces import MOST_ABANDONED, Workspaces
 from rowhooks.postgres.values import RowDecoder
@@ -62,12 +68,14 @@ class Pipeline:
     ingest: Ingest
     scheduler: Scheduler
     recorder: Recorder
+    workers: WorkerPool
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
         """Return what goes on for ever beside the reading."""
         scheduler = self.scheduler
         return [
             self.recorder.run(),
+            self.workers.run(),
             scheduler.dispatch(),
             scheduler.sweep(),
             scheduler.admission.refill(),
@@ -118,7 +126,7 @@ class Assembly:
         to_fetch = RunnableRuns(UnfinishedRuns(connections.record, feed, self._epoch), recorder, configuration)
         tables = Tables(self._context.models)
         loader = await self._loader(tables)
-        scheduler = self._scheduler(recorder, to_fetch, loader, tables)
+        scheduler, workers = self._scheduler(recorder, to_fetch, loader, tables)
 
         unfinished = UnfinishedRuns(connections.feed, feed, self._epoch)
         recovery = Recovery(
@@ -147,27 +155,39 @@ class Assembly:
                 await recovery.take_up_released(released)
 
         await configuration.begin(use)
+        await take_back_all(connections.feed, self._epoch)
         await recovery.take_over_unfinished()
-        return Pipeline(configuration, ingest, scheduler, recorder)
+        return Pipeline(configuration, ingest, scheduler, recorder, workers)
 
     def _scheduler(
         self, recorder: Recorder, to_fetch: RunnableRuns, loader: PostgresObjects, tables: Tables
-    ) -> Scheduler:
+    ) -> tuple[Scheduler, WorkerPool]:
         context, settings = self._context, self._context.settings
         # The execution pool enforces the limit. The executor has more threads, because a thread that hangs for good
         # keeps its place there.
         threads = ThreadPoolExecutor(settings.threads + MOST_ABANDONED, thread_name_prefix="receiver")
         self._stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+        fence = Fence(self._epoch)
         workspaces = Workspaces(
-            self._targets.receivers, self._epoch,
+            self._targets.receivers, lambda _: fence,
             threads=settings.threads, async_connections=settings.async_connections, tables=tables,
         )  # fmt: skip
         self._stack.push_async_callback(workspaces.close)
         rows = Rows(loader, context.catalog)
         runner = Runner(context.catalog, workspaces, threads, rows.reload, context.clean, context.events)
-        pools = (LoopPool(settings.tasks, runner), ThreadPool(settings.threads, runner, threads, groups_of(workspaces)))
+        # Local worker processes, where there are any, execute what the daemon would.
+        own = frozenset() if settings.processes else frozenset({DEFAULT})
+        placement = Placement(context.catalog, settings.default_queue, own)
+        board = DispatchBoard(self._targets.listen, self._epoch, settings.leader_timeout, context.lost_worker)
+        self._stack.callback(board.close)
+        workers = WorkerPool(board, placement, partial(is_allowed, allowed=settings.queues))
+        pools = (
+            LoopPool(settings.tasks, runner),
+            ThreadPool(settings.threads, runner, threads, groups_of(workspaces)),
+            workers,
+        )
         preparation = Preparation(recorder, rows, loader, pools)
-        return Scheduler(recorder, preparation, context.catalog, to_fetch.fetch, context.events)
+        return Scheduler(recorder, preparation, placement, to_fetch.fetch, context.events), workers
 
     async def _loader(self, tables: Tables) -> PostgresObjects:
         settings = self._context.settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,7 +11,10 @@ from rowhooks.domain.events import Events
 from rowhooks.postgres.connections.poolers import recognised
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.rows.models import Models
+from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.postgres.sessions.receiver_login import checked_receiver
+from rowhooks.receivers.classes import ReceiverClass
+from rowhooks.receivers.loading import load_permission_backend
 from rowhooks.receivers.registry import Catalog
 from rowhooks.settings import Settings
 
@@ -74,6 +77,7 @@ class DaemonContext:
         stopping: set when the daemon is told to stop.
         clean: blanks secrets in what is stored and published.
         models: users' own classes for rows.
+        lost_worker: called with the name, HOST:PID, of a worker that has not been heard of for too long.
     """
 
     settings: Settings
@@ -84,3 +88,19 @@ class DaemonContext:
     stopping: asyncio.Event
     clean: Callable[[str], str]
     models: Models = Models()
+    lost_worker: Callable[[str], None] = lambda name: None
+
+
+def catalog_of(settings: Settings, classes: Sequence[ReceiverClass]) -> Catalog:
+    """Return the catalogue of the receivers that were found.
+
+    Raises:
+        SettingsError: the permission backend is not there.
+    """
+    backend = settings.permission_backend
+    return Catalog(
+        classes,
+        permissions=load_permission_backend(backend, settings.directory) if backend else PostgresPermissions(),
+        soft_time_limit=settings.soft_time_limit or None,
+        time_limit=settings.time_limit or None,
+    )

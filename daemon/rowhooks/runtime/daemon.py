@@ -26,14 +26,12 @@ from rowhooks.observability.run_logs import log_runs
 from rowhooks.pipeline.concurrency import first_of, running
 from rowhooks.postgres.administration.revisions import head_revision, known_revisions
 from rowhooks.postgres.rows.models import Models
-from rowhooks.postgres.sessions.permissions import PostgresPermissions
 from rowhooks.receivers.classes import ReceiverClass
-from rowhooks.receivers.loading import load_permission_backend
 from rowhooks.receivers.logger import collect_entries, modules_heard
-from rowhooks.receivers.registry import Catalog
-from rowhooks.runtime.context import DaemonContext, Targets
+from rowhooks.runtime.context import DaemonContext, Targets, catalog_of
 from rowhooks.runtime.leader import FLUSH_TIMEOUT, Leader
 from rowhooks.runtime.loop_monitor import LoopMonitor
+from rowhooks.runtime.processes import Processes
 from rowhooks.service.notifications import Notifier, Service
 from rowhooks.settings import Settings
 
@@ -54,21 +52,30 @@ class Daemon:
         settings: the configuration.
         classes: the receivers that were found.
         models: users' own classes for rows.
+        processes: local worker processes, which it starts when it leads; None: there are none.
 
     Raises:
         SettingsError: the permission backend, a secret, or a package that traces need, is not there.
     """
 
-    def __init__(self, settings: Settings, classes: Sequence[ReceiverClass], models: Models | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        classes: Sequence[ReceiverClass],
+        models: Models | None = None,
+        processes: Processes | None = None,
+    ) -> None:
         # What a server shows of an application's name has 63 bytes at the most.
         name = f"{socket.gethostname()[:40]}:{os.getpid()}"
         self.events = Events(PROCESS)
         self._stopping = asyncio.Event()
         self._context = DaemonContext(
-            settings, _catalog(settings, classes), name, Targets.of(settings, f"rowhooks {name}"), self.events,
+            settings, catalog_of(settings, classes), name, Targets.of(settings, f"rowhooks {name}"), self.events,
             self._stopping, settings.redactor().clean, models or Models(),
+            (lambda name: None) if processes is None else processes.end,
         )  # fmt: skip
         self._settings = settings
+        self._processes = processes
         log_runs(self.events)
         self._tracing = _load_tracing(self.events) if settings.traces else None
         self._context.targets.check()
@@ -93,6 +100,8 @@ class Daemon:
     def _note_readiness(self, event: LeadershipChanged) -> None:
         if event.state == DaemonState.LEADING:
             self.ready.set()
+            if self._processes is not None:
+                self._processes.start()
         elif event.state == DaemonState.WAITING:
             self.ready.clear()
 
@@ -147,6 +156,8 @@ class Daemon:
                 stack.enter_context(HealthServer(self._settings.http_listen, self.health, self.events))
             if self._tracing is not None:
                 stack.push_async_callback(self._tracing.close)
+            if self._processes is not None:
+                stack.push_async_callback(self._processes.stop)
             async with running([self._keep_leading(), self._service.watch()]) as tasks:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 leading, watching = tasks
@@ -214,16 +225,6 @@ class Daemon:
             return 0
         finally:
             task.cancel()
-
-
-def _catalog(settings: Settings, classes: Sequence[ReceiverClass]) -> Catalog:
-    backend = settings.permission_backend
-    return Catalog(
-        classes,
-        permissions=load_permission_backend(backend, settings.directory) if backend else PostgresPermissions(),
-        soft_time_limit=settings.soft_time_limit or None,
-        time_limit=settings.time_limit or None,
-    )
 
 
 def _load_tracing(events: Events) -> Tracing:

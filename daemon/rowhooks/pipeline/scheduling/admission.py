@@ -14,12 +14,11 @@ from rowhooks.domain.events import Events, RunSubmitted
 from rowhooks.domain.job import Job, JobOptions
 from rowhooks.domain.keys import lane_key
 from rowhooks.domain.run import PENDING, Outcome, Run, lane_of, lane_of_batches, now
-from rowhooks.pipeline.ports import ReceiverCatalog
 from rowhooks.pipeline.progress import Step
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling.batches import Batches
 from rowhooks.pipeline.scheduling.lanes import Lanes
-from rowhooks.pipeline.scheduling.pools import pool_for
+from rowhooks.pipeline.scheduling.pools import Placement
 from rowhooks.pipeline.scheduling.retries import LaterRetries
 from rowhooks.pipeline.scheduling.tasks import Lane, Task
 
@@ -46,7 +45,7 @@ class Admission:
 
     Args:
         recorder: writes what waits in the table, and hands its connection over for reading it.
-        receivers: says how the runs of each job are to be run.
+        placement: says which pool the runs of each job go to, and knows how they are to be run.
         fetch: reads what waits in the table.
         events: where it is published that a run was submitted.
         ready: called with each task that may begin.
@@ -56,14 +55,15 @@ class Admission:
     def __init__(
         self,
         recorder: Recorder,
-        receivers: ReceiverCatalog,
+        placement: Placement,
         fetch: Fetch,
         events: Events,
         ready: Callable[[Task], None],
         put_on_record: Callable[[Task], None],
     ) -> None:
         self._recorder = recorder
-        self._receivers = receivers
+        self._placement = placement
+        self._receivers = placement.receivers
         self._fetch = fetch
         self._events = events
         self._put_on_record = put_on_record
@@ -116,6 +116,12 @@ class Admission:
         self._put_on_record_before(lanes)
         self._put_pending(task)
         self._asleep[_waits_for(task.options, task.pool, run.job)] += self.lanes.shelve(lanes, run.id)
+
+    def admit_batch(self, runs: Sequence[Run]) -> None:
+        """Take a batch that was formed elsewhere, of runs that are on record, as it is."""
+        task = Task.of([self._task(run, None, None) for run in runs])
+        self.held += task.size
+        self.lanes.add(task)
 
     def _admit_to_batch(self, task: Task) -> None:
         hook_id = task.run.origin.id
@@ -172,7 +178,7 @@ class Admission:
         if due is not None and len(empty) == len(lanes) == 1:
             self.retries.put(due, run_id, empty[0])
         else:
-            self._asleep[_waits_for(options, pool_for(self._receivers, path), job)] += empty
+            self._asleep[_waits_for(options, self._placement.pool_of(path), job)] += empty
 
     def join(self, origins: Iterable[JobHook | JobButton], table_id: int, key: str, former_key: str) -> bool:
         """Take account of an update that has given a row another key, without a run of these hooks and buttons for it.
@@ -291,7 +297,7 @@ class Admission:
         options = self._receivers.options(path)
         if options.has_sensitive_variables:
             run = replace(run, sensitive=True)
-        task = Task(run, step, options, pool_for(self._receivers, path), due=due)
+        task = Task(run, step, options, self._placement.pool_of(path, run.origin), due=due)
         if options.ordered and (run.former_key is not None or run.cause.table_id in self._loose):
             task.lane, *former = self._distinct(run.lanes)
             task.former_lane = former[0] if former else None

@@ -9,10 +9,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from rowhooks.domain.configuration import JobButton, JobHook
 from rowhooks.domain.errors import ConnectionFailed, LeadershipLost
+from rowhooks.domain.queues import DEFAULT, queue_of
 from rowhooks.domain.run import LogEntry, Outcome, Run
 from rowhooks.pipeline.concurrency import first_of
 from rowhooks.pipeline.execution.runner import Execution, Runner
@@ -22,20 +25,45 @@ logger = logging.getLogger(__name__)
 
 LOOP, THREADS = "loop", "threads"
 """The names of the pools of this process."""
+WORKERS = "workers"
+"""The name of the pool that hands runs to worker processes."""
 LAST_MOMENTS = 1.0
 """Seconds in which asynchronous receivers that were cancelled at a stop may clean up."""
 
 _ENDS_THE_LEADERSHIP = (ConnectionFailed, LeadershipLost)
 
 
-def pool_for(receivers: ReceiverCatalog, class_path: str | None) -> str:
-    """Return the name of the pool that executes the runs of a job; all choice between pools is here.
+@dataclass(frozen=True)
+class Placement:
+    """Chooses the pool that executes a run; all choice between pools is here.
 
     Args:
-        receivers: say which of the classes are asynchronous.
-        class_path: the job's; None where it is gone. Its runs end before they reach a pool.
+        receivers: say which of the classes are asynchronous, and to which queue their runs go.
+        default_queue: that of jobs that name none.
+        own_queues: the queues whose runs this process executes itself; None: all of them.
     """
-    return LOOP if class_path is not None and receivers.is_asynchronous(class_path) else THREADS
+
+    receivers: ReceiverCatalog
+    default_queue: str = DEFAULT
+    own_queues: frozenset[str] | None = frozenset({DEFAULT})
+
+    def queue_of(self, class_path: str, origin: JobHook | JobButton | None = None) -> str:
+        """Return the queue of a job's runs; of those of one hook or button where that is given."""
+        options = self.receivers.options(class_path)
+        return queue_of(origin, options, self.default_queue) if origin else options.queue or self.default_queue
+
+    def pool_of(self, class_path: str | None, origin: JobHook | JobButton | None = None) -> str:
+        """Return the name of the pool for a job's runs.
+
+        Args:
+            class_path: the job's; None where it is gone. Its runs end before they reach a pool.
+            origin: the hook or button, where that is known.
+        """
+        if class_path is None:
+            return THREADS
+        if self.own_queues is not None and self.queue_of(class_path, origin) not in self.own_queues:
+            return WORKERS
+        return LOOP if self.receivers.is_asynchronous(class_path) else THREADS
 
 
 class PreparedRun(NamedTuple):
@@ -91,6 +119,16 @@ class PoolOwner(Protocol):
         """
         ...
 
+    def lost(self, run_id: int, reason: str, *, for_good: bool) -> None:
+        """Take a run back whose executor has ended in the middle of it, on the event loop.
+
+        Args:
+            run_id: which.
+            reason: what became of the executor.
+            for_good: the run is not executed again, as it may be what ends executors.
+        """
+        ...
+
 
 class ExecutionPool(Protocol):
     """Executes runs. All methods are called on the event loop."""
@@ -100,6 +138,9 @@ class ExecutionPool(Protocol):
     """How many runs it executes at the same time."""
     needs_rows: bool
     """Whether rows are to be loaded for its runs. A pool elsewhere loads them itself, where the runs are executed."""
+
+    is_elsewhere: bool
+    """Whether its runs are executed in other processes, which watch their time limits and revocations themselves."""
 
     @property
     def running(self) -> Mapping[int, RunningRun]:
@@ -152,6 +193,7 @@ class LocalPool(Generic[T]):
     """
 
     needs_rows = True
+    is_elsewhere = False
 
     def __init__(self, name: str, limit: int, runner: Runner) -> None:
         self.name = name

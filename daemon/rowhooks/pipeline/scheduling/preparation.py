@@ -145,6 +145,9 @@ class Preparation:
         if task.parts:
             # It has many authors.
             task.user = ""
+        elif self.pools[task.pool].is_elsewhere:
+            # Its user is found there, as its row is.
+            task.user = ""
         elif task.user is None:
             task.user = self._users.known(cause.user_name, cause.db_user)
         return task.on_record or task.user is None or (task.needs_row and self._needs_row(task))

@@ -8,17 +8,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rowhooks.domain.configuration import TrackedTable
-from rowhooks.domain.errors import RunRevoked, TimeLimitExceeded
+from rowhooks.domain.errors import ExecutorLost, RowhooksError, RunRevoked, TimeLimitExceeded
 from rowhooks.domain.events import Events, RunFailed
-from rowhooks.domain.run import RETRY, Outcome, revoked
-from rowhooks.pipeline.ports import ReceiverCatalog
+from rowhooks.domain.run import RETRY, Outcome, now, revoked
+from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling import records
 from rowhooks.pipeline.scheduling.admission import ASKED_TOGETHER, Admission, Fetch
-from rowhooks.pipeline.scheduling.pools import ExecutionPool, PreparedRun, RunningRun
+from rowhooks.pipeline.scheduling.pools import ExecutionPool, Placement, PreparedRun, RunningRun
 from rowhooks.pipeline.scheduling.preparation import Preparation
 from rowhooks.pipeline.scheduling.records import Records
 from rowhooks.pipeline.scheduling.tasks import Lane, Task
@@ -38,20 +38,29 @@ class Scheduler:
     Args:
         recorder: takes the outcomes.
         preparation: has what a run needs before it can begin, and knows the pools.
-        receivers: says which pool the runs of a job go to, and how each is to be run.
+        placement: says which pool the runs of a job go to, and knows how each is to be run.
         fetch: reads runs that wait in the table.
         events: where it is published that a run was submitted, or has failed.
+        left: called with each task that leaves, in a worker. There a run that waits for its retry leaves too: it is the
+            leader that waits. None: this is the leader.
     """
 
     def __init__(
-        self, recorder: Recorder, preparation: Preparation, receivers: ReceiverCatalog, fetch: Fetch, events: Events
+        self,
+        recorder: Recorder,
+        preparation: Preparation,
+        placement: Placement,
+        fetch: Fetch,
+        events: Events,
+        left: Callable[[Task], None] | None = None,
     ) -> None:
+        self._left = left
         self._recorder = recorder
         self._records = Records(recorder)
         self._events = events
         self._preparation = preparation
         self._pools: Mapping[str, ExecutionPool] = preparation.pools
-        self.admission = Admission(recorder, receivers, fetch, events, preparation.offer, self._put_on_record_as_it_is)
+        self.admission = Admission(recorder, placement, fetch, events, preparation.offer, self._put_on_record_as_it_is)
         """Where runs are handed in."""
         # What was handed to the pools, by the ids of the runs.
         self._handed: dict[int, Task] = {}
@@ -116,8 +125,9 @@ class Scheduler:
                 self._records.put_late(task, moment)
             for task in self.admission.batches:
                 self._records.put_late(task, moment)
-            self._preparation.rows.locks.put_back(self.admission.put_back)
-            self.admission.put_retries_back()
+            if self._left is None:
+                self._preparation.rows.locks.put_back(self.admission.put_back)
+                self.admission.put_retries_back()
             self.admission.wake_retries()
             self.replenish()
 
@@ -179,6 +189,8 @@ class Scheduler:
         """Take a task out that has ended, or of which nothing is to be run any more."""
         self._preparation.release(task)
         self.admission.leave(task)
+        if self._left is not None:
+            self._left(task)
 
     def wake(self, lanes: Iterable[tuple[str, Lane]]) -> None:
         """Take lanes of tasks that were left to the table and can go on."""
@@ -226,12 +238,34 @@ class Scheduler:
             if outcome.exception_type is not None:
                 self._events.publish(RunFailed(outcome))
             self._records.put(task, outcome)
-            if outcome.status == RETRY:
+            if outcome.status == RETRY and self._left is None:
                 self._preparation.release(task)
                 task.retry(outcome.retry_at)
                 self.admission.lanes.park(task)
             else:
                 self.leave(task)
+
+    def abandon(self, run_ids: Iterable[int], error: RowhooksError) -> None:
+        """End those of these runs that go on, in a worker from which they were taken."""
+        for run_id in run_ids:
+            task = self._handed.get(run_id)
+            if task is not None and run_id in self._pools[task.pool].running:
+                self._abandon(task, error)
+
+    def lost(self, run_id: int, reason: str, *, for_good: bool) -> None:
+        """Take a run back whose executor has ended in the middle of it."""
+        task = self._handed.pop(run_id, None)
+        if task is None or self._closing:
+            return
+        logger.warning("attempt %d was lost: %s", task.run.attempt, reason, extra=task.run.log_fields())
+        if for_good:
+            outcome = failed(task.run, now(), ExecutorLost(reason))
+            self._events.publish(RunFailed(outcome))
+            self._records.put(task, outcome)
+            self.leave(task)
+        else:
+            task.lose_attempt()
+            self._preparation.offer_again(task)
 
     def _watch(self, task: Task, pool: ExecutionPool, running: RunningRun, moment: float) -> None:
         options, run_id = task.options, task.run.id
@@ -240,13 +274,15 @@ class Scheduler:
             self._records.put_started(task, running.started_at)
         if task.started_on_record:
             self._recorder.add_lines(task.run, running.take_lines())
+        if pool.is_elsewhere:
+            return
         seconds = moment - running.began
         if options.time_limit is not None and seconds >= options.time_limit:
             self._abandon(task, TimeLimitExceeded(f"the run was ended at its time limit of {options.time_limit} s"))
         elif options.soft_time_limit is not None and seconds >= options.soft_time_limit and not task.interrupted:
             task.interrupted = pool.interrupt(run_id)
 
-    def _abandon(self, task: Task, error: TimeLimitExceeded | RunRevoked) -> None:
+    def _abandon(self, task: Task, error: RowhooksError) -> None:
         """End a run that may not end by itself, and go on without it."""
         outcome = self._pools[task.pool].abandon(task.run.id, error)
         if outcome is None:

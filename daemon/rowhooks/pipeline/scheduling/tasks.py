@@ -104,6 +104,13 @@ class Task:
         self.parts = [part for part in self.parts if part.run.id not in run_ids]
         self.run = Run.batch_of([part.run for part in self.parts])
 
+    def lose_attempt(self) -> None:
+        """Go on to another attempt, because what executed this one has ended in the middle of it."""
+        self.run = self.run.with_attempt(self.run.attempt + 1)
+        for part, run in zip(self.parts, self.run.batch, strict=True):
+            part.run = run
+        self.started_on_record = False
+
     def retry(self, due: datetime | None) -> None:
         """Go on to the next attempt."""
         self.run = self.run.again()

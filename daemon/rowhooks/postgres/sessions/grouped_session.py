@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from sqlalchemy.orm import Session
 from rowhooks.domain.errors import TransactionEnded
 from rowhooks.domain.run import Outcome
 from rowhooks.postgres.rows.tables import Tables
+from rowhooks.postgres.sessions.fences import Fence
 from rowhooks.postgres.sessions.receiver_session import ReceiverSession
 from rowhooks.postgres.sessions.workspaces import SyncWorkspace
 
@@ -145,9 +145,9 @@ class GroupedWorkspace(SyncWorkspace):
     """Whether what it wrote waits for the group's COMMIT."""
 
     def __init__(
-        self, group: CommitGroup, engine: Any, variables: Mapping[str, str], leader_epoch: uuid.UUID, tables: Tables
+        self, group: CommitGroup, engine: Any, variables: Mapping[str, str], fence: Fence, tables: Tables
     ) -> None:
-        super().__init__(engine, lambda: variables, leader_epoch, tables)
+        super().__init__(engine, lambda: variables, fence, tables)
         self._group = group
         self._has_seen = False
 

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import secrets
 import threading
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -17,11 +16,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rowhooks.domain.errors import LeadershipLost, SoftTimeLimitExceeded, TransactionEnded
 from rowhooks.domain.run import Outcome, Run
-from rowhooks.pipeline.ports import GroupUndone
+from rowhooks.pipeline.ports import AlreadyRecorded, GroupUndone
 from rowhooks.postgres.connections.encodings import of_connection
 from rowhooks.postgres.connections.settled import SettledConnection
-from rowhooks.postgres.results import ANOTHER_LEADS, FENCE_ONE
 from rowhooks.postgres.rows.tables import Tables
+from rowhooks.postgres.sessions.fences import Fence
 from rowhooks.postgres.sessions.grip import Grip, cut_off
 from rowhooks.postgres.sessions.grouped_session import GroupedSession, GroupedWorkspace, Lent
 from rowhooks.postgres.sessions.receiver_session import GRIP, set_local
@@ -52,13 +51,13 @@ class CommitGroup:
 
     Args:
         engine: where it gets its connection.
-        leader_epoch: the leadership under which the runs are recorded.
+        fence_of: says under what a run is recorded.
         tables: the classes of the database's tables.
     """
 
-    def __init__(self, engine: sqlalchemy.Engine, leader_epoch: uuid.UUID, tables: Tables) -> None:
+    def __init__(self, engine: sqlalchemy.Engine, fence_of: Callable[[Run], Fence], tables: Tables) -> None:
         self._engine = engine
-        self._leader_epoch = leader_epoch
+        self._fence_of = fence_of
         self._tables = tables
         self._connection: sqlalchemy.Connection | None = None
         self._lent: Any = None
@@ -80,7 +79,7 @@ class CommitGroup:
     def open(self, run: Run, user: str) -> GroupedWorkspace:
         """Return the workspace for the attempt of a run."""
         variables = {**dict.fromkeys(VARIABLES, ""), **session_variables(run, user)}
-        return GroupedWorkspace(self, self._engine, variables, self._leader_epoch, self._tables)
+        return GroupedWorkspace(self, self._engine, variables, self._fence_of(run), self._tables)
 
     def is_reason(self, error: BaseException) -> bool:
         """Say whether an error may come of sharing the transaction: any of the database's may, in what runs share."""
@@ -247,10 +246,14 @@ class CommitGroup:
 
     def _record(self, connection: sqlalchemy.Connection, outcomes: Sequence[Outcome]) -> None:
         # As for a batch: a new leader may have taken up some of the runs and not the others.
-        if connection.exec_driver_sql(FENCE_ONE, (self._leader_epoch,)).first() is None:
-            raise LeadershipLost(ANOTHER_LEADS)
+        fences = sorted({self._fence_of(outcome.run) for outcome in outcomes}, key=str)
+        try:
+            for fence in fences:
+                fence.check(connection)
+        except AlreadyRecorded:
+            raise GroupUndone("a run of the transaction was taken from this worker") from None
         # The recorder writes runs in this order, too: neither waits for what waits for it.
-        missing = record_group(connection, sorted(outcomes, key=lambda one: one.run.id), self._leader_epoch)
+        missing = record_group(connection, sorted(outcomes, key=lambda one: one.run.id), fences[0].leader_epoch)
         if missing:
             raise GroupUndone(f"on record already: {', '.join(map(str, sorted(missing)))}")
         send(self._driver, _COMMIT)
@@ -259,7 +262,7 @@ class CommitGroup:
 def groups_of(workspaces: Workspaces) -> Callable[[], CommitGroup]:
     """Return what makes groups on the connections of plain receivers."""
     _end_by_groups(workspaces.engine)
-    return partial(CommitGroup, workspaces.engine, workspaces.leader_epoch, workspaces.tables)
+    return partial(CommitGroup, workspaces.engine, workspaces.fence_of, workspaces.tables)
 
 
 def _end_by_groups(engine: sqlalchemy.Engine) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
@@ -19,16 +18,12 @@ from rowhooks.domain.run import Outcome
 from rowhooks.pipeline.ports import AlreadyRecorded
 from rowhooks.postgres.connections.encodings import of_connection
 from rowhooks.postgres.connections.settled import SettledAsyncConnection, SettledConnection
-from rowhooks.postgres.results import (
-    ANOTHER_LEADS,
-    ENDED,
-    FENCE_ONE,
-    LEADS,
-)
+from rowhooks.postgres.results import ENDED
 from rowhooks.postgres.rows import in_place as inplace
 from rowhooks.postgres.rows.related import adopt, note_deleted, order_writes
 from rowhooks.postgres.rows.suppression import take_kept
 from rowhooks.postgres.rows.writing import check_deleted, checking_inserts
+from rowhooks.postgres.sessions.fences import Fence
 from rowhooks.postgres.sessions.grip import Grip
 from rowhooks.postgres.sessions.recording import record_batch, record_run
 from rowhooks.postgres.sessions.round_trips import begin
@@ -113,14 +108,15 @@ class ReceiverSession(Session):
         else:
             super().close()
 
-    def commit_run(self, outcome: Outcome, leader_epoch: uuid.UUID) -> Collection[int]:
+    def commit_run(self, outcome: Outcome, fence: Fence) -> Collection[int]:
         """Write the result and commit.
 
         Returns:
             The ids of the runs of a batch that had ended on record before.
 
         Raises:
-            AlreadyRecorded: the run stands on record; nothing of this transaction remains.
+            AlreadyRecorded: the run stands on record, or this worker has it no more; nothing of this transaction
+                remains.
             TransactionEnded: the receiver has ended the run's transaction; nothing of the present one remains.
             LeadershipLost: another daemon leads; nothing of this transaction remains.
         """
@@ -132,18 +128,20 @@ class ReceiverSession(Session):
         # A new leader has already looked for unfinished runs: it would not take up one that is recorded later. Of a
         # batch it may have taken up some runs and not the others.
         is_batch = bool(outcome.run.batch)
-        is_fenced = outcome.finished_at is None or is_batch
-        if is_fenced and connection.exec_driver_sql(FENCE_ONE, (leader_epoch,)).first() is None:
-            self.end()
-            raise LeadershipLost(ANOTHER_LEADS)
+        if outcome.finished_at is None or is_batch:
+            try:
+                fence.check(connection)
+            except (AlreadyRecorded, LeadershipLost):
+                self.end()
+                raise
         refused: Exception | None = None
         revoked: set[int] = set()
         try:
             if is_batch:
-                revoked = record_batch(connection, outcome, leader_epoch)
+                revoked = record_batch(connection, outcome, fence.leader_epoch)
                 is_recorded = len(revoked) < len(outcome.run.singles)
             else:
-                is_recorded = record_run(connection, outcome, leader_epoch)
+                is_recorded = record_run(connection, outcome, fence)
         except (DBAPIError, psycopg.Error) as error:
             cause = getattr(error, "orig", error)
             if isinstance(cause, psycopg.errors.InvalidTextRepresentation) and ENDED in str(cause):
@@ -155,11 +153,11 @@ class ReceiverSession(Session):
         if not is_recorded:
             self.rollback()
             # If another leader has this run, it also has the later runs of its lane.
-            is_ours = self.connection().exec_driver_sql(LEADS, (leader_epoch,)).first() is not None
+            is_ours = fence.holds(self.connection())
             self.end()
             if refused is not None and is_ours:
                 raise refused
-            raise AlreadyRecorded if is_ours else LeadershipLost(ANOTHER_LEADS)
+            raise fence.refusal(is_ours=is_ours)
         super().commit()
         self.end()
         return revoked

@@ -15,14 +15,17 @@ from rowhooks.domain.encodings import Repertoire
 from rowhooks.domain.run import Outcome
 from rowhooks.postgres.connections.encodings import of_connection
 from rowhooks.postgres.results import ENTRY, ON_RECORD, RESULT, entry_row, result_row, statements_for
+from rowhooks.postgres.sessions.fences import Fence
 from rowhooks.postgres.sessions.round_trips import execute_and_commit
 
 _RESULT_NAMES, _ENTRY_NAMES = [name for name, _ in RESULT], [name for name, _ in ENTRY]
 _DOCUMENTS = [name for name, type_ in RESULT if type_ == "jsonb"]
-_RECORD_RUN = "select rowhooks.record_run($1, $2)"
-"""For libpq. It fails where the run is on record (ON_RECORD), or its transaction has ended (ENDED)."""
-_RECORD_RUN_PLAINLY = "select rowhooks.record_run(%s, %s)"
-"""The same for psycopg."""
+_RECORD_RUN = "select rowhooks.record_run({}, {})"
+"""It fails where the run is on record (ON_RECORD), or its transaction has ended (ENDED)."""
+_RECORD_DISPATCHED = "select rowhooks.record_run({}, {}, {}::pg_catalog.uuid)"
+"""The same for a run that a worker executes. It fails with ON_RECORD also where the worker does not have it any more."""
+_FOR_LIBPQ = {one: one.format("$1", "$2", "$3").encode() for one in (_RECORD_RUN, _RECORD_DISPATCHED)}
+_FOR_PSYCOPG = {one: one.format("%s", "%s", "%s") for one in (_RECORD_RUN, _RECORD_DISPATCHED)}
 _RECORD_ENTRIES = (
     f"insert into rowhooks.job_log_entry ({', '.join(_ENTRY_NAMES)}) select {', '.join(_ENTRY_NAMES)}"  # noqa: S608
     " from pg_catalog.json_populate_recordset(null::rowhooks.job_log_entry, %s)"
@@ -54,16 +57,23 @@ def _record(
     return {outcome.run.id for outcome in each} - recorded
 
 
-def record_run(connection: sqlalchemy.Connection, outcome: Outcome, leader_epoch: uuid.UUID) -> bool:
-    """Write a result and its log lines, and commit; return False where the run is on record already."""
+def record_run(connection: sqlalchemy.Connection, outcome: Outcome, fence: Fence) -> bool:
+    """Write a result and its log lines, and commit.
+
+    Returns:
+        False where the run is on record already, or this worker does not have it any more.
+    """
     driver: Any = connection.connection.driver_connection
-    documents = _documents(outcome, leader_epoch, of_connection(driver))
+    values: Sequence[str | None] = _documents(outcome, fence.leader_epoch, of_connection(driver))
+    statement = _RECORD_RUN
+    if fence.dispatch is not None:
+        statement, values = _RECORD_DISPATCHED, (*values, str(fence.dispatch))
     try:
         if psycopg.Pipeline.is_supported():
-            execute_and_commit(driver, _RECORD_RUN.encode(), documents)
+            execute_and_commit(driver, _FOR_LIBPQ[statement], values)
         else:
             # libpq is older than 14. The session's COMMIT follows.
-            connection.exec_driver_sql(_RECORD_RUN_PLAINLY, documents)
+            connection.exec_driver_sql(_FOR_PSYCOPG[statement], tuple(values))
     except (DBAPIError, psycopg.Error) as error:
         cause = getattr(error, "orig", error)
         if isinstance(cause, psycopg.errors.InvalidTextRepresentation) and ON_RECORD in str(cause):

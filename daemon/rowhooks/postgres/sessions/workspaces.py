@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 import weakref
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
@@ -31,6 +30,7 @@ from rowhooks.postgres.rows.privileges import explain
 from rowhooks.postgres.rows.suppression import watch_writes
 from rowhooks.postgres.rows.tables import Tables
 from rowhooks.postgres.sessions.awaited import Calls, ReceiverAsyncSession
+from rowhooks.postgres.sessions.fences import Fence
 from rowhooks.postgres.sessions.grip import Grip
 from rowhooks.postgres.sessions.receiver_session import GRIP, ReceiverSession
 from rowhooks.postgres.sessions.terms import explaining, is_transient, session_variables, watch_runs
@@ -49,7 +49,7 @@ class _Workspace:
     Args:
         engine: where the session gets its connection.
         variables: makes the session variables of the run's transactions.
-        leader_epoch: the leadership under which the run is recorded.
+        fence: under what the run is recorded.
         tables: the classes of the database's tables.
     """
 
@@ -65,13 +65,13 @@ class _Workspace:
         self,
         engine: Any,
         variables: Callable[[], Mapping[str, str]],
-        leader_epoch: uuid.UUID,
+        fence: Fence,
         tables: Tables | None = None,
     ) -> None:
         self._engine = engine
         self._tables = tables
         self._variables = variables
-        self._leader_epoch = leader_epoch
+        self._fence = fence
         self._grip = Grip()
 
     @property
@@ -180,7 +180,7 @@ class SyncWorkspace(_Workspace):
 
     def commit(self, outcome: Outcome) -> Collection[int]:
         """Write the result beside the receiver's writes and commit both."""
-        revoked: Collection[int] = self.session.commit_run(outcome, self._leader_epoch)
+        revoked: Collection[int] = self.session.commit_run(outcome, self._fence)
         return revoked
 
     def rollback(self) -> None:
@@ -260,7 +260,7 @@ class AsyncWorkspace(_Workspace):
     async def commit(self, outcome: Outcome) -> Collection[int]:
         """Write the result beside the receiver's writes and commit both."""
         revoked: Collection[int] = await self.session.run_sync(
-            lambda session: session.commit_run(outcome, self._leader_epoch)
+            lambda session: session.commit_run(outcome, self._fence)
         )
         return revoked
 
@@ -287,7 +287,7 @@ class Workspaces:
 
     Args:
         target: the database.
-        leader_epoch: the leadership under which runs are recorded.
+        fence_of: says under what a run is recorded.
         threads: connections for plain receivers.
         async_connections: connections for asynchronous receivers.
         tables: the classes of the database's tables.
@@ -296,13 +296,13 @@ class Workspaces:
     def __init__(
         self,
         target: Target,
-        leader_epoch: uuid.UUID,
+        fence_of: Callable[[Run], Fence],
         *,
         threads: int,
         async_connections: int,
         tables: Tables | None = None,
     ) -> None:
-        self.leader_epoch = leader_epoch
+        self.fence_of = fence_of
         self.tables = tables or Tables()
         self._closed = False
         # The scheduler keeps to the limit of threads. A receiver may be abandoned in a call that cannot be interrupted.
@@ -337,8 +337,8 @@ class Workspaces:
         """Return a workspace for one attempt of a run; nothing is connected yet."""
         variables = partial(session_variables, run, user)
         if asynchronous:
-            return AsyncWorkspace(self._async_engine, variables, self.leader_epoch, self.tables)
-        return SyncWorkspace(self.engine, variables, self.leader_epoch, self.tables)
+            return AsyncWorkspace(self._async_engine, variables, self.fence_of(run), self.tables)
+        return SyncWorkspace(self.engine, variables, self.fence_of(run), self.tables)
 
     def is_transient(self, error: BaseException) -> bool:
         """Say whether an error may pass by itself, see `is_transient`."""

@@ -1,0 +1,371 @@
+"""The pool of workers: hands runs to other processes in groups, and takes what became of them from the record.
+
+What is handed out is bounded by what the workers get through in a moment. The rest waits here, where a press overtakes
+what waits, and in the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
+
+from rowhooks.domain.configuration import JobButton
+from rowhooks.domain.dispatch import Group, LiveWorker, Progress
+from rowhooks.domain.errors import ReceiverError, TimeLimitExceeded
+from rowhooks.domain.run import FAILURE, RETRY, REVOKED, STARTED, SUCCESS, LogEntry, Outcome, Run, now
+from rowhooks.pipeline.concurrency import first_of
+from rowhooks.pipeline.execution.outcomes import failed
+from rowhooks.pipeline.ports import StateOnRecord
+from rowhooks.pipeline.scheduling.flow import Flow
+from rowhooks.pipeline.scheduling.pools import WORKERS, Placement, PoolOwner, PreparedRun
+
+logger = logging.getLogger(__name__)
+
+LIMIT = 1000
+"""How many runs are prepared ahead for workers at first, whether they are there or not."""
+MOST_LOST = 5
+"""How many attempts of a run may be lost with the worker that executed it."""
+LOOK_INTERVAL, LOOK_WITHOUT_BELL = 0.25, 0.05
+"""Seconds between looks at what workers have done, where they ring and where that is not heard."""
+WORKERS_INTERVAL = 0.5
+"""Seconds between looks at which workers there are."""
+
+
+class Board(Protocol):
+    """Where groups are handed out, see `rowhooks.postgres.dispatch.leading.DispatchBoard`."""
+
+    hears: bool
+
+    async def open(self, rung: Callable[[], None]) -> None:
+        """Connect, and call `rung` from now on when a worker has done something."""
+        ...
+
+    async def hand_out(self, groups: Sequence[Group]) -> None:
+        """Hand groups out."""
+        ...
+
+    async def workers(self) -> list[LiveWorker]:
+        """Return the workers that take groups."""
+        ...
+
+    async def progress(self, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Progress]:
+        """Return how far these groups have come; those that are gone are missing."""
+        ...
+
+    async def take_back(self, ids: Collection[uuid.UUID]) -> None:
+        """Take groups back: afterwards nothing of their runs is recorded under them."""
+        ...
+
+    async def take_back_unclaimed(self, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+        """Take those groups back that no worker has taken; return them."""
+        ...
+
+    async def on_record(self, run_ids: Collection[int]) -> dict[int, StateOnRecord]:
+        """Return what stands on record of these runs."""
+        ...
+
+
+class _Kind(NamedTuple):
+    """The queue of runs, and whether their receivers are `async def`."""
+
+    queue: str
+    asynchronous: bool
+
+
+class _Elsewhere:
+    """A run in the hands of a worker."""
+
+    def __init__(self, run: Run, seconds: float) -> None:
+        self.run = run
+        self.started_at: datetime = now() - timedelta(seconds=seconds)
+        self.began = time.monotonic() - seconds
+
+    def take_lines(self) -> Sequence[LogEntry]:
+        """Return nothing: the worker writes the lines."""
+        return ()
+
+
+class WorkerPool:
+    """Hands runs to workers.
+
+    Args:
+        board: where that is done.
+        placement: says which queue a run is in.
+        is_allowed: says whether the settings allow a queue; what is in another one waits.
+    """
+
+    name = WORKERS
+    limit = LIMIT
+    needs_rows = False
+    is_elsewhere = True
+
+    def __init__(self, board: Board, placement: Placement, is_allowed: Callable[[str], bool]) -> None:
+        self.running: dict[int, _Elsewhere] = {}
+        self.joined: Mapping[int, _Elsewhere] = {}
+        self.workers: Sequence[LiveWorker] = ()
+        self._board = board
+        self._placement = placement
+        self._is_allowed = is_allowed
+        self._owner: PoolOwner
+        self._waiting: defaultdict[_Kind, deque[Run]] = defaultdict(deque)
+        self._handed: dict[uuid.UUID, Group] = {}
+        self._flows: defaultdict[_Kind, Flow] = defaultdict(Flow)
+        # How many attempts of a run were lost. Such a run is handed out alone, so that it costs no other one.
+        self._lost: Counter[int] = Counter()
+        self._wake = asyncio.Event()
+        self._has_rung = False
+        self._closed = False
+        self._is_empty = asyncio.Event()
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many runs wait here for a worker, by their queues."""
+        found: Counter[str] = Counter()
+        for kind, runs in self._waiting.items():
+            found[kind.queue] += len(runs)
+        return {queue: count for queue, count in found.items() if count}
+
+    def attach(self, owner: PoolOwner) -> None:
+        """Report to an owner from now on."""
+        self._owner = owner
+
+    def accept(self, group: Collection[PreparedRun]) -> None:
+        """Take runs; a press goes before what waits."""
+        for prepared in group:
+            run = prepared.run
+            if prepared.refused is not None:
+                self._owner.ended(run.id, failed(run, now(), prepared.refused), None)
+                continue
+            path = run.job.class_path
+            kind = _Kind(
+                self._placement.queue_of(path, run.origin), self._placement.receivers.is_asynchronous(path)
+            )
+            waiting = self._waiting[kind]
+            if isinstance(run.origin, JobButton):
+                waiting.appendleft(run)
+            else:
+                waiting.append(run)
+        self._wake.set()
+
+    def interrupt(self, run_id: int) -> bool:
+        """Say that it is seen to: the worker does this itself."""
+        return run_id in self.running
+
+    def abandon(self, run_id: int, error: BaseException) -> None:
+        """Leave a run as it is: the worker ends it itself, and one that does not is lost, with all that it executes."""
+
+    async def drain(self, grace: float) -> int:
+        """Hand nothing more out, and wait for what workers have taken.
+
+        Args:
+            grace: seconds after which the rest is left to the next leader, which takes it back.
+        """
+        self._closed = True
+        self._waiting.clear()
+        self._wake.set()
+        if self._handed:
+            await first_of(self._is_empty.wait(), asyncio.sleep(grace))
+        late = sum(len(group.runs) for group in self._handed.values())
+        if late:
+            logger.warning("%d runs go on in workers after %s s; they are executed again", late, grace)
+        return 0
+
+    # What goes on beside the feed.
+
+    async def run(self) -> None:
+        """Hand out and collect, until cancelled; raise an error that ends the leadership."""
+        # Most daemons have no workers.
+        await self._wake.wait()
+        await self._board.open(self._ring)
+        interval = LOOK_INTERVAL if self._board.hears else LOOK_WITHOUT_BELL
+        looked = workers_looked = 0.0
+        while True:
+            await self._sleep(interval if self._handed or self.waiting else None)
+            moment = time.monotonic()
+            if moment - workers_looked >= WORKERS_INTERVAL:
+                self.workers = await self._board.workers()
+                workers_looked = moment
+            if self._handed and (self._has_rung or moment - looked >= interval):
+                self._has_rung, looked = False, moment
+                await self._collect()
+            if self._closed:
+                await self._take_back_unclaimed()
+            else:
+                await self._hand_out()
+
+    def _ring(self) -> None:
+        self._has_rung = True
+        self._wake.set()
+
+    async def _sleep(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass  # it looks by itself
+        self._wake.clear()
+
+    async def _hand_out(self) -> None:
+        groups = [group for kind in list(self._waiting) for group in self._groups_of(kind)]
+        if not groups:
+            return
+        # Before it is known whether they were handed out: what is not there is found to be gone, and comes again.
+        self._handed.update((group.id, group) for group in groups)
+        await self._board.hand_out(groups)
+
+    def _groups_of(self, kind: _Kind) -> Iterator[Group]:
+        """Make groups of what waits in a queue, as much of it as its workers get through in a moment."""
+        waiting, flow = self._waiting[kind], self._flows[kind]
+        serving = [worker for worker in self.workers if kind.queue in worker.queues and worker.threads]
+        if not waiting or not serving or not self._is_allowed(kind.queue):
+            return
+        room = flow.room(sum(worker.slots(asynchronous=kind.asynchronous) for worker in serving))
+        size = flow.size_of_group(min(room, len(waiting)), len(serving))
+        left: deque[Run] = deque()
+        while waiting and room > 0:
+            group = self._next_group(kind, size, left, serving)
+            if group is None:
+                break
+            room -= len(group.runs)
+            flow.handed(len(group.runs))
+            yield group
+        waiting.extendleft(reversed(left))
+
+    def _next_group(self, kind: _Kind, size: int, left: deque[Run], serving: Sequence[LiveWorker]) -> Group | None:
+        """Take runs that one worker can execute; what none can is put into `left`."""
+        waiting = self._waiting[kind]
+        runs: list[Run] = []
+        able: Sequence[LiveWorker] = serving
+        while waiting and len(runs) < size:
+            run = waiting.popleft()
+            having = [worker for worker in able if run.job.class_path in worker.class_paths]
+            if not having:
+                if any(run.job.class_path in worker.class_paths for worker in serving):
+                    # It goes into another group.
+                    waiting.appendleft(run)
+                    break
+                left.append(run)
+                continue
+            is_alone = bool(self._lost[run.id])
+            if runs and (is_alone or _priority(run) != _priority(runs[0])):
+                waiting.appendleft(run)
+                break
+            runs.append(run)
+            able = having
+            if is_alone:
+                break
+        return Group(uuid.uuid4(), *kind, _priority(runs[0]), tuple(runs)) if runs else None
+
+    async def _take_back_unclaimed(self) -> None:
+        """At a stop, take back what no worker has taken: it comes again."""
+        for id_ in await self._board.take_back_unclaimed(list(self._handed)) if self._handed else ():
+            del self._handed[id_]
+        self._note_end()
+
+    def _note_end(self) -> None:
+        if self._closed and not self._handed:
+            self._is_empty.set()
+
+    async def _collect(self) -> None:
+        """Look what workers have done, and take back what was lost."""
+        found = await self._board.progress(list(self._handed))
+        alive = {worker.id for worker in self.workers}
+        ended: dict[uuid.UUID, Progress | None] = {}
+        for id_, group in self._handed.items():
+            progress = found.get(id_)
+            if progress is None or progress.is_done:
+                ended[id_] = progress
+            elif progress.worker is not None and progress.worker not in alive:
+                # It may have come a moment ago.
+                self.workers = await self._board.workers()
+                alive = {worker.id for worker in self.workers}
+                if progress.worker not in alive:
+                    ended[id_] = progress
+            elif progress.worker is not None:
+                for run in group.runs:
+                    if run.id not in self.running:
+                        self.running[run.id] = _Elsewhere(run, progress.seconds)
+        if not ended:
+            return
+        await self._board.take_back(ended)
+        groups = {id_: self._handed[id_] for id_ in ended}
+        ids = [single.id for group in groups.values() for run in group.runs for single in run.singles]
+        states = await self._board.on_record(ids)
+        for id_, group in groups.items():
+            del self._handed[id_]
+            self._flows[_Kind(group.queue, group.asynchronous)].ended(len(group.runs))
+            for run in group.runs:
+                self._settle(run, group, ended[id_], states)
+        self._note_end()
+
+    def _settle(
+        self, run: Run, group: Group, progress: Progress | None, states: Mapping[int, StateOnRecord]
+    ) -> None:
+        """Report what became of a run."""
+        self.running.pop(run.id, None)
+        outcome = _outcome_of(run, states)
+        if outcome is None and progress is not None and run.id in progress.refused:
+            outcome = failed(run, now(), ReceiverError(progress.refused[run.id]))
+        if outcome is None and progress is not None and progress.is_done:
+            # The worker has given it back: it stops, or does not know the run's hook yet.
+            self._owner.ended(run.id, None, None)
+        elif outcome is None and progress is not None and progress.worker is not None:
+            self._lose(run, group, progress, states)
+        elif outcome is None:
+            self._owner.ended(run.id, None, None)
+        else:
+            self._lost.pop(run.id, None)
+            self._owner.ended(run.id, outcome, None)
+
+    def _lose(self, run: Run, group: Group, progress: Progress, states: Mapping[int, StateOnRecord]) -> None:
+        """Report a run that was lost with its worker; one that is beyond its time limit has failed by that."""
+        limit = self._placement.receivers.options(run.job.class_path).time_limit
+        state = states.get(run.id)
+        began = state.started_at if state is not None and state.status == STARTED else None
+        seconds = progress.seconds if len(group.runs) == 1 else 0.0
+        if began is not None:
+            seconds = (now() - began).total_seconds()
+        if limit is not None and seconds >= limit:
+            error = TimeLimitExceeded(f"the run was ended at its time limit of {limit} s, with the worker it had stopped")
+            self._lost.pop(run.id, None)
+            self._owner.ended(run.id, failed(run, began or now(), error), None)
+            return
+        self._lost[run.id] += 1
+        for_good = self._lost[run.id] >= MOST_LOST
+        if for_good:
+            del self._lost[run.id]
+        self._owner.lost(run.id, "the worker that executed it has ended, or was not heard of", for_good=for_good)
+
+
+def _priority(run: Run) -> int:
+    return int(isinstance(run.origin, JobButton))
+
+
+def _outcome_of(run: Run, states: Mapping[int, StateOnRecord]) -> Outcome | None:
+    """Return the outcome of a run or a batch as it stands on record; None where it has none yet."""
+    found = [states.get(single.id) for single in run.singles]
+    known = [state for state in found if state is not None]
+    retry = next((state for state in known if _is_retry(state, run)), None)
+    if retry is not None:
+        return Outcome(run, RETRY, retry.started_at, retry_at=retry.retry_at, recorded=True)
+    if len(known) < len(found) or any(state.status not in (SUCCESS, FAILURE, REVOKED) for state in known):
+        return None
+    gone = frozenset(
+        single.id for single, state in zip(run.singles, known, strict=True) if state.status == REVOKED
+    )
+    first = next((state for state in known if state.status != REVOKED), known[0])
+    return Outcome(
+        run, first.status, first.started_at, first.finished_at, first.result_json, first.exception_type,
+        first.exception_message, first.traceback, recorded=True, revoked=gone if run.batch else frozenset(),
+    )  # fmt: skip
+
+
+def _is_retry(state: StateOnRecord, run: Run) -> bool:
+    """Say whether what stands on record was written by this attempt: that of the attempt before may stand there."""
+    return state.status == RETRY and state.attempt >= run.attempt

@@ -1,0 +1,1 @@
+"""Dispatch: groups of runs on their way between the leader and worker processes, in the database."""

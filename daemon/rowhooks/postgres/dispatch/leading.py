@@ -1,0 +1,146 @@
+"""Groups of runs as the leader sees them: hands them out, watches them, and takes them back."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+
+from rowhooks.domain.dispatch import Group, LiveWorker, Progress
+from rowhooks.pipeline.ports import StateOnRecord
+from rowhooks.postgres.connections.connect import connect
+from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.connections.target import Target
+from rowhooks.postgres.statements import Statements
+
+logger = logging.getLogger(__name__)
+
+HANDED_OUT, DONE = "rowhooks_dispatch", "rowhooks_done"
+"""The channels on which the leader wakes workers, and workers the leader."""
+PATIENCE = "10s"
+"""How long taking a group back waits for what is being recorded of it."""
+SET_PATIENCE = "select set_config('lock_timeout', $1, true)"
+ANSWER_PATIENCE = 60.0
+"""Seconds for one statement, after which the connection counts as lost."""
+
+SQL = Statements(__file__, {"HANDED_OUT": HANDED_OUT})
+
+
+async def take_back_all(connection: asyncpg.Connection[Any], leader_epoch: uuid.UUID) -> None:
+    """Take back what former leaders have handed out, before their unfinished runs are taken over.
+
+    Raises:
+        TableLocked: a worker is recording one of the runs and does not finish.
+    """
+    with translated():
+        async with connection.transaction():
+            await connection.execute(SET_PATIENCE, PATIENCE)
+            await connection.execute(SQL["take_back_all"], leader_epoch)
+
+
+class DispatchBoard:
+    """What the leader writes and reads of dispatch, over one connection and under one leader epoch.
+
+    Args:
+        target: the database; a transaction pooler passes no notifications on.
+        leader_epoch: the leader epoch.
+        silence: seconds after which a worker of which nothing is heard counts as lost.
+        lost: called with the name of each worker that counts as lost.
+    """
+
+    _connection: asyncpg.Connection[Any]
+
+    def __init__(
+        self, target: Target, leader_epoch: uuid.UUID, silence: float, lost: Callable[[str], None]
+    ) -> None:
+        self.hears = not target.pooled
+        self._target = target
+        self._leader_epoch = leader_epoch
+        self._silence = timedelta(seconds=silence)
+        self._lost = lost
+
+    async def open(self, rung: Callable[[], None]) -> None:
+        """Connect, and listen for what workers have done.
+
+        Args:
+            rung: called when a worker has done something.
+        """
+        self._connection = await connect(self._target, patience=ANSWER_PATIENCE)
+        if self.hears:
+            with translated():
+                await self._connection.add_listener(DONE, lambda *_: rung())
+
+    def close(self) -> None:
+        """Disconnect, if it has been connected."""
+        if (connection := vars(self).get("_connection")) is not None:
+            connection.terminate()
+
+    async def hand_out(self, groups: Sequence[Group]) -> None:
+        """Hand groups out."""
+        given = [
+            {
+                "id": str(group.id), "queue": group.queue, "asynchronous": group.asynchronous, "priority": group.priority,
+                "receivers": group.class_paths, "runs": group.described(),
+            }
+            for group in groups
+        ]  # fmt: skip
+        with translated():
+            await self._connection.execute(SQL["hand_out"], self._leader_epoch, json.dumps(given))
+
+    async def workers(self) -> list[LiveWorker]:
+        """Return the workers that take groups; one that has been lost is taken out first, with its sessions.
+
+        A worker that is stopping is among them, without a slot.
+        """
+        with translated():
+            for id_, name in await self._connection.fetch(SQL["silent"], self._silence):
+                await self._connection.fetch(SQL["end_backends"], f"rowhooks worker {name}")
+                await self._connection.execute(SQL["forget_worker"], id_)
+                logger.warning("worker %s has ended, or was not heard of for %s", name, self._silence)
+                self._lost(name)
+            rows = await self._connection.fetch(SQL["workers"], self._silence)
+        return [
+            LiveWorker(
+                id_, name, frozenset(queues), 0 if stopping else threads, 0 if stopping else tasks,
+                frozenset(receivers), version,
+            )
+            for id_, name, queues, threads, tasks, receivers, version, stopping in rows
+        ]
+
+    async def progress(self, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Progress]:
+        """Return how far these groups have come, by their ids; those that are gone are missing."""
+        with translated():
+            rows = await self._connection.fetch(SQL["progress"], list(ids))
+        return {
+            id_: Progress(worker, seconds, done, {int(k): v for k, v in json.loads(refused or "{}").items()})
+            for id_, worker, seconds, done, refused in rows
+        }
+
+    async def take_back(self, ids: Collection[uuid.UUID]) -> None:
+        """Take groups back: afterwards nothing of their runs is recorded under them."""
+        with translated():
+            while True:
+                try:
+                    async with self._connection.transaction():
+                        await self._connection.execute(SET_PATIENCE, PATIENCE)
+                        await self._connection.execute(SQL["take_back"], list(ids))
+                except asyncpg.LockNotAvailableError:
+                    logger.warning("a worker has been recording a run for more than %s: its group is waited for", PATIENCE)
+                else:
+                    return
+
+    async def take_back_unclaimed(self, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+        """Take those groups back that no worker has taken; return them."""
+        with translated():
+            return {row[0] for row in await self._connection.fetch(SQL["take_back_unclaimed"], list(ids))}
+
+    async def on_record(self, run_ids: Collection[int]) -> dict[int, StateOnRecord]:
+        """Return what stands on record of these runs, by their ids."""
+        with translated():
+            rows = await self._connection.fetch(SQL["on_record"], list(run_ids), self._leader_epoch)
+        return {id_: StateOnRecord(*rest) for id_, *rest in rows}

@@ -1,0 +1,102 @@
+-- Groups of runs as the leader sees them.
+
+-- name: take_back_all
+-- Takes back what former leaders have handed out. It waits for what is being recorded of it.
+delete from rowhooks.dispatch as d where d.leader_epoch <> $1;
+
+-- name: hand_out
+-- Hands groups out, a list of JSON objects, and wakes the workers.
+with handed as (
+  insert into rowhooks.dispatch (id, leader_epoch, queue, asynchronous, priority, receivers, runs)
+  select
+    g.id,
+    $1 as leader_epoch,
+    g.queue,
+    g.asynchronous,
+    g.priority,
+    array(select * from jsonb_array_elements_text(g.receivers)) as receivers,
+    g.runs
+  from jsonb_to_recordset($2::text::jsonb) as g (
+    id uuid, queue text, asynchronous boolean, priority integer, receivers jsonb, runs jsonb
+  )
+  returning id
+)
+select pg_notify('{HANDED_OUT}', '') from handed limit 1;
+
+-- name: progress
+-- How far groups have come.
+select
+  d.id,
+  d.worker,
+  coalesce(extract(epoch from clock_timestamp() - d.claimed_at), 0)::double precision as seconds,
+  d.done_at is not null as is_done,
+  d.refused::text as refused
+from rowhooks.dispatch as d
+where d.id = any($1::uuid[]);
+
+-- name: workers
+-- The workers that take groups.
+select
+  w.id,
+  w.name,
+  w.queues,
+  w.threads,
+  w.tasks,
+  w.receivers,
+  w.code_version,
+  w.is_stopping
+from rowhooks.worker as w
+where {is_alive}
+order by w.started_at, w.id;
+
+-- name: silent
+-- The workers that have been silent for $1 or have ended.
+select w.id, w.name from rowhooks.worker as w where not ({is_alive});
+
+-- name: end_backends
+-- Ends the sessions of a worker that can be told by its name $1, as far as this login may: they may hold locks, also on
+-- users' rows.
+select pg_terminate_backend(a.pid)
+from pg_stat_activity as a
+where a.datname = current_database() and a.application_name = $1
+  and a.pid <> pg_backend_pid() and pg_has_role(a.usesysid, 'member')
+  and (not (select r.rolsuper from pg_roles as r where r.oid = a.usesysid) or (select r.rolsuper from pg_roles as r where r.rolname = current_user));
+
+-- name: forget_worker
+-- Takes a worker out that has ended.
+delete from rowhooks.worker as w where w.id = $1;
+
+-- name: take_back
+-- Takes groups back: nothing of their runs can be recorded under them any more. It waits for what is being recorded.
+delete from rowhooks.dispatch as d where d.id = any($1::uuid[]);
+
+-- name: take_back_unclaimed
+-- Takes those of these groups back that no worker has taken; returns them.
+delete from rowhooks.dispatch as d where d.id = any($1::uuid[]) and d.worker is null
+returning d.id;
+
+-- name: on_record
+-- What stands on record of these runs.
+select
+  r.id,
+  r.status,
+  r.started_at,
+  r.finished_at,
+  r.retry_at,
+  r.attempt,
+  r.result::text as result,
+  r.exception_type,
+  r.exception_message,
+  r.traceback
+from rowhooks.job_result as r
+where r.id = any($1::bigint[]) and r.leader_epoch = $2;
+
+-- noqa: disable=PRS
+
+-- name: is_alive
+-- Whether a worker, `w`, is connected and was heard of within $1.
+w.seen_at > clock_timestamp() - $1::interval
+and (w.backend_pid is null or exists (
+  select from pg_stat_activity as a
+  where a.pid = w.backend_pid and (a.backend_start is null or a.backend_start = w.backend_start)
+));

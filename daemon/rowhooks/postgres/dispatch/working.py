@@ -1,0 +1,154 @@
+"""Groups of runs as a worker sees them: takes them, and says what it has done."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from rowhooks.domain.feed import Position
+from rowhooks.domain.run import LogEntry, Outcome
+from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.dispatch.leading import DONE, HANDED_OUT
+from rowhooks.postgres.results import PostgresResults
+from rowhooks.postgres.statements import Statements
+
+SQL = Statements(__file__, {"DONE": DONE})
+
+
+class Claimed(NamedTuple):
+    """A group that a worker has taken.
+
+    Args:
+        id: rowhooks.dispatch.id, the fencing token of its runs.
+        asynchronous: whether its receivers are `async def`.
+        tasks: what its runs are found by, see `rowhooks.domain.dispatch.description`; a list for each task.
+        version: the configuration as it was when the group was taken.
+    """
+
+    id: uuid.UUID
+    asynchronous: bool
+    tasks: list[list[dict[str, Any]]]
+    version: int
+
+
+class WorkBoard:
+    """What a worker writes and reads of dispatch, over one connection.
+
+    Args:
+        connection: asyncpg, not shared with another task. As long as it lasts, the worker is alive.
+        worker_id: drawn by the worker.
+        queues: those that it serves.
+        receivers: the classes that its code has.
+        hears: whether notifications reach this connection, and its server process is its own.
+    """
+
+    def __init__(
+        self,
+        connection: asyncpg.Connection[Any],
+        worker_id: uuid.UUID,
+        queues: Sequence[str],
+        receivers: Sequence[str],
+        *,
+        hears: bool,
+    ) -> None:
+        self.hears = hears
+        self._connection = connection
+        self._id = worker_id
+        self._queues = list(queues)
+        self._receivers = list(receivers)
+
+    async def enter(
+        self, name: str, threads: int, tasks: int, code_version: str, rung: Callable[[], None]
+    ) -> None:
+        """Make the worker known, and listen for groups.
+
+        Args:
+            name: HOST:PID.
+            threads: how many plain receivers it executes at the same time.
+            tasks: how many that are `async def`.
+            code_version: tells its code from that of others.
+            rung: called when groups were handed out.
+        """
+        with translated():
+            await self._connection.execute(
+                SQL["enter"], self._id, name, self.hears, self._queues, threads, tasks, self._receivers, code_version,
+                time.time(),
+            )  # fmt: skip
+            if self.hears:
+                await self._connection.add_listener(HANDED_OUT, lambda *_: rung())
+
+    async def beat(self, *, is_stopping: bool) -> uuid.UUID | None:
+        """Say that the worker is alive; return the present leader epoch, None where the worker counts as lost."""
+        with translated():
+            found: uuid.UUID | None = await self._connection.fetchval(SQL["beat"], self._id, is_stopping)
+        return found
+
+    async def leave(self) -> None:
+        """Take the worker out."""
+        with translated():
+            await self._connection.execute(SQL["leave"], self._id)
+
+    async def claim(self, leader_epoch: uuid.UUID, kinds: Collection[bool], limit: int) -> list[Claimed]:
+        """Take the next groups that a leader has handed out.
+
+        Args:
+            leader_epoch: of the leader.
+            kinds: of receivers: True for `async def`, False for the others.
+            limit: so many at the most.
+        """
+        with translated():
+            rows = await self._connection.fetch(
+                SQL["claim"], self._id, self._queues, self._receivers, leader_epoch, list(kinds), limit
+            )
+        rows.sort(key=lambda row: (-row["priority"], row["number"]))
+        return [Claimed(row["id"], row["asynchronous"], json.loads(row["runs"]), row["version"]) for row in rows]
+
+    async def held(self, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+        """Return which of these groups the worker still has."""
+        with translated():
+            return {row[0] for row in await self._connection.fetch(SQL["held"], self._id, list(ids))}
+
+    async def finish(self, ids: Collection[uuid.UUID], refused: Mapping[uuid.UUID, Mapping[int, str]]) -> None:
+        """Say that the worker is finished with groups, and why runs of them could not be executed."""
+        given = {str(id_): {str(run): why for run, why in runs.items()} for id_, runs in refused.items()}
+        with translated():
+            await self._connection.execute(SQL["finish"], self._id, list(ids), json.dumps(given))
+
+
+class DispatchedResults(PostgresResults):
+    """Results of runs that a worker executes: those of a group that was taken from it are not recorded.
+
+    Args:
+        connection: asyncpg, not shared with another task.
+        leader_epoch: of the leader that has handed them out.
+        group_of: the ids of the groups, by those of the runs.
+        looking: another connection, for reads that must not wait for what is being written.
+    """
+
+    def __init__(
+        self,
+        connection: asyncpg.Connection[Any],
+        leader_epoch: uuid.UUID,
+        group_of: Mapping[int, uuid.UUID],
+        looking: asyncpg.Connection[Any],
+    ) -> None:
+        super().__init__(connection, leader_epoch, looking)
+        self._group_of = group_of
+
+    async def _fenced(
+        self, outcomes: Sequence[Outcome], lines: Sequence[tuple[int, LogEntry]], position: Position | None
+    ) -> tuple[Sequence[Outcome], Sequence[tuple[int, LogEntry]]]:
+        """Lock the rows of the groups; return what is of those that are still there."""
+        assert position is None, "the position is the leader's"
+        groups = {self._group_of.get(id_) for id_ in (*(one.run.id for one in outcomes), *(id_ for id_, _ in lines))}
+        rows = await self._connection.fetch(SQL["fence"], [id_ for id_ in groups if id_ is not None])
+        held = {row[0] for row in rows}
+        return (
+            [one for one in outcomes if self._group_of.get(one.run.id) in held],
+            [(id_, line) for id_, line in lines if self._group_of.get(id_) in held],
+        )

@@ -1,0 +1,184 @@
+"""Worker: one process that executes runs which a leader hands out, for one leader after another, until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import inspect
+import logging
+import os
+import random
+import socket
+import uuid
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from rowhooks.domain.errors import DatabaseError, LeadershipLost, LoginRefused, SchemaMismatch
+from rowhooks.domain.events import PROCESS, Events
+from rowhooks.pipeline.concurrency import first_of
+from rowhooks.postgres.administration.revisions import head_revision, known_revisions
+from rowhooks.postgres.administration.schema import check_schema
+from rowhooks.postgres.connections.connect import connected
+from rowhooks.postgres.dispatch.working import WorkBoard
+from rowhooks.postgres.rows.models import Models
+from rowhooks.receivers.classes import ReceiverClass
+from rowhooks.receivers.logger import collect_entries, modules_heard
+from rowhooks.runtime.assembly import Connections
+from rowhooks.runtime.context import DaemonContext, Targets, catalog_of
+from rowhooks.runtime.loop_monitor import LoopMonitor
+from rowhooks.runtime.working import Working
+from rowhooks.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+BEAT_INTERVAL = 1.0
+"""Seconds between the signs of life of a worker."""
+PATIENCE = 60.0
+"""Seconds for one statement, after which a connection counts as lost."""
+LONGEST_BACKOFF = 30.0
+
+
+class Worker:
+    """One worker process.
+
+    Args:
+        settings: the configuration.
+        classes: the receivers that were found.
+        queues: those that it serves.
+        models: users' own classes for rows.
+
+    Raises:
+        SettingsError: the permission backend, or a secret, is not there.
+    """
+
+    def __init__(
+        self, settings: Settings, classes: Sequence[ReceiverClass], queues: Sequence[str], models: Models | None = None
+    ) -> None:
+        name = f"{socket.gethostname()[:40]}:{os.getpid()}"
+        self._stopping = asyncio.Event()
+        self._context = DaemonContext(
+            settings, catalog_of(settings, classes), name, Targets.of(settings, f"rowhooks worker {name}"),
+            Events(PROCESS), self._stopping, settings.redactor().clean, models or Models(),
+        )  # fmt: skip
+        self._queues = list(queues)
+        self._code_version = code_version(classes)
+        self._context.targets.check()
+        head_revision()
+        known_revisions()
+        self.late = 0
+        self._was_let_in = self._has_worked = False
+
+    def stop(self) -> None:
+        """Take no new runs, let the running ones finish within the grace period, and return from `run`."""
+        self._stopping.set()
+
+    async def run(self) -> int:
+        """Work until `stop` is called; reconnect whenever the connection is lost.
+
+        Returns:
+            How many receivers had not ended within the grace period.
+
+        Raises:
+            LoginRefused: the server has never accepted the login.
+            SchemaMismatch: the schema is missing, older or newer than this code.
+        """
+        collect_entries()
+        failures = 0
+        with LoopMonitor(), modules_heard(self._context.catalog.modules):
+            while not self._stopping.is_set():
+                self._has_worked = False
+                try:
+                    await self._work()
+                except (DatabaseError, LeadershipLost) as error:
+                    if isinstance(error, SchemaMismatch) or (isinstance(error, LoginRefused) and not self._was_let_in):
+                        raise
+                    failures = 1 if self._has_worked else failures + 1
+                    delay = min(LONGEST_BACKOFF, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
+                    logger.warning("%s; attempt %d, next in %.1f s", error.message, failures, delay)
+                    await first_of(self._stopping.wait(), asyncio.sleep(delay))
+        return self.late
+
+    async def _work(self) -> None:
+        """Work over one set of connections, for one leader after another."""
+        settings, catalog = self._context.settings, self._context.catalog
+        async with contextlib.AsyncExitStack() as stack:
+            targets = await self._context.targets.recognised()
+            self._was_let_in = True
+            control = await stack.enter_async_context(connected(targets.listen, patience=PATIENCE))
+            await check_schema(control)
+            receivers = sorted(job.class_path for job in catalog)
+            board = WorkBoard(control, uuid.uuid4(), self._queues, receivers, hears=not targets.listen.pooled)
+            rung = asyncio.Event()
+            await board.enter(
+                self._context.name, settings.threads, settings.tasks, self._code_version, rung.set
+            )
+            logger.info(
+                "ready: %s; queues %s, %d jobs", targets.main.label, ", ".join(self._queues), len(receivers)
+            )
+            self._has_worked = True
+            while not self._stopping.is_set():
+                await self._work_for_one_leader(board, targets, rung)
+            await board.leave()
+
+    async def _work_for_one_leader(self, board: WorkBoard, targets: Targets, rung: asyncio.Event) -> None:
+        epoch = await self._epoch(board)
+        if epoch is None:
+            await first_of(self._stopping.wait(), asyncio.sleep(BEAT_INTERVAL))
+            return
+        async with contextlib.AsyncExitStack() as stack:
+            working = Working(self._context, targets, board, epoch)
+            connections = Connections(
+                *[await stack.enter_async_context(connected(targets.main, patience=PATIENCE)) for _ in range(3)]
+            )
+            beating = asyncio.create_task(self._beat(board, working, epoch))
+            waking = asyncio.create_task(_pass_on(rung, working.wake))
+            work = asyncio.create_task(working.run(connections, stack))
+            try:
+                await asyncio.wait([work, beating], return_when=asyncio.FIRST_COMPLETED)
+                if beating.done():
+                    # The leader is another one: it takes back what this worker has.
+                    work.cancel()
+                    beating.result()
+                await asyncio.wait([work])
+                if not work.cancelled():
+                    work.result()
+            finally:
+                self.late += working.late
+                for task in (beating, waking, work):
+                    task.cancel()
+                await asyncio.gather(beating, waking, work, return_exceptions=True)
+
+    async def _epoch(self, board: WorkBoard) -> uuid.UUID | None:
+        return await board.beat(is_stopping=self._stopping.is_set())
+
+    async def _beat(self, board: WorkBoard, working: Working, epoch: uuid.UUID) -> None:
+        """Give signs of life, until another leader is found; raise an error where this worker counts as lost."""
+        while True:
+            await asyncio.sleep(BEAT_INTERVAL)
+            async with working.turn:
+                found = await self._epoch(board)
+            if found is None:
+                raise LeadershipLost("the leader counts this worker as lost, and takes its runs back")
+            if found != epoch:
+                logger.info("another daemon leads")
+                return
+
+
+async def _pass_on(rung: asyncio.Event, wake: asyncio.Event) -> None:
+    while True:
+        await rung.wait()
+        rung.clear()
+        wake.set()
+
+
+def code_version(classes: Sequence[ReceiverClass]) -> str:
+    """Return what tells this code from another: the release, and a digest of the receivers' modules."""
+    digest = hashlib.sha256()
+    for module in sorted({cls.__module__ for cls in classes}):
+        digest.update(module.encode())
+        source = inspect.getsourcefile(next(cls for cls in classes if cls.__module__ == module))
+        if source is not None and os.path.exists(source):
+            with open(source, "rb") as file:
+                digest.update(file.read())
+    return f"{version('rowhooks')}+{digest.hexdigest()[:12]}"

@@ -1,0 +1,299 @@
+"""Working: what a worker does for one leader, from the first group that it takes to the end of that leadership."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import Callable, Collection, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from rowhooks.domain.configuration import Configuration
+from rowhooks.domain.errors import LeadershipLost
+from rowhooks.domain.feed import Position, Snapshot
+from rowhooks.domain.run import Run
+from rowhooks.pipeline.concurrency import first_of, forever
+from rowhooks.pipeline.execution.runner import Runner
+from rowhooks.pipeline.progress import Progress
+from rowhooks.pipeline.recorder import Recorder
+from rowhooks.pipeline.scheduling.loop_pool import LoopPool
+from rowhooks.pipeline.scheduling.pools import Placement
+from rowhooks.pipeline.scheduling.preparation import Preparation
+from rowhooks.pipeline.scheduling.rows import Rows
+from rowhooks.pipeline.scheduling.scheduler import Scheduler
+from rowhooks.pipeline.scheduling.tasks import Task
+from rowhooks.pipeline.scheduling.thread_pool import ThreadPool
+from rowhooks.postgres.configuration import PostgresConfiguration
+from rowhooks.postgres.dispatch.working import Claimed, DispatchedResults, WorkBoard
+from rowhooks.postgres.feed import PostgresFeed
+from rowhooks.postgres.recovery import TakenUp, UnfinishedRuns
+from rowhooks.postgres.rows.loading import PostgresObjects
+from rowhooks.postgres.rows.tables import Tables
+from rowhooks.postgres.sessions.fences import Fence
+from rowhooks.postgres.sessions.groups import groups_of
+from rowhooks.postgres.sessions.workspaces import MOST_ABANDONED, Workspaces
+from rowhooks.postgres.values import RowDecoder
+from rowhooks.runtime.assembly import Connections
+from rowhooks.runtime.context import DaemonContext, Targets
+
+logger = logging.getLogger(__name__)
+
+SWEEP_INTERVAL = 1.0
+"""Seconds between looks for groups where no notification came, and for groups that were taken away."""
+AHEAD = 2
+"""For how many runs of each slot a worker takes groups."""
+CLAIMED_TOGETHER = 4
+"""Groups taken by one statement at the most."""
+_NOWHERE = Position(Snapshot(1, 1))
+"""The position of the feed is the leader's."""
+
+
+@dataclass
+class _Group:
+    """A group in hand: which of its runs have not ended, and why some could not be executed."""
+
+    id: uuid.UUID
+    asynchronous: bool
+    runs: set[int]
+    refused: dict[int, str] = field(default_factory=dict)
+
+
+class Working:
+    """Takes groups of one leader, executes their runs, and says what it has done.
+
+    Args:
+        context: of the worker.
+        targets: the ways to the database.
+        board: where groups are taken.
+        leader_epoch: of the leader.
+    """
+
+    def __init__(self, context: DaemonContext, targets: Targets, board: WorkBoard, leader_epoch: uuid.UUID) -> None:
+        self._context = context
+        self._targets = targets
+        self._board = board
+        self._leader_epoch = leader_epoch
+        self._group_of: dict[int, uuid.UUID] = {}
+        self._groups: dict[uuid.UUID, _Group] = {}
+        # By the kind of receivers: `async def` or not.
+        self._slots = {True: context.settings.tasks, False: context.settings.threads}
+        self._in_hand = {True: 0, False: 0}
+        self._configuration = Configuration(0, {}, (), ())
+        self._use: Callable[[Configuration], Coroutine[Any, Any, None]]
+        self.wake = asyncio.Event()
+        self._has_finished = asyncio.Event()
+        # The connection of the board takes one statement at a time.
+        self.turn = asyncio.Lock()
+        self._is_stopping = False
+        self.late = 0
+
+    async def run(self, connections: Connections, stack: contextlib.AsyncExitStack) -> None:
+        """Work until told to stop; raise what ends it.
+
+        Args:
+            connections: the worker's own, beside the board's.
+            stack: closes what this opens.
+        """
+        decoder = RowDecoder()
+        source = PostgresConfiguration(connections.feed)
+        feed = PostgresFeed(connections.feed, decoder, lambda: self._load(source))
+        results = DispatchedResults(connections.record, self._leader_epoch, self._group_of, connections.start)
+        recorder = Recorder(results, Progress(_NOWHERE), events=self._context.events)
+        unfinished = UnfinishedRuns(connections.feed, feed, self._leader_epoch)
+        scheduler = await self._scheduler(recorder, decoder, feed, stack)
+        await self._load(source)
+        work = [
+            recorder.run(), scheduler.dispatch(), scheduler.sweep(), scheduler.watch_revocations(),
+            self._take(scheduler, unfinished, source), self._report(recorder), forever(SWEEP_INTERVAL, self._sweep(scheduler)),
+        ]  # fmt: skip
+        tasks = [asyncio.create_task(one) for one in work]
+        stopping = asyncio.create_task(self._context.stopping.wait())
+        try:
+            await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+            problem = next((task.exception() for task in tasks if task.done()), None)
+            if problem is not None:
+                raise problem
+            await self._stop(scheduler, recorder)
+        except BaseException:
+            # What its receivers still do is fenced off.
+            self.late = await scheduler.finish(0.0)
+            raise
+        finally:
+            for task in (*tasks, stopping):
+                task.cancel()
+            await asyncio.gather(*tasks, stopping, return_exceptions=True)
+
+    async def _stop(self, scheduler: Scheduler, recorder: Recorder) -> None:
+        """Let what runs end within the grace period; what has not begun goes back to the leader."""
+        self._is_stopping = True
+        self.late = await scheduler.finish(self._context.settings.grace_period)
+        await recorder.flush()
+        async with self.turn:
+            await self._board.finish(list(self._groups), {one.id: one.refused for one in self._groups.values()})
+
+    async def _scheduler(
+        self, recorder: Recorder, decoder: RowDecoder, feed: PostgresFeed, stack: contextlib.AsyncExitStack
+    ) -> Scheduler:
+        context, settings, targets = self._context, self._context.settings, self._targets
+        tables = Tables(context.models)
+        loader = PostgresObjects(
+            targets.main, context.catalog.permissions, targets.receivers, row_security=settings.row_security,
+            tables=tables,
+        )  # fmt: skip
+        stack.push_async_callback(loader.close)
+        threads = ThreadPoolExecutor(settings.threads + MOST_ABANDONED, thread_name_prefix="receiver")
+        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+        workspaces = Workspaces(
+            targets.receivers, self._fence_of,
+            threads=settings.threads, async_connections=settings.async_connections, tables=tables,
+        )  # fmt: skip
+        stack.push_async_callback(workspaces.close)
+        rows = Rows(loader, context.catalog)
+        runner = Runner(context.catalog, workspaces, threads, rows.reload, context.clean, context.events)
+        pools = (LoopPool(settings.tasks, runner), ThreadPool(settings.threads, runner, threads, groups_of(workspaces)))
+        preparation = Preparation(recorder, rows, loader, pools)
+        # It executes whatever it has taken.
+        placement = Placement(context.catalog, own_queues=None)
+        scheduler = Scheduler(recorder, preparation, placement, _fetch_nothing, context.events, self._left)
+
+        async def use(loaded: Configuration) -> None:
+            decoder.learn(loaded.tables)
+            feed.tables = loaded.tables
+            await loader.follower.learn(
+                loaded.tables, {table for hook in loaded.hooks if hook.enabled for table in hook.tables}
+            )
+            scheduler.learn(loaded.tables)
+
+        self._use = use
+        return scheduler
+
+    def _fence_of(self, run: Run) -> Fence:
+        return Fence(self._leader_epoch, self._group_of.get(run.id, NOBODYS))
+
+    async def _load(self, source: PostgresConfiguration) -> None:
+        self._configuration = await source.load()
+        await self._use(self._configuration)
+
+    # Taking groups.
+
+    async def _take(self, scheduler: Scheduler, unfinished: UnfinishedRuns, source: PostgresConfiguration) -> None:
+        while True:
+            while not self._is_stopping and (kinds := self._kinds_with_room()):
+                async with self.turn:
+                    claimed = await self._board.claim(self._leader_epoch, kinds, CLAIMED_TOGETHER)
+                for one in claimed:
+                    self._note(one)
+                if not claimed:
+                    break
+                if max(one.version for one in claimed) != self._configuration.version:
+                    await self._load(source)
+                await self._begin(claimed, scheduler, unfinished)
+            self.wake.clear()
+            await first_of(self.wake.wait(), asyncio.sleep(SWEEP_INTERVAL))
+
+    def _kinds_with_room(self) -> list[bool]:
+        """Return the kinds of receivers, `async def` or not, of which more can be begun soon."""
+        return [kind for kind, slots in self._slots.items() if self._in_hand[kind] < AHEAD * slots]
+
+    def _note(self, claimed: Claimed) -> None:
+        # A batch goes by the id of its first run.
+        runs = {task[0]["result_id"] for task in claimed.tasks}
+        self._groups[claimed.id] = _Group(claimed.id, claimed.asynchronous, runs)
+        self._in_hand[claimed.asynchronous] += len(runs)
+        self._group_of.update((run["result_id"], claimed.id) for task in claimed.tasks for run in task)
+
+    async def _begin(self, claimed: list[Claimed], scheduler: Scheduler, unfinished: UnfinishedRuns) -> None:
+        """Read the runs of groups, and hand them to the scheduler."""
+        tasks = [task for one in claimed for task in one.tasks]
+        found = {
+            one.result_id: one
+            for one in await unfinished.described([run for task in tasks for run in task], self._configuration)
+        }
+        for task in tasks:
+            singles = [found[run["result_id"]] for run in task]
+            problem = next((_problem_of(one) for one in singles if _problem_of(one) is not None), None)
+            if problem is not None:
+                self._end(task[0]["result_id"], [run["result_id"] for run in task], problem)
+                continue
+            runs = [one.run for one in singles if one.run is not None]
+            if len(task) > 1 or self._context.catalog.options(runs[0].job.class_path).batch_size is not None:
+                scheduler.admission.admit_batch(runs)
+            else:
+                scheduler.admission.admit(runs[0], None)
+
+    # Saying what was done.
+
+    def _left(self, task: Task) -> None:
+        self._end(task.run.id, [single.id for single in task.run.singles])
+
+    def _end(self, run_id: int, singles: Collection[int], problem: str | None = None) -> None:
+        """Note that a task is not in hand any more."""
+        group = self._groups.get(self._group_of.get(run_id, NOBODYS))
+        if group is None:
+            return
+        if problem is not None:
+            group.refused[run_id] = problem
+        group.runs.discard(run_id)
+        if not group.runs:
+            self._has_finished.set()
+        self._in_hand[group.asynchronous] -= 1
+        if self._in_hand[group.asynchronous] == AHEAD * self._slots[group.asynchronous] - 1:
+            self.wake.set()
+
+    async def _report(self, recorder: Recorder) -> None:
+        while True:
+            await self._has_finished.wait()
+            self._has_finished.clear()
+            finished = [group for group in self._groups.values() if not group.runs]
+            # What the leader is told of is on record by then.
+            await recorder.flush()
+            async with self.turn:
+                await self._board.finish(
+                    [one.id for one in finished], {one.id: one.refused for one in finished if one.refused}
+                )
+            self._forget([one.id for one in finished])
+            self.wake.set()
+
+    def _forget(self, ids: Collection[uuid.UUID]) -> None:
+        for id_ in ids:
+            group = self._groups.pop(id_, None)
+            if group is not None:
+                self._in_hand[group.asynchronous] -= len(group.runs)
+        gone = set(ids)
+        for run_id in [run_id for run_id, id_ in self._group_of.items() if id_ in gone]:
+            del self._group_of[run_id]
+
+    def _sweep(self, scheduler: Scheduler) -> Callable[[], Coroutine[Any, Any, None]]:
+        async def sweep() -> None:
+            """End what was taken away from this worker."""
+            if not self._groups:
+                return
+            asked = list(self._groups)
+            async with self.turn:
+                held = await self._board.held(asked)
+            gone = [id_ for id_ in asked if id_ not in held and id_ in self._groups]
+            for id_ in gone:
+                logger.warning("%d runs were taken from this worker", len(self._groups[id_].runs))
+                scheduler.abandon(self._groups[id_].runs.copy(), LeadershipLost("the run was taken from this worker"))
+            self._forget(gone)
+
+        return sweep
+
+
+NOBODYS = uuid.UUID(int=0)
+"""A group that does not exist: nothing can be recorded under it."""
+
+
+async def _fetch_nothing(ids: Collection[int]) -> list[Any]:
+    assert not ids, "a worker leaves nothing to the table"
+    return []
+
+
+def _problem_of(found: TakenUp) -> str | None:
+    """Return why a run cannot be executed at all; None where it can."""
+    if found.problem is not None:
+        return found.problem
+    return "its hook, button or change is gone" if found.run is None else None

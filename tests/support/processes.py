@@ -22,6 +22,7 @@ class Process:
         receivers: the file with its receivers.
         settings: more settings, by the names of their environment variables.
         options: more options.
+        command: `run`, or `worker`.
     """
 
     def __init__(
@@ -31,12 +32,13 @@ class Process:
         receivers: str,
         settings: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
+        command: str = "run",
     ) -> None:
         self.directory = directory
-        self.log = directory / f"daemon-{time.monotonic_ns()}.log"
+        self.log = directory / f"{command}-{time.monotonic_ns()}.log"
         with self.log.open("w") as log:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "rowhooks", "run", "--receivers", receivers, "--dsn", dsn, *options],
+                [sys.executable, "-m", "rowhooks", command, "--receivers", receivers, "--dsn", dsn, *options],
                 cwd=directory,
                 env={
                     **os.environ,

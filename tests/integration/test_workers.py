@@ -1,0 +1,317 @@
+"""Runs that other processes execute: what was promised of a run holds wherever it is executed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any, ClassVar
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
+from rowhooks.domain.errors import SoftTimeLimitExceeded
+from tests.support.daemons import ELSEWHERE, running_daemon, running_worker, worked_daemon
+from tests.support.hooks import add_button, add_hook
+from tests.support.waiting import eventually, is_read, settled
+
+Connection = psycopg.Connection[Any]
+LEADER: dict[str, Any] = {"queues": ("default", ELSEWHERE), "default_queue": ELSEWHERE}
+
+
+class Seen(JobHookReceiver):
+    """Returns what it is called with."""
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        self.logger.info("seen %s", change.changed_object_id)
+        return [action, changed_object.name, change.get_snapshots()["differences"]["added"]["name"]]
+
+
+class Renaming(JobHookReceiver):
+    """A plain receiver that writes its row."""
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        changed_object.serial = f"{change.postchange['name']}!"  # type: ignore[index]
+        changed_object.save()
+
+
+class Appending(JobHookReceiver):
+    """Notes in which order it is called."""
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        self.session.execute(
+            text("insert into dcim.device values (:id, :name)"),
+            {"id": 1000 + change.id, "name": change.postchange["name"]},  # type: ignore[index]
+        )
+
+
+class Failing(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        self.session.execute(text("delete from dcim.device"))
+        raise ValueError("not this one")
+
+
+class SecondTime(JobHookReceiver):
+    class Meta:
+        autoretry_for = (ValueError,)
+        retry_backoff = 0
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        self.session.execute(text("update dcim.device set serial = coalesce(serial, '') || 'x'"))
+        if self.job_result.retries == 0:
+            raise ValueError("not yet")
+        return self.job_result.retries
+
+
+class Many(JobHookReceiver):
+    class Meta:
+        batch_size = 10
+        batch_wait = 0.05
+
+    def receive_job_hooks(self, changes: list[ObjectChange]) -> Any:
+        self.session.execute(text("insert into dcim.device values (:id, 'batch')"), {"id": 1000 + changes[0].id})
+        return len(changes)
+
+
+class Pressed(JobButtonReceiver):
+    def receive_job_button(self, obj: Any) -> Any:
+        return [obj.name, self.user.username]
+
+
+class Held(JobHookReceiver):
+    """Waits for the test."""
+
+    entered: threading.Event
+    release: threading.Event
+
+    class Meta:
+        time_limit = 0
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        self.logger.info("entered")
+        changed_object.serial = "written"
+        changed_object.save()
+        self.entered.set()
+        assert self.release.wait(30)
+
+
+class Endless(JobHookReceiver):
+    class Meta:
+        time_limit = 0.5
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        await asyncio.sleep(3600)
+
+
+class Softly(JobHookReceiver):
+    class Meta:
+        soft_time_limit = 0.3
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        try:
+            await asyncio.sleep(3600)
+        except SoftTimeLimitExceeded:
+            return "cleaned up"
+
+
+@pytest.fixture(autouse=True)
+def held() -> None:
+    Held.entered, Held.release = threading.Event(), threading.Event()
+
+
+def insert(conn: Connection, number: int, name: str = "sw") -> None:
+    conn.execute("insert into dcim.device values (%s, %s)", (number, name))
+
+
+def results(db: Connection, columns: str = "status, result") -> list[tuple[Any, ...]]:
+    return db.execute(f"select {columns} from rowhooks.results order by object_change_id, id").fetchall()
+
+
+async def test_a_worker_loads_the_row_and_its_result_log_and_position_are_on_record(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Seen, device, "create")
+    async with worked_daemon(daemon_dsn, Seen):
+        insert(db, 1, "one")
+        await settled(db)
+        assert is_read(db)
+    assert results(db) == [("SUCCESS", ["create", "one", "one"])]
+    assert db.execute("select message from rowhooks.job_log_entry").fetchall() == [("seen {'id': 1}",)]
+    assert db.execute("select count(*) from rowhooks.dispatch").fetchone() == (0,)
+
+
+async def test_what_a_receiver_writes_in_a_worker_starts_no_hook_and_is_there_once(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Renaming, device)
+    async with worked_daemon(daemon_dsn, Renaming):
+        for number in range(50):
+            insert(db, number, f"sw{number}")
+        await settled(db)
+    assert results(db, "distinct status") == [("SUCCESS",)] or len(results(db)) == 50
+    assert db.execute("select count(*) from dcim.device where serial = name || '!'").fetchone() == (50,)
+    assert db.execute("select count(*) from rowhooks.object_change").fetchone() == (50,)
+
+
+async def test_runs_of_one_row_happen_in_the_order_of_its_changes(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Appending, device, "update")
+    insert(db, 1, "0")
+    async with worked_daemon(daemon_dsn, Appending):
+        for number in range(1, 40):
+            db.execute("update dcim.device set name = %s where id = 1", (str(number),))
+        await settled(db)
+    order = db.execute("select name::int from dcim.device where id >= 1000 order by xmin::text::bigint").fetchall()
+    assert order == [(number,) for number in range(1, 40)]
+
+
+async def test_a_failure_leaves_nothing_of_what_was_written_and_has_its_traceback(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Failing, device)
+    async with worked_daemon(daemon_dsn, Failing):
+        insert(db, 1)
+        await settled(db)
+    ((status, error, message, traceback),) = db.execute(
+        "select status, exception_type, exception_message, traceback from rowhooks.job_result"
+    ).fetchall()
+    assert (status, error, message) == ("FAILURE", "ValueError", "not this one")
+    assert "receive_job_hook" in traceback
+    assert db.execute("select count(*) from dcim.device").fetchone() == (1,)
+
+
+async def test_a_retry_is_planned_by_the_leader_and_counted_once(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, SecondTime, device)
+    async with worked_daemon(daemon_dsn, SecondTime):
+        insert(db, 1)
+        await settled(db)
+    assert results(db, "status, result, attempt, retries") == [("SUCCESS", 1, 2, 1)]
+    assert db.execute("select serial from dcim.device").fetchone() == ("x",)
+
+
+async def test_a_batch_is_one_call_in_a_worker_too(db: Connection, daemon_dsn: str, device: str) -> None:
+    add_hook(db, Many, device)
+    async with worked_daemon(daemon_dsn, Many):
+        db.execute("insert into dcim.device select g, 'sw' from generate_series(1, 25) as g")
+        await settled(db)
+    assert [status for (status,) in results(db, "status")] == ["SUCCESS"] * 25
+    (calls,) = db.execute("select count(*) from dcim.device where name = 'batch'").fetchone() or (0,)
+    assert 3 <= calls < 25
+
+
+async def test_a_press_is_executed_in_a_worker(db: Connection, daemon_dsn: str, device: str) -> None:
+    add_button(db, Pressed, device, roles=["public"])
+    insert(db, 1, "one")
+    async with worked_daemon(daemon_dsn, Pressed):
+        db.execute("select rowhooks.press('Pressed', 'dcim.device', '1')")
+        await settled(db)
+    ((status, result),) = results(db)
+    assert (status, result[0]) == ("SUCCESS", "one")
+
+
+async def test_time_limits_hold_in_a_worker(db: Connection, daemon_dsn: str, device: str) -> None:
+    add_hook(db, Endless, device, name="hard")
+    add_hook(db, Softly, device, name="soft")
+    async with worked_daemon(daemon_dsn, Endless, Softly):
+        insert(db, 1)
+        await settled(db)
+    found = db.execute("select hook_name, status, exception_type, result from rowhooks.job_result order by 1").fetchall()
+    assert found == [("hard", "FAILURE", "TimeLimitExceeded", None), ("soft", "SUCCESS", None, "cleaned up")]
+
+
+async def test_a_long_run_shows_its_log_while_it_goes_on_and_can_be_revoked(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Held, device)
+    async with worked_daemon(daemon_dsn, Held):
+        insert(db, 1)
+        await eventually(Held.entered.is_set)
+        await eventually(lambda: db.execute("select 1 from rowhooks.job_log_entry").fetchone())
+        assert results(db, "status") == [("STARTED",)]
+        # The position does not wait for it.
+        await eventually(lambda: is_read(db))
+        db.execute("select rowhooks.revoke(id) from rowhooks.job_result")
+        await eventually(lambda: db.execute("select count(*) from rowhooks.dispatch").fetchone() == (0,))
+        Held.release.set()
+    assert results(db, "status") == [("REVOKED",)]
+    assert db.execute("select serial from dcim.device").fetchone() == (None,)
+
+
+async def test_without_a_worker_that_has_the_class_runs_wait_and_are_taken_by_the_first_that_has_it(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Seen, device)
+    async with running_daemon(daemon_dsn, Seen, Failing, **LEADER):
+        async with running_worker(daemon_dsn, Failing):
+            insert(db, 1)
+            await eventually(lambda: results(db, "status") == [("PENDING",)])
+            assert db.execute("select count(*) from rowhooks.dispatch").fetchone() == (0,)
+        async with running_worker(daemon_dsn, Seen):
+            await settled(db)
+    assert results(db, "status") == [("SUCCESS",)]
+
+
+async def test_a_worker_that_stops_lets_what_runs_end_and_gives_the_rest_back(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Held, device)
+    async with running_daemon(daemon_dsn, Held, **LEADER):
+        async with running_worker(daemon_dsn, Held, threads=1) as first:
+            db.execute("insert into dcim.device select g, 'sw' from generate_series(1, 2) as g")
+            await eventually(Held.entered.is_set)
+            await eventually(lambda: db.execute("select 1 from rowhooks.dispatch where worker is not null").fetchone())
+            first.stop()
+            Held.release.set()
+        async with running_worker(daemon_dsn, Held):
+            await settled(db)
+    assert results(db, "status, attempt") == [("SUCCESS", 1)] * 2
+
+
+class Elsewhere(JobHookReceiver):
+    threads: ClassVar[set[str]] = set()
+
+    class Meta:
+        queue = ELSEWHERE
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        return "there"
+
+
+class Here(JobHookReceiver):
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        return "here"
+
+
+async def test_a_job_with_a_queue_of_its_own_goes_to_workers_and_the_others_stay(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Elsewhere, device)
+    add_hook(db, Here, device)
+    async with running_daemon(daemon_dsn, Elsewhere, Here, queues=("default", ELSEWHERE)):
+        insert(db, 1)
+        await eventually(lambda: ("SUCCESS", "here") in results(db))
+        await eventually(lambda: ("PENDING", None) in results(db))
+        async with running_worker(daemon_dsn, Elsewhere):
+            await settled(db)
+    assert sorted(results(db)) == [("SUCCESS", "here"), ("SUCCESS", "there")]
+
+
+async def test_a_new_leader_takes_back_what_the_former_one_has_handed_out(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Held, device)
+    async with running_worker(daemon_dsn, Held):
+        async with running_daemon(daemon_dsn, Held, grace_period=0.1, **LEADER):
+            insert(db, 1)
+            await eventually(Held.entered.is_set)
+        Held.entered.clear()
+        async with running_daemon(daemon_dsn, Held, **LEADER):
+            await eventually(Held.entered.is_set)
+            Held.release.set()
+            await settled(db)
+    assert results(db, "status") == [("SUCCESS",)]
+    assert db.execute("select serial from dcim.device").fetchone() == ("written",)

@@ -95,8 +95,10 @@ case
 end;
 
 -- name: may_end
--- A finished status is never overwritten, and a run of an earlier leader does not end in place of a later leader's.
-job_result.leader_epoch operator(pg_catalog.=) excluded.leader_epoch and job_result.finished_at is null;
+-- A finished status is never overwritten, and a run of an earlier leader does not end in place of a later leader's. That a run
+-- waits is news of one that is not on record alone: a worker may have recorded more of it meanwhile.
+job_result.leader_epoch operator(pg_catalog.=) excluded.leader_epoch and job_result.finished_at is null
+and excluded.status operator(pg_catalog.<>) 'PENDING';
 
 -- name: outcome
 -- What becomes of a row that exists.

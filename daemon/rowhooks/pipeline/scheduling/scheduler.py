@@ -269,13 +269,15 @@ class Scheduler:
 
     def _watch(self, task: Task, pool: ExecutionPool, running: RunningRun, moment: float) -> None:
         options, run_id = task.options, task.run.id
+        if pool.is_elsewhere:
+            # The worker puts it on record as STARTED, and watches it.
+            self._records.put_late(task, moment)
+            return
         # What stands there as PENDING says so no longer than it must.
         if task.on_record or records.is_late(task, moment):
             self._records.put_started(task, running.started_at)
         if task.started_on_record:
             self._recorder.add_lines(task.run, running.take_lines())
-        if pool.is_elsewhere:
-            return
         seconds = moment - running.began
         if options.time_limit is not None and seconds >= options.time_limit:
             self._abandon(task, TimeLimitExceeded(f"the run was ended at its time limit of {options.time_limit} s"))

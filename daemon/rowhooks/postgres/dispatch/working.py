@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.feed import Position
 from rowhooks.domain.run import LogEntry, Outcome
 from rowhooks.postgres.connections.errors import translated
@@ -83,9 +84,16 @@ class WorkBoard:
                 await self._connection.add_listener(HANDED_OUT, lambda *_: rung())
 
     async def beat(self, *, is_stopping: bool) -> uuid.UUID | None:
-        """Say that the worker is alive; return the present leader epoch, None where the worker counts as lost."""
+        """Say that the worker is alive; return the present leader epoch, None where nobody has led yet.
+
+        Raises:
+            LeadershipLost: the leader counts the worker as lost.
+        """
         with translated():
-            found: uuid.UUID | None = await self._connection.fetchval(SQL["beat"], self._id, is_stopping)
+            row = await self._connection.fetchrow(SQL["beat"], self._id, is_stopping)
+        if row is None:
+            raise LeadershipLost("the leader counts this worker as lost, and takes its runs back")
+        found: uuid.UUID | None = row[0]
         return found
 
     async def leave(self) -> None:

@@ -22,7 +22,7 @@ on conflict (id) do update set
   backend_pid = excluded.backend_pid, backend_start = excluded.backend_start, seen_at = clock_timestamp();
 
 -- name: beat
--- Says that a worker is alive, and whose run it may execute. No row: it counts as lost.
+-- Says that a worker is alive; returns the present leader epoch. No row: it counts as lost.
 update rowhooks.worker as w
 set seen_at = clock_timestamp(), is_stopping = $2
 where w.id = $1

@@ -1,0 +1,239 @@
+"""Worker processes that are killed, frozen and replaced: each database effect once, in order, and nothing lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.support.processes import Process
+from tests.support.waiting import is_settled, wait
+
+Connection = psycopg.Connection[Any]
+QUEUES = {"ROWHOOKS_QUEUES": "default,elsewhere", "ROWHOOKS_DEFAULT_QUEUE": "elsewhere", "ROWHOOKS_LEADER_TIMEOUT": "3"}
+
+RECEIVERS = '''
+import ctypes, os, signal, time
+from pathlib import Path
+from rowhooks import JobHookReceiver, register_jobs
+from sqlalchemy import text
+
+HERE = Path(os.environ["OUTSIDE"])
+
+
+def note(receiver, change):
+    with HERE.open("a") as file:
+        file.write(f"{change.id} {os.getpid()}\\n")
+
+
+class Effects(JobHookReceiver):
+    def receive_job_hook(self, change, action, changed_object):
+        note(self, change)
+        self.session.execute(
+            text("insert into effect (change_id, row_id, n) values (:id, :row, :n)"),
+            {"id": change.id, "row": change.changed_object_id["id"], "n": int(change.postchange["name"])},
+        )
+
+
+class Poison(JobHookReceiver):
+    """Ends its process, as a segmentation fault would, for the row 0."""
+
+    def receive_job_hook(self, change, action, changed_object):
+        note(self, change)
+        self.session.execute(
+            text("insert into effect (change_id, row_id, n) values (:id, :row, 0)"),
+            {"id": change.id, "row": change.changed_object_id["id"]},
+        )
+        if change.changed_object_id["id"] == 0:
+            os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class Hung(JobHookReceiver):
+    """Hangs in C with the interpreter's lock: no thread of the process goes on."""
+
+    class Meta:
+        time_limit = 1
+
+    def receive_job_hook(self, change, action, changed_object):
+        note(self, change)
+        if change.changed_object_id["id"] == 0:
+            ctypes.PyDLL(None).sleep(3600)
+
+
+register_jobs(Effects, Poison, Hung)
+'''
+
+
+@pytest.fixture
+def start(tmp_path: Path, daemon_dsn: str) -> Iterator[Callable[..., Process]]:
+    (tmp_path / "effects.py").write_text(RECEIVERS)
+    (tmp_path / "outside").touch()
+    with contextlib.ExitStack() as stack:
+
+        def start(command: str = "run", *options: str, **settings: str) -> Process:
+            process = Process(daemon_dsn, tmp_path, "effects.py", {**QUEUES, **settings}, options, command)
+            stack.callback(process.kill)
+            process.wait_for("ready: ")
+            return process
+
+        yield start
+
+
+@pytest.fixture
+def db(db: Connection, device: str) -> Connection:
+    db.execute(
+        "create table effect (change_id bigint, row_id integer, n integer, at bigint generated always as identity);"
+        "grant insert on effect to rowhooks_daemon"
+    )
+    return db
+
+
+def hook(db: Connection, job: str) -> None:
+    db.execute(
+        "insert into rowhooks.job (class_path, kind, name, enabled) values (%s, 'hook', %s, true)"
+        " on conflict (class_path) do update set enabled = true",
+        (f"effects.{job}", job),
+    )
+    db.execute(
+        "with hook as (insert into rowhooks.job_hook (name, job_id, type_create, type_update)"
+        " select %s, j.id, true, true from rowhooks.job as j where j.class_path = %s returning id)"
+        " insert into rowhooks.job_hook_table (job_hook_id, tracked_table_id)"
+        " select h.id, t.id from hook as h cross join rowhooks.tracked_table as t",
+        (job, f"effects.{job}"),
+    )
+
+
+def write(db: Connection, rows: int, times: int) -> None:
+    db.execute("insert into dcim.device select g, '0' from generate_series(1, %s) as g", (rows,))
+    for n in range(1, times):
+        db.execute("update dcim.device set name = %s", (str(n),))
+
+
+def reckon(db: Connection, rows: int, times: int) -> None:
+    """See that each change has had its effect once, and that those of each row are in the order of its changes."""
+    wait(lambda: is_settled(db), 120.0)
+    assert db.execute("select count(*), count(distinct change_id) from effect").fetchone() == (rows * times,) * 2
+    turned = "select count(*) from (select n, lag(n) over (partition by row_id order by at) as former from effect) as e"
+    assert db.execute(f"{turned} where n <= former").fetchone() == (0,)
+    assert db.execute("select count(*) from rowhooks.job_result where status <> 'SUCCESS'").fetchone() == (0,)
+
+
+def has_effects(db: Connection, count: int) -> bool:
+    row = db.execute("select count(*) from effect").fetchone()
+    return row is not None and row[0] >= count
+
+
+def test_a_worker_is_killed_again_and_again_and_another_goes_on(
+    db: Connection, start: Callable[..., Process]
+) -> None:
+    hook(db, "Effects")
+    start()
+    workers = [start("worker", "--queue", "elsewhere") for _ in range(2)]
+    write(db, 60, 10)
+    for count in (50, 150, 300):
+        wait(lambda count=count: has_effects(db, count))  # type: ignore[misc]
+        workers.pop(0).kill()
+        workers.append(start("worker", "--queue", "elsewhere"))
+    reckon(db, 60, 10)
+
+
+def test_a_worker_that_freezes_is_replaced_and_what_it_does_afterwards_is_fenced_off(
+    db: Connection, start: Callable[..., Process]
+) -> None:
+    hook(db, "Effects")
+    start()
+    frozen = start("worker", "--queue", "elsewhere")
+    write(db, 60, 5)
+    wait(lambda: has_effects(db, 30))
+    frozen.send(signal.SIGSTOP)
+    start("worker", "--queue", "elsewhere")
+    reckon(db, 60, 5)
+    frozen.send(signal.SIGCONT)
+    db.execute("update dcim.device set name = '5'")
+    reckon(db, 60, 6)
+    frozen.send(signal.SIGTERM)
+    assert frozen.ends() == 0
+
+
+def test_the_leader_is_killed_and_replaced_while_workers_run(db: Connection, start: Callable[..., Process]) -> None:
+    hook(db, "Effects")
+    leader, _ = start(), start("worker", "--queue", "elsewhere")
+    write(db, 60, 10)
+    wait(lambda: has_effects(db, 50))
+    leader.kill()
+    start()
+    reckon(db, 60, 10)
+
+
+def test_the_database_cuts_all_connections(db: Connection, start: Callable[..., Process]) -> None:
+    hook(db, "Effects")
+    start()
+    start("worker", "--queue", "elsewhere")
+    write(db, 60, 10)
+    for count in (50, 200):
+        wait(lambda count=count: has_effects(db, count))  # type: ignore[misc]
+        db.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where pid <> pg_backend_pid() and datname = current_database()"
+        )
+    reckon(db, 60, 10)
+
+
+def test_a_run_that_ends_its_process_costs_no_other_run_and_fails_in_the_end(
+    db: Connection, start: Callable[..., Process]
+) -> None:
+    hook(db, "Poison")
+    daemon = start(ROWHOOKS_PROCESSES="2", ROWHOOKS_DEFAULT_QUEUE="default")
+    db.execute("insert into dcim.device select g, '0' from generate_series(0, 30) as g")
+    wait(lambda: is_settled(db), 120.0)
+    found = db.execute(
+        "select (object_id -> 'id')::int, status, exception_type from rowhooks.job_result"
+        " where status <> 'SUCCESS'"
+    ).fetchall()
+    assert found == [(0, "FAILURE", "ExecutorLost")]
+    assert db.execute("select count(*), count(distinct row_id), min(row_id) from effect").fetchone() == (30, 30, 1)
+    assert daemon.says("a worker process has ended (SIGSEGV)")
+    daemon.send(signal.SIGTERM)
+    assert daemon.ends() == 0
+
+
+def test_a_receiver_that_hangs_in_c_is_ended_with_its_process_at_its_time_limit(
+    db: Connection, start: Callable[..., Process]
+) -> None:
+    hook(db, "Hung")
+    daemon = start(ROWHOOKS_PROCESSES="1", ROWHOOKS_DEFAULT_QUEUE="default")
+    db.execute("insert into dcim.device values (0, '0')")
+    wait(lambda: is_settled(db), 120.0)
+    db.execute("insert into dcim.device values (1, '0')")
+    wait(lambda: is_settled(db), 120.0)
+    found = db.execute("select (object_id -> 'id')::int, status, exception_type from rowhooks.job_result order by 1")
+    assert found.fetchall() == [(0, "FAILURE", "TimeLimitExceeded"), (1, "SUCCESS", None)]
+    daemon.send(signal.SIGTERM)
+    assert daemon.ends() == 0
+
+
+def test_the_processes_of_a_daemon_that_is_killed_end_with_it(
+    db: Connection, start: Callable[..., Process], tmp_path: Path
+) -> None:
+    hook(db, "Effects")
+    daemon = start(ROWHOOKS_PROCESSES="2", ROWHOOKS_DEFAULT_QUEUE="default")
+    write(db, 5, 1)
+    reckon(db, 5, 1)
+    pids = [int(name.rpartition(":")[2]) for (name,) in db.execute("select name from rowhooks.worker").fetchall()]
+    assert len(pids) == 2
+    daemon.kill()
+    wait(lambda: not any(_exists(pid) for pid in pids))
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

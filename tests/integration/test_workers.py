@@ -300,6 +300,35 @@ async def test_a_job_with_a_queue_of_its_own_goes_to_workers_and_the_others_stay
     assert sorted(results(db)) == [("SUCCESS", "here"), ("SUCCESS", "there")]
 
 
+class AtMostThree(JobHookReceiver):
+    lock: ClassVar[threading.Lock] = threading.Lock()
+    going: ClassVar[int] = 0
+    most: ClassVar[int] = 0
+
+    class Meta:
+        max_concurrency = 3
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        with self.lock:
+            AtMostThree.going += 1
+            AtMostThree.most = max(AtMostThree.most, AtMostThree.going)
+        await asyncio.sleep(0.01)
+        with self.lock:
+            AtMostThree.going -= 1
+
+
+async def test_a_job_goes_on_so_often_at_a_time_as_it_says_over_all_workers(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, AtMostThree, device)
+    async with running_daemon(daemon_dsn, AtMostThree, **LEADER):
+        async with running_worker(daemon_dsn, AtMostThree), running_worker(daemon_dsn, AtMostThree):
+            db.execute("insert into dcim.device select g, 'sw' from generate_series(1, 40) as g")
+            await settled(db)
+    assert AtMostThree.most == 3
+    assert results(db, "status") == [("SUCCESS",)] * 40
+
+
 async def test_a_new_leader_takes_back_what_the_former_one_has_handed_out(
     db: Connection, daemon_dsn: str, device: str
 ) -> None:

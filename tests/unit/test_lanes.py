@@ -96,6 +96,22 @@ def test_runs_of_a_singleton_take_turns_whatever_their_row(started: Started) -> 
     assert started == [1, 2, 3, 4]
 
 
+def test_so_many_runs_of_a_job_as_it_says_go_on_at_a_time(started: Started) -> None:
+    tasks = [task(n, row=n, options=JobOptions(max_concurrency=2)) for n in range(1, 6)]
+    add(started, *tasks)
+    assert started == [1, 2]
+    for one in tasks[:2]:
+        started.lanes.begin(one)
+    started.lanes.leave(tasks[1])
+    assert started == [1, 2, 3]
+    for one in (tasks[0], tasks[2], tasks[3], tasks[4]):
+        started.lanes.leave(one)
+    assert started == [1, 2, 3, 4, 5]
+    # Both turns are free again.
+    add(started, *(task(n, row=n, options=JobOptions(max_concurrency=2)) for n in (6, 7, 8)))
+    assert started == [1, 2, 3, 4, 5, 6, 7]
+
+
 async def test_a_run_that_waits_for_its_retry_holds_back_its_lane_and_nothing_else(started: Started) -> None:
     one = task(1, options=SINGLETON)
     add(started, one, task(2, options=SINGLETON), task(3, row=3, options=SINGLETON))

@@ -30,6 +30,7 @@ KINDS = {
     "walk.Plain": JobOptions(**RETRYING),
     "walk.Unordered": JobOptions(**RETRYING, ordered=False),
     "walk.Singleton": JobOptions(**RETRYING, is_singleton=True),
+    "walk.Threesome": JobOptions(**RETRYING, max_concurrency=3),
     "walk.UnorderedSingleton": JobOptions(**RETRYING, is_singleton=True, ordered=False),
     "walk.Batch": JobOptions(**RETRYING, batch_size=4, batch_wait=0.01),
 }
@@ -107,7 +108,7 @@ class Leadership(World):
             self.problems.append(f"{one.id} runs twice")
         beside = [other for other in self.came if other.id in self.going and other.job == one.job]
         # One that was revoked while it went on gives its turn away, and is ended a moment later.
-        if options.is_singleton and not all(self._has_ended(other.id) for other in beside):
+        if options.turns is not None and sum(not self._has_ended(other.id) for other in beside) >= options.turns:
             self.problems.append(f"{one.id} runs beside another one of its singleton")
         if not options.ordered:
             return

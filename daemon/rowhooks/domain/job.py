@@ -59,6 +59,7 @@ class JobOptions:
         soft_time_limit: when SoftTimeLimitExceeded is raised inside the receiver; None: never.
         time_limit: when the run is ended; None: never.
         is_singleton: whether only one run of the job goes on at a time.
+        max_concurrency: how many runs of the job go on at a time, over all workers; None: as many as can.
         has_sensitive_variables: whether the row's values, the return value and the texts of exceptions are not stored.
         max_retries: how often a run that raised one of `autoretry_for` is retried.
         autoretry_for: exception classes.
@@ -77,6 +78,7 @@ class JobOptions:
     soft_time_limit: float | None = None
     time_limit: float | None = None
     is_singleton: bool = False
+    max_concurrency: int | None = None
     has_sensitive_variables: bool = False
     max_retries: int = 0
     autoretry_for: tuple[type[BaseException], ...] = ()
@@ -90,6 +92,11 @@ class JobOptions:
     load: tuple[str, ...] = ()
     group_commit: int = 1
     queue: str | None = None
+
+    @property
+    def turns(self) -> int | None:
+        """How many runs of the job may go on at a time; None: as many as can."""
+        return 1 if self.is_singleton else self.max_concurrency
 
     def retries(self, error: BaseException, retries: int) -> bool:
         """Say whether a run that has been retried so many times is retried after this error."""

@@ -63,6 +63,7 @@ class Meta:
         self._loads_object = self._row_is_loaded()
         self._load = self._relations()
         self._group_commit = self._size_of_group()
+        self._max_concurrency = self._most_at_a_time()
         self._queue = self._queue_name()
         self.hooks: tuple[Hook, ...] = self._declared()
 
@@ -77,6 +78,7 @@ class Meta:
             soft_time_limit=self._limit("soft_time_limit", soft_time_limit),
             time_limit=self._limit("time_limit", time_limit),
             is_singleton=self._flags["is_singleton"],
+            max_concurrency=self._max_concurrency,
             has_sensitive_variables=self._flags["has_sensitive_variables"],
             max_retries=self._max_retries,
             autoretry_for=self._exceptions,
@@ -153,6 +155,16 @@ class Meta:
             raise self._wrong("batch_size", "a whole number, 1 or more")
         return value
 
+    def _most_at_a_time(self) -> int | None:
+        value = self._get("max_concurrency", None)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise self._wrong("max_concurrency", "a whole number, 1 or more, or None (as many as can)")
+        if self._flags["is_singleton"] and value != 1:
+            raise self._wrong("max_concurrency", "left out, as Meta.is_singleton says that it is 1")
+        return value
+
     def _size_of_group(self) -> int:
         if not hasattr(self._meta, "group_commit"):
             return 1
@@ -206,6 +218,7 @@ class Meta:
             "soft_time_limit": options.soft_time_limit,
             "time_limit": options.time_limit,
             "is_singleton": options.is_singleton,
+            "max_concurrency": options.max_concurrency,
             "has_sensitive_variables": options.has_sensitive_variables,
             "max_retries": options.max_retries,
             "autoretry_for": [one.__qualname__ for one in options.autoretry_for],

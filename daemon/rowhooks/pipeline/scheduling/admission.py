@@ -225,8 +225,8 @@ class Admission:
 
     def put_back(self, task: Task) -> bool:
         """Leave a task to the table for as long as its own is locked; the feed goes on for others meanwhile."""
-        # A singleton would keep its job's turn.
-        return not task.options.is_singleton and self._leave_to_the_table(task)
+        # It would keep its job's turn.
+        return task.options.turns is None and self._leave_to_the_table(task)
 
     def put_retries_back(self) -> None:
         """Leave what waits long for its retry to the table, where there is much: it must not keep the feed waiting."""
@@ -318,4 +318,4 @@ class Admission:
 
 def _waits_for(options: JobOptions, pool: str, job: Job | None) -> str | int:
     """Return what a run waits for once it is first in its lane: its pool, or the turn of its job, by its id."""
-    return job.id if options.is_singleton and job is not None else pool
+    return job.id if options.turns is not None and job is not None else pool

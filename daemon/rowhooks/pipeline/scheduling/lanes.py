@@ -256,7 +256,7 @@ class Lanes:
         self._heads[task] = None
         if task.due is not None and self._parked.park(task):
             return
-        if not task.options.is_singleton or self.turns.take(task):
+        if task.options.turns is None or self.turns.take(task):
             self._ready(task)
 
     def _take_head(self, task: Task) -> None:
@@ -264,7 +264,7 @@ class Lanes:
         self._parked.forget(task)
 
     def _give_up_turn(self, task: Task) -> None:
-        if task.options.is_singleton and not self._closed:
+        if task.options.turns is not None and not self._closed:
             following = self.turns.pass_on(task)
             if following is not None:
                 self._ready(following)

@@ -14,6 +14,7 @@ _MEANINGS = {
     "soft_time_limit": "seconds after which SoftTimeLimitExceeded is raised in it; none: the settings' limit",
     "time_limit": "seconds after which the run is ended; none: the settings' limit",
     "is_singleton": "only one run at a time",
+    "max_concurrency": "how many runs go on at a time, over all workers; none: as many as can",
     "has_sensitive_variables": "values, results and texts of exceptions are not stored",
     "max_retries": "how often a run is retried",
     "autoretry_for": "after these exceptions",

@@ -28,7 +28,7 @@ from rowhooks.domain.redaction import SHORTEST, Redactor, passwords_in
 DEFAULT_FILE = Path("rowhooks.toml")
 CONSOLE = "console"
 """The table of the file that has the console's settings."""
-_PREFIX = "ROWHOOKS_"
+PREFIX = "ROWHOOKS_"
 _ADDRESS = re.compile(r"(?:(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):)?\d{1,5}", re.ASCII)
 _CREDENTIALS = ("dsn", "listen_dsn", "receiver_dsn", "password")
 """The settings that systemd can pass as credentials (LoadCredential=)."""
@@ -91,7 +91,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 class Settings(Layered):
     """The settings. Times are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     dsn: str = Field("", description="the database; empty: libpq's own environment", repr=False)
     listen_dsn: str | None = Field(
@@ -231,15 +231,6 @@ class Settings(Layered):
         return [name for name in self.secrets if len(os.environ.get(name, "").strip()) < SHORTEST]
 
 
-def as_environment(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return settings as variables of the environment, for another process; None means not given."""
-    return {
-        f"{_PREFIX}{name.upper()}": value if isinstance(value, str) else json.dumps(value)
-        for name, value in given.items()
-        if value is not None
-    }
-
-
 def load_settings(file: Path | None = None, **given: Any) -> Settings:
     """Read the settings.
 
@@ -350,5 +341,5 @@ def _origin(setting: str, options: frozenset[str], file: Path | None) -> str:
     """Return the source of a setting's value, in the order of precedence."""
     if setting in options:
         return "command line"
-    variable = next((name for name in os.environ if name.upper() == f"{_PREFIX}{setting.upper()}"), None)
+    variable = next((name for name in os.environ if name.upper() == f"{PREFIX}{setting.upper()}"), None)
     return variable or str(file or "settings")

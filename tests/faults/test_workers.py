@@ -129,9 +129,7 @@ def has_effects(db: Connection, count: int) -> bool:
     return row is not None and row[0] >= count
 
 
-def test_a_worker_is_killed_again_and_again_and_another_goes_on(
-    db: Connection, start: Callable[..., Process]
-) -> None:
+def test_a_worker_is_killed_again_and_again_and_another_goes_on(db: Connection, start: Callable[..., Process]) -> None:
     hook(db, "Effects")
     start()
     workers = [start("worker", "--queue", "elsewhere") for _ in range(2)]
@@ -193,8 +191,7 @@ def test_a_run_that_ends_its_process_costs_no_other_run_and_fails_in_the_end(
     db.execute("insert into dcim.device select g, '0' from generate_series(0, 30) as g")
     wait(lambda: is_settled(db), 120.0)
     found = db.execute(
-        "select (object_id -> 'id')::int, status, exception_type from rowhooks.job_result"
-        " where status <> 'SUCCESS'"
+        "select (object_id -> 'id')::int, status, exception_type from rowhooks.job_result where status <> 'SUCCESS'"
     ).fetchall()
     assert found == [(0, "FAILURE", "ExecutorLost")]
     assert db.execute("select count(*), count(distinct row_id), min(row_id) from effect").fetchone() == (30, 30, 1)

@@ -154,9 +154,7 @@ async def test_what_a_receiver_writes_in_a_worker_starts_no_hook_and_is_there_on
     assert db.execute("select count(*) from rowhooks.object_change").fetchone() == (50,)
 
 
-async def test_runs_of_one_row_happen_in_the_order_of_its_changes(
-    db: Connection, daemon_dsn: str, device: str
-) -> None:
+async def test_runs_of_one_row_happen_in_the_order_of_its_changes(db: Connection, daemon_dsn: str, device: str) -> None:
     add_hook(db, Appending, device, "update")
     insert(db, 1, "0")
     async with worked_daemon(daemon_dsn, Appending):
@@ -182,9 +180,7 @@ async def test_a_failure_leaves_nothing_of_what_was_written_and_has_its_tracebac
     assert db.execute("select count(*) from dcim.device").fetchone() == (1,)
 
 
-async def test_a_retry_is_planned_by_the_leader_and_counted_once(
-    db: Connection, daemon_dsn: str, device: str
-) -> None:
+async def test_a_retry_is_planned_by_the_leader_and_counted_once(db: Connection, daemon_dsn: str, device: str) -> None:
     add_hook(db, SecondTime, device)
     async with worked_daemon(daemon_dsn, SecondTime):
         insert(db, 1)
@@ -219,7 +215,9 @@ async def test_time_limits_hold_in_a_worker(db: Connection, daemon_dsn: str, dev
     async with worked_daemon(daemon_dsn, Endless, Softly):
         insert(db, 1)
         await settled(db)
-    found = db.execute("select hook_name, status, exception_type, result from rowhooks.job_result order by 1").fetchall()
+    found = db.execute(
+        "select hook_name, status, exception_type, result from rowhooks.job_result order by 1"
+    ).fetchall()
     assert found == [("hard", "FAILURE", "TimeLimitExceeded", None), ("soft", "SUCCESS", None, "cleaned up")]
 
 
@@ -321,10 +319,13 @@ async def test_a_job_goes_on_so_often_at_a_time_as_it_says_over_all_workers(
     db: Connection, daemon_dsn: str, device: str
 ) -> None:
     add_hook(db, AtMostThree, device)
-    async with running_daemon(daemon_dsn, AtMostThree, **LEADER):
-        async with running_worker(daemon_dsn, AtMostThree), running_worker(daemon_dsn, AtMostThree):
-            db.execute("insert into dcim.device select g, 'sw' from generate_series(1, 40) as g")
-            await settled(db)
+    async with (
+        running_daemon(daemon_dsn, AtMostThree, **LEADER),
+        running_worker(daemon_dsn, AtMostThree),
+        running_worker(daemon_dsn, AtMostThree),
+    ):
+        db.execute("insert into dcim.device select g, 'sw' from generate_series(1, 40) as g")
+        await settled(db)
     assert AtMostThree.most == 3
     assert results(db, "status") == [("SUCCESS",)] * 40
 

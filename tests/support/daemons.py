@@ -62,6 +62,5 @@ async def running_worker(
 async def worked_daemon(dsn: str, *receivers: type, **given: Any) -> AsyncIterator[Daemon]:
     """Run a daemon in this process, and a worker that executes all its runs."""
     place = {"queues": ("default", ELSEWHERE), "default_queue": ELSEWHERE}
-    async with running_daemon(dsn, *receivers, **place, **given) as daemon:
-        async with running_worker(dsn, *receivers, **given):
-            yield daemon
+    async with running_daemon(dsn, *receivers, **place, **given) as daemon, running_worker(dsn, *receivers, **given):
+        yield daemon

@@ -29,10 +29,10 @@ from rowhooks.receivers.loading import load_receivers, unregistered
 from rowhooks.runtime.daemon import Daemon
 from rowhooks.runtime.models import load_models
 from rowhooks.runtime.process import handle_signals
-from rowhooks.runtime.processes import Processes, worker_command
 from rowhooks.runtime.process import run as run_loop
+from rowhooks.runtime.processes import Processes, as_environment, worker_command
 from rowhooks.runtime.reloading import check_reloading, watch, watched_directories
-from rowhooks.settings import Settings, as_environment
+from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,6 @@ def run(
     SIGTERM and Ctrl-C stop it in good order. SIGHUP makes it load new code and settings; nothing is lost. So does
     --reload by itself, when a file is saved; code that cannot be loaded is reported, and the daemon goes on as it was.
     """
-
     # What worker processes are to be given too.
     given = {
         "receivers": tuple(receivers) if receivers else None, "models": tuple(models) if models else None,
@@ -107,7 +106,10 @@ def run(
         check_reloading(os.environ)
     processes = None
     if chosen.processes:
-        environment = {**os.environ, **as_environment({**given, **({} if dsn is None else {"dsn": dsn, "password": ""})})}
+        environment = {
+            **os.environ,
+            **as_environment({**given, **({} if dsn is None else {"dsn": dsn, "password": ""})}),
+        }
         command = worker_command(None if config is None else str(config))
         processes = Processes(chosen.processes, command, environment, chosen.grace_period)
     run_loop(_serve(chosen, lambda: check(choose(), every=reload), started if reload else None, processes))

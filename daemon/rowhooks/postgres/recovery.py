@@ -176,9 +176,7 @@ class UnfinishedRuns:
         with translated():
             await self._connection.execute(SQL["revoke"], result_ids)
 
-    async def described(
-        self, descriptions: Sequence[Mapping[str, Any]], configuration: Configuration
-    ) -> list[TakenUp]:
+    async def described(self, descriptions: Sequence[Mapping[str, Any]], configuration: Configuration) -> list[TakenUp]:
         """Return the runs of descriptions, see `rowhooks.domain.dispatch.description`."""
         with translated():
             return await self._taken_up(descriptions, configuration)

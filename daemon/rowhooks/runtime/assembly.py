@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -177,10 +177,11 @@ class Assembly:
         runner = Runner(context.catalog, workspaces, threads, rows.reload, context.clean, context.events)
         # Local worker processes, where there are any, execute what the daemon would.
         own = frozenset() if settings.processes else frozenset({DEFAULT})
-        placement = Placement(context.catalog, settings.default_queue, own)
         board = DispatchBoard(self._targets.listen, self._epoch, settings.leader_timeout, context.lost_worker)
         self._stack.callback(board.close)
+        placement = Placement(context.catalog, settings.default_queue, own)
         workers = WorkerPool(board, placement, partial(is_allowed, allowed=settings.queues))
+        placement = replace(placement, backlog=workers.backlog)
         pools = (
             LoopPool(settings.tasks, runner),
             ThreadPool(settings.threads, runner, threads, groups_of(workspaces)),

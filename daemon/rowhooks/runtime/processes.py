@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import random
 import signal
@@ -11,6 +12,9 @@ import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rowhooks.settings import PREFIX
 
 logger = logging.getLogger(__name__)
 
@@ -88,9 +92,7 @@ class Processes:
                 return
             failures = 1 if time.monotonic() - began > STEADY else failures + 1
             delay = min(LONGEST_BACKOFF, 0.1 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
-            logger.error(
-                "a worker process has ended (%s); another one is started in %.1f s", _named(status), delay
-            )
+            logger.error("a worker process has ended (%s); another one is started in %.1f s", _named(status), delay)
             await asyncio.sleep(delay)
 
     async def _run_one(self) -> int:
@@ -115,6 +117,15 @@ def worker_command(config: str | None) -> list[str]:
     """
     given = [] if config is None else ["--config", config]
     return [sys.executable, "-m", "rowhooks", "worker", "--until-eof", *given]
+
+
+def as_environment(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return settings as variables of the environment, for another process; None means not given."""
+    return {
+        f"{PREFIX}{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+        for name, value in given.items()
+        if value is not None
+    }
 
 
 def _named(status: int) -> str:

@@ -1,4 +1,4 @@
-"""Worker: one process that executes runs which a leader hands out, for one leader after another, until it is stopped."""
+"""Worker: one process that executes runs which a leader hands out, for one leader after another, until it stops."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import socket
 import uuid
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from rowhooks.domain.errors import DatabaseError, LeadershipLost, LoginRefused, SchemaMismatch
 from rowhooks.domain.events import PROCESS, Events
@@ -110,12 +111,8 @@ class Worker:
             receivers = sorted(job.class_path for job in catalog)
             board = WorkBoard(control, uuid.uuid4(), self._queues, receivers, hears=not targets.listen.pooled)
             rung = asyncio.Event()
-            await board.enter(
-                self._context.name, settings.threads, settings.tasks, self._code_version, rung.set
-            )
-            logger.info(
-                "ready: %s; queues %s, %d jobs", targets.main.label, ", ".join(self._queues), len(receivers)
-            )
+            await board.enter(self._context.name, settings.threads, settings.tasks, self._code_version, rung.set)
+            logger.info("ready: %s; queues %s, %d jobs", targets.main.label, ", ".join(self._queues), len(receivers))
             self._has_worked = True
             while not self._stopping.is_set():
                 await self._work_for_one_leader(board, targets, rung)
@@ -176,7 +173,6 @@ def code_version(classes: Sequence[ReceiverClass]) -> str:
     for module in sorted({cls.__module__ for cls in classes}):
         digest.update(module.encode())
         source = inspect.getsourcefile(next(cls for cls in classes if cls.__module__ == module))
-        if source is not None and os.path.exists(source):
-            with open(source, "rb") as file:
-                digest.update(file.read())
+        if source is not None and Path(source).exists():
+            digest.update(Path(source).read_bytes())
     return f"{version('rowhooks')}+{digest.hexdigest()[:12]}"

@@ -107,7 +107,8 @@ class Working:
         await self._load(source)
         work = [
             recorder.run(), scheduler.dispatch(), scheduler.sweep(), scheduler.watch_revocations(),
-            self._take(scheduler, unfinished, source), self._report(recorder), forever(SWEEP_INTERVAL, self._sweep(scheduler)),
+            self._take(scheduler, unfinished, source), self._report(recorder),
+            forever(SWEEP_INTERVAL, self._sweep(scheduler)),
         ]  # fmt: skip
         tasks = [asyncio.create_task(one) for one in work]
         stopping = asyncio.create_task(self._context.stopping.wait())

@@ -108,14 +108,16 @@ class Admission:
             self._admit_to_batch(task)
             return
         lane, former = task.lane, task.former_lane
-        if not self.lanes.is_long(lane) and (former is None or not self.lanes.is_long(former)):
+        is_long = self.lanes.is_long(lane) or (former is not None and self.lanes.is_long(former))
+        if not is_long and not (self._placement.is_far_behind(run) and not self.lanes.is_taken(lane)):
             self.held += task.size
             self.lanes.add(task)
             return
         lanes = (lane,) if former is None else (lane, former)
         self._put_on_record_before(lanes)
         self._put_pending(task)
-        self._asleep[_waits_for(task.options, task.pool, run.job)] += self.lanes.shelve(lanes, run.id)
+        line = self._placement.line_of(run.job.class_path, run.origin)
+        self._asleep[_waits_for(task.options, line, run.job)] += self.lanes.shelve(lanes, run.id)
 
     def admit_batch(self, runs: Sequence[Run]) -> None:
         """Take a batch that was formed elsewhere, of runs that are on record, as it is."""
@@ -178,7 +180,7 @@ class Admission:
         if due is not None and len(empty) == len(lanes) == 1:
             self.retries.put(due, run_id, empty[0])
         else:
-            self._asleep[_waits_for(options, self._placement.pool_of(path), job)] += empty
+            self._asleep[_waits_for(options, self._placement.line_of(path), job)] += empty
 
     def join(self, origins: Iterable[JobHook | JobButton], table_id: int, key: str, former_key: str) -> bool:
         """Take account of an update that has given a row another key, without a run of these hooks and buttons for it.
@@ -265,10 +267,10 @@ class Admission:
         What is in memory and may not, for its lane, its retry or a locked table, keeps nothing else waiting.
 
         Args:
-            ready: how many runs of each pool are ready.
+            ready: how many runs are ready, by the names of their lines, see `Placement.line_of`.
         """
         for key, asleep in self._asleep.items():
-            waiting = ready[key] if isinstance(key, str) else self.lanes.turns.waiting(key)
+            waiting = ready.get(key, 0) if isinstance(key, str) else self.lanes.turns.waiting(key)
             # What is on its way here counts too.
             for _ in range(min(FETCHED_TOGETHER - waiting - self.lanes.hungry, len(asleep))):
                 self.lanes.wake(asleep.popleft())
@@ -316,6 +318,6 @@ class Admission:
             self._put_on_record(task)
 
 
-def _waits_for(options: JobOptions, pool: str, job: Job | None) -> str | int:
-    """Return what a run waits for once it is first in its lane: its pool, or the turn of its job, by its id."""
-    return job.id if options.turns is not None and job is not None else pool
+def _waits_for(options: JobOptions, line: str, job: Job | None) -> str | int:
+    """Return what a run waits for once it is first in its lane: its line, or the turn of its job, by its id."""
+    return job.id if options.turns is not None and job is not None else line

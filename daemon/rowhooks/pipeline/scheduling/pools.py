@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -27,6 +27,8 @@ LOOP, THREADS = "loop", "threads"
 """The names of the pools of this process."""
 WORKERS = "workers"
 """The name of the pool that hands runs to worker processes."""
+MOST_FOR_WORKERS = 5000
+"""Runs of one queue that wait in memory for a worker, beyond which they wait in the table alone."""
 LAST_MOMENTS = 1.0
 """Seconds in which asynchronous receivers that were cancelled at a stop may clean up."""
 
@@ -41,11 +43,13 @@ class Placement:
         receivers: say which of the classes are asynchronous, and to which queue their runs go.
         default_queue: that of jobs that name none.
         own_queues: the queues whose runs this process executes itself; None: all of them.
+        backlog: returns how many runs of another queue wait in memory for a worker.
     """
 
     receivers: ReceiverCatalog
     default_queue: str = DEFAULT
     own_queues: frozenset[str] | None = frozenset({DEFAULT})
+    backlog: Callable[[str], int] = lambda queue: 0
 
     def queue_of(self, class_path: str, origin: JobHook | JobButton | None = None) -> str:
         """Return the queue of a job's runs; of those of one hook or button where that is given."""
@@ -61,9 +65,32 @@ class Placement:
         """
         if class_path is None:
             return THREADS
-        if self.own_queues is not None and self.queue_of(class_path, origin) not in self.own_queues:
+        if self._is_elsewhere(self.queue_of(class_path, origin)):
             return WORKERS
         return LOOP if self.receivers.is_asynchronous(class_path) else THREADS
+
+    def line_of(self, class_path: str | None, origin: JobHook | JobButton | None = None) -> str:
+        """Return what a job's runs wait for, by the name of their pool or, where workers execute them, by their queue.
+
+        A queue that has no worker keeps no other one waiting.
+        """
+        queue = None if class_path is None else self.queue_of(class_path, origin)
+        return line_of(queue) if queue is not None and self._is_elsewhere(queue) else self.pool_of(class_path, origin)
+
+    def is_far_behind(self, run: Run) -> bool:
+        """Say whether so many runs wait in memory for the workers of a run's queue that it is left to the table."""
+        if self.own_queues is None:
+            return False
+        queue = self.queue_of(run.job.class_path, run.origin)
+        return self._is_elsewhere(queue) and self.backlog(queue) >= MOST_FOR_WORKERS
+
+    def _is_elsewhere(self, queue: str) -> bool:
+        return self.own_queues is not None and queue not in self.own_queues
+
+
+def line_of(queue: str) -> str:
+    """Return the name for what waits for the workers of a queue, see `Placement.line_of`."""
+    return f"{WORKERS} of {queue}"
 
 
 class PreparedRun(NamedTuple):
@@ -143,6 +170,11 @@ class ExecutionPool(Protocol):
     """Whether its runs are executed in other processes, which watch their time limits and revocations themselves."""
 
     @property
+    def waiting(self) -> Mapping[str, int]:
+        """How many runs wait for a worker, by their queues, in a pool of workers."""
+        ...
+
+    @property
     def running(self) -> Mapping[int, RunningRun]:
         """What goes on, by the ids of the runs. Another thread may change it at any time."""
         ...
@@ -194,6 +226,7 @@ class LocalPool(Generic[T]):
 
     needs_rows = True
     is_elsewhere = False
+    waiting: Mapping[str, int] = {}
 
     def __init__(self, name: str, limit: int, runner: Runner) -> None:
         self.name = name

@@ -18,7 +18,7 @@ from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling import records
 from rowhooks.pipeline.scheduling.admission import ASKED_TOGETHER, Admission, Fetch
-from rowhooks.pipeline.scheduling.pools import ExecutionPool, Placement, PreparedRun, RunningRun
+from rowhooks.pipeline.scheduling.pools import ExecutionPool, Placement, PreparedRun, RunningRun, line_of
 from rowhooks.pipeline.scheduling.preparation import Preparation
 from rowhooks.pipeline.scheduling.records import Records
 from rowhooks.pipeline.scheduling.tasks import Lane, Task
@@ -198,7 +198,10 @@ class Scheduler:
 
     def replenish(self) -> None:
         """Let more become ready, where little is that could begin."""
-        self.admission.replenish({name: self._preparation.waiting(name) for name in self._pools})
+        ready = {name: self._preparation.waiting(name) for name in self._pools}
+        for pool in self._pools.values():
+            ready.update((line_of(queue), runs) for queue, runs in pool.waiting.items())
+        self.admission.replenish(ready)
 
     # From the pools: their owner.
 

@@ -13,15 +13,16 @@ import uuid
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from rowhooks.domain.configuration import JobButton
 from rowhooks.domain.dispatch import Group, LiveWorker, Progress
 from rowhooks.domain.errors import ReceiverError, TimeLimitExceeded
-from rowhooks.domain.run import FAILURE, RETRY, REVOKED, STARTED, SUCCESS, LogEntry, Outcome, Run, now
+from rowhooks.domain.run import STARTED, LogEntry, Run, now
 from rowhooks.pipeline.concurrency import first_of
 from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.ports import StateOnRecord
+from rowhooks.pipeline.scheduling.board import Board, outcome_of
 from rowhooks.pipeline.scheduling.flow import Flow
 from rowhooks.pipeline.scheduling.pools import WORKERS, Placement, PoolOwner, PreparedRun
 
@@ -35,40 +36,6 @@ LOOK_INTERVAL, LOOK_WITHOUT_BELL = 0.25, 0.05
 """Seconds between looks at what workers have done, where they ring and where that is not heard."""
 WORKERS_INTERVAL = 0.5
 """Seconds between looks at which workers there are."""
-
-
-class Board(Protocol):
-    """Where groups are handed out, see `rowhooks.postgres.dispatch.leading.DispatchBoard`."""
-
-    hears: bool
-
-    async def open(self, rung: Callable[[], None]) -> None:
-        """Connect, and call `rung` from now on when a worker has done something."""
-        ...
-
-    async def hand_out(self, groups: Sequence[Group]) -> None:
-        """Hand groups out."""
-        ...
-
-    async def workers(self) -> list[LiveWorker]:
-        """Return the workers that take groups."""
-        ...
-
-    async def progress(self, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Progress]:
-        """Return how far these groups have come; those that are gone are missing."""
-        ...
-
-    async def take_back(self, ids: Collection[uuid.UUID]) -> None:
-        """Take groups back: afterwards nothing of their runs is recorded under them."""
-        ...
-
-    async def take_back_unclaimed(self, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
-        """Take those groups back that no worker has taken; return them."""
-        ...
-
-    async def on_record(self, run_ids: Collection[int]) -> dict[int, StateOnRecord]:
-        """Return what stands on record of these runs."""
-        ...
 
 
 class _Kind(NamedTuple):
@@ -131,6 +98,10 @@ class WorkerPool:
             found[kind.queue] += len(runs)
         return {queue: count for queue, count in found.items() if count}
 
+    def backlog(self, queue: str) -> int:
+        """Return how many runs of a queue wait here for a worker."""
+        return sum(len(self._waiting[_Kind(queue, asynchronous)]) for asynchronous in (False, True))
+
     def attach(self, owner: PoolOwner) -> None:
         """Report to an owner from now on."""
         self._owner = owner
@@ -143,9 +114,7 @@ class WorkerPool:
                 self._owner.ended(run.id, failed(run, now(), prepared.refused), None)
                 continue
             path = run.job.class_path
-            kind = _Kind(
-                self._placement.queue_of(path, run.origin), self._placement.receivers.is_asynchronous(path)
-            )
+            kind = _Kind(self._placement.queue_of(path, run.origin), self._placement.receivers.is_asynchronous(path))
             waiting = self._waiting[kind]
             if isinstance(run.origin, JobButton):
                 waiting.appendleft(run)
@@ -304,12 +273,10 @@ class WorkerPool:
                 self._settle(run, group, ended[id_], states)
         self._note_end()
 
-    def _settle(
-        self, run: Run, group: Group, progress: Progress | None, states: Mapping[int, StateOnRecord]
-    ) -> None:
+    def _settle(self, run: Run, group: Group, progress: Progress | None, states: Mapping[int, StateOnRecord]) -> None:
         """Report what became of a run."""
         self.running.pop(run.id, None)
-        outcome = _outcome_of(run, states)
+        outcome = outcome_of(run, states)
         if outcome is None and progress is not None and run.id in progress.refused:
             outcome = failed(run, now(), ReceiverError(progress.refused[run.id]))
         if outcome is None and progress is not None and progress.is_done:
@@ -332,7 +299,9 @@ class WorkerPool:
         if began is not None:
             seconds = (now() - began).total_seconds()
         if limit is not None and seconds >= limit:
-            error = TimeLimitExceeded(f"the run was ended at its time limit of {limit} s, with the worker it had stopped")
+            error = TimeLimitExceeded(
+                f"the run was ended at its time limit of {limit} s, with the worker it had stopped"
+            )
             self._lost.pop(run.id, None)
             self._owner.ended(run.id, failed(run, began or now(), error), None)
             return
@@ -345,27 +314,3 @@ class WorkerPool:
 
 def _priority(run: Run) -> int:
     return int(isinstance(run.origin, JobButton))
-
-
-def _outcome_of(run: Run, states: Mapping[int, StateOnRecord]) -> Outcome | None:
-    """Return the outcome of a run or a batch as it stands on record; None where it has none yet."""
-    found = [states.get(single.id) for single in run.singles]
-    known = [state for state in found if state is not None]
-    retry = next((state for state in known if _is_retry(state, run)), None)
-    if retry is not None:
-        return Outcome(run, RETRY, retry.started_at, retry_at=retry.retry_at, recorded=True)
-    if len(known) < len(found) or any(state.status not in (SUCCESS, FAILURE, REVOKED) for state in known):
-        return None
-    gone = frozenset(
-        single.id for single, state in zip(run.singles, known, strict=True) if state.status == REVOKED
-    )
-    first = next((state for state in known if state.status != REVOKED), known[0])
-    return Outcome(
-        run, first.status, first.started_at, first.finished_at, first.result_json, first.exception_type,
-        first.exception_message, first.traceback, recorded=True, revoked=gone if run.batch else frozenset(),
-    )  # fmt: skip
-
-
-def _is_retry(state: StateOnRecord, run: Run) -> bool:
-    """Say whether what stands on record was written by this attempt: that of the attempt before may stand there."""
-    return state.status == RETRY and state.attempt >= run.attempt

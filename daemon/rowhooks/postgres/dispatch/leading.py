@@ -55,9 +55,7 @@ class DispatchBoard:
 
     _connection: asyncpg.Connection[Any]
 
-    def __init__(
-        self, target: Target, leader_epoch: uuid.UUID, silence: float, lost: Callable[[str], None]
-    ) -> None:
+    def __init__(self, target: Target, leader_epoch: uuid.UUID, silence: float, lost: Callable[[str], None]) -> None:
         self.hears = not target.pooled
         self._target = target
         self._leader_epoch = leader_epoch
@@ -84,8 +82,8 @@ class DispatchBoard:
         """Hand groups out."""
         given = [
             {
-                "id": str(group.id), "queue": group.queue, "asynchronous": group.asynchronous, "priority": group.priority,
-                "receivers": group.class_paths, "runs": group.described(),
+                "id": str(group.id), "queue": group.queue, "asynchronous": group.asynchronous,
+                "priority": group.priority, "receivers": group.class_paths, "runs": group.described(),
             }
             for group in groups
         ]  # fmt: skip
@@ -106,8 +104,13 @@ class DispatchBoard:
             rows = await self._connection.fetch(SQL["workers"], self._silence)
         return [
             LiveWorker(
-                id_, name, frozenset(queues), 0 if stopping else threads, 0 if stopping else tasks,
-                frozenset(receivers), version,
+                id_,
+                name,
+                frozenset(queues),
+                0 if stopping else threads,
+                0 if stopping else tasks,
+                frozenset(receivers),
+                version,
             )
             for id_, name, queues, threads, tasks, receivers, version, stopping in rows
         ]
@@ -130,7 +133,9 @@ class DispatchBoard:
                         await self._connection.execute(SET_PATIENCE, PATIENCE)
                         await self._connection.execute(SQL["take_back"], list(ids))
                 except asyncpg.LockNotAvailableError:
-                    logger.warning("a worker has been recording a run for more than %s: its group is waited for", PATIENCE)
+                    logger.warning(
+                        "a worker has been recording a run for more than %s: its group is waited for", PATIENCE
+                    )
                 else:
                     return
 

@@ -63,9 +63,7 @@ class WorkBoard:
         self._queues = list(queues)
         self._receivers = list(receivers)
 
-    async def enter(
-        self, name: str, threads: int, tasks: int, code_version: str, rung: Callable[[], None]
-    ) -> None:
+    async def enter(self, name: str, threads: int, tasks: int, code_version: str, rung: Callable[[], None]) -> None:
         """Make the worker known, and listen for groups.
 
         Args:

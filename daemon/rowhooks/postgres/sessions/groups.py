@@ -14,7 +14,7 @@ import psycopg
 import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 
-from rowhooks.domain.errors import LeadershipLost, SoftTimeLimitExceeded, TransactionEnded
+from rowhooks.domain.errors import SoftTimeLimitExceeded, TransactionEnded
 from rowhooks.domain.run import Outcome, Run
 from rowhooks.pipeline.ports import AlreadyRecorded, GroupUndone
 from rowhooks.postgres.connections.encodings import of_connection

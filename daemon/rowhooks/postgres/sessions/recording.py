@@ -23,7 +23,7 @@ _DOCUMENTS = [name for name, type_ in RESULT if type_ == "jsonb"]
 _RECORD_RUN = "select rowhooks.record_run({}, {})"
 """It fails where the run is on record (ON_RECORD), or its transaction has ended (ENDED)."""
 _RECORD_DISPATCHED = "select rowhooks.record_run({}, {}, {}::pg_catalog.uuid)"
-"""The same for a run that a worker executes. It fails with ON_RECORD also where the worker does not have it any more."""
+"""The same for a run that a worker executes. It fails with ON_RECORD also where the run was taken from the worker."""
 _FOR_LIBPQ = {one: one.format("$1", "$2", "$3").encode() for one in (_RECORD_RUN, _RECORD_DISPATCHED)}
 _FOR_PSYCOPG = {one: one.format("%s", "%s", "%s") for one in (_RECORD_RUN, _RECORD_DISPATCHED)}
 _RECORD_ENTRIES = (

@@ -259,9 +259,7 @@ class AsyncWorkspace(_Workspace):
 
     async def commit(self, outcome: Outcome) -> Collection[int]:
         """Write the result beside the receiver's writes and commit both."""
-        revoked: Collection[int] = await self.session.run_sync(
-            lambda session: session.commit_run(outcome, self._fence)
-        )
+        revoked: Collection[int] = await self.session.run_sync(lambda session: session.commit_run(outcome, self._fence))
         return revoked
 
     async def rollback(self) -> None:

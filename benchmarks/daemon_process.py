@@ -43,6 +43,8 @@ class DaemonProcess:
         self._log = log
         self.batched = 0
         """How many changes the batch receiver of the last daemon was given."""
+        self.processes = 0
+        """How many worker processes execute the daemon's runs, which are started elsewhere."""
 
     @contextlib.contextmanager
     def running(self, started_after: float = STARTED_AFTER) -> Iterator[float]:
@@ -51,7 +53,7 @@ class DaemonProcess:
         Args:
             started_after: seconds after which what waits or runs is put on record.
         """
-        self._send(("start", started_after))
+        self._send((self.processes, started_after))
         yield float(self._receive())
         self._send("stop")
         starts.clear()
@@ -148,14 +150,14 @@ def _serve(pipe: Connection, dsn: str, log: Path) -> None:
     configure_logging("info", "text")
     with contextlib.suppress(EOFError):
         while True:
-            _, records.STARTED_AFTER = pipe.recv()
-            run_loop(_run(pipe, dsn))
+            processes, records.STARTED_AFTER = pipe.recv()
+            run_loop(_run(pipe, dsn, processes))
 
 
-async def _run(pipe: Connection, dsn: str) -> None:
+async def _run(pipe: Connection, dsn: str, processes: int) -> None:
     starts.clear()
     batches.clear()
-    daemon = Daemon(load_settings(dsn=dsn), list(RECEIVERS))
+    daemon = Daemon(load_settings(dsn=dsn, processes=processes), list(RECEIVERS))
     task = asyncio.create_task(daemon.run())
     ready = asyncio.create_task(daemon.ready.wait())
     await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)

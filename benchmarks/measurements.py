@@ -16,6 +16,7 @@ from benchmarks.peers.beside_pgq import beside_pgq
 from benchmarks.peers.measure import peers
 from benchmarks.plan import Plan
 from benchmarks.starting import starting
+from benchmarks.workers import workers
 
 Measurement = Callable[[Server, Plan], dict[str, Any]]
 """Gives fields of `Report`."""
@@ -28,6 +29,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "latency": lambda server, plan: {"latency": latency(server, plan)},
     "history": lambda server, plan: {"history": history(server, plan)},
     "hooks": lambda server, plan: {"hooks": hooks(server, plan)},
+    "workers": lambda server, plan: {"workers": workers(server, plan)},
     "peers": peers,
     "pgq": beside_pgq,
     "memory": lambda server, plan: {"memory": memory(server, plan)},

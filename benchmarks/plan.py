@@ -17,6 +17,7 @@ class Plan:
         bulk_rows: rows written by one bulk statement.
         backlog: changes that wait for the daemon.
         writing_backlog: changes that wait for the daemon, for the receivers that write.
+        executed_backlog: changes that wait for worker processes.
         parked_updates: of each row, whose runs wait on record for their row's turn.
         longest: seconds after which a drain is cut off; its rate is then that of what was handled.
         latency_changes: changes of each latency measurement in one round.
@@ -36,6 +37,7 @@ class Plan:
     bulk_rows: int
     backlog: int
     writing_backlog: int
+    executed_backlog: int
     parked_updates: int
     longest: float
     latency_changes: int
@@ -56,6 +58,7 @@ FULL = Plan(
     bulk_rows=100_000,
     backlog=100_000,
     writing_backlog=20_000,
+    executed_backlog=5_000,
     parked_updates=300,
     longest=15,
     latency_changes=100,
@@ -75,6 +78,7 @@ QUICK = Plan(
     bulk_rows=20_000,
     backlog=10_000,
     writing_backlog=500,
+    executed_backlog=300,
     parked_updates=15,
     longest=3,
     latency_changes=20,

@@ -125,4 +125,30 @@ DRAINED: tuple[type[JobHookReceiver], ...] = (
     Saving,
     Batch,
 )
-RECEIVERS = (*DRAINED, Stopwatch, BatchStopwatch)
+class Sleeping(JobHookReceiver):
+    """A plain receiver that waits for 10 ms."""
+
+    class Meta:
+        loads_object = False
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        """Wait, as for an answer from elsewhere."""
+        time.sleep(0.01)
+
+
+class Burning(JobHookReceiver):
+    """A plain receiver that computes for 1 ms."""
+
+    class Meta:
+        loads_object = False
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        """Compute."""
+        end = time.thread_time() + 0.001
+        while time.thread_time() < end:
+            pass
+
+
+EXECUTED: tuple[type[JobHookReceiver], ...] = (PlainNoOp, Writing, Sleeping, Burning)
+"""What is executed by workers."""
+RECEIVERS = (*DRAINED, Sleeping, Burning, Stopwatch, BatchStopwatch)

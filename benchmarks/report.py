@@ -20,6 +20,7 @@ from benchmarks.results import (
     Parked,
     Single,
     Starting,
+    WorkersFound,
 )
 
 
@@ -72,6 +73,7 @@ class Report:
     memory: tuple[Memory, ...] = ()
     starting: Starting | None = None
     console: tuple[PageTime, ...] = ()
+    workers: WorkersFound | None = None
     peers: tuple[PeerFigures, ...] = ()
     beside_pgq: BesidePgQ | None = None
     absent: dict[str, str] = field(default_factory=dict)

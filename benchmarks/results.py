@@ -121,6 +121,38 @@ class Drain:
 
 
 @dataclass(frozen=True)
+class Executed:
+    """How fast runs of one receiver are executed by workers.
+
+    Args:
+        receiver: its class name.
+        description: what it does.
+        rates: changes a second, by the number of worker processes; with 0 the daemon executes them itself.
+    """
+
+    receiver: str
+    description: str
+    rates: tuple[tuple[int, Series], ...]
+
+
+@dataclass(frozen=True)
+class WorkersFound:
+    """How fast workers are.
+
+    Args:
+        changes: length of each backlog.
+        executed: by receiver.
+        latency_here: seconds from COMMIT to a receiver in the daemon.
+        latency_there: the same in a worker.
+    """
+
+    changes: int
+    executed: tuple[Executed, ...]
+    latency_here: Percentiles
+    latency_there: Percentiles
+
+
+@dataclass(frozen=True)
 class Parked:
     """How fast runs go that wait on record for their row's turn.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks.peer_results import BesidePgQ
 from benchmarks.plan import Plan
 from benchmarks.report import Report
-from benchmarks.results import Grown, Latency, Parked, Percentiles, Series, Single, Starting, Writing
+from benchmarks.results import Grown, Latency, Parked, Percentiles, Series, Single, Starting, WorkersFound, Writing
 from benchmarks.targets import MEGABYTE, Verdict, verdicts
 
 _NONE = "-"
@@ -43,6 +43,8 @@ def sheets(report: Report) -> Iterator[Sheet]:
         yield _drain(report)
     if report.beside_pgq is not None:
         yield _beside_pgq(report.beside_pgq, report.plan)
+    if report.workers is not None:
+        yield from _workers(report.workers)
     if report.parked is not None:
         yield _parked(report.parked)
     if report.latency is not None:
@@ -159,6 +161,24 @@ def _drain(report: Report) -> Sheet:
         (
             *((drain.description, f"{drain.changes:,}", _spread(drain.rate)) for drain in report.drains),
             *((peer.name, _NONE, _spread(peer.drain_rate)) for peer in report.peers),
+        ),
+    )
+
+
+def _workers(found: WorkersFound) -> Iterator[Sheet]:
+    counts = [count for count, _ in found.executed[0].rates]
+    yield Sheet(
+        f"Executing {found.changes:,} changes in worker processes, changes/s",
+        ("", *("in the daemon" if not count else f"{count} processes" for count in counts)),
+        tuple((one.description, *(_spread(rate) for _, rate in one.rates)) for one in found.executed),
+        "A worker has as many threads as the daemon: ten.",
+    )
+    yield Sheet(
+        "Latency from COMMIT to a plain receiver, ms",
+        ("", "p50", "p95", "p99", "max"),
+        tuple(
+            (name, *_milliseconds(one))
+            for name, one in (("in the daemon", found.latency_here), ("in a worker", found.latency_there))
         ),
     )
 

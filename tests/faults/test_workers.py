@@ -19,7 +19,7 @@ Connection = psycopg.Connection[Any]
 QUEUES = {"ROWHOOKS_QUEUES": "default,elsewhere", "ROWHOOKS_DEFAULT_QUEUE": "elsewhere", "ROWHOOKS_LEADER_TIMEOUT": "3"}
 
 RECEIVERS = '''
-import ctypes, os, signal, time
+import ctypes, os
 from pathlib import Path
 from rowhooks import JobHookReceiver, register_jobs
 from sqlalchemy import text
@@ -42,7 +42,7 @@ class Effects(JobHookReceiver):
 
 
 class Poison(JobHookReceiver):
-    """Ends its process, as a segmentation fault would, for the row 0."""
+    """Ends its process, by a segmentation fault, for the row 0."""
 
     def receive_job_hook(self, change, action, changed_object):
         note(self, change)
@@ -51,7 +51,7 @@ class Poison(JobHookReceiver):
             {"id": change.id, "row": change.changed_object_id["id"]},
         )
         if change.changed_object_id["id"] == 0:
-            os.kill(os.getpid(), signal.SIGSEGV)
+            ctypes.string_at(0)
 
 
 class Hung(JobHookReceiver):
@@ -193,7 +193,7 @@ def test_a_run_that_ends_its_process_costs_no_other_run_and_fails_in_the_end(
     found = db.execute(
         "select (object_id -> 'id')::int, status, exception_type from rowhooks.job_result where status <> 'SUCCESS'"
     ).fetchall()
-    assert found == [(0, "FAILURE", "ExecutorLost")]
+    assert found == [(0, "FAILURE", "rowhooks.domain.errors.ExecutorLost")]
     assert db.execute("select count(*), count(distinct row_id), min(row_id) from effect").fetchone() == (30, 30, 1)
     assert daemon.says("a worker process has ended (SIGSEGV)")
     daemon.send(signal.SIGTERM)
@@ -210,20 +210,21 @@ def test_a_receiver_that_hangs_in_c_is_ended_with_its_process_at_its_time_limit(
     db.execute("insert into dcim.device values (1, '0')")
     wait(lambda: is_settled(db), 120.0)
     found = db.execute("select (object_id -> 'id')::int, status, exception_type from rowhooks.job_result order by 1")
-    assert found.fetchall() == [(0, "FAILURE", "TimeLimitExceeded"), (1, "SUCCESS", None)]
+    assert found.fetchall() == [(0, "FAILURE", "rowhooks.domain.errors.TimeLimitExceeded"), (1, "SUCCESS", None)]
     daemon.send(signal.SIGTERM)
     assert daemon.ends() == 0
 
 
 def test_the_processes_of_a_daemon_that_is_killed_end_with_it(
-    db: Connection, start: Callable[..., Process], tmp_path: Path
+    db: Connection, start: Callable[..., Process]
 ) -> None:
     hook(db, "Effects")
     daemon = start(ROWHOOKS_PROCESSES="2", ROWHOOKS_DEFAULT_QUEUE="default")
     write(db, 5, 1)
     reckon(db, 5, 1)
-    pids = [int(name.rpartition(":")[2]) for (name,) in db.execute("select name from rowhooks.worker").fetchall()]
-    assert len(pids) == 2
+    names = "select name from rowhooks.worker"
+    wait(lambda: len(db.execute(names).fetchall()) == 2)
+    pids = [int(name.rpartition(":")[2]) for (name,) in db.execute(names).fetchall()]
     daemon.kill()
     wait(lambda: not any(_exists(pid) for pid in pids))
 

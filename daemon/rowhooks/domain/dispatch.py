@@ -14,7 +14,7 @@ from rowhooks.domain.run import Run
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that are handed to one worker together. No two of them are in one lane; their receivers are of one kind.
+    """Runs that are handed to one worker together; their receivers are of one kind.
 
     Args:
         id: the fencing token of these runs, rowhooks.dispatch.id.
@@ -22,6 +22,8 @@ class Group:
         asynchronous: whether their receivers are `async def`.
         priority: groups with a higher one are taken first.
         runs: what is to be executed; a batch counts as one.
+        is_lane: they stand one behind another in one lane, and what is behind a run that is to be retried waits for
+            it. Otherwise no two of them are in one lane.
     """
 
     id: UUID
@@ -29,6 +31,7 @@ class Group:
     asynchronous: bool
     priority: int
     runs: tuple[Run, ...]
+    is_lane: bool = False
 
     @property
     def class_paths(self) -> list[str]:

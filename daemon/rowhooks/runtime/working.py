@@ -119,7 +119,8 @@ class Working:
                 raise problem
             await self._stop(scheduler, recorder)
         except BaseException:
-            # What its receivers still do is fenced off.
+            # What its receivers still do is fenced off; their transactions must not keep the next attempts waiting.
+            scheduler.abandon(list(self._group_of), LeadershipLost("the run was taken from this worker"))
             self.late = await scheduler.finish(0.0)
             raise
         finally:

@@ -78,6 +78,34 @@ class Lanes:
         """Say whether a task is first in its lane and was not noted as begun; from any thread."""
         return task in self._heads
 
+    def followers(self, task: Task, limit: int) -> list[Task]:
+        """Return what stands behind the first in its lane and may be executed with it, one after another.
+
+        Args:
+            task: the first in its one lane.
+            limit: so many at the most.
+        """
+        queue = self._taken.get(task.lane)
+        if task.former_lane is not None or type(queue) is not deque:
+            return []
+        found = []
+        for one in itertools.islice(queue, 1, limit + 1):
+            # What has two lanes may wait for the other one; what waits for its retry holds back what is behind it.
+            if not isinstance(one, Task) or one.former_lane is not None or one.due is not None:
+                break
+            found.append(one)
+        return found
+
+    def drop_followers(self, task: Task) -> list[Task]:
+        """Take what stands behind the first out of its lane, in a worker; return it."""
+        queue = self._taken.get(task.lane)
+        if type(queue) is not deque:
+            return []
+        gone = [one for one in itertools.islice(queue, 1, None) if isinstance(one, Task)]
+        self._taken[task.lane] = task
+        self._following -= len(gone)
+        return gone
+
     def parked(self) -> list[Task]:
         """Return what waits for its retry."""
         return list(self._parked.tasks)

@@ -136,6 +136,13 @@ class PoolOwner(Protocol):
         """Say whether a run may begin with what was had for it; in any thread. Otherwise it is given back."""
         ...
 
+    def followers(self, run_id: int, limit: int) -> Sequence[Run]:
+        """Return runs that stand behind one in its lane, and may be handed to a worker with it.
+
+        Each of them is handed to the pool once those before it have ended. What became of it may be known then.
+        """
+        ...
+
     def ended(self, run_id: int, outcome: Outcome | None, problem: BaseException | None) -> None:
         """Take what became of a run, on the event loop; it is not told of a run that was abandoned.
 
@@ -186,6 +193,10 @@ class ExecutionPool(Protocol):
 
     def attach(self, owner: PoolOwner) -> None:
         """Report to an owner from now on."""
+        ...
+
+    def knows(self, run_id: int) -> bool:
+        """Say whether what became of a run is known before it is handed over, see `PoolOwner.followers`."""
         ...
 
     def accept(self, group: Collection[PreparedRun]) -> None:
@@ -243,6 +254,10 @@ class LocalPool(Generic[T]):
     def attach(self, owner: PoolOwner) -> None:
         """Report to an owner from now on."""
         self._owner = owner
+
+    def knows(self, run_id: int) -> bool:
+        """Say that what becomes of a run is known at its end."""
+        return False
 
     def accept(self, group: Collection[PreparedRun]) -> None:
         """Take runs; each begins when a worker is free."""

@@ -60,7 +60,7 @@ class Scheduler:
         self._events = events
         self._preparation = preparation
         self._pools: Mapping[str, ExecutionPool] = preparation.pools
-        self.admission = Admission(recorder, placement, fetch, events, preparation.offer, self._put_on_record_as_it_is)
+        self.admission = Admission(recorder, placement, fetch, events, self._offer, self._put_on_record_as_it_is)
         """Where runs are handed in."""
         # What was handed to the pools, by the ids of the runs.
         self._handed: dict[int, Task] = {}
@@ -167,6 +167,13 @@ class Scheduler:
         self.admission.close()
         return sum(await asyncio.gather(*(pool.drain(grace) for pool in self._pools.values())))
 
+    def _offer(self, task: Task) -> None:
+        """Take a task that may begin."""
+        if self._pools[task.pool].knows(task.run.id):
+            self.start((task,))
+        else:
+            self._preparation.offer(task)
+
     # From the preparation.
 
     def start(self, tasks: Sequence[Task]) -> None:
@@ -220,6 +227,13 @@ class Scheduler:
         # It may have been put on record while it was prepared, or waited for a worker, and revoked since.
         return task.may_begin or not task.on_record or task.refused is not None
 
+    def followers(self, run_id: int, limit: int) -> Sequence[Run]:
+        """Return runs that stand behind one in its lane, and may be handed to a worker with it."""
+        task = self._handed.get(run_id)
+        if task is None or task.parts or task.options.turns is not None:
+            return []
+        return [one.run for one in self.admission.lanes.followers(task, limit)]
+
     def ended(self, run_id: int, outcome: Outcome | None, problem: BaseException | None) -> None:
         """Take what became of a run."""
         try:
@@ -241,6 +255,11 @@ class Scheduler:
             if outcome.exception_type is not None:
                 self._events.publish(RunFailed(outcome))
             self._records.put(task, outcome)
+            if outcome.status == RETRY and self._left is not None:
+                # The leader has it executed again before what stands behind it.
+                for one in self.admission.lanes.drop_followers(task):
+                    self.admission.held -= one.size
+                    self._left(one)
             if outcome.status == RETRY and self._left is None:
                 self._preparation.release(task)
                 task.retry(outcome.retry_at)

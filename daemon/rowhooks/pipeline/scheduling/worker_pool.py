@@ -18,12 +18,12 @@ from typing import NamedTuple
 from rowhooks.domain.configuration import JobButton
 from rowhooks.domain.dispatch import Group, LiveWorker, Progress
 from rowhooks.domain.errors import ReceiverError, TimeLimitExceeded
-from rowhooks.domain.run import STARTED, LogEntry, Run, now
+from rowhooks.domain.run import STARTED, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.concurrency import first_of
 from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.ports import StateOnRecord
 from rowhooks.pipeline.scheduling.board import Board, outcome_of
-from rowhooks.pipeline.scheduling.flow import Flow
+from rowhooks.pipeline.scheduling.flow import LARGEST_GROUP, Flow
 from rowhooks.pipeline.scheduling.pools import WORKERS, Placement, PoolOwner, PreparedRun
 
 logger = logging.getLogger(__name__)
@@ -83,8 +83,13 @@ class WorkerPool:
         self._waiting: defaultdict[_Kind, deque[Run]] = defaultdict(deque)
         self._handed: dict[uuid.UUID, Group] = {}
         self._flows: defaultdict[_Kind, Flow] = defaultdict(Flow)
-        # How many attempts of a run were lost. Such a run is handed out alone, so that it costs no other one.
+        # How many attempts of a run were lost. One of them may be what ends workers: of each queue one at a time is
+        # handed out, so that it costs the others no second attempt.
         self._lost: Counter[int] = Counter()
+        self._suspects: defaultdict[_Kind, deque[Run]] = defaultdict(deque)
+        self._tried: dict[_Kind, uuid.UUID] = {}
+        # What became of runs that went out with the one before them in their lane, and stand behind it still.
+        self._early: dict[int, Outcome] = {}
         self._wake = asyncio.Event()
         self._has_rung = False
         self._closed = False
@@ -94,9 +99,13 @@ class WorkerPool:
     def waiting(self) -> dict[str, int]:
         """How many runs wait here for a worker, by their queues."""
         found: Counter[str] = Counter()
-        for kind, runs in self._waiting.items():
+        for kind, runs in (*self._waiting.items(), *self._suspects.items()):
             found[kind.queue] += len(runs)
         return {queue: count for queue, count in found.items() if count}
+
+    def knows(self, run_id: int) -> bool:
+        """Say whether what became of a run is known before it is handed over."""
+        return run_id in self._early
 
     def backlog(self, queue: str) -> int:
         """Return how many runs of a queue wait here for a worker."""
@@ -113,9 +122,13 @@ class WorkerPool:
             if prepared.refused is not None:
                 self._owner.ended(run.id, failed(run, now(), prepared.refused), None)
                 continue
+            if (early := self._early.pop(run.id, None)) is not None:
+                # It went out with the one before it in its lane.
+                self._owner.ended(run.id, early, None)
+                continue
             path = run.job.class_path
             kind = _Kind(self._placement.queue_of(path, run.origin), self._placement.receivers.is_asynchronous(path))
-            waiting = self._waiting[kind]
+            waiting = self._suspects[kind] if self._lost[run.id] else self._waiting[kind]
             if isinstance(run.origin, JobButton):
                 waiting.appendleft(run)
             else:
@@ -137,6 +150,7 @@ class WorkerPool:
         """
         self._closed = True
         self._waiting.clear()
+        self._suspects.clear()
         self._wake.set()
         if self._handed:
             await first_of(self._is_empty.wait(), asyncio.sleep(grace))
@@ -181,12 +195,26 @@ class WorkerPool:
         self._wake.clear()
 
     async def _hand_out(self) -> None:
-        groups = [group for kind in list(self._waiting) for group in self._groups_of(kind)]
+        kinds = {*self._waiting, *self._suspects}
+        groups = [group for kind in kinds for group in (*self._next_suspect(kind), *self._groups_of(kind))]
         if not groups:
             return
         # Before it is known whether they were handed out: what is not there is found to be gone, and comes again.
         self._handed.update((group.id, group) for group in groups)
         await self._board.hand_out(groups)
+
+    def _next_suspect(self, kind: _Kind) -> Iterator[Group]:
+        """Make a group of the next run that was lost, alone, where none of them is out."""
+        suspects = self._suspects[kind]
+        if not suspects or self._tried.get(kind) in self._handed or not self._is_allowed(kind.queue):
+            return
+        path = suspects[0].job.class_path
+        if any(kind.queue in worker.queues and path in worker.class_paths and worker.threads for worker in self.workers):
+            run = suspects.popleft()
+            self._flows[kind].handed(1)
+            group = Group(uuid.uuid4(), *kind, _priority(run), (run,))
+            self._tried[kind] = group.id
+            yield group
 
     def _groups_of(self, kind: _Kind) -> Iterator[Group]:
         """Make groups of what waits in a queue, as much of it as its workers get through in a moment."""
@@ -221,14 +249,14 @@ class WorkerPool:
                     break
                 left.append(run)
                 continue
-            is_alone = bool(self._lost[run.id])
-            if runs and (is_alone or _priority(run) != _priority(runs[0])):
+            behind = self._owner.followers(run.id, LARGEST_GROUP - 1)
+            if runs and (behind or _priority(run) != _priority(runs[0])):
                 waiting.appendleft(run)
                 break
+            if behind:
+                return Group(uuid.uuid4(), *kind, _priority(run), (run, *behind), is_lane=True)
             runs.append(run)
             able = having
-            if is_alone:
-                break
         return Group(uuid.uuid4(), *kind, _priority(runs[0]), tuple(runs)) if runs else None
 
     async def _take_back_unclaimed(self) -> None:
@@ -269,9 +297,23 @@ class WorkerPool:
         for id_, group in groups.items():
             del self._handed[id_]
             self._flows[_Kind(group.queue, group.asynchronous)].ended(len(group.runs))
-            for run in group.runs:
+            runs = group.runs
+            if group.is_lane:
+                self._note_early(runs[1:], states)
+                runs = runs[:1]
+            for run in runs:
                 self._settle(run, group, ended[id_], states)
         self._note_end()
+
+    def _note_early(self, followers: Sequence[Run], states: Mapping[int, StateOnRecord]) -> None:
+        """Keep what became of runs for when those before them in their lane have ended."""
+        for run in followers:
+            self.running.pop(run.id, None)
+            outcome = outcome_of(run, states)
+            if outcome is None:
+                # It was not executed, nor was what is behind it.
+                break
+            self._early[run.id] = outcome
 
     def _settle(self, run: Run, group: Group, progress: Progress | None, states: Mapping[int, StateOnRecord]) -> None:
         """Report what became of a run."""

@@ -125,6 +125,8 @@ DRAINED: tuple[type[JobHookReceiver], ...] = (
     Saving,
     Batch,
 )
+
+
 class Sleeping(JobHookReceiver):
     """A plain receiver that waits for 10 ms."""
 

@@ -135,7 +135,7 @@ def test_a_worker_is_killed_again_and_again_and_another_goes_on(db: Connection, 
     workers = [start("worker", "--queue", "elsewhere") for _ in range(2)]
     write(db, 60, 10)
     for count in (50, 150, 300):
-        wait(lambda count=count: has_effects(db, count))  # type: ignore[misc]
+        wait(lambda count=count: has_effects(db, count))
         workers.pop(0).kill()
         workers.append(start("worker", "--queue", "elsewhere"))
     reckon(db, 60, 10)
@@ -175,7 +175,7 @@ def test_the_database_cuts_all_connections(db: Connection, start: Callable[..., 
     start("worker", "--queue", "elsewhere")
     write(db, 60, 10)
     for count in (50, 200):
-        wait(lambda count=count: has_effects(db, count))  # type: ignore[misc]
+        wait(lambda count=count: has_effects(db, count))
         db.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where pid <> pg_backend_pid() and datname = current_database()"
@@ -215,9 +215,7 @@ def test_a_receiver_that_hangs_in_c_is_ended_with_its_process_at_its_time_limit(
     assert daemon.ends() == 0
 
 
-def test_the_processes_of_a_daemon_that_is_killed_end_with_it(
-    db: Connection, start: Callable[..., Process]
-) -> None:
+def test_the_processes_of_a_daemon_that_is_killed_end_with_it(db: Connection, start: Callable[..., Process]) -> None:
     hook(db, "Effects")
     daemon = start(ROWHOOKS_PROCESSES="2", ROWHOOKS_DEFAULT_QUEUE="default")
     write(db, 5, 1)

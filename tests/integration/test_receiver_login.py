@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.domain.errors import LeadershipLost, LoginRefused, PermissionDenied, SettingsError
 from rowhooks.postgres.connections.target import Target
+from rowhooks.postgres.sessions.fences import Fence
 from rowhooks.postgres.sessions.workspaces import Workspaces
 from rowhooks.runtime.daemon import Daemon
 from rowhooks.settings import load_settings
@@ -120,7 +121,7 @@ async def test_a_receiver_of_a_former_leader_is_fenced_off_under_its_own_login(
     db: Connection, daemon_dsn: str, receiver_dsn: str, device: str
 ) -> None:
     target = Target(receiver_dsn)
-    former = Workspaces(target, uuid.uuid4(), threads=1, async_connections=1)
+    former = Workspaces(target, lambda _: Fence(uuid.UUID(int=7)), threads=1, async_connections=1)
     cause = run(cause=change(table_id=1))
     workspace = former.open(cause, "", asynchronous=False)
     workspace.session.execute(sqlalchemy.text("insert into dcim.device values (1, 'sw', 'SN')"))
@@ -228,7 +229,7 @@ async def test_a_result_of_a_former_leader_is_none_under_its_own_login(
     db: Connection, receiver_dsn: str, device: str
 ) -> None:
     db.execute("update rowhooks.feed set leader_epoch = gen_random_uuid()")
-    former = Workspaces(Target(receiver_dsn), uuid.uuid4(), threads=1, async_connections=1)
+    former = Workspaces(Target(receiver_dsn), lambda _: Fence(uuid.UUID(int=7)), threads=1, async_connections=1)
     cause = run(cause=change(table_id=1))
     plain: Any = former.open(cause, "", asynchronous=False)
     later: Any = former.open(cause, "", asynchronous=True)

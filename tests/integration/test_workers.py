@@ -218,7 +218,10 @@ async def test_time_limits_hold_in_a_worker(db: Connection, daemon_dsn: str, dev
     found = db.execute(
         "select hook_name, status, exception_type, result from rowhooks.job_result order by 1"
     ).fetchall()
-    assert found == [("hard", "FAILURE", "rowhooks.domain.errors.TimeLimitExceeded", None), ("soft", "SUCCESS", None, "cleaned up")]
+    assert found == [
+        ("hard", "FAILURE", "rowhooks.domain.errors.TimeLimitExceeded", None),
+        ("soft", "SUCCESS", None, "cleaned up"),
+    ]
 
 
 async def test_a_long_run_shows_its_log_while_it_goes_on_and_can_be_revoked(

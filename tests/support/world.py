@@ -22,7 +22,7 @@ from rowhooks.pipeline.ports import EndOnRecord
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling.loop_pool import LoopPool
-from rowhooks.pipeline.scheduling.pools import ExecutionPool
+from rowhooks.pipeline.scheduling.pools import ExecutionPool, Placement
 from rowhooks.pipeline.scheduling.preparation import Preparation
 from rowhooks.pipeline.scheduling.rows import Rows
 from rowhooks.pipeline.scheduling.scheduler import Scheduler
@@ -99,7 +99,7 @@ class World:
         if pool is not None:
             pools = [one for one in pools if one.name != pool.name] + [pool]
         preparation = Preparation(self.recorder, self.rows, self, pools)
-        self.scheduler = Scheduler(self.recorder, preparation, self, self.fetch, events)
+        self.scheduler = Scheduler(self.recorder, preparation, Placement(self), self.fetch, events)
         self.scheduler.learn(
             {
                 n: TrackedTable(n, TableName(f"dcim.t{n}"), f"dcim.t{n}", n, (("id", 23),), (("id", "id", "integer"),))

@@ -7,7 +7,7 @@ import gc
 import json
 import threading
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,8 +19,7 @@ from rowhooks.domain.events import AttemptStarted, RunExecuted
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, PENDING, RETRY, SUCCESS, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.execution.outcomes import failed
-from rowhooks.pipeline.scheduling import admission
-from rowhooks.pipeline.scheduling.pools import LOOP, THREADS, PoolOwner, PreparedRun
+from rowhooks.pipeline.scheduling.pools import LOOP, THREADS, Placement, PoolOwner, PreparedRun
 from tests.support.waiting import eventually
 from tests.support.world import World, working
 
@@ -42,6 +41,8 @@ class Elsewhere:
 
     limit = 2
     needs_rows = False
+    is_elsewhere = False
+    waiting: Mapping[str, int] = {}
 
     def __init__(self, name: str = LOOP) -> None:
         self.name = name
@@ -55,6 +56,9 @@ class Elsewhere:
 
     def attach(self, owner: PoolOwner) -> None:
         self._owner = owner
+
+    def knows(self, run_id: int) -> bool:
+        return False
 
     def accept(self, group: Collection[PreparedRun]) -> None:
         self._waiting += [prepared.run for prepared in group]
@@ -112,7 +116,7 @@ async def test_a_pool_of_another_kind_needs_nothing_but_the_protocol() -> None:
 
 async def test_a_third_pool_needs_no_other_change_than_the_choice_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = Elsewhere("elsewhere")
-    monkeypatch.setattr(admission, "pool_for", lambda receivers, class_path: pool.name)
+    monkeypatch.setattr(Placement, "pool_of", lambda placement, class_path, origin=None: pool.name)
     world = World(pool)
     async with working(world):
         world.submit(1)

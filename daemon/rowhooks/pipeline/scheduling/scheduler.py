@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import ExecutorLost, RowhooksError, RunRevoked, TimeLimitExceeded
 from rowhooks.domain.events import Events, RunFailed
-from rowhooks.domain.run import RETRY, Outcome, now, revoked
+from rowhooks.domain.run import RETRY, Outcome, Run, now, revoked
 from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling import records

@@ -209,7 +209,9 @@ class WorkerPool:
         if not suspects or self._tried.get(kind) in self._handed or not self._is_allowed(kind.queue):
             return
         path = suspects[0].job.class_path
-        if any(kind.queue in worker.queues and path in worker.class_paths and worker.threads for worker in self.workers):
+        if any(
+            kind.queue in worker.queues and path in worker.class_paths and worker.threads for worker in self.workers
+        ):
             run = suspects.popleft()
             self._flows[kind].handed(1)
             group = Group(uuid.uuid4(), *kind, _priority(run), (run,))

@@ -39,7 +39,7 @@ with next as (
   from rowhooks.dispatch as d
   where d.worker is null and d.queue = any($2::text[]) and d.receivers <@ $3::text[] and d.leader_epoch = $4
     and d.asynchronous = any($5::boolean[])
-  order by d.priority desc, d.number
+  order by d.priority desc, d.number asc
   limit $6
   for update skip locked
 )

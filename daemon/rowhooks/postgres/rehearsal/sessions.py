@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from rowhooks.domain.run import LogEntry, Outcome, Run
 from rowhooks.postgres.rehearsal.transaction import Transaction
 from rowhooks.postgres.rows.tables import Tables
+from rowhooks.postgres.sessions.fences import Fence
 from rowhooks.postgres.sessions.receiver_session import ReceiverSession
 from rowhooks.postgres.sessions.terms import is_transient, session_variables
 from rowhooks.postgres.sessions.workspaces import AsyncWorkspace, SyncWorkspace
@@ -32,7 +33,7 @@ class RehearsalSession(ReceiverSession):
         else:
             Session.close(self)
 
-    def commit_run(self, outcome: Outcome, leader_epoch: uuid.UUID) -> Collection[int]:
+    def commit_run(self, outcome: Outcome, fence: Fence) -> Collection[int]:
         """Commit to the savepoint; what is deferred until a commit is checked now."""
         self.flush()
         self._grip.check_transaction()
@@ -77,12 +78,12 @@ class RehearsalWorkspaces:
 
     def open(self, run: Run, user: str, *, asynchronous: bool) -> SyncWorkspace | AsyncWorkspace:
         """Return a workspace for one attempt of a run. When it commits, its log lines go to `entries`."""
-        variables, leader_epoch = partial(session_variables, run, user), uuid.uuid4()
+        variables, fence = partial(session_variables, run, user), Fence(uuid.uuid4())
         workspace: _SyncWorkspace | _AsyncWorkspace
         if asynchronous:
-            workspace = _AsyncWorkspace(self._transaction.async_connection, variables, leader_epoch, self._tables)
+            workspace = _AsyncWorkspace(self._transaction.async_connection, variables, fence, self._tables)
         else:
-            workspace = _SyncWorkspace(self._transaction.connection, variables, leader_epoch, self._tables)
+            workspace = _SyncWorkspace(self._transaction.connection, variables, fence, self._tables)
         workspace.entries = self.entries
         return workspace
 

@@ -313,7 +313,8 @@ class AtMostThree(JobHookReceiver):
         with self.lock:
             AtMostThree.going += 1
             AtMostThree.most = max(AtMostThree.most, AtMostThree.going)
-        await asyncio.sleep(0.01)
+        for _ in range(20):
+            await asyncio.sleep(0)
         with self.lock:
             AtMostThree.going -= 1
 

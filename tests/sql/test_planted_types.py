@@ -83,7 +83,12 @@ ROWHOOKS_CALLS = {
     """select rowhooks.record_run('{"id": 1, "trigger": "change", "object_change_id": 1, "job_hook_id": 1, """
     """"job_id": 1, "class_path": "a.B", "db_user": "d", "status": "STARTED", "attempt": 1, "retries": 0, """
     """"key": "k"}', """
-    """'[{"job_result_id": 1, "time": "2026-11-29", "level": "info", "grouping": "", "message": "m"}]')""",
+    """'[{"job_result_id": 1, "time": "2026-11-29", "level": "info", "grouping": "", "message": "m"}]');"""
+    "insert into rowhooks.dispatch (id, leader_epoch, queue, asynchronous, priority, receivers, runs)"
+    " values (pg_catalog.gen_random_uuid(), pg_catalog.gen_random_uuid(), 'q', false, 0, '{}', '[]');"
+    """select rowhooks.record_run('{"id": 2, "trigger": "change", "object_change_id": 2, "job_hook_id": 1, """
+    """"job_id": 1, "class_path": "a.B", "db_user": "d", "status": "STARTED", "attempt": 1, "retries": 0, """
+    """"key": "k"}', null, d.id) from rowhooks.dispatch as d""",
     "refresh_tables": "select rowhooks.refresh_tables()",
     "resume_after_restore": "select rowhooks.resume_after_restore(0)",
     "ring_bell": "select rowhooks.ring_bell()",

@@ -19,6 +19,7 @@ DAEMON_PRIVILEGES = {
     ("changes", "SELECT"),
     ("batches", "SELECT"), ("configuration", "SELECT"),
     ("daemon", "SELECT"), ("daemon", "INSERT"), ("daemon", "UPDATE"), ("daemon", "DELETE"),
+    ("dispatch", "SELECT"), ("dispatch", "INSERT"), ("dispatch", "UPDATE"), ("dispatch", "DELETE"),
     ("feed", "SELECT"), ("feed", "UPDATE"),
     ("installation", "SELECT"),
     ("job", "SELECT"), ("job", "INSERT"), ("job", "UPDATE"), ("job", "DELETE"),
@@ -45,6 +46,7 @@ DAEMON_PRIVILEGES = {
     ("visible_batches", "SELECT"), ("visible_changes", "SELECT"), ("visible_log", "SELECT"),
     ("visible_results", "SELECT"), ("visible_changes_by_row", "SELECT"), ("visible_changes_oldest_first", "SELECT"),
     ("visible_results_oldest_first", "SELECT"),
+    ("worker", "SELECT"), ("worker", "INSERT"), ("worker", "UPDATE"), ("worker", "DELETE"),
 }  # fmt: skip
 # What a viewer may read: what is configured, and what it may see of what happened.
 VIEWER_PRIVILEGES = {
@@ -52,7 +54,7 @@ VIEWER_PRIVILEGES = {
     "job_hook_missed", "job_hook_table", "object_change_id_seq", "table_meant", "tracked_table", "tracking_rule",
     "visible_batches",
     "visible_changes", "visible_changes_by_row", "visible_changes_oldest_first", "visible_log", "visible_results",
-    "visible_results_oldest_first",
+    "visible_results_oldest_first", "worker",
 }  # fmt: skip
 # By which it reads them.
 VIEWER_FUNCTIONS = {

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.domain.errors import SoftTimeLimitExceeded
+from rowhooks.pipeline.scheduling import admission, pools
 from tests.support.daemons import ELSEWHERE, running_daemon, running_worker, worked_daemon
 from tests.support.hooks import add_button, add_hook
 from tests.support.waiting import eventually, is_read, settled
@@ -62,6 +63,28 @@ class SecondTime(JobHookReceiver):
         if self.job_result.attempt == 1:
             raise ValueError("not yet")
         return self.job_result.attempt
+
+
+class Stumbling(Appending):
+    """The same, and stumbles once over the fiftieth."""
+
+    class Meta:
+        autoretry_for = (ValueError,)
+        retry_backoff = 0
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        super().receive_job_hook(change, action, changed_object)
+        if change.postchange["name"] == "50" and self.job_result.attempt == 1:  # type: ignore[index]
+            raise ValueError("not yet")
+
+
+class Grouped(JobHookReceiver):
+    class Meta:
+        group_commit = 20
+        loads_object = False
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        self.session.execute(text("insert into dcim.device values (:id, 'grouped')"), {"id": 1000 + change.id})
 
 
 class Many(JobHookReceiver):
@@ -299,6 +322,63 @@ async def test_a_job_with_a_queue_of_its_own_goes_to_workers_and_the_others_stay
         async with running_worker(daemon_dsn, Elsewhere):
             await settled(db)
     assert sorted(results(db)) == [("SUCCESS", "here"), ("SUCCESS", "there")]
+
+
+async def test_the_runs_of_a_busy_row_are_handed_out_together_and_stop_behind_a_retry(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Stumbling, device, "update")
+    insert(db, 1, "0")
+    async with running_daemon(daemon_dsn, Stumbling, **LEADER):
+        for number in range(1, 101):
+            db.execute("update dcim.device set name = %s where id = 1", (str(number),))
+        await eventually(lambda: is_read(db))
+        async with running_worker(daemon_dsn, Stumbling):
+            await settled(db)
+    order = db.execute("select name::int from dcim.device where id >= 1000 order by xmin::text::bigint").fetchall()
+    assert order == [(number,) for number in range(1, 101)]
+    # The first 50 of them and the one that is to be retried; that again with the others.
+    ((groups,),) = db.execute("select last_value from rowhooks.dispatch_number_seq").fetchall()
+    assert groups <= 10
+
+
+async def test_runs_that_share_their_transaction_do_so_in_a_worker(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Grouped, device)
+    async with running_daemon(daemon_dsn, Grouped, **LEADER):
+        db.execute("insert into dcim.device select g, 'sw' from generate_series(1, 40) as g")
+        await eventually(lambda: is_read(db))
+        async with running_worker(daemon_dsn, Grouped, threads=1):
+            await settled(db)
+    assert results(db, "status") == [("SUCCESS",)] * 40
+    ((transactions,),) = db.execute("select count(distinct xmin::text) from dcim.device where id >= 1000").fetchall()
+    # The first ones may be executed before others are there; each has a savepoint of its own.
+    ((rows,),) = db.execute("select count(*) from dcim.device where id >= 1000").fetchall()
+    assert rows == 40
+    assert transactions <= 40
+
+
+async def test_a_queue_without_a_worker_keeps_nothing_else_waiting_and_its_runs_wait_in_the_table(
+    db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "MOST_FOR_WORKERS", 10)
+    monkeypatch.setattr(admission, "FETCHED_TOGETHER", 10)
+    add_hook(db, Elsewhere, device)
+    add_hook(db, Here, device)
+    async with running_daemon(daemon_dsn, Elsewhere, Here, queues=("default", ELSEWHERE)) as daemon:
+        db.execute("insert into dcim.device select g, 'sw' from generate_series(1, 300) as g")
+        await eventually(lambda: is_read(db))
+        await eventually(lambda: results(db, "status").count(("SUCCESS",)) == 300)
+        # Those of one part of the feed come together.
+        waiting, _ = daemon._in_memory()  # noqa: SLF001
+        assert waiting <= 300
+        db.execute("insert into dcim.device select g, 'sw' from generate_series(301, 600) as g")
+        await eventually(lambda: is_read(db))
+        assert daemon._in_memory()[0] == waiting  # noqa: SLF001
+        async with running_worker(daemon_dsn, Elsewhere):
+            await settled(db)
+    assert results(db, "status") == [("SUCCESS",)] * 1200
 
 
 class AtMostThree(JobHookReceiver):

@@ -23,7 +23,8 @@ def seeds() -> list[int]:
     """Return the seeds of the rounds: new ones each time, or the one that is to be replayed."""
     if given := os.environ.get("ROWHOOKS_FAULTS_SEED"):
         return [int(seed) for seed in given.split(",")]
-    return [random.SystemRandom().randrange(10**9) for _ in range(3)]
+    # One round with daemons alone, one with workers.
+    return [2 * random.SystemRandom().randrange(10**9) + odd for odd in (0, 1)]
 
 
 @pytest.mark.long
@@ -55,8 +56,11 @@ def _listed(counts: Counter[str]) -> str:
 
 
 def _round(seed: int) -> Counter[str]:
-    """Let things break for a while, then see that all is well; return what there was."""
-    with staged() as stage:
+    """Let things break for a while, then see that all is well; return what there was.
+
+    In every other round, by the seed, workers execute the runs.
+    """
+    with staged(has_workers=seed % 2 == 1) as stage:
         stage.start()
         chaos = Chaos(stage, seed)
         with Writers(stage.dsn, seed):
@@ -65,6 +69,7 @@ def _round(seed: int) -> Counter[str]:
         done = chaos.done
         return Counter(
             {
+                "rounds with workers": int(stage.has_workers),
                 "changes": reckoning.changes,
                 "runs": reckoning.runs,
                 "duplicates outside": reckoning.again_outside,

@@ -29,6 +29,8 @@ LEADER_TIMEOUT = 3.0
 SETTLING = 300.0
 """Seconds that what is left may take, once nothing is broken any more."""
 MAX_CONNECTIONS = 60
+ELSEWHERE = {"ROWHOOKS_QUEUES": "default,elsewhere", "ROWHOOKS_DEFAULT_QUEUE": "elsewhere"}
+"""Settings by which workers execute all runs."""
 
 
 class Stage:
@@ -36,17 +38,21 @@ class Stage:
 
     Args:
         directory: of the daemons.
+        has_workers: whether worker processes, behind the proxy too, execute all runs.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, has_workers: bool = False) -> None:
         self.directory = directory
+        self.has_workers = has_workers
         self.daemons: list[Process] = []
+        self.workers: list[Process] = []
         self._former: list[Process] = []
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            settings = {"max_connections": str(MAX_CONNECTIONS), "deadlock_timeout": "50ms"}
+            connections = (2 if self.has_workers else 1) * MAX_CONNECTIONS
+            settings = {"max_connections": str(connections), "deadlock_timeout": "50ms"}
             server = embedded_server(settings, os.environ.get("ROWHOOKS_TEST_BINARIES"))
             self._server = stack.enter_context(server)
             self.dsn = self._server.dsn()
@@ -72,13 +78,26 @@ class Stage:
     def start(self) -> Process:
         """Start one more daemon."""
         settings = {"ROWHOOKS_LEADER_TIMEOUT": str(LEADER_TIMEOUT), "ROWHOOKS_POLL_INTERVAL": "1"}
-        process = Process(self.daemon_dsn, self.directory, workload.FILE, settings)
+        elsewhere = ELSEWHERE if self.has_workers else {}
+        process = Process(self.daemon_dsn, self.directory, workload.FILE, {**settings, **elsewhere})
         self.daemons.append(process)
         return process
 
+    def start_worker(self) -> None:
+        """Start one more worker."""
+        options = ("--queue", "elsewhere")
+        self.workers.append(
+            Process(self.daemon_dsn, self.directory, workload.FILE, ELSEWHERE, options, command="worker")
+        )
+
+    @property
+    def processes(self) -> list[Process]:
+        """The daemons and the workers."""
+        return [*self.daemons, *self.workers]
+
     def leave(self, process: Process) -> None:
-        """Note that a daemon has ended."""
-        self.daemons.remove(process)
+        """Note that a daemon or a worker has ended."""
+        (self.workers if process in self.workers else self.daemons).remove(process)
         self._former.append(process)
 
     def restart_server(self, mode: str) -> None:
@@ -88,7 +107,7 @@ class Stage:
 
     def said(self, what: str) -> int:
         """Return how often the daemons' logs have this in them."""
-        return sum(process.log.read_text().count(what) for process in [*self.daemons, *self._former])
+        return sum(process.log.read_text().count(what) for process in [*self.processes, *self._former])
 
     def settle(self) -> workload.Reckoning:
         """Wait until everything has been dealt with, end the daemons, and reckon."""
@@ -98,9 +117,9 @@ class Stage:
                 wait(lambda: is_settled(conn), SETTLING)
             except AssertionError:
                 raise AssertionError(self._what_is_left(conn)) from None
-            for process in self.daemons:
+            for process in self.processes:
                 process.send(signal.SIGTERM)
-            assert [process.ends() for process in self.daemons] == [0] * len(self.daemons)
+            assert [process.ends() for process in self.processes] == [0] * len(self.processes)
             try:
                 return workload.reckon(conn, self.directory / "outside")
             except AssertionError:
@@ -108,7 +127,7 @@ class Stage:
                 raise
 
     def _print_logs(self) -> None:
-        for process in [*self._former, *self.daemons]:
+        for process in [*self._former, *self.processes]:
             sys.stdout.write(f"{process.pid}:\n{process.log.read_text()}")
 
     def _what_is_left(self, conn: psycopg.Connection[Any]) -> str:
@@ -124,11 +143,11 @@ class Stage:
             )
             for row in conn.execute(query).fetchall()
         ]
-        logs = [f"{process.pid}:\n{process.log.read_text()[-3000:]}" for process in self.daemons]
+        logs = [f"{process.pid}:\n{process.log.read_text()[-3000:]}" for process in self.processes]
         return "\n".join(["not settled", *found, *logs])
 
     def _kill_all(self) -> None:
-        for process in self.daemons:
+        for process in self.processes:
             process.kill()
 
 
@@ -173,26 +192,28 @@ class Chaos:
 
     def _have_daemons(self) -> None:
         stage = self._stage
-        for process in [process for process in stage.daemons if process.ended]:
+        for process in [process for process in stage.processes if process.ended]:
             raise AssertionError(f"a daemon has ended by itself:\n{process.log.read_text()[-5000:]}")
         while len(stage.daemons) < self._rng.randint(1, self._most_daemons):
             stage.start()
+        while stage.has_workers and len(stage.workers) < self._rng.randint(1, 2):
+            stage.start_worker()
 
-    def _any_daemon(self) -> Process:
-        return self._rng.choice(self._stage.daemons)
+    def _any(self) -> Process:
+        return self._rng.choice(self._stage.processes)
 
     def _one(self, links: list[Link]) -> list[Link]:
         return self._rng.sample(links, 1) if links else []
 
     def kill(self) -> None:
-        """Kill a daemon."""
-        process = self._any_daemon()
+        """Kill a daemon or a worker."""
+        process = self._any()
         process.kill()
         self._stage.leave(process)
 
     def terminate(self) -> None:
-        """Ask a daemon to end, whatever goes on."""
-        process = self._any_daemon()
+        """Ask a daemon or a worker to end, whatever goes on."""
+        process = self._any()
         process.send(signal.SIGTERM)
         code, log = process.ends(), process.log.read_text()
         # One that has not even begun ends as the system has it.
@@ -238,10 +259,10 @@ class Chaos:
         self._stage.restart_server("fast")
 
     def stop_and_continue(self) -> None:
-        """Stop a daemon for longer than a standby waits, and let it go on as if nothing had happened."""
+        """Stop a daemon or a worker for longer than a standby waits, and let it go on as if nothing had happened."""
         if len(self._stage.daemons) == 1:
             self._stage.start()
-        process = self._any_daemon()
+        process = self._any()
         process.send(signal.SIGSTOP)
         time.sleep(LEADER_TIMEOUT + self._rng.random() * 4)
         process.send(signal.SIGCONT)
@@ -263,7 +284,10 @@ def taken_connections(dsn: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def staged() -> Iterator[Stage]:
+def staged(*, has_workers: bool = False) -> Iterator[Stage]:
     """Set a stage up in a directory of its own."""
-    with tempfile.TemporaryDirectory(prefix="rowhooks-faults-") as directory, Stage(Path(directory)) as stage:
+    with (
+        tempfile.TemporaryDirectory(prefix="rowhooks-faults-") as directory,
+        Stage(Path(directory), has_workers=has_workers) as stage,
+    ):
         yield stage

@@ -130,8 +130,8 @@ def _began(database: Database, changes: int) -> dict[int, float]:
     """Return when the newest run of each row began."""
     found = database.conn.execute(
         "select distinct on (r.object_id ->> 'id') (r.object_id ->> 'id')::integer,"
-        " extract(epoch from r.started_at)::float from rowhooks.job_result as r where r.started_at is not null and r.id > %s"
-        " order by r.object_id ->> 'id', r.id desc",
+        " extract(epoch from r.started_at)::float from rowhooks.job_result as r"
+        " where r.started_at is not null and r.id > %s order by r.object_id ->> 'id', r.id desc",
         (database.value("select max(id) from rowhooks.job_result") - changes,),
     )
     return dict(found.fetchall())

@@ -371,11 +371,11 @@ async def test_a_queue_without_a_worker_keeps_nothing_else_waiting_and_its_runs_
         await eventually(lambda: is_read(db))
         await eventually(lambda: results(db, "status").count(("SUCCESS",)) == 300)
         # Those of one part of the feed come together.
-        waiting, _ = daemon._in_memory()  # noqa: SLF001
+        waiting, _ = daemon._in_memory()
         assert waiting <= 300
         db.execute("insert into dcim.device select g, 'sw' from generate_series(301, 600) as g")
         await eventually(lambda: is_read(db))
-        assert daemon._in_memory()[0] == waiting  # noqa: SLF001
+        assert daemon._in_memory()[0] == waiting
         async with running_worker(daemon_dsn, Elsewhere):
             await settled(db)
     assert results(db, "status") == [("SUCCESS",)] * 1200

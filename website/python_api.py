@@ -31,6 +31,10 @@ OFFERED = {
 """What a module offers that has no list of it."""
 
 
+_WIDTH = 80
+"""Characters of a signature that is one line."""
+
+
 class Written(str):
     """An annotation, shown as it was written."""
 
@@ -71,7 +75,7 @@ def members(cls: type) -> dict[str, Any]:
 def _name(name: str, value: Any) -> Iterator[str]:
     yield f"### {name}"
     if inspect.isclass(value):
-        yield fenced(f"class {name}{signature(value)}", "python")
+        yield fenced(f"class {name}{signature(value).removesuffix(' -> None')}", "python")
         yield from described(value)
         for member, one in members(value).items():
             yield from _member(name, member, one)
@@ -90,8 +94,8 @@ def _member(owner: str, name: str, value: Any) -> Iterator[str]:
         said = list(described(function))
         if any(said):
             yield f"#### {owner}.{name}"
-            if inspect.isroutine(function):
-                yield fenced(f"{name}{signature(function)}", "python")
+            if inspect.isroutine(function) and (shown := signature(function)):
+                yield fenced(f"{name}{shown}", "python")
             yield from said
 
 
@@ -109,7 +113,24 @@ def signature(value: Any) -> str:
     parameters = [one.replace(annotation=_written(one.annotation)) for one in found.parameters.values()]
     shown = str(found.replace(parameters=parameters, return_annotation=_written(found.return_annotation)))
     # A default that has no text of its own is shown by its name, or that of its class.
-    return re.sub(r"<(?:function )?(?:[\w.]+\.)?(\w+)(?: object)? at 0x\w+>", r"\1", shown)
+    return laid_out(re.sub(r"<(?:function )?(?:[\w.]+\.)?(\w+)(?: object)? at 0x\w+>", r"\1", shown))
+
+
+def laid_out(signature: str) -> str:
+    """Return a signature, with a line for each parameter if it is long."""
+    if len(signature) <= _WIDTH:
+        return signature
+    parts, depth = [""], 0
+    parameters, arrow, _ = signature.rpartition(") -> ")
+    end = len(parameters) if arrow else len(signature) - 1
+    for letter in signature[1:end]:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    lines = "".join(f"    {part.strip()},\n" for part in parts)
+    return f"(\n{lines}{signature[end:]}"
 
 
 def _written(annotation: Any) -> Any:

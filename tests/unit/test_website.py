@@ -95,6 +95,19 @@ def test_each_public_name_is_in_the_reference_with_its_description() -> None:
     assert not re.search(r"0x[0-9a-f]{6}", text)
 
 
+def test_a_long_signature_has_a_line_for_each_parameter() -> None:
+    assert python_api.laid_out("(a: int = 1) -> None") == "(a: int = 1) -> None"
+    long = "(first: Callable[[int, str], None], *, second: dict[str, int] = {}, third: tuple[int, ...] = (1, 2)) -> int"
+    assert python_api.laid_out(long).splitlines() == [
+        "(",
+        "    first: Callable[[int, str], None],",
+        "    *,",
+        "    second: dict[str, int] = {},",
+        "    third: tuple[int, ...] = (1, 2),",
+        ") -> int",
+    ]
+
+
 def commands(command: Any, *path: str) -> Iterator[tuple[str, Any]]:
     yield " ".join(path), command
     for name, below in getattr(command, "commands", {}).items():

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import httpx
 import psycopg
@@ -99,6 +100,11 @@ def test_a_webhook_is_called_with_one_key_for_all_attempts(shop: Rehearsal, monk
         )
         assert (run.status, run.result) == ("SUCCESS", 200)
         assert [one.status for one in run.attempts] == ["RETRY", "RETRY", "SUCCESS"]
+        for attempt in run.attempts[:2]:
+            # An answer that is an error is open until it is collected.
+            assert attempt.exception is not None
+            assert isinstance(attempt.exception.error, HTTPError)
+            attempt.exception.error.close()
         keys = [headers["Idempotency-Key"] for _, headers, _ in shipping.asked]
         assert len(keys) == 3
         assert len(set(keys)) == 1

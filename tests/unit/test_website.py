@@ -121,7 +121,8 @@ def test_each_command_is_in_the_reference_with_its_options() -> None:
     found = {path: command for path, command in commands(whole(), "rowhooks") if path != "rowhooks"}
     assert parts.keys() == found.keys()
     for path, command in found.items():
-        options = {option for one in command.params for option in one.opts if one.param_type_name == "option"}
+        shown = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
+        options = {option for one in shown for option in one.opts}
         for option in options - {"--help"}:
             assert re.search(rf"`[^`\n]*{option}\b", parts[path]) or hasattr(command, "commands"), (path, option)
 

@@ -50,10 +50,12 @@ def test_a_page_loads_nothing_from_elsewhere(site: Path) -> None:
         assert not re.search(r"(?:url\(|@import\s*)[\"']?(?:https?:)?//", sheet.read_text("utf-8")), sheet
 
 
-@pytest.mark.parametrize("link", ["nothing.md", "tutorial.md#nothing"])
-def test_a_broken_link_fails_the_build(site: Path, tmp_path: Path, link: str) -> None:
+def test_a_broken_link_fails_the_build(site: Path, tmp_path: Path) -> None:
     docs = tmp_path / "build" / "docs"
     shutil.copytree(site.parent / "docs", docs)
-    (docs / "index.md").write_text(f"# Home\n\n[a link]({link})\n")
+    (docs / "index.md").write_text("# Home\n\n[a page](nothing.md) [a heading](tutorial.md#nothing)\n")
     done = build(tmp_path)
-    assert done.returncode != 0, done.stdout + done.stderr
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "page does not exist" in said
+    assert "anchor does not exist" in said

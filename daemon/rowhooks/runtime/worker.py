@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 BEAT_INTERVAL = 1.0
 """Seconds between the signs of life of a worker."""
+LEAST_PAUSE = 0.05
+"""Seconds between them at least, where groups are announced that are not for this worker."""
 PATIENCE = 60.0
 """Seconds for one statement, after which a connection counts as lost."""
 LONGEST_BACKOFF = 30.0
@@ -152,7 +154,10 @@ class Worker:
     async def _beat(self, board: WorkBoard, working: Working, epoch: uuid.UUID) -> None:
         """Give signs of life, until another leader is found."""
         while True:
-            await asyncio.sleep(BEAT_INTERVAL)
+            await first_of(asyncio.sleep(BEAT_INTERVAL), working.found_nothing.wait())
+            # Not with each group that goes to another worker.
+            await asyncio.sleep(LEAST_PAUSE)
+            working.found_nothing.clear()
             async with working.turn:
                 found = await self._epoch(board)
             if found != epoch:

@@ -84,6 +84,8 @@ class Working:
         self._configuration = Configuration(0, {}, (), ())
         self._use: Callable[[Configuration], Coroutine[Any, Any, None]]
         self.wake = asyncio.Event()
+        self.found_nothing = asyncio.Event()
+        """Set when there was a reason to look for groups, and none was there."""
         self._has_finished = asyncio.Event()
         # The connection of the board takes one statement at a time.
         self.turn = asyncio.Lock()
@@ -189,6 +191,8 @@ class Working:
                 for one in claimed:
                     self._note(one)
                 if not claimed:
+                    # There may be a new leader, whose groups it cannot take.
+                    self.found_nothing.set()
                     break
                 if max(one.version for one in claimed) != self._configuration.version:
                     await self._load(source)

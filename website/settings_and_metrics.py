@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from prometheus_client import Metric
@@ -31,7 +32,8 @@ def settings() -> Iterator[str]:
         for name, field in model.model_fields.items():
             if not field.exclude:
                 default = field.get_default(call_default_factory=True)
-                shown = "" if default in ("", None, (), {}) else f"`{default}`"
+                written = json.dumps(default) if isinstance(default, tuple) else default
+                shown = "" if default in ("", None, (), {}) else f"`{written}`"
                 meaning = escaped(field.description or "")
                 lines.append(f"| `{name}` | `{prefix}{name.upper()}` | {shown} | {meaning} |")
         yield "\n".join(lines)

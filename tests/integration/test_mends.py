@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from rowhooks.cli import call
+from rowhooks.domain.run import WAITING
 from rowhooks.postgres.administration import activity, doctor
 from rowhooks.postgres.administration.doctor import Finding, examine
 from rowhooks.postgres.leadership import blocking_sessions
@@ -56,6 +57,14 @@ FAILED = HOOK + (
     " now(), now(), 'sqlalchemy.exc.ProgrammingError',"
     " case when c.id = 1 then 'else' else E'(psycopg.errors.InsufficientPrivilege) permission denied for table x\n"
     "[SQL: select]' end from rowhooks.object_change as c;"
+)
+WAITING_RUN = HOOK + (
+    "update rowhooks.job_hook set queue = 'reports'; insert into dcim.device values (1, 'sw', '');"
+    + RUN
+    + "select c.id, 1, 'sync', 1, 'jobs.Sync', 1, c.object_id, 'sw', 'PENDING', '"
+    + str(WAITING)
+    + "', session_user, now(),"
+    " null, null, null, null from rowhooks.object_change as c;"
 )
 
 
@@ -132,6 +141,10 @@ CASES = [
         "missing_job",
         "the present or last leader does not have job",
         HOOK + "update rowhooks.job set installed = false",
+        otherwise=True,
+    ),
+    Case(
+        "stray_queue", "hook sync: 1 runs wait, because queues in the leader's settings does not name", WAITING_RUN,
         otherwise=True,
     ),
     Case(

@@ -69,7 +69,7 @@ def findings(capsys: pytest.CaptureFixture[str], dsn: str) -> list[str]:
     return [one["what"] for one in json.loads(capsys.readouterr().out) if "queue" in one["what"]]
 
 
-async def test_runs_in_a_queue_that_the_settings_do_not_have_wait_named_once_until_a_leader_has_it(
+async def test_runs_in_a_queue_that_the_settings_do_not_have_wait_named_once_until_they_are_in_another(
     db: Connection, daemon_dsn: str, device: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     add_hook(db, Reports, device)
@@ -85,7 +85,8 @@ async def test_runs_in_a_queue_that_the_settings_do_not_have_wait_named_once_unt
         "hook Reports waits: its queue reports is not among queues in the settings (default); what it is to run is kept"
         f" (name the queue there, or give it another one: Meta.queue of {__name__}.Reports)"
     ]
-    async with running_daemon(daemon_dsn, Reports, Seen, queues=("default", "reports")):
+    db.execute("update rowhooks.job_hook set queue = 'default' where name = 'Reports'")
+    async with running_daemon(daemon_dsn, Reports, Seen):
         write(db, "c")
         await settled(db)
     assert sorted(Seen.serials) == ["a", "a", "b", "b", "c", "c"]
@@ -105,7 +106,7 @@ async def test_what_waits_runs_before_newer_changes_when_the_hook_gets_a_queue_t
         assert findings(capsys, dsn) == [
             "hook Seen: 2 runs wait, because queues in the leader's settings does not name its queue reprots"
         ]
-        db.execute("update rowhooks.job_hook set queue = 'reports'")
+        db.execute("update rowhooks.job_hook set queue = 'default'")
         write(db, "c")
         await settled(db)
     assert Seen.serials == ["a", "b", "c"]
@@ -115,20 +116,20 @@ async def test_what_waits_runs_before_newer_changes_when_the_hook_gets_a_queue_t
     assert said.endswith("give it another one: rowhooks hooks edit --queue QUEUE Seen)")
 
 
-async def test_a_press_in_such_a_queue_waits_too(
+async def test_a_press_in_such_a_queue_waits_for_a_leader_that_has_it(
     db: Connection, daemon_dsn: str, device: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(db, "a")
     add_button(db, Reboot, device, roles=["public"])
-    db.execute("update rowhooks.job_button set queue = 'reports'")
-    async with running_daemon(daemon_dsn, Reboot):
+    db.execute("update rowhooks.job_button set queue = 'default'")
+    async with running_daemon(daemon_dsn, Reboot, queues="other", default_queue="other"):
         db.execute("select rowhooks.press('Reboot', 'dcim.device', '1')")
         # The leader has taken it up, and put it aside.
         await eventually(lambda: db.execute(TAKEN_UP).fetchone() == (1,))
     assert statuses(db) == ["PENDING"]
     (said,) = warnings(caplog)
     assert said.endswith("give it another one: rowhooks buttons edit --queue QUEUE Reboot)")
-    async with running_daemon(daemon_dsn, Reboot, queues="default,reports"):
+    async with running_daemon(daemon_dsn, Reboot):
         await settled(db)
     assert db.execute("select result from rowhooks.job_result").fetchall() == [("rebooted sw",)]
 

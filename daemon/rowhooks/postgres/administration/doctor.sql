@@ -220,23 +220,28 @@ order by 1;
 select
   format('%s %s: %s runs wait, because queues in the leader''s settings does not name its queue %s',
     o.kind, o.name, count(*), o.queue),
-  'name it there and restart the daemon, or choose another one: ',
-  array['rowhooks', concat(o.kind, 's'), 'edit', '--queue', 'QUEUE', '--', o.name]
+  case
+    when o.is_own then 'name it there and restart the daemon; or, for the queue of its job: '
+    else 'name it there and restart the daemon, or name another one in its class'
+  end,
+  case when o.is_own then array['rowhooks', concat(o.kind, 's'), 'edit', '--no-queue', '--', o.name] end
 from (
-  select 'hook' as kind, h.name, coalesce(h.queue, j.meta ->> 'queue') as queue
+  select
+    'hook' as kind, h.name, coalesce(h.queue, j.meta ->> 'queue') as queue,
+    h.queue is not null and not h.declared as is_own
   from rowhooks.job_result as r
   join rowhooks.job_hook as h on h.id = r.job_hook_id
   join rowhooks.job as j on j.id = h.job_id
   where j.installed and {is_kept}
   union all
-  select 'button' as kind, b.name, coalesce(b.queue, j.meta ->> 'queue') as queue
+  select 'button' as kind, b.name, coalesce(b.queue, j.meta ->> 'queue') as queue, b.queue is not null as is_own
   from rowhooks.job_result as r
   join rowhooks.job_button as b on b.id = r.job_button_id
   join rowhooks.job as j on j.id = b.job_id
   where j.installed and {is_kept}
 ) as o
 where o.queue is not null
-group by o.kind, o.name, o.queue
+group by o.kind, o.name, o.queue, o.is_own
 order by 1;
 
 -- name: missed_changes

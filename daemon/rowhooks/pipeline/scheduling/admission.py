@@ -18,7 +18,7 @@ from rowhooks.pipeline.progress import Step
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling.batches import Batches
 from rowhooks.pipeline.scheduling.lanes import Lanes
-from rowhooks.pipeline.scheduling.pools import Placement
+from rowhooks.pipeline.scheduling.pools import WORKERS, Placement
 from rowhooks.pipeline.scheduling.retries import LaterRetries
 from rowhooks.pipeline.scheduling.tasks import Lane, Task
 
@@ -109,7 +109,8 @@ class Admission:
             return
         lane, former = task.lane, task.former_lane
         is_long = self.lanes.is_long(lane) or (former is not None and self.lanes.is_long(former))
-        if not is_long and not (self._placement.is_far_behind(run) and not self.lanes.is_taken(lane)):
+        is_left = task.pool == WORKERS and self._placement.is_far_behind(run) and not self.lanes.is_taken(lane)
+        if not is_long and not is_left:
             self.held += task.size
             self.lanes.add(task)
             return

@@ -18,7 +18,15 @@ from pathlib import Path
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
-from rowhooks.service.units import CONSOLE_PLAIN, CONSOLE_TEMPLATE, PLAIN, TEMPLATE, unit_text
+from rowhooks.service.units import (
+    CONSOLE_PLAIN,
+    CONSOLE_TEMPLATE,
+    PLAIN,
+    TEMPLATE,
+    WORKER_PLAIN,
+    WORKER_TEMPLATE,
+    unit_text,
+)
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 HOME = "opt/rowhooks"
@@ -107,7 +115,7 @@ def version_of(python: Path) -> str:
 def copy_files(stage: Path, share: Path) -> None:
     """Write the units with the path of the installed program; copy the other files of the package."""
     (stage / "systemd").mkdir()
-    for name in (PLAIN, TEMPLATE, CONSOLE_PLAIN, CONSOLE_TEMPLATE):
+    for name in (PLAIN, TEMPLATE, CONSOLE_PLAIN, CONSOLE_TEMPLATE, WORKER_PLAIN, WORKER_TEMPLATE):
         (stage / "systemd" / name).write_text(unit_text(name, "/usr/bin/rowhooks"), encoding="utf-8")
     shutil.copytree(CHECKOUT / "systemd" / "sysusers.d", stage / "sysusers.d")
     shutil.copytree(share, stage / "share")

@@ -95,6 +95,7 @@
 \ir functions/visible_views.sql
 \ir functions/first_change_since.sql
 \ir functions/numbers_of_status.sql
+\ir functions/numbers_of_dispatch.sql
 \ir functions/matches_pattern.sql
 \ir functions/check_value.sql
 \ir functions/check_inputs.sql

@@ -121,7 +121,7 @@ begin
   -- Not the key of the leader's lock, which a stranger could take, nor the errors of rows that could not be read.
   execute pg_catalog.format(
     'grant select (singleton, snapshot, target, after_id, floor_id, newest_id, system_identifier, leader_epoch, leader, '
-    'leader_since, moved_at, rows_login, rows_by_policy, waiting_limit, history, database_oid) on rowhooks.feed to %s',
+    'leader_since, moved_at, rows_login, rows_by_policy, waiting_limit, queues, default_queue, own_queues, history, database_oid) on rowhooks.feed to %s',
     viewer_role
   );
   execute pg_catalog.format(
@@ -152,6 +152,7 @@ begin
   -- Numbers, which tell nothing of a row.
   execute pg_catalog.format(
     'grant execute on function rowhooks.first_change_since(timestamptz), rowhooks.numbers_of_status(integer), '
+    'rowhooks.numbers_of_dispatch(), '
     'rowhooks.activity(timestamptz, interval, integer), rowhooks.run_counts(timestamptz, integer, text), '
     'rowhooks.unfinished_runs(integer, integer, integer), rowhooks.replayed_changes(integer, bigint[], timestamptz) '
     'to %s, %s', daemon_role, viewer_role

@@ -28,6 +28,11 @@ create table rowhooks.feed (
   rows_by_policy boolean not null default false,
   -- How many runs may wait for a job that the leader's code does not have: a setting of the leader.
   waiting_limit integer,
+  -- The queues that the leader's settings have, that of jobs that name none, and those whose runs the leader executes
+  -- itself. The others need workers.
+  queues text[],
+  default_queue text,
+  own_queues text[],
   -- Tells this database from others that come from the same backup, copy or template: part of every run's key. It is new
   -- wherever the log continues in another cluster or another database.
   history uuid not null default pg_catalog.gen_random_uuid(),

@@ -42,6 +42,7 @@ from psycopg import sql
 
 from rowhooks import ObjectChange
 from rowhooks.domain.feed import Position, Snapshot
+from rowhooks.domain.queues import Queues
 from rowhooks.pipeline.listener import Bell
 from rowhooks.pipeline.reader import Part, Reader
 from rowhooks.postgres.configuration import PostgresConfiguration
@@ -103,9 +104,9 @@ class World:
 
         async def store() -> Position:
             leader_epoch = uuid.uuid4()
-            await leadership.take_over(self.connection, leader_epoch, "old", 1)
+            await leadership.take_over(self.connection, leader_epoch, "old", 1, Queues())
             await PostgresResults(self.connection, leader_epoch).record([], [], position)
-            return (await leadership.take_over(self.connection, uuid.uuid4(), "new", 1)).position
+            return (await leadership.take_over(self.connection, uuid.uuid4(), "new", 1, Queues())).position
 
         return self.runner.run(store())
 

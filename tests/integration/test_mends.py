@@ -43,11 +43,24 @@ BUTTON = (
     " from rowhooks.job where kind = 'button' returning id)"
     " insert into rowhooks.job_button_table (job_button_id, tracked_table_id) select id, 1 from b;"
 )
+RECEIVER = """
+from rowhooks import JobHookReceiver, register_jobs
+
+class Sync(JobHookReceiver):
+    def receive_job_hook(self, change, action, changed_object): ...
+
+register_jobs(Sync)
+"""
 LEADER = "select pg_advisory_lock(f.leader_key) from rowhooks.feed as f;"
 RUN = (
     "insert into rowhooks.job_result (object_change_id, job_hook_id, hook_name, job_id, class_path, tracked_table,"
     " object_id, object_repr, status, leader_epoch, db_user, created_at, started_at, finished_at, exception_type,"
     " exception_message) "
+)
+QUEUES = "update rowhooks.feed set queues = '{default,reports}', default_queue = 'reports', own_queues = '{default}';"
+WORKER = (
+    "insert into rowhooks.worker (id, name, queues, threads, tasks, receivers, code_version, clock_offset, seen_at)"
+    " values (gen_random_uuid(), 'machine:1', '{reports}', 10, 100, '{a.B}', '1', '0', now()"
 )
 FAILED = HOOK + (
     "update dcim.device set name = 'x';"
@@ -189,6 +202,15 @@ CASES = [
         "unread", "1 changes wait to be dealt with",
         "insert into dcim.device values (1, 'sw', ''); update rowhooks.object_change set time = now() - interval '1 h'",
     ),
+    Case("queue_without_worker", "queue reports: no worker serves it", QUEUES + HOOK + LEADER),
+    Case(
+        "queue_without_worker", "queue reports: none of its workers has jobs.Sync",
+        QUEUES + HOOK + LEADER + WORKER + ")", otherwise=True,
+    ),
+    Case(
+        "silent_worker", "worker machine:1 is connected, and was last heard of",
+        QUEUES + WORKER + " - interval '1 hour')",
+    ),
     Case("no_event_trigger", "no event trigger follows DDL", UNSEEN_DDL),
     Case("failures", "job jobs.Sync: 3 runs of the last hour have failed, 2 of them with sqlalchemy.exc", FAILED),
     Case("no_daemon", "no daemon runs, and nothing starts: 1 hook and 1 button are enabled", HOOK + BUTTON),
@@ -292,6 +314,9 @@ WITHOUT_A_COMMAND = {
     "the clocks of the server and of this machine": "the clock is the machine's",
     "roles that other databases have too": "whoever installed the others decides which roles they have",
     "standby_with_other_receivers": "a standby's receivers are a matter of its settings and its code",
+    "other_code": "which code a worker has is a matter of what is installed on its machine",
+    "other_clock": "the clock is the machine's",
+    "lacking_receivers": "a worker's receivers are a matter of its settings and its code",
     "unreadable_change": "the change is over; its row can be looked at",
     "queue": "only the server's log knows which session listens; the oldest transaction is a guess",
 }
@@ -316,11 +341,14 @@ def named(db: Connection, what: str) -> list[Finding]:
 
 
 @contextlib.contextmanager
-def the_daemon(dsn: str, directory: Path) -> Iterator[None]:
-    """Run `rowhooks run` as it is printed, in a directory with settings."""
+def going_on(words: list[str], dsn: str, directory: Path) -> Iterator[None]:
+    """Run `rowhooks run` or `rowhooks worker` as it is printed, in a directory with settings."""
     environment = {**os.environ, "ROWHOOKS_DSN": dsn, "ROWHOOKS_ALLOW_NONE": "true"}
+    if words[1] == "worker":
+        (directory / "jobs.py").write_text(RECEIVER)
+        environment |= {"ROWHOOKS_RECEIVERS": "jobs.py", "ROWHOOKS_QUEUES": "default,reports"}
     with subprocess.Popen(
-        [sys.executable, "-m", "rowhooks", "run"], cwd=directory, env=environment, stdin=subprocess.DEVNULL,
+        [sys.executable, "-m", *words], cwd=directory, env=environment, stdin=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as daemon:  # fmt: skip
         yield
@@ -347,8 +375,8 @@ def test_the_commands_of_a_line_mend_it(
         mends = [words for words in commands if not (words[0] == "rowhooks" and words[-2:][0] in LOOKS)]
         assert mends, found.way_out
         for words in commands:
-            if words == ["rowhooks", "run"]:
-                stack.enter_context(the_daemon(dsn, tmp_path))
+            if words[:2] in (["rowhooks", "run"], ["rowhooks", "worker"]):
+                stack.enter_context(going_on(words, dsn, tmp_path))
                 wait(lambda: named(db, case.what) == [])
             else:
                 run_command(words, dsn)
@@ -357,11 +385,12 @@ def test_the_commands_of_a_line_mend_it(
 
 def test_every_check_of_doctor_has_its_commands_run_or_says_why_not() -> None:
     whats = {check.what for check in (doctor._DRIFT, *doctor._CHECKS)}
-    queries = {*doctor._PROBLEMS, *doctor._NOTES}
+    queries = {*doctor._PROBLEMS, *doctor._NOTES, *doctor._WORKER_PROBLEMS, *doctor._WORKER_NOTES}
     queries |= {name for name in activity.SQL if not name.startswith("operand_of")}
     queries |= {"leader_lock", "bell", "queue", "locked_tables", "long_transactions"}
     by_query = {*doctor._PROBLEMS.values(), *doctor._NOTES.values()}
     by_query |= {*doctor._ACTIVE_PROBLEMS.values(), *doctor._ACTIVE_NOTES.values()}
+    by_query |= {*doctor._WORKER_PROBLEMS.values(), *doctor._WORKER_NOTES.values()}
     by_query |= {
         "sessions that hold up the leader and the bell", "tables that are locked", "long transactions",
         "transactions of days",

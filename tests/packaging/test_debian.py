@@ -129,6 +129,7 @@ def test_the_files_are_where_the_distribution_looks_for_them(package: Path, extr
 def test_the_units_start_the_packaged_program(extracted: Path) -> None:
     units = extracted / "usr/lib/systemd/system"
     services = {"rowhooks.service", "rowhooks@.service", "rowhooks-console.service", "rowhooks-console@.service"}
+    services |= {"rowhooks-worker.service", "rowhooks-worker@.service"}
     assert {path.name for path in units.iterdir()} == services
     for path in units.iterdir():
         text = path.read_text()

@@ -11,6 +11,8 @@ import pytest
 
 from rowhooks.cli import call
 from rowhooks.domain.errors import ConnectionFailed, SettingsError
+from rowhooks.postgres.administration.doctor import examine
+from rowhooks.postgres.administration.status import status
 from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.connections.target import Target
 from tests.support.daemons import running_daemon
@@ -221,6 +223,12 @@ async def test_the_daemon_works_with_its_own_login_only(server: Server, certific
         assert logins == [("rowhooks", True, True)]
 
 
+def said_of_workers(dsn: str) -> tuple[Any, list[str]]:
+    """Return what status and doctor say of workers."""
+    with psycopg.connect(dsn) as conn:
+        return status(conn)["workers"], [one.what for one in examine(conn) if "worker" in one.what]
+
+
 async def test_a_fail_over_of_the_server_loses_nothing(certificates: Path) -> None:
     binaries = with_tls()
     if binaries is None:
@@ -248,6 +256,10 @@ async def test_a_fail_over_of_the_server_loses_nothing(certificates: Path) -> No
                 primary.execute("alter system set synchronous_standby_names = '*'")
                 primary.execute("select pg_reload_conf()")
                 await eventually(lambda: primary.execute("select sync_state from pg_stat_replication") == [("sync",)])
+                # A standby has no unlogged tables.
+                asked = "select rowhooks.numbers_of_dispatch() ->> 'workers'"
+                assert [one.execute(asked, "app") for one in (primary, standby)] == [[("[]",)], [(None,)]]
+                assert await asyncio.to_thread(said_of_workers, standby.admin("app")) == (None, [])
                 await asyncio.to_thread(primary.execute, "insert into thing select generate_series(51, 1050)", "app")
                 # A standby does not know the locks of its primary.
                 asked = "select rowhooks.numbers_of_status(9) ->> 'is_led'"

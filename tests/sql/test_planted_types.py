@@ -59,6 +59,7 @@ ROWHOOKS_CALLS = {
     "form_in_force": "select rowhooks.form_in_force(t.*) from rowhooks.tracked_table as t",
     "functions_of_capture": "select rowhooks.functions_of_capture(1)",
     "first_change_since": "select rowhooks.first_change_since(now() - interval '1 day')",
+    "numbers_of_dispatch": "select rowhooks.numbers_of_dispatch()",
     "numbers_of_status": "select rowhooks.numbers_of_status(1000)",
     "replayed_changes": "select rowhooks.replayed_changes(1, '{1}', now() - interval '1 day')",
     "run_counts": "select * from rowhooks.run_counts(now() - interval '1 day', 1000)",

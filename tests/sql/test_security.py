@@ -58,7 +58,8 @@ VIEWER_PRIVILEGES = {
 }  # fmt: skip
 # By which it reads them.
 VIEWER_FUNCTIONS = {
-    "activity", "answer", "configuration_version", "first_change_since", "numbers_of_status", "present_key_columns",
+    "activity", "answer", "configuration_version", "first_change_since", "numbers_of_dispatch", "numbers_of_status",
+    "present_key_columns",
     "replayed_changes", "run_counts", "unfinished_runs", "queries_to_see", "readable_columns", "readable_part",
     "readable_repr", "renamed_keys", "sees_row", "form_in_force", "why_not_by_statement", "code_among_after_triggers",
     "tables_written_by_actions",
@@ -99,7 +100,7 @@ DAEMON_FUNCTIONS = {
     "activity", "answer", "arm_bell", "begin_history", "configuration_version",
     "drop_partition", "empty_default_partition",
     "extend_object_change", "first_change_since", "log_partitions", "matches_glob", "note_partitions",
-    "numbers_of_status", "replayed_changes", "run_counts", "unfinished_runs",
+    "numbers_of_dispatch", "numbers_of_status", "replayed_changes", "run_counts", "unfinished_runs",
     "present_key_columns", "prunable_partitions", "prune_changes", "prune_results", "queries_to_see",
     "readable_columns", "readable_part", "readable_repr", "record_run", "refresh_tables", "renamed_keys",
     "resume_after_restore",

@@ -12,7 +12,14 @@ from rowhooks.observability.metrics import Counters
 from tests.support.make import NOON, hook, job, run
 
 BACKLOG = Backlog(
-    changes=1200, lag=3.25, newest_id=77, unfinished={"RETRY": 2, "PENDING": 5}, log_bytes=8192, partitions=3
+    changes=1200,
+    lag=3.25,
+    newest_id=77,
+    unfinished={"RETRY": 2, "PENDING": 5},
+    log_bytes=8192,
+    partitions=3,
+    workers={"reports": 2},
+    groups={"reports": 3},
 )
 RUN = run(origin=hook(job=job(class_path="acme.Sync")))
 
@@ -22,7 +29,7 @@ class Observed:
 
     def __init__(self) -> None:
         self.events = Events()
-        self.health = HealthState(self.events, lambda: (7, 1))
+        self.health = HealthState(self.events, lambda: (7, 1), for_workers=lambda: {"reports": 4})
         self.counters = Counters(self.events)
 
     def become(self, state: DaemonState, reason: str = "") -> None:

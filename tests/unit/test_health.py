@@ -26,6 +26,7 @@ from rowhooks.domain.events import (
     Events,
     FeedRead,
     InternalErrorOccurred,
+    RunLost,
     RunRetried,
 )
 from rowhooks.observability.health import HealthState
@@ -107,6 +108,8 @@ def test_what_prometheus_reads_of_a_leader() -> None:
     daemon.events.publish(InternalErrorOccurred())
     for is_transient in (False, False, False, True):
         daemon.events.publish(RunRetried(RUN, ValueError(), 1.0, is_transient))
+    for is_last in (False, True):
+        daemon.events.publish(RunLost(RUN, "the worker has ended", is_last))
     daemon.end_run("SUCCESS", 0.002)
     daemon.end_run("SUCCESS", 0.5)
     daemon.end_run("FAILURE", 1000.0)
@@ -131,6 +134,10 @@ def test_what_prometheus_reads_of_a_leader() -> None:
         ("rowhooks_log_bytes", ()): 8192,
         ("rowhooks_log_partitions", ()): 3,
         ("rowhooks_retries_total", (sync,)): 3,
+        ("rowhooks_runs_lost_total", (sync,)): 2,
+        ("rowhooks_runs_waiting_for_worker", (("queue", "reports"),)): 4,
+        ("rowhooks_workers", (("queue", "reports"),)): 2,
+        ("rowhooks_groups", (("queue", "reports"),)): 3,
         ("rowhooks_runs_total", (sync, ("status", "SUCCESS"))): 2,
         ("rowhooks_runs_total", (sync, ("status", "FAILURE"))): 1,
         ("rowhooks_run_duration_seconds_count", (sync,)): 3,

@@ -15,7 +15,7 @@ import promql_parser
 import pytest
 import yaml
 
-from rowhooks.domain.events import BacklogCounted, RunRetried
+from rowhooks.domain.events import BacklogCounted, RunLost, RunRetried
 from rowhooks.observability.metrics import registry
 from tests.support.health import BACKLOG, RUN, leading
 
@@ -46,6 +46,7 @@ def there_are() -> set[str]:
     daemon = leading()
     daemon.end_run("SUCCESS", 1.0)
     daemon.events.publish(RunRetried(RUN, ValueError(), 1.0, is_transient=False))
+    daemon.events.publish(RunLost(RUN, "killed", is_last=False))
     daemon.events.publish(BacklogCounted(replace(BACKLOG, missing={"acme.Gone": 3})))
     return {sample.name for family in registry(daemon.health, daemon.counters).collect() for sample in family.samples}
 

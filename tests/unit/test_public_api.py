@@ -51,6 +51,7 @@ EVENTS = [
     "RunEnded",
     "RunExecuted",
     "RunFailed",
+    "RunLost",
     "RunRetried",
     "RunStarted",
     "RunSubmitted",

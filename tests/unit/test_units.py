@@ -11,9 +11,21 @@ from pathlib import Path
 import pytest
 
 from rowhooks.cli import call
-from rowhooks.service.units import CONSOLE_PLAIN, CONSOLE_TEMPLATE, MARK, PLAIN, TEMPLATE, unit_text
+from rowhooks.service.units import (
+    CONSOLE_PLAIN,
+    CONSOLE_TEMPLATE,
+    MARK,
+    PLAIN,
+    TEMPLATE,
+    WORKER_PLAIN,
+    WORKER_TEMPLATE,
+    unit_text,
+)
 
-UNITS = {PLAIN: "run", TEMPLATE: "run", CONSOLE_PLAIN: "console", CONSOLE_TEMPLATE: "console"}
+UNITS = {
+    PLAIN: "run", TEMPLATE: "run", CONSOLE_PLAIN: "console", CONSOLE_TEMPLATE: "console",
+    WORKER_PLAIN: "worker", WORKER_TEMPLATE: "worker",
+}  # fmt: skip
 """The units, and the command that each runs."""
 KINDS = [(name, user) for user in (False, True) for name in UNITS]
 
@@ -45,6 +57,19 @@ def test_the_consoles_template_is_its_unit_with_the_instances_name(user: bool) -
         .replace("/rowhooks.toml", "/%i.toml")
         .replace(":rowhooks-console.", ":rowhooks-console.%i.")
         .replace("RuntimeDirectory=rowhooks-console", "RuntimeDirectory=rowhooks-console.%i")
+        for line in plain
+    ]
+    assert template == named
+    assert plain != template
+
+
+@pytest.mark.parametrize("user", [False, True])
+def test_a_workers_template_is_its_unit_with_the_instances_name(user: bool) -> None:
+    plain, template = (directives(name, user) for name in (WORKER_PLAIN, WORKER_TEMPLATE))
+    named = [
+        line.replace("rowhooks worker:", "rowhooks worker for %i:")
+        .replace("/rowhooks.toml", "/%i.toml")
+        .replace(":rowhooks-worker.", ":rowhooks-worker.%i.")
         for line in plain
     ]
     assert template == named
@@ -118,6 +143,23 @@ def test_the_console_is_a_service_of_its_own(called: Path, tmp_path: Path) -> No
     assert [path.name for path in directory.iterdir()] == ["rowhooks.service"]
     assert called.read_text().splitlines()[-2:] == [
         "--user disable --now rowhooks-console.service",
+        "--user daemon-reload",
+    ]
+
+
+def test_a_worker_is_a_service_of_its_own_too(called: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = tmp_path / ".config/systemd/user"
+    assert call(["systemd", "install", "--user", "--worker"]) == 0
+    assert (
+        " worker --config %E/rowhooks/rowhooks.toml $WORKER_OPTIONS\n"
+        in (directory / "rowhooks-worker.service").read_text()
+    )
+    assert call(["systemd", "install", "--user", "--worker", "--console"]) == 2
+    assert "--console and --worker are two services" in capsys.readouterr().err
+    assert call(["systemd", "uninstall", "--user", "--worker"]) == 0
+    assert list(directory.iterdir()) == []
+    assert called.read_text().splitlines()[-2:] == [
+        "--user disable --now rowhooks-worker.service",
         "--user daemon-reload",
     ]
 

@@ -42,6 +42,18 @@ async def test_the_state_says_what_leads_waits_and_failed(alice: httpx.AsyncClie
     )
 
 
+async def test_the_state_names_the_workers(alice: httpx.AsyncClient, db: Connection) -> None:
+    assert (await alice.get("status")).json()["workers"] == []
+    db.execute(
+        "insert into rowhooks.worker (id, name, queues, threads, tasks, receivers, code_version, clock_offset)"
+        " values (gen_random_uuid(), 'm:1', '{default}', 10, 100, '{a.B}', '1', '0')"
+    )
+    found = (await alice.get("status")).json()
+    [worker] = found["workers"]
+    assert (worker["name"], worker["queues"], worker["threads"], worker["runs"]) == ("m:1", ["default"], 10, 0)
+    assert found["queues"] == []
+
+
 async def test_changes_and_runs_are_counted_over_time(alice: httpx.AsyncClient) -> None:
     for span, step in (("hour", 60), ("day", 900)):
         found = (await alice.get(f"status/activity?span={span}")).json()

@@ -104,6 +104,25 @@ async def test_leader_and_standbys_are_named(console: Starlette, db: Connection,
     assert "Standbys none" in gone
 
 
+async def test_workers_are_named_with_what_they_have_in_hand(console: Starlette, db: Connection) -> None:
+    assert "Workers" not in text_in(await seen(console, "/status"))
+    db.execute(
+        "insert into rowhooks.worker (id, name, queues, threads, tasks, receivers, code_version, clock_offset,"
+        " is_stopping, seen_at)"
+        " select gen_random_uuid(), w.name, '{default,<b>}', 10, 100, '{a.B}', '1', '0', w.name = 'm:1', w.seen"
+        " from (values ('m:1', now()), ('m:2', now() - interval '1 hour')) as w (name, seen)"
+    )
+    db.execute(
+        "insert into rowhooks.dispatch (id, leader_epoch, queue, priority, receivers, asynchronous, runs, worker)"
+        " select gen_random_uuid(), gen_random_uuid(), 'default', 0, '{a.B}', false, '[[{}], [{}, {}]]', g.worker"
+        " from (select id from rowhooks.worker where name = 'm:1' union all select null) as g (worker)"
+    )
+    said = text_in(await seen(console, "/status"))
+    assert "Workers m:1 (default, <b>; 3 runs in hand; stopping), " in said
+    assert " m:2 (default, <b>; 0 runs in hand; not heard of)" in said
+    assert "Handed to workers default: 2 groups, 1 not taken yet" in said
+
+
 async def test_a_lock_that_a_stranger_holds_makes_no_leader(console: Starlette, db: Connection, dsn: str) -> None:
     key = db.execute("select leader_key from rowhooks.feed").fetchone()
     db.execute("create role stranger login")

@@ -38,7 +38,10 @@ COMMANDS = {
         "doctor.doctor",
         "Say what is wrong and which command repairs it; change nothing. Exit code 1 if something is wrong, else 0.",
     ),
-    "status": ("status.status", "Show the state of rowhooks: the leader, the backlog, the unfinished runs."),
+    "status": (
+        "status.status",
+        "Show the state of rowhooks: the leader, the workers, the backlog, the unfinished runs.",
+    ),
     "stubs": (
         "stubs.stubs",
         "Print a Python module with a typed class for each table, to be kept beside your receivers.",
@@ -78,7 +81,7 @@ COMMANDS = {
     "changes": ("changes.app", "The log of changed rows."),
     "results": ("results.app", "Results: the status, log and outcome of each run."),
     "tokens": ("tokens.app", "Tokens of the API: each lets its bearer act as a role."),
-    "systemd": ("systemd.app", "Run the daemon, or the console, as a service of systemd."),
+    "systemd": ("systemd.app", "Run the daemon, the console or a worker as a service of systemd."),
 }
 """The place of each command in this package, and what the list of commands says of it."""
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rowhooks.cli.common import Config, Dsn, Json, print_fields, print_json, target
 from rowhooks.postgres.administration.common import Row
 from rowhooks.postgres.administration.schema import installed_connection
 from rowhooks.postgres.administration.status import status as read_status
 from rowhooks.postgres.leadership.blocking_sessions import QUEUE_IS_FILLING
+from rowhooks.postgres.live_workers import SILENCE
 
 FIELDS = (
-    "database", "schema_revision", "bell", "leader", "leader_since", "standbys", "other_receivers", "backlog", "lag",
-    "unfinished_runs", "requested", "missing_jobs", "tables", "enabled_jobs", "enabled_hooks", "last_1000_runs",
-    "unreadable_changes",
+    "database", "schema_revision", "bell", "leader", "leader_since", "standbys", "other_receivers", "workers", "queues",
+    "backlog", "lag", "unfinished_runs", "requested", "missing_jobs", "tables", "enabled_jobs", "enabled_hooks",
+    "last_1000_runs", "unreadable_changes",
 )  # fmt: skip
 
 
 def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
-    """Show the state of rowhooks: the leader, the backlog, the unfinished runs."""
+    """Show the state of rowhooks: the leader, the workers, the backlog, the unfinished runs."""
     with installed_connection(target(dsn, config)) as conn:
         found = read_status(conn)
     if as_json:
@@ -55,6 +58,11 @@ def _readable(found: Row) -> Row:
         )
         for one in found["standbys_with_other_receivers"]
     )
+    found["workers"] = "; ".join(map(_worker, found["workers"] or ()))
+    found["queues"] = "; ".join(
+        f"{one['queue']}: {one['groups']} groups with {one['runs']} runs handed out, {one['unclaimed']} not taken yet"
+        for one in found["queues"] or ()
+    )
     found["missing_jobs"] = "; ".join(
         f"{one['job']}: {one['waiting']} of {found['waiting_limit']} runs wait"
         + (f", {one['missed']} changes were not kept" if one["missed"] else "")
@@ -63,3 +71,18 @@ def _readable(found: Row) -> Row:
     found["backlog"] = f"{found['backlog']} changes"
     found["lag"] = None if found["lag_seconds"] is None else f"{found['lag_seconds']:.1f} s"
     return found
+
+
+def _worker(worker: Row) -> str:
+    """Return a worker as people read it."""
+    since = datetime.fromisoformat(worker["since"]).astimezone()
+    parts = [
+        f"queues {', '.join(worker['queues'])}" if len(worker["queues"]) > 1 else f"queue {worker['queues'][0]}",
+        f"{worker['threads']} threads and {worker['tasks']} tasks", f"{worker['runs']} runs in hand",
+        f"code {worker['code_version']}", f"since {since:%Y-%m-%d %H:%M:%S}",
+    ]  # fmt: skip
+    if worker["is_stopping"]:
+        parts.append("stopping")
+    if worker["silent_for"] > SILENCE:
+        parts.append(f"not heard of for {worker['silent_for']:.0f} s, see: rowhooks doctor")
+    return f"{worker['name']} ({'; '.join(parts)})"

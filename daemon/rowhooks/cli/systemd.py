@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from rowhooks.cli.common import say
-from rowhooks.service.units import CONSOLE, DAEMON, Units
+from rowhooks.domain.errors import UsageError
+from rowhooks.service.units import CONSOLE, DAEMON, WORKER, Units
 
-app = typer.Typer(no_args_is_help=True, help="Run the daemon, or the console, as a service of systemd.")
+app = typer.Typer(no_args_is_help=True, help="Run the daemon, the console or a worker as a service of systemd.")
 
 Instance = Annotated[
     str | None,
@@ -21,6 +22,7 @@ User = Annotated[bool, typer.Option("--user", help="Use your own service manager
 
 
 Console = Annotated[bool, typer.Option("--console", help="The console instead of the daemon.")]
+Worker = Annotated[bool, typer.Option("--worker", help="A worker instead of the daemon.")]
 
 
 @app.command()
@@ -28,10 +30,11 @@ def install(
     instance: Instance = None,
     user: User = False,
     console: Console = False,
+    worker: Worker = False,
     now: Annotated[bool, typer.Option("--now", help="Also start the service, and wait until it is ready.")] = False,
 ) -> None:
     """Write the unit and enable the service."""
-    units = Units(instance=instance, user=user, service=CONSOLE if console else DAEMON)
+    units = Units(instance=instance, user=user, service=_service(console=console, worker=worker))
     for path in units.install():
         say(f"{path} written")
     say(f"{units.unit} enabled")
@@ -43,9 +46,15 @@ def install(
 
 
 @app.command()
-def uninstall(instance: Instance = None, user: User = False, console: Console = False) -> None:
+def uninstall(instance: Instance = None, user: User = False, console: Console = False, worker: Worker = False) -> None:
     """Stop and disable the service, and remove its unit; the settings and the user rowhooks stay."""
-    units = Units(instance=instance, user=user, service=CONSOLE if console else DAEMON)
+    units = Units(instance=instance, user=user, service=_service(console=console, worker=worker))
     for path in units.uninstall():
         say(f"{path} removed")
     say(f"{units.unit} disabled")
+
+
+def _service(*, console: bool, worker: bool) -> str:
+    if console and worker:
+        raise UsageError("--console and --worker are two services", hint="call the command for each of them")
+    return CONSOLE if console else WORKER if worker else DAEMON

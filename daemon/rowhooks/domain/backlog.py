@@ -18,6 +18,8 @@ class Backlog:
         partitions: how many partitions the log has.
         missing: how many runs are kept for each job that the leader does not have, where something waits for it.
         not_kept: how many changes beyond the limit were not kept for hooks of such jobs.
+        workers: how many workers take runs of each queue, where there are any.
+        groups: how many groups of runs are in the hands of workers, or on their way to them, by queue.
         notification_queue: how full the server's notification queue is, from 0 to 1.
     """
 
@@ -30,3 +32,5 @@ class Backlog:
     notification_queue: float = 0.0
     missing: dict[str, int] = field(default_factory=dict)
     not_kept: int = 0
+    workers: dict[str, int] = field(default_factory=dict)
+    groups: dict[str, int] = field(default_factory=dict)

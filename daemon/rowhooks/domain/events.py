@@ -110,6 +110,21 @@ class RunRetried(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RunLost(Event):
+    """The worker that executed a run has ended in the middle of it, or was not heard of.
+
+    Args:
+        run: the run; a batch is one.
+        reason: what became of the worker.
+        is_last: the run is not executed again, because it may be what ends workers.
+    """
+
+    run: Run
+    reason: str
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded(Event):
     """A run has come to an end, and its outcome is on record.
 

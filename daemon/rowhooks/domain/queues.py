@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from rowhooks.domain.errors import UsageError
@@ -20,6 +20,21 @@ DEFAULT = "default"
 QUEUE_RULE = "1 to 63 letters, digits, _, - and ."
 """What the name of a queue has. The constraints of rowhooks.job_hook and rowhooks.job_button say the same."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
+
+
+@dataclass(frozen=True)
+class Queues:
+    """The queues of a leader.
+
+    Args:
+        allowed: those that its settings have.
+        default: that of jobs that name none.
+        own: those whose runs the leader executes itself; runs in the others need workers.
+    """
+
+    allowed: tuple[str, ...] = (DEFAULT,)
+    default: str = DEFAULT
+    own: frozenset[str] = frozenset({DEFAULT})
 
 
 def is_queue_name(name: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rowhooks.domain.backlog import Backlog
 from rowhooks.domain.events import (
@@ -25,12 +25,18 @@ def no_runs() -> tuple[int, int]:
     return (0, 0)
 
 
+def none_waits() -> Mapping[str, int]:
+    """Return how many runs wait for a worker, by queue, where there are none."""
+    return {}
+
+
 class HealthState:
     """What is known of one daemon, from its start on.
 
     Args:
         events: those of the daemon.
         in_memory: returns how many runs wait and run in memory.
+        for_workers: returns how many runs in memory wait for a worker, by queue.
         waiting_limit: how many runs may wait for each job that the leader does not have.
         counts_backlog: whether to listen to the counts of the backlog; without a subscriber the leader does not count.
     """
@@ -40,6 +46,7 @@ class HealthState:
         events: Events,
         in_memory: Callable[[], tuple[int, int]] = no_runs,
         *,
+        for_workers: Callable[[], Mapping[str, int]] = none_waits,
         waiting_limit: int = 0,
         counts_backlog: bool = True,
     ) -> None:
@@ -47,6 +54,7 @@ class HealthState:
         self.reason = ""
         self.backlog: Backlog | None = None
         self.in_memory = in_memory
+        self.for_workers = for_workers
         self.waiting_limit = waiting_limit
         self._deadlines: dict[str, float] = {}
         events.subscribe(LeadershipChanged, self._become)

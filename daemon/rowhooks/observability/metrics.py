@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
@@ -27,6 +27,7 @@ from rowhooks.domain.events import (
     InternalErrorOccurred,
     LeadershipChanged,
     RunEnded,
+    RunLost,
     RunRetried,
 )
 from rowhooks.observability.health import HealthState
@@ -57,6 +58,7 @@ class Counters:
         self.runs: Counter[tuple[str, str]] = Counter()
         self.durations: dict[str, Durations] = {}
         self.retries: Counter[str] = Counter()
+        self.lost: Counter[str] = Counter()
         self._retrying = threading.Lock()
         events.subscribe(FeedRead, self._count_changes)
         events.subscribe(BellRung, self._count_ring)
@@ -64,6 +66,7 @@ class Counters:
         events.subscribe(LeadershipChanged, self._count_reconnect)
         events.subscribe(RunEnded, self._count_run)
         events.subscribe(RunRetried, self._count_retry)
+        events.subscribe(RunLost, self._count_lost)
 
     def _count_changes(self, event: FeedRead) -> None:
         self.changes += event.changes
@@ -92,6 +95,9 @@ class Counters:
         # It is published in the threads of receivers.
         with self._retrying:
             self.retries[run.job.class_path] += len(run.singles)
+
+    def _count_lost(self, event: RunLost) -> None:
+        self.lost[event.run.job.class_path] += len(event.run.singles)
 
     def _count_duration(self, job: str, seconds: float) -> None:
         durations = self.durations.get(job)
@@ -124,6 +130,8 @@ class DaemonCollector(Collector):
         yield self._runs()
         yield self._durations()
         yield self._retries()
+        yield self._lost()
+        yield self._for_workers()
         yield from self._backlog()
 
     def _state(self) -> Iterator[Metric]:
@@ -174,6 +182,20 @@ class DaemonCollector(Collector):
             retries.add_metric([job], count)
         return retries
 
+    def _lost(self) -> Metric:
+        lost = CounterMetricFamily(
+            "rowhooks_runs_lost", "Attempts that were lost with the worker that executed them.", labels=["receiver"]
+        )
+        for job, count in list(self._counters.lost.items()):
+            lost.add_metric([job], count)
+        return lost
+
+    def _for_workers(self) -> Metric:
+        return _by_queue(
+            "runs_waiting_for_worker", "Runs in memory that wait for a worker of their queue.",
+            self._health.for_workers(),
+        )  # fmt: skip
+
     def _backlog(self) -> Iterator[Metric]:
         backlog = self._health.backlog
         if backlog is None:
@@ -206,6 +228,8 @@ class DaemonCollector(Collector):
             "changes_not_kept", "Changes beyond that limit: they were not kept, and have not been replayed since.",
             backlog.not_kept,
         )  # fmt: skip
+        yield _by_queue("workers", "Connected workers that take runs of a queue.", backlog.workers)
+        yield _by_queue("groups", "Groups of runs that workers have, or that are on their way to them.", backlog.groups)
         yield _gauge("log_bytes", "Size of the log with its indexes.", backlog.log_bytes)
         yield _gauge("log_partitions", "Partitions of the log.", backlog.partitions)
         yield _gauge(
@@ -217,6 +241,13 @@ class DaemonCollector(Collector):
 
 def _gauge(name: str, what: str, value: float) -> Metric:
     return GaugeMetricFamily(f"rowhooks_{name}", what, value)
+
+
+def _by_queue(name: str, what: str, numbers: Mapping[str, int]) -> Metric:
+    family = GaugeMetricFamily(f"rowhooks_{name}", what, labels=["queue"])
+    for queue, number in sorted(numbers.items()):
+        family.add_metric([queue], number)
+    return family
 
 
 def _counter(name: str, what: str, value: float) -> Metric:

@@ -8,14 +8,14 @@ from typing import Any
 import asyncpg
 
 from rowhooks.domain.backlog import Backlog
-from rowhooks.postgres import missing_jobs
+from rowhooks.postgres import live_workers, missing_jobs
 from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.statements import Statements
 
 MOST_COUNTED = 1_000_000
 """Changes that are counted at most: beyond that, the exact number does not matter."""
 
-SQL = Statements(__file__, missing_jobs.SQL, {"MOST_COUNTED": MOST_COUNTED})
+SQL = Statements(__file__, missing_jobs.SQL, live_workers.SQL, {"MOST_COUNTED": MOST_COUNTED})
 WAITING = SQL["waiting"]
 """The query of the changes that have not been dealt with."""
 
@@ -34,4 +34,6 @@ async def count_backlog(connection: asyncpg.Connection[Any]) -> Backlog:
         notification_queue=row["notification_queue"],
         missing=json.loads(row["missing"]),
         not_kept=row["missed"],
+        workers=json.loads(row["workers"]),
+        groups=json.loads(row["groups"]),
     )

@@ -21,7 +21,17 @@ from rowhooks.job_result as r
   p.log_bytes,
   pg_notification_queue_usage() as notification_queue,
   (select coalesce(jsonb_object_agg(m.class_path, m.waiting), '{}')::text from ({missing_jobs}) as m) as missing,
-  (select coalesce(sum(m.changes), 0)::bigint from rowhooks.job_hook_missed as m) as missed
+  (select coalesce(sum(m.changes), 0)::bigint from rowhooks.job_hook_missed as m) as missed,
+  (select coalesce(jsonb_object_agg(n.queue, n.workers), '{}')::text from ({live_by_queue}) as n) as workers,
+  (
+    select coalesce(jsonb_object_agg(g.queue, g.groups), '{}')::text
+    from (
+      select d.queue, count(*) as groups
+      from rowhooks.dispatch as d
+      where d.done_at is null
+      group by d.queue
+    ) as g
+  ) as groups
 from (
   select
 count(*) as backlog,

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from rowhooks.domain.configuration import Configuration, HooksAndButtons
-from rowhooks.domain.queues import DEFAULT, is_allowed
+from rowhooks.domain.queues import is_allowed
 from rowhooks.pipeline.execution.runner import Runner
 from rowhooks.pipeline.matcher import Matcher
 from rowhooks.pipeline.progress import Progress
@@ -38,7 +38,7 @@ from rowhooks.postgres.sessions.groups import groups_of
 from rowhooks.postgres.sessions.workspaces import MOST_ABANDONED, Workspaces
 from rowhooks.postgres.values import RowDecoder
 from rowhooks.runtime.configuration import ConfigurationHolder
-from rowhooks.runtime.context import DaemonContext, Targets
+from rowhooks.runtime.context import DaemonContext, Targets, queues_of
 from rowhooks.runtime.ingest import Ingest, Room
 from rowhooks.runtime.recovery import Recovery, RunnableRuns
 from rowhooks.runtime.submission import FeedConnection, Submission
@@ -175,11 +175,9 @@ class Assembly:
         self._stack.push_async_callback(workspaces.close)
         rows = Rows(loader, context.catalog)
         runner = Runner(context.catalog, workspaces, threads, rows.reload, context.clean, context.events)
-        # Local worker processes, where there are any, execute what the daemon would.
-        own = frozenset() if settings.processes else frozenset({DEFAULT})
         board = DispatchBoard(self._targets.listen, self._epoch, settings.leader_timeout, context.lost_worker)
         self._stack.callback(board.close)
-        placement = Placement(context.catalog, settings.default_queue, own)
+        placement = Placement(context.catalog, settings.default_queue, queues_of(settings).own)
         workers = WorkerPool(board, placement, partial(is_allowed, allowed=settings.queues))
         placement = replace(placement, backlog=workers.backlog)
         pools = (

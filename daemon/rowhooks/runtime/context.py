@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from rowhooks.domain.events import Events
+from rowhooks.domain.queues import DEFAULT, Queues
 from rowhooks.postgres.connections.poolers import recognised
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.rows.models import Models
@@ -104,3 +105,10 @@ def catalog_of(settings: Settings, classes: Sequence[ReceiverClass]) -> Catalog:
         soft_time_limit=settings.soft_time_limit or None,
         time_limit=settings.time_limit or None,
     )
+
+
+def queues_of(settings: Settings) -> Queues:
+    """Return the queues of a leader with these settings."""
+    # Local worker processes, where there are any, execute what the daemon would.
+    own = frozenset[str]() if settings.processes else frozenset({DEFAULT})
+    return Queues(tuple(settings.queues), settings.default_queue, own)

@@ -8,7 +8,7 @@ import logging
 import os
 import random
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rowhooks.domain.errors import (
@@ -86,8 +86,9 @@ class Daemon:
         notifier = Notifier(os.environ)
         is_watched = bool(settings.http_listen) or notifier.is_wanted
         self.health = HealthState(
-            self.events, self._in_memory, waiting_limit=settings.waiting_limit, counts_backlog=is_watched
-        )
+            self.events, self._in_memory, for_workers=self._for_workers, waiting_limit=settings.waiting_limit,
+            counts_backlog=is_watched,
+        )  # fmt: skip
         self._service = Service(self.health, notifier, self.events)
         self.events.subscribe(LeadershipChanged, self._note_readiness)
         self._leader: Leader | None = None
@@ -96,6 +97,10 @@ class Daemon:
     def _in_memory(self) -> tuple[int, int]:
         leader = self._leader
         return (0, 0) if leader is None else leader.in_memory()
+
+    def _for_workers(self) -> Mapping[str, int]:
+        leader = self._leader
+        return {} if leader is None else leader.for_workers()
 
     def _note_readiness(self, event: LeadershipChanged) -> None:
         if event.state == DaemonState.LEADING:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from rowhooks.domain.errors import DatabaseError, LeadershipLost
@@ -17,7 +18,7 @@ from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.leadership import epoch as leadership
 from rowhooks.postgres.leadership.epoch import Leadership
 from rowhooks.runtime.assembly import Assembly, Connections, Pipeline
-from rowhooks.runtime.context import DaemonContext, Targets
+from rowhooks.runtime.context import DaemonContext, Targets, queues_of
 from rowhooks.runtime.maintenance import Maintenance
 from rowhooks.runtime.standby import START, Elector
 from rowhooks.runtime.submission import LOOK
@@ -63,6 +64,11 @@ class Leader:
         # Metrics are read in another thread, and the leadership may end meanwhile.
         pipeline = self._pipeline
         return (0, 0) if pipeline is None else (pipeline.scheduler.waiting, pipeline.scheduler.running)
+
+    def for_workers(self) -> Mapping[str, int]:
+        """Return how many runs wait for a worker, by queue."""
+        pipeline = self._pipeline
+        return {} if pipeline is None else pipeline.workers.waiting
 
     async def run(self) -> int:
         """Wait for the leadership, take it, and work until told to stop; return how many receivers were left behind."""
@@ -122,7 +128,9 @@ class Leader:
 
     async def _write_down(self, connection: Any) -> Leadership:
         context = self._context
-        return await leadership.take_over(connection, self._epoch, context.name, context.settings.waiting_limit)
+        return await leadership.take_over(
+            connection, self._epoch, context.name, context.settings.waiting_limit, queues_of(context.settings)
+        )
 
     def _begin(self, pipeline: Pipeline, targets: Targets) -> None:
         self.was_ready = True

@@ -15,12 +15,14 @@ from rowhooks.resources import data_directory
 
 MARK = "# Written by `rowhooks systemd install`. Make changes in a drop-in (systemctl edit)."
 """The first line of each file that the commands may overwrite and remove."""
-DAEMON, CONSOLE = "rowhooks", "rowhooks-console"
-"""The services: the daemon and the console."""
+DAEMON, CONSOLE, WORKER = "rowhooks", "rowhooks-console", "rowhooks-worker"
+"""The services: the daemon, the console and a worker."""
 PLAIN, TEMPLATE = f"{DAEMON}.service", f"{DAEMON}@.service"
 """The files of the plain unit, and of the template of which each instance has a database of its own."""
 CONSOLE_PLAIN, CONSOLE_TEMPLATE = f"{CONSOLE}.service", f"{CONSOLE}@.service"
 """The same for the console."""
+WORKER_PLAIN, WORKER_TEMPLATE = f"{WORKER}.service", f"{WORKER}@.service"
+"""The same for a worker."""
 _INSTANCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]*")
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  (the names of directories, which nothing here uses)
 """Directories that the service cannot see (ProtectHome, PrivateTmp)."""
@@ -30,7 +32,7 @@ def unit_text(name: str, executable: str, *, user: bool = False) -> str:
     """Return the text of a unit, made from the one source that the plain unit and the template have.
 
     Args:
-        name: `PLAIN`, `TEMPLATE`, `CONSOLE_PLAIN` or `CONSOLE_TEMPLATE`.
+        name: `PLAIN`, `TEMPLATE`, or one of those of the console and of a worker.
         executable: the path of the command.
         user: for a user's own service manager.
     """
@@ -53,7 +55,7 @@ class Units:
     Args:
         instance: the name of one of several services, each for one database; None for the plain unit.
         user: whether the unit is for the user's own service manager.
-        service: `DAEMON` or `CONSOLE`.
+        service: `DAEMON`, `CONSOLE` or `WORKER`.
 
     Raises:
         UsageError: the instance cannot have this name.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rowhooks.domain.configuration import TrackedTable
 from rowhooks.domain.errors import ExecutorLost, RowhooksError, RunRevoked, TimeLimitExceeded
-from rowhooks.domain.events import Events, RunFailed
+from rowhooks.domain.events import Events, RunFailed, RunLost
 from rowhooks.domain.run import RETRY, Outcome, Run, now, revoked
 from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.recorder import Recorder
@@ -280,6 +280,7 @@ class Scheduler:
         if task is None or self._closing:
             return
         logger.warning("attempt %d was lost: %s", task.run.attempt, reason, extra=task.run.log_fields())
+        self._events.publish(RunLost(task.run, reason, for_good))
         if for_good:
             outcome = failed(task.run, now(), ExecutorLost(reason))
             self._events.publish(RunFailed(outcome))

@@ -97,7 +97,7 @@ class WorkerPool:
 
     @property
     def waiting(self) -> dict[str, int]:
-        """How many runs wait here for a worker, by their queues."""
+        """How many runs wait here for a worker, by their queues; in any thread."""
         found: Counter[str] = Counter()
         for kind, runs in (*self._waiting.items(), *self._suspects.items()):
             found[kind.queue] += len(runs)

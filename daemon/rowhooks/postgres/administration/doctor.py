@@ -9,7 +9,7 @@ from typing import Any
 
 from rowhooks.domain import shell
 from rowhooks.postgres import bindings
-from rowhooks.postgres.administration import activity
+from rowhooks.postgres.administration import activity, workers
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.drift import drifted_functions
 from rowhooks.postgres.administration.grants import lacking_grants
@@ -98,6 +98,13 @@ _ACTIVE_NOTES = {
     "endless_runs": "receivers that start themselves",
     "idle": "hooks, buttons and jobs that are idle",
 }
+_WORKER_PROBLEMS = {
+    "queue_without_worker": "queues without workers",
+    "silent_worker": "workers of which nothing is heard",
+    "other_code": "the code of workers",
+    "other_clock": "the clocks of workers",
+}
+_WORKER_NOTES = {"lacking_receivers": "the receivers of workers"}
 
 LARGEST_SKEW = 5.0
 """Seconds by which the clocks of this machine and the server may differ."""
@@ -242,6 +249,15 @@ def _activity(level: str, name: str) -> Callable[[], Steps[list[Finding]]]:
     return _words(level, lambda: ask(activity.SQL[name]))
 
 
+def _workers(level: str, name: str) -> Callable[[], Steps[list[Finding]]]:
+    def find() -> Steps[Any]:
+        # A standby server does not have unlogged tables.
+        [(is_standby,)] = yield from ask("select pg_is_in_recovery()")
+        return [] if is_standby else (yield from ask(workers.SQL[name]))
+
+    return _words(level, find)
+
+
 def _faults() -> Steps[list[Finding]]:
     [(owners,)], detached = yield [Question(bindings.SQL["owners"]), Question(bindings.SQL["detached"])]
     return [Finding.of(fault.level, fault.what, *fault.way_out) for fault in bindings.faults(owners, detached)]
@@ -265,8 +281,10 @@ _CHECKS = (
     Check("tables and columns that hooks and buttons mean", _faults),
     *(Check(what, _query("problem", name)) for name, what in _PROBLEMS.items()),
     *(Check(what, _activity("problem", name)) for name, what in _ACTIVE_PROBLEMS.items()),
+    *(Check(what, _workers("problem", name)) for name, what in _WORKER_PROBLEMS.items()),
     *(Check(what, _query("note", name)) for name, what in _NOTES.items()),
     *(Check(what, _activity("note", name)) for name, what in _ACTIVE_NOTES.items()),
+    *(Check(what, _workers("note", name)) for name, what in _WORKER_NOTES.items()),
     Check("long transactions", _sessions("note", "long_transactions"), sees_sessions=True),
     Check("transactions of days", _activity("note", "old_transactions"), sees_sessions=True),
 )  # fmt: skip

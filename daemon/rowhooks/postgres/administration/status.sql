@@ -26,7 +26,8 @@ select
     -- As long as it is in the log.
     where exists (select from rowhooks.object_change as c where c.id = (u.change ->> 'id')::bigint)
   ) as unreadable_changes
-from rowhooks.feed as f;
+from rowhooks.feed as f
+cross join rowhooks.numbers_of_dispatch() as d (numbers);
 
 -- name: status_for_viewers
 -- The numbers count $1 at the most. What stands here as null is not for the role's eyes.
@@ -65,12 +66,13 @@ select
   (n.numbers -> 'requested')::bigint as requested,
   null as unreadable_changes
 from rowhooks.feed as f
-cross join n;
+cross join n
+cross join rowhooks.numbers_of_dispatch() as d (numbers);
 
 -- noqa: disable=PRS
 
 -- name: of_all
--- What every role may know that may ask; `f` is rowhooks.feed, and {results} what the role may see of the results.
+-- What every role may know that may ask; `f` is rowhooks.feed, `d` what rowhooks.numbers_of_dispatch() says, and {results} what the role may see of the results.
 current_database() as database,
 (select v.version_num from rowhooks.alembic_version as v) as schema_revision,
 (select i.notify from rowhooks.installation as i) as notify,
@@ -102,7 +104,9 @@ f.moved_at,
     from (select r.status from {results} as r order by r.created_at desc, r.id desc limit 1000) as l
     group by l.status
   ) as s
-) as last_1000_runs;
+) as last_1000_runs,
+d.numbers -> 'workers' as workers,
+d.numbers -> 'queues' as queues;
 
 -- name: missing_job
 -- A missing job, `m`.

@@ -36,6 +36,7 @@ select
     order by j.class_path
     limit 20
   ) as missing_jobs,
+  rowhooks.numbers_of_dispatch() as dispatch,
   rowhooks.numbers_of_status($1) as numbers
 from rowhooks.feed as f
 cross join rowhooks.installation as i;

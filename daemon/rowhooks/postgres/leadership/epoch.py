@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from rowhooks.domain.feed import Position, Snapshot
+from rowhooks.domain.queues import Queues
 from rowhooks.domain.run_keys import Keys
 from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.leadership import lock
@@ -58,7 +59,11 @@ async def end_silent_leader(connection: asyncpg.Connection[Any], silence: float)
 
 
 async def take_over(
-    connection: asyncpg.Connection[Any], leader_epoch: uuid.UUID, name: str, waiting_limit: int
+    connection: asyncpg.Connection[Any],
+    leader_epoch: uuid.UUID,
+    name: str,
+    waiting_limit: int,
+    queues: Queues,
 ) -> Leadership:
     """Begin a leader epoch and read the position; the caller holds the leader's lock.
 
@@ -67,9 +72,13 @@ async def take_over(
         leader_epoch: the new one.
         name: of the daemon.
         waiting_limit: how many runs may wait for a job that this leader does not have; it holds for presses too.
+        queues: those of its settings, by which doctor knows which queues need workers.
     """
     with translated():
-        row = await connection.fetchrow(SQL["take_over"], leader_epoch, name, waiting_limit)
+        row = await connection.fetchrow(
+            SQL["take_over"], leader_epoch, name, waiting_limit, list(queues.allowed), queues.default,
+            sorted(queues.own),
+        )  # fmt: skip
         last_recorded = await connection.fetchval(SQL["last_recorded"])
     assert row is not None, "rowhooks.feed is empty"
     snapshot, target, after_id, floor_id, newest_id, same_cluster, same_oid, history = row

@@ -29,7 +29,8 @@ select pg_terminate_backend(p.pid) from unnest($1::integer[]) as p (pid);
 -- Makes this daemon the leader, and reads the position.
 update rowhooks.feed as f
 set
-  leader_epoch = $1, leader = $2, leader_since = now(), waiting_limit = $3
+  leader_epoch = $1, leader = $2, leader_since = now(), waiting_limit = $3, queues = $4::text[],
+  default_queue = $5, own_queues = $6::text[]
 returning
   f.snapshot::text, f.target::text, f.after_id, f.floor_id, f.newest_id,
   f.system_identifier = (pg_control_system()).system_identifier,

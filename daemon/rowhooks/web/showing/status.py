@@ -9,6 +9,7 @@ from typing import Any
 
 from rowhooks.domain.display import visible
 from rowhooks.postgres.console.status import MOST_COUNTED, Activity
+from rowhooks.postgres.live_workers import SILENCE
 from rowhooks.web.showing.charts import Chart, Series, lines, stacked_bars
 from rowhooks.web.showing.samples import Sample
 from rowhooks.web.wording.durations import duration
@@ -50,7 +51,7 @@ class Fact:
 def facts(status: Mapping[str, Any]) -> list[Fact]:
     """Return the state of rowhooks: leader, standbys, backlog, queue of notifications, what is configured."""
     numbers = status["numbers"]
-    found = [_leader(status), _standbys(status["standbys"]), _backlog(status)]
+    found = [_leader(status), _standbys(status["standbys"]), *_workers(status["dispatch"]), _backlog(status)]
     if numbers["requested"]:
         found.append(
             Fact("Requested", f"{_many(numbers['requested'], 'run')} by hand, not yet taken up by a leader", "warning")
@@ -132,6 +133,27 @@ def _leader(status: Mapping[str, Any]) -> Fact:
 def _standbys(standbys: Sequence[Mapping[str, Any]]) -> Fact:
     named = ", ".join(f"{visible(one['name'])} ({one['receivers']} receivers)" for one in standbys)
     return Fact("Standbys", named or "none")
+
+
+def _workers(dispatch: Mapping[str, Any]) -> list[Fact]:
+    """Return the connected workers, and what is handed out; nothing where there is neither."""
+    found = []
+    if workers := dispatch["workers"]:
+        silent = any(one["silent_for"] > SILENCE for one in workers)
+        named = ", ".join(
+            f"{visible(one['name'])} ({', '.join(map(visible, one['queues']))}; {_many(one['runs'], 'run')} in hand"
+            f"{'; stopping' if one['is_stopping'] else ''}"
+            f"{'; not heard of' if one['silent_for'] > SILENCE else ''})"
+            for one in workers
+        )
+        found.append(Fact("Workers", named, "warning" if silent else ""))
+    if queues := dispatch["queues"]:
+        handed = ", ".join(
+            f"{visible(one['queue'])}: {_many(one['groups'], 'group')}, {one['unclaimed']:,} not taken yet"
+            for one in queues
+        )
+        found.append(Fact("Handed to workers", handed))
+    return found
 
 
 def _backlog(status: Mapping[str, Any]) -> Fact:

@@ -22,6 +22,29 @@ class Standby(Told):
     receivers: int = Field(description="How many receivers it has.")
 
 
+class ConnectedWorker(Told):
+    """A process that executes runs for the leader."""
+
+    name: str = Field(description="HOST:PID.")
+    queues: list[str]
+    threads: int = Field(description="How many plain receivers it executes at the same time.")
+    tasks: int = Field(description="How many that are `async def`.")
+    code_version: str = Field(description="Tells its code from that of others.")
+    since: datetime
+    silent_for: float = Field(description="Seconds since it was last heard of.")
+    is_stopping: bool
+    runs: int = Field(description="How many runs it has in hand.")
+
+
+class QueueInHand(Told):
+    """What is handed to the workers of a queue."""
+
+    queue: str
+    groups: int = Field(description="How many groups of runs.")
+    unclaimed: int = Field(description="How many of them no worker has taken yet.")
+    runs: int
+
+
 class WaitingRuns(Told):
     """Runs of a job that have not ended."""
 
@@ -62,6 +85,10 @@ class Status(Told):
     leader: str | None = Field(description="The present or last leader.")
     leader_since: datetime | None
     standbys: list[Standby]
+    workers: list[ConnectedWorker] | None = Field(
+        description="The workers that are connected; null on a standby server, which does not know."
+    )
+    queues: list[QueueInHand] | None = Field(description="What is handed to workers, by queue; null there too.")
     backlog: int = Field(description="How many changes have not been dealt with.")
     oldest_change: datetime | None = Field(description="When the first of them was made.")
     requested: int = Field(description="How many runs that were requested by hand wait for a leader.")
@@ -81,7 +108,8 @@ class Status(Told):
         """Return what the API tells of the state."""
         numbers = status["numbers"]
         told = {
-            **status, **{name: numbers[name] for name in ("is_led", "backlog", "requested", "waiting", "log_bytes")},
+            **status, **status["dispatch"],
+            **{name: numbers[name] for name in ("is_led", "backlog", "requested", "waiting", "log_bytes")},
             "oldest_change": numbers["oldest"], "failures": failures,
         }  # fmt: skip
         return cls.model_validate(told)

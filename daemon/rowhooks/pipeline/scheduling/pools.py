@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -50,6 +50,8 @@ class Placement:
     default_queue: str = DEFAULT
     own_queues: frozenset[str] | None = frozenset({DEFAULT})
     backlog: Callable[[str], int] = lambda queue: 0
+    # It is asked for every run.
+    _pools: dict[tuple[str, str | None], str] = field(default_factory=dict)
 
     def queue_of(self, class_path: str, origin: JobHook | JobButton | None = None) -> str:
         """Return the queue of a job's runs; of those of one hook or button where that is given."""
@@ -65,9 +67,14 @@ class Placement:
         """
         if class_path is None:
             return THREADS
-        if self._is_elsewhere(self.queue_of(class_path, origin)):
-            return WORKERS
-        return LOOP if self.receivers.is_asynchronous(class_path) else THREADS
+        key = class_path, origin.queue if origin else None
+        found = self._pools.get(key)
+        if found is None:
+            found = LOOP if self.receivers.is_asynchronous(class_path) else THREADS
+            if self._is_elsewhere(self.queue_of(class_path, origin)):
+                found = WORKERS
+            self._pools[key] = found
+        return found
 
     def line_of(self, class_path: str | None, origin: JobHook | JobButton | None = None) -> str:
         """Return what a job's runs wait for, by the name of their pool or, where workers execute them, by their queue.

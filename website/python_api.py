@@ -21,6 +21,7 @@ MODULES = (
     "rowhooks.integrations.django",
     "rowhooks.integrations.button_tokens",
     "rowhooks.integrations.alembic",
+    "rowhooks.integrations.celery",
 )
 """The modules that people import from."""
 

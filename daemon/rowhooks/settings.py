@@ -30,7 +30,7 @@ CONSOLE = "console"
 """The table of the file that has the console's settings."""
 PREFIX = "ROWHOOKS_"
 _ADDRESS = re.compile(r"(?:(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):)?\d{1,5}", re.ASCII)
-_CREDENTIALS = ("dsn", "listen_dsn", "receiver_dsn", "password")
+_CREDENTIALS = ("dsn", "listen_dsn", "receiver_dsn", "password", "celery_broker")
 """The settings that systemd can pass as credentials (LoadCredential=)."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -121,6 +121,9 @@ class Settings(Layered):
     )
     queues: Names = Field((DEFAULT,), description="the queues that there are; runs in another one wait")
     default_queue: str = Field(DEFAULT, description="the queue of jobs that name none; one of queues")
+    celery_broker: str = Field(
+        "", description="Celery's broker, which wakes workers that Celery runs; empty: none", repr=False
+    )
     batch_size: int = Field(1000, ge=1, description="changes read by one query")
     waiting_limit: int = Field(
         100_000, ge=0, description="the largest number of runs kept for a job that the leader's code does not have"
@@ -223,7 +226,7 @@ class Settings(Layered):
                 hint="set the variable, or remove its name from the setting",
             )
         values = [os.environ.get(name, "") for name in (*self.secrets, "PGPASSWORD")]
-        dsns = (self.dsn, self.listen_dsn or "", self.receiver_dsn or "")
+        dsns = (self.dsn, self.listen_dsn or "", self.receiver_dsn or "", self.celery_broker)
         return Redactor([*values, self.password, *(word for dsn in dsns for word in passwords_in(dsn))])
 
     def short_secrets(self) -> list[str]:

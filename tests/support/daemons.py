@@ -45,11 +45,12 @@ async def running_daemon(dsn: str, *receivers: type, **given: Any) -> AsyncItera
 
 @contextlib.asynccontextmanager
 async def running_worker(
-    dsn: str, *receivers: type, queues: Sequence[str] = (ELSEWHERE,), **given: Any
+    dsn: str, *receivers: type, queues: Sequence[str] = (ELSEWHERE,), respite: float = 0.0, **given: Any
 ) -> AsyncIterator[Worker]:
     """Run a worker in this process, with these receivers."""
     settings = load_settings(dsn=dsn, **{"grace_period": 5.0, **given})
-    worker = Worker(settings, list(receivers), queues, load_models(settings.models, settings.directory))
+    models = load_models(settings.models, settings.directory)
+    worker = Worker(settings, list(receivers), queues, models, respite=respite)
     task = asyncio.create_task(worker.run())
     try:
         yield worker

@@ -37,6 +37,7 @@ SLEEPS = {
     "integration/test_receivers.py Bounded": "runs that would go on at the same time",
     "service/test_boot.py test_the_watchdog_leaves_a_daemon_alone_that_is_idle_or_waits_for_its_database":
         "that nothing is restarted shows only after the time in which it would be",
+    "support/celery_receivers.py Waits": "looks again",
     "support/chaos.py Chaos": "faults come at random times",
     "support/machine.py Machine": "looks again",
     "support/waiting.py eventually": "looks again",

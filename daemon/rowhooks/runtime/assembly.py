@@ -178,7 +178,7 @@ class Assembly:
         board = DispatchBoard(self._targets.listen, self._epoch, settings.leader_timeout, context.lost_worker)
         self._stack.callback(board.close)
         placement = Placement(context.catalog, settings.default_queue, queues_of(settings).own)
-        workers = WorkerPool(board, placement, partial(is_allowed, allowed=settings.queues))
+        workers = WorkerPool(board, placement, partial(is_allowed, allowed=settings.queues), context.doorbell)
         placement = replace(placement, backlog=workers.backlog)
         pools = (
             LoopPool(settings.tasks, runner),

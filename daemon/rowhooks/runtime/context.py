@@ -9,6 +9,7 @@ from typing import Self
 
 from rowhooks.domain.events import Events
 from rowhooks.domain.queues import DEFAULT, Queues
+from rowhooks.pipeline.scheduling.board import Doorbell
 from rowhooks.postgres.connections.poolers import recognised
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.rows.models import Models
@@ -79,6 +80,7 @@ class DaemonContext:
         clean: blanks secrets in what is stored and published.
         models: users' own classes for rows.
         lost_worker: called with the name, HOST:PID, of a worker that has not been heard of for too long.
+        doorbell: rung for what is handed to workers; None: they find it by themselves.
     """
 
     settings: Settings
@@ -90,6 +92,7 @@ class DaemonContext:
     clean: Callable[[str], str]
     models: Models = Models()
     lost_worker: Callable[[str], None] = lambda name: None
+    doorbell: Doorbell | None = None
 
 
 def catalog_of(settings: Settings, classes: Sequence[ReceiverClass]) -> Catalog:

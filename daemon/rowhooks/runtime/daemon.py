@@ -29,6 +29,7 @@ from rowhooks.postgres.rows.models import Models
 from rowhooks.receivers.classes import ReceiverClass
 from rowhooks.receivers.logger import collect_entries, modules_heard
 from rowhooks.runtime.context import DaemonContext, Targets, catalog_of
+from rowhooks.runtime.doorbell import doorbell_of
 from rowhooks.runtime.leader import FLUSH_TIMEOUT, Leader
 from rowhooks.runtime.loop_monitor import LoopMonitor
 from rowhooks.runtime.processes import Processes
@@ -55,7 +56,7 @@ class Daemon:
         processes: local worker processes, which it starts when it leads; None: there are none.
 
     Raises:
-        SettingsError: the permission backend, a secret, or a package that traces need, is not there.
+        SettingsError: the permission backend, a secret, or a package that traces or Celery need, is not there.
     """
 
     def __init__(
@@ -69,10 +70,11 @@ class Daemon:
         name = f"{socket.gethostname()[:40]}:{os.getpid()}"
         self.events = Events(PROCESS)
         self._stopping = asyncio.Event()
+        self._doorbell = doorbell_of(settings)
         self._context = DaemonContext(
             settings, catalog_of(settings, classes), name, Targets.of(settings, f"rowhooks {name}"), self.events,
             self._stopping, settings.redactor().clean, models or Models(),
-            (lambda name: None) if processes is None else processes.end,
+            (lambda name: None) if processes is None else processes.end, self._doorbell,
         )  # fmt: skip
         self._settings = settings
         self._processes = processes
@@ -163,6 +165,8 @@ class Daemon:
                 stack.push_async_callback(self._tracing.close)
             if self._processes is not None:
                 stack.push_async_callback(self._processes.stop)
+            if self._doorbell is not None:
+                stack.callback(self._doorbell.close)
             async with running([self._keep_leading(), self._service.watch()]) as tasks:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 leading, watching = tasks

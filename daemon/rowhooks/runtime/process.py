@@ -28,12 +28,18 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     # The objects that are there before the first run stay for good, and need not be looked through again.
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, 20, 50)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(main)
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes uvloop's event loop, where that is installed; else None, for asyncio's own."""
     try:
         import uvloop
     except ImportError:
-        return asyncio.run(main)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main)
+        return None
+    make: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return make
 
 
 def handle_signals(daemon: Daemon, check: Callable[[], object]) -> None:

@@ -40,6 +40,8 @@ LEAST_PAUSE = 0.05
 PATIENCE = 60.0
 """Seconds for one statement, after which a connection counts as lost."""
 LONGEST_BACKOFF = 30.0
+CALL_PATIENCE = 5.0
+"""Seconds that a call for a group waits for the connections of a worker."""
 
 
 class Worker:
@@ -50,13 +52,21 @@ class Worker:
         classes: the receivers that were found.
         queues: those that it serves.
         models: users' own classes for rows.
+        respite: seconds in which it leaves a group to the worker that is called for it, see `execute`; 0: workers are
+            not called, and each takes what comes.
 
     Raises:
         SettingsError: the permission backend, or a secret, is not there.
     """
 
     def __init__(
-        self, settings: Settings, classes: Sequence[ReceiverClass], queues: Sequence[str], models: Models | None = None
+        self,
+        settings: Settings,
+        classes: Sequence[ReceiverClass],
+        queues: Sequence[str],
+        models: Models | None = None,
+        *,
+        respite: float = 0.0,
     ) -> None:
         name = f"{socket.gethostname()[:40]}:{os.getpid()}"
         self._stopping = asyncio.Event()
@@ -65,6 +75,9 @@ class Worker:
             Events(PROCESS), self._stopping, settings.redactor().clean, models or Models(),
         )  # fmt: skip
         self._queues = list(queues)
+        self._respite = respite
+        self._working: Working | None = None
+        self._has_begun = asyncio.Event()
         self._code_version = code_version(classes)
         self._context.targets.check()
         head_revision()
@@ -102,6 +115,20 @@ class Worker:
                     await first_of(self._stopping.wait(), asyncio.sleep(delay))
         return self.late
 
+    async def execute(self, group: uuid.UUID) -> int:
+        """Take a group, and wait until it is executed.
+
+        Returns:
+            How many runs it has had here; 0: it is gone, done or another worker's, or this worker stops or is not
+            connected.
+        """
+        if not self._has_begun.is_set():
+            # A process that has just begun is called before it is connected.
+            await first_of(self._has_begun.wait(), self._stopping.wait(), asyncio.sleep(CALL_PATIENCE))
+        if self._working is None or self._stopping.is_set():
+            return 0
+        return await self._working.execute(group)
+
     async def _work(self) -> None:
         """Work over one set of connections, for one leader after another."""
         settings, catalog = self._context.settings, self._context.catalog
@@ -111,7 +138,9 @@ class Worker:
             control = await stack.enter_async_context(connected(targets.listen, patience=PATIENCE))
             await check_schema(control)
             receivers = sorted(job.class_path for job in catalog)
-            board = WorkBoard(control, uuid.uuid4(), self._queues, receivers, hears=not targets.listen.pooled)
+            board = WorkBoard(
+                control, uuid.uuid4(), self._queues, receivers, hears=not targets.listen.pooled, respite=self._respite
+            )
             rung = asyncio.Event()
             await board.enter(self._context.name, settings.threads, settings.tasks, self._code_version, rung.set)
             logger.info("ready: %s; queues %s, %d jobs", targets.main.label, ", ".join(self._queues), len(receivers))
@@ -133,6 +162,8 @@ class Worker:
             beating = asyncio.create_task(self._beat(board, working, epoch))
             waking = asyncio.create_task(_pass_on(rung, working.wake))
             work = asyncio.create_task(working.run(connections, stack))
+            self._working = working
+            self._has_begun.set()
             try:
                 await asyncio.wait([work, beating], return_when=asyncio.FIRST_COMPLETED)
                 if beating.done():
@@ -143,6 +174,9 @@ class Worker:
                 if not work.cancelled():
                     work.result()
             finally:
+                self._working = None
+                self._has_begun.clear()
+                working.end_calls()
                 self.late += working.late
                 for task in (beating, waking, work):
                     task.cancel()

@@ -37,6 +37,7 @@ from rowhooks.postgres.sessions.groups import groups_of
 from rowhooks.postgres.sessions.workspaces import MOST_ABANDONED, Workspaces
 from rowhooks.postgres.values import RowDecoder
 from rowhooks.runtime.assembly import Connections
+from rowhooks.runtime.calls import Calls
 from rowhooks.runtime.context import DaemonContext, Targets
 
 logger = logging.getLogger(__name__)
@@ -53,10 +54,11 @@ _NOWHERE = Position(Snapshot(1, 1))
 
 @dataclass
 class _Group:
-    """A group in hand: which of its runs have not ended, and why some could not be executed."""
+    """A group in hand: of how many runs, which of them have not ended, and why some could not be executed."""
 
     id: uuid.UUID
     asynchronous: bool
+    size: int
     runs: set[int]
     refused: dict[int, str] = field(default_factory=dict)
 
@@ -89,6 +91,7 @@ class Working:
         self._has_finished = asyncio.Event()
         # The connection of the board takes one statement at a time.
         self.turn = asyncio.Lock()
+        self._calls = Calls()
         self._is_stopping = False
         self.late = 0
 
@@ -130,9 +133,23 @@ class Working:
                 task.cancel()
             await asyncio.gather(*tasks, stopping, return_exceptions=True)
 
+    async def execute(self, group: uuid.UUID) -> int:
+        """Take a group, and wait until it is executed.
+
+        Returns:
+            How many runs it has had here; 0: it is gone, done or another worker's, or this worker stops.
+        """
+        self.wake.set()
+        return await self._calls.wait_for(group, in_hand=group in self._groups)
+
+    def end_calls(self) -> None:
+        """Let no call wait any more: nothing more is executed."""
+        self._calls.close()
+
     async def _stop(self, scheduler: Scheduler, recorder: Recorder) -> None:
         """Let what runs end within the grace period; what has not begun goes back to the leader."""
         self._is_stopping = True
+        self._calls.end(dict.fromkeys(self._calls.take(), 0))
         self.late = await scheduler.finish(self._context.settings.grace_period)
         await recorder.flush()
         async with self.turn:
@@ -185,20 +202,34 @@ class Working:
 
     async def _take(self, scheduler: Scheduler, unfinished: UnfinishedRuns, source: PostgresConfiguration) -> None:
         while True:
-            while not self._is_stopping and (kinds := self._kinds_with_room()):
-                async with self.turn:
-                    claimed = await self._board.claim(self._leader_epoch, kinds, CLAIMED_TOGETHER)
+            # Before it looks: what is handed out meanwhile may be too late for this look.
+            self.wake.clear()
+            while not self._is_stopping and (claimed := await self._claim()):
                 for one in claimed:
                     self._note(one)
-                if not claimed:
-                    # There may be a new leader, whose groups it cannot take.
-                    self.found_nothing.set()
-                    break
                 if max(one.version for one in claimed) != self._configuration.version:
                     await self._load(source)
                 await self._begin(claimed, scheduler, unfinished)
-            self.wake.clear()
             await first_of(self.wake.wait(), asyncio.sleep(SWEEP_INTERVAL))
+
+    async def _claim(self) -> list[Claimed]:
+        """Take the groups that this worker was called for; else, where there is room, the next ones."""
+        if called := self._calls.take():
+            async with self.turn:
+                claimed = await self._board.claim_called(self._leader_epoch, called)
+            mine = self._groups.keys() | {one.id for one in claimed}
+            self._calls.end({id_: 0 for id_ in called if id_ not in mine})
+            if claimed:
+                return claimed
+        kinds = self._kinds_with_room()
+        if not kinds:
+            return []
+        async with self.turn:
+            claimed = await self._board.claim(self._leader_epoch, kinds, CLAIMED_TOGETHER)
+        if not claimed:
+            # There may be a new leader, whose groups it cannot take.
+            self.found_nothing.set()
+        return claimed
 
     def _kinds_with_room(self) -> list[bool]:
         """Return the kinds of receivers, `async def` or not, of which more can be begun soon."""
@@ -207,7 +238,7 @@ class Working:
     def _note(self, claimed: Claimed) -> None:
         # A batch goes by the id of its first run.
         runs = {task[0]["result_id"] for task in claimed.tasks}
-        self._groups[claimed.id] = _Group(claimed.id, claimed.asynchronous, runs)
+        self._groups[claimed.id] = _Group(claimed.id, claimed.asynchronous, len(runs), runs)
         self._in_hand[claimed.asynchronous] += len(runs)
         self._group_of.update((run["result_id"], claimed.id) for task in claimed.tasks for run in task)
 
@@ -261,6 +292,7 @@ class Working:
                     [one.id for one in finished], {one.id: one.refused for one in finished if one.refused}
                 )
             self._forget([one.id for one in finished])
+            self._calls.end({one.id: one.size for one in finished})
             self.wake.set()
 
     def _forget(self, ids: Collection[uuid.UUID]) -> None:
@@ -285,6 +317,7 @@ class Working:
                 logger.warning("%d runs were taken from this worker", len(self._groups[id_].runs))
                 scheduler.abandon(self._groups[id_].runs.copy(), LeadershipLost("the run was taken from this worker"))
             self._forget(gone)
+            self._calls.end(dict.fromkeys(gone, 0))
 
         return sweep
 

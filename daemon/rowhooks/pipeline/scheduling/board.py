@@ -45,6 +45,14 @@ class Board(Protocol):
         ...
 
 
+class Doorbell(Protocol):
+    """What tells workers of groups beside the database, see `rowhooks.runtime.doorbell`. Nothing depends on it."""
+
+    def ring(self, groups: Sequence[Group]) -> None:
+        """Tell workers of groups that were handed out. It neither waits nor raises."""
+        ...
+
+
 def outcome_of(run: Run, states: Mapping[int, StateOnRecord]) -> Outcome | None:
     """Return the outcome of a run or a batch as it stands on record; None where it has none yet."""
     found = [states.get(single.id) for single in run.singles]

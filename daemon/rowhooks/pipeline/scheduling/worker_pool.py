@@ -22,7 +22,7 @@ from rowhooks.domain.run import STARTED, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.concurrency import first_of
 from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.ports import StateOnRecord
-from rowhooks.pipeline.scheduling.board import Board, outcome_of
+from rowhooks.pipeline.scheduling.board import Board, Doorbell, outcome_of
 from rowhooks.pipeline.scheduling.flow import LARGEST_GROUP, Flow
 from rowhooks.pipeline.scheduling.pools import WORKERS, Placement, PoolOwner, PreparedRun
 
@@ -65,6 +65,7 @@ class WorkerPool:
         board: where that is done.
         placement: says which queue a run is in.
         is_allowed: says whether the settings allow a queue; what is in another one waits.
+        doorbell: rung for what was handed out; None: workers find it by themselves.
     """
 
     name = WORKERS
@@ -72,13 +73,20 @@ class WorkerPool:
     needs_rows = False
     is_elsewhere = True
 
-    def __init__(self, board: Board, placement: Placement, is_allowed: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        board: Board,
+        placement: Placement,
+        is_allowed: Callable[[str], bool],
+        doorbell: Doorbell | None = None,
+    ) -> None:
         self.running: dict[int, _Elsewhere] = {}
         self.joined: Mapping[int, _Elsewhere] = {}
         self.workers: Sequence[LiveWorker] = ()
         self._board = board
         self._placement = placement
         self._is_allowed = is_allowed
+        self._doorbell = doorbell
         self._owner: PoolOwner
         self._waiting: defaultdict[_Kind, deque[Run]] = defaultdict(deque)
         self._handed: dict[uuid.UUID, Group] = {}
@@ -202,6 +210,8 @@ class WorkerPool:
         # Before it is known whether they were handed out: what is not there is found to be gone, and comes again.
         self._handed.update((group.id, group) for group in groups)
         await self._board.hand_out(groups)
+        if self._doorbell is not None:
+            self._doorbell.ring(groups)
 
     def _next_suspect(self, kind: _Kind) -> Iterator[Group]:
         """Make a group of the next run that was lost, alone, where none of them is out."""

@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -46,6 +47,7 @@ class WorkBoard:
         queues: those that it serves.
         receivers: the classes that its code has.
         hears: whether notifications reach this connection, and its server process is its own.
+        respite: seconds in which a group is left to the worker that is called for it.
     """
 
     def __init__(
@@ -56,12 +58,14 @@ class WorkBoard:
         receivers: Sequence[str],
         *,
         hears: bool,
+        respite: float = 0.0,
     ) -> None:
         self.hears = hears
         self._connection = connection
         self._id = worker_id
         self._queues = list(queues)
         self._receivers = list(receivers)
+        self._respite = timedelta(seconds=respite)
 
     async def enter(self, name: str, threads: int, tasks: int, code_version: str, rung: Callable[[], None]) -> None:
         """Make the worker known, and listen for groups.
@@ -71,14 +75,14 @@ class WorkBoard:
             threads: how many plain receivers it executes at the same time.
             tasks: how many that are `async def`.
             code_version: tells its code from that of others.
-            rung: called when groups were handed out.
+            rung: called when groups were handed out; not where groups are left to those that are called.
         """
         with translated():
             await self._connection.execute(
                 SQL["enter"], self._id, name, self.hears, self._queues, threads, tasks, self._receivers, code_version,
                 time.time(),
             )  # fmt: skip
-            if self.hears:
+            if self.hears and not self._respite:
                 await self._connection.add_listener(HANDED_OUT, lambda *_: rung())
 
     async def beat(self, *, is_stopping: bool) -> uuid.UUID | None:
@@ -109,10 +113,15 @@ class WorkBoard:
         """
         with translated():
             rows = await self._connection.fetch(
-                SQL["claim"], self._id, self._queues, self._receivers, leader_epoch, list(kinds), limit
+                SQL["claim"], self._id, self._queues, self._receivers, leader_epoch, list(kinds), limit, self._respite
             )
-        rows.sort(key=lambda row: (-row["priority"], row["number"]))
-        return [Claimed(row["id"], row["asynchronous"], json.loads(row["runs"]), row["version"]) for row in rows]
+        return _claimed(rows)
+
+    async def claim_called(self, leader_epoch: uuid.UUID, ids: Collection[uuid.UUID]) -> list[Claimed]:
+        """Take those of these groups that a leader has handed out and nobody has taken."""
+        with translated():
+            rows = await self._connection.fetch(SQL["claim_called"], self._id, self._receivers, leader_epoch, list(ids))
+        return _claimed(rows)
 
     async def held(self, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
         """Return which of these groups the worker still has."""
@@ -124,6 +133,11 @@ class WorkBoard:
         given = {str(id_): {str(run): why for run, why in runs.items()} for id_, runs in refused.items()}
         with translated():
             await self._connection.execute(SQL["finish"], self._id, list(ids), json.dumps(given))
+
+
+def _claimed(rows: list[Any]) -> list[Claimed]:
+    rows.sort(key=lambda row: (-row["priority"], row["number"]))
+    return [Claimed(row["id"], row["asynchronous"], json.loads(row["runs"]), row["version"]) for row in rows]
 
 
 class DispatchedResults(PostgresResults):

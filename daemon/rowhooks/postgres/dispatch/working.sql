@@ -33,12 +33,12 @@ returning (select f.leader_epoch from rowhooks.feed as f);
 delete from rowhooks.worker as w where w.id = $1;
 
 -- name: claim
--- Takes the next groups that nobody has taken, $6 at the most, of the kinds $5.
+-- Takes the next groups that nobody has taken for $7, $6 at the most, of the kinds $5.
 with next as (
   select d.id
   from rowhooks.dispatch as d
   where d.worker is null and d.queue = any($2::text[]) and d.receivers <@ $3::text[] and d.leader_epoch = $4
-    and d.asynchronous = any($5::boolean[])
+    and d.asynchronous = any($5::boolean[]) and d.created_at <= clock_timestamp() - $7::interval
   order by d.priority desc, d.number asc
   limit $6
   for update skip locked
@@ -48,6 +48,20 @@ set worker = $1, claimed_at = clock_timestamp()
 from next as n
 where d.id = n.id
 returning d.id, d.asynchronous, d.runs::text as runs, rowhooks.configuration_version() as version, d.priority, d.number;
+
+-- name: claim_called
+-- Takes those of the groups $4 that nobody has taken, or is taking.
+with called as (
+  select d.id
+  from rowhooks.dispatch as d
+  where d.id = any($4::uuid[]) and d.worker is null and d.receivers <@ $2::text[] and d.leader_epoch = $3
+  for update skip locked
+)
+update rowhooks.dispatch as d
+set worker = $1, claimed_at = clock_timestamp()
+from called as c
+where d.id = c.id
+returning d.id, d.asynchronous, d.runs::text as runs, (select c.version from rowhooks.configuration as c) as version, d.priority, d.number;
 
 -- name: held
 -- Those of the groups $2 that the worker still has.

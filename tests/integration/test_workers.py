@@ -414,6 +414,30 @@ async def test_a_job_goes_on_so_often_at_a_time_as_it_says_over_all_workers(
     assert results(db, "status") == [("SUCCESS",)] * 40
 
 
+class Counted(Held):
+    """The same, and counts how often it is called."""
+
+    calls: ClassVar[int] = 0
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        Counted.calls += 1
+        super().receive_job_hook(change, action, changed_object)
+
+
+async def test_what_was_taken_from_a_worker_is_not_recorded_by_it(db: Connection, daemon_dsn: str, device: str) -> None:
+    Counted.calls = 0
+    add_hook(db, Counted, device)
+    async with running_daemon(daemon_dsn, Counted, **LEADER), running_worker(daemon_dsn, Counted):
+        insert(db, 1)
+        await eventually(Held.entered.is_set)
+        # As a leader does that has not heard of the worker.
+        db.execute("delete from rowhooks.dispatch")
+        Held.release.set()
+        await settled(db)
+    assert results(db, "status") == [("SUCCESS",)]
+    assert Counted.calls == 2
+
+
 async def test_a_new_leader_takes_back_what_the_former_one_has_handed_out(
     db: Connection, daemon_dsn: str, device: str
 ) -> None:

@@ -13,6 +13,7 @@ import sqlalchemy.orm
 
 from rowhooks.pipeline.ports import GroupUndone
 from rowhooks.pipeline.scheduling.thread_pool import _Report
+from rowhooks.postgres.sessions.fences import Fence
 from tests.support.sabotage.mechanism import (
     Constant,
     Function,
@@ -30,6 +31,11 @@ FEED = "rowhooks.postgres.feed"
 LEADER_EPOCH = "rowhooks.postgres.leadership.epoch"
 SESSION = "rowhooks.postgres.sessions.receiver_session"
 Becomes = Callable[[Any], Any]
+
+
+async def everything_given(_: Any, outcomes: Any, lines: Any, position: Any) -> Any:
+    """Let everything be written."""
+    return outcomes, lines
 
 
 def finding(**instead: object) -> Becomes:
@@ -382,8 +388,13 @@ SABOTAGES = [
     ),
     Sabotage(
         7, "nothing is recorded without the leader epoch",
-        Python("rowhooks.postgres.results:PostgresResults._fence", awaiting(None)),
+        Python("rowhooks.postgres.results:PostgresResults._fenced", lambda _: everything_given),
         "integration/test_daemon.py a_leader_without_its_lease_records_nothing",
+    ),
+    Sabotage(
+        7, "a worker records no run that was taken from it",
+        Python("rowhooks.runtime.working:Working._fence_of", lambda _: lambda self, run: Fence(self._leader_epoch)),
+        "integration/test_workers.py what_was_taken_from_a_worker_is_not_recorded_by_it",
     ),
     Sabotage(
         7, "a standby ends the connections of a silent leader",

@@ -47,7 +47,7 @@ def worker(
 ) -> None:
     """Execute runs that the daemon hands out, beside it or on another machine.
 
-    SIGTERM and Ctrl-C stop it in good order: what it has not begun goes to other workers.
+    SIGTERM, SIGHUP and Ctrl-C stop it in good order: what it has not begun goes to other workers.
     """
     chosen = settings(
         dsn, config, receivers=tuple(receivers) if receivers else None, models=tuple(models) if models else None,
@@ -78,7 +78,9 @@ async def _serve(chosen: Settings, queues: list[str], *, until_eof: bool) -> Non
         one.stop()
         loop.remove_signal_handler(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # A terminal that is closed sends SIGHUP, which nohup has the process ignore.
+    ending = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
+    for number in (signal.SIGTERM, signal.SIGINT, *ending):
         loop.add_signal_handler(number, on_signal, number)
     if until_eof:
         await _stop_at_eof(one)

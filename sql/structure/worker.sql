@@ -39,6 +39,8 @@ create unlogged table rowhooks.dispatch (
   -- The receivers that a worker must have, and whether they are `async def`.
   receivers text[] not null,
   asynchronous boolean not null,
+  -- In how many lanes its runs are: so many of them can be executed at the same time.
+  lanes integer not null default 1,
   -- What a worker finds the runs by: a list of tasks, each a list of one run or of the runs of a batch.
   runs jsonb not null,
   created_at timestamptz not null default pg_catalog.clock_timestamp(),

@@ -342,6 +342,32 @@ async def test_the_runs_of_a_busy_row_are_handed_out_together_and_stop_behind_a_
     assert groups <= 10
 
 
+class HeldByFirst(Held):
+    """Waits for the test with the first row alone."""
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        if change.changed_object_id["id"] == 1:
+            super().receive_job_hook(change, action, changed_object)
+
+
+async def test_a_busy_row_keeps_no_other_row_of_its_worker_waiting(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, HeldByFirst, device)
+    async with running_daemon(daemon_dsn, HeldByFirst, **LEADER):
+        insert(db, 1)
+        for _ in range(60):
+            db.execute("update dcim.device set name = name || 'x' where id = 1")
+        await eventually(lambda: is_read(db))
+        async with running_worker(daemon_dsn, HeldByFirst):
+            await eventually(Held.entered.is_set)
+            db.execute("insert into dcim.device select g, 'sw' from generate_series(2, 100) as g")
+            await eventually(lambda: results(db, "status").count(("SUCCESS",)) == 99)
+            Held.release.set()
+            await settled(db)
+    assert results(db, "status") == [("SUCCESS",)] * 160
+
+
 async def test_runs_that_share_their_transaction_do_so_in_a_worker(
     db: Connection, daemon_dsn: str, device: str
 ) -> None:

@@ -34,6 +34,11 @@ class Group:
     is_lane: bool = False
 
     @property
+    def lanes(self) -> int:
+        """In how many lanes its runs are: so many of them can be executed at the same time."""
+        return 1 if self.is_lane else len(self.runs)
+
+    @property
     def class_paths(self) -> list[str]:
         """The receivers that a worker must have."""
         return sorted({run.job.class_path for run in self.runs})

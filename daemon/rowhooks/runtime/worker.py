@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from rowhooks.domain.errors import DatabaseError, LeadershipLost, LoginRefused, SchemaMismatch
+from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost, LoginRefused, SchemaMismatch
 from rowhooks.domain.events import PROCESS, Events
 from rowhooks.pipeline.concurrency import first_of
 from rowhooks.postgres.administration.revisions import head_revision, known_revisions
@@ -106,14 +106,29 @@ class Worker:
                 self._has_worked = False
                 try:
                     await self._work()
-                except (DatabaseError, LeadershipLost) as error:
-                    if isinstance(error, SchemaMismatch) or (isinstance(error, LoginRefused) and not self._was_let_in):
-                        raise
+                except Exception as error:  # noqa: BLE001  (what ends the worker is raised again)
+                    reason = self._reason_to_go_on(error)
                     failures = 1 if self._has_worked else failures + 1
                     delay = min(LONGEST_BACKOFF, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
-                    logger.warning("%s; attempt %d, next in %.1f s", error.message, failures, delay)
+                    logger.warning("%s; attempt %d, next in %.1f s", reason, failures, delay)
                     await first_of(self._stopping.wait(), asyncio.sleep(delay))
         return self.late
+
+    def _reason_to_go_on(self, error: Exception) -> str:
+        """Return what has ended the work, after which it begins again; raise what ends the worker."""
+        if isinstance(error, SchemaMismatch) or (isinstance(error, LoginRefused) and not self._was_let_in):
+            raise error
+        if isinstance(error, ConnectionFailed | LeadershipLost):
+            return error.message
+        if not self._has_worked:
+            # Such as a login without the daemon's role.
+            raise error
+        if isinstance(error, DatabaseError):
+            logger.error("a statement was refused: %s", error)
+            return error.message
+        # What it knew in memory may be wrong. It begins anew, and what it had goes to others.
+        logger.error("the work ended by an error of rowhooks", exc_info=error)
+        return f"{type(error).__name__}: {error}"
 
     async def execute(self, group: uuid.UUID) -> int:
         """Take a group, and wait until it is executed.

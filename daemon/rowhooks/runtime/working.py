@@ -58,9 +58,15 @@ class _Group:
 
     id: uuid.UUID
     asynchronous: bool
+    lanes: int
     size: int
     runs: set[int]
     refused: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def width(self) -> int:
+        """How many of its runs can go on at the same time, of those that have not ended."""
+        return min(self.lanes, len(self.runs))
 
 
 class Working:
@@ -233,13 +239,16 @@ class Working:
 
     def _kinds_with_room(self) -> list[bool]:
         """Return the kinds of receivers, `async def` or not, of which more can be begun soon."""
-        return [kind for kind, slots in self._slots.items() if self._in_hand[kind] < AHEAD * slots]
+        return [kind for kind in self._slots if self._has_room(kind)]
+
+    def _has_room(self, kind: bool) -> bool:
+        return self._in_hand[kind] < AHEAD * self._slots[kind]
 
     def _note(self, claimed: Claimed) -> None:
         # A batch goes by the id of its first run.
         runs = {task[0]["result_id"] for task in claimed.tasks}
-        self._groups[claimed.id] = _Group(claimed.id, claimed.asynchronous, len(runs), runs)
-        self._in_hand[claimed.asynchronous] += len(runs)
+        self._groups[claimed.id] = _Group(claimed.id, claimed.asynchronous, claimed.lanes, len(runs), runs)
+        self._in_hand[claimed.asynchronous] += self._groups[claimed.id].width
         self._group_of.update((run["result_id"], claimed.id) for task in claimed.tasks for run in task)
 
     async def _begin(self, claimed: list[Claimed], scheduler: Scheduler, unfinished: UnfinishedRuns) -> None:
@@ -273,11 +282,13 @@ class Working:
             return
         if problem is not None:
             group.refused[run_id] = problem
+        width = group.width
         group.runs.discard(run_id)
         if not group.runs:
             self._has_finished.set()
-        self._in_hand[group.asynchronous] -= 1
-        if self._in_hand[group.asynchronous] == AHEAD * self._slots[group.asynchronous] - 1:
+        had_room = self._has_room(group.asynchronous)
+        self._in_hand[group.asynchronous] -= width - group.width
+        if self._has_room(group.asynchronous) and not had_room:
             self.wake.set()
 
     async def _report(self, recorder: Recorder) -> None:
@@ -299,7 +310,7 @@ class Working:
         for id_ in ids:
             group = self._groups.pop(id_, None)
             if group is not None:
-                self._in_hand[group.asynchronous] -= len(group.runs)
+                self._in_hand[group.asynchronous] -= group.width
         gone = set(ids)
         for run_id in [run_id for run_id, id_ in self._group_of.items() if id_ in gone]:
             del self._group_of[run_id]

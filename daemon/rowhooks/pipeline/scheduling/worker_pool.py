@@ -10,12 +10,9 @@ import asyncio
 import logging
 import time
 import uuid
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
-from rowhooks.domain.configuration import JobButton
 from rowhooks.domain.dispatch import Group, LiveWorker, Progress
 from rowhooks.domain.errors import ReceiverError, TimeLimitExceeded
 from rowhooks.domain.run import STARTED, LogEntry, Outcome, Run, now
@@ -23,26 +20,17 @@ from rowhooks.pipeline.concurrency import first_of
 from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.ports import StateOnRecord
 from rowhooks.pipeline.scheduling.board import Board, Doorbell, outcome_of
-from rowhooks.pipeline.scheduling.flow import LARGEST_GROUP, Flow
+from rowhooks.pipeline.scheduling.outgoing import Outgoing
 from rowhooks.pipeline.scheduling.pools import WORKERS, Placement, PoolOwner, PreparedRun
 
 logger = logging.getLogger(__name__)
 
 LIMIT = 1000
 """How many runs are prepared ahead for workers at first, whether they are there or not."""
-MOST_LOST = 5
-"""How many attempts of a run may be lost with the worker that executed it."""
 LOOK_INTERVAL, LOOK_WITHOUT_BELL = 0.25, 0.05
 """Seconds between looks at what workers have done, where they ring and where that is not heard."""
 WORKERS_INTERVAL = 0.5
 """Seconds between looks at which workers there are."""
-
-
-class _Kind(NamedTuple):
-    """The queue of runs, and whether their receivers are `async def`."""
-
-    queue: str
-    asynchronous: bool
 
 
 class _Elsewhere:
@@ -84,18 +72,11 @@ class WorkerPool:
         self.joined: Mapping[int, _Elsewhere] = {}
         self.workers: Sequence[LiveWorker] = ()
         self._board = board
-        self._placement = placement
-        self._is_allowed = is_allowed
+        self._receivers = placement.receivers
         self._doorbell = doorbell
         self._owner: PoolOwner
-        self._waiting: defaultdict[_Kind, deque[Run]] = defaultdict(deque)
+        self._outgoing = Outgoing(placement, is_allowed)
         self._handed: dict[uuid.UUID, Group] = {}
-        self._flows: defaultdict[_Kind, Flow] = defaultdict(Flow)
-        # How many attempts of a run were lost. One of them may be what ends workers: of each queue one at a time is
-        # handed out, so that it costs the others no second attempt.
-        self._lost: Counter[int] = Counter()
-        self._suspects: defaultdict[_Kind, deque[Run]] = defaultdict(deque)
-        self._tried: dict[_Kind, uuid.UUID] = {}
         # What became of runs that went out with the one before them in their lane, and stand behind it still.
         self._early: dict[int, Outcome] = {}
         self._wake = asyncio.Event()
@@ -106,10 +87,7 @@ class WorkerPool:
     @property
     def waiting(self) -> dict[str, int]:
         """How many runs wait here for a worker, by their queues; in any thread."""
-        found: Counter[str] = Counter()
-        for kind, runs in (*self._waiting.items(), *self._suspects.items()):
-            found[kind.queue] += len(runs)
-        return {queue: count for queue, count in found.items() if count}
+        return self._outgoing.waiting
 
     def knows(self, run_id: int) -> bool:
         """Say whether what became of a run is known before it is handed over."""
@@ -117,14 +95,14 @@ class WorkerPool:
 
     def backlog(self, queue: str) -> int:
         """Return how many runs of a queue wait here for a worker."""
-        return sum(len(self._waiting[_Kind(queue, asynchronous)]) for asynchronous in (False, True))
+        return self._outgoing.backlog(queue)
 
     def attach(self, owner: PoolOwner) -> None:
         """Report to an owner from now on."""
         self._owner = owner
 
     def accept(self, group: Collection[PreparedRun]) -> None:
-        """Take runs; a press goes before what waits."""
+        """Take runs; each is handed out when there is a worker for it."""
         for prepared in group:
             run = prepared.run
             if prepared.refused is not None:
@@ -134,13 +112,7 @@ class WorkerPool:
                 # It went out with the one before it in its lane.
                 self._owner.ended(run.id, early, None)
                 continue
-            path = run.job.class_path
-            kind = _Kind(self._placement.queue_of(path, run.origin), self._placement.receivers.is_asynchronous(path))
-            waiting = self._suspects[kind] if self._lost[run.id] else self._waiting[kind]
-            if isinstance(run.origin, JobButton):
-                waiting.appendleft(run)
-            else:
-                waiting.append(run)
+            self._outgoing.add(run)
         self._wake.set()
 
     def interrupt(self, run_id: int) -> bool:
@@ -157,8 +129,7 @@ class WorkerPool:
             grace: seconds after which the rest is left to the next leader, which takes it back.
         """
         self._closed = True
-        self._waiting.clear()
-        self._suspects.clear()
+        self._outgoing.clear()
         self._wake.set()
         if self._handed:
             await first_of(self._is_empty.wait(), asyncio.sleep(grace))
@@ -203,8 +174,7 @@ class WorkerPool:
         self._wake.clear()
 
     async def _hand_out(self) -> None:
-        kinds = {*self._waiting, *self._suspects}
-        groups = [group for kind in kinds for group in (*self._next_suspect(kind), *self._groups_of(kind))]
+        groups = self._outgoing.groups(self.workers, self._handed, self._owner.followers)
         if not groups:
             return
         # Before it is known whether they were handed out: what is not there is found to be gone, and comes again.
@@ -212,64 +182,6 @@ class WorkerPool:
         await self._board.hand_out(groups)
         if self._doorbell is not None:
             self._doorbell.ring(groups)
-
-    def _next_suspect(self, kind: _Kind) -> Iterator[Group]:
-        """Make a group of the next run that was lost, alone, where none of them is out."""
-        suspects = self._suspects[kind]
-        if not suspects or self._tried.get(kind) in self._handed or not self._is_allowed(kind.queue):
-            return
-        path = suspects[0].job.class_path
-        if any(
-            kind.queue in worker.queues and path in worker.class_paths and worker.threads for worker in self.workers
-        ):
-            run = suspects.popleft()
-            self._flows[kind].handed(1)
-            group = Group(uuid.uuid4(), *kind, _priority(run), (run,))
-            self._tried[kind] = group.id
-            yield group
-
-    def _groups_of(self, kind: _Kind) -> Iterator[Group]:
-        """Make groups of what waits in a queue, as much of it as its workers get through in a moment."""
-        waiting, flow = self._waiting[kind], self._flows[kind]
-        serving = [worker for worker in self.workers if kind.queue in worker.queues and worker.threads]
-        if not waiting or not serving or not self._is_allowed(kind.queue):
-            return
-        room = flow.room(sum(worker.slots(asynchronous=kind.asynchronous) for worker in serving))
-        size = flow.size_of_group(min(room, len(waiting)), len(serving))
-        left: deque[Run] = deque()
-        while waiting and room > 0:
-            group = self._next_group(kind, size, left, serving)
-            if group is None:
-                break
-            room -= len(group.runs)
-            flow.handed(len(group.runs))
-            yield group
-        waiting.extendleft(reversed(left))
-
-    def _next_group(self, kind: _Kind, size: int, left: deque[Run], serving: Sequence[LiveWorker]) -> Group | None:
-        """Take runs that one worker can execute; what none can is put into `left`."""
-        waiting = self._waiting[kind]
-        runs: list[Run] = []
-        able: Sequence[LiveWorker] = serving
-        while waiting and len(runs) < size:
-            run = waiting.popleft()
-            having = [worker for worker in able if run.job.class_path in worker.class_paths]
-            if not having:
-                if any(run.job.class_path in worker.class_paths for worker in serving):
-                    # It goes into another group.
-                    waiting.appendleft(run)
-                    break
-                left.append(run)
-                continue
-            behind = self._owner.followers(run.id, LARGEST_GROUP - 1)
-            if runs and (behind or _priority(run) != _priority(runs[0])):
-                waiting.appendleft(run)
-                break
-            if behind:
-                return Group(uuid.uuid4(), *kind, _priority(run), (run, *behind), is_lane=True)
-            runs.append(run)
-            able = having
-        return Group(uuid.uuid4(), *kind, _priority(runs[0]), tuple(runs)) if runs else None
 
     async def _take_back_unclaimed(self) -> None:
         """At a stop, take back what no worker has taken: it comes again."""
@@ -308,7 +220,7 @@ class WorkerPool:
         states = await self._board.on_record(ids)
         for id_, group in groups.items():
             del self._handed[id_]
-            self._flows[_Kind(group.queue, group.asynchronous)].ended(len(group.runs))
+            self._outgoing.ended(group)
             runs = group.runs
             if group.is_lane:
                 self._note_early(runs[1:], states)
@@ -341,12 +253,12 @@ class WorkerPool:
         elif outcome is None:
             self._owner.ended(run.id, None, None)
         else:
-            self._lost.pop(run.id, None)
+            self._outgoing.forgive(run)
             self._owner.ended(run.id, outcome, None)
 
     def _lose(self, run: Run, group: Group, progress: Progress, states: Mapping[int, StateOnRecord]) -> None:
         """Report a run that was lost with its worker; one that is beyond its time limit has failed by that."""
-        limit = self._placement.receivers.options(run.job.class_path).time_limit
+        limit = self._receivers.options(run.job.class_path).time_limit
         state = states.get(run.id)
         began = state.started_at if state is not None and state.status == STARTED else None
         seconds = progress.seconds if len(group.runs) == 1 else 0.0
@@ -356,15 +268,8 @@ class WorkerPool:
             error = TimeLimitExceeded(
                 f"the run was ended at its time limit of {limit} s, with the worker it had stopped"
             )
-            self._lost.pop(run.id, None)
+            self._outgoing.forgive(run)
             self._owner.ended(run.id, failed(run, began or now(), error), None)
             return
-        self._lost[run.id] += 1
-        for_good = self._lost[run.id] >= MOST_LOST
-        if for_good:
-            del self._lost[run.id]
+        for_good = self._outgoing.lose(run)
         self._owner.lost(run.id, "the worker that executed it has ended, or was not heard of", for_good=for_good)
-
-
-def _priority(run: Run) -> int:
-    return int(isinstance(run.origin, JobButton))

@@ -83,7 +83,8 @@ class DispatchBoard:
         given = [
             {
                 "id": str(group.id), "queue": group.queue, "asynchronous": group.asynchronous,
-                "priority": group.priority, "receivers": group.class_paths, "runs": group.described(),
+                "priority": group.priority, "receivers": group.class_paths, "lanes": group.lanes,
+                "runs": group.described(),
             }
             for group in groups
         ]  # fmt: skip

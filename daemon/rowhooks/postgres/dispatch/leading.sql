@@ -7,7 +7,7 @@ delete from rowhooks.dispatch as d where d.leader_epoch <> $1;
 -- name: hand_out
 -- Hands groups out, a list of JSON objects, and wakes the workers.
 with handed as (
-  insert into rowhooks.dispatch (id, leader_epoch, queue, asynchronous, priority, receivers, runs)
+  insert into rowhooks.dispatch (id, leader_epoch, queue, asynchronous, priority, receivers, lanes, runs)
   select
     g.id,
     $1 as leader_epoch,
@@ -15,9 +15,10 @@ with handed as (
     g.asynchronous,
     g.priority,
     array(select * from jsonb_array_elements_text(g.receivers)) as receivers,
+    g.lanes,
     g.runs
   from jsonb_to_recordset($2::text::jsonb) as g (
-    id uuid, queue text, asynchronous boolean, priority integer, receivers jsonb, runs jsonb
+    id uuid, queue text, asynchronous boolean, priority integer, receivers jsonb, lanes integer, runs jsonb
   )
   returning id
 )

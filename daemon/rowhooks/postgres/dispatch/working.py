@@ -28,12 +28,14 @@ class Claimed(NamedTuple):
     Args:
         id: rowhooks.dispatch.id, the fencing token of its runs.
         asynchronous: whether its receivers are `async def`.
+        lanes: in how many lanes its runs are.
         tasks: what its runs are found by, see `rowhooks.domain.dispatch.description`; a list for each task.
         version: the configuration as it was when the group was taken.
     """
 
     id: uuid.UUID
     asynchronous: bool
+    lanes: int
     tasks: list[list[dict[str, Any]]]
     version: int
 
@@ -137,7 +139,9 @@ class WorkBoard:
 
 def _claimed(rows: list[Any]) -> list[Claimed]:
     rows.sort(key=lambda row: (-row["priority"], row["number"]))
-    return [Claimed(row["id"], row["asynchronous"], json.loads(row["runs"]), row["version"]) for row in rows]
+    return [
+        Claimed(row["id"], row["asynchronous"], row["lanes"], json.loads(row["runs"]), row["version"]) for row in rows
+    ]
 
 
 class DispatchedResults(PostgresResults):

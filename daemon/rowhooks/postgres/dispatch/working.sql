@@ -47,7 +47,7 @@ update rowhooks.dispatch as d
 set worker = $1, claimed_at = clock_timestamp()
 from next as n
 where d.id = n.id
-returning d.id, d.asynchronous, d.runs::text as runs, rowhooks.configuration_version() as version, d.priority, d.number;
+returning d.id, d.asynchronous, d.lanes, d.runs::text as runs, rowhooks.configuration_version() as version, d.priority, d.number;
 
 -- name: claim_called
 -- Takes those of the groups $4 that nobody has taken, or is taking.
@@ -61,7 +61,7 @@ update rowhooks.dispatch as d
 set worker = $1, claimed_at = clock_timestamp()
 from called as c
 where d.id = c.id
-returning d.id, d.asynchronous, d.runs::text as runs, (select c.version from rowhooks.configuration as c) as version, d.priority, d.number;
+returning d.id, d.asynchronous, d.lanes, d.runs::text as runs, rowhooks.configuration_version() as version, d.priority, d.number;
 
 -- name: held
 -- Those of the groups $2 that the worker still has.

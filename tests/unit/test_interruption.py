@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 from rowhooks.domain.errors import SoftTimeLimitExceeded, TimeLimitExceeded
 from rowhooks.pipeline.execution.interruption import TaskGuard, ThreadGuard
+from tests.support.waiting import PATIENCE
 
 
 class InThread:
@@ -244,3 +247,35 @@ async def test_a_cancellation_of_ones_own_stays_one() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+TRACED = """
+import sys
+from rowhooks.pipeline.execution.interruption import ThreadGuard
+
+class Stop(Exception):
+    pass
+
+def work():
+    guard.interrupt(Stop)
+    while True:
+        pass
+
+def traced():
+    return "went on"
+
+guard = ThreadGuard()
+try:
+    guard.call(work)
+except Stop:
+    print("interrupted")
+sys.settrace(lambda *_: None)
+print(traced())
+"""
+
+
+def test_code_that_is_traced_goes_on_after_an_interruption() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TRACED], capture_output=True, text=True, check=False, timeout=PATIENCE
+    )  # fmt: skip
+    assert (done.stdout.split("\n"), done.stderr) == (["interrupted", "went on", ""], "")

@@ -92,15 +92,31 @@ class ThreadGuard:
         with self._lock:
             if self._thread is not None and self._sent is not None:
                 # Not raised yet, it must not be raised in what the thread does next.
-                _raise_in(self._thread, None)
+                _take_back()
             self._thread = self._sent = None
 
 
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+def _raise_in(thread: int, error: type[BaseException]) -> None:
     # Python's only way (C API, "Asynchronous exceptions"); the exception is made by calling the class.
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
-    )
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
+
+
+class _NothingMore(BaseException):
+    """Takes the place of an exception that is not to be raised any more."""
+
+
+def _take_back() -> None:
+    """Have no exception raised any more that was sent to this thread, whether it was raised or not.
+
+    To send NULL in its place would not do. Up to Python 3.12, the interpreter notes that there is an exception, finds
+    none, and looks again at each call of every thread; where code is traced (a debugger, coverage), it looks for ever.
+    """
+    try:
+        _raise_in(threading.get_ident(), _NothingMore)
+        while True:
+            pass
+    except _NothingMore:
+        pass
 
 
 def is_awaitable(answer: object) -> bool:

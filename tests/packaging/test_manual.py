@@ -54,7 +54,8 @@ def test_the_page_names_every_command_with_its_options(share: Path) -> None:
         for parameter in command.params:
             for option in (*parameter.opts, *parameter.secondary_opts):
                 if parameter.param_type_name == "option" and option != "--help":
-                    assert re.search(rf"(^ +|[/,] ){option}\b", said, re.MULTILINE), (path, option)
+                    is_named = re.search(rf"(^ +|[/,] ){option}\b", said, re.MULTILINE) is not None
+                    assert is_named != parameter.hidden, (path, option)
 
 
 def test_the_page_has_the_other_sections(share: Path) -> None:

@@ -119,7 +119,8 @@ class Stage:
                 raise AssertionError(self._what_is_left(conn)) from None
             for process in self.processes:
                 process.send(signal.SIGTERM)
-            assert [process.ends() for process in self.processes] == [0] * len(self.processes)
+            for process in self.processes:
+                assert process.ends() == 0, process.log.read_text()[-5000:]
             try:
                 return workload.reckon(conn, self.directory / "outside")
             except AssertionError:

@@ -131,7 +131,10 @@ class Working:
             await self._stop(scheduler, recorder)
         except BaseException:
             # What its receivers still do is fenced off; their transactions must not keep the next attempts waiting.
-            scheduler.abandon(list(self._group_of), LeadershipLost("the run was taken from this worker"))
+            in_hand = list(self._group_of)
+            # What is not in hand any more is not recorded: the leader may not know yet that it has to take it back.
+            self._forget(list(self._groups))
+            scheduler.abandon(in_hand, LeadershipLost("the run was taken from this worker"))
             self.late = await scheduler.finish(0.0)
             raise
         finally:

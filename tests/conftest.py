@@ -57,6 +57,21 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGHUP, lambda *_: None)
 
 
+LONG = (
+    "tests/faults/test_large.py", "tests/faults/test_interleavings.py", "tests/integration/test_celery.py",
+    "tests/integration/test_tutorial.py", "tests/packaging/test_application.py", "tests/packaging/test_debian.py",
+    "tests/packaging/test_tools.py", "tests/packaging/test_wheel.py",
+)  # fmt: skip
+"""Files that `make test` leaves out: each takes more than half a minute."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what takes long."""
+    for item in items:
+        if item.nodeid.startswith(LONG):
+            item.add_marker(pytest.mark.long)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let what tests write that is no text stand in a report as escapes: a worker sends its reports as UTF-8."""

@@ -39,6 +39,16 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", help="The settings file; by default rowhooks.toml in this directory, if it exists."),
 ]
+ReceiverModules = Annotated[
+    list[str] | None,
+    typer.Option("--receivers", help="A module with receivers: a dotted name, or the path of a .py file."),
+]
+ModelModules = Annotated[
+    list[str] | None,
+    typer.Option("--models", help="A module with SQLAlchemy classes for rows: a dotted name, or a .py file."),
+]
+LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
+LogFormat = Annotated[str | None, typer.Option(help="auto, text, json or journal.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Columns = Annotated[
     str | None, typer.Option("--columns", help="The columns to show, with commas, of those that --json has.")

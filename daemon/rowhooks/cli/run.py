@@ -19,7 +19,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, console, settings
+from rowhooks.cli.common import Config, Dsn, LogFormat, LogLevel, ModelModules, ReceiverModules, console, settings
 from rowhooks.domain.errors import SettingsError
 from rowhooks.domain.redaction import SHORTEST
 from rowhooks.observability.logs import TRACEBACK, configure_logging
@@ -65,17 +65,11 @@ sys.exit(0 if found else {_NONE})
 def run(
     dsn: Dsn = None,
     config: Config = None,
-    receivers: Annotated[
-        list[str] | None,
-        typer.Option("--receivers", help="A module with receivers: a dotted name, or the path of a .py file."),
-    ] = None,
-    models: Annotated[
-        list[str] | None,
-        typer.Option("--models", help="A module with SQLAlchemy classes for rows: a dotted name, or a .py file."),
-    ] = None,
+    receivers: ReceiverModules = None,
+    models: ModelModules = None,
     allow_none: Annotated[bool | None, typer.Option("--allow-none", help="Run even if there is no receiver.")] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
-    log_format: Annotated[str | None, typer.Option(help="auto, text, json or journal.")] = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
     http_listen: Annotated[
         str | None, typer.Option(help="The address of /livez, /readyz and /metrics, for example 127.0.0.1:9187.")
     ] = None,

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, settings
+from rowhooks.cli.common import Config, Dsn, LogFormat, LogLevel, ModelModules, ReceiverModules, settings
 from rowhooks.cli.run import loaded_classes, loaded_models
 from rowhooks.domain.errors import SettingsError
 from rowhooks.domain.queues import is_allowed
@@ -31,16 +31,10 @@ def worker(
         list[str] | None,
         typer.Option("--queue", help="A queue whose runs it executes; may be given several times. [default: default]"),
     ] = None,
-    receivers: Annotated[
-        list[str] | None,
-        typer.Option("--receivers", help="A module with receivers: a dotted name, or the path of a .py file."),
-    ] = None,
-    models: Annotated[
-        list[str] | None,
-        typer.Option("--models", help="A module with SQLAlchemy classes for rows: a dotted name, or a .py file."),
-    ] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
-    log_format: Annotated[str | None, typer.Option(help="auto, text, json or journal.")] = None,
+    receivers: ReceiverModules = None,
+    models: ModelModules = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
     until_eof: Annotated[
         bool, typer.Option("--until-eof", hidden=True, help="Stop when standard input ends, for a daemon's processes.")
     ] = False,

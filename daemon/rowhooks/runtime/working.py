@@ -265,7 +265,7 @@ class Working:
             singles = [found[run["result_id"]] for run in task]
             problem = next((_problem_of(one) for one in singles if _problem_of(one) is not None), None)
             if problem is not None:
-                self._end(task[0]["result_id"], [run["result_id"] for run in task], problem)
+                self._end(task[0]["result_id"], problem)
                 continue
             runs = [one.run for one in singles if one.run is not None]
             if len(task) > 1 or self._context.catalog.options(runs[0].job.class_path).batch_size is not None:
@@ -276,9 +276,9 @@ class Working:
     # Saying what was done.
 
     def _left(self, task: Task) -> None:
-        self._end(task.run.id, [single.id for single in task.run.singles])
+        self._end(task.run.id)
 
-    def _end(self, run_id: int, singles: Collection[int], problem: str | None = None) -> None:
+    def _end(self, run_id: int, problem: str | None = None) -> None:
         """Note that a task is not in hand any more."""
         group = self._groups.get(self._group_of.get(run_id, NOBODYS))
         if group is None:

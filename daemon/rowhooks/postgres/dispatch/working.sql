@@ -47,7 +47,7 @@ update rowhooks.dispatch as d
 set worker = $1, claimed_at = clock_timestamp()
 from next as n
 where d.id = n.id
-returning d.id, d.asynchronous, d.lanes, d.runs::text as runs, rowhooks.configuration_version() as version, d.priority, d.number;
+returning {claimed};
 
 -- name: claim_called
 -- Takes those of the groups $4 that nobody has taken, or is taking.
@@ -61,7 +61,7 @@ update rowhooks.dispatch as d
 set worker = $1, claimed_at = clock_timestamp()
 from called as c
 where d.id = c.id
-returning d.id, d.asynchronous, d.lanes, d.runs::text as runs, rowhooks.configuration_version() as version, d.priority, d.number;
+returning {claimed};
 
 -- name: held
 -- Those of the groups $2 that the worker still has.
@@ -80,3 +80,9 @@ with finished as (
   returning d.id
 )
 select pg_notify('{DONE}', '') from finished limit 1;
+
+-- noqa: disable=PRS
+
+-- name: claimed
+-- What a worker needs of a group, `d`, that it takes.
+d.id, d.asynchronous, d.lanes, d.runs::text as runs, rowhooks.configuration_version() as version, d.priority, d.number;

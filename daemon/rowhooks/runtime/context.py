@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -93,6 +95,12 @@ class DaemonContext:
     models: Models = Models()
     lost_worker: Callable[[str], None] = lambda name: None
     doorbell: Doorbell | None = None
+
+
+def process_name(pid: int | None = None) -> str:
+    """Return the name HOST:PID of a process on this machine; None: this one."""
+    # What a server shows of an application's name has 63 bytes at the most.
+    return f"{socket.gethostname()[:40]}:{os.getpid() if pid is None else pid}"
 
 
 def catalog_of(settings: Settings, classes: Sequence[ReceiverClass]) -> Catalog:

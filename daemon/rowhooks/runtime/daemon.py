@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import random
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from rowhooks.postgres.administration.revisions import head_revision, known_revi
 from rowhooks.postgres.rows.models import Models
 from rowhooks.receivers.classes import ReceiverClass
 from rowhooks.receivers.logger import collect_entries, modules_heard
-from rowhooks.runtime.context import DaemonContext, Targets, catalog_of
+from rowhooks.runtime.context import DaemonContext, Targets, catalog_of, process_name
 from rowhooks.runtime.doorbell import doorbell_of
 from rowhooks.runtime.leader import FLUSH_TIMEOUT, Leader
 from rowhooks.runtime.loop_monitor import LoopMonitor
@@ -66,8 +65,7 @@ class Daemon:
         models: Models | None = None,
         processes: Processes | None = None,
     ) -> None:
-        # What a server shows of an application's name has 63 bytes at the most.
-        name = f"{socket.gethostname()[:40]}:{os.getpid()}"
+        name = process_name()
         self.events = Events(PROCESS)
         self._stopping = asyncio.Event()
         self._doorbell = doorbell_of(settings)

@@ -8,12 +8,12 @@ import json
 import logging
 import random
 import signal
-import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rowhooks.runtime.context import process_name
 from rowhooks.settings import PREFIX
 
 logger = logging.getLogger(__name__)
@@ -61,9 +61,8 @@ class Processes:
         Args:
             name: of the worker, HOST:PID.
         """
-        host, _, pid = name.rpartition(":")
         for process in self._running:
-            if str(process.pid) == pid and host == socket.gethostname()[:40]:
+            if name == process_name(process.pid):
                 logger.error("worker process %d does not answer any more: it is killed", process.pid)
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()

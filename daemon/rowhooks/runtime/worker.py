@@ -7,9 +7,7 @@ import contextlib
 import hashlib
 import inspect
 import logging
-import os
 import random
-import socket
 import uuid
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -26,7 +24,7 @@ from rowhooks.postgres.rows.models import Models
 from rowhooks.receivers.classes import ReceiverClass
 from rowhooks.receivers.logger import collect_entries, modules_heard
 from rowhooks.runtime.assembly import Connections
-from rowhooks.runtime.context import DaemonContext, Targets, catalog_of
+from rowhooks.runtime.context import DaemonContext, Targets, catalog_of, process_name
 from rowhooks.runtime.loop_monitor import LoopMonitor
 from rowhooks.runtime.working import Working
 from rowhooks.settings import Settings
@@ -68,7 +66,7 @@ class Worker:
         *,
         respite: float = 0.0,
     ) -> None:
-        name = f"{socket.gethostname()[:40]}:{os.getpid()}"
+        name = process_name()
         self._stopping = asyncio.Event()
         self._context = DaemonContext(
             settings, catalog_of(settings, classes), name, Targets.of(settings, f"rowhooks worker {name}"),

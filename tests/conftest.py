@@ -125,6 +125,14 @@ def _names_tables(module: ModuleType) -> bool:
 
 
 @pytest.fixture(autouse=True)
+def no_path_left() -> Iterator[None]:
+    """Look for modules where this test found them, once it is over, and not in directories that it has added."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
+
+
+@pytest.fixture(autouse=True)
 def no_log_left() -> Iterator[None]:
     """Take away what `configure_logging` has installed: a later test would log to a stream that is closed by then."""
     root, ours = logging.getLogger(), logging.getLogger("rowhooks")

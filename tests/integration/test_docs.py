@@ -152,11 +152,9 @@ def test_each_python_block_compiles_and_is_clean(block: str) -> None:
 def module(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A module's file, forgotten afterwards; the test writes it."""
     monkeypatch.setattr(events, "PROCESS", Events())
-    path = list(sys.path)
     name = re.sub(r"\W", "_", f"documented_{request.node.callspec.id}".lower())
     yield tmp_path / f"{name}.py"
     sys.modules.pop(name, None)
-    sys.path[:] = path
     take_registered()
 
 

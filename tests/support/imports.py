@@ -17,10 +17,8 @@ def imports_undone(directory: Path) -> Iterator[None]:
     Args:
         directory: the test's own; beside it are those of other tests.
     """
-    path = list(sys.path)
     _forget_below(directory.parent)
     yield
-    sys.path[:] = path
     _forget_below(directory.parent)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -214,3 +215,17 @@ def test_a_receiver_elsewhere_is_no_concern_of_the_daemon(tmp_path: Path) -> Non
     write(tmp_path, "acme_elsewhere.py", "Elsewhere")
     load_receivers(["acme_here.py", "acme_elsewhere.py"], tmp_path)
     assert [cls.__name__ for cls in unregistered(["acme_here.py"], ())] == ["Here"]
+
+
+def test_a_relative_directory_is_the_same_one_after_the_process_has_gone_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("first", "second"):
+        write(tmp_path / place, "acme_relative.py", place.title())
+    monkeypatch.chdir(tmp_path / "first")
+    load_receivers([], Path())
+    monkeypatch.chdir(tmp_path / "second")
+    importlib.invalidate_caches()
+    found = importlib.util.find_spec("acme_relative")
+    assert found is not None
+    assert found.origin == str(tmp_path / "first/acme_relative.py")

@@ -266,14 +266,12 @@ def test_the_base_backend_believes_the_application_and_denies_everything() -> No
 @pytest.fixture
 def auth(tmp_path: Path) -> Iterator[Callable[[str], str]]:
     """Write a module `acme_auth` with a permission backend; undo its import after the test."""
-    path = list(sys.path)
 
     def write(body: str) -> str:
         (tmp_path / "acme_auth.py").write_text("import rowhooks\n" + textwrap.dedent(body))
         return "acme_auth.Permissions"
 
     yield write
-    sys.path[:] = path
     sys.modules.pop("acme_auth", None)
 
 

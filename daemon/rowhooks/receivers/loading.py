@@ -193,8 +193,10 @@ def _unusable(path: str, what: str, error: BaseException) -> SettingsError:
 
 
 def _look_in(directory: Path) -> None:
-    if str(directory) not in sys.path:
-        sys.path.insert(0, str(directory))
+    # Absolute: what a relative entry of the path means changes with the process's directory.
+    entry = str(directory.absolute())
+    if entry not in sys.path:
+        sys.path.insert(0, entry)
 
 
 def _import_file(path: Path, *, again: bool = True) -> ModuleType:

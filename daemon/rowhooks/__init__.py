@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rowhooks.receivers.registry import register_jobs
     from rowhooks.receivers.table import table
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Hook",
     "JobButtonReceiver",

@@ -147,11 +147,11 @@ def test_a_newer_schema_is_refused_by_install_and_by_commands(database: str, adm
 
 
 def test_an_older_schema_asks_for_an_upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(revisions, "head_revision", lambda: "0002")
-    monkeypatch.setattr(revisions, "known_revisions", lambda: {"0001", "0002"})
-    mismatch = explain_mismatch("0001")
+    monkeypatch.setattr(revisions, "head_revision", lambda: "0.9.0")
+    monkeypatch.setattr(revisions, "known_revisions", lambda: {"0.8.0", "0.9.0"})
+    mismatch = explain_mismatch("0.8.0")
     assert mismatch is not None
-    assert str(mismatch) == "the schema (revision 0001) is older than this rowhooks (0002) (run: rowhooks upgrade)"
+    assert str(mismatch) == "the schema (revision 0.8.0) is older than this rowhooks (0.9.0) (run: rowhooks upgrade)"
 
 
 def test_a_missing_schema_asks_for_init(database: str) -> None:

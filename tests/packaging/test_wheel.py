@@ -108,10 +108,10 @@ def test_the_wheel_carries_the_data_and_the_type_marker(wheel: Path) -> None:
     }
     assert {name: found.get(name) for name in expected} == expected
     assert "rowhooks/py.typed" in found
-    for name in ("sql/install.sql", "alembic/env.py", "alembic/versions/0001_initial.py", "systemd/rowhooks.service"):
+    for name in ("sql/install.sql", "alembic/env.py", "alembic/versions/release_0_2_0.py", "systemd/rowhooks.service"):
         assert f"rowhooks/_data/{name}" in found
     versions = [name for name in found if name.startswith("rowhooks/_data/alembic/versions/")]
-    assert {Path(name).suffix for name in versions} == {".py"}
+    assert {Path(name).suffix for name in versions} == {".py", ".sql"}
 
 
 def test_the_wheel_carries_everything_of_the_package_and_nothing_else(wheel: Path) -> None:

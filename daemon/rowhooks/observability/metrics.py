@@ -7,7 +7,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -19,6 +18,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from rowhooks import __version__
 from rowhooks.domain.events import (
     BellRung,
     DaemonState,
@@ -124,7 +124,7 @@ class DaemonCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Return all metrics; those of the database only where this daemon leads and has counted."""
-        yield InfoMetricFamily("rowhooks", "The daemon.", {"version": version("rowhooks")})
+        yield InfoMetricFamily("rowhooks", "The daemon.", {"version": __version__})
         yield from self._state()
         yield from self._events()
         yield self._runs()

@@ -11,7 +11,6 @@ import re
 import threading
 from collections.abc import Iterator
 from contextvars import Token
-from importlib.metadata import version
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
@@ -23,6 +22,7 @@ from opentelemetry.trace import Link, ProxyTracerProvider, Span, SpanKind, Statu
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
+from rowhooks import __version__
 from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.events import AttemptEnded, AttemptStarted, Events, RunExecuted, RunStarted
 from rowhooks.domain.run import Run
@@ -60,7 +60,7 @@ class Tracing:
             # So that receivers' own spans go there too.
             trace.set_tracer_provider(provider)
         self._provider = provider
-        self._tracer = provider.get_tracer("rowhooks", version("rowhooks"))
+        self._tracer = provider.get_tracer("rowhooks", __version__)
         # By the identity of the run, which is the same object in all its events.
         self._spans: dict[int, Span] = {}
         self._tokens: dict[int, Token[Context]] = {}

@@ -10,9 +10,9 @@ import logging
 import random
 import uuid
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
+from rowhooks import __version__
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost, LoginRefused, SchemaMismatch
 from rowhooks.domain.events import PROCESS, Events
 from rowhooks.pipeline.concurrency import first_of
@@ -227,4 +227,4 @@ def code_version(classes: Sequence[ReceiverClass]) -> str:
         source = inspect.getsourcefile(next(cls for cls in classes if cls.__module__ == module))
         if source is not None and Path(source).exists():
             digest.update(Path(source).read_bytes())
-    return f"{version('rowhooks')}+{digest.hexdigest()[:12]}"
+    return f"{__version__}+{digest.hexdigest()[:12]}"

@@ -16,6 +16,9 @@ from rowhooks.resources import data_directory
 if TYPE_CHECKING:
     import sqlalchemy
 
+BEFORE_THE_RELEASE = frozenset({"0001", "0002", "0003"})
+"""Revisions of checkouts before 0.2.0. Their structure changed under one name: nothing leads from them to a release."""
+
 
 @functools.cache
 def head_revision() -> str:
@@ -55,7 +58,7 @@ def current_revision(conn: psycopg.Connection[Any]) -> str | None:
     row = conn.execute("select to_regclass('rowhooks.alembic_version')").fetchone()
     if row is None or row[0] is None:
         return None
-    found = conn.execute("select version_num from rowhooks.alembic_version").fetchone()
+    found = conn.execute("select version_num from only rowhooks.alembic_version").fetchone()
     return str(found[0]) if found else None
 
 
@@ -66,6 +69,12 @@ def explain_mismatch(current: str | None) -> SchemaMismatch | None:
         return SchemaMismatch("rowhooks is not installed in this database", hint="run: rowhooks init")
     if current == head:
         return None
+    if current in BEFORE_THE_RELEASE:
+        return SchemaMismatch(
+            f"the schema (revision {current}) is that of a checkout before rowhooks 0.2.0, which nothing can upgrade",
+            hint="with the checkout that installed it: rowhooks uninstall; then with this release: rowhooks init"
+            " (docs/operating.md, Upgrade)",
+        )
     if current in known_revisions():
         return SchemaMismatch(
             f"the schema (revision {current}) is older than this rowhooks ({head})", hint="run: rowhooks upgrade"
@@ -74,6 +83,16 @@ def explain_mismatch(current: str | None) -> SchemaMismatch | None:
         f"the schema (revision {current}) is newer than this rowhooks ({head})",
         hint="install the rowhooks release that upgraded it, or a later one",
     )
+
+
+def refuse_checkouts(current: str | None) -> None:
+    """Refuse a schema of which no release knows what is in it.
+
+    Raises:
+        SchemaMismatch: a checkout before the first release made it.
+    """
+    if current in BEFORE_THE_RELEASE and (mismatch := explain_mismatch(current)):
+        raise mismatch
 
 
 def bind(conn: psycopg.Connection[Any]) -> sqlalchemy.Connection:

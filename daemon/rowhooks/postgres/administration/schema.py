@@ -25,6 +25,7 @@ from rowhooks.postgres.administration.revisions import (
     head_revision,
     known_revisions,
     migrate,
+    refuse_checkouts,
 )
 from rowhooks.postgres.administration.roles import (
     ROLE_KINDS,
@@ -262,15 +263,17 @@ def uninstall(target: Target, *, cascade: bool = False, wait: timedelta = WAIT) 
         The roles that stay, each with the reason.
 
     Raises:
-        SchemaMismatch: rowhooks is not installed.
+        SchemaMismatch: rowhooks is not installed, or by a checkout before the first release.
         Conflict: objects of others need rowhooks; the message names them.
         DatabaseError: a lock was not available; the message says who holds it.
     """
     with patient(target, "uninstall", wait) as conn:
         refuse_leftovers(conn)
         vet(conn)
-        if current_revision(conn) is None:
+        current = current_revision(conn)
+        if current is None:
             raise SchemaMismatch("rowhooks is not installed in this database", hint="there is nothing to uninstall")
+        refuse_checkouts(current)
         roles, created = recorded_roles(conn)
         with as_owner(conn, roles):
             conn.execute(_INSTALL_LOCK)

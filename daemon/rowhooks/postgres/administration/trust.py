@@ -14,6 +14,7 @@ from rowhooks.domain import shell
 from rowhooks.domain.errors import Conflict, PermissionDenied
 from rowhooks.postgres.administration.drift import wanted_functions
 from rowhooks.postgres.administration.questions import Question, Rows, Steps, answer, ask
+from rowhooks.postgres.administration.revisions import current_revision, refuse_checkouts
 from rowhooks.postgres.connections.search_path import SEARCH_PATH
 from rowhooks.postgres.statements import Statements
 from rowhooks.resources import sql_script
@@ -91,9 +92,12 @@ def vet(conn: psycopg.Connection[Any], *, trusting: bool = False) -> None:
     Raises:
         PermissionDenied: a weaker role may replace that code, or the schema is not what a superuser has installed.
         Conflict: an object in it was not made by rowhooks.
+        SchemaMismatch: a checkout before the first release made it.
     """
-    if not is_superuser(conn) or conn.execute(SQL["is_installed"]).fetchone() is None:
+    if not is_superuser(conn) or (installed := conn.execute(SQL["is_installed"]).fetchone()) is None:
         return
+    if installed == (True,):
+        refuse_checkouts(current_revision(conn))
     for role in weaker_roles(conn):
         raise PermissionDenied(
             f"{conn.info.user} is a superuser, and {role}, which is none, may replace what rowhooks runs",

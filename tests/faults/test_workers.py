@@ -7,12 +7,15 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from tests.support.processes import Process
+from tests.support.proxy import BEGINNING, MOMENTS, PARTIES, RESET, VANISH, Proxy
 from tests.support.waiting import is_settled, wait
 
 Connection = psycopg.Connection[Any]
@@ -76,8 +79,8 @@ def start(tmp_path: Path, daemon_dsn: str) -> Iterator[Callable[..., Process]]:
     (tmp_path / "outside").touch()
     with contextlib.ExitStack() as stack:
 
-        def start(command: str = "run", *options: str, **settings: str) -> Process:
-            process = Process(daemon_dsn, tmp_path, "effects.py", {**QUEUES, **settings}, options, command)
+        def start(command: str = "run", *options: str, dsn: str = daemon_dsn, **settings: str) -> Process:
+            process = Process(dsn, tmp_path, "effects.py", {**QUEUES, **settings}, options, command)
             stack.callback(process.kill)
             process.wait_for("ready: ")
             return process
@@ -111,7 +114,11 @@ def hook(db: Connection, job: str) -> None:
 
 def write(db: Connection, rows: int, times: int) -> None:
     db.execute("insert into dcim.device select g, '0' from generate_series(1, %s) as g", (rows,))
-    for n in range(1, times):
+    rewrite(db, 1, times)
+
+
+def rewrite(db: Connection, first: int, end: int) -> None:
+    for n in range(first, end):
         db.execute("update dcim.device set name = %s", (str(n),))
 
 
@@ -181,6 +188,89 @@ def test_the_database_cuts_all_connections(db: Connection, start: Callable[..., 
             " where pid <> pg_backend_pid() and datname = current_database()"
         )
     reckon(db, 60, 10)
+
+
+@pytest.fixture
+def proxy(server: SimpleNamespace) -> Iterator[Proxy]:
+    if not server.host.startswith("/"):
+        pytest.skip("the proxy leads to a Unix socket")
+    with Proxy(f"{server.host}/.s.PGSQL.{server.port}") as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def start_behind(start: Callable[..., Process], proxy: Proxy, daemon_dsn: str) -> Callable[[], Process]:
+    """Starts a worker that reaches the database by way of the proxy; the daemon reaches it directly."""
+    behind = make_conninfo(daemon_dsn, host="127.0.0.1", port=proxy.port)
+    return lambda: start("worker", "--queue", "elsewhere", dsn=behind)
+
+
+def test_the_network_resets_a_workers_connections_with_runs_in_hand_and_at_each_moment_of_a_run(
+    db: Connection, start: Callable[..., Process], start_behind: Callable[[], Process], proxy: Proxy
+) -> None:
+    hook(db, "Effects")
+    start()
+    worker = start_behind()
+    write(db, 60, 10)
+    for count in (50, 200, 400):
+        wait(lambda count=count: has_effects(db, count))
+        proxy.reset()
+    reckon(db, 60, 10)
+    times = 10
+    for moment in (BEGINNING, *MOMENTS):
+        trap = proxy.set_trap(PARTIES[0], moment, RESET)
+        rewrite(db, times, times + 3)
+        wait(trap.sprung.is_set)
+        times += 3
+        reckon(db, 60, times)
+    # It has come back by itself each time.
+    worker.send(signal.SIGTERM)
+    assert worker.ends() == 0
+
+
+@pytest.mark.parametrize("moment", [BEGINNING, MOMENTS[1], MOMENTS[2]])
+def test_nothing_comes_through_between_a_worker_and_the_database_and_another_worker_has_its_runs(
+    db: Connection,
+    start: Callable[..., Process],
+    start_behind: Callable[[], Process],
+    proxy: Proxy,
+    tmp_path: Path,
+    moment: str,
+) -> None:
+    """From the moment of a transaction on: with runs in hand, and before and after the server has its COMMIT."""
+    hook(db, "Effects")
+    leader, away = start(), start_behind()
+    write(db, 60, 1)
+    reckon(db, 60, 1)
+    trap = proxy.set_trap(PARTIES[0], moment, VANISH)
+    rewrite(db, 1, 6)
+    wait(trap.sprung.is_set)
+    leader.wait_for(f":{away.pid} has ended, or was not heard of")
+    other = start("worker", "--queue", "elsewhere")
+    reckon(db, 60, 6)
+    # Nobody has told it yet. When the network is there again, it can record nothing, and comes back by itself.
+    assert away.count("ready: ") == 1
+    proxy.come_back()
+    wait(lambda: away.count("ready: ") == 2)
+    other.send(signal.SIGTERM)
+    assert other.ends() == 0
+    rewrite(db, 6, 8)
+    reckon(db, 60, 8)
+    lines = (tmp_path / "outside").read_text().splitlines()
+    assert {int(line.split()[1]) for line in lines[-120:]} == {away.pid}
+
+
+def test_the_network_of_the_only_worker_is_silent_for_a_while(
+    db: Connection, start: Callable[..., Process], start_behind: Callable[[], Process], proxy: Proxy
+) -> None:
+    hook(db, "Effects")
+    leader, worker = start(), start_behind()
+    write(db, 60, 8)
+    wait(lambda: has_effects(db, 50))
+    proxy.vanish()
+    leader.wait_for(f":{worker.pid} has ended, or was not heard of")
+    proxy.come_back()
+    reckon(db, 60, 8)
 
 
 def test_a_run_that_ends_its_process_costs_no_other_run_and_fails_in_the_end(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import struct
 import threading
 from collections.abc import Callable
@@ -20,6 +21,9 @@ BEGINNING = "before a run's transaction begins"
 PARTIES = ("receiver", "recorder", "group")
 """Whose transactions: a receiver's own, the recorder's, or one that runs share."""
 
+CUT, RESET, VANISH = "cut", "reset", "vanish"
+"""What becomes of connections: both ends are told, by a FIN or by an RST; or nothing comes through any more."""
+
 _RESULTS = (b"rowhooks.record_run(", b"into rowhooks.job_result", b'COPY "rowhooks"."job_result"')
 """By which a result is recorded: a receiver's, a batch's or a group's, the recorder's."""
 _COMMITS = (b"COMMIT", b"CLOSE ROWHOOKS_GROUP; COMMIT")
@@ -32,10 +36,12 @@ class Trap:
     Args:
         party: one of PARTIES.
         moment: one of MOMENTS, or BEGINNING.
+        how: CUT or RESET, this connection; or VANISH, all of them, see `Proxy.vanish`.
     """
 
     party: str
     moment: str
+    how: str = CUT
     sprung: threading.Event = field(default_factory=threading.Event)
 
 
@@ -51,6 +57,7 @@ class Link:
         self._buffer = b""
         self._has_effect = self._has_result = self._is_shared = False
         self._cut_at_answer: Trap | None = None
+        self._is_cut = asyncio.Event()
         self.silent = False
 
     def has_said(self, text: bytes) -> bool:
@@ -68,8 +75,12 @@ class Link:
             await asyncio.gather(*tasks, return_exceptions=True)
             self.cut()
 
-    def cut(self) -> None:
-        """End both sides at once."""
+    def cut(self, how: str = CUT) -> None:
+        """End both sides at once, by a FIN or by an RST."""
+        self._is_cut.set()
+        if how == RESET:
+            end = self._client.transport.get_extra_info("socket")
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         for writer in (self._client, self._server):
             writer.transport.abort()
 
@@ -83,16 +94,32 @@ class Link:
                 return
             self._server.write(ready)
             await self._server.drain()
+        await self._keep_the_end_back()
 
     async def _downwards(self) -> None:
         while data := await self._server_reader.read(_CHUNK):
-            if self._cut_at_answer is not None:
-                self._cut_at_answer.sprung.set()
+            if self._cut_at_answer is not None and self._spring(self._cut_at_answer):
                 return
             if self.silent:
                 continue
             self._client.write(data)
             await self._client.drain()
+        await self._keep_the_end_back()
+
+    async def _keep_the_end_back(self) -> None:
+        """Where nothing comes through, neither does the end of a connection."""
+        if self.silent:
+            await self._is_cut.wait()
+
+    def _spring(self, trap: Trap) -> bool:
+        """Do what a trap does; say whether the connection has ended by it."""
+        self._cut_at_answer = None
+        if trap.how == VANISH:
+            self._proxy.swallow_all()
+        else:
+            self.cut(trap.how)
+        trap.sprung.set()
+        return trap.how != VANISH
 
     def _observed(self) -> bytes | None:
         """Return the complete messages in the buffer; None where a trap has sprung before one of them."""
@@ -106,8 +133,8 @@ class Link:
             if trap is not None and trap.moment == MOMENTS[2]:
                 self._cut_at_answer = trap
             elif trap is not None:
-                trap.sprung.set()
-                return None
+                # What came with it goes no further where this ends the connection. Else it was under way already.
+                return None if self._spring(trap) else ready
             ready += message
         return ready
 
@@ -172,6 +199,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
         self.port = 0
         self.cuts = 0
+        self._swallows = False
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -200,6 +228,41 @@ class Proxy:
 
         self._call(work())
 
+    def reset(self) -> None:
+        """Cut all connections by an RST."""
+
+        async def work() -> None:
+            for link in list(self._links):
+                self.cuts += 1
+                link.cut(RESET)
+
+        self._call(work())
+
+    def vanish(self) -> None:
+        """Let nothing come through any more, neither the end of a connection nor the answer to a new one."""
+
+        async def work() -> None:
+            self.swallow_all()
+
+        self._call(work())
+
+    def swallow_all(self) -> None:
+        """Do what `vanish` does, in the proxy's own thread."""
+        self._swallows = True
+        for link in self._links:
+            link.silent = True
+
+    def come_back(self) -> None:
+        """End what `vanish` has begun: the clients hear that the server knows their connections no more."""
+
+        async def work() -> None:
+            self._swallows = False
+            for link in list(self._links):
+                if link.silent:
+                    link.cut(RESET)
+
+        self._call(work())
+
     def silence(self, choose: Callable[[list[Link]], list[Link]]) -> None:
         """Swallow what is said on some connections, without closing them."""
 
@@ -209,9 +272,9 @@ class Proxy:
 
         self._call(work())
 
-    def set_trap(self, party: str, moment: str) -> Trap:
+    def set_trap(self, party: str, moment: str, how: str = CUT) -> Trap:
         """Cut the next transaction of that kind at that moment."""
-        trap = Trap(party, moment)
+        trap = Trap(party, moment, how)
         self._traps.append(trap)
         return trap
 
@@ -244,6 +307,7 @@ class Proxy:
             writer.transport.abort()
             return
         link = Link(self, (reader, writer), server)
+        link.silent = self._swallows
         self._links.add(link)
         self.connections += 1
         try:

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.domain.errors import SoftTimeLimitExceeded
 from rowhooks.pipeline.scheduling import admission, pools
+from rowhooks.runtime import working
 from tests.support.daemons import ELSEWHERE, running_daemon, running_worker, worked_daemon
 from tests.support.hooks import add_button, add_hook
 from tests.support.waiting import eventually, is_read, settled
@@ -462,6 +463,42 @@ async def test_what_was_taken_from_a_worker_is_not_recorded_by_it(db: Connection
         await settled(db)
     assert results(db, "status") == [("SUCCESS",)]
     assert Counted.calls == 2
+
+
+class InOrder(Held):
+    """Waits where a change is the first of its row, and notes the order in which its effects come."""
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        self.session.execute(text("insert into dcim.noted (change_id) values (:id)"), {"id": change.id})
+        if action == "create":
+            self.entered.set()
+            assert self.release.wait(30)
+
+
+@pytest.mark.parametrize("interval", [0.02, 5.0], ids=["looked at before it comes again", "after that"])
+async def test_what_is_taken_from_a_worker_and_handed_to_it_again_keeps_its_order(
+    db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch, interval: float
+) -> None:
+    monkeypatch.setattr(working, "SWEEP_INTERVAL", interval)
+    db.execute(
+        "create table dcim.noted (change_id bigint, at bigint generated always as identity);"
+        "grant insert on dcim.noted to rowhooks_daemon"
+    )
+    add_hook(db, InOrder, device)
+    insert(db, 1)
+    for n in range(20):
+        db.execute("update dcim.device set name = %s", (str(n),))
+    async with running_daemon(daemon_dsn, InOrder, **LEADER), running_worker(daemon_dsn, InOrder):
+        await eventually(InOrder.entered.is_set)
+        InOrder.entered.clear()
+        db.execute("delete from rowhooks.dispatch")
+        await eventually(InOrder.entered.is_set)
+        InOrder.release.set()
+        await settled(db)
+    assert set(results(db, "status")) == {("SUCCESS",)}
+    found = [row[0] for row in db.execute("select change_id from dcim.noted order by at").fetchall()]
+    assert found == sorted(set(found))
+    assert len(found) == 21
 
 
 async def test_a_new_leader_takes_back_what_the_former_one_has_handed_out(

@@ -43,11 +43,12 @@ from rowhooks.runtime.context import DaemonContext, Targets
 logger = logging.getLogger(__name__)
 
 SWEEP_INTERVAL = 1.0
-"""Seconds between looks for groups where no notification came, and for groups that were taken away."""
+"""Seconds between looks for groups where no notification came, and for what was taken away."""
 AHEAD = 2
 """For how many runs of each slot a worker takes groups."""
 CLAIMED_TOGETHER = 4
 """Groups taken by one statement at the most."""
+TAKEN = "runs were taken from this worker"
 _NOWHERE = Position(Snapshot(1, 1))
 """The position of the feed is the leader's."""
 
@@ -119,7 +120,7 @@ class Working:
         work = [
             recorder.run(), scheduler.dispatch(), scheduler.sweep(), scheduler.watch_revocations(),
             self._take(scheduler, unfinished, source), self._report(recorder),
-            forever(SWEEP_INTERVAL, self._sweep(scheduler)),
+            forever(SWEEP_INTERVAL, self._check_held),
         ]  # fmt: skip
         tasks = [asyncio.create_task(one) for one in work]
         stopping = asyncio.create_task(self._context.stopping.wait())
@@ -130,11 +131,10 @@ class Working:
                 raise problem
             await self._stop(scheduler, recorder)
         except BaseException:
-            # What its receivers still do is fenced off; their transactions must not keep the next attempts waiting.
-            in_hand = list(self._group_of)
             # What is not in hand any more is not recorded: the leader may not know yet that it has to take it back.
             self._forget(list(self._groups))
-            scheduler.abandon(in_hand, LeadershipLost("the run was taken from this worker"))
+            # What its receivers still do is fenced off; their transactions must not keep the next attempts waiting.
+            scheduler.abandon(LeadershipLost(TAKEN))
             self.late = await scheduler.finish(0.0)
             raise
         finally:
@@ -248,11 +248,15 @@ class Working:
         return self._in_hand[kind] < AHEAD * self._slots[kind]
 
     def _note(self, claimed: Claimed) -> None:
+        ids = [run["result_id"] for task in claimed.tasks for run in task]
+        if not self._group_of.keys().isdisjoint(ids):
+            # They were taken from it, which it has not noticed yet.
+            raise LeadershipLost(TAKEN)
         # A batch goes by the id of its first run.
         runs = {task[0]["result_id"] for task in claimed.tasks}
         self._groups[claimed.id] = _Group(claimed.id, claimed.asynchronous, claimed.lanes, len(runs), runs)
         self._in_hand[claimed.asynchronous] += self._groups[claimed.id].width
-        self._group_of.update((run["result_id"], claimed.id) for task in claimed.tasks for run in task)
+        self._group_of.update(dict.fromkeys(ids, claimed.id))
 
     async def _begin(self, claimed: list[Claimed], scheduler: Scheduler, unfinished: UnfinishedRuns) -> None:
         """Read the runs of groups, and hand them to the scheduler."""
@@ -318,22 +322,20 @@ class Working:
         for run_id in [run_id for run_id, id_ in self._group_of.items() if id_ in gone]:
             del self._group_of[run_id]
 
-    def _sweep(self, scheduler: Scheduler) -> Callable[[], Coroutine[Any, Any, None]]:
-        async def sweep() -> None:
-            """End what was taken away from this worker."""
-            if not self._groups:
-                return
-            asked = list(self._groups)
-            async with self.turn:
-                held = await self._board.held(asked)
-            gone = [id_ for id_ in asked if id_ not in held and id_ in self._groups]
-            for id_ in gone:
-                logger.warning("%d runs were taken from this worker", len(self._groups[id_].runs))
-                scheduler.abandon(self._groups[id_].runs.copy(), LeadershipLost("the run was taken from this worker"))
-            self._forget(gone)
-            self._calls.end(dict.fromkeys(gone, 0))
+    async def _check_held(self) -> None:
+        """See that nothing was taken away from this worker.
 
-        return sweep
+        Raises:
+            LeadershipLost: something was. What stands behind it in its lanes may come again, in another group, and must
+                not be executed before it: nothing of what is in memory goes on.
+        """
+        if not self._groups:
+            return
+        asked = list(self._groups)
+        async with self.turn:
+            held = await self._board.held(asked)
+        if any(id_ not in held and id_ in self._groups for id_ in asked):
+            raise LeadershipLost(TAKEN)
 
 
 NOBODYS = uuid.UUID(int=0)

@@ -162,10 +162,13 @@ class Scheduler:
         Returns:
             How many receivers had not ended by then, counting those that were abandoned at their time limit.
         """
+        self._close()
+        return sum(await asyncio.gather(*(pool.drain(grace) for pool in self._pools.values())))
+
+    def _close(self) -> None:
         self._closing = True
         self._preparation.close()
         self.admission.close()
-        return sum(await asyncio.gather(*(pool.drain(grace) for pool in self._pools.values())))
 
     def _offer(self, task: Task) -> None:
         """Take a task that may begin."""
@@ -267,12 +270,17 @@ class Scheduler:
             else:
                 self.leave(task)
 
-    def abandon(self, run_ids: Iterable[int], error: RowhooksError) -> None:
-        """End those of these runs that go on, in a worker from which they were taken."""
-        for run_id in run_ids:
-            task = self._handed.get(run_id)
-            if task is not None and run_id in self._pools[task.pool].running:
-                self._abandon(task, error)
+    def abandon(self, error: RowhooksError) -> None:
+        """End what goes on, in a worker from which it was taken, and begin nothing more; nothing of it is recorded.
+
+        Args:
+            error: raised in the receivers.
+        """
+        self._close()
+        for pool in self._pools.values():
+            for run_id in list(pool.running):
+                if pool.abandon(run_id, error) is not None:
+                    del self._handed[run_id]
 
     def lost(self, run_id: int, reason: str, *, for_good: bool) -> None:
         """Take a run back whose executor has ended in the middle of it."""

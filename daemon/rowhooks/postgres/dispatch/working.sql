@@ -33,12 +33,13 @@ returning (select f.leader_epoch from rowhooks.feed as f);
 delete from rowhooks.worker as w where w.id = $1;
 
 -- name: claim
--- Takes the next groups that nobody has taken for $7, $6 at the most, of the kinds $5.
+-- Takes the next groups that nobody has taken for $7, $6 at the most, of the kinds $5. A worker that counts as lost gets none.
 with next as (
   select d.id
   from rowhooks.dispatch as d
   where d.worker is null and d.queue = any($2::text[]) and d.receivers <@ $3::text[] and d.leader_epoch = $4
     and d.asynchronous = any($5::boolean[]) and d.created_at <= clock_timestamp() - $7::interval
+    and exists (select from rowhooks.worker as w where w.id = $1)
   order by d.priority desc, d.number asc
   limit $6
   for update skip locked
@@ -50,11 +51,12 @@ where d.id = n.id
 returning {claimed};
 
 -- name: claim_called
--- Takes those of the groups $4 that nobody has taken, or is taking.
+-- Takes those of the groups $4 that nobody has taken, or is taking. A worker that counts as lost gets none.
 with called as (
   select d.id
   from rowhooks.dispatch as d
   where d.id = any($4::uuid[]) and d.worker is null and d.receivers <@ $2::text[] and d.leader_epoch = $3
+    and exists (select from rowhooks.worker as w where w.id = $1)
   for update skip locked
 )
 update rowhooks.dispatch as d

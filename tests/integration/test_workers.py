@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import uuid
 from typing import Any, ClassVar
 
 import psycopg
@@ -11,8 +12,11 @@ import pytest
 from sqlalchemy import text
 
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
-from rowhooks.domain.errors import SoftTimeLimitExceeded
+from rowhooks.domain.dispatch import Group
+from rowhooks.domain.errors import LeadershipLost, SoftTimeLimitExceeded
 from rowhooks.pipeline.scheduling import admission, pools
+from rowhooks.postgres.connections.target import Target
+from rowhooks.postgres.dispatch.leading import DispatchBoard
 from rowhooks.runtime import working
 from tests.support.daemons import ELSEWHERE, running_daemon, running_worker, worked_daemon
 from tests.support.hooks import add_button, add_hook
@@ -516,3 +520,24 @@ async def test_a_new_leader_takes_back_what_the_former_one_has_handed_out(
             await settled(db)
     assert results(db, "status") == [("SUCCESS",)]
     assert db.execute("select serial from dcim.device").fetchone() == ("written",)
+
+
+async def test_a_leader_that_another_replaces_hands_nothing_more_out(db: Connection, dsn: str, daemon_dsn: str) -> None:
+    epoch = uuid.uuid4()
+    db.execute("update rowhooks.feed set leader_epoch = %s", (epoch,))
+    board = DispatchBoard(Target(daemon_dsn), epoch, 10.0, lambda _: None)
+    await board.open(lambda: None)
+    try:
+        await board.hand_out([Group(uuid.uuid4(), ELSEWHERE, False, 0, ())])
+        waiting = (
+            "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%insert into rowhooks.dis%'"
+        )
+        with psycopg.connect(dsn) as successor:
+            successor.execute("update rowhooks.feed set leader_epoch = %s", (uuid.uuid4(),))
+            handing_out = asyncio.create_task(board.hand_out([Group(uuid.uuid4(), ELSEWHERE, False, 0, ())]))
+            await eventually(lambda: db.execute(waiting).fetchone())
+        with pytest.raises(LeadershipLost):
+            await handing_out
+    finally:
+        board.close()
+    assert db.execute("select count(*) from rowhooks.dispatch").fetchone() == (1,)

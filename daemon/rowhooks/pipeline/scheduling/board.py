@@ -21,7 +21,7 @@ class Board(Protocol):
         ...
 
     async def hand_out(self, groups: Sequence[Group]) -> None:
-        """Hand groups out."""
+        """Hand groups out; raise LeadershipLost where another daemon leads."""
         ...
 
     async def workers(self) -> list[LiveWorker]:

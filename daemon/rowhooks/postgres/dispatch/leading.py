@@ -12,10 +12,12 @@ from typing import Any
 import asyncpg
 
 from rowhooks.domain.dispatch import Group, LiveWorker, Progress
+from rowhooks.domain.errors import LeadershipLost
 from rowhooks.pipeline.ports import StateOnRecord
 from rowhooks.postgres.connections.connect import connect
 from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.connections.target import Target
+from rowhooks.postgres.results import ANOTHER_LEADS
 from rowhooks.postgres.statements import Statements
 
 logger = logging.getLogger(__name__)
@@ -79,7 +81,11 @@ class DispatchBoard:
             connection.terminate()
 
     async def hand_out(self, groups: Sequence[Group]) -> None:
-        """Hand groups out."""
+        """Hand groups out.
+
+        Raises:
+            LeadershipLost: another daemon leads; nothing was handed out.
+        """
         given = [
             {
                 "id": str(group.id), "queue": group.queue, "asynchronous": group.asynchronous,
@@ -89,7 +95,9 @@ class DispatchBoard:
             for group in groups
         ]  # fmt: skip
         with translated():
-            await self._connection.execute(SQL["hand_out"], self._leader_epoch, json.dumps(given))
+            leads = await self._connection.fetchrow(SQL["hand_out"], self._leader_epoch, json.dumps(given))
+        if leads is None:
+            raise LeadershipLost(ANOTHER_LEADS)
 
     async def workers(self) -> list[LiveWorker]:
         """Return the workers that take groups; one that has been lost is taken out first, with its sessions.

@@ -5,24 +5,33 @@
 delete from rowhooks.dispatch as d where d.leader_epoch <> $1;
 
 -- name: hand_out
--- Hands groups out, a list of JSON objects, and wakes the workers.
-with handed as (
+-- Hands groups out, a list of JSON objects, and wakes the workers; returns the leader epoch, no row where another leads. A
+-- new leader's take-over waits for this, and takes the groups back: nothing is handed out once it has read what is unfinished.
+with leads as (
+  select f.leader_epoch from rowhooks.feed as f where f.leader_epoch = $1 for share
+),
+
+handed as (
   insert into rowhooks.dispatch (id, leader_epoch, queue, asynchronous, priority, receivers, lanes, runs)
   select
     g.id,
-    $1 as leader_epoch,
+    l.leader_epoch,
     g.queue,
     g.asynchronous,
     g.priority,
     array(select * from jsonb_array_elements_text(g.receivers)) as receivers,
     g.lanes,
     g.runs
-  from jsonb_to_recordset($2::text::jsonb) as g (
+  from leads as l
+  cross join jsonb_to_recordset($2::text::jsonb) as g (
     id uuid, queue text, asynchronous boolean, priority integer, receivers jsonb, lanes integer, runs jsonb
   )
-  returning id
 )
-select pg_notify('{HANDED_OUT}', '') from handed limit 1;
+
+select
+  l.leader_epoch,
+  pg_notify('{HANDED_OUT}', '') as notified
+from leads as l;
 
 -- name: progress
 -- How far groups have come.

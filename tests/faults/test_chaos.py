@@ -23,6 +23,7 @@ def seeds() -> list[int]:
     """Return the seeds of the rounds: new ones each time, or the one that is to be replayed."""
     if given := os.environ.get("ROWHOOKS_FAULTS_SEED"):
         return [int(seed) for seed in given.split(",")]
+    # One round with daemons alone, one with workers.
     return [2 * random.SystemRandom().randrange(10**9) + odd for odd in (0, 1)]
 
 
@@ -57,9 +58,9 @@ def _listed(counts: Counter[str]) -> str:
 def _round(seed: int) -> Counter[str]:
     """Let things break for a while, then see that all is well; return what there was.
 
-    In the long profile, workers execute the runs in every other round, by the seed.
+    In every other round, by the seed, workers execute the runs.
     """
-    with staged(has_workers=bool(MINUTES) and seed % 2 == 1) as stage:
+    with staged(has_workers=seed % 2 == 1) as stage:
         stage.start()
         chaos = Chaos(stage, seed)
         with Writers(stage.dsn, seed):

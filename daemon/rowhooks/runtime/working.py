@@ -8,7 +8,6 @@ import logging
 import uuid
 from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 from rowhooks.domain.configuration import Configuration
@@ -24,7 +23,6 @@ from rowhooks.pipeline.scheduling.pools import Placement
 from rowhooks.pipeline.scheduling.preparation import Preparation
 from rowhooks.pipeline.scheduling.rows import Rows
 from rowhooks.pipeline.scheduling.scheduler import Scheduler
-from rowhooks.pipeline.scheduling.tasks import Task
 from rowhooks.pipeline.scheduling.thread_pool import ThreadPool
 from rowhooks.postgres.configuration import PostgresConfiguration
 from rowhooks.postgres.dispatch.working import Claimed, DispatchedResults, WorkBoard
@@ -39,35 +37,16 @@ from rowhooks.postgres.values import RowDecoder
 from rowhooks.runtime.assembly import Connections
 from rowhooks.runtime.calls import Calls
 from rowhooks.runtime.context import DaemonContext, Targets
+from rowhooks.runtime.in_hand import NOBODYS, TAKEN, InHand
 
 logger = logging.getLogger(__name__)
 
 SWEEP_INTERVAL = 1.0
 """Seconds between looks for groups where no notification came, and for what was taken away."""
-AHEAD = 2
-"""For how many runs of each slot a worker takes groups."""
 CLAIMED_TOGETHER = 4
 """Groups taken by one statement at the most."""
-TAKEN = "runs were taken from this worker"
 _NOWHERE = Position(Snapshot(1, 1))
 """The position of the feed is the leader's."""
-
-
-@dataclass
-class _Group:
-    """A group in hand: of how many runs, which of them have not ended, and why some could not be executed."""
-
-    id: uuid.UUID
-    asynchronous: bool
-    lanes: int
-    size: int
-    runs: set[int]
-    refused: dict[int, str] = field(default_factory=dict)
-
-    @property
-    def width(self) -> int:
-        """How many of its runs can go on at the same time, of those that have not ended."""
-        return min(self.lanes, len(self.runs))
 
 
 class Working:
@@ -85,17 +64,12 @@ class Working:
         self._targets = targets
         self._board = board
         self._leader_epoch = leader_epoch
-        self._group_of: dict[int, uuid.UUID] = {}
-        self._groups: dict[uuid.UUID, _Group] = {}
-        # By the kind of receivers: `async def` or not.
-        self._slots = {True: context.settings.tasks, False: context.settings.threads}
-        self._in_hand = {True: 0, False: 0}
         self._configuration = Configuration(0, {}, (), ())
         self._use: Callable[[Configuration], Coroutine[Any, Any, None]]
         self.wake = asyncio.Event()
+        self._in_hand = InHand({True: context.settings.tasks, False: context.settings.threads}, self.wake)
         self.found_nothing = asyncio.Event()
         """Set when there was a reason to look for groups, and none was there."""
-        self._has_finished = asyncio.Event()
         # The connection of the board takes one statement at a time.
         self.turn = asyncio.Lock()
         self._calls = Calls()
@@ -112,7 +86,7 @@ class Working:
         decoder = RowDecoder()
         source = PostgresConfiguration(connections.feed)
         feed = PostgresFeed(connections.feed, decoder, lambda: self._load(source))
-        results = DispatchedResults(connections.record, self._leader_epoch, self._group_of, connections.start)
+        results = DispatchedResults(connections.record, self._leader_epoch, self._in_hand.group_of, connections.start)
         recorder = Recorder(results, Progress(_NOWHERE), events=self._context.events)
         unfinished = UnfinishedRuns(connections.feed, feed, self._leader_epoch)
         scheduler = await self._scheduler(recorder, decoder, feed, stack)
@@ -132,7 +106,7 @@ class Working:
             await self._stop(scheduler, recorder)
         except BaseException:
             # What is not in hand any more is not recorded: the leader may not know yet that it has to take it back.
-            self._forget(list(self._groups))
+            self._in_hand.forget(list(self._in_hand.groups))
             # What its receivers still do is fenced off; their transactions must not keep the next attempts waiting.
             scheduler.abandon(LeadershipLost(TAKEN))
             self.late = await scheduler.finish(0.0)
@@ -149,7 +123,7 @@ class Working:
             How many runs it has had here; 0: it is gone, done or another worker's, or this worker stops.
         """
         self.wake.set()
-        return await self._calls.wait_for(group, in_hand=group in self._groups)
+        return await self._calls.wait_for(group, in_hand=group in self._in_hand.groups)
 
     def end_calls(self) -> None:
         """Let no call wait any more: nothing more is executed."""
@@ -162,7 +136,8 @@ class Working:
         self.late = await scheduler.finish(self._context.settings.grace_period)
         await recorder.flush()
         async with self.turn:
-            await self._board.finish(list(self._groups), {one.id: one.refused for one in self._groups.values()})
+            groups = self._in_hand.groups
+            await self._board.finish(list(groups), {one.id: one.refused for one in groups.values()})
 
     async def _scheduler(
         self, recorder: Recorder, decoder: RowDecoder, feed: PostgresFeed, stack: contextlib.AsyncExitStack
@@ -187,7 +162,14 @@ class Working:
         preparation = Preparation(recorder, rows, loader, pools)
         # It executes whatever it has taken.
         placement = Placement(context.catalog, own_queues=None)
-        scheduler = Scheduler(recorder, preparation, placement, _fetch_nothing, context.events, self._left)
+        scheduler = Scheduler(
+            recorder,
+            preparation,
+            placement,
+            _fetch_nothing,
+            context.events,
+            lambda task: self._in_hand.end(task.run.id),
+        )
 
         async def use(loaded: Configuration) -> None:
             decoder.learn(loaded.tables)
@@ -201,7 +183,7 @@ class Working:
         return scheduler
 
     def _fence_of(self, run: Run) -> Fence:
-        return Fence(self._leader_epoch, self._group_of.get(run.id, NOBODYS))
+        return Fence(self._leader_epoch, self._in_hand.group_of.get(run.id, NOBODYS))
 
     async def _load(self, source: PostgresConfiguration) -> None:
         self._configuration = await source.load()
@@ -215,7 +197,7 @@ class Working:
             self.wake.clear()
             while not self._is_stopping and (claimed := await self._claim()):
                 for one in claimed:
-                    self._note(one)
+                    self._in_hand.take(one)
                 if max(one.version for one in claimed) != self._configuration.version:
                     await self._load(source)
                 await self._begin(claimed, scheduler, unfinished)
@@ -226,11 +208,11 @@ class Working:
         if called := self._calls.take():
             async with self.turn:
                 claimed = await self._board.claim_called(self._leader_epoch, called)
-            mine = self._groups.keys() | {one.id for one in claimed}
+            mine = self._in_hand.groups.keys() | {one.id for one in claimed}
             self._calls.end({id_: 0 for id_ in called if id_ not in mine})
             if claimed:
                 return claimed
-        kinds = self._kinds_with_room()
+        kinds = self._in_hand.kinds_with_room()
         if not kinds:
             return []
         async with self.turn:
@@ -239,24 +221,6 @@ class Working:
             # There may be a new leader, whose groups it cannot take.
             self.found_nothing.set()
         return claimed
-
-    def _kinds_with_room(self) -> list[bool]:
-        """Return the kinds of receivers, `async def` or not, of which more can be begun soon."""
-        return [kind for kind in self._slots if self._has_room(kind)]
-
-    def _has_room(self, kind: bool) -> bool:
-        return self._in_hand[kind] < AHEAD * self._slots[kind]
-
-    def _note(self, claimed: Claimed) -> None:
-        ids = [run["result_id"] for task in claimed.tasks for run in task]
-        if not self._group_of.keys().isdisjoint(ids):
-            # They were taken from it, which it has not noticed yet.
-            raise LeadershipLost(TAKEN)
-        # A batch goes by the id of its first run.
-        runs = {task[0]["result_id"] for task in claimed.tasks}
-        self._groups[claimed.id] = _Group(claimed.id, claimed.asynchronous, claimed.lanes, len(runs), runs)
-        self._in_hand[claimed.asynchronous] += self._groups[claimed.id].width
-        self._group_of.update(dict.fromkeys(ids, claimed.id))
 
     async def _begin(self, claimed: list[Claimed], scheduler: Scheduler, unfinished: UnfinishedRuns) -> None:
         """Read the runs of groups, and hand them to the scheduler."""
@@ -269,7 +233,7 @@ class Working:
             singles = [found[run["result_id"]] for run in task]
             problem = next((_problem_of(one) for one in singles if _problem_of(one) is not None), None)
             if problem is not None:
-                self._end(task[0]["result_id"], problem)
+                self._in_hand.end(task[0]["result_id"], problem)
                 continue
             runs = [one.run for one in singles if one.run is not None]
             if len(task) > 1 or self._context.catalog.options(runs[0].job.class_path).batch_size is not None:
@@ -279,48 +243,19 @@ class Working:
 
     # Saying what was done.
 
-    def _left(self, task: Task) -> None:
-        self._end(task.run.id)
-
-    def _end(self, run_id: int, problem: str | None = None) -> None:
-        """Note that a task is not in hand any more."""
-        group = self._groups.get(self._group_of.get(run_id, NOBODYS))
-        if group is None:
-            return
-        if problem is not None:
-            group.refused[run_id] = problem
-        width = group.width
-        group.runs.discard(run_id)
-        if not group.runs:
-            self._has_finished.set()
-        had_room = self._has_room(group.asynchronous)
-        self._in_hand[group.asynchronous] -= width - group.width
-        if self._has_room(group.asynchronous) and not had_room:
-            self.wake.set()
-
     async def _report(self, recorder: Recorder) -> None:
         while True:
-            await self._has_finished.wait()
-            self._has_finished.clear()
-            finished = [group for group in self._groups.values() if not group.runs]
+            await self._in_hand.has_finished.wait()
+            finished = self._in_hand.finished()
             # What the leader is told of is on record by then.
             await recorder.flush()
             async with self.turn:
                 await self._board.finish(
                     [one.id for one in finished], {one.id: one.refused for one in finished if one.refused}
                 )
-            self._forget([one.id for one in finished])
+            self._in_hand.forget([one.id for one in finished])
             self._calls.end({one.id: one.size for one in finished})
             self.wake.set()
-
-    def _forget(self, ids: Collection[uuid.UUID]) -> None:
-        for id_ in ids:
-            group = self._groups.pop(id_, None)
-            if group is not None:
-                self._in_hand[group.asynchronous] -= group.width
-        gone = set(ids)
-        for run_id in [run_id for run_id, id_ in self._group_of.items() if id_ in gone]:
-            del self._group_of[run_id]
 
     async def _check_held(self) -> None:
         """See that nothing was taken away from this worker.
@@ -329,17 +264,14 @@ class Working:
             LeadershipLost: something was. What stands behind it in its lanes may come again, in another group, and must
                 not be executed before it: nothing of what is in memory goes on.
         """
-        if not self._groups:
+        groups = self._in_hand.groups
+        if not groups:
             return
-        asked = list(self._groups)
+        asked = list(groups)
         async with self.turn:
             held = await self._board.held(asked)
-        if any(id_ not in held and id_ in self._groups for id_ in asked):
+        if any(id_ not in held and id_ in groups for id_ in asked):
             raise LeadershipLost(TAKEN)
-
-
-NOBODYS = uuid.UUID(int=0)
-"""A group that does not exist: nothing can be recorded under it."""
 
 
 async def _fetch_nothing(ids: Collection[int]) -> list[Any]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rowhooks.domain.run import Outcome
+from rowhooks.pipeline.execution.outcomes import one_line
 from rowhooks.pipeline.execution.runner import Execution
-from rowhooks.pipeline.ports import CommitGroup
+from rowhooks.pipeline.ports import CommitGroup, GroupUndone
 
 LONGEST_OPEN = 0.05
 """Seconds after which what the first run of a group has written is committed, between two runs."""
@@ -78,3 +80,9 @@ class Grouping:
         with self._lock:
             members, self._members = self._members, None
             return members or []
+
+
+def told(error: GroupUndone, members: Sequence[Member]) -> str:
+    """Return why runs are executed again, without the server's message where one of them keeps such out of its log."""
+    is_sensitive = any(member.execution.options.has_sensitive_variables for member in members)
+    return type(error.__cause__).__name__ if is_sensitive and error.__cause__ is not None else one_line(error)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
-from typing import TypeAlias
 
+from rowhooks.pipeline.scheduling.lane_queues import LaneQueues, Waiting, in_order
 from rowhooks.pipeline.scheduling.retries import Parked
 from rowhooks.pipeline.scheduling.shelves import Shelves
 from rowhooks.pipeline.scheduling.tasks import Junction, Lane, Task
@@ -17,9 +16,6 @@ LONGEST_LANE = 200
 """Runs that wait in memory behind one another; what comes after them waits in the table alone, by its id."""
 REFILL_BELOW = 50
 """When so few are left in memory, the next ones are fetched."""
-
-_number = attrgetter("number")
-_Waiting: TypeAlias = "Task | Junction"
 
 
 class Lanes:
@@ -44,9 +40,7 @@ class Lanes:
         self._idle: set[Lane] = set()
         self._heads: dict[Task, None] = {}
         self._parked = Parked(self._advance)
-        # What is in a lane that is taken: its first or, where others wait, all of them. Hardly any has others. None: it
-        # is in the table alone, as very many may be.
-        self._taken: dict[Lane, _Waiting | deque[_Waiting] | None] = {}
+        self._taken = LaneQueues()
         # How many in memory stand in two lanes.
         self._crossing = 0
         self.turns = Turns()
@@ -64,10 +58,9 @@ class Lanes:
         yield from self._heads
         if not self._following:
             return
-        queues = (queue for queue in self._taken.values() if type(queue) is deque)
-        followers = (one for queue in queues for one in queue if one.ahead and isinstance(one, Task))
+        followers = self._taken.tasks_behind()
         # Lane by lane, what stands in two might come behind what waits for it.
-        yield from sorted(set(followers), key=_number) if self._crossing else followers
+        yield from in_order(set(followers)) if self._crossing else followers
 
     @property
     def hungry(self) -> int:
@@ -85,11 +78,10 @@ class Lanes:
             task: the first in its one lane.
             limit: so many at the most.
         """
-        queue = self._taken.get(task.lane)
-        if task.former_lane is not None or type(queue) is not deque:
+        if task.former_lane is not None:
             return []
         found = []
-        for one in itertools.islice(queue, 1, limit + 1):
+        for one in self._taken.behind(task.lane, limit):
             # What has two lanes may wait for the other one; what waits for its retry holds back what is behind it.
             if not isinstance(one, Task) or one.former_lane is not None or one.due is not None:
                 break
@@ -98,12 +90,10 @@ class Lanes:
 
     def drop_followers(self, task: Task) -> list[Task]:
         """Take what stands behind the first out of its lane, in a worker; return it."""
-        queue = self._taken.get(task.lane)
-        if type(queue) is not deque:
-            return []
-        gone = [one for one in itertools.islice(queue, 1, None) if isinstance(one, Task)]
-        self._taken[task.lane] = task
-        self._following -= len(gone)
+        gone = [one for one in self._taken.behind(task.lane) if isinstance(one, Task)]
+        if gone:
+            self._taken[task.lane] = task
+            self._following -= len(gone)
         return gone
 
     def parked(self) -> list[Task]:
@@ -120,7 +110,7 @@ class Lanes:
             self._advance(task)
         else:
             task.ahead = 1
-            self._queue(task.lane).append(task)
+            self._taken.queue(task.lane).append(task)
             self._following += 1
 
     def join(self, lane: Lane, former_lane: Lane) -> None:
@@ -146,19 +136,7 @@ class Lanes:
 
     def before(self, lanes: Iterable[Lane]) -> list[Task]:
         """Return what is in memory of lanes without a shelf, and what that waits for, in the order in which it came."""
-        found: dict[Task, None] = {}
-        seen: set[Lane] = set()
-        todo = list(lanes)
-        while todo:
-            lane = todo.pop()
-            if lane in seen or lane in self._on_shelves:
-                continue
-            seen.add(lane)
-            for one in self._members(lane):
-                if isinstance(one, Task):
-                    found[one] = None
-                todo += [one.lane] if one.former_lane is None else [one.lane, one.former_lane]
-        return sorted(found, key=_number)
+        return self._taken.before(lanes, self._on_shelves)
 
     def shelve(self, lanes: Sequence[Lane], run_id: int) -> list[Lane]:
         """Put a run that is on record, or will be before it is asked for, at the end of its lane or of both.
@@ -180,7 +158,7 @@ class Lanes:
                 empty.append(lane)
             else:
                 # Also where there is one alone: it may end before the shelf is looked at; the lane is not empty then.
-                self._queue(lane)
+                self._taken.queue(lane)
                 self.wake(lane)
         return empty
 
@@ -193,8 +171,8 @@ class Lanes:
             What is in memory no more: nothing where that cannot be.
         """
         lane = task.lane
-        members = [one for one in self._members(lane) if isinstance(one, Task) and one.is_in_the_table]
-        if len(members) < len(self._members(lane)) or lane in self._shelves.fetched:
+        members = [one for one in self._taken.members(lane) if isinstance(one, Task) and one.is_in_the_table]
+        if len(members) < len(self._taken.members(lane)) or lane in self._shelves.fetched:
             return ()
         self._take_head(task)
         self._taken[lane] = None
@@ -205,7 +183,7 @@ class Lanes:
 
     def wake(self, lane: Lane) -> None:
         """Let what is on a lane's shelf be fetched, if little of it is in memory: also what was put back."""
-        if lane in self._on_shelves and len(self._members(lane)) <= REFILL_BELOW:
+        if lane in self._on_shelves and len(self._taken.members(lane)) <= REFILL_BELOW:
             self._shelves.ask_for_more(lane)
 
     def unshelve(self, limit: int) -> dict[Lane, list[int]]:
@@ -228,7 +206,7 @@ class Lanes:
             return
         # It was a long lane all the time: nothing has been put behind the followers meanwhile.
         self._shelves.fetched.discard(lane)
-        queue = self._queue(lane)
+        queue = self._taken.queue(lane)
         for id_ in ids:
             one, is_new = self._shelves.come_back(id_, lane, tasks.get(id_))
             if one is None:
@@ -297,7 +275,7 @@ class Lanes:
             if following is not None:
                 self._ready(following)
 
-    def _cross(self, one: _Waiting, lanes: tuple[Lane, Lane]) -> None:
+    def _cross(self, one: Waiting, lanes: tuple[Lane, Lane]) -> None:
         """Put what stands in two lanes at the end of both."""
         one.number = next(self._numbers)
         one.ahead = 2
@@ -305,13 +283,13 @@ class Lanes:
         self._crossing += 1
         for lane in lanes:
             if lane in self._taken:
-                self._queue(lane).append(one)
+                self._taken.queue(lane).append(one)
             else:
                 self._taken[lane] = one
                 self._comes_first(one)
         self._let_pass()
 
-    def _comes_first(self, one: _Waiting) -> None:
+    def _comes_first(self, one: Waiting) -> None:
         """Note that nothing stands before it in a lane any more."""
         one.ahead -= 1
         if one.ahead:
@@ -335,7 +313,7 @@ class Lanes:
             self._leave_both(task)
         self._let_pass()
 
-    def _leave_both(self, one: _Waiting) -> None:
+    def _leave_both(self, one: Waiting) -> None:
         assert one.former_lane is not None
         self._crossing -= 1
         self._next(one.lane)
@@ -351,7 +329,7 @@ class Lanes:
             self._taken.pop(lane, None)
 
     def _go_on(self, lane: Lane) -> None:
-        queue = self._queue(lane)
+        queue = self._taken.queue(lane)
         if queue:
             self._comes_first(queue[0])
         elif lane in self._on_shelves:
@@ -360,16 +338,3 @@ class Lanes:
             del self._taken[lane]
         if self._on_shelves:
             self.wake(lane)
-
-    def _members(self, lane: Lane) -> Sequence[_Waiting]:
-        found = self._taken.get(lane)
-        if found is None:
-            return ()
-        return found if type(found) is deque else (found,)  # type: ignore[return-value]
-
-    def _queue(self, lane: Lane) -> deque[_Waiting]:
-        found = self._taken[lane]
-        if isinstance(found, deque):
-            return found
-        queue = self._taken[lane] = deque(() if found is None else (found,))
-        return queue

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.run import Outcome, Run
-from rowhooks.pipeline.execution.outcomes import one_line
 from rowhooks.pipeline.execution.runner import Execution, Runner
 from rowhooks.pipeline.ports import CommitGroup, GroupUndone
-from rowhooks.pipeline.scheduling.grouping import Grouping, Member
+from rowhooks.pipeline.scheduling.grouping import Grouping, Member, told
 from rowhooks.pipeline.scheduling.pools import THREADS, LocalPool, PreparedRun
 
 logger = logging.getLogger(__name__)
@@ -300,7 +299,7 @@ class ThreadPool(LocalPool[_Retry]):
         try:
             transaction.commit([member.outcome for member in members])
         except GroupUndone as error:
-            reason = _told(error, members)
+            reason = told(error, members)
         except LeadershipLost as error:
             problem = error
         except Exception as error:
@@ -348,9 +347,3 @@ class ThreadPool(LocalPool[_Retry]):
 def _kind_of(one: PreparedRun | _Retry) -> type:
     """Return what kind of run it is: one of a hook's is marked by other session variables than one of a button's."""
     return type(one.run.origin)
-
-
-def _told(error: GroupUndone, members: Sequence[Member]) -> str:
-    """Return why runs are executed again, without the server's message where one of them keeps such out of its log."""
-    is_sensitive = any(member.execution.options.has_sensitive_variables for member in members)
-    return type(error.__cause__).__name__ if is_sensitive and error.__cause__ is not None else one_line(error)

@@ -39,7 +39,7 @@ class DaemonProcess:
 
     def __init__(self, pipe: Connection, pid: int, log: Path) -> None:
         self._pipe = pipe
-        self._pid = pid
+        self.pid = pid
         self._log = log
         self.batched = 0
         """How many changes the batch receiver of the last daemon was given."""
@@ -62,7 +62,7 @@ class DaemonProcess:
 
     def peak_memory(self) -> int | None:
         """Return the largest resident memory that the process has had, in bytes; None where /proc does not tell."""
-        status = Path(f"/proc/{self._pid}/status")
+        status = Path(f"/proc/{self.pid}/status")
         if not status.exists():
             return None
         found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text("ascii"), re.MULTILINE)

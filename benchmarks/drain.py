@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 from benchmarks.daemon_process import DaemonProcess, add_hooks, daemon_process, enable_only
@@ -63,7 +65,13 @@ def drain(server: Server, plan: Plan) -> tuple[Drain, ...]:
     )
 
 
-def drain_once(database: Database, process: DaemonProcess, changes: int, longest: float) -> float:
+def drain_once(
+    database: Database,
+    process: DaemonProcess,
+    changes: int,
+    longest: float,
+    watched: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> float:
     """Write a backlog, start a daemon, and return the changes a second that it handled.
 
     Args:
@@ -71,6 +79,7 @@ def drain_once(database: Database, process: DaemonProcess, changes: int, longest
         process: where the daemon runs.
         changes: length of the backlog.
         longest: seconds after which it is cut off; the rate is then that of the results on record.
+        watched: entered while the daemon drains.
 
     Raises:
         RuntimeError: the backlog was drained, but not as many runs as changes have succeeded.
@@ -79,7 +88,8 @@ def drain_once(database: Database, process: DaemonProcess, changes: int, longest
     last = database.value("select max(id) from rowhooks.object_change")
     on_record = database.handled()
     with process.running() as ready:
-        waited = wait_until_drained(database, last, ready, longest)
+        with watched():
+            waited = wait_until_drained(database, last, ready, longest)
         done = database.handled() - on_record
     # What a batch receiver was given is counted by itself: it need not have a result each.
     if waited.drained and process.batched:

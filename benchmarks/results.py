@@ -28,6 +28,10 @@ class Series:
         """The highest round."""
         return max(self.values)
 
+    def times(self, factor: float) -> Series:
+        """Return this series in another unit."""
+        return Series(tuple(value * factor for value in self.values))
+
     def over(self, other: Series) -> Series:
         """Return this series divided by another, round by round: what disturbs a round disturbs both."""
         return Series(tuple(ours / theirs for ours, theirs in zip(self.values, other.values, strict=True)))
@@ -121,6 +125,26 @@ class Drain:
 
 
 @dataclass(frozen=True)
+class ProcessorTime:
+    """Seconds of processor time that a run takes.
+
+    Args:
+        daemon: of the daemon's process.
+        workers: of worker processes.
+        server: of the server's processes.
+    """
+
+    daemon: Series
+    workers: Series
+    server: Series
+
+    @property
+    def most(self) -> float:
+        """How many runs a second one core of a daemon has time for."""
+        return 1 / self.daemon.median
+
+
+@dataclass(frozen=True)
 class Executed:
     """How fast runs of one receiver are executed by workers.
 
@@ -128,11 +152,15 @@ class Executed:
         receiver: its class name.
         description: what it does.
         rates: changes a second, by the number of worker processes; with 0 the daemon executes them itself.
+        here: processor time of a run that the daemon executes itself.
+        there: the same with one worker process.
     """
 
     receiver: str
     description: str
     rates: tuple[tuple[int, Series], ...]
+    here: ProcessorTime
+    there: ProcessorTime
 
 
 @dataclass(frozen=True)

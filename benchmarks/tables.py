@@ -9,10 +9,23 @@ from dataclasses import dataclass
 from benchmarks.peer_results import BesidePgQ
 from benchmarks.plan import Plan
 from benchmarks.report import Report
-from benchmarks.results import Grown, Latency, Parked, Percentiles, Series, Single, Starting, WorkersFound, Writing
+from benchmarks.results import (
+    Grown,
+    Latency,
+    Parked,
+    Percentiles,
+    ProcessorTime,
+    Series,
+    Single,
+    Starting,
+    WorkersFound,
+    Writing,
+)
 from benchmarks.targets import MEGABYTE, Verdict, verdicts
 
 _NONE = "-"
+RATES = (1_000, 10_000, 100_000)
+"""Runs a second for which the cores are told."""
 _MET, _MISSED, _NOT_MEASURED = "met", "MISSED", "not measured"
 
 
@@ -171,7 +184,26 @@ def _workers(found: WorkersFound) -> Iterator[Sheet]:
         f"Executing {found.changes:,} changes in worker processes, changes/s",
         ("", *("in the daemon" if not count else f"{count} processes" for count in counts)),
         tuple((one.description, *(_spread(rate) for _, rate in one.rates)) for one in found.executed),
-        "A worker has as many threads as the daemon: ten.",
+        "a worker has as many threads as the daemon: ten",
+    )
+    yield Sheet(
+        "Processor time of a run, microseconds",
+        ("", "in the daemon: daemon", "server", "in a worker: daemon", "worker", "server"),
+        tuple(
+            (
+                one.description,
+                *(_spread(series.times(1e6)) for series in (one.here.daemon, one.here.server)),
+                *(_spread(series.times(1e6)) for series in (one.there.daemon, one.there.workers, one.there.server)),
+            )
+            for one in found.executed
+        ),
+    )
+    yield Sheet(
+        "Cores for so many runs a second in workers, from these figures",
+        ("", *(f"{rate:,}/s" for rate in RATES)),
+        tuple((one.description, *(_cores(one.there, rate) for rate in RATES)) for one in found.executed),
+        "on paper, as if the time of a run did not change with the number of cores: daemon + workers + server; a daemon"
+        " has one core at the most",
     )
     yield Sheet(
         "Latency from COMMIT to a plain receiver, ms",
@@ -181,6 +213,12 @@ def _workers(found: WorkersFound) -> Iterator[Sheet]:
             for name, one in (("in the daemon", found.latency_here), ("in a worker", found.latency_there))
         ),
     )
+
+
+def _cores(time: ProcessorTime, rate: int) -> str:
+    if time.most < rate:
+        return f"one daemon hands out {time.most:,.0f}/s"
+    return " + ".join(f"{rate * series.median:.2f}" for series in (time.daemon, time.workers, time.server))
 
 
 def _beside_pgq(found: BesidePgQ, plan: Plan) -> Sheet:

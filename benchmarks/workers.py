@@ -14,15 +14,17 @@ import random
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.daemon_process import PATIENCE, DaemonProcess, add_hooks, daemon_process, enable_only
 from benchmarks.database import Database, Server
 from benchmarks.drain import TABLE, drain_once
 from benchmarks.plan import Plan
+from benchmarks.processor_time import Clock, of_processes, of_server
 from benchmarks.receivers import EXECUTED, RECEIVERS, PlainNoOp
-from benchmarks.results import Executed, Percentiles, Series, WorkersFound
+from benchmarks.results import Executed, Percentiles, ProcessorTime, Series, WorkersFound
 from rowhooks.domain.queues import DEFAULT
 from rowhooks.observability.logs import configure_logging
 from rowhooks.runtime.process import run as run_loop
@@ -34,12 +36,29 @@ COUNTS = (0, 1, 2, 4)
 _PAUSE = (0.05, 0.1)
 
 
+class _Times:
+    """Processor time of the daemon, the workers and the server, of each run; see `ProcessorTime`."""
+
+    def __init__(self, *clocks: Clock) -> None:
+        self._clocks = clocks
+        self.used: tuple[float, ...] = ()
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Note what is used meanwhile."""
+        before = [clock() for clock in self._clocks]
+        yield
+        self.used = tuple(clock() - one for clock, one in zip(self._clocks, before, strict=True))
+
+
 def workers(server: Server, plan: Plan) -> WorkersFound:
     """Measure changes a second, and the time from COMMIT to the receiver, with each count of worker processes."""
-    rates: dict[tuple[str, int], list[float]] = {(one.__name__, count): [] for one in EXECUTED for count in COUNTS}
+    rates: dict[tuple[str, int], list[float]] = defaultdict(list)
+    times: dict[tuple[str, int], list[tuple[float, ...]]] = defaultdict(list)
     delays: dict[int, list[float]] = {0: [], 1: []}
+    changes = plan.executed_backlog
     with server.database() as database:
-        database.create_table(TABLE, max(plan.executed_backlog, plan.latency_changes), tracked=True)
+        database.create_table(TABLE, max(changes, plan.latency_changes), tracked=True)
         add_hooks(database, TABLE)
         database.conn.execute("create table bench.written (change_id bigint)")
         database.conn.execute("grant insert on bench.written to rowhooks_daemon")
@@ -47,21 +66,24 @@ def workers(server: Server, plan: Plan) -> WorkersFound:
             for _ in range(plan.rounds):
                 for count in COUNTS:
                     process.processes = count
-                    with _running(database, count):
+                    with _running(database, count) as pids:
+                        used = _Times(of_processes([process.pid]), of_processes(pids), of_server(database))
                         for receiver in EXECUTED:
                             database.settle(TABLE)
                             enable_only(database, receiver.__name__)
-                            rate = drain_once(database, process, plan.executed_backlog, plan.longest)
+                            rate = drain_once(database, process, changes, plan.longest, used.watched)
                             rates[receiver.__name__, count].append(rate)
+                            times[receiver.__name__, count].append(tuple(one / changes for one in used.used))
                         if count in delays:
                             delays[count] += _latency(database, process, plan.latency_changes)
     return WorkersFound(
-        plan.executed_backlog,
+        changes,
         tuple(
             Executed(
                 receiver.__name__,
                 (receiver.__doc__ or "").removesuffix("."),
                 tuple((count, Series(tuple(rates[receiver.__name__, count]))) for count in COUNTS),
+                *(_processor_time(times[receiver.__name__, count]) for count in (0, 1)),
             )
             for receiver in EXECUTED
         ),
@@ -70,9 +92,13 @@ def workers(server: Server, plan: Plan) -> WorkersFound:
     )
 
 
+def _processor_time(rounds: Sequence[tuple[float, ...]]) -> ProcessorTime:
+    return ProcessorTime(*(Series(figures) for figures in zip(*rounds, strict=True)))
+
+
 @contextlib.contextmanager
-def _running(database: Database, count: int) -> Iterator[None]:
-    """Run so many worker processes."""
+def _running(database: Database, count: int) -> Iterator[list[int]]:
+    """Run so many worker processes; give their ids."""
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="rowhooks-bench-") as directory:
         processes = [
@@ -86,12 +112,12 @@ def _running(database: Database, count: int) -> Iterator[None]:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"not all of {count} workers have begun within {PATIENCE:.0f} s")
             time.sleep(0.05)
+        pids = [process.pid for process in processes if process.pid is not None]
         try:
-            yield
+            yield pids
         finally:
-            for process in processes:
-                assert process.pid is not None, "it has been started"
-                os.kill(process.pid, signal.SIGTERM)
+            for pid in pids:
+                os.kill(pid, signal.SIGTERM)
             for process in processes:
                 process.join(PATIENCE)
 

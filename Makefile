@@ -84,6 +84,8 @@ package: $(READY) ## Build the wheel, the sdist and the Debian package into dist
 	rm -rf build dist
 	$(BIN)/python packaging/manual.py build/share
 	ROWHOOKS_SHARE=$(CURDIR)/build/share $(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	$(BIN)/check-wheel-contents dist/*.whl
 	$(BIN)/python packaging/debian.py dist build
 
 clean: ## Remove the environment and everything built

@@ -20,6 +20,7 @@ OUTSIDE = {
     "README.md": "index.md",
     "CHANGELOG.md": "project/changes.md",
     "CONTRIBUTING.md": "project/contributing.md",
+    "SECURITY.md": "project/security.md",
     "daemon/README.md": "project/rooms.md",
 }
 """Pages of the repository that are not in docs/, and where they stand on the site."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -79,8 +80,10 @@ def start(tmp_path: Path, daemon_dsn: str) -> Iterator[Callable[..., Process]]:
     (tmp_path / "outside").touch()
     with contextlib.ExitStack() as stack:
 
-        def start(command: str = "run", *options: str, dsn: str = daemon_dsn, **settings: str) -> Process:
-            process = Process(dsn, tmp_path, "effects.py", {**QUEUES, **settings}, options, command)
+        def start(
+            command: str = "run", *options: str, dsn: str = daemon_dsn, stdin: int = subprocess.DEVNULL, **settings: str
+        ) -> Process:
+            process = Process(dsn, tmp_path, "effects.py", {**QUEUES, **settings}, options, command, stdin)
             stack.callback(process.kill)
             process.wait_for("ready: ")
             return process
@@ -315,6 +318,62 @@ def test_the_processes_of_a_daemon_that_is_killed_end_with_it(db: Connection, st
     pids = [int(name.rpartition(":")[2]) for (name,) in db.execute(names).fetchall()]
     daemon.kill()
     wait(lambda: not any(_exists(pid) for pid in pids))
+
+
+def test_a_worker_loads_new_code_on_sighup_while_runs_go_on_and_keeps_what_it_has_where_that_cannot_be_loaded(
+    db: Connection, start: Callable[..., Process], tmp_path: Path
+) -> None:
+    hook(db, "Effects")
+    # New code is imported in a third of it, with the event loop waiting.
+    patience = {"ROWHOOKS_LEADER_TIMEOUT": "30"}
+    start(**patience)
+    worker = start("worker", "--queue", "elsewhere", **patience)
+    write(db, 60, 5)
+    wait(lambda: has_effects(db, 50))
+    code = tmp_path / "effects.py"
+    code.write_text("import no_such_module\n")
+    worker.send(signal.SIGHUP)
+    worker.wait_for(
+        "nothing is reloaded, the worker goes on as it was: receivers' module effects.py cannot be imported"
+    )
+    code.write_text(RECEIVERS.replace("os.getpid()", "'new'"))
+    worker.send(signal.SIGHUP)
+    wait(lambda: worker.count("ready: ") == 2)
+    rewrite(db, 5, 7)
+    reckon(db, 60, 7)
+    lines = (tmp_path / "outside").read_text().splitlines()
+    assert lines[0].endswith(f" {worker.pid}")
+    assert lines[-1].endswith(" new")
+    worker.send(signal.SIGTERM)
+    assert worker.ends() == 0
+
+
+def test_a_process_of_a_daemon_is_not_reloaded_alone(
+    db: Connection, start: Callable[..., Process], tmp_path: Path
+) -> None:
+    daemon = start(ROWHOOKS_PROCESSES="1", ROWHOOKS_DEFAULT_QUEUE="default")
+    wait(lambda: daemon.count("ready: ") == 2)
+    ((name,),) = db.execute("select name from rowhooks.worker").fetchall()
+    os.kill(int(name.rpartition(":")[2]), signal.SIGHUP)
+    daemon.wait_for("goes on as it was: this is a process of a daemon, which loads new code for all of them on SIGHUP")
+    hook(db, "Effects")
+    write(db, 5, 1)
+    reckon(db, 5, 1)
+
+
+@pytest.mark.parametrize("command", [["run"], ["worker", "--queue", "elsewhere"]])
+def test_a_closed_terminal_stops_a_daemon_or_a_worker_in_good_order(
+    start: Callable[..., Process], command: list[str]
+) -> None:
+    outer, inner = os.openpty()
+    try:
+        process = start(*command, stdin=inner)
+        process.send(signal.SIGHUP)
+        assert process.ends() == 0
+        assert process.says("SIGHUP received")
+    finally:
+        os.close(inner)
+        os.close(outer)
 
 
 def _exists(pid: int) -> bool:

@@ -23,6 +23,7 @@ class Process:
         settings: more settings, by the names of their environment variables.
         options: more options.
         command: `run`, or `worker`.
+        stdin: its input. If that is a terminal, SIGHUP means that this was closed, and nothing is reloaded.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Process:
         settings: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
         command: str = "run",
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
         self.directory = directory
         self.log = directory / f"{command}-{time.monotonic_ns()}.log"
@@ -47,8 +49,7 @@ class Process:
                     "ROWHOOKS_LOG_FORMAT": "text",
                     **(settings or {}),
                 },
-                # If its input is a terminal, SIGHUP means that this was closed, and the daemon does not reload.
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stderr=log,
             )
 

@@ -7,7 +7,6 @@ import contextlib
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -15,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -28,7 +27,7 @@ from rowhooks.receivers.classes import ReceiverClass, class_path
 from rowhooks.receivers.loading import load_receivers, unregistered
 from rowhooks.runtime.daemon import Daemon
 from rowhooks.runtime.models import load_models
-from rowhooks.runtime.process import handle_signals
+from rowhooks.runtime.process import handle_signals, succeed
 from rowhooks.runtime.process import run as run_loop
 from rowhooks.runtime.processes import Processes, as_environment, worker_command
 from rowhooks.runtime.reloading import check_reloading, watch, watched_directories
@@ -124,8 +123,25 @@ def check(chosen: Settings, *, every: bool = False) -> None:
     Daemon(chosen, ())
     if chosen.allow_none and not chosen.models and not every:
         return
-    # In another process, because modules that are imported here already would not be read again.
-    given = json.dumps([str(chosen.directory), chosen.receivers, chosen.models, every, not chosen.allow_none])
+    if not has_receivers(chosen, every=every, one=not chosen.allow_none) and not chosen.allow_none:
+        raise _no_receiver()
+
+
+def has_receivers(chosen: Settings, *, every: bool = False, one: bool = True) -> bool:
+    """Import what settings name, in another process: modules that are imported here would not be read again.
+
+    Args:
+        chosen: the settings.
+        every: whether each module of receivers must be importable.
+        one: whether one of them must be, if there are any.
+
+    Returns:
+        Whether there is a receiver.
+
+    Raises:
+        SettingsError: a module cannot be used.
+    """
+    given = json.dumps([str(chosen.directory), chosen.receivers, chosen.models, every, one])
     patience = chosen.leader_timeout / 3
     try:
         command = [sys.executable, "-c", _LOAD, given]
@@ -136,8 +152,7 @@ def check(chosen: Settings, *, every: bool = False) -> None:
         ) from error
     if loaded.returncode == _UNUSABLE:
         raise SettingsError(json.loads(loaded.stdout.rstrip("\n").rpartition("\n")[2]))
-    if loaded.returncode == _NONE and not chosen.allow_none:
-        raise _no_receiver()
+    return loaded.returncode != _NONE
 
 
 def _no_receiver() -> SettingsError:
@@ -146,16 +161,6 @@ def _no_receiver() -> SettingsError:
         hint="name modules that can be imported (receivers = [...] in rowhooks.toml, or --receivers), or allow this"
         " with --allow-none",
     )
-
-
-def succeed() -> NoReturn:
-    """Replace this process by one with the same command, and with the present code and settings."""
-    logger.info("reloading")
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # A SIGHUP that comes before the successor handles it is kept; by default it would end the process.
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def loaded_classes(chosen: Settings) -> Sequence[ReceiverClass]:

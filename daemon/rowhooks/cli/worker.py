@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 
 from rowhooks.cli.common import Config, Dsn, LogFormat, LogLevel, ModelModules, ReceiverModules, settings
-from rowhooks.cli.run import loaded_classes, loaded_models
+from rowhooks.cli.run import has_receivers, loaded_classes, loaded_models
 from rowhooks.domain.errors import SettingsError
 from rowhooks.domain.queues import is_allowed
 from rowhooks.observability.logs import configure_logging
+from rowhooks.runtime.process import handle_signals, succeed
 from rowhooks.runtime.process import run as run_loop
 from rowhooks.runtime.worker import Worker
 from rowhooks.settings import Settings
@@ -41,44 +42,65 @@ def worker(
 ) -> None:
     """Execute runs that the daemon hands out, beside it or on another machine.
 
-    SIGTERM, SIGHUP and Ctrl-C stop it in good order: what it has not begun goes to other workers.
+    SIGTERM and Ctrl-C stop it in good order: what it has not begun goes to other workers. SIGHUP makes it load new code
+    and settings in the same way.
     """
-    chosen = settings(
-        dsn, config, receivers=tuple(receivers) if receivers else None, models=tuple(models) if models else None,
-        log_level=log_level, log_format=log_format,
-    )  # fmt: skip
+
+    def choose() -> Settings:
+        return settings(
+            dsn, config, receivers=tuple(receivers) if receivers else None, models=tuple(models) if models else None,
+            log_level=log_level, log_format=log_format,
+        )  # fmt: skip
+
+    chosen = choose()
     configure_logging(chosen.log_level, chosen.log_format, chosen.redactor().clean)
+    served = _served(chosen, queues)
+
+    def check() -> None:
+        if until_eof:
+            raise SettingsError("this is a process of a daemon, which loads new code for all of them on SIGHUP")
+        _check(choose(), queues)
+
+    run_loop(_serve(chosen, served, check, until_eof=until_eof))
+
+
+def _served(chosen: Settings, queues: Sequence[str] | None) -> list[str]:
+    """Return the queues that a worker serves."""
     served = list(dict.fromkeys(queues or [chosen.default_queue]))
     if unknown := [queue for queue in served if not is_allowed(queue, chosen.queues)]:
         raise SettingsError(
             f"queue {unknown[0]} is not one of the setting queues: {', '.join(chosen.queues)}",
             hint="add it there, for the daemon too, or leave --queue out",
         )
-    run_loop(_serve(chosen, served, until_eof=until_eof))
+    return served
 
 
-async def _serve(chosen: Settings, queues: list[str], *, until_eof: bool) -> None:
+def _check(chosen: Settings, queues: Sequence[str] | None) -> None:
+    """Make sure that a worker with these settings can start, see `rowhooks.cli.run.check`."""
+    chosen.redactor()
+    Worker(chosen, (), _served(chosen, queues))
+    if not has_receivers(chosen):
+        raise _no_receiver()
+
+
+def _no_receiver() -> SettingsError:
+    return SettingsError(
+        "this worker has no receiver: it could execute nothing",
+        hint="name modules that can be imported (receivers = [...] in rowhooks.toml, or --receivers)",
+    )
+
+
+async def _serve(chosen: Settings, queues: list[str], check: Callable[[], object], *, until_eof: bool) -> None:
     classes = loaded_classes(chosen)
     if not classes:
-        raise SettingsError(
-            "this worker has no receiver: it could execute nothing",
-            hint="name modules that can be imported (receivers = [...] in rowhooks.toml, or --receivers)",
-        )
+        raise _no_receiver()
     one = Worker(chosen, classes, queues, loaded_models(chosen))
-    loop = asyncio.get_running_loop()
-
-    def on_signal(number: signal.Signals) -> None:
-        logger.info("%s received", number.name)
-        one.stop()
-        loop.remove_signal_handler(number)
-
-    # A terminal that is closed sends SIGHUP, which nohup has the process ignore.
-    ending = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
-    for number in (signal.SIGTERM, signal.SIGINT, *ending):
-        loop.add_signal_handler(number, on_signal, number)
+    handle_signals(one, check)
     if until_eof:
         await _stop_at_eof(one)
     late = await one.run()
+    if one.reloads:
+        succeed()
     if late or any(thread.name.startswith("asyncio_") for thread in threading.enumerate()):
         # As for the daemon: Python would wait for a receiver that never returns.
         sys.stdout.flush()

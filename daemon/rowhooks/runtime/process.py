@@ -1,4 +1,4 @@
-"""The daemon's process: its event loop, its garbage collector and the signals that it obeys."""
+"""The process of a daemon or a worker: its event loop, its garbage collector and the signals that it obeys."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import gc
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
-
-from rowhooks.runtime.daemon import Daemon
+from typing import Any, NoReturn, Protocol, TypeVar
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -21,6 +20,18 @@ COLLECT_AFTER = 50_000
 A run makes some dozens of objects, and their reference counts free them all. To look through them each 700 took a fifth
 of the daemon's time.
 """
+
+
+class Served(Protocol):
+    """A daemon or a worker, as far as signals go."""
+
+    def stop(self) -> None:
+        """End in good order."""
+        ...
+
+    def reload(self, check: Callable[[], object]) -> None:
+        """End in good order for a successor in the same process, unless `check` raises."""
+        ...
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -42,25 +53,38 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return make
 
 
-def handle_signals(daemon: Daemon, check: Callable[[], object]) -> None:
+def handle_signals(served: Served, check: Callable[[], object]) -> None:
     """Stop on SIGTERM and SIGINT, where a second one ends the process immediately; reload on SIGHUP.
 
-    A terminal that is closed sends SIGHUP too, and nohup makes the process ignore it: in both cases it stays as it is.
+    A terminal that is closed sends SIGHUP too: there it stops. nohup makes the process ignore it, and so it stays.
 
     Args:
-        daemon: what is told.
+        served: what is told.
         check: raises where a successor could not begin.
     """
     loop = asyncio.get_running_loop()
 
     def on_signal(number: signal.Signals) -> None:
         logger.info("%s received", number.name)
-        daemon.stop()
+        served.stop()
         loop.remove_signal_handler(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    if not os.isatty(0) and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        loop.add_signal_handler(signal.SIGHUP, daemon.reload, check)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        if os.isatty(0):
+            loop.add_signal_handler(signal.SIGHUP, on_signal, signal.SIGHUP)
+        else:
+            loop.add_signal_handler(signal.SIGHUP, served.reload, check)
     # A successor begins with SIGHUP held back, so that one that comes too early does not end the process.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
+
+
+def succeed() -> NoReturn:
+    """Replace this process by one with the same command, and with the present code and settings."""
+    logger.info("reloading")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A SIGHUP that comes before the successor handles it is kept; by default it would end the process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

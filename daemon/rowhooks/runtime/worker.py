@@ -9,7 +9,7 @@ import inspect
 import logging
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rowhooks import __version__
@@ -81,11 +81,29 @@ class Worker:
         head_revision()
         known_revisions()
         self.late = 0
+        self.reloads = False
         self._was_let_in = self._has_worked = False
 
     def stop(self) -> None:
         """Take no new runs, let the running ones finish within the grace period, and return from `run`."""
+        self.reloads = False
         self._stopping.set()
+
+    def reload(self, check: Callable[[], object]) -> None:
+        """End as `stop` does, for a successor in the same process; `reloads` says so.
+
+        Args:
+            check: raises where the successor could not begin: then nothing happens.
+        """
+        if self._stopping.is_set():
+            return
+        try:
+            check()
+        except Exception as error:
+            logger.error("nothing is reloaded, the worker goes on as it was: %s", self._context.clean(str(error)))
+            return
+        self._stopping.set()
+        self.reloads = True
 
     async def run(self) -> int:
         """Work until `stop` is called; reconnect whenever the connection is lost.
@@ -104,7 +122,8 @@ class Worker:
                 self._has_worked = False
                 try:
                     await self._work()
-                except Exception as error:  # noqa: BLE001  (what ends the worker is raised again)
+                except Exception as error:
+                    # What ends the worker is raised again.
                     reason = self._reason_to_go_on(error)
                     failures = 1 if self._has_worked else failures + 1
                     delay = min(LONGEST_BACKOFF, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)

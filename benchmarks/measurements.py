@@ -29,7 +29,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "latency": lambda server, plan: {"latency": latency(server, plan)},
     "history": lambda server, plan: {"history": history(server, plan)},
     "hooks": lambda server, plan: {"hooks": hooks(server, plan)},
-    "workers": lambda server, plan: {"workers": workers(server, plan)},
+    "workers": workers,
     "peers": peers,
     "pgq": beside_pgq,
     "memory": lambda server, plan: {"memory": memory(server, plan)},

@@ -164,18 +164,33 @@ class Executed:
 
 
 @dataclass(frozen=True)
+class Tasks:
+    """How fast processes of Celery's execute a task for each change.
+
+    Args:
+        receiver: class name of the receiver whose work a task does.
+        rates: tasks a second, by the number of processes.
+    """
+
+    receiver: str
+    rates: tuple[tuple[int, Series], ...]
+
+
+@dataclass(frozen=True)
 class WorkersFound:
     """How fast workers are.
 
     Args:
         changes: length of each backlog.
         executed: by receiver.
+        tasks: Celery's, in the same rounds; by receiver.
         latency_here: seconds from COMMIT to a receiver in the daemon.
         latency_there: the same in a worker.
     """
 
     changes: int
     executed: tuple[Executed, ...]
+    tasks: tuple[Tasks, ...]
     latency_here: Percentiles
     latency_there: Percentiles
 

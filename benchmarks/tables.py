@@ -183,8 +183,14 @@ def _workers(found: WorkersFound) -> Iterator[Sheet]:
     yield Sheet(
         f"Executing {found.changes:,} changes in worker processes, changes/s",
         ("", *("in the daemon" if not count else f"{count} processes" for count in counts)),
-        tuple((one.description, *(_spread(rate) for _, rate in one.rates)) for one in found.executed),
-        "a worker has as many threads as the daemon: ten",
+        (
+            *((one.description, *(_spread(rate) for _, rate in one.rates)) for one in found.executed),
+            *(
+                (f"Celery's tasks: {one.receiver}", _NONE, *(_spread(rate) for _, rate in one.rates))
+                for one in found.tasks
+            ),
+        ),
+        "a worker has as many threads as the daemon: ten; a process of Celery's executes one task at a time",
     )
     yield Sheet(
         "Processor time of a run, microseconds",

@@ -16,15 +16,19 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from benchmarks.celery_peer import NAME, Celery, celery
 from benchmarks.daemon_process import PATIENCE, DaemonProcess, add_hooks, daemon_process, enable_only
 from benchmarks.database import Database, Server
 from benchmarks.drain import TABLE, drain_once
+from benchmarks.peers.peer import Unavailable
 from benchmarks.plan import Plan
 from benchmarks.processor_time import Clock, of_processes, of_server
 from benchmarks.receivers import EXECUTED, RECEIVERS, PlainNoOp
-from benchmarks.results import Executed, Percentiles, ProcessorTime, Series, WorkersFound
+from benchmarks.results import Executed, Percentiles, ProcessorTime, Series, Tasks, WorkersFound
 from rowhooks.domain.queues import DEFAULT
 from rowhooks.observability.logs import configure_logging
 from rowhooks.runtime.process import run as run_loop
@@ -33,6 +37,8 @@ from rowhooks.settings import load_settings
 
 COUNTS = (0, 1, 2, 4)
 """Worker processes; with 0 the daemon executes everything itself."""
+SHORTER = 5
+"""By how much shorter a backlog suffices for Celery, which takes its time."""
 _PAUSE = (0.05, 0.1)
 
 
@@ -51,44 +57,80 @@ class _Times:
         self.used = tuple(clock() - one for clock, one in zip(self._clocks, before, strict=True))
 
 
-def workers(server: Server, plan: Plan) -> WorkersFound:
-    """Measure changes a second, and the time from COMMIT to the receiver, with each count of worker processes."""
-    rates: dict[tuple[str, int], list[float]] = defaultdict(list)
-    times: dict[tuple[str, int], list[tuple[float, ...]]] = defaultdict(list)
-    delays: dict[int, list[float]] = {0: [], 1: []}
-    changes = plan.executed_backlog
-    with server.database() as database:
-        database.create_table(TABLE, max(changes, plan.latency_changes), tracked=True)
+@dataclass
+class _Found:
+    """What the rounds have brought, by receiver and number of processes."""
+
+    rates: dict[tuple[str, int], list[float]] = field(default_factory=lambda: defaultdict(list))
+    times: dict[tuple[str, int], list[tuple[float, ...]]] = field(default_factory=lambda: defaultdict(list))
+    tasks: dict[tuple[str, int], list[float]] = field(default_factory=lambda: defaultdict(list))
+    delays: dict[int, list[float]] = field(default_factory=lambda: {0: [], 1: []})
+
+    def series(self, of: dict[tuple[str, int], list[float]], receiver: str) -> tuple[tuple[int, Series], ...]:
+        """Return the rates of a receiver by the number of processes."""
+        return tuple((count, Series(tuple(of[receiver, count]))) for count in COUNTS if (receiver, count) in of)
+
+
+def workers(server: Server, plan: Plan) -> dict[str, Any]:
+    """Measure changes a second, and the time from COMMIT to the receiver, with each count of worker processes.
+
+    Celery's tasks take turns with them.
+    """
+    found, absent = _Found(), {}
+    with server.database() as database, contextlib.ExitStack() as stack:
+        database.create_table(TABLE, max(plan.executed_backlog, plan.latency_changes), tracked=True)
         add_hooks(database, TABLE)
         database.conn.execute("create table bench.written (change_id bigint)")
         database.conn.execute("grant insert on bench.written to rowhooks_daemon")
-        with daemon_process(database) as process:
-            for _ in range(plan.rounds):
-                for count in COUNTS:
-                    process.processes = count
-                    with _running(database, count) as pids:
-                        used = _Times(of_processes([process.pid]), of_processes(pids), of_server(database))
-                        for receiver in EXECUTED:
-                            database.settle(TABLE)
-                            enable_only(database, receiver.__name__)
-                            rate = drain_once(database, process, changes, plan.longest, used.watched)
-                            rates[receiver.__name__, count].append(rate)
-                            times[receiver.__name__, count].append(tuple(one / changes for one in used.used))
-                        if count in delays:
-                            delays[count] += _latency(database, process, plan.latency_changes)
+        tasks: Celery | None = None
+        try:
+            tasks = stack.enter_context(celery(database))
+        except Unavailable as error:
+            absent[NAME] = str(error)
+        process = stack.enter_context(daemon_process(database))
+        for _ in range(plan.rounds):
+            for count in COUNTS:
+                process.processes = count
+                with _running(database, count) as pids:
+                    _drain_all(database, process, plan, found, pids)
+                    if count in found.delays:
+                        found.delays[count] += _latency(database, process, plan.latency_changes)
+                if tasks is not None and count:
+                    for receiver in EXECUTED:
+                        rate = tasks.drain(receiver.__name__, plan.executed_backlog // SHORTER, count)
+                        found.tasks[receiver.__name__, count].append(rate)
+    return {"workers": _of(found, plan.executed_backlog), "absent": absent}
+
+
+def _drain_all(database: Database, process: DaemonProcess, plan: Plan, found: _Found, pids: Sequence[int]) -> None:
+    """Drain a backlog for each receiver, with the workers that run."""
+    used = _Times(of_processes([process.pid]), of_processes(pids), of_server(database))
+    for receiver in EXECUTED:
+        database.settle(TABLE)
+        enable_only(database, receiver.__name__)
+        rate = drain_once(database, process, plan.executed_backlog, plan.longest, used.watched)
+        found.rates[receiver.__name__, len(pids)].append(rate)
+        times = tuple(one / plan.executed_backlog for one in used.used)
+        found.times[receiver.__name__, len(pids)].append(times)
+
+
+def _of(found: _Found, changes: int) -> WorkersFound:
+    names = {receiver.__name__: (receiver.__doc__ or "").removesuffix(".") for receiver in EXECUTED}
     return WorkersFound(
         changes,
         tuple(
             Executed(
-                receiver.__name__,
-                (receiver.__doc__ or "").removesuffix("."),
-                tuple((count, Series(tuple(rates[receiver.__name__, count]))) for count in COUNTS),
-                *(_processor_time(times[receiver.__name__, count]) for count in (0, 1)),
+                name,
+                description,
+                found.series(found.rates, name),
+                _processor_time(found.times[name, 0]),
+                _processor_time(found.times[name, 1]),
             )
-            for receiver in EXECUTED
+            for name, description in names.items()
         ),
-        Percentiles.of(delays[0]),
-        Percentiles.of(delays[1]),
+        tuple(Tasks(name, found.series(found.tasks, name)) for name in names) if found.tasks else (),
+        Percentiles.of(found.delays[0]),
+        Percentiles.of(found.delays[1]),
     )
 
 

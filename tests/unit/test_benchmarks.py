@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +14,19 @@ from benchmarks.peer_results import BesidePgQ, Capture, PeerFigures
 from benchmarks.peers.peer import Unavailable
 from benchmarks.peers.pgq import find_programs
 from benchmarks.plan import QUICK
+from benchmarks.processor_time import of_processes
 from benchmarks.report import Machine, Report
-from benchmarks.results import Drain, Percentiles, Series, Single, Writing
+from benchmarks.results import (
+    Drain,
+    Executed,
+    Percentiles,
+    ProcessorTime,
+    Series,
+    Single,
+    Tasks,
+    WorkersFound,
+    Writing,
+)
 from benchmarks.tables import environment, sheets, targets
 from benchmarks.targets import verdicts
 
@@ -146,3 +159,27 @@ def test_a_page_without_its_markers_is_refused() -> None:
 
 def test_the_page_in_docs_has_its_markers() -> None:
     assert replace_figures((CHECKOUT / "docs/performance.md").read_text(encoding="utf-8"), "new").count("new")
+
+
+def test_cores_are_those_of_each_stage_and_a_daemon_has_one_at_the_most() -> None:
+    here = ProcessorTime(series(0.0002), series(0.0), series(0.0003))
+    there = ProcessorTime(series(0.00005), series(0.0004), series(0.0003))
+    executed = Executed("Writing", "Writes", ((0, series(100.0)), (1, series(90.0))), here, there)
+    times = Percentiles(0.001, 0.002, 0.003, 0.004)
+    found = WorkersFound(100, (executed,), (Tasks("Writing", ((1, series(40.0)),)),), times, times)
+    report = replace(EMPTY, workers=found)
+
+    rates, processor, cores, _ = sheets(report)
+
+    assert [row[-1] for row in rates.rows] == ["90", "40"]
+    assert processor.rows == (("Writes", "200", "300", "50", "400", "300"),)
+    assert cores.rows == (("Writes", "0.05 + 0.40 + 0.30", "0.50 + 4.00 + 3.00", "one daemon hands out 20,000/s"),)
+    assert Report.from_json(json.loads(json.dumps(report.as_json()))) == report
+
+
+def test_processor_time_is_that_of_the_processes() -> None:
+    clock = of_processes([os.getpid()])
+    before, end = clock(), time.process_time() + 0.1
+    while time.process_time() < end:
+        pass
+    assert clock() - before > 0.05

@@ -24,7 +24,7 @@ async def test_the_leader_prunes_the_audit_as_the_settings_say_and_writes_it_dow
         " (now() - interval '101 days', 'x', 'x', 'old'), (now() - interval '99 days', 'x', 'x', 'young')"
     )
     settings = Settings.model_validate({"audit_retention": days})
-    maintenance = Maintenance(settings, Target(daemon_dsn), Events())
+    maintenance = Maintenance(settings, Target(daemon_dsn), Events(), lambda name: None)
     await maintenance.prune()
     # The next time there is nothing to prune, and nothing to write down.
     await maintenance.prune()

@@ -12,10 +12,13 @@ import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.cli import call
+from rowhooks.observability.metrics import Counters
 from rowhooks.postgres.administration.doctor import examine
 from rowhooks.postgres.administration.status import status
+from rowhooks.runtime import maintenance
+from rowhooks.runtime.context import process_name
 from rowhooks.runtime.daemon import Daemon
-from tests.support.daemons import ELSEWHERE, running_daemon, running_worker
+from tests.support.daemons import ELSEWHERE, running_daemon, running_worker, worked_daemon
 from tests.support.hooks import add_hook
 from tests.support.processes import Process
 from tests.support.waiting import eventually, settled
@@ -123,6 +126,29 @@ def test_a_worker_that_has_ended_is_not_among_them_and_a_silent_one_is_marked(
     assert problem.startswith("worker silent:2 is connected, and was last heard of 2")
 
 
+async def test_a_leader_that_hands_nothing_out_takes_out_workers_that_have_ended_or_are_silent(
+    db: Connection, daemon_dsn: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(maintenance, "TIDY_INTERVAL", 0.05)
+    add_worker(db, "ended:1", [])
+    db.execute("update rowhooks.worker set backend_pid = 0")
+    add_worker(db, "silent:2", [])
+    db.execute("update rowhooks.worker set seen_at = now() - interval '1 hour' where name = 'silent:2'")
+    names = "select array_agg(name) from rowhooks.worker"
+    async with running_worker(daemon_dsn, Quick):
+        await eventually(lambda: db.execute("select count(*) from rowhooks.worker").fetchone() == (3,))
+        async with running_daemon(daemon_dsn, Quick):
+            await eventually(lambda: db.execute(names).fetchone() == ([process_name()],))
+        assert "worker silent:2 has ended, or was not heard of for" in caplog.text
+        assert [one["name"] for one in status(db)["workers"]] == [process_name()]
+    # It goes on with those that end later.
+    async with running_daemon(daemon_dsn, Quick):
+        add_worker(db, "ended:3", [])
+        db.execute("update rowhooks.worker set backend_pid = 0")
+        await eventually(lambda: db.execute(names).fetchone() == (None,))
+    assert said_of_workers(db) == []
+
+
 def test_a_viewer_sees_the_same(db: Connection, dsn: str) -> None:
     add_worker(db, "here:1", [QUICK])
     db.execute("create role rowhooks_test_looks login in role rowhooks_viewer")
@@ -169,6 +195,33 @@ def test_workers_that_differ_in_code_or_clock_or_lack_a_receiver_are_named(db: C
     assert said_of_workers(db, "note") == [
         f"worker third:3 serves queue {ELSEWHERE} and does not have {QUICK}: their runs go to other workers"
     ]
+
+
+class Again(JobHookReceiver):
+    """Succeeds with its third attempt."""
+
+    class Meta:
+        autoretry_for = (ValueError,)
+        retry_backoff = 0
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        if self.job_result.attempt < 3:
+            raise ValueError("not yet")
+
+
+@pytest.mark.parametrize("daemon_of", [running_daemon, worked_daemon])
+async def test_retries_are_counted_and_logged_by_the_leader_wherever_they_are_planned(
+    db: Connection, daemon_dsn: str, device: str, daemon_of: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_hook(db, Again, device)
+    async with daemon_of(daemon_dsn, Again) as daemon:
+        counters = Counters(daemon.events)
+        db.execute("insert into dcim.device select g, 'sw' from generate_series(1, 4) as g")
+        # Behind the first ones in their lanes.
+        db.execute("update dcim.device set name = 'x'")
+        await settled(db)
+    assert counters.retries == {f"{Again.__module__}.Again": 16}
+    assert len([one for one in caplog.messages if ": RETRY: ValueError: not yet" in one]) == 16
 
 
 def counted(daemon: Daemon) -> tuple[dict[str, int], dict[str, int]] | None:

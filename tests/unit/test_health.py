@@ -26,9 +26,10 @@ from rowhooks.domain.events import (
     Events,
     FeedRead,
     InternalErrorOccurred,
+    RunFailed,
     RunLost,
-    RunRetried,
 )
+from rowhooks.domain.run import Outcome
 from rowhooks.observability.health import HealthState
 from rowhooks.observability.http import HealthServer
 from rowhooks.observability.metrics import registry
@@ -106,8 +107,8 @@ def test_what_prometheus_reads_of_a_leader() -> None:
     for _ in range(9):
         daemon.events.publish(BellRung())
     daemon.events.publish(InternalErrorOccurred())
-    for is_transient in (False, False, False, True):
-        daemon.events.publish(RunRetried(RUN, ValueError(), 1.0, is_transient))
+    for status in ("RETRY", "RETRY", "RETRY", "FAILURE", "REVOKED"):
+        daemon.events.publish(RunFailed(Outcome(RUN, status, None, exception_type="ValueError")))
     for is_last in (False, True):
         daemon.events.publish(RunLost(RUN, "the worker has ended", is_last))
     daemon.end_run("SUCCESS", 0.002)

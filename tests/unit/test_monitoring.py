@@ -15,7 +15,8 @@ import promql_parser
 import pytest
 import yaml
 
-from rowhooks.domain.events import BacklogCounted, RunLost, RunRetried
+from rowhooks.domain.events import BacklogCounted, RunFailed, RunLost
+from rowhooks.domain.run import Outcome
 from rowhooks.observability.metrics import registry
 from tests.support.health import BACKLOG, RUN, leading
 
@@ -45,7 +46,7 @@ def there_are() -> set[str]:
     """Return the names of the samples that Prometheus stores."""
     daemon = leading()
     daemon.end_run("SUCCESS", 1.0)
-    daemon.events.publish(RunRetried(RUN, ValueError(), 1.0, is_transient=False))
+    daemon.events.publish(RunFailed(Outcome(RUN, "RETRY", None, exception_type="ValueError")))
     daemon.events.publish(RunLost(RUN, "killed", is_last=False))
     daemon.events.publish(BacklogCounted(replace(BACKLOG, missing={"acme.Gone": 3})))
     return {sample.name for family in registry(daemon.health, daemon.counters).collect() for sample in family.samples}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -27,9 +26,10 @@ from rowhooks.domain.events import (
     InternalErrorOccurred,
     LeadershipChanged,
     RunEnded,
+    RunFailed,
     RunLost,
-    RunRetried,
 )
+from rowhooks.domain.run import RETRY
 from rowhooks.observability.health import HealthState
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0)
@@ -47,7 +47,7 @@ class Durations:
 class Counters:
     """Counts a daemon's events in plain numbers, which any thread may read.
 
-    They are added to on the event loop; only retries are counted in the threads of receivers too.
+    They are added to on the event loop.
 
     Args:
         events: those of the daemon.
@@ -59,13 +59,12 @@ class Counters:
         self.durations: dict[str, Durations] = {}
         self.retries: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
-        self._retrying = threading.Lock()
         events.subscribe(FeedRead, self._count_changes)
         events.subscribe(BellRung, self._count_ring)
         events.subscribe(InternalErrorOccurred, self._count_error)
         events.subscribe(LeadershipChanged, self._count_reconnect)
         events.subscribe(RunEnded, self._count_run)
-        events.subscribe(RunRetried, self._count_retry)
+        events.subscribe(RunFailed, self._count_retry)
         events.subscribe(RunLost, self._count_lost)
 
     def _count_changes(self, event: FeedRead) -> None:
@@ -88,12 +87,10 @@ class Counters:
         self.runs[job, outcome.status] += 1
         self._count_duration(job, (outcome.finished_at - outcome.started_at).total_seconds())
 
-    def _count_retry(self, event: RunRetried) -> None:
-        if event.is_transient:
-            return
-        run = event.run
-        # It is published in the threads of receivers.
-        with self._retrying:
+    def _count_retry(self, event: RunFailed) -> None:
+        # RunRetried is published where the run is executed, which may be in another process.
+        run = event.outcome.run
+        if event.outcome.status == RETRY:
             self.retries[run.job.class_path] += len(run.singles)
 
     def _count_lost(self, event: RunLost) -> None:

@@ -95,7 +95,7 @@ class Leader:
             await leadership.name_connection(control, f"rowhooks leader {context.name}")
             connections = await _connect(targets, stack)
             await wakeups.begin(stack, targets.listen)
-            housekeeping = Maintenance(context.settings, targets.main, context.events)
+            housekeeping = Maintenance(context.settings, targets.main, context.events, context.lost_worker)
             # The standbys must hear of the leader meanwhile: it may wait for locks, or go through a restored log.
             async with running([elector.watch_lock(wakeups)]):
                 found = await self._take_over(connections.feed)

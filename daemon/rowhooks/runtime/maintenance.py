@@ -16,6 +16,7 @@ from rowhooks.postgres import maintenance
 from rowhooks.postgres.backlog import count_backlog
 from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.connections.target import Target
+from rowhooks.postgres.dispatch.leading import forget_lost
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ PRUNE_BATCH = 5000
 """Results or changes deleted in one transaction."""
 BACKLOG_PATIENCE = 60.0
 """Seconds that one count may take."""
+TIDY_INTERVAL = 30.0
+"""Seconds between looks for workers that have ended."""
 BACKLOG_SHARE = 0.05
 """The share of the time that goes into counting, at the most."""
 
@@ -39,16 +42,21 @@ class Maintenance:
         settings: of the daemon.
         target: the database.
         events: those of the daemon.
+        lost_worker: called with the name of a worker that has ended or is silent.
     """
 
-    def __init__(self, settings: Settings, target: Target, events: Events) -> None:
+    def __init__(self, settings: Settings, target: Target, events: Events, lost_worker: Callable[[str], None]) -> None:
         self._settings = settings
         self._target = target
         self._events = events
+        self._lost_worker = lost_worker
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
         """Return what goes on for ever while this daemon leads."""
-        work = [forever(EXTEND_INTERVAL, self.make_room), forever(PRUNE_INTERVAL, self.prune)]
+        work = [
+            forever(EXTEND_INTERVAL, self.make_room), forever(PRUNE_INTERVAL, self.prune),
+            forever(TIDY_INTERVAL, self.forget_lost_workers),
+        ]  # fmt: skip
         return [*work, self.count_backlog()] if self._events.wants(BacklogCounted) else work
 
     async def prune(self) -> None:
@@ -74,6 +82,14 @@ class Maintenance:
             age = timedelta(days=settings.audit_retention)
             if count := await maintenance.prune_audit(connection, age):
                 logger.info("%d acts of more than %s days were pruned", count, settings.audit_retention)
+
+    async def forget_lost_workers(self) -> None:
+        """Take out workers that have ended or are silent, also while nothing is handed out."""
+
+        async def forget(connection: Any) -> None:
+            await forget_lost(connection, timedelta(seconds=self._settings.leader_timeout), self._lost_worker)
+
+        await self._attempt(forget, "workers that have ended could not be taken out: %s")
 
     async def make_room(self) -> None:
         """Empty the default partition, make the log's partitions ahead, and follow changes of owners."""

@@ -59,7 +59,10 @@ def outcome_of(run: Run, states: Mapping[int, StateOnRecord]) -> Outcome | None:
     known = [state for state in found if state is not None]
     retry = next((state for state in known if _is_retry(state, run)), None)
     if retry is not None:
-        return Outcome(run, RETRY, retry.started_at, retry_at=retry.retry_at, recorded=True)
+        return Outcome(
+            run, RETRY, retry.started_at, retry_at=retry.retry_at, recorded=True,
+            exception_type=retry.exception_type, exception_message=retry.exception_message, traceback=retry.traceback,
+        )  # fmt: skip
     if len(known) < len(found) or any(state.status not in (SUCCESS, FAILURE, REVOKED) for state in known):
         return None
     gone = frozenset(single.id for single, state in zip(run.singles, known, strict=True) if state.status == REVOKED)

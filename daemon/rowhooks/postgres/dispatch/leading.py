@@ -45,6 +45,22 @@ async def take_back_all(connection: asyncpg.Connection[Any], leader_epoch: uuid.
             await connection.execute(SQL["take_back_all"], leader_epoch)
 
 
+async def forget_lost(connection: asyncpg.Connection[Any], silence: timedelta, lost: Callable[[str], None]) -> None:
+    """Take out the workers that have ended or are silent, and end their sessions.
+
+    Args:
+        connection: the leader's.
+        silence: after which a worker of which nothing is heard counts as lost.
+        lost: called with the name of each.
+    """
+    with translated():
+        for id_, name in await connection.fetch(SQL["silent"], silence):
+            await connection.fetch(SQL["end_backends"], f"rowhooks worker {name}")
+            await connection.execute(SQL["forget_worker"], id_)
+            logger.warning("worker %s has ended, or was not heard of for %s", name, silence)
+            lost(name)
+
+
 class DispatchBoard:
     """What the leader writes and reads of dispatch, over one connection and under one leader epoch.
 
@@ -104,12 +120,8 @@ class DispatchBoard:
 
         A worker that is stopping is among them, without a slot.
         """
+        await forget_lost(self._connection, self._silence, self._lost)
         with translated():
-            for id_, name in await self._connection.fetch(SQL["silent"], self._silence):
-                await self._connection.fetch(SQL["end_backends"], f"rowhooks worker {name}")
-                await self._connection.execute(SQL["forget_worker"], id_)
-                logger.warning("worker %s has ended, or was not heard of for %s", name, self._silence)
-                self._lost(name)
             rows = await self._connection.fetch(SQL["workers"], self._silence)
         return [
             LiveWorker(

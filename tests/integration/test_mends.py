@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from rowhooks.domain.run import WAITING
 from rowhooks.postgres.administration import activity, doctor
 from rowhooks.postgres.administration.doctor import Finding, examine
 from rowhooks.postgres.leadership import blocking_sessions
+from tests.support.brokers import NO_REDIS, REDIS, redis
 from tests.support.daemons import DAEMON_LOGIN
 from tests.support.mends import printed_commands, run_command
 from tests.support.waiting import wait
@@ -381,6 +383,32 @@ def test_the_commands_of_a_line_mend_it(
             else:
                 run_command(words, dsn)
         assert named(db, case.what) == []
+
+
+@pytest.mark.skipif(REDIS is None, reason=NO_REDIS)
+def test_a_celery_broker_that_is_away_is_named_by_doctor_and_status_until_it_is_started(
+    dsn: str, db: Connection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said() -> tuple[list[str], Any]:
+        call(["doctor", "--json", "--dsn", dsn])
+        lines = [one["what"] for one in json.loads(capsys.readouterr().out) if "Celery" in one["what"]]
+        assert call(["status", "--json", "--dsn", dsn]) == 0
+        return lines, json.loads(capsys.readouterr().out)["celery_broker"]
+
+    with redis() as broker:
+        monkeypatch.setenv("ROWHOOKS_CELERY_BROKER", broker.url)
+        assert said() == ([], "reachable")
+        broker.stop()
+        (line,), status = said()
+        assert line.startswith("the Celery broker cannot be reached from here: ConnectionError: ")
+        assert status.startswith("cannot be reached from here: ConnectionError: ")
+        assert call(["status", "--dsn", dsn]) == 0
+        assert "cannot be reached from here" in capsys.readouterr().out
+        # As the line says.
+        broker.start()
+        assert said() == ([], "reachable")
+    monkeypatch.delenv("ROWHOOKS_CELERY_BROKER")
+    assert said() == ([], None)
 
 
 def test_every_check_of_doctor_has_its_commands_run_or_says_why_not() -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from rowhooks.domain.backlog import Backlog
 from rowhooks.domain.events import BacklogCounted, DaemonState, DeadlineSet, Events, LeadershipChanged, RunEnded
 from rowhooks.domain.run import Outcome
-from rowhooks.observability.health import HealthState
+from rowhooks.observability.health import BrokerState, HealthState
 from rowhooks.observability.metrics import Counters
 from tests.support.make import NOON, hook, job, run
 
@@ -29,7 +29,10 @@ class Observed:
 
     def __init__(self) -> None:
         self.events = Events()
-        self.health = HealthState(self.events, lambda: (7, 1), for_workers=lambda: {"reports": 4})
+        self.broker: BrokerState | None = BrokerState(is_reachable=True, unsent=5)
+        self.health = HealthState(
+            self.events, lambda: (7, 1), for_workers=lambda: {"reports": 4}, broker=lambda: self.broker
+        )
         self.counters = Counters(self.events)
 
     def become(self, state: DaemonState, reason: str = "") -> None:

@@ -30,7 +30,7 @@ from rowhooks.domain.events import (
     RunLost,
 )
 from rowhooks.domain.run import Outcome
-from rowhooks.observability.health import HealthState
+from rowhooks.observability.health import BrokerState, HealthState
 from rowhooks.observability.http import HealthServer
 from rowhooks.observability.metrics import registry
 from rowhooks.pipeline.concurrency import running
@@ -139,6 +139,8 @@ def test_what_prometheus_reads_of_a_leader() -> None:
         ("rowhooks_runs_waiting_for_worker", (("queue", "reports"),)): 4,
         ("rowhooks_workers", (("queue", "reports"),)): 2,
         ("rowhooks_groups", (("queue", "reports"),)): 3,
+        ("rowhooks_celery_broker_reachable", ()): 1,
+        ("rowhooks_celery_messages_unsent_total", ()): 5,
         ("rowhooks_runs_total", (sync, ("status", "SUCCESS"))): 2,
         ("rowhooks_runs_total", (sync, ("status", "FAILURE"))): 1,
         ("rowhooks_run_duration_seconds_count", (sync,)): 3,
@@ -152,6 +154,20 @@ def test_what_prometheus_reads_of_a_leader() -> None:
     }
     assert {key: read.get(key) for key in expected} == expected
     assert read["process_resident_memory_bytes", ()] > 0
+
+
+def test_what_is_not_known_of_celerys_broker_is_not_told_and_that_it_is_away_is() -> None:
+    daemon = leading()
+    name = "rowhooks_celery_broker_reachable"
+    daemon.broker = None
+    assert not [sample for sample, _ in samples(daemon) if "celery" in sample]
+    daemon.broker = BrokerState(None, 0)
+    assert (name, ()) not in samples(daemon)
+    daemon.broker = BrokerState(is_reachable=False, unsent=1)
+    assert samples(daemon)[name, ()] == 0
+    assert str(daemon.health).endswith("; the Celery broker cannot be reached")
+    daemon.become(DaemonState.STANDBY)
+    assert (name, ()) not in samples(daemon)
 
 
 def test_a_standby_tells_prometheus_nothing_that_it_has_not_counted() -> None:

@@ -19,6 +19,7 @@ from rowhooks.postgres.connections.command import connection
 from rowhooks.postgres.connections.target import Target
 from rowhooks.receivers.classes import class_path
 from rowhooks.receivers.loading import load_receivers, unregistered
+from rowhooks.runtime.doorbell import problem_of_broker
 from rowhooks.runtime.models import load_models
 from rowhooks.settings import Settings
 
@@ -38,6 +39,8 @@ def doctor(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
             if not unseen:
                 findings += examine_models(conn, models, lambda: connection(loads))
         findings += _receivers(conn, chosen)
+    if chosen.celery_broker:
+        findings += _broker(chosen)
     if drivers.chooses_for_django():
         findings.append(Finding("note", drivers.BOTH_DRIVERS, drivers.WAY_OUT))
     if as_json:
@@ -77,6 +80,20 @@ def _receivers(conn: Connection, chosen: Settings) -> list[Finding]:
         what = f"receiver class {path} is not known to this database: no daemon has started with it"
         found.append(Finding.of("note", what, sync, " (or, where a daemon runs, reload it)"))
     return found
+
+
+def _broker(chosen: Settings) -> list[Finding]:
+    """Return what is wrong with the broker of Celery that the settings name here."""
+    try:
+        problem = problem_of_broker(chosen)
+    except SettingsError as error:
+        return [Finding("problem", error.message, error.hint or "correct the setting")]
+    if problem is None:
+        return []
+    what = (
+        f"the Celery broker cannot be reached from here: {visible(problem, LONG)}: workers find what is handed out late"
+    )
+    return [Finding("problem", what, "start it, or correct celery_broker, for the daemon and Celery's workers too")]
 
 
 def _examined(conn: Connection) -> tuple[list[Finding], tuple[Unseen, ...]]:

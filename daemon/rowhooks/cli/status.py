@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rowhooks.cli.common import Config, Dsn, Json, print_fields, print_json, target
+from rowhooks.cli.common import Config, Dsn, Json, print_fields, print_json, settings
+from rowhooks.domain.errors import SettingsError
 from rowhooks.postgres.administration.common import Row
 from rowhooks.postgres.administration.schema import installed_connection
 from rowhooks.postgres.administration.status import status as read_status
+from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.leadership.blocking_sessions import QUEUE_IS_FILLING
 from rowhooks.postgres.live_workers import SILENCE
+from rowhooks.runtime.doorbell import problem_of_broker
+from rowhooks.settings import Settings
 
 FIELDS = (
     "database", "schema_revision", "bell", "leader", "leader_since", "standbys", "other_receivers", "workers", "queues",
+    "celery_broker",
     "backlog", "lag", "unfinished_runs", "requested", "missing_jobs", "tables", "enabled_jobs", "enabled_hooks",
     "last_1000_runs", "unreadable_changes",
 )  # fmt: skip
@@ -20,12 +25,23 @@ FIELDS = (
 
 def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
     """Show the state of rowhooks: the leader, the workers, the backlog, the unfinished runs."""
-    with installed_connection(target(dsn, config)) as conn:
+    chosen = settings(dsn, config)
+    with installed_connection(Target(chosen.dsn, password=chosen.password)) as conn:
         found = read_status(conn)
+    found["celery_broker"] = _broker(chosen) if chosen.celery_broker else None
     if as_json:
         print_json(found)
         return
     print_fields(_readable(found), FIELDS)
+
+
+def _broker(chosen: Settings) -> str:
+    """Say whether the broker of Celery that the settings name answers here."""
+    try:
+        problem = problem_of_broker(chosen)
+    except SettingsError as error:
+        return error.message
+    return "reachable" if problem is None else f"cannot be reached from here: {problem}"
 
 
 def _readable(found: Row) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from rowhooks.domain.backlog import Backlog
 from rowhooks.domain.events import (
@@ -30,6 +31,24 @@ def none_waits() -> Mapping[str, int]:
     return {}
 
 
+@dataclass(frozen=True)
+class BrokerState:
+    """What is known of Celery's broker.
+
+    Args:
+        is_reachable: whether the last message was sent; None where there was none yet.
+        unsent: how many groups went to workers without a message, because the broker was away or slow.
+    """
+
+    is_reachable: bool | None
+    unsent: int
+
+
+def no_broker() -> BrokerState | None:
+    """Return nothing: there is no broker."""
+    return None
+
+
 class HealthState:
     """What is known of one daemon, from its start on.
 
@@ -37,6 +56,7 @@ class HealthState:
         events: those of the daemon.
         in_memory: returns how many runs wait and run in memory.
         for_workers: returns how many runs in memory wait for a worker, by queue.
+        broker: returns what is known of Celery's broker; None where the settings name none.
         waiting_limit: how many runs may wait for each job that the leader does not have.
         counts_backlog: whether to listen to the counts of the backlog; without a subscriber the leader does not count.
     """
@@ -47,6 +67,7 @@ class HealthState:
         in_memory: Callable[[], tuple[int, int]] = no_runs,
         *,
         for_workers: Callable[[], Mapping[str, int]] = none_waits,
+        broker: Callable[[], BrokerState | None] = no_broker,
         waiting_limit: int = 0,
         counts_backlog: bool = True,
     ) -> None:
@@ -55,6 +76,7 @@ class HealthState:
         self.backlog: Backlog | None = None
         self.in_memory = in_memory
         self.for_workers = for_workers
+        self.broker = broker
         self.waiting_limit = waiting_limit
         self._deadlines: dict[str, float] = {}
         events.subscribe(LeadershipChanged, self._become)
@@ -104,4 +126,8 @@ class HealthState:
         if self.backlog is not None:
             behind = f", the oldest {self.backlog.lag:.1f} s old" if self.backlog.changes else ""
             parts.append(f"backlog {self.backlog.changes:,} changes{behind}")
-        return "; ".join([*parts, f"{running:,} runs, {waiting:,} wait"])
+        parts.append(f"{running:,} runs, {waiting:,} wait")
+        broker = self.broker()
+        if broker is not None and broker.is_reachable is False:
+            parts.append("the Celery broker cannot be reached")
+        return "; ".join(parts)

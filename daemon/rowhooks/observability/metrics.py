@@ -129,6 +129,7 @@ class DaemonCollector(Collector):
         yield self._retries()
         yield self._lost()
         yield self._for_workers()
+        yield from self._broker()
         yield from self._backlog()
 
     def _state(self) -> Iterator[Metric]:
@@ -191,6 +192,20 @@ class DaemonCollector(Collector):
         return _by_queue(
             "runs_waiting_for_worker", "Runs in memory that wait for a worker of their queue.",
             self._health.for_workers(),
+        )  # fmt: skip
+
+    def _broker(self) -> Iterator[Metric]:
+        broker = self._health.broker()
+        # A daemon that does not lead sends no message, and one that has sent none knows nothing.
+        if broker is None or self._health.state != DaemonState.LEADING:
+            return
+        if broker.is_reachable is not None:
+            yield _gauge(
+                "celery_broker_reachable", "Whether Celery's broker has taken the last message.", broker.is_reachable
+            )
+        yield _counter(
+            "celery_messages_unsent", "Groups of runs of which no message told Celery's workers: the broker was away or"
+            " slow. Workers have found them by themselves.", broker.unsent,
         )  # fmt: skip
 
     def _backlog(self) -> Iterator[Metric]:

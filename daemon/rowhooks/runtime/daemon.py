@@ -19,7 +19,7 @@ from rowhooks.domain.errors import (
     SettingsError,
 )
 from rowhooks.domain.events import PROCESS, DaemonState, DeadlineSet, Events, InternalErrorOccurred, LeadershipChanged
-from rowhooks.observability.health import HealthState
+from rowhooks.observability.health import BrokerState, HealthState
 from rowhooks.observability.http import HealthServer
 from rowhooks.observability.run_logs import log_runs
 from rowhooks.pipeline.concurrency import first_of, running
@@ -86,8 +86,8 @@ class Daemon:
         notifier = Notifier(os.environ)
         is_watched = bool(settings.http_listen) or notifier.is_wanted
         self.health = HealthState(
-            self.events, self._in_memory, for_workers=self._for_workers, waiting_limit=settings.waiting_limit,
-            counts_backlog=is_watched,
+            self.events, self._in_memory, for_workers=self._for_workers, broker=self._broker,
+            waiting_limit=settings.waiting_limit, counts_backlog=is_watched,
         )  # fmt: skip
         self._service = Service(self.health, notifier, self.events)
         self.events.subscribe(LeadershipChanged, self._note_readiness)
@@ -101,6 +101,9 @@ class Daemon:
     def _for_workers(self) -> Mapping[str, int]:
         leader = self._leader
         return {} if leader is None else leader.for_workers()
+
+    def _broker(self) -> BrokerState | None:
+        return None if self._doorbell is None else self._doorbell.state
 
     def _note_readiness(self, event: LeadershipChanged) -> None:
         if event.state == DaemonState.LEADING:

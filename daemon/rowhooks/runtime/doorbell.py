@@ -13,6 +13,7 @@ from typing import Any
 
 from rowhooks.domain.dispatch import Group
 from rowhooks.domain.errors import SettingsError
+from rowhooks.observability.health import BrokerState
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,14 @@ class CeleryDoorbell:
         self._is_closed = False
         self._connection: Any = None
         self._is_away = False
-        self._dropped = 0
+        self._has_sent = False
+        self._dropped = self._unsent = 0
+
+    @property
+    def state(self) -> BrokerState:
+        """What is known of the broker; in any thread."""
+        is_reachable = False if self._is_away else True if self._has_sent else None
+        return BrokerState(is_reachable, self._unsent)
 
     def ring(self, groups: Sequence[Group]) -> None:
         """Have a message sent for each of these groups. It neither waits nor raises."""
@@ -56,7 +64,7 @@ class CeleryDoorbell:
             self._waiting.extend(groups)
             while len(self._waiting) > MOST_WAITING:
                 self._waiting.popleft()
-                self._dropped += 1
+                self._note_unsent()
             if self._thread is None and not self._is_closed:
                 self._thread = threading.Thread(target=self._send_all, name="celery doorbell", daemon=True)
                 self._thread.start()
@@ -88,7 +96,7 @@ class CeleryDoorbell:
                 # Workers have found these meanwhile; the last one shows whether the broker is back.
                 while len(self._waiting) > 1:
                     self._waiting.popleft()
-                    self._dropped += 1
+                    self._note_unsent()
             self._changed.wait_for(lambda: self._is_closed or self._waiting)
             return None if self._is_closed else self._waiting.popleft()
 
@@ -115,8 +123,13 @@ class CeleryDoorbell:
         except Exception as error:
             logger.debug("the connection to the Celery broker was not closed in good order: %s", type(error).__name__)
 
-    def _note_away(self, error: Exception) -> None:
+    def _note_unsent(self) -> None:
         self._dropped += 1
+        self._unsent += 1
+
+    def _note_away(self, error: Exception) -> None:
+        with self._changed:
+            self._note_unsent()
         if not self._is_away:
             self._is_away = True
             logger.warning(
@@ -125,6 +138,7 @@ class CeleryDoorbell:
             )
 
     def _note_back(self) -> None:
+        self._has_sent = True
         if self._is_away or (self._dropped and not self._waiting):
             logger.info(
                 "the Celery broker %s; %d groups went without a message",
@@ -149,6 +163,23 @@ def doorbell_of(settings: Settings) -> CeleryDoorbell | None:
         return None
     app = celery_app(settings)
     return CeleryDoorbell(app, settings.celery_broker, settings.redactor().clean)
+
+
+def problem_of_broker(settings: Settings) -> str | None:
+    """Connect to the broker that the settings name; return what is wrong with it, None where it answers.
+
+    Raises:
+        SettingsError: see `doorbell_of`.
+    """
+    broker = settings.celery_broker
+    connection = celery_app(settings).connection_for_write(broker, transport_options=_transport_options(broker))
+    try:
+        connection.connect()
+    except Exception as error:
+        return settings.redactor().clean(f"{type(error).__name__}: {error}")
+    finally:
+        connection.release()
+    return None
 
 
 def celery_app(settings: Settings, **configuration: Any) -> Any:

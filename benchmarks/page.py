@@ -1,4 +1,7 @@
-"""`python -m benchmarks.page build/bench.json`: put a run's tables into docs/performance.md, and draw its chart."""
+"""`python -m benchmarks.page build/bench.json`: put a run's tables into docs/performance.md, and draw its chart.
+
+The targets, met and missed, are for those who work on rowhooks: they go into CONTRIBUTING.md.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,12 @@ def as_markdown(sheet: Sheet) -> str:
 
 def figures(report: Report) -> str:
     """Return everything between the markers."""
-    return "\n\n".join(as_markdown(sheet) for sheet in (environment(report), targets(report), *sheets(report)))
+    return "\n\n".join(as_markdown(sheet) for sheet in (environment(report), *sheets(report)))
+
+
+def aimed(report: Report) -> str:
+    """Return the targets, each beside what was measured."""
+    return as_markdown(targets(report))
 
 
 def replace_figures(page: str, new: str) -> str:
@@ -52,18 +60,22 @@ def main(
     json_file: Annotated[Path, typer.Argument(metavar="JSON", help="What `python -m benchmarks` has written.")],
     page: Annotated[Path, typer.Option(help="The page.")] = Path("docs/performance.md"),
     chart: Annotated[Path, typer.Option(help="The page's chart.")] = Path("docs/performance.svg"),
+    aims: Annotated[Path, typer.Option(help="The page with the targets.")] = Path("CONTRIBUTING.md"),
 ) -> None:
-    """Put a run's tables into the page, between its markers, and draw the chart; what is written by hand stays."""
+    """Put a run's tables into the pages, between their markers, and draw the chart; what is written by hand stays."""
     report = Report.from_json(json.loads(json_file.read_text(encoding="utf-8")))
-    try:
-        text = replace_figures(page.read_text(encoding="utf-8"), figures(report))
-    except ValueError as error:
-        raise typer.BadParameter(f"{page}: {error}") from None
+    texts = {}
+    for path, new in ((page, figures(report)), (aims, aimed(report))):
+        try:
+            texts[path] = replace_figures(path.read_text(encoding="utf-8"), new)
+        except ValueError as error:
+            raise typer.BadParameter(f"{path}: {error}") from None
     try:
         draw(report, chart)
     except ImportError:
         raise typer.BadParameter("the chart needs matplotlib: pip install 'rowhooks[bench]'") from None
-    page.write_text(text, encoding="utf-8")
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

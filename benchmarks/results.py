@@ -305,6 +305,28 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class CommandTime:
+    """Seconds of processor time, user and system, that a command takes.
+
+    Args:
+        name: the command.
+        taken: by it.
+        nothing: by a process of Python that does nothing, in the same round.
+        is_listing: whether it asks the database.
+    """
+
+    name: str
+    taken: Series
+    nothing: Series
+    is_listing: bool
+
+    @property
+    def ratio(self) -> Series:
+        """The command / the process that does nothing, of the same round."""
+        return self.taken.over(self.nothing)
+
+
+@dataclass(frozen=True)
 class Starting:
     """Seconds from the start of a process of Python.
 
@@ -314,6 +336,7 @@ class Starting:
         version: to the end of `rowhooks --version`.
         ready: to the moment when a daemon is on record as the leader.
         first_run: to the result of a change that waited for it.
+        commands: processor time of commands that end.
     """
 
     nothing: Series
@@ -321,6 +344,7 @@ class Starting:
     version: Series
     ready: Series
     first_run: Series
+    commands: tuple[CommandTime, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.database import Database, Server
 from benchmarks.plan import Plan
-from benchmarks.results import Series, Starting
+from benchmarks.results import CommandTime, Series, Starting
 
 _TABLE = "started"
 _JOB = "receivers.Started"
@@ -28,6 +28,8 @@ register_jobs(Started)
 """
 _LIBRARIES = "import asyncpg, psycopg, pydantic_settings, rich.console, sqlalchemy.ext.asyncio, sqlalchemy.orm, typer"
 _PATIENCE = 60.0
+_ASKING_NOTHING = ("--version", "--help")
+_LISTINGS = ("status", "jobs list", "hooks list", "changes list", "results list")
 
 
 def starting(server: Server, plan: Plan) -> Starting:
@@ -49,7 +51,41 @@ def starting(server: Server, plan: Plan) -> Starting:
             ready, first_run = _daemon(database, directory)
             taken["ready"].append(ready)
             taken["first_run"].append(first_run)
-    return Starting(**{name: Series(tuple(values)) for name, values in taken.items()})
+        commands = _commands(database.daemon_dsn, max(plan.rounds, 3))
+    return Starting(**{name: Series(tuple(values)) for name, values in taken.items()}, commands=commands)
+
+
+def _commands(dsn: str, rounds: int) -> tuple[CommandTime, ...]:
+    """Measure the processor time of commands; what does nothing takes turns with them."""
+    nothing: dict[str, list[float]] = {command: [] for command in (*_ASKING_NOTHING, *_LISTINGS)}
+    taken: dict[str, list[float]] = {command: [] for command in nothing}
+    for command in nothing:
+        processor_time("-m", "rowhooks", *command.split(), dsn=dsn)  # what is compiled stays
+    for _ in range(rounds):
+        for command in nothing:
+            nothing[command].append(processor_time("-c", "pass", dsn=dsn))
+            taken[command].append(processor_time("-m", "rowhooks", *command.split(), dsn=dsn))
+    return tuple(
+        CommandTime(f"rowhooks {name}", Series(tuple(values)), Series(tuple(nothing[name])), name in _LISTINGS)
+        for name, values in taken.items()
+    )
+
+
+def processor_time(*arguments: str, dsn: str) -> float:
+    """Run Python; return the seconds of processor time, user and system, that the process has taken.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    environment = {**os.environ, "ROWHOOKS_DSN": dsn}
+    with subprocess.Popen(
+        [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _whole(*arguments: str) -> float:

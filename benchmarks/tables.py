@@ -70,6 +70,8 @@ def sheets(report: Report) -> Iterator[Sheet]:
         yield _memory(report)
     if report.starting:
         yield _starting(report.starting)
+        if report.starting.commands:
+            yield _commands(report.starting)
     if report.console:
         yield _console(report)
 
@@ -319,6 +321,15 @@ def _starting(found: Starting) -> Sheet:
         "Starting a process, s",
         ("", "s", "of the libraries"),
         tuple((name, _spread(taken, 2), _spread(taken.over(found.libraries), 2)) for name, taken in cells),
+    )
+
+
+def _commands(found: Starting) -> Sheet:
+    return Sheet(
+        "Processor time of a command",
+        ("", "s", "of `python -c pass`"),
+        tuple((f"`{one.name}`", _spread(one.taken, 2), _spread(one.ratio, 1)) for one in found.commands),
+        "user and system time of the process, with what it imports",
     )
 
 

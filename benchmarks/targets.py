@@ -77,6 +77,11 @@ def _cost(report: Report, statement: str, capture: str) -> Cost | None:
     return next(found, None)
 
 
+def _dearest_command(report: Report, *, listings: bool) -> Found:
+    commands = report.starting.commands if report.starting else ()
+    return max((one.ratio.median for one in commands if one.is_listing == listings), default=None)
+
+
 def _bulk(report: Report, statement: str, capture: str) -> Found:
     cost = _cost(report, statement, capture)
     return cost.ratio.median if cost else None
@@ -234,6 +239,14 @@ TARGETS = (
     Target(
         "a daemon leads after its start", 0.3, "{:.2f} s", lambda r: r.starting.ready.median if r.starting else None,
         at_most=True,
+    ),
+    Target(
+        "processor time of `--version` and `--help` / of `python -c pass`", 12, _TIMES,
+        lambda r: _dearest_command(r, listings=False), at_most=True,
+    ),
+    Target(
+        "processor time of a listing / of `python -c pass`", 25, _TIMES,
+        lambda r: _dearest_command(r, listings=True), at_most=True,
     ),
     Target("the slowest page of the console", 100, "{:,.0f} ms", _slowest_page, at_most=True),
 )  # fmt: skip

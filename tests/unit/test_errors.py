@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from rowhooks.domain import errors
-from rowhooks.domain.errors import RowhooksError, SettingsError, UsageError
+from rowhooks.domain.errors import Interruption, RowhooksError, SettingsError, UsageError
 
 ALL = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, RowhooksError)]
 
@@ -38,3 +38,8 @@ def test_every_error_is_drawn_in_the_tree_and_described(cls: type[RowhooksError]
     assert errors.__doc__ is not None
     assert cls.__name__ in errors.__doc__
     assert cls.__doc__
+
+
+@pytest.mark.parametrize("cls", [cls for cls in ALL if issubclass(cls, Interruption)])
+def test_what_is_raised_inside_a_receiver_needs_no_arguments(cls: type[Interruption]) -> None:
+    assert cls().message

@@ -148,17 +148,31 @@ class ConditionFailed(RowhooksError):
     """A hook's conditions cannot be decided for a change: a missing path, unlike types, a regex that takes too long."""
 
 
-class SoftTimeLimitExceeded(RowhooksError):
+class Interruption(RowhooksError):
+    """Raised inside a receiver from outside. Python makes one of its class alone, so it needs no arguments."""
+
+    def __init__(self, message: str = "the run was interrupted", *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+
+
+class SoftTimeLimitExceeded(Interruption):
     """The receiver has used up its soft time limit; it may clean up and return (Celery's exception of this name)."""
 
     def __init__(self, message: str = "the soft time limit was used up", *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
 
 
-class TimeLimitExceeded(RowhooksError):
+class TimeLimitExceeded(Interruption):
     """The run was ended at its time limit."""
 
     def __init__(self, message: str = "the run was ended at its time limit", *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+
+
+class RunTaken(Interruption):
+    """The run was taken from the worker that executes it; it is executed again, and nothing is recorded of this."""
+
+    def __init__(self, message: str = "the run was taken from this worker", *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
 
 
@@ -170,7 +184,7 @@ class JobFailed(RowhooksError):
     """The receiver has called fail()."""
 
 
-class RunRevoked(RowhooksError):
+class RunRevoked(Interruption):
     """The run was revoked while it went on."""
 
     def __init__(self, message: str = "the run was revoked", *, hint: str | None = None) -> None:

@@ -108,7 +108,7 @@ class Working:
             # What is not in hand any more is not recorded: the leader may not know yet that it has to take it back.
             self._in_hand.forget(list(self._in_hand.groups))
             # What its receivers still do is fenced off; their transactions must not keep the next attempts waiting.
-            scheduler.abandon(LeadershipLost(TAKEN))
+            scheduler.abandon()
             self.late = await scheduler.finish(0.0)
             raise
         finally:

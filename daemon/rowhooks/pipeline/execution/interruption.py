@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import CoroutineType, GeneratorType
 from typing import Any, Protocol
 
-from rowhooks.domain.errors import ReceiverError
+from rowhooks.domain.errors import Interruption, ReceiverError
 
 
 class Guard(Protocol):
@@ -33,11 +33,11 @@ class Guard(Protocol):
         """Return what a step has raised, in a form that tells our own cancelling from a receiver's exception."""
         ...
 
-    def interrupt(self, error: type[BaseException]) -> None:
+    def interrupt(self, error: type[Interruption]) -> None:
         """Raise an exception inside the receiver, if its code runs at this moment."""
         ...
 
-    def close(self, error: type[BaseException]) -> None:
+    def close(self, error: type[Interruption]) -> None:
         """Raise an exception inside the receiver now, and wherever its code is called from now on."""
         ...
 
@@ -48,8 +48,8 @@ class ThreadGuard:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._thread: int | None = None
-        self._sent: type[BaseException] | None = None
-        self._closed: type[BaseException] | None = None
+        self._sent: type[Interruption] | None = None
+        self._closed: type[Interruption] | None = None
 
     def call(self, work: Callable[[], Any]) -> Any:
         """Call the receiver's code in this thread."""
@@ -75,14 +75,14 @@ class ThreadGuard:
         """Return an error as `own_error` does: nothing is cancelled in a thread."""
         return own_error(error)
 
-    def interrupt(self, error: type[BaseException]) -> None:
+    def interrupt(self, error: type[Interruption]) -> None:
         """Raise an exception in the receiver's thread, if its code runs at this moment."""
         with self._lock:
             if self._thread is not None:
                 self._sent = error
                 _raise_in(self._thread, error)
 
-    def close(self, error: type[BaseException]) -> None:
+    def close(self, error: type[Interruption]) -> None:
         """Raise an exception in the receiver's thread now, and wherever its code is called from now on."""
         with self._lock:
             self._closed = error
@@ -134,8 +134,8 @@ class TaskGuard:
     """The task in which the receiver runs."""
     # Whether its code waits at this moment; what hardly any run changes is the class' own.
     _is_inside = False
-    _pending: type[BaseException] | None = None
-    _closed: type[BaseException] | None = None
+    _pending: type[Interruption] | None = None
+    _closed: type[Interruption] | None = None
 
     def __init__(self) -> None:
         self._context = contextvars.copy_context()
@@ -169,13 +169,13 @@ class TaskGuard:
         task = asyncio.current_task() if isinstance(error, asyncio.CancelledError) else None
         return error if task is not None and task.cancelling() > 0 else own_error(error)
 
-    def interrupt(self, error: type[BaseException]) -> None:
+    def interrupt(self, error: type[Interruption]) -> None:
         """Raise an exception at the await in which the receiver waits."""
         if self._is_inside and self.task is not None:
             self._pending = error
             self.task.cancel()
 
-    def close(self, error: type[BaseException]) -> None:
+    def close(self, error: type[Interruption]) -> None:
         """Raise an exception inside the receiver now, and wherever its code is called from now on."""
         self._closed = error
         self.interrupt(error)
@@ -204,7 +204,7 @@ class TaskGuard:
         finally:
             self._is_inside, self._pending = False, None
 
-    def _interruption(self) -> BaseException:
+    def _interruption(self) -> Interruption:
         assert self._pending is not None
         assert self.task is not None
         pending, self._pending = self._pending, None

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
 
-from rowhooks.domain.errors import ConnectionFailed, RunRevoked, SoftTimeLimitExceeded
+from rowhooks.domain.errors import ConnectionFailed, Interruption, RunRevoked, SoftTimeLimitExceeded
 from rowhooks.domain.events import (
     AttemptEnded,
     AttemptStarted,
@@ -248,7 +248,7 @@ class Execution:
             # A plain receiver that waits for the server hears of it only when the server answers.
             self._attempt_to("cancel its statement", self._workspace.cancel)
 
-    def abandon(self, error: BaseException) -> Outcome:
+    def abandon(self, error: Interruption) -> Outcome:
         """End the run from outside: nothing of its transaction remains, whatever its code still does."""
         self.ended = error
         self.guard.close(type(error))

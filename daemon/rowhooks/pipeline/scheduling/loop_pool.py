@@ -31,6 +31,8 @@ class LoopPool(LocalPool[PreparedRun]):
     def __init__(self, limit: int, runner: Runner) -> None:
         super().__init__(LOOP, limit, runner)
         self._workers: set[asyncio.Task[None]] = set()
+        # Those of runs that were abandoned, as long as they have not ended: asyncio alone does not keep them alive.
+        self._leaving: set[asyncio.Task[None]] = set()
         self._is_ready = False
 
     def _wake(self) -> None:
@@ -47,6 +49,8 @@ class LoopPool(LocalPool[PreparedRun]):
     def _let_go(self, execution: Execution) -> None:
         worker, execution.worker = execution.worker, None
         self._workers.discard(worker)
+        self._leaving.add(worker)
+        worker.add_done_callback(self._leaving.discard)
         worker.cancel()
         self._wake()
 
@@ -54,7 +58,7 @@ class LoopPool(LocalPool[PreparedRun]):
         workers = {execution.worker for execution in late}
         for worker in workers:
             worker.cancel()
-        return workers
+        return workers | self._leaving
 
     async def _serve(self) -> None:
         self._is_ready = False

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from rowhooks.domain.configuration import JobButton, JobHook
-from rowhooks.domain.errors import ConnectionFailed, LeadershipLost
+from rowhooks.domain.errors import ConnectionFailed, Interruption, LeadershipLost
 from rowhooks.domain.queues import DEFAULT, queue_of
 from rowhooks.domain.run import LogEntry, Outcome, Run
 from rowhooks.pipeline.concurrency import first_of
@@ -214,7 +214,7 @@ class ExecutionPool(Protocol):
         """Raise SoftTimeLimitExceeded inside the receiver of a run; return False where it does not go on."""
         ...
 
-    def abandon(self, run_id: int, error: BaseException) -> Outcome | None:
+    def abandon(self, run_id: int, error: Interruption) -> Outcome | None:
         """End a run that may not end by itself; return what became of it, None where it does not go on."""
         ...
 
@@ -279,7 +279,7 @@ class LocalPool(Generic[T]):
             execution.interrupt()
         return execution is not None
 
-    def abandon(self, run_id: int, error: BaseException) -> Outcome | None:
+    def abandon(self, run_id: int, error: Interruption) -> Outcome | None:
         """End a run from outside, and go on without it."""
         execution = self.running.pop(run_id, None)
         if execution is None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rowhooks.domain.configuration import TrackedTable
-from rowhooks.domain.errors import ExecutorLost, RowhooksError, RunRevoked, TimeLimitExceeded
+from rowhooks.domain.errors import ExecutorLost, Interruption, RunRevoked, RunTaken, TimeLimitExceeded
 from rowhooks.domain.events import Events, RunFailed, RunLost
 from rowhooks.domain.run import RETRY, Outcome, Run, now, revoked
 from rowhooks.pipeline.execution.outcomes import failed
@@ -270,16 +270,12 @@ class Scheduler:
             else:
                 self.leave(task)
 
-    def abandon(self, error: RowhooksError) -> None:
-        """End what goes on, in a worker from which it was taken, and begin nothing more; nothing of it is recorded.
-
-        Args:
-            error: raised in the receivers.
-        """
+    def abandon(self) -> None:
+        """End what goes on, in a worker from which it was taken, and begin nothing more; nothing of it is recorded."""
         self._close()
         for pool in self._pools.values():
             for run_id in list(pool.running):
-                if pool.abandon(run_id, error) is not None:
+                if pool.abandon(run_id, RunTaken()) is not None:
                     del self._handed[run_id]
 
     def lost(self, run_id: int, reason: str, *, for_good: bool) -> None:
@@ -315,7 +311,7 @@ class Scheduler:
         elif options.soft_time_limit is not None and seconds >= options.soft_time_limit and not task.interrupted:
             task.interrupted = pool.interrupt(run_id)
 
-    def _abandon(self, task: Task, error: RowhooksError) -> None:
+    def _abandon(self, task: Task, error: Interruption) -> None:
         """End a run that may not end by itself, and go on without it."""
         outcome = self._pools[task.pool].abandon(task.run.id, error)
         if outcome is None:

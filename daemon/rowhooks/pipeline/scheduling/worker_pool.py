@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from rowhooks.domain.dispatch import Group, LiveWorker, Progress
-from rowhooks.domain.errors import ReceiverError, TimeLimitExceeded
+from rowhooks.domain.errors import Interruption, ReceiverError, TimeLimitExceeded
 from rowhooks.domain.run import STARTED, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.concurrency import first_of
 from rowhooks.pipeline.execution.outcomes import failed
@@ -119,7 +119,7 @@ class WorkerPool:
         """Say that it is seen to: the worker does this itself."""
         return run_id in self.running
 
-    def abandon(self, run_id: int, error: BaseException) -> None:
+    def abandon(self, run_id: int, error: Interruption) -> None:
         """Leave a run as it is: the worker ends it itself, and one that does not is lost, with all that it executes."""
 
     async def drain(self, grace: float) -> int:

@@ -93,7 +93,8 @@ def _check_transaction(connection: sqlalchemy.Connection, *_: Any) -> None:
 
 def _note_rollback(connection: sqlalchemy.Connection) -> None:
     """Note, before a run's transaction is rolled back, whether the receiver has ended it."""
-    grip = None if connection.invalidated else connection.info.get(GRIP)
+    # A connection that was taken away has no record any more.
+    grip = None if connection.invalidated or connection.closed else connection.info.get(GRIP)
     if grip is not None:
         grip.let_go()
 

@@ -121,6 +121,9 @@ class Settings(Layered):
     )
     queues: Names = Field((DEFAULT,), description="the queues that there are; runs in another one wait")
     default_queue: str = Field(DEFAULT, description="the queue of jobs that name none; one of queues")
+    process_queues: Names = Field(
+        (), description="the queues of the daemon's worker processes; empty: default_queue, and the daemon runs nothing"
+    )
     celery_broker: str = Field(
         "", description="Celery's broker, which wakes workers that Celery runs; empty: none", repr=False
     )
@@ -166,7 +169,7 @@ class Settings(Layered):
 
     directory: Path = Field(Path(), exclude=True, description="the directory of relative receiver paths")
 
-    @field_validator("receivers", "models", "secrets", "queues", mode="before")
+    @field_validator("receivers", "models", "secrets", "queues", "process_queues", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return split(value)
@@ -193,6 +196,15 @@ class Settings(Layered):
         if name not in info.data.get("queues", (name,)):
             raise ValueError("it is not one of queues: name one of those, or name it there too")
         return name
+
+    @field_validator("process_queues")
+    @classmethod
+    def _are_served(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if not set(names) <= set(info.data.get("queues", names)):
+            raise ValueError("one is not among queues: name those, or name it there too")
+        if names and info.data.get("processes") == 0:
+            raise ValueError("processes is 0, so nothing would serve them: set processes, or leave this out")
+        return tuple(dict.fromkeys(names))
 
     @field_validator("http_listen")
     @classmethod

@@ -308,6 +308,37 @@ def test_a_receiver_that_hangs_in_c_is_ended_with_its_process_at_its_time_limit(
     assert daemon.ends() == 0
 
 
+def test_a_job_of_a_queue_of_processes_hangs_in_c_and_the_other_jobs_stay_in_the_daemon(
+    db: Connection, start: Callable[..., Process], tmp_path: Path
+) -> None:
+    hook(db, "Hung")
+    db.execute("update rowhooks.job_hook set queue = 'isolated'")
+    daemon = start(
+        ROWHOOKS_PROCESSES="1", ROWHOOKS_PROCESS_QUEUES="isolated", ROWHOOKS_QUEUES="default,isolated",
+        ROWHOOKS_DEFAULT_QUEUE="default",
+    )  # fmt: skip
+    db.execute("insert into dcim.device values (0, '0')")
+    outside = tmp_path / "outside"
+    wait(lambda: outside.read_text().count("\n") == 1)
+    # It hangs. What the daemon executes goes on.
+    hook(db, "Effects")
+    db.execute("insert into dcim.device values (1, '0'), (2, '0')")
+    wait(lambda: has_effects(db, 2))
+    wait(lambda: is_settled(db), 120.0)
+    statuses = (
+        "select hook_name, (object_id -> 'id')::int, status, exception_type from rowhooks.job_result order by 1, 2"
+    )
+    limit = "rowhooks.domain.errors.TimeLimitExceeded"
+    assert db.execute(statuses).fetchall() == [
+        ("Effects", 1, "SUCCESS", None), ("Effects", 2, "SUCCESS", None),
+        ("Hung", 0, "FAILURE", limit), ("Hung", 1, "SUCCESS", None), ("Hung", 2, "SUCCESS", None),
+    ]  # fmt: skip
+    ours = [int(line.split()[1]) == daemon.pid for line in outside.read_text().splitlines()]
+    assert (ours.count(True), ours.count(False)) == (2, 3)
+    daemon.send(signal.SIGTERM)
+    assert daemon.ends() == 0
+
+
 def test_the_processes_of_a_daemon_that_is_killed_end_with_it(db: Connection, start: Callable[..., Process]) -> None:
     hook(db, "Effects")
     daemon = start(ROWHOOKS_PROCESSES="2", ROWHOOKS_DEFAULT_QUEUE="default")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rowhooks.domain.errors import SettingsError
+from rowhooks.runtime.context import queues_of
 from rowhooks.settings import Settings, load_settings
 
 SECRET = "hunter2"
@@ -119,6 +120,22 @@ def test_queues_that_contradict_the_default_queue_say_what_to_do() -> None:
     write('queues = ["a b"]\ndefault_queue = "c"')
     assert refusal().startswith("rowhooks.toml: queues: name one queue or more, each with 1 to 63 letters, digits, ")
     assert "default_queue" not in refusal()
+
+
+def test_the_queues_of_processes_are_taken_from_the_daemon_alone() -> None:
+    write("processes = 2")
+    assert queues_of(load_settings()).own == frozenset()
+    write('processes = 2\nqueues = ["default", "isolated"]\nprocess_queues = ["isolated"]')
+    assert queues_of(load_settings()).own == {"default"}
+    write('processes = 2\nqueues = ["default", "isolated"]\nprocess_queues = ["isolated", "default"]')
+    assert queues_of(load_settings()).own == frozenset()
+
+
+def test_queues_of_processes_that_nothing_would_serve_say_what_to_do() -> None:
+    write('processes = 1\nprocess_queues = ["isolated"]')
+    assert refusal().startswith("rowhooks.toml: process_queues: one is not among queues: name those, or name it there")
+    write('queues = ["default", "isolated"]\nprocess_queues = ["isolated"]')
+    assert refusal().startswith("rowhooks.toml: process_queues: processes is 0, so nothing would serve them: set proce")
 
 
 def test_no_receivers_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

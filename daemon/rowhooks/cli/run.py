@@ -103,7 +103,7 @@ def run(
             **os.environ,
             **as_environment({**given, **({} if dsn is None else {"dsn": dsn, "password": ""})}),
         }
-        command = worker_command(None if config is None else str(config))
+        command = worker_command(None if config is None else str(config), chosen.process_queues)
         processes = Processes(chosen.processes, command, environment, chosen.grace_period)
     run_loop(_serve(chosen, lambda: check(choose(), every=reload), started if reload else None, processes))
 

@@ -120,6 +120,7 @@ def catalog_of(settings: Settings, classes: Sequence[ReceiverClass]) -> Catalog:
 
 def queues_of(settings: Settings) -> Queues:
     """Return the queues of a leader with these settings."""
-    # Local worker processes, where there are any, execute what the daemon would.
-    own = frozenset[str]() if settings.processes else frozenset({DEFAULT})
+    # Local worker processes, where there are any, execute what the daemon would, or certain queues alone.
+    executes_nothing = settings.processes and not settings.process_queues
+    own = frozenset[str]() if executes_nothing else frozenset({DEFAULT}) - frozenset(settings.process_queues)
     return Queues(tuple(settings.queues), settings.default_queue, own)

@@ -108,14 +108,16 @@ class Processes:
             self._running.discard(process)
 
 
-def worker_command(config: str | None) -> list[str]:
+def worker_command(config: str | None, queues: Sequence[str] = ()) -> list[str]:
     """Return the command of a worker process that a daemon starts.
 
     Args:
         config: the file of its settings, where the daemon was given one.
+        queues: those that it serves; none: the setting default_queue.
     """
     given = [] if config is None else ["--config", config]
-    return [sys.executable, "-m", "rowhooks", "worker", "--until-eof", *given]
+    served = [word for queue in queues for word in ("--queue", queue)]
+    return [sys.executable, "-m", "rowhooks", "worker", "--until-eof", *given, *served]
 
 
 def as_environment(given: Mapping[str, Any]) -> dict[str, str]:

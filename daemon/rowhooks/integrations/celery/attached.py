@@ -16,6 +16,7 @@ from rowhooks.cli.run import loaded_classes, loaded_models
 from rowhooks.domain.errors import RowhooksError, SettingsError
 from rowhooks.domain.queues import DEFAULT, is_allowed
 from rowhooks.integrations.celery.worker_thread import WorkerThread
+from rowhooks.runtime.context import queues_of
 from rowhooks.runtime.doorbell import TASK
 from rowhooks.settings import Settings, load_settings
 
@@ -133,8 +134,8 @@ class Attached:
                 f"it consumes {', '.join(consumed)}, and none of rowhooks' queues: {', '.join(settings.queues)}",
                 hint="name them: celery worker -Q, and the setting queues",
             )
-        if DEFAULT in queues and not settings.processes:
-            logger.warning("the daemon executes queue %s itself, where its setting processes is 0", DEFAULT)
+        if DEFAULT in queues and DEFAULT in queues_of(settings).own:
+            logger.warning("the daemon executes queue %s itself, where it has no processes for it", DEFAULT)
         classes = loaded_classes(settings)
         if not classes:
             raise SettingsError(

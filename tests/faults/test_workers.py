@@ -339,6 +339,28 @@ def test_a_job_of_a_queue_of_processes_hangs_in_c_and_the_other_jobs_stay_in_the
     assert daemon.ends() == 0
 
 
+def test_a_process_of_a_daemon_that_loses_its_connections_goes_on(
+    db: Connection, start: Callable[..., Process]
+) -> None:
+    hook(db, "Effects")
+    daemon = start(ROWHOOKS_PROCESSES="1", ROWHOOKS_DEFAULT_QUEUE="default")
+    write(db, 5, 1)
+    reckon(db, 5, 1)
+    workers = "select name, id from rowhooks.worker"
+    [(name, id_)] = db.execute(workers).fetchall()
+    for _ in range(3):
+        db.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name ~ '^rowhooks worker'")
+        # The leader has seen that it was lost, and that it is there again.
+        wait(lambda id_=id_: [one for one in db.execute(workers).fetchall() if one[1] != id_])
+        rewrite(db, 1, 2)
+        wait(lambda: is_settled(db), 120.0)
+        wait(lambda: len(db.execute(workers).fetchall()) == 1, 120.0)
+        former, [(again, id_)] = id_, db.execute(workers).fetchall()
+        assert (again, id_ != former) == (name, True)
+    assert not daemon.says("it is killed")
+    assert not daemon.says("a worker process has ended")
+
+
 def test_the_processes_of_a_daemon_that_is_killed_end_with_it(db: Connection, start: Callable[..., Process]) -> None:
     hook(db, "Effects")
     daemon = start(ROWHOOKS_PROCESSES="2", ROWHOOKS_DEFAULT_QUEUE="default")

@@ -133,7 +133,7 @@ async def test_a_leader_that_hands_nothing_out_takes_out_workers_that_have_ended
     add_worker(db, "ended:1", [])
     db.execute("update rowhooks.worker set backend_pid = 0")
     add_worker(db, "silent:2", [])
-    db.execute("update rowhooks.worker set seen_at = now() - interval '1 hour' where name = 'silent:2'")
+    db.execute("update rowhooks.worker set seen_at = now() - interval '1 hour'")
     names = "select array_agg(name) from rowhooks.worker"
     async with running_worker(daemon_dsn, Quick):
         await eventually(lambda: db.execute("select count(*) from rowhooks.worker").fetchone() == (3,))
@@ -144,7 +144,7 @@ async def test_a_leader_that_hands_nothing_out_takes_out_workers_that_have_ended
     # It goes on with those that end later.
     async with running_daemon(daemon_dsn, Quick):
         add_worker(db, "ended:3", [])
-        db.execute("update rowhooks.worker set backend_pid = 0")
+        db.execute("update rowhooks.worker set backend_pid = 0, seen_at = now() - interval '1 hour'")
         await eventually(lambda: db.execute(names).fetchone() == (None,))
     assert said_of_workers(db) == []
 

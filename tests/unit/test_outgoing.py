@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from rowhooks.domain.dispatch import LiveWorker
+from rowhooks.domain.dispatch import LiveWorker, new_process, worker_id
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.queues import DEFAULT
 from rowhooks.domain.run import Run
@@ -92,7 +92,7 @@ def test_what_stands_behind_a_run_goes_with_it_and_takes_one_slot() -> None:
 def test_a_run_that_was_lost_goes_out_alone_one_after_another_and_not_for_ever() -> None:
     made = outgoing()
     for one in (run(1), run(2)):
-        assert not made.lose(one)
+        assert not made.lose(one, uuid.uuid4())
         made.add(one)
     made.add(run(3))
     first = made.groups([worker()], (), alone)
@@ -100,7 +100,29 @@ def test_a_run_that_was_lost_goes_out_alone_one_after_another_and_not_for_ever()
     # As long as it is out.
     assert made.groups([worker()], [first[0].id], alone) == []
     assert ids(made, worker()) == [[2]]
-    assert [made.lose(run(1)) for _ in range(MOST_LOST - 1)] == [False] * (MOST_LOST - 2) + [True]
+    assert [made.lose(run(1), uuid.uuid4()) for _ in range(MOST_LOST - 1)] == [False] * (MOST_LOST - 2) + [True]
+
+
+def test_a_run_is_not_to_blame_for_a_lost_connection_of_a_process_that_lives_on() -> None:
+    made, process, others = outgoing(), new_process(), [worker() for _ in range(MOST_LOST)]
+    for _ in range(2 * MOST_LOST):
+        assert not made.lose(run(1), worker_id(process))
+        made.acquit([replace(worker(), id=worker_id(process)), *others])
+    # Processes of which nothing more is heard.
+    lost = [made.lose(run(1), worker_id(new_process())) for _ in range(MOST_LOST)]
+    assert lost == [False] * (MOST_LOST - 1) + [True]
+
+
+def test_runs_that_were_lost_do_not_meet_in_a_worker() -> None:
+    made = outgoing()
+    for one in (run(1), pressed(2, BUTTON)):
+        made.lose(one, uuid.uuid4())
+        made.add(one)
+    both = worker(PATH, BUTTON.class_path)
+    first = made.groups([both], (), alone)
+    assert [[one.id for one in group.runs] for group in first] == [[2]]
+    assert made.groups([both], [first[0].id], alone) == []
+    assert ids(made, both) == [[1]]
 
 
 def test_the_flow_grows_with_the_rate_and_a_group_is_bounded() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,39 @@ from uuid import UUID
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.run import Run
+
+_LONGEST_NAME = 63
+"""Bytes of an application's name that a server keeps."""
+_RANDOM_BITS = 64
+
+
+def new_process() -> int:
+    """Return a number that tells a process that executes runs from every other one, also of the same HOST:PID."""
+    return secrets.randbits(_RANDOM_BITS)
+
+
+def worker_id(process: int) -> UUID:
+    """Return an id for a worker that enters; `process_of` tells which process it is."""
+    return UUID(int=process << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS))
+
+
+def process_of(worker: UUID) -> int:
+    """Return the number of the process that a worker is."""
+    return worker.int >> _RANDOM_BITS
+
+
+def session_name(name: str, worker: UUID) -> str:
+    """Return the application's name of a worker's sessions: they can be told from those of every other worker.
+
+    Args:
+        name: HOST:PID. Two machines may have the same, as containers do.
+        worker: its id.
+    """
+    host, _, pid = name.rpartition(":")
+    before, behind = "rowhooks worker ", f":{pid} {worker.hex[-8:]}"
+    # The server shows other characters in its own way.
+    host = host.encode("ascii", "replace").decode()
+    return f"{before}{host[: _LONGEST_NAME - len(before) - len(behind)]}{behind}"
 
 
 @dataclass(frozen=True)

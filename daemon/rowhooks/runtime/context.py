@@ -60,6 +60,10 @@ class Targets:
         for target in (self.main, self.listen, self.receivers):
             target.asyncpg_attempts()
 
+    def named(self, application: str) -> Targets:
+        """Return them with an application name by which their sessions can be found."""
+        return Targets(self.main.named(application), self.listen.named(application), self.receivers.named(application))
+
     async def recognised(self) -> Targets:
         """Return them with what only the server can tell: where there is a pooler, and what the receivers' login is."""
         main = await recognised(self.main)

@@ -86,12 +86,17 @@ class Processes:
         failures = 0
         while not self._is_stopping:
             began = time.monotonic()
-            status = await self._run_one()
+            try:
+                status = _named(await self._run_one())
+                what = "has ended"
+            except OSError as error:
+                # Such as no memory, or too many processes.
+                status, what = str(error), "could not be started"
             if self._is_stopping:
                 return
             failures = 1 if time.monotonic() - began > STEADY else failures + 1
             delay = min(LONGEST_BACKOFF, 0.1 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
-            logger.error("a worker process has ended (%s); another one is started in %.1f s", _named(status), delay)
+            logger.error("a worker process %s (%s); another one is started in %.1f s", what, status, delay)
             await asyncio.sleep(delay)
 
     async def _run_one(self) -> int:

@@ -8,11 +8,13 @@ import hashlib
 import inspect
 import logging
 import random
+import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from rowhooks import __version__
+from rowhooks.domain.dispatch import new_process, session_name, worker_id
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost, LoginRefused, SchemaMismatch
 from rowhooks.domain.events import PROCESS, Events
 from rowhooks.pipeline.concurrency import first_of
@@ -83,6 +85,7 @@ class Worker:
         self.late = 0
         self.reloads = False
         self._was_let_in = self._has_worked = False
+        self._process = new_process()
 
     def stop(self) -> None:
         """Take no new runs, let the running ones finish within the grace period, and return from `run`."""
@@ -120,11 +123,16 @@ class Worker:
         with LoopMonitor(), modules_heard(self._context.catalog.modules):
             while not self._stopping.is_set():
                 self._has_worked = False
+                pulse = Pulse()
                 try:
-                    await self._work()
+                    async with pulse.felt():
+                        await self._work()
                 except Exception as error:
                     # What ends the worker is raised again.
                     reason = self._reason_to_go_on(error)
+                    if pulse.longest >= self._context.settings.leader_timeout / 2:
+                        # What it executed has perhaps kept it from answering: it is as if that had ended the process.
+                        self._process = new_process()
                     failures = 1 if self._has_worked else failures + 1
                     delay = min(LONGEST_BACKOFF, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
                     logger.warning("%s; attempt %d, next in %.1f s", reason, failures, delay)
@@ -165,13 +173,15 @@ class Worker:
         """Work over one set of connections, for one leader after another."""
         settings, catalog = self._context.settings, self._context.catalog
         async with contextlib.AsyncExitStack() as stack:
-            targets = await self._context.targets.recognised()
+            # By its number the leader knows that the process lives on where only a connection was lost.
+            id_ = worker_id(self._process)
+            targets = (await self._context.targets.recognised()).named(session_name(self._context.name, id_))
             self._was_let_in = True
             control = await stack.enter_async_context(connected(targets.listen, patience=PATIENCE))
             await check_schema(control)
             receivers = sorted(job.class_path for job in catalog)
             board = WorkBoard(
-                control, uuid.uuid4(), self._queues, receivers, hears=not targets.listen.pooled, respite=self._respite
+                control, id_, self._queues, receivers, hears=not targets.listen.pooled, respite=self._respite
             )
             rung = asyncio.Event()
             await board.enter(self._context.name, settings.threads, settings.tasks, self._code_version, rung.set)
@@ -229,6 +239,34 @@ class Worker:
             if found != epoch:
                 logger.info("another daemon leads")
                 return
+
+
+class Pulse:
+    """Notes for how long the event loop of this process has stood still at the most."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._felt_at = time.monotonic()
+
+    @contextlib.asynccontextmanager
+    async def felt(self) -> AsyncIterator[None]:
+        """Note it for the length of a block."""
+        feeling = asyncio.create_task(self._feel())
+        try:
+            yield
+        finally:
+            feeling.cancel()
+            self._note()
+
+    async def _feel(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_INTERVAL)
+            self._note()
+
+    def _note(self) -> None:
+        moment = time.monotonic()
+        self.longest = max(self.longest, moment - self._felt_at - BEAT_INTERVAL)
+        self._felt_at = moment
 
 
 async def _pass_on(rung: asyncio.Event, wake: asyncio.Event) -> None:

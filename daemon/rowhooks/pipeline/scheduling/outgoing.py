@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from typing import NamedTuple
 
 from rowhooks.domain.configuration import JobButton
-from rowhooks.domain.dispatch import Group, LiveWorker
+from rowhooks.domain.dispatch import Group, LiveWorker, process_of
 from rowhooks.domain.run import Run
 from rowhooks.pipeline.scheduling.flow import LARGEST_GROUP, Flow
 from rowhooks.pipeline.scheduling.pools import Placement
@@ -40,9 +40,9 @@ class Outgoing:
         self._is_allowed = is_allowed
         self._waiting: defaultdict[_Kind, deque[Run]] = defaultdict(deque)
         self._flows: defaultdict[tuple[str, bool], Flow] = defaultdict(Flow)
-        # How many attempts of a run were lost. One of them may be what ends workers: of each kind one at a time is
-        # handed out, so that it costs the others no second attempt.
-        self._lost: Counter[int] = Counter()
+        # The processes with which attempts of a run were lost. It may be what ends them: of what may meet in a worker,
+        # one such run at a time is handed out, so that it costs the others no second attempt.
+        self._lost: defaultdict[int, list[int]] = defaultdict(list)
         self._suspects: defaultdict[_Kind, deque[Run]] = defaultdict(deque)
         self._tried: dict[_Kind, uuid.UUID] = {}
 
@@ -66,20 +66,34 @@ class Outgoing:
             self._placement.receivers.is_asynchronous(path),
             int(isinstance(run.origin, JobButton)),
         )
-        (self._suspects if self._lost[run.id] else self._waiting)[kind].append(run)
+        (self._suspects if self._lost.get(run.id) else self._waiting)[kind].append(run)
 
     def clear(self) -> None:
         """Forget what waits."""
         self._waiting.clear()
         self._suspects.clear()
 
-    def lose(self, run: Run) -> bool:
+    def lose(self, run: Run, worker: uuid.UUID) -> bool:
         """Note that an attempt of a run was lost with its worker; say whether there were too many of them."""
-        self._lost[run.id] += 1
-        if self._lost[run.id] < MOST_LOST:
+        self._lost[run.id].append(process_of(worker))
+        if len(self._lost[run.id]) < MOST_LOST:
             return False
         self.forgive(run)
         return True
+
+    def acquit(self, workers: Sequence[LiveWorker]) -> None:
+        """Take back what was noted of processes that live: for a lost connection no run is to blame."""
+        if not self._lost:
+            return
+        living = {process_of(worker.id) for worker in workers}
+        self._lost = defaultdict(
+            list,
+            {
+                run_id: left
+                for run_id, processes in self._lost.items()
+                if (left := [one for one in processes if one not in living])
+            },
+        )
 
     def forgive(self, run: Run) -> None:
         """Note that a run has ended."""
@@ -101,14 +115,18 @@ class Outgoing:
         for kind in sorted({*self._waiting, *self._suspects}, key=lambda one: -one.priority):
             serving = [worker for worker in workers if kind.queue in worker.queues and worker.threads]
             if serving and self._is_allowed(kind.queue):
-                made += self._next_suspect(kind, serving, out)
+                made += self._next_suspect(kind, serving, out, {group.id for group in made})
                 made += self._groups_of(kind, serving, followers)
         return made
 
-    def _next_suspect(self, kind: _Kind, serving: Sequence[LiveWorker], out: Container[uuid.UUID]) -> Iterator[Group]:
+    def _next_suspect(
+        self, kind: _Kind, serving: Sequence[LiveWorker], out: Container[uuid.UUID], made: Container[uuid.UUID]
+    ) -> Iterator[Group]:
         """Make a group of the next run that was lost, alone, where none of them is out."""
         suspects = self._suspects[kind]
-        if not suspects or self._tried.get(kind) in out:
+        if not suspects or any(
+            (id_ in out or id_ in made) and _may_meet(kind, other, serving) for other, id_ in self._tried.items()
+        ):
             return
         if any(suspects[0].job.class_path in worker.class_paths for worker in serving):
             group = _group(kind, [suspects.popleft()])
@@ -130,6 +148,11 @@ class Outgoing:
             flow.handed(group.lanes)
             yield group
         waiting.extendleft(reversed(left))
+
+
+def _may_meet(kind: _Kind, other: _Kind, serving: Sequence[LiveWorker]) -> bool:
+    """Say whether runs of two kinds may be executed in one worker of those that serve the first."""
+    return kind == other or any(other.queue in worker.queues for worker in serving)
 
 
 def _next_group(

@@ -151,7 +151,7 @@ class WorkerPool:
             await self._sleep(interval if self._handed or self.waiting else None)
             moment = time.monotonic()
             if moment - workers_looked >= WORKERS_INTERVAL:
-                self.workers = await self._board.workers()
+                await self._look_at_workers()
                 workers_looked = moment
             if self._handed and (self._has_rung or moment - looked >= interval):
                 self._has_rung, looked = False, moment
@@ -160,6 +160,10 @@ class WorkerPool:
                 await self._take_back_unclaimed()
             else:
                 await self._hand_out()
+
+    async def _look_at_workers(self) -> None:
+        self.workers = await self._board.workers()
+        self._outgoing.acquit(self.workers)
 
     def _ring(self) -> None:
         self._has_rung = True
@@ -204,7 +208,7 @@ class WorkerPool:
                 ended[id_] = progress
             elif progress.worker is not None and progress.worker not in alive:
                 # It may have come a moment ago.
-                self.workers = await self._board.workers()
+                await self._look_at_workers()
                 alive = {worker.id for worker in self.workers}
                 if progress.worker not in alive:
                     ended[id_] = progress
@@ -263,7 +267,8 @@ class WorkerPool:
         began = state.started_at if state is not None and state.status == STARTED else None
         seconds = progress.seconds if len(group.runs) == 1 else 0.0
         if began is not None:
-            seconds = (now() - began).total_seconds()
+            # By the worker's clock, which may be wrong.
+            seconds = min((now() - began).total_seconds(), progress.seconds)
         if limit is not None and seconds >= limit:
             error = TimeLimitExceeded(
                 f"the run was ended at its time limit of {limit} s, with the worker it had stopped"
@@ -271,5 +276,6 @@ class WorkerPool:
             self._outgoing.forgive(run)
             self._owner.ended(run.id, failed(run, began or now(), error), None)
             return
-        for_good = self._outgoing.lose(run)
+        assert progress.worker is not None
+        for_good = self._outgoing.lose(run, progress.worker)
         self._owner.lost(run.id, "the worker that executed it has ended, or was not heard of", for_good=for_good)

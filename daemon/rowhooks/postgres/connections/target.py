@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -32,6 +32,7 @@ class Target:
         application_name: shown in pg_stat_activity.
         route: what is known of the way to the server: `direct`, `session pooler`, `transaction pooler`, or None.
         password: the login's, where the DSN and its service have none; it precedes PGPASSWORD and ~/.pgpass.
+        insists: whether the application name is this one, also where the DSN has another.
 
     Raises:
         SettingsError: libpq cannot read the DSN, or would not connect with it; a file that it names cannot be read.
@@ -41,6 +42,7 @@ class Target:
     application_name: str = "rowhooks"
     route: str | None = None
     password: str = field(default="", repr=False)
+    insists: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -79,10 +81,16 @@ class Target:
             "tcp_user_timeout": int(SILENCE * 1000),
         }
         # Ours, whatever the DSN or a role says: what we read and send is UTF-8.
-        ours = {"client_encoding": "UTF8"}
+        ours: dict[str, str | int] = {"client_encoding": "UTF8"}
+        if self.insists:
+            ours["application_name"] = defaults.pop("application_name")
         if self.password and not libpq.has_password(self.dsn):
             defaults["password"] = self.password
         return make_conninfo(self.dsn, **{k: v for k, v in defaults.items() if k not in given}, **ours)
+
+    def named(self, application: str) -> Target:
+        """Return it with an application name by which its sessions can be found, whatever the DSN says."""
+        return replace(self, application_name=application, insists=True)
 
     @property
     def pooled(self) -> bool:

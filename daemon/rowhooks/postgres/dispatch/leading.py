@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from rowhooks.domain.dispatch import Group, LiveWorker, Progress
+from rowhooks.domain.dispatch import Group, LiveWorker, Progress, session_name
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.pipeline.ports import StateOnRecord
 from rowhooks.postgres.connections.connect import connect
@@ -46,19 +46,26 @@ async def take_back_all(connection: asyncpg.Connection[Any], leader_epoch: uuid.
 
 
 async def forget_lost(connection: asyncpg.Connection[Any], silence: timedelta, lost: Callable[[str], None]) -> None:
-    """Take out the workers that have ended or are silent, and end their sessions.
+    """End the sessions of workers that have ended or are silent, and take them out.
+
+    The process of a worker whose connection has ended may live on: it is left until it has entered again, or is silent.
 
     Args:
         connection: the leader's.
         silence: after which a worker of which nothing is heard counts as lost.
-        lost: called with the name of each.
+        lost: called with the name of each that is silent.
     """
     with translated():
-        for id_, name in await connection.fetch(SQL["silent"], silence):
-            await connection.fetch(SQL["end_backends"], f"rowhooks worker {name}")
-            await connection.execute(SQL["forget_worker"], id_)
-            logger.warning("worker %s has ended, or was not heard of for %s", name, silence)
-            lost(name)
+        for id_, name, is_new, is_silent, has_returned in await connection.fetch(SQL["lost"], silence):
+            await connection.fetch(SQL["end_backends"], session_name(name, id_))
+            if is_new:
+                logger.warning("worker %s has ended, or was not heard of for %s", name, silence)
+            if has_returned or is_silent:
+                await connection.execute(SQL["forget_worker"], id_)
+            else:
+                await connection.execute(SQL["note_end"], id_)
+            if is_silent and not has_returned:
+                lost(name)
 
 
 class DispatchBoard:
@@ -68,7 +75,7 @@ class DispatchBoard:
         target: the database; a transaction pooler passes no notifications on.
         leader_epoch: the leader epoch.
         silence: seconds after which a worker of which nothing is heard counts as lost.
-        lost: called with the name of each worker that counts as lost.
+        lost: called with the name of each worker that is silent.
     """
 
     _connection: asyncpg.Connection[Any]

@@ -59,9 +59,24 @@ from rowhooks.worker as w
 where {is_alive}
 order by w.started_at, w.id;
 
--- name: silent
--- The workers that have been silent for $1 or have ended.
-select w.id, w.name from rowhooks.worker as w where not ({is_alive});
+-- name: lost
+-- The workers that have been silent for $1 or whose connection has ended; whether that is seen for the first time, and
+-- whether the same process has entered again. Its number is the first half of the id.
+select
+  w.id,
+  w.name,
+  coalesce(w.backend_pid, -1) <> 0 as is_new,
+  w.seen_at <= clock_timestamp() - $1::interval as is_silent,
+  (
+    select count(*) > 0 from rowhooks.worker as l
+    where left(l.id::text, 18) = left(w.id::text, 18) and l.started_at > w.started_at
+  ) as has_returned
+from rowhooks.worker as w
+where not ({is_alive});
+
+-- name: note_end
+-- Notes that the connection of a worker has ended: no server process has the id 0.
+update rowhooks.worker as w set backend_pid = 0 where w.id = $1;
 
 -- name: end_backends
 -- Ends the sessions of a worker that can be told by its name $1, as far as this login may: they may hold locks, also on

@@ -1,0 +1,79 @@
+"""Workers that lose their connections and live on: no run, no process and no other worker pays for it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+import psycopg
+import pytest
+
+from rowhooks import JobHookReceiver, ObjectChange
+from rowhooks.pipeline.scheduling.outgoing import MOST_LOST
+from rowhooks.runtime import maintenance
+from rowhooks.runtime.context import process_name
+from tests.support.daemons import ELSEWHERE, running_daemon, running_worker, worked_daemon
+from tests.support.hooks import add_hook
+from tests.support.waiting import eventually, settled
+
+Connection = psycopg.Connection[Any]
+CUT = "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rowhooks worker %'"
+
+
+class Held(JobHookReceiver):
+    """Waits for the test."""
+
+    attempts: list[int]
+    release: asyncio.Event
+
+    class Meta:
+        time_limit = 0
+
+    async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
+        self.attempts.append(self.job_result.attempt)
+        await self.release.wait()
+
+
+@pytest.fixture(autouse=True)
+def held() -> None:
+    Held.attempts, Held.release = [], asyncio.Event()
+
+
+async def test_a_run_whose_worker_loses_its_connection_again_and_again_does_not_fail(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Held, device)
+    async with worked_daemon(daemon_dsn, Held):
+        db.execute("insert into dcim.device values (1, 'sw')")
+        for number in range(1, MOST_LOST + 2):
+            await eventually(lambda number=number: len(Held.attempts) == number)
+            db.execute(CUT)
+        await eventually(lambda: len(Held.attempts) == MOST_LOST + 2)
+        Held.release.set()
+        await settled(db)
+    assert db.execute("select status, exception_type from rowhooks.job_result").fetchall() == [("SUCCESS", None)]
+
+
+async def test_a_worker_of_the_same_name_that_has_ended_costs_a_live_one_nothing(
+    db: Connection, daemon_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "TIDY_INTERVAL", 0.05)
+    ids = "select array_agg(id) from rowhooks.worker"
+    pids = "select array_agg(pid order by pid) from pg_stat_activity where application_name like 'rowhooks worker %'"
+    async with running_worker(daemon_dsn, Held):
+        await eventually(lambda: db.execute(ids).fetchone() != (None,))
+        before = db.execute(ids).fetchone()
+        sessions = db.execute(pids).fetchone()
+        # Containers often have the same host name, and the process id 1.
+        db.execute(
+            "insert into rowhooks.worker (id, name, backend_pid, queues, threads, tasks, receivers, code_version,"
+            " clock_offset, seen_at) values (%s, %s, 0, %s, 1, 1, '{}', '1', '0', now() - interval '1 hour')",
+            (uuid.uuid4(), process_name(), [ELSEWHERE]),
+        )
+        async with running_daemon(daemon_dsn, Held):
+            await eventually(lambda: db.execute(ids).fetchone() == before)
+            now = db.execute(pids).fetchone()
+            assert sessions is not None
+            assert now is not None
+            assert set(sessions[0]) <= set(now[0])

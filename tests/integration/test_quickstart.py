@@ -227,6 +227,15 @@ def test_a_wrong_dsn_is_named(run: Rowhooks, app: Connection) -> None:
 
 def test_who_may_not_is_told_which_role_may(run: Rowhooks, app: Connection, tmp_path: Path) -> None:
     app.execute("create role free login")
+    free = make_conninfo(app.info.dsn, user="free")
+    done = run("quickstart", "dcim.device", "--yes", dsn=free)
+    assert done.code == 1
+    assert "permission denied for schema dcim: free may not look at dcim.device" in done.err
+    assert done.err.endswith("\n  connect as postgres, which owns the table\n")
+    app.execute("create role keeper; alter table dcim.device owner to keeper")
+    told = "connect as keeper, which owns the table; or let an administrator run: grant keeper to free"
+    assert told in run("quickstart", "dcim.device", "--yes", dsn=free).err
+    app.execute("alter table dcim.device owner to current_user; drop role keeper")
     app.execute("grant usage on schema dcim to free")
     free = make_conninfo(app.info.dsn, user="free")
     done = run("quickstart", "dcim.device", "--yes", dsn=free)

@@ -8,6 +8,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from rowhooks.cli import call
 
@@ -140,6 +142,18 @@ def test_what_makes_no_sense_is_refused(
 ) -> None:
     assert call([*arguments, "--dsn", dsn]) != 0
     assert said in capsys.readouterr().err
+
+
+def test_an_owner_who_may_not_track_is_told_who_may(
+    dsn: str, daemon_dsn: str, db: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    login = sql.Identifier(str(conninfo_to_dict(daemon_dsn)["user"]))
+    db.execute("create table public.port (id integer primary key)")
+    db.execute(sql.SQL("alter table public.port owner to {}").format(login))
+    assert call(["track", "public.port", "--dsn", daemon_dsn]) == 1
+    said = capsys.readouterr().err
+    assert "permission denied for function" in said
+    assert "or let one allow it to the owner (docs/tracking.md, Let a table's owner track it)" in said
 
 
 def test_the_daemons_login_makes_no_rule(dsn: str, daemon_dsn: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from rowhooks.domain import shell
 from rowhooks.domain.errors import Conflict, PermissionDenied
 from rowhooks.postgres.administration.trust import is_superuser
 from rowhooks.postgres.statements import Statements
@@ -97,7 +98,8 @@ def recorded_roles(conn: psycopg.Connection[Any]) -> tuple[Roles, frozenset[str]
 
 def ensure_roles(conn: psycopg.Connection[Any], roles: Roles) -> list[str]:
     """Make the roles that do not exist; return their kinds."""
-    made = [kind for kind in ROLE_KINDS if _ensure_role(conn, getattr(roles, kind))]
+    by_hand = _by_hand(conn, roles)
+    made = [kind for kind in ROLE_KINDS if _ensure_role(conn, getattr(roles, kind), by_hand)]
     _ensure_membership(conn, roles.owner)
     # The owner makes the capture functions, and hands them over.
     _ensure_membership(conn, roles.capture, roles.owner)
@@ -138,7 +140,19 @@ def as_owner(conn: psycopg.Connection[Any], roles: Roles) -> Iterator[None]:
     conn.execute("reset role")
 
 
-def _ensure_role(conn: psycopg.Connection[Any], role: str) -> bool:
+def _by_hand(conn: psycopg.Connection[Any], roles: Roles) -> str:
+    """Return the command by which an administrator makes the roles for the connected one, all at once."""
+    named = {kind: written(getattr(roles, kind)) for kind in ROLE_KINDS}
+    login, database = written(conn.info.user), written(conn.info.dbname)
+    present = {name for (name,) in conn.execute("select rolname::text from pg_roles")}
+    statements = [f"create role {named[kind]} nologin" for kind in ROLE_KINDS if getattr(roles, kind) not in present]
+    statements += [f"grant {named[included]} to {named[kind]}" for kind, included in _INCLUDED.items()]
+    statements += [f"grant {named['capture']} to {named['owner']}", f"grant {named['owner']} to {login}"]
+    statements.append(f"grant create on database {database} to {named['owner']}")
+    return shell.command("psql", "-d", conn.info.dbname, "-c", "; ".join(statements))
+
+
+def _ensure_role(conn: psycopg.Connection[Any], role: str, by_hand: str) -> bool:
     if conn.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone():
         return False
     try:
@@ -146,7 +160,7 @@ def _ensure_role(conn: psycopg.Connection[Any], role: str) -> bool:
     except psycopg.errors.InsufficientPrivilege as error:
         raise PermissionDenied(
             f"role {conn.info.user} may not create the role {role}",
-            hint=f"let an administrator run: create role {written(role)} nologin; then repeat; or name existing roles"
+            hint=f"let an administrator make them all, then repeat: {by_hand}; or name existing roles"
             f" with {', '.join(f'--{kind}-role' for kind in ROLE_KINDS[:-1])} and --{ROLE_KINDS[-1]}-role",
         ) from error
     return True

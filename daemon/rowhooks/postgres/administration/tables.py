@@ -7,15 +7,20 @@ import re
 from collections.abc import Sequence
 
 from rowhooks.domain import shell
-from rowhooks.domain.errors import Conflict, NotFound
+from rowhooks.domain.errors import Conflict, NotFound, PermissionDenied
 from rowhooks.domain.likeness import hinted
 from rowhooks.domain.sensitive import is_sensitive_column, is_sensitive_table
 from rowhooks.postgres.administration.common import Connection, Row, execute, fetch, only
+from rowhooks.postgres.administration.roles import written
 from rowhooks.postgres.connections.errors import translated_errors
 from rowhooks.postgres.connections.search_path import PINNED, USERS_OWN
 from rowhooks.postgres.statements import Statements
 
 _SQL = Statements(__file__)
+_WHO_TRACKS = (
+    "connect as an administrator of rowhooks who may act as the table's owner; or let one allow it to the owner"
+    " (docs/tracking.md, Let a table's owner track it)"
+)
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
@@ -108,7 +113,26 @@ def resolve_table(conn: Connection, name: str) -> str:
 
     Raises:
         NotFound: there is no such table.
+        PermissionDenied: the login may not use the schema; the hint names the table's owner.
     """
+    try:
+        return _resolved(conn, name)
+    except PermissionDenied as error:
+        raise PermissionDenied(
+            f"{error.message}: {conn.info.user} may not look at {name}", hint=_ways_in(conn, name)
+        ) from error
+
+
+def _ways_in(conn: Connection, name: str) -> str:
+    ways = ["connect as the table's owner"]
+    for row in fetch(conn, _SQL["owner_of"], name):
+        ways = [f"connect as {row['owner']}, which owns the table"]
+        if not row["is_superuser"]:
+            ways.append(f"or let an administrator run: grant {row['owner']} to {written(conn.info.user)}")
+    return "; ".join(ways)
+
+
+def _resolved(conn: Connection, name: str) -> str:
     with conn.transaction(), translated_errors():
         conn.execute(USERS_OWN)
         # Only the name of the table is looked up in that path.
@@ -174,7 +198,7 @@ def track(
         capture: row, statement or auto: by which triggers.
     """
     check_columns(conn, [table], [*(identity or ()), *(exclude or ()), *(ignore or ())])
-    with conn.transaction(), translated_errors():
+    with conn.transaction(), translated_errors(_WHO_TRACKS):
         named = (None if names is None else list(names) for names in (exclude, ignore))
         columns = None if identity is None else list(identity)
         fetch(conn, _SQL["track"], table, audit_receivers, columns, always, *named, capture)

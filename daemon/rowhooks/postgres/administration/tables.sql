@@ -1,3 +1,11 @@
+-- name: owner_of
+-- The owner of a table by its name as people write it. A schema that the login may not use is in the catalogue all the same.
+select format('%I', o.rolname) as owner, o.rolsuper as is_superuser
+from pg_catalog.pg_class as c
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+join pg_catalog.pg_roles as o on o.oid = c.relowner
+where $1 in (n.nspname || '.' || c.relname, format('%I.%I', n.nspname, c.relname));
+
 -- name: trackable
 -- Ordinary, partitioned and foreign tables that rowhooks could track.
 select concat(n.nspname, '.', c.relname) as name, format('%I.%I', n.nspname, c.relname) as quoted

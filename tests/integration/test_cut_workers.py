@@ -11,6 +11,7 @@ import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.pipeline.scheduling.outgoing import MOST_LOST
+from rowhooks.postgres.dispatch import leading
 from rowhooks.runtime import maintenance
 from rowhooks.runtime.context import process_name
 from tests.support.daemons import ELSEWHERE, running_daemon, running_worker, worked_daemon
@@ -77,3 +78,29 @@ async def test_a_worker_of_the_same_name_that_has_ended_costs_a_live_one_nothing
             assert sessions is not None
             assert now is not None
             assert set(sessions[0]) <= set(now[0])
+
+
+async def test_a_session_that_locks_a_group_holds_up_its_runs_alone(
+    db: Connection,
+    dsn: str,
+    daemon_dsn: str,
+    device: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(leading, "LONG_LOCK", 0.1)
+    add_hook(db, Held, device)
+    async with worked_daemon(daemon_dsn, Held):
+        db.execute("insert into dcim.device values (1, 'sw')")
+        await eventually(lambda: Held.attempts == [1])
+        with psycopg.connect(dsn) as stranger:
+            stranger.execute("select from rowhooks.dispatch for update")
+            db.execute(CUT)
+            # It is lost, and cannot be taken back.
+            await eventually(lambda: "1 groups of runs have been locked in rowhooks.dispatch" in caplog.text)
+            db.execute("insert into dcim.device values (2, 'sw')")
+            await eventually(lambda: Held.attempts == [1, 1])
+        await eventually(lambda: Held.attempts == [1, 1, 2])
+        Held.release.set()
+        await settled(db)
+    assert db.execute("select status from rowhooks.job_result").fetchall() == [("SUCCESS",)] * 2

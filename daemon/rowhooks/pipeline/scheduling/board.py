@@ -32,8 +32,8 @@ class Board(Protocol):
         """Return how far these groups have come; those that are gone are missing."""
         ...
 
-    async def take_back(self, ids: Collection[uuid.UUID]) -> None:
-        """Take groups back: afterwards nothing of their runs is recorded under them."""
+    async def take_back(self, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+        """Take groups back: afterwards nothing of their runs is recorded under them; return those that are locked."""
         ...
 
     async def take_back_unclaimed(self, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:

@@ -218,7 +218,9 @@ class WorkerPool:
                         self.running[run.id] = _Elsewhere(run, progress.seconds)
         if not ended:
             return
-        await self._board.take_back(ended)
+        for id_ in await self._board.take_back(ended):
+            # It is looked at again.
+            del ended[id_]
         groups = {id_: self._handed[id_] for id_ in ended}
         ids = [single.id for group in groups.values() for run in group.runs for single in run.singles]
         states = await self._board.on_record(ids)

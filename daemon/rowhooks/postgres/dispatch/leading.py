@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
@@ -25,7 +26,9 @@ logger = logging.getLogger(__name__)
 HANDED_OUT, DONE = "rowhooks_dispatch", "rowhooks_done"
 """The channels on which the leader wakes workers, and workers the leader."""
 PATIENCE = "10s"
-"""How long taking a group back waits for what is being recorded of it."""
+"""How long a new leader waits for what is being recorded of what a former one has handed out."""
+LONG_LOCK = 10.0
+"""Seconds after which a group that is locked is told of, again and again."""
 SET_PATIENCE = "select set_config('lock_timeout', $1, true)"
 ANSWER_PATIENCE = 60.0
 """Seconds for one statement, after which the connection counts as lost."""
@@ -86,6 +89,7 @@ class DispatchBoard:
         self._leader_epoch = leader_epoch
         self._silence = timedelta(seconds=silence)
         self._lost = lost
+        self._locked: dict[uuid.UUID, float] = {}
 
     async def open(self, rung: Callable[[], None]) -> None:
         """Connect, and listen for what workers have done.
@@ -152,20 +156,24 @@ class DispatchBoard:
             for id_, worker, seconds, done, refused in rows
         }
 
-    async def take_back(self, ids: Collection[uuid.UUID]) -> None:
-        """Take groups back: afterwards nothing of their runs is recorded under them."""
+    async def take_back(self, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+        """Take groups back: afterwards nothing of their runs is recorded under them.
+
+        Returns:
+            Those that another session keeps locked, as a worker does while it records. They are still there.
+        """
         with translated():
-            while True:
-                try:
-                    async with self._connection.transaction():
-                        await self._connection.execute(SET_PATIENCE, PATIENCE)
-                        await self._connection.execute(SQL["take_back"], list(ids))
-                except asyncpg.LockNotAvailableError:
-                    logger.warning(
-                        "a worker has been recording a run for more than %s: its group is waited for", PATIENCE
-                    )
-                else:
-                    return
+            await self._connection.execute(SQL["take_back"], list(ids))
+            locked = {row[0] for row in await self._connection.fetch(SQL["still_there"], list(ids))}
+        moment = time.monotonic()
+        self._locked = {id_: self._locked.get(id_, moment + LONG_LOCK) for id_ in locked}
+        if late := [id_ for id_, due in self._locked.items() if due <= moment]:
+            logger.warning(
+                "%d groups of runs have been locked in rowhooks.dispatch for more than %s s, as by a worker that"
+                " records a run or by a session of the receivers' login: their runs wait", len(late), LONG_LOCK,
+            )  # fmt: skip
+            self._locked.update(dict.fromkeys(late, moment + LONG_LOCK))
+        return locked
 
     async def take_back_unclaimed(self, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
         """Take those groups back that no worker has taken; return them."""

@@ -92,8 +92,17 @@ where a.datname = current_database() and a.application_name = $1
 delete from rowhooks.worker as w where w.id = $1;
 
 -- name: take_back
--- Takes groups back: nothing of their runs can be recorded under them any more. It waits for what is being recorded.
-delete from rowhooks.dispatch as d where d.id = any($1::uuid[]);
+-- Takes groups back: nothing of their runs can be recorded under them any more. What is locked, as by what is being
+-- recorded, is left.
+with free as (
+  select d.id from rowhooks.dispatch as d where d.id = any($1::uuid[]) for update skip locked
+)
+
+delete from rowhooks.dispatch as d using free as f where d.id = f.id;
+
+-- name: still_there
+-- Those of these groups that are there.
+select d.id from rowhooks.dispatch as d where d.id = any($1::uuid[]);
 
 -- name: take_back_unclaimed
 -- Takes those of these groups back that no worker has taken; returns them.

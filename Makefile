@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 
-.PHONY: help demo test test-all test-all-postgres test-service nightly faults sabotage check format bench screenshots docs package clean
+.PHONY: help demo test test-all test-all-postgres test-service test-image nightly faults sabotage check format bench screenshots docs package clean
 
 help: ## Say what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test-all-postgres: $(READY) ## Run the tests that depend on the server on Postgr
 
 test-service: $(READY) ## Boot a machine with systemd, and run the service's tests in it (root, debootstrap, systemd-nspawn)
 	ROWHOOKS_SERVICE=1 $(BIN)/python -m pytest -v tests/service
+
+test-image: $(READY) ## Build the image, and run it (root, debootstrap, buildah, podman, crun)
+	$(BIN)/python -m pytest -v tests/packaging/test_image.py
 
 nightly: $(READY) ## Run the property tests at length
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/sql/test_capture_property.py tests/faults/test_interleavings.py

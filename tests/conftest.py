@@ -59,10 +59,11 @@ def pytest_configure() -> None:
 
 LONG = (
     "tests/faults/test_large.py", "tests/faults/test_interleavings.py", "tests/integration/test_celery.py",
-    "tests/integration/test_tutorial.py", "tests/packaging/test_application.py", "tests/packaging/test_debian.py",
+    "tests/integration/test_compose.py::test_with_the_profile_celery", "tests/integration/test_tutorial.py",
+    "tests/packaging/test_application.py", "tests/packaging/test_debian.py", "tests/packaging/test_image.py",
     "tests/packaging/test_tools.py", "tests/packaging/test_wheel.py",
 )  # fmt: skip
-"""Files that `make test` leaves out: each takes more than half a minute."""
+"""Files and tests that `make test` leaves out: each takes more than half a minute."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from rowhooks.domain.extras import library_missing
+from rowhooks.service.first_process import let_end
 
 
 def main() -> None:
     """Run the command line and exit."""
+    # Also while the modules are imported, receivers' too, which may take long.
+    let_end(signal.SIGTERM)
     try:
         from rowhooks.cli import main as run
     except ModuleNotFoundError as error:

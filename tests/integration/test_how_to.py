@@ -22,9 +22,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from rowhooks import Hook
-from rowhooks.cli import whole
 from rowhooks.receivers.registry import take_registered
-from rowhooks.settings import Settings
 from rowhooks.testing import Rehearsal
 from tests.support.embedding import ANN, BOB, make_buttons
 from tests.support.pages import blocks, python_of
@@ -288,29 +286,6 @@ def test_the_permissions_of_djangos_users_are_djangos(empty_dsn: str) -> None:
         pairs = [("root", "django"), ("root", "psql"), (None, "django"), (None, "root")]
         assert backend.resolve(session, pairs) == ["root", "login psql", "login django", "login root"]
     engine.dispose()
-
-
-def containers() -> Iterator[dict[str, Any]]:
-    """Yield the containers of the manifests."""
-    for block in blocks("how-to/containers.md"):
-        for manifest in yaml.safe_load_all(block.text) if block.language == "yaml" else ():
-            if "template" in manifest.get("spec", {}):
-                yield from manifest["spec"]["template"]["spec"]["containers"]
-
-
-def test_the_containers_call_commands_and_set_what_there_is() -> None:
-    variables = {f"ROWHOOKS_{name.upper()}" for name in Settings.model_fields} | {"CREDENTIALS_DIRECTORY"}
-    found = list(containers())
-    assert [one["args"] for one in found] == [["run"], ["upgrade"]]
-    for container in found:
-        assert container["args"][0] in whole().commands
-        assert {one["name"] for one in container["env"]} <= variables
-    [dockerfile] = (one.text for one in blocks("how-to/containers.md") if one.language == "dockerfile")
-    assert set(re.findall(r"\b(ROWHOOKS_\w+)=", dockerfile)) <= variables
-    [health] = re.findall(r"^HEALTHCHECK CMD (.*)$", dockerfile, re.MULTILINE)
-    assert "http://127.0.0.1:9187/livez" in json.loads(health)[2]
-    probes = found[0]["livenessProbe"]["httpGet"]["path"], found[0]["readinessProbe"]["httpGet"]["path"]
-    assert probes == ("/livez", "/readyz")
 
 
 def test_the_hooks_of_these_pages_are_ones_that_can_be_declared() -> None:

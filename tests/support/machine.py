@@ -32,36 +32,48 @@ class CannotRun(Exception):
 
 
 def build_root(cache: Path) -> Path:
-    """Return a Debian root with `PACKAGES`, of the release and from the mirror that this machine has itself.
+    """Return a Debian root with `PACKAGES` that can be booted.
+
+    Raises:
+        CannotRun: with the reason.
+    """
+    if shutil.which("systemd-nspawn") is None:
+        raise CannotRun("there is no systemd-nspawn (Debian's package systemd-container)")
+    root = debian_root(cache, PACKAGES)
+    call(*NSPAWN, "--directory", str(root), "/bin/true")
+    return root
+
+
+def debian_root(cache: Path, packages: Sequence[str]) -> Path:
+    """Return a Debian root with these packages, of the release and from the mirror that this machine has itself.
 
     Raises:
         CannotRun: with the reason.
     """
     if os.geteuid() != 0:
-        raise CannotRun("only root can boot a machine")
-    for tool in ("debootstrap", "systemd-nspawn", "apt-get"):
+        raise CannotRun("only root can do that")
+    for tool in ("debootstrap", "apt-get"):
         if shutil.which(tool) is None:
-            raise CannotRun(f"there is no {tool}")
+            raise CannotRun(f"there is no {tool} (Debian's package {tool.removesuffix('-get')})")
     root = cache / "root"
     if not (root / "ready").exists():
         shutil.rmtree(root, ignore_errors=True)
         cache.mkdir(parents=True, exist_ok=True)
         suite, mirror = _release()
-        _call("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, str(root), mirror)
+        call("debootstrap", "--variant=minbase", f"--include={','.join(packages)}", suite, str(root), mirror)
         shutil.rmtree(root / "var/cache/apt")
         (root / "ready").touch()
-    _call(*NSPAWN, "--directory", str(root), "/bin/true")
     return root
 
 
 def copy(root: Path, to: Path) -> None:
     """Copy a root with its owners, links and devices."""
-    _call("cp", "--archive", "--reflink=auto", str(root), str(to))
+    call("cp", "--archive", "--reflink=auto", str(root), str(to))
 
 
 def _release() -> tuple[str, str]:
     """Return the code name of this machine's release, and where its packages come from."""
-    said = _call("apt-get", "indextargets", "--format", "$(SITE) $(CODENAME) $(COMPONENT)", "Created-By: Packages")
+    said = call("apt-get", "indextargets", "--format", "$(SITE) $(CODENAME) $(COMPONENT)", "Created-By: Packages")
     lines = [line.split() for line in said.splitlines()]
     code_name = next(
         line.partition("=")[2]
@@ -74,7 +86,12 @@ def _release() -> tuple[str, str]:
     return code_name, site
 
 
-def _call(*command: str) -> str:
+def call(*command: str) -> str:
+    """Run a command; return what it printed.
+
+    Raises:
+        CannotRun: it failed; with the last line that it said.
+    """
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
@@ -194,7 +211,7 @@ def install(root: Path, checkout: Path, wheels: Path, python: Sequence[str]) -> 
     Raises:
         CannotRun: what it needs cannot be had.
     """
-    _call(
+    call(
         *python, "-m", "pip", "wheel", "--quiet", "--constraint", str(checkout / "constraints.txt"),
         "--wheel-dir", str(wheels), f"{checkout}[console,systemd]",
     )  # fmt: skip
@@ -204,4 +221,4 @@ def install(root: Path, checkout: Path, wheels: Path, python: Sequence[str]) -> 
         "/opt/rowhooks/bin/pip install --quiet --no-index --find-links /opt/wheels 'rowhooks[console,systemd]'",
         "ln -s /opt/rowhooks/bin/rowhooks /usr/local/bin/rowhooks",
     )
-    _call("chroot", str(root), "sh", "-ec", " && ".join(commands))
+    call("chroot", str(root), "sh", "-ec", " && ".join(commands))

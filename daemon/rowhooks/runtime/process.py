@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, Protocol, TypeVar
 
+from rowhooks.service.first_process import let_end
+
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -68,6 +70,8 @@ def handle_signals(served: Served, check: Callable[[], object]) -> None:
         logger.info("%s received", number.name)
         served.stop()
         loop.remove_signal_handler(number)
+        if number == signal.SIGTERM:
+            let_end(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)

@@ -1,1 +1,1 @@
-"""systemd: what the service manager is told, and the units."""
+"""What runs the process: what systemd is told, its units; the first process of a container."""

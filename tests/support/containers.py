@@ -19,8 +19,9 @@ from tests.support.waiting import PATIENCE, wait
 
 TOOLS = {"buildah": "buildah", "podman": "podman", "crun": "crun", "unshare": "util-linux"}
 """Programs, and Debian's packages that have them."""
-# Where the machine has the first version of control groups, crun would refuse to run beside them.
-OWN_CONTROL_GROUPS = (
+# Where the machine has the first version of control groups, crun would refuse to run beside them. What is mounted goes
+# with the process.
+OWN_MOUNTS = (
     "unshare", "--mount", "sh", "-c",
     'umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec "$@"', "sh",
 )  # fmt: skip
@@ -48,9 +49,9 @@ class Store:
             "--storage-driver",
             "overlay",
         ]
-        self._buildah = ["buildah", *place]
+        self._buildah = [*OWN_MOUNTS, "buildah", *place]
         self._podman = [
-            *OWN_CONTROL_GROUPS, "podman", *place, "--tmpdir", str(directory / "tmp"), "--log-level", "fatal",
+            *OWN_MOUNTS, "podman", *place, "--tmpdir", str(directory / "tmp"), "--log-level", "fatal",
             "--cgroup-manager", "cgroupfs", "--events-backend", "file",
         ]  # fmt: skip
 
@@ -199,7 +200,7 @@ def store() -> Iterator[Store]:
     for tool, package in TOOLS.items():
         if shutil.which(tool) is None:
             raise CannotRun(f"there is no {tool} (Debian's package {package})")
-    with tempfile.TemporaryDirectory(prefix="rowhooks-images-", dir="/var/tmp", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="rowhooks-images-", dir="/var/tmp") as name:
         yield Store(Path(name))
 
 

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
-from tests.support.daemons import running_daemon
+from tests.support.daemons import ELSEWHERE, running_daemon, running_worker
 from tests.support.hooks import add_button, add_hook
 from tests.support.rows import first_value
 from tests.support.spans import attributes, failure, is_child, named, one
@@ -342,7 +342,7 @@ async def test_the_span_of_a_receiver_that_is_left_behind_is_sent_too(
         insert(db, 1)
         await eventually(Stays.begun.is_set)
     span = one(spans, "Stays")
-    assert failure(span) == (StatusCode.ERROR, "the daemon stopped before the receiver ended", [])
+    assert failure(span) == (StatusCode.ERROR, "the process stopped before the receiver ended", [])
     Stays.released.set()
 
 
@@ -390,3 +390,36 @@ async def test_without_the_setting_there_are_none(
         await settled(db)
     assert named(spans, "Plain policy") == []
     assert one(spans, "plain 1").parent is None
+
+
+async def test_a_run_in_a_worker_has_the_span_that_it_has_in_a_daemon(
+    db: Connection, daemon_dsn: str, device: str, spans: InMemorySpanExporter
+) -> None:
+    add_hook(db, Plain, device)
+    add_hook(db, Again, device)
+    elsewhere: dict[str, Any] = {"queues": ("default", ELSEWHERE), "default_queue": ELSEWHERE}
+    with db.transaction():
+        db.execute("select set_config('rowhooks.context', %s, true)", (TRACEPARENT,))
+        db.execute("insert into dcim.device values (1, 'leaf', 'SN-1')")
+    async with (
+        running_daemon(daemon_dsn, Plain, Again, traces=True, **elsewhere),
+        running_worker(daemon_dsn, Plain, Again, traces=True),
+    ):
+        await settled(db)
+    span = one(spans, "Plain policy")
+    assert (span.kind, attributes(span)["rowhooks.status"]) == (SpanKind.CONSUMER, "SUCCESS")
+    assert [f"{link.context.trace_id:032x}" for link in span.links] == [TRACE]
+    assert is_child(spans, "plain 1", span)
+    assert is_child(spans, "before", span)
+    assert [attributes(span)["rowhooks.attempt"] for span in named(spans, "Again")] == [1, 2]
+
+
+async def test_without_the_setting_a_worker_makes_no_spans(
+    db: Connection, daemon_dsn: str, device: str, spans: InMemorySpanExporter
+) -> None:
+    add_hook(db, Plain, device)
+    elsewhere: dict[str, Any] = {"queues": ("default", ELSEWHERE), "default_queue": ELSEWHERE}
+    db.execute("insert into dcim.device values (1, 'leaf', 'SN-1')")
+    async with running_daemon(daemon_dsn, Plain, traces=True, **elsewhere), running_worker(daemon_dsn, Plain):
+        await settled(db)
+    assert named(spans, "Plain policy") == []

@@ -73,11 +73,14 @@ class Upper:
     __module__ = "upper"
 
 
-def run_one_change(db: psycopg.Connection[Any], dsn: str, directory: Path, settings: dict[str, str]) -> Process:
-    """Run a daemon in which one run is traced; return it when the run is on record."""
+def run_one_change(
+    db: psycopg.Connection[Any], dsn: str, directory: Path, settings: dict[str, str], processes: int = 0
+) -> Process:
+    """Run a daemon in which one run is traced, or in a process of it; return it when the run is on record."""
     (directory / "upper.py").write_text(RECEIVER)
     add_hook(db, Upper, "dcim.device")
-    daemon = Process(dsn, directory, "upper.py", {"ROWHOOKS_TRACES": "true", **settings})
+    settings = {"ROWHOOKS_TRACES": "true", "ROWHOOKS_PROCESSES": str(processes), **settings}
+    daemon = Process(dsn, directory, "upper.py", settings)
     try:
         daemon.wait_for("ready:")
         db.execute("insert into dcim.device values (1, 'leaf', 'SN-1')")
@@ -89,7 +92,13 @@ def run_one_change(db: psycopg.Connection[Any], dsn: str, directory: Path, setti
 
 
 @pytest.mark.parametrize(
-    ("settings", "service"), [({}, "rowhooks"), ({"OTEL_SERVICE_NAME": "hooks of the shop"}, "hooks of the shop")]
+    ("settings", "service", "processes"),
+    [
+        ({}, "rowhooks", 0),
+        ({"OTEL_SERVICE_NAME": "hooks of the shop"}, "hooks of the shop", 0),
+        # Sent by the process, when the daemon has told it to stop.
+        ({}, "rowhooks", 1),
+    ],
 )
 def test_the_last_spans_are_sent_when_the_daemon_stops(
     db: psycopg.Connection[Any],
@@ -99,10 +108,12 @@ def test_the_last_spans_are_sent_when_the_daemon_stops(
     collector: Collector,
     settings: dict[str, str],
     service: str,
+    processes: int,
 ) -> None:
     endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_address[1]}"}
     # So rarely that they are sent at the stop, or never.
-    daemon = run_one_change(db, daemon_dsn, tmp_path, {**endpoint, **settings, "OTEL_BSP_SCHEDULE_DELAY": "3600000"})
+    settings = {**endpoint, **settings, "OTEL_BSP_SCHEDULE_DELAY": "3600000"}
+    daemon = run_one_change(db, daemon_dsn, tmp_path, settings, processes)
     assert collector.received == []
     daemon.send(signal.SIGTERM)
     assert daemon.ends() == 0

@@ -1,6 +1,6 @@
 """Traces: one OpenTelemetry span a run, linked to what made the change. It listens to the events of runs.
 
-It needs the extra `otel`. The daemon alone imports it, and only where the setting `traces` is on.
+It needs the extra `otel`. A daemon and a worker alone import it, and only where the setting `traces` is on.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Tracing:
     OpenTelemetry's own environment variables.
 
     Args:
-        events: those of the daemon.
+        events: those of the daemon or the worker.
     """
 
     def __init__(self, events: Events) -> None:
@@ -109,7 +109,7 @@ class Tracing:
             # A receiver may end meanwhile, in its thread.
             span = self._spans.pop(key, None)
             if span is not None:
-                span.set_status(StatusCode.ERROR, "the daemon stopped before the receiver ended")
+                span.set_status(StatusCode.ERROR, "the process stopped before the receiver ended")
                 span.end()
         # An application's own provider, other than the SDK's, may have nothing to flush.
         flush = getattr(self._provider, "force_flush", None)

@@ -8,7 +8,7 @@ import logging
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rowhooks.domain.errors import (
     ConnectionFailed,
@@ -16,7 +16,6 @@ from rowhooks.domain.errors import (
     LeadershipLost,
     LoginRefused,
     SchemaMismatch,
-    SettingsError,
 )
 from rowhooks.domain.events import PROCESS, DaemonState, DeadlineSet, Events, InternalErrorOccurred, LeadershipChanged
 from rowhooks.observability.health import BrokerState, HealthState
@@ -32,11 +31,9 @@ from rowhooks.runtime.doorbell import doorbell_of
 from rowhooks.runtime.leader import FLUSH_TIMEOUT, Leader
 from rowhooks.runtime.loop_monitor import LoopMonitor
 from rowhooks.runtime.processes import Processes
+from rowhooks.runtime.tracing import tracing_of
 from rowhooks.service.notifications import Notifier, Service
 from rowhooks.settings import Settings
-
-if TYPE_CHECKING:
-    from rowhooks.observability.traces import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +74,7 @@ class Daemon:
         self._settings = settings
         self._processes = processes
         log_runs(self.events)
-        self._tracing = _load_tracing(self.events) if settings.traces else None
+        self._tracing = tracing_of(settings, self.events)
         self._context.targets.check()
         # Read and cached now: the files may be replaced later.
         head_revision()
@@ -235,14 +232,3 @@ class Daemon:
             return 0
         finally:
             task.cancel()
-
-
-def _load_tracing(events: Events) -> Tracing:
-    try:
-        from rowhooks.observability.traces import Tracing  # its packages are an extra
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"traces: the package {error.name} is not installed",
-            hint="install rowhooks[otel], or take the setting out",
-        ) from error
-    return Tracing(events)

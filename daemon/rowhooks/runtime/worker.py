@@ -28,6 +28,7 @@ from rowhooks.receivers.logger import collect_entries, modules_heard
 from rowhooks.runtime.assembly import Connections
 from rowhooks.runtime.context import DaemonContext, Targets, catalog_of, process_name
 from rowhooks.runtime.loop_monitor import LoopMonitor
+from rowhooks.runtime.tracing import tracing_of
 from rowhooks.runtime.working import Working
 from rowhooks.settings import Settings
 
@@ -56,7 +57,7 @@ class Worker:
             not called, and each takes what comes.
 
     Raises:
-        SettingsError: the permission backend, or a secret, is not there.
+        SettingsError: the permission backend, a secret, or what traces need, is not there.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Worker:
             settings, catalog_of(settings, classes), name, Targets.of(settings, f"rowhooks worker {name}"),
             Events(PROCESS), self._stopping, settings.redactor().clean, models or Models(),
         )  # fmt: skip
+        self._tracing = tracing_of(settings, self._context.events)
         self._queues = list(queues)
         self._respite = respite
         self._working: Working | None = None
@@ -120,7 +122,11 @@ class Worker:
         """
         collect_entries()
         failures = 0
-        with LoopMonitor(), modules_heard(self._context.catalog.modules):
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(LoopMonitor())
+            stack.enter_context(modules_heard(self._context.catalog.modules))
+            if self._tracing is not None:
+                stack.push_async_callback(self._tracing.close)
             while not self._stopping.is_set():
                 self._has_worked = False
                 pulse = Pulse()

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from prometheus_client import Metric
 
 from rowhooks.domain.backlog import Backlog
-from rowhooks.domain.events import Events
-from rowhooks.observability.health import HealthState
+from rowhooks.domain.events import DaemonState, Events, LeadershipChanged
+from rowhooks.observability.health import BrokerState, HealthState
 from rowhooks.observability.metrics import Counters, DaemonCollector
 from rowhooks.settings import Settings
 from rowhooks.web.settings import ConsoleSettings
@@ -51,9 +51,10 @@ def metrics() -> Iterator[str]:
 
 
 def families() -> list[Metric]:
-    """Return the metrics of a daemon that has counted what waits in the database."""
+    """Return the metrics of a daemon that leads, with a broker, and has counted what waits in the database."""
     events = Events()
-    health, counters = HealthState(events), Counters(events)
+    health, counters = HealthState(events, broker=lambda: BrokerState(is_reachable=True, unsent=0)), Counters(events)
+    events.publish(LeadershipChanged(DaemonState.LEADING))
     health.backlog = Backlog(
         changes=0, lag=0.0, newest_id=0, unfinished={}, log_bytes=0, partitions=0, missing={}, not_kept=0,
         notification_queue=0.0,

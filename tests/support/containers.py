@@ -88,10 +88,16 @@ class Store:
 
     def run(self, image: str, *arguments: str, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
         """Run a container that ends; return its exit code and what it printed."""
-        return subprocess.run(
-            [*self._command(f"c{uuid.uuid4().hex[:8]}", options), f"localhost/{image}", *arguments],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=4 * PATIENCE,
-        )  # fmt: skip
+        name = f"c{uuid.uuid4().hex[:8]}"
+        try:
+            return subprocess.run(
+                [*self._command(name, options), f"localhost/{image}", *arguments],
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=4 * PATIENCE,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            # podman has ended, and the container goes on.
+            subprocess.run([*self._podman, "rm", "--force", "--time", "0", name], check=True, capture_output=True)
+            raise
 
     @contextmanager
     def running(self, image: str, *arguments: str, options: Sequence[str] = ()) -> Iterator[Container]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tomllib
@@ -24,36 +23,15 @@ from rowhooks.domain.errors import SettingsError
 from rowhooks.domain.likeness import did_you_mean
 from rowhooks.domain.queues import DEFAULT, QUEUE_RULE, is_queue_name
 from rowhooks.domain.redaction import SHORTEST, Redactor, passwords_in
+from rowhooks.domain.setting_values import is_address, split
 
 DEFAULT_FILE = Path("rowhooks.toml")
 CONSOLE = "console"
 """The table of the file that has the console's settings."""
 PREFIX = "ROWHOOKS_"
-_ADDRESS = re.compile(r"(?:(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):)?\d{1,5}", re.ASCII)
 _CREDENTIALS = ("dsn", "listen_dsn", "receiver_dsn", "password", "celery_broker")
 """The settings that systemd can pass as credentials (LoadCredential=)."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-def split(value: Any) -> Any:
-    """Return the parts of a list that is one text: JSON, or separated by commas.
-
-    Raises:
-        ValueError: it begins like JSON and is none.
-    """
-    if not isinstance(value, str):
-        return value
-    if value.startswith("["):
-        try:
-            return json.loads(value)
-        except ValueError:
-            raise ValueError("not a JSON list") from None
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def is_address(text: str) -> bool:
-    """Say whether a text is host:port, or a port."""
-    return bool(_ADDRESS.fullmatch(text)) and int(text.rpartition(":")[2]) < 2**16
 
 
 class Layered(BaseSettings):

@@ -13,7 +13,8 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from rowhooks.domain.button_tokens import SHORTEST_SECRET
 from rowhooks.domain.errors import SettingsError
-from rowhooks.settings import CONSOLE, Layered, explain, is_address, read_credentials, read_file, refusal, split
+from rowhooks.domain.setting_values import is_address, split
+from rowhooks.settings import CONSOLE, Layered, explain, read_credentials, read_file, refusal
 
 UNIX = "unix"
 """What `trusted_peers` calls the peers of a Unix socket, and the beginning of such an address (unix:/run/x.sock)."""

@@ -29,7 +29,7 @@ from rich.table import Table
 
 from benchmarks.chart import draw
 from benchmarks.database import Server, server
-from benchmarks.machine import this_machine, versions
+from benchmarks.machine import seconds_of_a_loop, this_machine, versions
 from benchmarks.measurements import MEASUREMENTS
 from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.report import Report
@@ -42,7 +42,9 @@ def measure(target: Server, plan: Plan, names: list[str], console: Console, json
     """Run measurements, show each when it is done, and keep the JSON up to date: a late failure costs nothing."""
     settings = target.settings()
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    report = Report(date, this_machine(), versions(settings["server_version"]), settings, plan)
+    report = Report(
+        date, this_machine(), versions(settings["server_version"]), settings, plan, loops=(seconds_of_a_loop(),)
+    )
     console.print(as_table(environment(report)))
     for name in names:
         begin = time.monotonic()
@@ -51,7 +53,8 @@ def measure(target: Server, plan: Plan, names: list[str], console: Console, json
                 report = report.with_found(MEASUREMENTS[name](target, plan))
             except RuntimeError as error:
                 report = replace(report, failures=(*report.failures, f"{name}: {error}"))
-        report = replace(report, took={**report.took, name: time.monotonic() - begin})
+        took = {**report.took, name: time.monotonic() - begin}
+        report = replace(report, took=took, loops=(*report.loops, seconds_of_a_loop()))
         _write(report, json_file)
     console.print(length(report), markup=False)
     for sheet in (*sheets(report), targets(report, measured_only=len(names) < len(MEASUREMENTS))):

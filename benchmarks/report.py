@@ -55,6 +55,7 @@ class Report:
         beside_pgq: rowhooks and PgQ on a server of their own.
         absent: other queues that were not measured, and why.
         failures: what could not be measured, and why.
+        loops: seconds of a loop in Python, before and after each measurement, see `machine.seconds_of_a_loop`.
         took: measurement -> seconds.
     """
 
@@ -78,6 +79,7 @@ class Report:
     beside_pgq: BesidePgQ | None = None
     absent: dict[str, str] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
+    loops: tuple[float, ...] = ()
     took: dict[str, float] = field(default_factory=dict)
 
     def with_found(self, found: dict[str, Any]) -> Report:

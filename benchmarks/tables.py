@@ -24,6 +24,7 @@ from benchmarks.results import (
 from benchmarks.targets import MEGABYTE, Verdict, verdicts
 
 _NONE = "-"
+_LOOP = "10 million additions in a Python loop, before and after each part"
 RATES = (1_000, 10_000, 100_000)
 """Runs a second for which the cores are told."""
 _MET, _MISSED, _NOT_MEASURED = "met", "MISSED", "not measured"
@@ -109,6 +110,7 @@ def environment(report: Report) -> Sheet:
             ("server", ", ".join(f"{name}={value}" for name, value in report.settings.items())),
             ("rounds", f"{report.plan.rounds}, {report.plan.seconds} s of writing in each"),
             *([("length", length(report))] if report.took else []),
+            *([(_LOOP, f"{_spread(Series(report.loops), 2)} s")] if report.loops else []),
             *((peer.name, f"{peer.version}: {peer.settings}") for peer in report.peers),
             *((name, f"not measured: {reason}") for name, reason in report.absent.items()),
         ),

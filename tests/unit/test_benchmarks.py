@@ -197,6 +197,12 @@ def test_the_processor_time_is_that_of_the_process_that_was_run() -> None:
         processor_time("-c", "raise SystemExit(3)", dsn="")
 
 
+def test_a_report_says_how_quick_the_machine_was_and_whether_it_stayed_so() -> None:
+    rows = dict(row[:2] for row in environment(replace(EMPTY, loops=(0.5, 0.52, 1.4))).rows)
+
+    assert rows["10 million additions in a Python loop, before and after each part"] == "0.52 (0.50 .. 1.40) s"
+
+
 def test_cores_are_those_of_each_stage_and_a_daemon_has_one_at_the_most() -> None:
     here = ProcessorTime(series(0.0002), series(0.0), series(0.0003))
     there = ProcessorTime(series(0.00005), series(0.0004), series(0.0003))

@@ -20,11 +20,13 @@ RowhooksError
 │   ├── InvalidInputs        a receiver's Inputs do not take what a press gave
 │   └── TransactionEnded     a receiver has ended its run's transaction by a statement of its own
 ├── ConditionFailed          a hook's conditions cannot be decided for a change
-├── SoftTimeLimitExceeded    raised inside a receiver that has used up its soft time limit
-├── TimeLimitExceeded        a run was ended at its time limit
+├── Interruption             raised inside a receiver from outside
+│   ├── SoftTimeLimitExceeded  it has used up its soft time limit
+│   ├── TimeLimitExceeded    its run was ended at its time limit
+│   ├── RunTaken             its run was taken from the worker that executes it
+│   └── RunRevoked           its run was revoked while it went on
 ├── ExecutorLost             the worker processes that executed a run have ended in the middle of it, again and again
 ├── JobFailed                a receiver has called fail()
-├── RunRevoked               a run was revoked while it went on
 ├── ObjectGone               a row that a receiver wants to save or refresh no longer exists
 ├── WriteSuppressed          a trigger or a rule kept the server from writing a row that is there
 └── LeadershipLost           the connection that held the leader lock has ended

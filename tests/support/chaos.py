@@ -194,7 +194,9 @@ class Chaos:
     def _have_daemons(self) -> None:
         stage = self._stage
         for process in [process for process in stage.processes if process.ended]:
-            raise AssertionError(f"a daemon has ended by itself:\n{process.log.read_text()[-5000:]}")
+            kind = "worker" if process in stage.workers else "daemon"
+            log = process.log.read_text()[-5000:]
+            raise AssertionError(f"a {kind} has ended by itself with exit code {process.exit_code}:\n{log}")
         while len(stage.daemons) < self._rng.randint(1, self._most_daemons):
             stage.start()
         while stage.has_workers and len(stage.workers) < self._rng.randint(1, 2):

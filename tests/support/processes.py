@@ -63,6 +63,11 @@ class Process:
         """Whether it has ended."""
         return self._child.poll() is not None
 
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, negative for a signal; None: it goes on."""
+        return self._child.poll()
+
     def says(self, what: str) -> bool:
         """Say whether its log has this in it."""
         return what in self.log.read_text()

@@ -241,10 +241,16 @@ class AsyncWorkspace(_Workspace):
         """End the transaction by its connection, and take the session away from a receiver that goes on."""
         super().abort()
         if self._session is not None:
-            loop = asyncio.get_running_loop()
-            loop.call_later(SURRENDER_AFTER, self._begin_to_surrender)
+            self._surrender_soon()
+
+    def _surrender_soon(self) -> None:
+        asyncio.get_running_loop().call_later(SURRENDER_AFTER, self._begin_to_surrender)
 
     def _begin_to_surrender(self) -> None:
+        if self._calls.go_on:
+            # It ends, its connection is cut. libuv ends the process if a descriptor that it watches is closed.
+            self._surrender_soon()
+            return
         # Kept here, because the loop holds only a weak reference to a task.
         self._surrendering = asyncio.get_running_loop().create_task(self._surrender())
 

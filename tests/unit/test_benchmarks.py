@@ -198,7 +198,7 @@ def test_the_processor_time_is_that_of_the_process_that_was_run() -> None:
 
 
 def test_a_report_says_how_quick_the_machine_was_and_whether_it_stayed_so() -> None:
-    rows = dict(row[:2] for row in environment(replace(EMPTY, loops=(0.5, 0.52, 1.4))).rows)
+    rows = {row[0]: row[1] for row in environment(replace(EMPTY, loops=(0.5, 0.52, 1.4))).rows}
 
     assert rows["10 million additions in a Python loop, before and after each part"] == "0.52 (0.50 .. 1.40) s"
 

@@ -105,11 +105,6 @@ class Calls:
         self._open[call] = None
         return call
 
-    @property
-    def go_on(self) -> bool:
-        """Whether a call has begun that has not ended."""
-        return any(call.has_begun for call in self._open)
-
     def done(self, call: AwaitedCall) -> None:
         """Note that a call has ended, with success or not."""
         self._open.pop(call, None)

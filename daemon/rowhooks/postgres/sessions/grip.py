@@ -131,6 +131,11 @@ class Grip:
         if self._request is not None:
             self._request.join()
 
+    def idle(self) -> contextlib.AbstractAsyncContextManager[Any]:
+        """Return what waits until no coroutine waits on the connection, and until its end lets none begin."""
+        # psycopg's own, under which each of its steps is made, and ours.
+        return contextlib.nullcontext() if self._connection is None else self._connection.lock
+
     def abort(self) -> None:
         """End the transaction: the statement is cancelled and the connection cut."""
         self.cancel()

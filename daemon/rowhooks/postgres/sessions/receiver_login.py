@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rowhooks.domain.errors import LoginRefused, PermissionDenied, SettingsError
+from rowhooks.postgres.connections.asyncpg_errors import translated
 from rowhooks.postgres.connections.connect import connected
-from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.connections.poolers import recognised
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.statements import Statements

@@ -241,25 +241,20 @@ class AsyncWorkspace(_Workspace):
         """End the transaction by its connection, and take the session away from a receiver that goes on."""
         super().abort()
         if self._session is not None:
-            self._surrender_soon()
-
-    def _surrender_soon(self) -> None:
-        asyncio.get_running_loop().call_later(SURRENDER_AFTER, self._begin_to_surrender)
+            asyncio.get_running_loop().call_later(SURRENDER_AFTER, self._begin_to_surrender)
 
     def _begin_to_surrender(self) -> None:
-        if self._calls.go_on:
-            # It ends, its connection is cut. libuv ends the process if a descriptor that it watches is closed.
-            self._surrender_soon()
-            return
         # Kept here, because the loop holds only a weak reference to a task.
         self._surrendering = asyncio.get_running_loop().create_task(self._surrender())
 
     async def _surrender(self) -> None:
-        session, self._session = self._session, None
-        if session is None:
-            return
         try:
-            await session.invalidate()
+            # Not under a call that still waits; it ends, as the connection is cut. In the middle of a flush the session
+            # refuses, and libuv ends the process where a descriptor is closed that it is about to watch.
+            async with self._grip.idle():
+                session, self._session = self._session, None
+                if session is not None:
+                    await session.invalidate()
         except Exception as error:  # noqa: BLE001  (nothing waits for this task)
             logger.warning("an abandoned receiver keeps its connection: %s", error)
 

@@ -8,7 +8,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,9 @@ def start(tmp_path: Path, daemon_dsn: str, manager: Manager, port: int) -> Itera
     (tmp_path / "rowhooks.toml").write_text(f'http_listen = "127.0.0.1:{port}"\n')
     started = []
 
-    def start(dsn: str = daemon_dsn, **settings: str) -> Process:
-        process = Process(dsn, tmp_path, "effects.py", {"NOTIFY_SOCKET": manager.address, **settings})
+    def start(dsn: str = daemon_dsn, command: str = "run", options: Sequence[str] = (), **settings: str) -> Process:
+        told = {"NOTIFY_SOCKET": manager.address, **settings}
+        process = Process(dsn, tmp_path, "effects.py", told, options, command)
         started.append(process)
         return process
 
@@ -331,6 +332,74 @@ def test_a_wedged_event_loop_is_not_fed_and_is_found_dead(
     assert manager.listen()[fed:] == []
     # Its thread answers all the same.
     assert get(port, "/metrics")[0] == 200
+
+
+def test_a_worker_tells_its_manager_and_its_probes_how_it_is(
+    db: psycopg.Connection[Any], start: Start, manager: Manager
+) -> None:
+    # Not the port in the settings file, which is the daemon's.
+    port = free_port()
+    process = start(command="worker", options=["--http-listen", str(port)], WATCHDOG_USEC="300000")
+    wait(lambda: {"READY": "1"} in manager.listen() and manager.heard.count({"WATCHDOG": "1"}) >= 3)
+    assert [get(port, path) for path in ("/livez", "/readyz", "/metrics")] == [
+        (200, '{"status": "working", "overdue": null}\n'),
+        (200, '{"status": "working", "overdue": null}\n'),
+        (404, "there are /livez and /readyz\n"),
+    ]
+    db.execute(
+        "select pg_terminate_backend(a.pid) from pg_stat_activity as a where a.application_name like 'rowhooks w%'"
+    )
+    wait(lambda: any("waiting for the database" in one.get("STATUS", "") for one in manager.listen()))
+    wait(lambda: [one["STATUS"] for one in manager.listen() if "STATUS" in one][-1] == "working")
+    process.send(signal.SIGHUP)
+    wait(lambda: any("RELOADING" in one for one in manager.listen()))
+    wait(lambda: [one for one in manager.listen() if {"RELOADING", "READY"} & one.keys()][-1] == {"READY": "1"})
+    wait(lambda: get(port, "/readyz")[0] == 200)
+    process.send(signal.SIGTERM)
+    assert process.ends() == 0
+    assert [one["EXTEND_TIMEOUT_USEC"] for one in manager.listen() if "STOPPING" in one] == ["32000000"]
+
+
+def test_a_worker_without_its_database_is_alive_and_not_ready_and_says_why(
+    start: Start, manager: Manager, daemon_dsn: str
+) -> None:
+    port = free_port()
+    away = make_conninfo(daemon_dsn, host="127.0.0.1", port=free_port())
+    start(away, command="worker", options=["--http-listen", f"127.0.0.1:{port}"])
+    wait(lambda: any("waiting for the database" in one.get("STATUS", "") for one in manager.listen()))
+    assert get(port, "/livez")[0] == 200
+    assert get(port, "/readyz")[0] == 503
+    assert {"READY": "1"} not in manager.listen()
+
+
+def test_a_worker_whose_event_loop_hangs_is_not_fed(
+    db: psycopg.Connection[Any], table: None, start: Start, manager: Manager, tmp_path: Path
+) -> None:
+    hook(db, "Wedge")
+    place = {"ROWHOOKS_QUEUES": "default, work", "ROWHOOKS_DEFAULT_QUEUE": "work"}
+    start(NOTIFY_SOCKET="", **place)
+    process = start(command="worker", WATCHDOG_USEC="300000", **place)
+    wait(lambda: manager.listen().count({"WATCHDOG": "1"}) >= 3)
+    db.execute("insert into thing values (1)")
+    wait((tmp_path / "outside").exists)
+    fed = len(manager.listen())
+    process.wait_for("blocks the event loop")
+    assert manager.listen()[fed:] == []
+
+
+def test_the_processes_of_a_daemon_tell_its_manager_nothing(
+    db: psycopg.Connection[Any], start: Start, manager: Manager
+) -> None:
+    start(ROWHOOKS_PROCESSES="2")
+    wait(lambda: db.execute("select count(*) from rowhooks.worker").fetchone() == (2,))
+    assert not any(one.get("STATUS") == "working" for one in manager.listen())
+    assert sum(one == {"READY": "1"} for one in manager.heard) == 1
+
+
+def test_an_address_of_a_worker_that_is_none_is_refused(start: Start) -> None:
+    process = start(command="worker", options=["--http-listen", "nowhere"])
+    assert process.ends() == 2
+    assert process.says("--http-listen nowhere is no address")
 
 
 def test_a_port_that_is_taken_stops_it_before_it_begins(start: Start, port: int) -> None:

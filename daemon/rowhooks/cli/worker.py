@@ -14,12 +14,15 @@ import typer
 
 from rowhooks.cli.common import Config, Dsn, LogFormat, LogLevel, ModelModules, ReceiverModules, settings
 from rowhooks.cli.run import has_receivers, loaded_classes, loaded_models
-from rowhooks.domain.errors import SettingsError
+from rowhooks.domain.display import visible
+from rowhooks.domain.errors import SettingsError, UsageError
 from rowhooks.domain.queues import is_allowed
+from rowhooks.domain.setting_values import is_address
 from rowhooks.observability.logs import configure_logging
 from rowhooks.runtime.process import handle_signals, succeed
 from rowhooks.runtime.process import run as run_loop
 from rowhooks.runtime.worker import Worker
+from rowhooks.service.notifications import Notifier
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -36,6 +39,9 @@ def worker(
     models: ModelModules = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
+    http_listen: Annotated[
+        str, typer.Option(metavar="[HOST:]PORT", help="The address of /livez and /readyz, for example 127.0.0.1:9188.")
+    ] = "",
     until_eof: Annotated[
         bool, typer.Option("--until-eof", hidden=True, help="Stop when standard input ends, for a daemon's processes.")
     ] = False,
@@ -52,6 +58,8 @@ def worker(
             log_level=log_level, log_format=log_format,
         )  # fmt: skip
 
+    if http_listen and not is_address(http_listen):
+        raise UsageError(f"--http-listen {visible(http_listen)} is no address", hint="for example 127.0.0.1:9188")
     chosen = choose()
     configure_logging(chosen.log_level, chosen.log_format, chosen.redactor().clean)
     served = _served(chosen, queues)
@@ -61,7 +69,15 @@ def worker(
             raise SettingsError("this is a process of a daemon, which loads new code for all of them on SIGHUP")
         _check(choose(), queues)
 
-    run_loop(_serve(chosen, served, check, until_eof=until_eof))
+    def make() -> Worker:
+        classes = loaded_classes(chosen)
+        if not classes:
+            raise _no_receiver()
+        # The process of a daemon is no service of its own.
+        notifier = None if until_eof else Notifier(os.environ)
+        return Worker(chosen, classes, served, loaded_models(chosen), http_listen=http_listen, notifier=notifier)
+
+    run_loop(_serve(make, check, until_eof=until_eof))
 
 
 def _served(chosen: Settings, queues: Sequence[str] | None) -> list[str]:
@@ -90,11 +106,8 @@ def _no_receiver() -> SettingsError:
     )
 
 
-async def _serve(chosen: Settings, queues: list[str], check: Callable[[], object], *, until_eof: bool) -> None:
-    classes = loaded_classes(chosen)
-    if not classes:
-        raise _no_receiver()
-    one = Worker(chosen, classes, queues, loaded_models(chosen))
+async def _serve(make: Callable[[], Worker], check: Callable[[], object], *, until_eof: bool) -> None:
+    one = make()
     handle_signals(one, check)
     if until_eof:
         await _stop_at_eof(one)

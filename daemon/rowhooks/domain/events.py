@@ -136,11 +136,12 @@ class RunEnded(Event):
 
 
 class DaemonState(StrEnum):
-    """What a daemon is doing."""
+    """What a daemon is doing; or a worker, of which WORKING says that it takes runs."""
 
     STARTING = "starting"
     STANDBY = "standing by"
     LEADING = "leading"
+    WORKING = "working"
     WAITING = "waiting for the database"
     STOPPING = "stopping"
     RELOADING = "reloading"

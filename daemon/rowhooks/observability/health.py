@@ -1,4 +1,4 @@
-"""Health: how the daemon is. It listens to the daemon's events, and is read from any thread."""
+"""Health: how a daemon or a worker is. It listens to the events of the process, and is read from any thread."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rowhooks.domain.events import (
     LeadershipChanged,
 )
 
-_READY = (DaemonState.LEADING, DaemonState.STANDBY)
+_READY = (DaemonState.LEADING, DaemonState.STANDBY, DaemonState.WORKING)
 _ENDING = (DaemonState.STOPPING, DaemonState.RELOADING)
 
 
@@ -50,10 +50,10 @@ def no_broker() -> BrokerState | None:
 
 
 class HealthState:
-    """What is known of one daemon, from its start on.
+    """What is known of one daemon or worker, from its start on.
 
     Args:
-        events: those of the daemon.
+        events: its own.
         in_memory: returns how many runs wait and run in memory.
         for_workers: returns how many runs in memory wait for a worker, by queue.
         broker: returns what is known of Celery's broker; None where the settings name none.
@@ -114,7 +114,7 @@ class HealthState:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the daemon leads or stands by."""
+        """Whether the daemon leads or stands by, or the worker takes runs."""
         return self.state in _READY
 
     def __str__(self) -> str:

@@ -53,16 +53,17 @@ class HealthServer:
 
     Args:
         address: host and port, or a port of localhost.
-        health: the state of the daemon.
-        events: those of the daemon; the metrics count them from now on.
+        health: the state of the daemon or the worker.
+        events: those of the daemon; the metrics count them from now on. None: there are no metrics; what workers
+            execute is in those of the leader.
 
     Raises:
         RowhooksError: the server cannot listen on the address.
     """
 
-    def __init__(self, address: str, health: HealthState, events: Events) -> None:
+    def __init__(self, address: str, health: HealthState, events: Events | None = None) -> None:
         self._health = health
-        self._metrics = make_wsgi_app(registry(health, Counters(events)))
+        self._metrics = None if events is None else make_wsgi_app(registry(health, Counters(events)))
         host, _, port = address.rpartition(":")
         self.host = host.strip("[]") or "127.0.0.1"
         try:
@@ -79,7 +80,8 @@ class HealthServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        logger.info("health and metrics are at %s, port %d", self.host, self.port)
+        what = "health is" if self._metrics is None else "health and metrics are"
+        logger.info("%s at %s, port %d", what, self.host, self.port)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,7 +92,7 @@ class HealthServer:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _text("405 Method Not Allowed", "GET and HEAD are answered\n", start_response)
         path = environ["PATH_INFO"]
-        if path == "/metrics":
+        if path == "/metrics" and self._metrics is not None:
             metrics: Iterable[bytes] = self._metrics(environ, start_response)
             return metrics
         overdue = self._health.overdue
@@ -98,7 +100,8 @@ class HealthServer:
             return self._state(overdue is None, overdue, start_response)
         if path == "/readyz":
             return self._state(overdue is None and self._health.is_ready, overdue, start_response)
-        return _text("404 Not Found", "there are /livez, /readyz and /metrics\n", start_response)
+        what = "there are /livez and /readyz" if self._metrics is None else "there are /livez, /readyz and /metrics"
+        return _text("404 Not Found", f"{what}\n", start_response)
 
     def _state(self, is_well: bool, overdue: str | None, start_response: Callable[..., Any]) -> Iterable[bytes]:
         body = {"status": str(self._health), "overdue": overdue}

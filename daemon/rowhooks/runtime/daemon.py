@@ -17,7 +17,7 @@ from rowhooks.domain.errors import (
     LoginRefused,
     SchemaMismatch,
 )
-from rowhooks.domain.events import PROCESS, DaemonState, DeadlineSet, Events, InternalErrorOccurred, LeadershipChanged
+from rowhooks.domain.events import PROCESS, DaemonState, Events, InternalErrorOccurred, LeadershipChanged
 from rowhooks.observability.health import BrokerState, HealthState
 from rowhooks.observability.http import HealthServer
 from rowhooks.observability.run_logs import log_runs
@@ -29,10 +29,11 @@ from rowhooks.receivers.logger import collect_entries, modules_heard
 from rowhooks.runtime.context import DaemonContext, Targets, catalog_of, process_name
 from rowhooks.runtime.doorbell import doorbell_of
 from rowhooks.runtime.leader import FLUSH_TIMEOUT, Leader
+from rowhooks.runtime.life import Life
 from rowhooks.runtime.loop_monitor import LoopMonitor
 from rowhooks.runtime.processes import Processes
 from rowhooks.runtime.tracing import tracing_of
-from rowhooks.service.notifications import Notifier, Service
+from rowhooks.service.notifications import Notifier
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -64,32 +65,34 @@ class Daemon:
     ) -> None:
         name = process_name()
         self.events = Events(PROCESS)
-        self._stopping = asyncio.Event()
         self._doorbell = doorbell_of(settings)
-        self._context = DaemonContext(
-            settings, catalog_of(settings, classes), name, Targets.of(settings, f"rowhooks {name}"), self.events,
-            self._stopping, settings.redactor().clean, models or Models(),
-            (lambda name: None) if processes is None else processes.end, self._doorbell,
-        )  # fmt: skip
         self._settings = settings
         self._processes = processes
+        clean = settings.redactor().clean
         log_runs(self.events)
-        self._tracing = tracing_of(settings, self.events)
-        self._context.targets.check()
-        # Read and cached now: the files may be replaced later.
-        head_revision()
-        known_revisions()
-        self.ready = asyncio.Event()
         notifier = Notifier(os.environ)
         is_watched = bool(settings.http_listen) or notifier.is_wanted
         self.health = HealthState(
             self.events, self._in_memory, for_workers=self._for_workers, broker=self._broker,
             waiting_limit=settings.waiting_limit, counts_backlog=is_watched,
         )  # fmt: skip
-        self._service = Service(self.health, notifier, self.events)
+        self._life = Life(
+            "daemon", settings.grace_period + FLUSH_TIMEOUT + LAST_MOMENTS, self.events, self.health, notifier, clean
+        )
+        self._stopping = self._life.stopping
+        self._context = DaemonContext(
+            settings, catalog_of(settings, classes), name, Targets.of(settings, f"rowhooks {name}"), self.events,
+            self._stopping, clean, models or Models(),
+            (lambda name: None) if processes is None else processes.end, self._doorbell,
+        )  # fmt: skip
+        self._tracing = tracing_of(settings, self.events)
+        self._context.targets.check()
+        # Read and cached now: the files may be replaced later.
+        head_revision()
+        known_revisions()
+        self.ready = asyncio.Event()
         self.events.subscribe(LeadershipChanged, self._note_readiness)
         self._leader: Leader | None = None
-        self.reloads = False
 
     def _in_memory(self) -> tuple[int, int]:
         leader = self._leader
@@ -112,7 +115,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Take no new runs, let the running ones finish within the grace period, and return from `run`."""
-        self._end(DaemonState.STOPPING)
+        self._life.stop()
 
     def reload(self, check: Callable[[], object]) -> None:
         """End as `stop` does, for a successor in the same process; `reloads` says so.
@@ -120,26 +123,12 @@ class Daemon:
         Args:
             check: raises where the successor could not begin: then nothing happens.
         """
-        if self._stopping.is_set():
-            return
-        self._service.reloading()
-        try:
-            check()
-        except Exception as error:
-            logger.error("nothing is reloaded, the daemon goes on as it was: %s", self._context.clean(str(error)))
-            self._service.reloaded()
-            return
-        self.reloads = True
-        self._end(DaemonState.RELOADING)
+        self._life.reload(check)
 
-    def _end(self, state: DaemonState) -> None:
-        longest = self._settings.grace_period + FLUSH_TIMEOUT + LAST_MOMENTS
-        self.events.publish(LeadershipChanged(state))
-        self.events.publish(DeadlineSet("the end of the daemon", longest))
-        if state == DaemonState.STOPPING:
-            self.reloads = False
-            self._service.stopping(longest)
-        self._stopping.set()
+    @property
+    def reloads(self) -> bool:
+        """Whether it ends for a successor in the same process."""
+        return self._life.reloads
 
     async def run(self) -> int:
         """Run until `stop` is called; reconnect whenever the connection is lost.
@@ -165,7 +154,7 @@ class Daemon:
                 stack.push_async_callback(self._processes.stop)
             if self._doorbell is not None:
                 stack.callback(self._doorbell.close)
-            async with running([self._keep_leading(), self._service.watch()]) as tasks:
+            async with running([self._keep_leading(), self._life.watch()]) as tasks:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 leading, watching = tasks
                 if not leading.done():
@@ -190,7 +179,7 @@ class Daemon:
             except Exception as error:
                 was_let_in = was_let_in or leader.was_let_in
                 reason = self._reason_to_go_on(leader, error, was_let_in=was_let_in)
-            self.events.publish(LeadershipChanged(DaemonState.WAITING, self._context.clean(reason.partition("\n")[0])))
+            self._life.become(DaemonState.WAITING, reason)
             late += leader.late
             failures = 1 if leader.was_ready else failures + 1
             delay = min(LONGEST_BACKOFF, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)

@@ -16,20 +16,24 @@ from pathlib import Path
 from rowhooks import __version__
 from rowhooks.domain.dispatch import new_process, session_name, worker_id
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost, LoginRefused, SchemaMismatch
-from rowhooks.domain.events import PROCESS, Events
-from rowhooks.pipeline.concurrency import first_of
+from rowhooks.domain.events import PROCESS, DaemonState, Events
+from rowhooks.observability.health import HealthState
+from rowhooks.observability.http import HealthServer
+from rowhooks.pipeline.concurrency import first_of, running
 from rowhooks.postgres.administration.revisions import head_revision, known_revisions
-from rowhooks.postgres.administration.schema import check_schema
 from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.dispatch.working import WorkBoard
 from rowhooks.postgres.rows.models import Models
+from rowhooks.postgres.administration.schema import check_schema
 from rowhooks.receivers.classes import ReceiverClass
 from rowhooks.receivers.logger import collect_entries, modules_heard
 from rowhooks.runtime.assembly import Connections
 from rowhooks.runtime.context import DaemonContext, Targets, catalog_of, process_name
+from rowhooks.runtime.life import Life
 from rowhooks.runtime.loop_monitor import LoopMonitor
 from rowhooks.runtime.tracing import tracing_of
 from rowhooks.runtime.working import Working
+from rowhooks.service.notifications import Notifier
 from rowhooks.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -41,6 +45,8 @@ LEAST_PAUSE = 0.05
 PATIENCE = 60.0
 """Seconds for one statement, after which a connection counts as lost."""
 LONGEST_BACKOFF = 30.0
+LAST_MOMENTS = 30.0
+"""Seconds that a stop may take beside the grace period."""
 CALL_PATIENCE = 5.0
 """Seconds that a call for a group waits for the connections of a worker."""
 
@@ -68,12 +74,20 @@ class Worker:
         models: Models | None = None,
         *,
         respite: float = 0.0,
+        http_listen: str = "",
+        notifier: Notifier | None = None,
     ) -> None:
         name = process_name()
-        self._stopping = asyncio.Event()
+        events, clean = Events(PROCESS), settings.redactor().clean
+        self.health = HealthState(events, counts_backlog=False)
+        self._life = Life(
+            "worker", settings.grace_period + LAST_MOMENTS, events, self.health, notifier or Notifier({}), clean
+        )
+        self._http_listen = http_listen
+        self._stopping = self._life.stopping
         self._context = DaemonContext(
-            settings, catalog_of(settings, classes), name, Targets.of(settings, f"rowhooks worker {name}"),
-            Events(PROCESS), self._stopping, settings.redactor().clean, models or Models(),
+            settings, catalog_of(settings, classes), name, Targets.of(settings, f"rowhooks worker {name}"), events,
+            self._stopping, clean, models or Models(),
         )  # fmt: skip
         self._tracing = tracing_of(settings, self._context.events)
         self._queues = list(queues)
@@ -85,14 +99,12 @@ class Worker:
         head_revision()
         known_revisions()
         self.late = 0
-        self.reloads = False
         self._was_let_in = self._has_worked = False
         self._process = new_process()
 
     def stop(self) -> None:
         """Take no new runs, let the running ones finish within the grace period, and return from `run`."""
-        self.reloads = False
-        self._stopping.set()
+        self._life.stop()
 
     def reload(self, check: Callable[[], object]) -> None:
         """End as `stop` does, for a successor in the same process; `reloads` says so.
@@ -100,15 +112,12 @@ class Worker:
         Args:
             check: raises where the successor could not begin: then nothing happens.
         """
-        if self._stopping.is_set():
-            return
-        try:
-            check()
-        except Exception as error:
-            logger.error("nothing is reloaded, the worker goes on as it was: %s", self._context.clean(str(error)))
-            return
-        self._stopping.set()
-        self.reloads = True
+        self._life.reload(check)
+
+    @property
+    def reloads(self) -> bool:
+        """Whether it ends for a successor in the same process."""
+        return self._life.reloads
 
     async def run(self) -> int:
         """Work until `stop` is called; reconnect whenever the connection is lost.
@@ -121,29 +130,39 @@ class Worker:
             SchemaMismatch: the schema is missing, older or newer than this code.
         """
         collect_entries()
-        failures = 0
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(LoopMonitor())
             stack.enter_context(modules_heard(self._context.catalog.modules))
+            if self._http_listen:
+                stack.enter_context(HealthServer(self._http_listen, self.health))
             if self._tracing is not None:
                 stack.push_async_callback(self._tracing.close)
-            while not self._stopping.is_set():
-                self._has_worked = False
-                pulse = Pulse()
-                try:
-                    async with pulse.felt():
-                        await self._work()
-                except Exception as error:
-                    # What ends the worker is raised again.
-                    reason = self._reason_to_go_on(error)
-                    if pulse.longest >= self._context.settings.leader_timeout / 2:
-                        # What it executed has perhaps kept it from answering: it is as if that had ended the process.
-                        self._process = new_process()
-                    failures = 1 if self._has_worked else failures + 1
-                    delay = min(LONGEST_BACKOFF, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
-                    logger.warning("%s; attempt %d, next in %.1f s", reason, failures, delay)
-                    await first_of(self._stopping.wait(), asyncio.sleep(delay))
+            async with running([self._keep_working(), self._life.watch()]) as tasks:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                # The watching ends only by an error.
+                next(task for task in tasks if task.done()).result()
         return self.late
+
+    async def _keep_working(self) -> None:
+        """Work until told to stop."""
+        failures = 0
+        while not self._stopping.is_set():
+            self._has_worked = False
+            pulse = Pulse()
+            try:
+                async with pulse.felt():
+                    await self._work()
+            except Exception as error:
+                # What ends the worker is raised again.
+                reason = self._reason_to_go_on(error)
+                self._life.become(DaemonState.WAITING, reason)
+                if pulse.longest >= self._context.settings.leader_timeout / 2:
+                    # What it executed has perhaps kept it from answering: it is as if that had ended the process.
+                    self._process = new_process()
+                failures = 1 if self._has_worked else failures + 1
+                delay = min(LONGEST_BACKOFF, 0.2 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)
+                logger.warning("%s; attempt %d, next in %.1f s", reason, failures, delay)
+                await first_of(self._stopping.wait(), asyncio.sleep(delay))
 
     def _reason_to_go_on(self, error: Exception) -> str:
         """Return what has ended the work, after which it begins again; raise what ends the worker."""
@@ -193,6 +212,7 @@ class Worker:
             await board.enter(self._context.name, settings.threads, settings.tasks, self._code_version, rung.set)
             logger.info("ready: %s; queues %s, %d jobs", targets.main.label, ", ".join(self._queues), len(receivers))
             self._has_worked = True
+            self._life.become(DaemonState.WORKING)
             while not self._stopping.is_set():
                 await self._work_for_one_leader(board, targets, rung)
             await board.leave()

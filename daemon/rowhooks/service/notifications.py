@@ -1,4 +1,4 @@
-"""Service: tells the service manager how the daemon is, by systemd's notification protocol.
+"""Service: tells the service manager how the daemon or the worker is, by systemd's notification protocol.
 
 Each message is one datagram. sd_notify(3) describes the protocol, and advises to implement it without libsystemd.
 """

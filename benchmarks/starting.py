@@ -26,7 +26,7 @@ class Started(JobHookReceiver):
 
 register_jobs(Started)
 """
-_LIBRARIES = "import asyncpg, psycopg, pydantic_settings, rich.console, sqlalchemy.ext.asyncio, sqlalchemy.orm, typer"
+_LIBRARIES = "import asyncpg, psycopg, pydantic.main, rich.console, sqlalchemy.ext.asyncio, sqlalchemy.orm, typer"
 _PATIENCE = 60.0
 _ASKING_NOTHING = ("--version", "--help")
 _LISTINGS = ("status", "jobs list", "hooks list", "changes list", "results list")

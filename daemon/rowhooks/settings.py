@@ -7,17 +7,9 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    InitSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from rowhooks.domain.errors import SettingsError
 from rowhooks.domain.likeness import did_you_mean
@@ -34,42 +26,43 @@ _CREDENTIALS = ("dsn", "listen_dsn", "receiver_dsn", "password", "celery_broker"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class Layered(BaseSettings):
+class Layered(BaseModel):
     """Settings from several places, of which the first that has a setting counts."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    prefix: ClassVar[str]
+    """What the names of their environment variables begin with."""
+
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put the values of credentials and file, which `load_settings` passes, behind those of the environment."""
-        assert isinstance(init_settings, InitSettingsSource)
-        given = dict(init_settings.init_kwargs)
-        in_file = given.pop("in_file", {})
-        credentials = given.pop("credentials", {})
-        return (
-            InitSettingsSource(settings_cls, given),
-            EnvSettingsSource(settings_cls),
-            InitSettingsSource(settings_cls, credentials),
-            InitSettingsSource(settings_cls, in_file),
-        )
+    def read(cls, *, given: Mapping[str, Any], credentials: Mapping[str, Any], in_file: Mapping[str, Any]) -> Self:
+        """Return the settings.
+
+        Args:
+            given: on the command line. What is there comes first; then the environment, then
+            credentials: of the service manager's, and at last
+            in_file: what the settings file has.
+
+        Raises:
+            ValidationError: one is unknown or wrong.
+        """
+        # As pydantic-settings does, whose import takes longer than a command does.
+        names = {f"{cls.prefix}{name}".upper(): name for name in cls.model_fields}
+        environment = {names[key.upper()]: value for key, value in os.environ.items() if key.upper() in names}
+        return cls.model_validate({**in_file, **credentials, **environment, **given})
 
 
 SHORTEST_AUDIT = 90
 """Days for which it is kept who did what, whatever is set: see rowhooks.delete_audit."""
 Role = Annotated[str | None, Field(min_length=1, max_length=63)]
-Names = Annotated[tuple[str, ...], NoDecode]
+Names = tuple[str, ...]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Settings(Layered):
     """The settings. Times are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    prefix = PREFIX
 
     dsn: str = Field("", description="the database; empty: libpq's own environment", repr=False)
     listen_dsn: str | None = Field(
@@ -251,7 +244,7 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
     problems: dict[str, list[str]] = {str(file): misplaced} if misplaced else {}
     try:
         credentials = read_credentials(_CREDENTIALS)
-        settings = Settings(in_file=in_file, credentials=credentials, **wanted)  # type: ignore[call-arg]
+        settings = Settings.read(given=wanted, credentials=credentials, in_file=in_file)
     except ValidationError as error:
         for name, what in explain(error, Settings.model_fields):
             problems.setdefault(_origin(name.partition(".")[0], options, file), []).append(f"{name}: {what}")

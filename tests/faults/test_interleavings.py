@@ -45,7 +45,7 @@ from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.queues import Queues
 from rowhooks.pipeline.listener import Bell
 from rowhooks.pipeline.reader import Part, Reader
-from rowhooks.postgres.configuration import PostgresConfiguration
+from rowhooks.postgres.configuration_source import PostgresConfiguration
 from rowhooks.postgres.connections.connect import connect
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.feed import PostgresFeed

@@ -12,7 +12,7 @@ import pytest
 from rowhooks import Hook
 from rowhooks.domain.job import JobEntry
 from rowhooks.postgres.administration.jobs import move_job
-from rowhooks.postgres.configuration import PostgresConfiguration
+from rowhooks.postgres.configuration_source import PostgresConfiguration
 from rowhooks.postgres.connections.connect import connect
 from rowhooks.postgres.connections.target import Target
 

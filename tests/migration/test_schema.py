@@ -22,6 +22,7 @@ from rowhooks.postgres.administration.roles import ROLE_KINDS, Roles
 from rowhooks.postgres.administration.schema import install, uninstall, upgrade
 from rowhooks.postgres.connections import connect
 from rowhooks.postgres.connections.target import Target
+from rowhooks.postgres.schema_check import check_schema
 from rowhooks.resources import data_directory
 from tests.support.dumps import dump_schema
 from tests.support.roles import MakeDatabase, MakeRole, dbname, role_exists, schema_exists
@@ -169,12 +170,12 @@ async def test_the_daemon_checks_the_schema_in_the_same_words(database: str, adm
     conn = await connect.connect(Target(database))
     try:
         with pytest.raises(SchemaMismatch, match="not installed"):
-            await schema.check_schema(conn)
+            await check_schema(conn)
         install(Target(database), roles)
-        await schema.check_schema(conn)
+        await check_schema(conn)
         admin.execute("update rowhooks.alembic_version set version_num = '9999'")
         with pytest.raises(SchemaMismatch, match="is newer"):
-            await schema.check_schema(conn)
+            await check_schema(conn)
     finally:
         await conn.close()
 

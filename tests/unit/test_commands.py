@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 import typer
 
-from rowhooks.cli import whole
+from rowhooks.cli import call, whole
 from rowhooks.cli.commands import COMMANDS, load
 from rowhooks.cli.hooks import _actions
 from rowhooks.domain.errors import UsageError
 
-HEAVY = ("alembic", "asyncpg", "jinja2", "psycopg", "pydantic", "sqlalchemy")
+HEAVY = ("alembic", "asyncpg", "jinja2", "psycopg", "pydantic", "pydantic_settings", "regex", "rich", "sqlalchemy")
+LISTINGS = (
+    "audit", "buttons list", "changes list", "hooks list", "jobs list", "results list", "status", "tables",
+    "tokens list",
+)  # fmt: skip
 
 
 def imported(*arguments: str) -> set[str]:
@@ -43,9 +47,9 @@ def test_nothing_is_imported_for_a_list_of_the_commands(option: str) -> None:
     assert imported(option) == set()
 
 
-def test_a_command_imports_what_it_needs(empty_dsn: str) -> None:
-    assert imported("hooks", "list", "--dsn", empty_dsn) == {"asyncpg", "psycopg", "pydantic"}
-    assert imported("status", "--dsn", empty_dsn) == {"asyncpg", "psycopg", "pydantic"}
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_a_listing_imports_what_it_needs(empty_dsn: str, listing: str) -> None:
+    assert imported(*listing.split(), "--dsn", empty_dsn) == {"psycopg", "pydantic", "rich"}
 
 
 def test_an_unknown_command_is_named_with_one_like_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,3 +105,17 @@ def test_an_option_that_is_given_twice_keeps_both_values_or_is_refused(command: 
 
 def test_actions_of_a_hook_may_be_given_one_by_one() -> None:
     assert _actions(["create", "update,delete"]) == ["create", "update", "delete"]
+
+
+@pytest.mark.parametrize("path", [(), *((name,) for name in COMMANDS if hasattr(load(name), "commands"))])
+def test_a_list_of_commands_has_the_whole_of_what_each_is(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call([*path, "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    group = whole()
+    for name in path:
+        group = group.commands[name]
+    for name, command in group.commands.items():
+        said = " ".join(command.help.partition("\n\n")[0].split())
+        assert f" {name} {said}" in shown

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from rowhooks.domain.sqlstates import CACHED_PLAN, TABLE, Verdict, verdict
-from rowhooks.postgres.connections.errors import is_transient, verdict_of
+from rowhooks.postgres.connections.asyncpg_errors import is_transient
+from rowhooks.postgres.connections.errors import verdict_of
 
 GUARANTEES = Path(__file__).parents[2] / "docs" / "guarantees.md"
 

@@ -15,11 +15,16 @@ from rowhooks.cli.commands import COMMANDS, Commands, stand_in
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import RowhooksError, UsageError
 
+WIDEST = 120
+"""The widest lines of the help, where the terminal has them."""
+
 app = typer.Typer(
     name="rowhooks",
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Rich's pages would take longer to import than a command takes
+    context_settings={"max_content_width": WIDEST},
     help="Run small Python classes when rows of a PostgreSQL database change.",
 )
 
@@ -40,7 +45,7 @@ def _options(
 
 
 for _name, (_, _summary) in COMMANDS.items():
-    app.command(_name, help=_summary)(stand_in)
+    app.command(_name, help=_summary, short_help=_summary)(stand_in)
 
 
 @cache

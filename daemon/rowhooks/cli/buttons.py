@@ -34,18 +34,9 @@ from rowhooks.domain.errors import UsageError
 from rowhooks.domain.inputs import read_inputs
 from rowhooks.postgres.administration import buttons as administration
 from rowhooks.postgres.administration.schema import installed_connection
-from rowhooks.postgres.row_buttons import (
-    current_role,
-    inputs_schema_of,
-    pressing_connection,
-    pressing_session,
-    suggesting,
-)
-from rowhooks.postgres.sessions.permissions import PostgresPermissions
-from rowhooks.postgres.shown_buttons import buttons_for
+from rowhooks.postgres.press_connection import inputs_schema_of, pressing_connection, suggesting
 from rowhooks.pressing import press as press_button
 from rowhooks.pressing import press_many
-from rowhooks.receivers.user import User
 
 app = typer.Typer(no_args_is_help=True, help="Job buttons: buttons on the rows of tables that start jobs.")
 
@@ -159,6 +150,12 @@ add_commands(app, "button", administration.set_button_enabled, administration.re
 @app.command("for")
 def for_(table: Table, key: Key, dsn: Dsn = None, config: Config = None, as_json: Json = False) -> None:
     """Show the buttons of one row as a page would: in order, with their labels; a disabled one with the reason."""
+    # Not for the other commands, which do without SQLAlchemy.
+    from rowhooks.postgres.press_session import current_role, pressing_session
+    from rowhooks.postgres.sessions.permissions import PostgresPermissions
+    from rowhooks.postgres.shown_buttons import buttons_for
+    from rowhooks.receivers.user import User
+
     with pressing_session(target(dsn, config)) as session:
         # In templates the user is what self.user is in a receiver.
         user = User(current_role(session), PostgresPermissions(), lambda work: work(session), asynchronous=False)

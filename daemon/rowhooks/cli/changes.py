@@ -34,7 +34,6 @@ from rowhooks.domain.likeness import hinted
 from rowhooks.domain.times import point_in_time
 from rowhooks.postgres.administration import changes as administration
 from rowhooks.postgres.administration.common import LOGS, log_of
-from rowhooks.postgres.administration.following import follow as follow_log
 from rowhooks.postgres.administration.schema import installed_connection
 from rowhooks.postgres.administration.visible_following import follow_visible
 
@@ -127,7 +126,9 @@ def follow(dsn: Dsn = None, config: Config = None, table: Table = None, as_json:
 
 
 async def _follow(where: Any, table: str | None, *, as_json: bool) -> None:
-    async for change in follow_log(where):
+    from rowhooks.postgres.administration import following  # a listing does without asyncpg
+
+    async for change in following.follow(where):
         _print_change(change, table, as_json=as_json)
 
 

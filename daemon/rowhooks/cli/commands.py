@@ -133,7 +133,7 @@ def load(name: str) -> Any:
     except ModuleNotFoundError as error:
         raise library_missing(error, [name]) from error
     found: typer.Typer | Callable[..., Any] = getattr(module, attribute)
-    holder = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    holder = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     # With a callback it is a group, also of one command.
     holder.callback()(stand_in)
     if isinstance(found, typer.Typer):
@@ -141,8 +141,12 @@ def load(name: str) -> Any:
     else:
         holder.command(name)(found)
     group: Any = typer.main.get_command(holder)
-    refuse_repeated(group.commands[name])
-    return group.commands[name]
+    command = group.commands[name]
+    refuse_repeated(command)
+    for one in getattr(command, "commands", {}).values():
+        # A list of commands has the whole of it; left out, its beginning.
+        one.short_help = one.help.partition("\n\n")[0]
+    return command
 
 
 def stand_in() -> None:

@@ -31,8 +31,6 @@ from rowhooks.domain.configuration import ON_UNDECIDED
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import ConditionsError, UsageError
 from rowhooks.domain.likeness import hinted
-from rowhooks.pipeline.conditions import parse_json
-from rowhooks.pipeline.rules import Rule
 from rowhooks.postgres.administration import hooks as administration
 from rowhooks.postgres.administration.changes import load_change
 from rowhooks.postgres.administration.schema import installed_connection
@@ -191,6 +189,8 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Say whether a past change would start a hook, and why not. Exit code 0 if it would, 1 if not."""
+    from rowhooks.pipeline.rules import Rule  # see _conditions
+
     with installed_connection(target(dsn, config)) as conn:
         hook = administration.load_hook(conn, name)
         change, receiver = load_change(conn, change_id)
@@ -248,6 +248,8 @@ def _conditions(given: str | None) -> Any:
     """Return conditions as they are read from JSON, once they have been found to be well-formed."""
     if given is None:
         return None
+    from rowhooks.pipeline.conditions import parse_json  # its module of regular expressions takes long to import
+
     if given.startswith("@"):
         try:
             given = Path(given[1:]).read_text(encoding="utf-8")

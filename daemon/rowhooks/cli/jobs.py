@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -22,20 +20,10 @@ from rowhooks.cli.common import (
     settings,
     target,
 )
-from rowhooks.domain import shell
-from rowhooks.domain.display import lines, visible
-from rowhooks.domain.errors import UsageError
+from rowhooks.domain.display import visible
 from rowhooks.domain.inputs import describe_inputs
 from rowhooks.postgres.administration import jobs as administration
-from rowhooks.postgres.administration.common import Row
 from rowhooks.postgres.administration.schema import installed_connection
-from rowhooks.postgres.connections.target import Target
-from rowhooks.receivers.classes import ReceiverClass, class_path
-from rowhooks.receivers.import_problems import ImportProblem
-from rowhooks.receivers.loading import load_receivers, unregistered
-from rowhooks.receivers.registry import Catalog
-from rowhooks.runtime.registration import register
-from rowhooks.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Jobs: the receiver classes that the daemon has found.")
 
@@ -93,46 +81,11 @@ def sync(
     ] = None,
 ) -> None:
     """Import the receivers and register their jobs without a daemon. Exit code 1 if something is not registered."""
+    from rowhooks.cli.job_sync import synchronise  # a listing does not import what receivers need
+
     chosen = settings(dsn, config, receivers=tuple(receivers) if receivers else None)
-    if not chosen.receivers:
-        raise UsageError("no module of receivers is named", hint="--receivers FILE.py, or receivers in rowhooks.toml")
-    where = Target(chosen.dsn, password=chosen.password)
-    with installed_connection(where) as conn:
-        classes, problems = load_receivers(chosen.receivers, chosen.directory)
-        done = _tell_of_modules(chosen, classes, problems)
-        before = {row["class_path"]: row for row in administration.list_jobs(conn, hidden=True) if row["installed"]}
-        conn.commit()
-        for problem in asyncio.run(register(where, Catalog(classes))):
-            done = False
-            say(f"rowhooks: {problem}", err=True, fg="red", longest=None)
-        for job in administration.list_jobs(conn, hidden=True):
-            if job["installed"]:
-                state = "known" if job["class_path"] in before else "registered"
-                say(f"Job {visible(job['class_path'])} is {state}{_next_step(job)}", longest=None)
-            elif job["class_path"] in before:
-                say(f"Job {visible(job['class_path'])} is missing: no module has it.", err=True, fg="yellow")
-    if not done:
+    if not synchronise(chosen):
         raise typer.Exit(1)
-
-
-def _next_step(job: Row) -> str:
-    if job["enabled"]:
-        return " and enabled."
-    return f"; enable it: {shell.command('rowhooks', 'jobs', 'enable', job['class_path'])}"
-
-
-def _tell_of_modules(chosen: Settings, classes: Sequence[ReceiverClass], problems: Sequence[ImportProblem]) -> bool:
-    """Say what keeps receivers from being registered; return whether nothing does."""
-    clean = chosen.redactor().clean
-    for problem in problems:
-        say(f"rowhooks: module {problem.module} cannot be imported: {clean(problem.message)}", err=True, fg="red")
-        if problem.is_refusal:
-            typer.echo(lines(clean(problem.traceback)), err=True)
-    forgotten = unregistered(chosen.receivers, classes)
-    for cls in forgotten:
-        say(f"rowhooks: {class_path(cls)} is not registered", err=True, fg="red")
-        say(f"  write at the end of its module: register_jobs({cls.__name__})", err=True)
-    return not problems and not forgotten
 
 
 @app.command()

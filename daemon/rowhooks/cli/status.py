@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from rowhooks.cli.common import Config, Dsn, Json, print_fields, print_json, settings
+from rowhooks.domain.backlog import QUEUE_IS_FILLING
 from rowhooks.domain.errors import SettingsError
 from rowhooks.postgres.administration.common import Row
 from rowhooks.postgres.administration.schema import installed_connection
 from rowhooks.postgres.administration.status import status as read_status
 from rowhooks.postgres.connections.target import Target
-from rowhooks.postgres.leadership.blocking_sessions import QUEUE_IS_FILLING
 from rowhooks.postgres.live_workers import SILENCE
 from rowhooks.runtime.doorbell import problem_of_broker
 from rowhooks.settings import Settings

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+QUEUE_IS_FILLING = 0.4
+"""Of the server's notification queue; the triggers stop ringing when half of it is full."""
+
 
 @dataclass(frozen=True)
 class Backlog:

@@ -1,15 +1,8 @@
-"""The backlog: what waits in the database, and how large the log is."""
+"""The statements of the backlog: what waits in the database, and how large the log is."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-import asyncpg
-
-from rowhooks.domain.backlog import Backlog
 from rowhooks.postgres import live_workers, missing_jobs
-from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.statements import Statements
 
 MOST_COUNTED = 1_000_000
@@ -18,22 +11,3 @@ MOST_COUNTED = 1_000_000
 SQL = Statements(__file__, missing_jobs.SQL, live_workers.SQL, {"MOST_COUNTED": MOST_COUNTED})
 WAITING = SQL["waiting"]
 """The query of the changes that have not been dealt with."""
-
-
-async def count_backlog(connection: asyncpg.Connection[Any]) -> Backlog:
-    """Count what waits, up to MOST_COUNTED; the time that takes grows with what waits, not with the history."""
-    with translated():
-        row = await connection.fetchrow(SQL["backlog"])
-    return Backlog(
-        changes=row["backlog"],
-        lag=max(0.0, row["lag"] or 0.0),
-        newest_id=row["captured"],
-        unfinished=json.loads(row["unfinished"]),
-        log_bytes=row["log_bytes"],
-        partitions=row["partitions"],
-        notification_queue=row["notification_queue"],
-        missing=json.loads(row["missing"]),
-        not_kept=row["missed"],
-        workers=json.loads(row["workers"]),
-        groups=json.loads(row["groups"]),
-    )

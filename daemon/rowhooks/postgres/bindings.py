@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from rowhooks.postgres.binding_faults import Fault, of_owners, of_partitions
-from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.connections.asyncpg_errors import translated
 from rowhooks.postgres.connections.search_path import PINNED
 from rowhooks.postgres.statements import Statements
 from rowhooks.postgres.track_options import OPTIONS, columns_left_out, named

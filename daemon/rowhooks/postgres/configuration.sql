@@ -108,10 +108,6 @@ select coalesce(json_agg(json_build_object(
 ) order by h.id), '[]')
 from rowhooks.job_hook as h;
 
--- name: load_as_bytes
--- The same as bytes: a name may not be text where the database knows no encoding.
-select convert_to(({load})::text, {byte_encoding});
-
 -- noqa: disable=PRS
 
 -- name: description

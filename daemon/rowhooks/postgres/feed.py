@@ -15,10 +15,10 @@ from rowhooks.domain.errors import ConnectionFailed
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.names import TableName
 from rowhooks.postgres import log_rows, unreadable
-from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.connections.asyncpg_errors import translated
 from rowhooks.postgres.log_rows import IS_LARGE, LARGE_BY_ID, PART_SIZE, TOO_LARGE, in_parts, object_change
+from rowhooks.postgres.piecemeal import PASSING_TRIES, Unreadable, note, piecemeal, reading, without_rows
 from rowhooks.postgres.statements import Statements
-from rowhooks.postgres.unreadable import PASSING_TRIES, Unreadable, note, piecemeal, reading, without_rows
 from rowhooks.postgres.values import RowDecoder
 
 FEW = 2

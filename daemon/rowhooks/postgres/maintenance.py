@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.connections.asyncpg_errors import translated
 from rowhooks.postgres.statements import Statements
 
 SQL = Statements(__file__)

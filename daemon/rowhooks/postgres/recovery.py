@@ -18,11 +18,11 @@ from rowhooks.domain.run import RETRY, WAITING, Press, Run
 from rowhooks.pipeline.rules import undecided
 from rowhooks.pipeline.scheduling.missing_jobs import Missed
 from rowhooks.postgres import missing_jobs, unreadable
-from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.connections.asyncpg_errors import translated
 from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.log_rows import LARGE, LONGEST_TEXT
+from rowhooks.postgres.piecemeal import piecemeal, reading
 from rowhooks.postgres.statements import Statements
-from rowhooks.postgres.unreadable import piecemeal, reading
 
 SQL = Statements(__file__, missing_jobs.SQL, unreadable.SQL, {"LARGE": LARGE, "LONGEST_TEXT": LONGEST_TEXT})
 

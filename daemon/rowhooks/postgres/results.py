@@ -16,8 +16,8 @@ from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.feed import Position
 from rowhooks.domain.run import WAITING, LogEntry, Outcome
 from rowhooks.pipeline.ports import EndOnRecord
+from rowhooks.postgres.connections.asyncpg_errors import translated
 from rowhooks.postgres.connections.encodings import of_connection
-from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.statements import Statements
 
 RESULT: Sequence[tuple[str, str]] = (

@@ -18,7 +18,7 @@ from rowhooks.domain.queues import is_allowed, queue_of, with_stray_queues_kept
 from rowhooks.pipeline.concurrency import forever
 from rowhooks.postgres import maintenance
 from rowhooks.postgres.bindings import PostgresBindings
-from rowhooks.postgres.configuration import PostgresConfiguration
+from rowhooks.postgres.configuration_source import PostgresConfiguration
 from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.connections.target import Target
 from rowhooks.receivers.registry import Catalog

@@ -13,10 +13,10 @@ from rowhooks.domain.errors import DatabaseError, LeadershipLost
 from rowhooks.domain.events import DaemonState, DeadlineMet, DeadlinesDropped, DeadlineSet, LeadershipChanged
 from rowhooks.pipeline.concurrency import running
 from rowhooks.postgres import maintenance
-from rowhooks.postgres.administration.schema import check_schema
 from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.leadership import epoch as leadership
 from rowhooks.postgres.leadership.epoch import Leadership
+from rowhooks.postgres.schema_check import check_schema
 from rowhooks.runtime.assembly import Assembly, Connections, Pipeline
 from rowhooks.runtime.context import DaemonContext, Targets, queues_of
 from rowhooks.runtime.maintenance import Maintenance

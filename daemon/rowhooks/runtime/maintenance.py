@@ -13,7 +13,7 @@ from rowhooks.domain.errors import DatabaseError
 from rowhooks.domain.events import BacklogCounted, Events
 from rowhooks.pipeline.concurrency import forever
 from rowhooks.postgres import maintenance
-from rowhooks.postgres.backlog import count_backlog
+from rowhooks.postgres.backlog_count import count_backlog
 from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.dispatch.leading import forget_lost

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rowhooks.domain.errors import Conflict
-from rowhooks.postgres.configuration import PostgresConfiguration
+from rowhooks.postgres.configuration_source import PostgresConfiguration
+from rowhooks.postgres.connections.asyncpg_errors import translated
 from rowhooks.postgres.connections.connect import connected
-from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.leadership.lock import RESERVE_LEADERSHIP
 from rowhooks.receivers.registry import Catalog

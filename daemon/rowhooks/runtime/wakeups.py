@@ -9,6 +9,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
+from rowhooks.domain.backlog import QUEUE_IS_FILLING
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
 from rowhooks.domain.events import BellRung, Events
 from rowhooks.pipeline.listener import Bell, Sleep
@@ -17,7 +18,6 @@ from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.leadership.bell import Listener, PostgresBellLock
 from rowhooks.postgres.leadership.blocking_sessions import (
     LONG,
-    QUEUE_IS_FILLING,
     BlockingSession,
     bell_holders,
     queue_usage,

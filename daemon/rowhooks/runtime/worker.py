@@ -24,7 +24,7 @@ from rowhooks.postgres.administration.revisions import head_revision, known_revi
 from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.dispatch.working import WorkBoard
 from rowhooks.postgres.rows.models import Models
-from rowhooks.postgres.administration.schema import check_schema
+from rowhooks.postgres.schema_check import check_schema
 from rowhooks.receivers.classes import ReceiverClass
 from rowhooks.receivers.logger import collect_entries, modules_heard
 from rowhooks.runtime.assembly import Connections

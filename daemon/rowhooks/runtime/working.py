@@ -24,7 +24,7 @@ from rowhooks.pipeline.scheduling.preparation import Preparation
 from rowhooks.pipeline.scheduling.rows import Rows
 from rowhooks.pipeline.scheduling.scheduler import Scheduler
 from rowhooks.pipeline.scheduling.thread_pool import ThreadPool
-from rowhooks.postgres.configuration import PostgresConfiguration
+from rowhooks.postgres.configuration_source import PostgresConfiguration
 from rowhooks.postgres.dispatch.working import Claimed, DispatchedResults, WorkBoard
 from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.recovery import TakenUp, UnfinishedRuns

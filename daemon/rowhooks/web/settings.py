@@ -5,11 +5,10 @@ from __future__ import annotations
 import ipaddress
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
 
 from rowhooks.domain.button_tokens import SHORTEST_SECRET
 from rowhooks.domain.errors import SettingsError
@@ -20,22 +19,22 @@ UNIX = "unix"
 """What `trusted_peers` calls the peers of a Unix socket, and the beginning of such an address (unix:/run/x.sock)."""
 _CREDENTIALS = ("dsn", "password", "oidc_client_secret", "embed_secret")
 _LOOPBACK = ("", "localhost")
-Names = Annotated[tuple[str, ...], NoDecode]
+Names = tuple[str, ...]
 
 
 class ConsoleSettings(Layered):
     """The console's settings. Times are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="ROWHOOKS_CONSOLE_", extra="forbid", frozen=True)
+    prefix = "ROWHOOKS_CONSOLE_"
 
     dsn: str = Field("", description="the database, with the console's own login; empty: that of rowhooks", repr=False)
     password: str = Field("", description="the console's own login's password, if its DSN has none", repr=False)
     listen: str = Field("127.0.0.1:8090", description="host:port, or unix:/path/of/a/socket")
     hosts: Names = Field((), description="names by which browsers reach the console, beside loopback ones")
-    login: Annotated[tuple[Literal["postgres", "proxy", "oidc"], ...], NoDecode] = Field(
+    login: tuple[Literal["postgres", "proxy", "oidc"], ...] = Field(
         ("postgres",), min_length=1, description="ways to log in"
     )
-    roles: Annotated[dict[str, str], NoDecode] = Field(
+    roles: dict[str, str] = Field(
         default_factory=dict, description="the roles of users that a proxy or an OpenID provider names"
     )
     unlisted: Literal["refuse", "same"] = Field(
@@ -195,7 +194,7 @@ def load_console_settings(file: Path | None = None, **given: Any) -> ConsoleSett
     credentials = {name.removeprefix(f"{CONSOLE}_"): value for name, value in found.items()}
     wanted = {name: value for name, value in given.items() if value is not None}
     try:
-        return ConsoleSettings(in_file=table, credentials=credentials, **wanted)  # type: ignore[call-arg]
+        return ConsoleSettings.read(given=wanted, credentials=credentials, in_file=table)
     except ValidationError as error:
         problems = [f"{name}: {what}" if name else what for name, what in explain(error)]
         raise refusal({f"[console] of {file or 'the settings'}": problems}, "console") from error

@@ -14,7 +14,6 @@ from rowhooks.postgres.administration.common import Connection, Row, call, fetch
 from rowhooks.postgres.administration.jobs import find_job
 from rowhooks.postgres.administration.origins import Origins
 from rowhooks.postgres.administration.tables import resolve_table
-from rowhooks.postgres.labels import check_text
 from rowhooks.postgres.statements import Statements
 
 BUTTON_CLASSES = ("default", "primary", "success", "info", "warning", "danger", "link")
@@ -131,6 +130,8 @@ def _given(conn: Connection, **given: Any) -> dict[str, Any]:
     if "job" in columns:
         columns["job"] = find_job(conn, columns["job"])["class_path"]
     if "text" in columns:
+        from rowhooks.postgres.labels import check_text  # a listing does without Jinja
+
         check_text(columns["text"])
     check_queue(columns.get("queue"))
     if (chosen := columns.get("button_class")) is not None and chosen not in BUTTON_CLASSES:

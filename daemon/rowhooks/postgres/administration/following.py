@@ -9,15 +9,13 @@ from collections.abc import AsyncIterator
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.feed import Position
 from rowhooks.pipeline.reader import Reader
-from rowhooks.postgres.configuration import PostgresConfiguration
+from rowhooks.postgres.administration.visible_following import POLL_INTERVAL
+from rowhooks.postgres.configuration_source import PostgresConfiguration
 from rowhooks.postgres.connections.connect import connect
 from rowhooks.postgres.connections.poolers import recognised
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.values import RowDecoder
-
-POLL_INTERVAL = 0.25
-"""Seconds between two reads. The bell does not help here: it rings only while the leader sleeps."""
 
 
 async def follow(target: Target) -> AsyncIterator[ObjectChange]:

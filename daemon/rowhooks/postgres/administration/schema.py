@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import psycopg
 from psycopg import sql
 from psycopg.types.json import set_json_loads
@@ -41,7 +40,6 @@ from rowhooks.postgres.administration.roles import (
 )
 from rowhooks.postgres.administration.trust import replace_event_triggers, vet
 from rowhooks.postgres.connections.command import connection
-from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.connections.loaders import read_json_exactly
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.statements import Statements
@@ -107,21 +105,6 @@ def installed_connection(target: Target) -> Iterator[psycopg.Connection[Any]]:
                 hint="connect as an administrator, or let one run: "
                 + " or ".join(f"grant {role} to {login}" for (role,) in roles),
             ) from error
-
-
-async def check_schema(connection: asyncpg.Connection[Any]) -> None:
-    """Make sure that the schema fits this code.
-
-    Raises:
-        SchemaMismatch: it is missing, older or newer.
-        PermissionDenied: the login may not read it.
-    """
-    with translated():
-        present = await connection.fetchval("select to_regclass('rowhooks.alembic_version') is not null")
-        current = await connection.fetchval("select version_num from rowhooks.alembic_version") if present else None
-    mismatch = explain_mismatch(current)
-    if mismatch:
-        raise mismatch
 
 
 def install(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rowhooks.domain.errors import RowhooksError
 from rowhooks.postgres.administration.common import LOGS, Connection, Row, fetch, log_of
 from rowhooks.postgres.backlog import WAITING
-from rowhooks.postgres.leadership.lock import HOLDERS_OF_THE_LEADER_LOCK, LEADER_LOCK
+from rowhooks.postgres.leadership.lock_holders import HOLDERS_OF_THE_LEADER_LOCK, LEADER_LOCK
 from rowhooks.postgres.missing_jobs import MISSING_JOBS, ORIGINS_OF_JOB, OTHER_RECEIVERS
 from rowhooks.postgres.statements import Statements
 

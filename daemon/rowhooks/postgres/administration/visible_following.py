@@ -8,10 +8,11 @@ from time import sleep
 
 from rowhooks.domain.change import ObjectChange
 from rowhooks.postgres.administration.common import Connection, fetch
-from rowhooks.postgres.administration.following import POLL_INTERVAL
 from rowhooks.postgres.administration.reading import read_changes
 from rowhooks.postgres.statements import Statements
 
+POLL_INTERVAL = 0.25
+"""Seconds between two reads. The bell does not help here: it rings only while the leader sleeps."""
 LONGEST_OPEN = timedelta(hours=1)
 """A transaction that was open for longer when the following began may have changes that are not seen."""
 BATCH = 100

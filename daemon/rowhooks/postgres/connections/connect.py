@@ -11,10 +11,10 @@ from typing import Any
 import asyncpg
 
 from rowhooks.domain.errors import ConnectionFailed, LoginRefused, SettingsError
-from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.connections.asyncpg_errors import translated
+from rowhooks.postgres.connections.asyncpg_settled import server_version
 from rowhooks.postgres.connections.search_path import PINNED_SESSION
 from rowhooks.postgres.connections.session_settings import of_session
-from rowhooks.postgres.connections.settled import server_version
 from rowhooks.postgres.connections.target import KEEPALIVE_COUNT, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, SILENCE, Target
 
 ASYNCPG_ERRORS = (

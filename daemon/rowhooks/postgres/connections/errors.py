@@ -1,46 +1,16 @@
-"""The drivers' errors, turned into ours in one place."""
+"""psycopg's errors, turned into ours in one place. Commands do not import asyncpg; its errors: see asyncpg_errors."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 
-import asyncpg
 import psycopg
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, NotFound, PermissionDenied, TookTooLong
 from rowhooks.domain.sqlstates import Verdict, verdict
 
-_NO_ANSWER = (
-    asyncpg.InterfaceError,
-    # asyncpg raises it when it is used after the server has ended the connection.
-    asyncpg.InternalClientError,
-    OSError,
-    TimeoutError,
-)
 _READ_ONLY = "nothing was done; if the server is a standby, connect to its primary"
-
-
-def is_transient(error: BaseException) -> bool:
-    """Say whether another try on a new connection may succeed: it was lost, or the error passes by itself."""
-    if isinstance(error, asyncpg.PostgresError):
-        return verdict(error.sqlstate, getattr(error, "server_source_function", None)).daemon
-    return isinstance(error, _NO_ANSWER)
-
-
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Raise ConnectionFailed, PermissionDenied or DatabaseError where asyncpg raises its own."""
-    try:
-        yield
-    except asyncpg.exceptions._base.DataError as error:  # noqa: SLF001  (the one that is raised before sending)
-        raise DatabaseError(f"a value cannot be sent: {error}") from error
-    except (*_NO_ANSWER, asyncpg.PostgresError) as error:
-        if is_transient(error):
-            raise ConnectionFailed(f"the connection was lost: {str(error) or type(error).__name__}") from error
-        if isinstance(error, asyncpg.InsufficientPrivilegeError):
-            raise PermissionDenied(str(error), hint="grant the daemon's role to the daemon's login") from error
-        raise DatabaseError(str(error)) from error
 
 
 @contextlib.contextmanager

@@ -8,8 +8,8 @@ from typing import Any
 
 import asyncpg
 
+from rowhooks.postgres.connections.asyncpg_errors import translated
 from rowhooks.postgres.connections.connect import connected
-from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.connections.target import DIRECT, SESSION_POOLER, TRANSACTION_POOLER, Target
 
 ROUNDS = 5

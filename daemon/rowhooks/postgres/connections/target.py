@@ -11,7 +11,6 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rowhooks.domain.errors import OptionsRefused, SettingsError
 from rowhooks.postgres.connections import libpq
 from rowhooks.postgres.connections.attempts import attempts, check_files, timeout
-from rowhooks.postgres.connections.settled import TransactionSettled
 
 CONNECT_TIMEOUT = 10
 """Seconds to wait for a connection where the DSN does not say."""
@@ -139,5 +138,7 @@ class Target:
         Raises:
             SettingsError: the DSN asks for what asyncpg cannot do, or libpq would not connect; a file cannot be read.
         """
+        from rowhooks.postgres.connections.asyncpg_settled import TransactionSettled  # commands do not need asyncpg
+
         kind = {} if self.keeps_session else {"statement_cache_size": 0, "connection_class": TransactionSettled}
         return [{**one, **kind} for one in attempts(self.conninfo)]

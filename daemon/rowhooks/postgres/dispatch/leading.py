@@ -15,8 +15,8 @@ import asyncpg
 from rowhooks.domain.dispatch import Group, LiveWorker, Progress, session_name
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.pipeline.ports import StateOnRecord
+from rowhooks.postgres.connections.asyncpg_errors import translated
 from rowhooks.postgres.connections.connect import connect
-from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.results import ANOTHER_LEADS
 from rowhooks.postgres.statements import Statements

@@ -14,7 +14,7 @@ import asyncpg
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.feed import Position
 from rowhooks.domain.run import LogEntry, Outcome
-from rowhooks.postgres.connections.errors import translated
+from rowhooks.postgres.connections.asyncpg_errors import translated
 from rowhooks.postgres.dispatch.leading import DONE, HANDED_OUT
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.postgres.statements import Statements

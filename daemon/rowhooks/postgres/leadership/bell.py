@@ -15,8 +15,8 @@ import asyncpg
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
 from rowhooks.pipeline.concurrency import first_of
+from rowhooks.postgres.connections.asyncpg_errors import translated
 from rowhooks.postgres.connections.connect import connect, connected
-from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.leadership.epoch import probe
 

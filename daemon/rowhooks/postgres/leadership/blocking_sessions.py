@@ -7,18 +7,19 @@ from typing import Any
 
 import asyncpg
 
-from rowhooks.postgres.connections.errors import translated
-from rowhooks.postgres.leadership import lock
+from rowhooks.domain.backlog import QUEUE_IS_FILLING
+from rowhooks.postgres.connections.asyncpg_errors import translated
+from rowhooks.postgres.leadership import lock_holders
 from rowhooks.postgres.statements import Statements
 
 LONG = 30.0
 """Seconds after which a transaction that holds the bell's lock is named."""
 LONG_LOCK = 5.0
 """Seconds after which a transaction that keeps a tracked table from being read is named."""
-QUEUE_IS_FILLING = 0.4
-"""Of the server's notification queue; the triggers stop ringing when half of it is full."""
 
-SQL = Statements(__file__, lock.SQL, {"LONG": LONG, "LONG_LOCK": LONG_LOCK, "QUEUE_IS_FILLING": QUEUE_IS_FILLING})
+SQL = Statements(
+    __file__, lock_holders.SQL, {"LONG": LONG, "LONG_LOCK": LONG_LOCK, "QUEUE_IS_FILLING": QUEUE_IS_FILLING}
+)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import asyncpg
 from rowhooks.domain.feed import Position, Snapshot
 from rowhooks.domain.queues import Queues
 from rowhooks.domain.run_keys import Keys
-from rowhooks.postgres.connections.errors import translated
-from rowhooks.postgres.leadership import lock
+from rowhooks.postgres.connections.asyncpg_errors import translated
+from rowhooks.postgres.leadership import lock_holders
 from rowhooks.postgres.statements import Statements
 
-SQL = Statements(__file__, lock.SQL)
+SQL = Statements(__file__, lock_holders.SQL)
 
 LONG_STATEMENT = 24 * 3600.0
 """Seconds that a statement which goes through the whole log may take."""

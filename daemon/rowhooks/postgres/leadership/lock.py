@@ -14,10 +14,10 @@ from typing import Any
 
 import asyncpg
 
+from rowhooks.postgres.connections.asyncpg_errors import translated
 from rowhooks.postgres.connections.connect import connected
-from rowhooks.postgres.connections.errors import translated
 from rowhooks.postgres.connections.target import Target
-from rowhooks.postgres.statements import Statements
+from rowhooks.postgres.leadership.lock_holders import HOLDERS_OF_THE_LEADER_LOCK, SQL
 
 logger = logging.getLogger(__name__)
 
@@ -25,12 +25,6 @@ LOOKS = 5
 """How often a lock that changes hands is tried, before it is left for the next time."""
 PAUSE = 0.02
 """Seconds between them."""
-
-SQL = Statements(__file__)
-LEADER_LOCK = SQL["is_leader_lock"]
-"""Whether a row `l` of pg_locks is the leader's lock in the hands of a daemon."""
-HOLDERS_OF_THE_LEADER_LOCK = SQL["holders_of_the_leader_lock"]
-"""The query of those who hold the leader's lock."""
 
 RESERVE_LEADERSHIP = "select pg_try_advisory_xact_lock(f.leader_key) from rowhooks.feed as f"
 """Keeps daemons from leading until the transaction ends; false where one leads."""

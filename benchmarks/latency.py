@@ -16,7 +16,8 @@ from benchmarks.receivers import Stopwatch, starts
 from benchmarks.results import Latencies, Latency, Percentiles, Series
 
 _TRACKED, _NOTIFYING = "timed", "timed_notifying"
-_WARM_UP = 5
+WARM_UP = 5
+"""Changes at the beginning that are not counted: connections are opened, and workers learn who leads."""
 # Longer than the daemon's group interval, and never in step with it.
 _PAUSE = (0.05, 0.1)
 _UPDATE_OTHERS = """\
@@ -46,7 +47,7 @@ def latency(server: Server, plan: Plan) -> Latencies:
     same clock. The measurements take turns; while asyncpg listens no daemon runs.
     """
     rounds: dict[str, list[list[_Delay]]] = {"notify": [], "trigger": [], "idle": [], "busy": []}
-    changes = plan.latency_changes + _WARM_UP
+    changes = plan.latency_changes + WARM_UP
     with server.database() as database:
         database.create_table(_TRACKED, changes + plan.table_rows, tracked=True)
         database.create_table(_NOTIFYING, changes, tracked=False)
@@ -137,7 +138,7 @@ def _delays(commits: dict[int, tuple[int, int]], began: dict[int, int]) -> list[
     return [
         _Delay((began[row] - sent) / 1e9, (began[row] - returned) / 1e9)
         for row, (sent, returned) in commits.items()
-        if row > _WARM_UP
+        if row > WARM_UP
     ]
 
 

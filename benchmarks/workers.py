@@ -24,6 +24,7 @@ from benchmarks.celery_peer import NAME, Celery, celery
 from benchmarks.daemon_process import PATIENCE, DaemonProcess, add_hooks, daemon_process, enable_only
 from benchmarks.database import Database, Server
 from benchmarks.drain import TABLE, drain_once
+from benchmarks.latency import WARM_UP
 from benchmarks.peers.peer import Unavailable
 from benchmarks.plan import Plan
 from benchmarks.processor_time import Clock, of_processes, of_server
@@ -78,7 +79,7 @@ def workers(server: Server, plan: Plan) -> dict[str, Any]:
     """
     found, absent = _Found(), {}
     with server.database() as database, contextlib.ExitStack() as stack:
-        database.create_table(TABLE, max(plan.executed_backlog, plan.latency_changes), tracked=True)
+        database.create_table(TABLE, max(plan.executed_backlog, plan.latency_changes + WARM_UP), tracked=True)
         add_hooks(database, TABLE)
         database.conn.execute("create table bench.written (change_id bigint)")
         database.conn.execute("grant insert on bench.written to rowhooks_daemon")
@@ -94,7 +95,7 @@ def workers(server: Server, plan: Plan) -> dict[str, Any]:
                 with _running(database, count) as pids:
                     _drain_all(database, process, plan, found, pids)
                     if count in found.delays:
-                        found.delays[count] += _latency(database, process, plan.latency_changes)
+                        found.delays[count] += _latency(database, process, plan.latency_changes + WARM_UP)
                 if tasks is not None and count:
                     for receiver in EXECUTED:
                         rate = tasks.drain(receiver.__name__, plan.executed_backlog // SHORTER, count)
@@ -177,7 +178,10 @@ async def _work(dsn: str) -> None:
 
 
 def _latency(database: Database, process: DaemonProcess, changes: int) -> list[float]:
-    """Return the seconds from a COMMIT's being sent to the receiver's beginning, by the system's clock."""
+    """Return the seconds from a COMMIT's being sent to the receiver's beginning, by the system's clock.
+
+    Those of the first WARM_UP changes are left out.
+    """
     enable_only(database, PlainNoOp.__name__)
     committed: dict[int, float] = {}
     with process.running():
@@ -191,7 +195,7 @@ def _latency(database: Database, process: DaemonProcess, changes: int) -> list[f
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{len(began)} of {changes} changes started a run within {PATIENCE:.0f} s")
             time.sleep(0.05)
-    return [began[row] - sent for row, sent in committed.items()]
+    return [began[row] - sent for row, sent in committed.items() if row > WARM_UP]
 
 
 def _began(database: Database, changes: int) -> dict[int, float]:

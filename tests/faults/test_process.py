@@ -64,7 +64,11 @@ class Hung(JobHookReceiver):
         Path(os.environ["OUTSIDE"]).with_suffix(".entered").touch()
         threading.Event().wait()
 
-register_jobs(Effects, Grouped, Sleeper, Stubborn, Hung)
+class Crashing(JobHookReceiver):
+    def receive_job_hook(self, change, action, changed_object):
+        os.abort()
+
+register_jobs(Effects, Grouped, Sleeper, Stubborn, Hung, Crashing)
 '''.replace("\\\\n", "\\n")
 
 
@@ -124,6 +128,16 @@ def test_a_receiver_that_never_ends_does_not_keep_the_process_from_ending(
     process.send(signal.SIGTERM)
     assert process.ends() == 0
     assert process.says(f"1 receivers did not end within 2.0 s: effects.{job}")
+
+
+def test_a_process_that_c_ends_says_in_which_line_of_python(db: psycopg.Connection[Any], start: Any) -> None:
+    set_up(db, "Crashing")
+    process = start()
+    process.wait_for("ready: ")
+    db.execute("insert into thing values (1)")
+    assert process.ends() == -signal.SIGABRT
+    assert process.says("Fatal Python error: Aborted")
+    assert process.says("in receive_job_hook")
 
 
 @pytest.mark.parametrize("job", ["Effects", "Grouped"])

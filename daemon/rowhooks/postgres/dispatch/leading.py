@@ -163,8 +163,7 @@ class DispatchBoard:
             Those that another session keeps locked, as a worker does while it records. They are still there.
         """
         with translated():
-            await self._connection.execute(SQL["take_back"], list(ids))
-            locked = {row[0] for row in await self._connection.fetch(SQL["still_there"], list(ids))}
+            locked = {row[0] for row in await self._connection.fetch(SQL["take_back"], list(ids))}
         moment = time.monotonic()
         self._locked = {id_: self._locked.get(id_, moment + LONG_LOCK) for id_ in locked}
         if late := [id_ for id_, due in self._locked.items() if due <= moment]:

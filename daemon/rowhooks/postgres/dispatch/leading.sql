@@ -93,16 +93,19 @@ delete from rowhooks.worker as w where w.id = $1;
 
 -- name: take_back
 -- Takes groups back: nothing of their runs can be recorded under them any more. What is locked, as by what is being
--- recorded, is left.
+-- recorded, is left; returns that.
 with free as (
   select d.id from rowhooks.dispatch as d where d.id = any($1::uuid[]) for update skip locked
+),
+
+gone as (
+  delete from rowhooks.dispatch as d using free as f where d.id = f.id
+  returning d.id
 )
 
-delete from rowhooks.dispatch as d using free as f where d.id = f.id;
-
--- name: still_there
--- Those of these groups that are there.
-select d.id from rowhooks.dispatch as d where d.id = any($1::uuid[]);
+select d.id
+from rowhooks.dispatch as d
+where d.id = any($1::uuid[]) and not exists (select from gone as g where g.id = d.id);
 
 -- name: take_back_unclaimed
 -- Takes those of these groups back that no worker has taken; returns them.

@@ -10,60 +10,22 @@ from typing import Any
 import pytest
 
 from tests.support.machine import Machine
+from tests.support.service import (
+    RECEIVERS,
+    UNIT,
+    all_have_run_once,
+    hook,
+    main_pid,
+    make_database,
+    short_watchdog,
+)
 
 pytestmark = pytest.mark.timeout(600)
 
-UNIT = "rowhooks.service"
-RECEIVERS = """
-import time
-from pathlib import Path
-from rowhooks import Hook, JobHookReceiver, register_jobs
-from sqlalchemy import text
-
-class Effects(JobHookReceiver):
-    async def receive_job_hook(self, change, action, changed_object):
-        if Path("/run/wedge").exists():
-            time.sleep(3600)
-        self.logger.warning("seen", extra={"object": changed_object})
-        values = {"id": change.id, "code": "OLD"}
-        await self.session.execute(text("insert into effect values (:id, :code)"), values)
-
-class Slow(JobHookReceiver):
-    def receive_job_hook(self, change, action, changed_object):
-        self.session.execute(text("insert into effect values (:id, 'slow')"), {"id": change.id})
-        time.sleep(3)
-
-register_jobs(Effects, Slow)
-"""
 SETTINGS = """
 dsn = "dbname={database}"
 receivers = ["effects.py"]
 """
-TABLES = """
-create table thing (id integer primary key, name text);
-create table effect (change_id bigint, code text, login name default session_user);
-grant select on thing to rowhooks;
-grant insert, select on effect to rowhooks;
-"""
-
-
-def make_database(machine: Machine, name: str) -> None:
-    """Make a database as docs/operating.md says, with two jobs and their hooks."""
-    machine.psql(f"drop database if exists {name} with (force)", "postgres")
-    machine.psql(f"create database {name}", "postgres")
-    machine.run(f"su postgres -c 'rowhooks init --dsn dbname={name}'")
-    if machine.psql("select 1 from pg_roles where rolname = 'rowhooks'", name) == "":
-        machine.psql("create role rowhooks login in role rowhooks_daemon", name)
-    machine.psql(TABLES, name)
-    machine.run(f"su postgres -c 'rowhooks track thing --dsn dbname={name}'")
-
-
-def hook(machine: Machine, job: str, name: str = "app") -> None:
-    """Enable a job that the daemon has found, and hook it to the table."""
-    machine.wait(lambda: machine.psql(f"select 1 from rowhooks.job where class_path = 'effects.{job}'", name))
-    as_admin = "su postgres -c 'rowhooks {} --dsn dbname=" + name + "'"
-    machine.run(as_admin.format(f"jobs enable {job}"))
-    machine.run(as_admin.format(f"hooks add {job} --job {job} --table thing --on create"))
 
 
 @pytest.fixture
@@ -78,24 +40,6 @@ def service(machine: Machine) -> Iterator[str]:
     yield UNIT
     machine.call("rm -rf /run/wedge /run/systemd/system/rowhooks.service.d; rowhooks systemd uninstall")
     machine.call("systemctl reset-failed; rm -rf /etc/rowhooks /etc/credstore")
-
-
-def effects(machine: Machine, database: str = "app") -> list[str]:
-    return machine.psql("select change_id from effect order by change_id", database).split()
-
-
-def captured(machine: Machine, database: str = "app") -> list[str]:
-    return machine.psql("select id from rowhooks.object_change order by id", database).split()
-
-
-def all_have_run_once(machine: Machine, database: str = "app") -> bool:
-    """Wait until each change has had its effect; say whether each had it once."""
-    machine.wait(lambda: set(effects(machine, database)) >= set(captured(machine, database)))
-    return effects(machine, database) == captured(machine, database)
-
-
-def main_pid(machine: Machine, unit: str = UNIT) -> int:
-    return int(machine.show(unit, "MainPID"))
 
 
 class Writer:
@@ -157,11 +101,6 @@ def test_a_killed_daemon_is_started_again_and_loses_nothing(machine: Machine, se
             machine.wait(lambda: machine.show(service, "ActiveState") == "active")
     assert int(machine.show(service, "NRestarts")) == 3
     assert all_have_run_once(machine)
-
-
-def short_watchdog(machine: Machine, service: str) -> None:
-    machine.write(f"/run/systemd/system/{service}.d/watchdog.conf", "[Service]\nWatchdogSec=3\nTimeoutAbortSec=2\n")
-    machine.run(f"systemctl daemon-reload && systemctl restart {service}")
 
 
 def test_a_receiver_that_wedges_the_event_loop_has_the_daemon_restarted_and_its_run_comes_again(

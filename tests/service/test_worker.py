@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.service.test_boot import RECEIVERS, all_have_run_once, hook, main_pid, make_database, short_watchdog
 from tests.support.machine import Machine
+from tests.support.service import RECEIVERS, all_have_run_once, hook, main_pid, make_database, short_watchdog
 
 pytestmark = pytest.mark.timeout(600)
 

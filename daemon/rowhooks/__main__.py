@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import signal
 import sys
@@ -13,8 +14,10 @@ from rowhooks.service.first_process import let_end
 def main() -> None:
     """Run the command line and exit."""
     if sys.__stderr__ is not None:
-        # Where C ends the process, of a receiver's library for example, it says in which line of Python.
-        faulthandler.enable(sys.__stderr__)
+        # Where C ends the process, of a receiver's library for example, it says in which line of Python. A program that
+        # calls this may have another standard error, which is no file.
+        with contextlib.suppress(ValueError, OSError):
+            faulthandler.enable(sys.__stderr__)
     # Also while the modules are imported, receivers' too, which may take long.
     let_end(signal.SIGTERM)
     try:

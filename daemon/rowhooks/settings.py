@@ -47,8 +47,8 @@ class Layered(BaseModel):
             ValidationError: one is unknown or wrong.
         """
         # As pydantic-settings does, whose import takes longer than a command does.
-        names = {f"{cls.prefix}{name}".upper(): name for name in cls.model_fields}
-        environment = {names[key.upper()]: value for key, value in os.environ.items() if key.upper() in names}
+        names = {f"{cls.prefix}{name}".lower(): name for name in cls.model_fields}
+        environment = {names[key.lower()]: value for key, value in os.environ.items() if key.lower() in names}
         return cls.model_validate({**in_file, **credentials, **environment, **given})
 
 

@@ -7,14 +7,16 @@ import subprocess
 import sys
 import time
 import uuid
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import sqlalchemy
 
+from rowhooks.domain.errors import TimeLimitExceeded
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.sessions.fences import Fence
-from rowhooks.postgres.sessions.workspaces import SURRENDER_AFTER, Workspaces
+from rowhooks.postgres.sessions.surrender import SURRENDER_AFTER
+from rowhooks.postgres.sessions.workspaces import Workspaces
 from tests.support.make import change, run
 from tests.support.waiting import eventually
 
@@ -62,6 +64,13 @@ async def end_while_it_waits(dsn: str, wait: str) -> None:
     await workspaces.close()
 
 
+def taken(workspaces: Workspaces) -> int:
+    """Return how many connections of the pool are not in it."""
+    pool: Any = workspaces._async_engine.pool
+    count: int = pool.checkedout()
+    return count
+
+
 @pytest.mark.parametrize("wait", WAITS)
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_connection_is_not_closed_under_a_call_that_waits_on_it(db: Any, dsn: str, wait: str, loop: str) -> None:
@@ -71,3 +80,41 @@ def test_a_connection_is_not_closed_under_a_call_that_waits_on_it(db: Any, dsn: 
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+async def test_one_that_waits_for_a_connection_when_it_is_ended_keeps_no_place_of_the_pool(dsn: str) -> None:
+    workspaces = Workspaces(Target(dsn), lambda _: Fence(uuid.UUID(int=7)), threads=1, async_connections=1)
+    first, second, third = (cast("Any", workspaces.open(run(cause=change()), "", asynchronous=True)) for _ in range(3))
+    statement = sqlalchemy.text("select 1")
+    await first.session.execute(statement)
+    waiting = asyncio.create_task(second.session.execute(statement))
+    await asyncio.sleep(0)
+    second.abort()
+    await eventually(lambda: second._surrendering is not None and second._surrendering.done())
+    await first.rollback()
+    with pytest.raises(TimeLimitExceeded):
+        await waiting
+    await eventually(lambda: taken(workspaces) == 0)
+    await asyncio.wait_for(third.session.execute(statement), 10)
+    await third.rollback()
+    await workspaces.close()
+
+
+async def test_one_that_is_ended_in_a_copy_loses_its_connection(dsn: str) -> None:
+    workspaces = Workspaces(Target(dsn), lambda _: Fence(uuid.UUID(int=7)), threads=1, async_connections=1)
+    workspace: Any = workspaces.open(run(cause=change()), "", asynchronous=True)
+    ended = asyncio.Event()
+
+    async def copies() -> None:
+        connection = await workspace.session.connection()
+        driver = (await connection.get_raw_connection()).driver_connection
+        async with driver.cursor().copy("copy (select 1) to stdout"):
+            await ended.wait()
+
+    copying = asyncio.create_task(copies())
+    await eventually(lambda: workspace._grip._connection is not None and workspace._grip._connection.lock.locked())
+    workspace.abort()
+    await eventually(lambda: taken(workspaces) == 0)
+    ended.set()
+    await asyncio.wait([copying])
+    await workspaces.close()

@@ -164,6 +164,16 @@ def test_a_worker_is_a_service_of_its_own_too(called: Path, tmp_path: Path, caps
     ]
 
 
+@pytest.mark.parametrize("unit", ["rowhooks.service", "rowhooks-worker.service", "rowhooks-console.service"])
+def test_a_users_service_is_watched_as_the_systems_is(unit: str) -> None:
+    def watched(path: Path) -> list[str]:
+        names = ("Type=", "TimeoutStartSec=", "TimeoutStopSec=", "TimeoutAbortSec=", "WatchdogSec=", "Restart")
+        return sorted(line for line in path.read_text().splitlines() if line.startswith(names))
+
+    units = Path(__file__).parents[2] / "systemd"
+    assert watched(units / "user" / unit) == watched(units / unit)
+
+
 def test_it_can_be_installed_again_and_started(called: Path) -> None:
     assert call(["systemd", "install", "--user"]) == 0
     assert call(["systemd", "install", "--user", "--now"]) == 0

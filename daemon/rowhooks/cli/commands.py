@@ -143,7 +143,7 @@ def load(name: str) -> Any:
     group: Any = typer.main.get_command(holder)
     command = group.commands[name]
     refuse_repeated(command)
-    for one in getattr(command, "commands", {}).values():
+    for one in (command, *getattr(command, "commands", {}).values()):
         # A list of commands has the whole of it; left out, its beginning.
         one.short_help = one.help.partition("\n\n")[0]
     return command

@@ -72,7 +72,7 @@ class HealthServer:
             # This is no SettingsError: the address may be free later, and the service manager starts the daemon again.
             raise RowhooksError(
                 f"http_listen: {address} cannot be listened on: {error.strerror or error}",
-                hint="name another address, such as 127.0.0.1:9187",
+                hint="name another address, or end what listens there",
             ) from error
         self._server.set_app(self._answer)
         self.port = self._server.server_port

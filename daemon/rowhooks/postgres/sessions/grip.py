@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
 import socket
 import threading
+from collections.abc import AsyncIterator
 from typing import Any
 
 import psycopg
@@ -131,10 +133,25 @@ class Grip:
         if self._request is not None:
             self._request.join()
 
-    def idle(self) -> contextlib.AbstractAsyncContextManager[Any]:
-        """Return what waits until no coroutine waits on the connection, and until its end lets none begin."""
+    @contextlib.asynccontextmanager
+    async def idle(self, patience: float) -> AsyncIterator[None]:
+        """Let no coroutine begin to wait on the connection in a block, which begins when none does any more.
+
+        Args:
+            patience: seconds after which it begins all the same: psycopg's lock is taken for the whole of a COPY.
+        """
         # psycopg's own, under which each of its steps is made, and ours.
-        return contextlib.nullcontext() if self._connection is None else self._connection.lock
+        lock: asyncio.Lock | None = None if self._connection is None else self._connection.lock
+        has_taken = False
+        if lock is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    has_taken = await lock.acquire()
+        try:
+            yield
+        finally:
+            if lock is not None and has_taken:
+                lock.release()
 
     def abort(self) -> None:
         """End the transaction: the statement is cancelled and the connection cut."""

@@ -33,14 +33,13 @@ from rowhooks.postgres.sessions.awaited import Calls, ReceiverAsyncSession
 from rowhooks.postgres.sessions.fences import Fence
 from rowhooks.postgres.sessions.grip import Grip
 from rowhooks.postgres.sessions.receiver_session import GRIP, ReceiverSession
+from rowhooks.postgres.sessions.surrender import SURRENDER_AFTER, surrendered
 from rowhooks.postgres.sessions.terms import explaining, is_transient, session_variables, watch_runs
 
 logger = logging.getLogger(__name__)
 
 MOST_ABANDONED = 1000
 """How many plain receivers may hang beyond their time limit at the same time."""
-SURRENDER_AFTER = 0.1
-"""Seconds after which an asynchronous receiver that was abandoned and has not ended loses its session."""
 
 
 class _Workspace:
@@ -240,6 +239,9 @@ class AsyncWorkspace(_Workspace):
     def abort(self) -> None:
         """End the transaction by its connection, and take the session away from a receiver that goes on."""
         super().abort()
+        self._surrender_soon()
+
+    def _surrender_soon(self) -> None:
         if self._session is not None:
             asyncio.get_running_loop().call_later(SURRENDER_AFTER, self._begin_to_surrender)
 
@@ -248,15 +250,9 @@ class AsyncWorkspace(_Workspace):
         self._surrendering = asyncio.get_running_loop().create_task(self._surrender())
 
     async def _surrender(self) -> None:
-        try:
-            # Not under a call that still waits; it ends, as the connection is cut. In the middle of a flush the session
-            # refuses, and libuv ends the process where a descriptor is closed that it is about to watch.
-            async with self._grip.idle():
-                session, self._session = self._session, None
-                if session is not None:
-                    await session.invalidate()
-        except Exception as error:  # noqa: BLE001  (nothing waits for this task)
-            logger.warning("an abandoned receiver keeps its connection: %s", error)
+        if self._session is not None and await surrendered(self._session, self._grip):
+            self._session = None
+        self._surrender_soon()
 
     async def commit(self, outcome: Outcome) -> Collection[int]:
         """Write the result beside the receiver's writes and commit both."""

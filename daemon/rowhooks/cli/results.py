@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from rowhooks.cli.as_test import as_test
 from rowhooks.cli.batches import show_batch
 from rowhooks.cli.common import (
     Before,
@@ -39,7 +38,6 @@ from rowhooks.domain.errors import ConnectionFailed, NotFound, RowhooksError, Us
 from rowhooks.domain.times import point_in_time, span
 from rowhooks.postgres.administration import results as administration
 from rowhooks.postgres.administration.common import Connection
-from rowhooks.postgres.administration.recorded_runs import recorded_run
 from rowhooks.postgres.administration.schema import installed_connection
 from rowhooks.postgres.connections.target import Target
 
@@ -120,6 +118,9 @@ def show(
     if as_a_test:
         if as_json or follow_it:
             raise UsageError("--as-test excludes --json and --follow", hint="give one of them")
+        from rowhooks.cli.as_test import as_test  # a listing does without
+        from rowhooks.postgres.administration.recorded_runs import recorded_run
+
         chosen = settings(dsn, config)
         with installed_connection(Target(chosen.dsn, password=chosen.password)) as conn:
             run = recorded_run(conn, result_id)

@@ -12,7 +12,6 @@ from rowhooks.postgres.administration.schema import installed_connection
 from rowhooks.postgres.administration.status import status as read_status
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.live_workers import SILENCE
-from rowhooks.runtime.doorbell import problem_of_broker
 from rowhooks.settings import Settings
 
 FIELDS = (
@@ -37,6 +36,8 @@ def status(dsn: Dsn = None, config: Config = None, as_json: Json = False) -> Non
 
 def _broker(chosen: Settings) -> str:
     """Say whether the broker of Celery that the settings name answers here."""
+    from rowhooks.runtime.doorbell import problem_of_broker  # most have none
+
     try:
         problem = problem_of_broker(chosen)
     except SettingsError as error:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rowhooks.domain import exact, shell
 from rowhooks.domain.errors import SchemaMismatch
-from rowhooks.domain.plan import PlannedButton, PlannedHook, PlannedTable
+
+if TYPE_CHECKING:
+    from rowhooks.domain.plan import PlannedButton, PlannedHook, PlannedTable
 
 HAS_SCHEMA = "select pg_catalog.current_database(), pg_catalog.to_regnamespace('rowhooks') is not null"
 """A query for what `check_schema` takes."""

@@ -47,9 +47,14 @@ class Layered(BaseModel):
             ValidationError: one is unknown or wrong.
         """
         # As pydantic-settings does, whose import takes longer than a command does.
-        names = {f"{cls.prefix}{name}".lower(): name for name in cls.model_fields}
-        environment = {names[key.lower()]: value for key, value in os.environ.items() if key.lower() in names}
+        environment = {name: os.environ[variable] for name, variable in cls.variables().items()}
         return cls.model_validate({**in_file, **credentials, **environment, **given})
+
+    @classmethod
+    def variables(cls) -> dict[str, str]:
+        """Return the variables that are settings, in upper or lower case, by the names of these."""
+        names = {f"{cls.prefix}{name}".lower(): name for name in cls.model_fields}
+        return {names[variable.lower()]: variable for variable in os.environ if variable.lower() in names}
 
 
 SHORTEST_AUDIT = 90
@@ -327,5 +332,4 @@ def _origin(setting: str, options: frozenset[str], file: Path | None) -> str:
     """Return the source of a setting's value, in the order of precedence."""
     if setting in options:
         return "command line"
-    variable = next((name for name in os.environ if name.upper() == f"{PREFIX}{setting.upper()}"), None)
-    return variable or str(file or "settings")
+    return Settings.variables().get(setting) or str(file or "settings")

@@ -319,17 +319,22 @@ def test_two_reloads_at_once_are_one_or_two_and_end_well(
     assert db.execute("select count(*) from effect").fetchone() == (1,)
 
 
-def test_a_wedged_event_loop_is_not_fed_and_is_found_dead(
-    db: psycopg.Connection[Any], table: None, start: Start, manager: Manager, tmp_path: Path, port: int
-) -> None:
-    hook(db, "Wedge")
-    process = start(WATCHDOG_USEC="300000")
+def hangs_unfed(db: psycopg.Connection[Any], process: Process, manager: Manager) -> None:
+    """Wait until a process feeds its watchdog, and let Wedge hang it; check that it says nothing more."""
     wait(lambda: manager.listen().count({"WATCHDOG": "1"}) >= 3)
     db.execute("insert into thing values (1)")
-    wait((tmp_path / "outside").exists)
+    wait((process.directory / "outside").exists)
     fed = len(manager.listen())
     process.wait_for("blocks the event loop")
     assert manager.listen()[fed:] == []
+
+
+def test_a_wedged_event_loop_is_not_fed_and_is_found_dead(
+    db: psycopg.Connection[Any], table: None, start: Start, manager: Manager, port: int
+) -> None:
+    hook(db, "Wedge")
+    process = start(WATCHDOG_USEC="300000")
+    hangs_unfed(db, process, manager)
     # Its thread answers all the same.
     assert get(port, "/metrics")[0] == 200
 
@@ -373,18 +378,13 @@ def test_a_worker_without_its_database_is_alive_and_not_ready_and_says_why(
 
 
 def test_a_worker_whose_event_loop_hangs_is_not_fed(
-    db: psycopg.Connection[Any], table: None, start: Start, manager: Manager, tmp_path: Path
+    db: psycopg.Connection[Any], table: None, start: Start, manager: Manager
 ) -> None:
     hook(db, "Wedge")
     place = {"ROWHOOKS_QUEUES": "default, work", "ROWHOOKS_DEFAULT_QUEUE": "work"}
     start(NOTIFY_SOCKET="", **place)
     process = start(command="worker", WATCHDOG_USEC="300000", **place)
-    wait(lambda: manager.listen().count({"WATCHDOG": "1"}) >= 3)
-    db.execute("insert into thing values (1)")
-    wait((tmp_path / "outside").exists)
-    fed = len(manager.listen())
-    process.wait_for("blocks the event loop")
-    assert manager.listen()[fed:] == []
+    hangs_unfed(db, process, manager)
 
 
 def test_the_processes_of_a_daemon_tell_its_manager_nothing(

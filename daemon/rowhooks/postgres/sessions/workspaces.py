@@ -250,9 +250,12 @@ class AsyncWorkspace(_Workspace):
         self._surrendering = asyncio.get_running_loop().create_task(self._surrender())
 
     async def _surrender(self) -> None:
-        if self._session is not None and await surrendered(self._session, self._grip):
+        if self._session is None:
+            return
+        if await surrendered(self._session, self._grip):
             self._session = None
-        self._surrender_soon()
+        else:
+            self._surrender_soon()
 
     async def commit(self, outcome: Outcome) -> Collection[int]:
         """Write the result beside the receiver's writes and commit both."""

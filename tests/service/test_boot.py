@@ -18,6 +18,7 @@ from tests.support.service import (
     main_pid,
     make_database,
     short_watchdog,
+    start_waits_for_the_database,
 )
 
 pytestmark = pytest.mark.timeout(600)
@@ -80,12 +81,7 @@ def test_the_status_line_says_who_leads_and_what_waits(machine: Machine, service
 
 
 def test_a_start_waits_for_the_database(machine: Machine, service: str) -> None:
-    machine.run(f"systemctl stop {service} postgresql@15-main 2>/dev/null || systemctl stop {service} postgresql")
-    machine.run(f"systemctl start --no-block {service}")
-    machine.wait(lambda: "waiting for the database" in machine.show(service, "StatusText"))
-    assert machine.show(service, "ActiveState") == "activating"
-    machine.run("systemctl start postgresql postgresql@15-main 2>/dev/null || systemctl start postgresql")
-    machine.wait(lambda: machine.show(service, "ActiveState") == "active")
+    start_waits_for_the_database(machine, service)
     machine.psql("insert into thing values (1)")
     assert all_have_run_once(machine)
 

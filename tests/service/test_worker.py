@@ -7,7 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.machine import Machine
-from tests.support.service import RECEIVERS, all_have_run_once, hook, main_pid, make_database, short_watchdog
+from tests.support.service import (
+    RECEIVERS,
+    all_have_run_once,
+    hook,
+    main_pid,
+    make_database,
+    short_watchdog,
+    start_waits_for_the_database,
+)
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -42,12 +50,7 @@ def test_it_executes_what_the_daemon_hands_out_and_its_status_line_says_so(machi
 
 
 def test_its_start_waits_for_the_database(machine: Machine, worker: str) -> None:
-    machine.run(f"systemctl stop {worker} postgresql@15-main")
-    machine.run(f"systemctl start --no-block {worker}")
-    machine.wait(lambda: "waiting for the database" in machine.show(worker, "StatusText"))
-    assert machine.show(worker, "ActiveState") == "activating"
-    machine.run("systemctl start postgresql@15-main")
-    machine.wait(lambda: machine.show(worker, "ActiveState") == "active")
+    start_waits_for_the_database(machine, worker)
 
 
 def test_one_that_hangs_is_started_again_by_the_watchdog_and_its_runs_come_again(machine: Machine, worker: str) -> None:

@@ -74,3 +74,13 @@ def main_pid(machine: Machine, unit: str = UNIT) -> int:
 def short_watchdog(machine: Machine, service: str) -> None:
     machine.write(f"/run/systemd/system/{service}.d/watchdog.conf", "[Service]\nWatchdogSec=3\nTimeoutAbortSec=2\n")
     machine.run(f"systemctl daemon-reload && systemctl restart {service}")
+
+
+def start_waits_for_the_database(machine: Machine, service: str) -> None:
+    """Start a service while PostgreSQL is stopped; check that it is active when PostgreSQL is there, and not before."""
+    machine.run(f"systemctl stop {service} postgresql@15-main 2>/dev/null || systemctl stop {service} postgresql")
+    machine.run(f"systemctl start --no-block {service}")
+    machine.wait(lambda: "waiting for the database" in machine.show(service, "StatusText"))
+    assert machine.show(service, "ActiveState") == "activating"
+    machine.run("systemctl start postgresql postgresql@15-main 2>/dev/null || systemctl start postgresql")
+    machine.wait(lambda: machine.show(service, "ActiveState") == "active")

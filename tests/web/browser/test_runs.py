@@ -197,7 +197,7 @@ def test_a_log_says_that_it_is_not_live_when_the_connections_to_the_database_end
         press_provision(alice.page, device, name)
         expect(alice.page.get_by_role("table", name="Log")).to_contain_text("step 1 of 3")
         own_world.db.execute(
-            "select pg_terminate_backend(a.pid) from pg_stat_activity as a"
+            "select pg_terminate_backend(a.pid, 10000) from pg_stat_activity as a"
             " where a.usename = 'alice' and a.datname = current_database()"
         )
         expect(alice.page.get_by_text("Not live any more")).to_be_visible()

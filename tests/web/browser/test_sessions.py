@@ -56,10 +56,9 @@ def test_lost_connections_end_the_session_and_it_says_why(visiting: Visits, own_
         alice = visiting(address, "alice")
         alice.goes_to("/tables")
         own_world.db.execute(
-            "select pg_terminate_backend(a.pid) from pg_stat_activity as a"
+            "select pg_terminate_backend(a.pid, 10000) from pg_stat_activity as a"
             " where a.usename = 'alice' and a.datname = current_database()"
         )
-        alice.page.reload()
         alice.page.reload()
         expect(alice.page.get_by_role("heading", name="Log in")).to_be_visible()
         expect(alice.page.get_by_role("main")).to_contain_text("because your connections to PostgreSQL have ended")

@@ -26,6 +26,11 @@ def made(cls: type[T], **values: Any) -> T:
         cls: the dataclass.
         values: its fields; those with a plain default may be missing.
     """
+    return made_of(cls, values)
+
+
+def made_of(cls: type[T], values: dict[str, Any]) -> T:
+    """Do the same with fields that are in a dictionary already, which the instance takes over."""
     instance = object.__new__(cls)
     object.__setattr__(instance, "__dict__", values)
     return instance
@@ -194,9 +199,7 @@ class ObjectChange:
             known = {name: value for name, value in known.items() if name not in _DECODED}
         else:
             known = known.copy()
-        copy = object.__new__(ObjectChange)
-        object.__setattr__(copy, "__dict__", known)
-        return copy
+        return made_of(ObjectChange, known)
 
     def forget(self) -> None:
         """Free the decoded rows, which are several times as large as their text. They are decoded again when needed."""

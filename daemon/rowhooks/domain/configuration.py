@@ -100,11 +100,11 @@ class JobHook:
 
     def predates(self, transaction_id: int) -> bool:
         """Say whether a change was made before the hook, or its job, was enabled."""
-        since = self.enabled_since
-        if since is not None and since.sees(transaction_id):
-            return True
-        since = self.job.enabled_since
-        return since is not None and since.sees(transaction_id)
+        for since in (self.enabled_since, self.job.enabled_since):
+            # It is asked of every change; nearly all are newer than what was to come when the snapshot was taken.
+            if since is not None and transaction_id < since.xmax and since.sees(transaction_id):
+                return True
+        return False
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 The engine calls no subscriber by name, and no class of the engine is subclassed to listen to it (as in Oban's telemetry
 and stamina's instrumentation). An event that comes with every run is made only if its kind has a subscriber:
-see `Events.wants`.
+see `Events.wanted`.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -239,6 +240,7 @@ class DeadlinesDropped(Event):
 
 
 E_ = TypeVar("E_", bound=Event)
+_subscribing = threading.Lock()
 
 
 class Events:
@@ -254,8 +256,14 @@ class Events:
     def __init__(self, parent: Events | None = None) -> None:
         # Each tuple is replaced and never changed: other threads may be reading it.
         self.subscribers: dict[type[Event], tuple[Callable[..., object], ...]] = {}
-        self._subscribing = threading.Lock()
         self._parents = {} if parent is None else parent.subscribers
+        self._children: weakref.WeakSet[Events] = weakref.WeakSet()
+        self.wanted: frozenset[type[Event]] = frozenset()
+        """The kinds that have a subscriber. Code that publishes often looks here before it makes an event."""
+        with _subscribing:
+            if parent is not None:
+                parent._children.add(self)  # noqa: SLF001  (of this class)
+            self._note_wanted()
 
     def subscribe(self, kind: type[E_], function: Callable[[E_], object]) -> Callable[[], None]:
         """Call a function with each event of a kind from now on.
@@ -267,24 +275,27 @@ class Events:
         Returns:
             A function that ends the subscription.
         """
-        with self._subscribing:
+        with _subscribing:
             subscribers = self.subscribers.get(kind, ())
             if function not in subscribers:
                 self.subscribers[kind] = (*subscribers, function)
+                self._note_wanted()
 
         def unsubscribe() -> None:
-            with self._subscribing:
+            with _subscribing:
                 left = tuple(one for one in self.subscribers.get(kind, ()) if one != function)
                 if left:
                     self.subscribers[kind] = left
                 else:
                     self.subscribers.pop(kind, None)
+                self._note_wanted()
 
         return unsubscribe
 
-    def wants(self, kind: type[Event]) -> bool:
-        """Say whether a kind has a subscriber; code that publishes often asks before it makes the event."""
-        return kind in self.subscribers or kind in self._parents
+    def _note_wanted(self) -> None:
+        self.wanted = frozenset((*self.subscribers, *self._parents))
+        for child in self._children:
+            child._note_wanted()  # noqa: SLF001  (of this class)
 
     def publish(self, event: Event) -> None:
         """Hand an event to the subscribers of its kind."""

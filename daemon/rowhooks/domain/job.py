@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rowhooks.domain.computed import computed
 from rowhooks.domain.errors import InvalidInputs, TransactionEnded
 from rowhooks.domain.feed import Snapshot
 
@@ -93,7 +94,7 @@ class JobOptions:
     group_commit: int = 1
     queue: str | None = None
 
-    @property
+    @computed
     def turns(self) -> int | None:
         """How many runs of the job may go on at a time; None: as many as can."""
         return 1 if self.is_singleton else self.max_concurrency

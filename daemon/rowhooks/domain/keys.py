@@ -23,10 +23,13 @@ _LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 def former_key(change: ObjectChange) -> str | None:
     """Return the key that a row had before an update, as JSON text; None where it is the same, or not known.
 
-    It is asked of every change that is read: mostly one search in the text answers it.
+    It is asked of every change that is read: mostly one look at the text answers it.
     """
     before, key = change.prechange_json, change.object_id_json
-    if before is None or change.action != "update" or _stands_in(key[1:-1], before):
+    if before is None or change.action != "update":
+        return None
+    # The server writes short names first, and `id` is one.
+    if (before.startswith(key[:-1]) and before[len(key) - 1 : len(key)] == ",") or _stands_in(key[1:-1], before):
         return None
     fields = _FIELD.findall(key)
     if len(fields) > 1 and key == f"{{{', '.join(fields)}}}" and all(_stands_in(field, before) for field in fields):

@@ -94,7 +94,7 @@ class Run:
         """The runs of the batch, or this one alone."""
         return self.batch or (self,)
 
-    @property
+    @computed
     def job(self) -> Job:
         """What is run."""
         return self.origin.job
@@ -122,7 +122,7 @@ class Run:
         """
         if self.batch:
             return lane_of_batches(self.origin.id)
-        return lane_of(self.origin, *self.row)
+        return lane_of(self.origin, self.cause.table_id, self.cause.object_id_json)
 
     @property
     def lanes(self) -> list[tuple[Any, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 
 from rowhooks.domain.feed import Position
@@ -39,12 +39,10 @@ class Progress:
 
     def position_after(self, recorded: list[Step]) -> Position:
         """Return the position that would hold were these runs' steps on record, without moving yet."""
-        left: dict[int, int] = {}
-        for step in recorded:
-            left[id(step)] = left.get(id(step), 0) + 1
+        left = Counter(map(id, recorded))
         position = self._position
         for step in self._steps:
-            if step.open_runs > left.get(id(step), 0):
+            if step.open_runs > left[id(step)]:
                 break
             position = step.position
         return position

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, PermissionDenied
 from rowhooks.domain.events import Events, RunEnded
@@ -31,11 +31,8 @@ Lines = list[tuple[int, LogEntry]]
 T = TypeVar("T")
 
 
-class Entry(NamedTuple):
-    """A result on its way, and the step of the feed that waits for it (none once STARTED is on record)."""
-
-    outcome: Outcome
-    step: Step | None
+Entry = tuple[Outcome, Step | None]
+"""A result on its way, and the step of the feed that waits for it (none once STARTED is on record)."""
 
 
 class Recorder:
@@ -66,7 +63,7 @@ class Recorder:
         if outcome.entries:
             self.add_lines(outcome.run, outcome.entries)
             outcome = replace(outcome, entries=())
-        self._waiting.append(Entry(outcome, step))
+        self._waiting.append((outcome, step))
         self.held += _size_of(outcome)
         if len(self._waiting) == 1:
             self._arrived.set()
@@ -123,18 +120,18 @@ class Recorder:
                 lines, self._lines = self._lines, []
                 self.held -= sum(len(entry.message) for _, entry in lines)
                 self._arrived.clear()
-            steps = [entry.step for entry in group if entry.step is not None]
+            steps = [step for _, step in group if step is not None]
             position = self._progress.position_after(steps)
             others = await self._write(_unrecorded(group), lines, position if position != self._stored else None)
             self._stored = position
             self._progress.record(steps)
-            if self._events.wants(RunEnded):
+            if RunEnded in self._events.wanted:
                 await self._publish_ended(group, others)
             self.room.set()
 
     async def _publish_ended(self, group: Sequence[Entry], others: Mapping[int, Outcome | None]) -> None:
         """Publish once for each run of a group that has ended, as it stands on record."""
-        outcomes = {entry.outcome.run.id: entry.outcome for entry in group if entry.outcome.finished_at is not None}
+        outcomes = {outcome.run.id: outcome for outcome, _ in group if outcome.finished_at is not None}
         # What had ended on record before is not what came of the run here. It is rare, and read.
         unknown = [id_ for id_, one in outcomes.items() if one.status == REVOKED]
         for id_, other in others.items():
@@ -153,11 +150,15 @@ class Recorder:
 
     def _next_group(self) -> list[Entry]:
         count = held = 0
-        for entry in self._waiting[:GROUP_SIZE]:
-            if count and held > GROUP_HELD:
-                break
-            held += _size_of(entry.outcome)
-            count += 1
+        if self.held:
+            for outcome, _ in self._waiting[:GROUP_SIZE]:
+                if count and held > GROUP_HELD:
+                    break
+                held += _size_of(outcome)
+                count += 1
+        else:
+            # As mostly: no run has returned or raised anything.
+            count = GROUP_SIZE
         group, self._waiting = self._waiting[:count], self._waiting[count:]
         self.held -= held
         return group
@@ -240,7 +241,7 @@ def _has_ended(outcome: Outcome | None) -> bool:
 def _unrecorded(group: list[Entry]) -> list[Outcome]:
     # A run that ended before its PENDING or STARTED was written needs neither.
     latest: dict[int, Outcome] = {}
-    for entry in group:
-        if entry.outcome.status not in (PENDING, STARTED) or not _has_ended(latest.get(entry.outcome.run.id)):
-            latest[entry.outcome.run.id] = entry.outcome
+    for outcome, _ in group:
+        if outcome.status not in (PENDING, STARTED) or not _has_ended(latest.get(outcome.run.id)):
+            latest[outcome.run.id] = outcome
     return [outcome for outcome in latest.values() if not outcome.recorded]

@@ -78,6 +78,7 @@ class Rule:
     def __init__(self, hook: JobHook) -> None:
         self.hook = hook
         self._terms = Terms.of(hook.columns, hook.ignored_columns, hook.conditions_json)
+        self._asks_for_nothing = not (hook.columns or hook.ignored_columns or hook.conditions_json)
         # By table: the columns that it asks for and that are, or were, called otherwise, with all their names.
         self._names = {table: found for table in hook.names if (found := _names_of_asked(hook, table))}
         # By the names that its renamed columns have in a row.
@@ -122,6 +123,8 @@ class Rule:
         """
         if self.hook.predates(change.transaction_id):
             return False
+        if self._asks_for_nothing:
+            return True
         terms = self._terms_for(change)
         return terms.are_touched(change) and (terms.condition is None or terms.condition.holds(change))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
-from rowhooks.domain.change import ObjectChange, made, no_decoder
+from rowhooks.domain.change import ObjectChange, made_of, no_decoder
 from rowhooks.domain.names import TableName
 from rowhooks.postgres.statements import Statements
 from rowhooks.postgres.values import RowDecoder
@@ -45,6 +46,8 @@ _NAMES = (
     "id", "transaction_id", "time", "action", "tracked_table", "object_id_json", "object_repr", "prechange",
     "postchange", "db_user", "user_name", "request_id", "change_context", "capture_error",
 )  # fmt: skip
+# In the order of COLUMNS.
+_FIELDS = tuple(field.name for field in fields(ObjectChange) if field.name not in ("changed_object_type", "decoder"))
 LARGE_BY_ID = SQL["large_by_id"]
 """The statement that reads one change with large rows, by its id."""
 
@@ -70,25 +73,13 @@ def object_change(row: Sequence[Any], table_name: str, decoder: RowDecoder | Non
         table_name: `schema.table`.
         decoder: gives the change its `before` and `after`.
     """
-    return made(
-        ObjectChange,
-        id=row[0],
-        transaction_id=row[1],
-        time=row[2],
-        action=row[3],
-        table_id=row[4],
-        changed_object_type=table_name,
-        object_id_json=row[5] or "{}",
-        object_repr=row[6] or "",
-        prechange_json=row[7],
-        postchange_json=row[8],
-        db_user=row[9],
-        user_name=row[10],
-        request_id=row[11],
-        change_context=row[12],
-        capture_error=row[13],
-        decoder=no_decoder if decoder is None else decoder.decode,
-    )
+    # There is one for each change: so its fields are not named one by one.
+    values = dict(zip(_FIELDS, row, strict=False))
+    values["changed_object_type"] = table_name
+    values["object_id_json"] = values["object_id_json"] or "{}"
+    values["object_repr"] = values["object_repr"] or ""
+    values["decoder"] = no_decoder if decoder is None else decoder.decode
+    return made_of(ObjectChange, values)
 
 
 def visible_change(row: Mapping[str, Any]) -> ObjectChange:

@@ -57,7 +57,7 @@ class Maintenance:
             forever(EXTEND_INTERVAL, self.make_room), forever(PRUNE_INTERVAL, self.prune),
             forever(TIDY_INTERVAL, self.forget_lost_workers),
         ]  # fmt: skip
-        return [*work, self.count_backlog()] if self._events.wants(BacklogCounted) else work
+        return [*work, self.count_backlog()] if BacklogCounted in self._events.wanted else work
 
     async def prune(self) -> None:
         """Delete what is older than the settings keep. What is locked now is left for the next time."""

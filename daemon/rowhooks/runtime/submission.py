@@ -111,7 +111,9 @@ class Submission:
                 self._events.publish(DeadlineSet(LOOK, LONGEST_LOOK))
                 await asyncio.sleep(0)
                 began = loop.time()
-            matches = [one for one in self.matcher.match(change) if (change.id, one[0].id) not in on_record]
+            matches = self.matcher.match(change)
+            if on_record:
+                matches = [one for one in matches if (change.id, one[0].id) not in on_record]
             former = former_key(change)
             expected = len(matches) + (former is not None)
             while len(ids) < expected:
@@ -133,15 +135,16 @@ class Submission:
         """Submit the runs of one change; return the ids of the hooks that have one."""
         submitted: set[int] = set()
         for hook, undecided in matches:
-            if hook.lacks_class and not self._runs_without_class.has_room(hook):
+            lacks_class = hook.lacks_class
+            if lacks_class and not self._runs_without_class.has_room(hook):
                 self._runs_without_class.miss(hook, change, step)
                 continue
             submitted.add(hook.id)
             run = made(
                 Run, id=self._feed.ids.pop(), key=self._feed.keys.of(change, hook), cause=change, origin=hook,
-                undecided=undecided, former_key=former, sensitive=hook.lacks_class and hook.job.sensitive,
+                undecided=undecided, former_key=former, sensitive=lacks_class and hook.job.sensitive,
             )  # fmt: skip
-            if hook.lacks_class:
+            if lacks_class:
                 self._runs_without_class.keep(run, step)
             else:
                 self._admission.admit(run, step)

@@ -48,7 +48,7 @@ class Attempt:
     def steps(self, changed_object: Any) -> Steps:
         """Yield what is to be done; return the outcome, None for another attempt soon."""
         try:
-            call = self._call = self._prepared(self._execution.guard.beside(self._enter, changed_object))
+            call = self._call = self._prepared(changed_object)
             value = None
             if call.defines:
                 yield from self._life_cycle(call, "before_start")
@@ -94,18 +94,19 @@ class Attempt:
         kept = None if execution.options.has_sensitive_variables else value
         return succeeded(self._run, execution.started_at, kept, entries=execution.log.take())
 
-    def _enter(self, changed_object: Any) -> Any:
-        """Let code in the receiver's own context find its run: `table()`, rows, and what is logged there."""
-        current_log.set(self._execution.log)
-        return self._workspace.attach(changed_object)
-
     def _prepared(self, changed_object: Any) -> Call:
         try:
             # The receiver's own constructor runs in it.
-            call: Call = self._execution.guard.call(lambda: self._execution.prepare(self._workspace, changed_object))
+            call: Call = self._execution.guard.enter(self._set_up, changed_object)
         except _CANCELLED as error:
             raise own_error(error) from error
         return call
+
+    def _set_up(self, changed_object: Any) -> Call:
+        """Let code in the receiver's own context find its run: `table()`, rows, what is logged there. Make it."""
+        execution = self._execution
+        current_log.set(execution.log)
+        return execution.prepare(self._workspace, self._workspace.attach(changed_object))
 
     def _unsuccessful(self, error: BaseException) -> Steps:
         """Call the life cycle of a receiver that has raised, in a transaction of its own; commit it with the result."""

@@ -25,6 +25,10 @@ class Guard(Protocol):
         """Call it; an asynchronous one up to where it first waits."""
         ...
 
+    def enter(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Call code of the receiver's in which nothing is awaited, such as its constructor; return what it returns."""
+        ...
+
     def beside(self, work: Callable[..., Any], *args: Any) -> Any:
         """Call code of ours in the context in which the receiver's code runs; return what it returns."""
         ...
@@ -51,7 +55,7 @@ class ThreadGuard:
         self._sent: type[Interruption] | None = None
         self._closed: type[Interruption] | None = None
 
-    def call(self, work: Callable[[], Any]) -> Any:
+    def call(self, work: Callable[..., Any], *args: Any) -> Any:
         """Call the receiver's code in this thread."""
         with self._lock:
             if self._closed is not None:
@@ -59,13 +63,15 @@ class ThreadGuard:
             self._thread = threading.get_ident()
         try:
             try:
-                return work()
+                return work(*args)
             finally:
                 self._leave()
         except BaseException:
             # It may have been raised in _leave(); it is raised only once.
             self._leave()
             raise
+
+    enter = call
 
     def beside(self, work: Callable[..., Any], *args: Any) -> Any:
         """Call code of ours: the context is the thread's."""
@@ -159,6 +165,12 @@ class TaskGuard:
         except StopIteration as end:
             return end.value
         return Waiting(self, answer, waited_for)
+
+    def enter(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Call code of the receiver's in which nothing is awaited; return what it returns."""
+        if self._closed is not None:
+            raise self._closed
+        return self._context.run(work, *args)
 
     def beside(self, work: Callable[..., Any], *args: Any) -> Any:
         """Call code of ours in the receiver's context."""

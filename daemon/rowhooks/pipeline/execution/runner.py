@@ -67,7 +67,7 @@ class Runner:
 
     def prepare(self, run: Run, user: str) -> Execution:
         """Return a run that can be executed, and be ended from outside while it is."""
-        if self.events.wants(RunStarted):
+        if RunStarted in self.events.wanted:
             self.events.publish(RunStarted(run))
         return Execution(self, run, user)
 
@@ -116,8 +116,9 @@ class Execution:
         self.guard: Guard = TaskGuard() if self._asynchronous else ThreadGuard()
         self._events = runner.events
         self.log = RunLog(runner.clean, run.log_fields)
-        for entry in run.notes():
-            self.log.add(entry)
+        if run.undecided is not None:
+            for entry in run.notes():
+                self.log.add(entry)
         self.started_at = now()
         # Time limits need a clock that is never set.
         self.began = time.monotonic()
@@ -152,7 +153,7 @@ class Execution:
         if isinstance(self.guard, TaskGuard):
             self.guard.task = task
         driven = self._begin_attempt(changed_object)
-        return self._go_on(driven) if driven is None or isinstance(driven, Pending) else driven
+        return driven if isinstance(driven, Outcome) else self._go_on(driven)
 
     def _begin_attempt(self, changed_object: Any) -> Outcome | Pending | None:
         try:
@@ -309,14 +310,14 @@ class Execution:
         # Bounded: a run without a connection is retried for as long as that takes, and 2.0 ** 1024 overflows.
         longest = min(LONGEST_PAUSE, TRANSIENT_PAUSE * 2.0 ** min(self._number - 1, 64))
         self.pause = longest * random.uniform(0.5, 1.5)
-        if self.ended is None and self._events.wants(RunRetried):
+        if self.ended is None and RunRetried in self._events.wanted:
             self._events.publish(RunRetried(self.run, error, self.pause, is_transient=True))
         return True
 
     def _next_attempt(self, changed_object: Any) -> Steps:
         self._number += 1
         self.alive = True
-        if self._events.wants(AttemptStarted):
+        if AttemptStarted in self._events.wanted:
             self.guard.beside(lambda: self._events.publish(AttemptStarted(self.run, self._number)))
         workspaces = self._runner.workspaces
         if self._group is None:
@@ -328,15 +329,15 @@ class Execution:
 
     def _end_attempt(self, outcome: Outcome | None, error: BaseException | None = None) -> None:
         self.alive = False
-        if self._events.wants(AttemptEnded):
+        if AttemptEnded in self._events.wanted:
             self.guard.beside(lambda: self._events.publish(AttemptEnded(self.run)))
-        if (outcome is not None or error is not None) and not self.has_joined:
+        if (outcome is not None or error is not None) and (self._group is None or not self.has_joined):
             self._publish_executed(outcome, error)
 
     def _publish_executed(self, outcome: Outcome | None, error: BaseException | None = None) -> None:
         # Not longer than it is needed: its traceback holds this run, and all that the receiver has had in its hands.
         raised, self._error = self._error, None
-        if not (self._events.wants(RunExecuted) or self._events.wants(RunRetried)):
+        if not (RunExecuted in self._events.wanted or RunRetried in self._events.wanted):
             return
         # One thread alone is the first: an abandoned receiver may end meanwhile. No lock, since all runs come through
         # here, in their threads.
@@ -346,5 +347,5 @@ class Execution:
             error = raised
         if outcome is not None and outcome.status == RETRY and error is not None:
             self._events.publish(RunRetried(self.run, error, self.pause, is_transient=False))
-        if self._events.wants(RunExecuted):
+        if RunExecuted in self._events.wanted:
             self._events.publish(RunExecuted(self.run, outcome, error))

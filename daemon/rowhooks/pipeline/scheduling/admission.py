@@ -102,7 +102,7 @@ class Admission:
         if self._closed:
             return
         task = self._task(run, step, due)
-        if self._events.wants(RunSubmitted):
+        if RunSubmitted in self._events.wanted:
             self._events.publish(RunSubmitted(task.run))
         if task.options.batch_size is not None:
             self._admit_to_batch(task)
@@ -171,7 +171,7 @@ class Admission:
         """
         path = None if job is None else job.class_path
         options = JobOptions() if path is None else self._receivers.options(path)
-        if self._events.wants(RunSubmitted):
+        if RunSubmitted in self._events.wanted:
             self._untold.add(run_id)
         if options.batch_size is not None:
             self.batches.shelve(lanes[0][1], run_id)

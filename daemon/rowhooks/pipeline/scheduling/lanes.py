@@ -239,7 +239,11 @@ class Lanes:
         """Take a task out that was ready or went on."""
         self._heads.pop(task, None)
         self._give_up_turn(task)
-        self._make_way(task)
+        if task.former_lane is None and self._taken.get(task.lane) is task:
+            # As nearly always: nothing stands behind it.
+            del self._taken[task.lane]
+        else:
+            self._make_way(task)
 
     def drop(self, task: Task) -> None:
         """Take a parked task out."""

@@ -307,11 +307,12 @@ class LocalPool(Generic[T]):
 
     def _begin(self, prepared: PreparedRun, worker: Any) -> Execution | None:
         """Begin a run, in any thread; None where it may not begin as it is."""
-        if not self._owner.may_begin(prepared.run.id):
+        run = prepared.run
+        if not self._owner.may_begin(run.id):
             return None
-        execution = self._runner.prepare(prepared.run, prepared.user)
+        execution = self._runner.prepare(run, prepared.user)
         execution.worker = worker
-        self.running[prepared.run.id] = execution
+        self.running[run.id] = execution
         return execution
 
     def _ended(
@@ -323,7 +324,8 @@ class LocalPool(Generic[T]):
         if execution is not None:
             self.running.pop(run.id, None)
         self._owner.ended(run.id, outcome, problem)
-        self._note_end()
+        if self._closed:
+            self._note_end()
 
     def _note_end(self) -> None:
         if self._closed and not (self.running or self.joined):

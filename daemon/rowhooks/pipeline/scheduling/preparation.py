@@ -141,16 +141,13 @@ class Preparation:
 
     def _needs(self, task: Task) -> bool:
         """Say whether a task has to be prepared; note its user where it is known."""
-        cause = task.run.cause
-        if task.parts:
-            # It has many authors.
-            task.user = ""
-        elif self.pools[task.pool].is_elsewhere:
-            # Its user is found there, as its row is.
+        if task.parts or self.pools[task.pool].is_elsewhere:
+            # A batch has many authors. In a worker its user is found there, as its row is.
             task.user = ""
         elif task.user is None:
+            cause = task.run.cause
             task.user = self._users.known(cause.user_name, cause.db_user)
-        return task.on_record or task.user is None or (task.needs_row and self._needs_row(task))
+        return task.on_record or task.user is None or (task.options.loads_object and self._needs_row(task))
 
     def _needs_row(self, task: Task) -> bool:
         return task.needs_row and self.pools[task.pool].needs_rows

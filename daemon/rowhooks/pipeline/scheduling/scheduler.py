@@ -172,7 +172,8 @@ class Scheduler:
 
     def _offer(self, task: Task) -> None:
         """Take a task that may begin."""
-        if self._pools[task.pool].knows(task.run.id):
+        pool = self._pools[task.pool]
+        if pool.is_elsewhere and pool.knows(task.run.id):
             self.start((task,))
         else:
             self._preparation.offer(task)
@@ -183,21 +184,25 @@ class Scheduler:
         """Hand tasks that are prepared to their pools."""
         groups: dict[str, list[PreparedRun]] = {}
         for task in tasks:
-            if self._handed.setdefault(task.run.id, task) is not task:
+            run = task.run
+            if self._handed.setdefault(run.id, task) is not task:
                 # One of the two would be lost without a word. The next leadership begins with what is on record.
-                problem = RuntimeError(f"run {task.run.id} is in memory twice: the leadership ends")
+                problem = RuntimeError(f"run {run.id} is in memory twice: the leadership ends")
                 self._preparation.background.fail(problem)
                 return
-            prepared = PreparedRun(
-                task.run, task.user or "", task.changed_object, task.refused, task.options.group_commit
-            )
+            prepared = PreparedRun(run, task.user or "", task.changed_object, task.refused, task.options.group_commit)
+            if len(tasks) == 1:
+                self._pools[task.pool].accept((prepared,))
+                return
             groups.setdefault(task.pool, []).append(prepared)
         for name, group in groups.items():
             self._pools[name].accept(group)
 
     def leave(self, task: Task) -> None:
         """Take a task out that has ended, or of which nothing is to be run any more."""
-        self._preparation.release(task)
+        if task.place or task.loaded:
+            # Most runs have needed nothing.
+            self._preparation.release(task)
         self.admission.leave(task)
         if self._left is not None:
             self._left(task)
@@ -228,7 +233,7 @@ class Scheduler:
             if task.waited > FRESH:
                 return False
         # It may have been put on record while it was prepared, or waited for a worker, and revoked since.
-        return task.may_begin or not task.on_record or task.refused is not None
+        return not task.on_record or task.may_begin or task.refused is not None
 
     def followers(self, run_id: int, limit: int) -> Sequence[Run]:
         """Return runs that stand behind one in its lane, and may be handed to a worker with it."""

@@ -147,10 +147,8 @@ def size_of(run: Run) -> int:
         return sum(map(len, texts))
     # It is asked of every run.
     size = len(cause.object_id_json) + len(cause.object_repr) + len(cause.db_user)
-    for text in (
-        cause.prechange_json, cause.postchange_json, cause.user_name, cause.request_id, cause.change_context,
-        cause.capture_error,
-    ):  # fmt: skip
-        if text is not None:
-            size += len(text)
+    size += len(cause.prechange_json or "") + len(cause.postchange_json or "")
+    if cause.user_name or cause.request_id or cause.change_context or cause.capture_error:
+        rare = (cause.user_name, cause.request_id, cause.change_context, cause.capture_error)
+        size += sum(map(len, filter(None, rare)))
     return size

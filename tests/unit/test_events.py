@@ -96,3 +96,16 @@ def test_those_who_have_subscribed_to_all_hear_of_each_and_each_of_its_own() -> 
     assert heard == [("first", FeedRead(1)), ("all", FeedRead(1)), ("all", FeedRead(2))]
     assert FeedRead in second.wanted
     assert BellRung not in second.wanted
+
+
+def test_what_all_daemons_are_asked_for_is_wanted_of_each_also_of_later_ones_until_nobody_asks() -> None:
+    everything = Events()
+    first = Events(everything)
+    all_rung = everything.subscribe(BellRung, str)
+    second = Events(everything)
+    own_rung = first.subscribe(BellRung, repr)
+    all_rung()
+    assert BellRung in first.wanted
+    assert BellRung not in second.wanted
+    own_rung()
+    assert BellRung not in first.wanted

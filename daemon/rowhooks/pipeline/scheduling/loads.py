@@ -7,8 +7,10 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from rowhooks.domain.errors import TableLocked
 from rowhooks.domain.row_types import row_type_of
@@ -67,6 +69,10 @@ class Portion:
             self.room.clear()
 
 
+_SMALL = {int, float, bool, type(None), datetime, date, UUID}
+"""What counts as nothing, whatever the value."""
+
+
 def size_of_row(row: Any, *, with_related: bool = False) -> int:
     """Return about how many characters a row has.
 
@@ -80,6 +86,8 @@ def size_of_row(row: Any, *, with_related: bool = False) -> int:
         inner: list[Any] = []
         for one in todo:
             for value in one.values() if isinstance(one, dict) else one:
+                if type(value) in _SMALL:
+                    continue
                 if isinstance(value, str | bytes):
                     size += len(value)
                 elif isinstance(value, dict | list | tuple):

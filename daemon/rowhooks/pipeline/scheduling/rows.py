@@ -52,7 +52,10 @@ class Rows:
 
     def portion(self, table_id: int) -> Portion:
         """Return how many rows of a table are loaded at a time."""
-        return self._portions.setdefault(table_id, Portion())
+        found = self._portions.get(table_id)
+        if found is None:
+            found = self._portions[table_id] = Portion()
+        return found
 
     async def load(self, table_id: int, tasks: Sequence[Task]) -> Locked | None:
         """Load the rows of tasks; what stands in the way of one is noted there.

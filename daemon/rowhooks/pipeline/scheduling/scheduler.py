@@ -6,6 +6,7 @@ A task goes from its admission to its preparation, to its pool, and back to its 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -121,10 +122,10 @@ class Scheduler:
                     if task is not None and (task.on_record or records.is_late(task, moment)):
                         # It waits for as long as the run takes that is executed beside it.
                         self._records.put_started(task, joined.started_at)
-            for task in self.admission.lanes:
-                self._records.put_late(task, moment)
-            for task in self.admission.batches:
-                self._records.put_late(task, moment)
+            # Tens of thousands may wait, most of them on record already.
+            for task in itertools.chain(self.admission.lanes, self.admission.batches):
+                if task.step is not None or task.parts:
+                    self._records.put_late(task, moment)
             if self._left is None:
                 self._preparation.rows.locks.put_back(self.admission.put_back)
                 self.admission.put_retries_back()

@@ -94,19 +94,18 @@ def check_key(session: Session, rows: RowType, table: TrackedTable, key: str) ->
 
 def asking(statement: str, table: TrackedTable, keys: Sequence[str]) -> sqlalchemy.TextClause:
     """Return a statement with the keys that it reads from the parameter `keys`."""
-    asked = ",".join(_with_present_names(key, table) for key in keys)
+    fields = [f"{json.dumps(name, ensure_ascii=False)}: " for _, name, _ in table.key]
+    asked = ",".join(key if all(map(key.__contains__, fields)) else _with_present_names(key, table) for key in keys)
     return sqlalchemy.text(statement).bindparams(keys=f"[{asked}]")
 
 
 def _with_present_names(key: str, table: TrackedTable) -> str:
-    """Return a key of the log, as JSON text, under the names that its columns have now.
+    """Return a key of the log, as JSON text, under the names that its columns have now; they are not those it has.
 
     Raises:
         NotFound: it has other columns than the table's key; which of them is which is not known.
     """
     names = [name for _, name, _ in table.key]
-    if all(f"{json.dumps(name, ensure_ascii=False)}: " in key for name in names):
-        return key
     values: dict[str, Any] = json.loads(key, parse_float=Decimal)
     meant = [{present for former, present in table.former_key if former == name} | {name} for name in values]
     # A name may be one column's former one and another's present one.

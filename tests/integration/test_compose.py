@@ -79,6 +79,9 @@ class Example:
         return [*words, *(self._here(argument) for argument in arguments)]
 
     def _here(self, argument: str) -> str:
+        if argument.startswith("0.0.0.0:"):
+            # Here they are all on one machine.
+            return "127.0.0.1:0"
         login = re.fullmatch(r"postgresql://(\w+)@db/shop", argument)
         if login is None:
             return argument.replace("/etc/rowhooks", str(self.directory))
@@ -178,14 +181,16 @@ def test_the_services_are_what_the_image_and_the_daemon_need() -> None:
     variables = {f"ROWHOOKS_{name.upper()}" for name in Settings.model_fields}
     longest = Settings.model_fields["grace_period"].default + FLUSH_TIMEOUT + LAST_MOMENTS
     seconds = {"1m": 60, "90s": 90}
+    [port] = re.findall(r"ROWHOOKS_HTTP_LISTEN=0\.0\.0\.0:(\d+)", (EXAMPLE / "../../Dockerfile").read_text("utf-8"))
     for name, how in services().items():
         if how["image"] != "rowhooks":
             continue
         assert {*how["environment"]} <= variables
         assert (how["read_only"], how["cap_drop"]) == (True, ["ALL"])
-        # A container that does not run the daemon has nothing to ask for its health.
         if name in going_on("celery"):
-            assert ("healthcheck" in how) == (how["command"] != ["run"])
+            # The image's health check asks the daemon's port, and a worker that listens there.
+            listens = how["command"] == ["run"] or how["command"][-2:] == ["--http-listen", f"0.0.0.0:{port}"]
+            assert ("healthcheck" in how) != listens
             assert seconds[how["stop_grace_period"]] >= longest
 
 

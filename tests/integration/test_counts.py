@@ -117,8 +117,8 @@ async def test_runs_that_leave_the_database_alone_cost_no_round_trip_of_their_ow
     assert done.statements <= PARTS + 6 * PARTS + BESIDE
     assert done.round_trips <= PARTS + 8 * PARTS + BESIDE
     # Control, the key of its lock, bell, LISTEN, what looks at both, feed, recorder, what asks for revoked runs, what
-    # looks after the log, and the loader's that says whose rights count: none for receivers.
-    assert done.connections <= 11
+    # looks after the log, what checks the bindings, and the loader's that says whose rights count: none for receivers.
+    assert done.connections <= 12
 
 
 async def test_rows_are_loaded_together(db: Connection, daemon_dsn: str, device: str, proxy: Proxy) -> None:

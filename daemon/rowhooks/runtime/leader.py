@@ -98,8 +98,9 @@ class Leader:
             # The standbys must hear of the leader meanwhile: it may wait for locks, or go through a restored log.
             async with running([elector.watch_lock(wakeups)]):
                 found = await self._take_over(connections.feed)
+                await housekeeping.extend_log()
                 assembly = Assembly(context, targets, stack, connections, found, self._epoch)
-                self._pipeline, _ = await together(assembly.pipeline(wakeups), housekeeping.extend_log())
+                self._pipeline = await assembly.pipeline(wakeups)
             self._begin(self._pipeline, targets)
             work = [*self._pipeline.work(), elector.watch_lock(wakeups), *wakeups.work(), *housekeeping.work()]
             return await self._work(self._pipeline, work)

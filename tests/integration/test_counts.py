@@ -169,8 +169,8 @@ async def test_a_change_that_wakes_the_leader_costs_one_look_and_one_short_trans
         statements = proxy.statements - before
     # There may be one more that was under way.
     assert WAKE_UPS <= len(looks) <= WAKE_UPS + 2
-    # The look, also for what was requested by hand; BEGIN, the position, the result and COMMIT. Beside them what goes on
-    # anyway.
+    # The look, also for what was requested by hand; BEGIN, the position, the result and COMMIT.
+    # Beside them what goes on anyway.
     assert statements <= 5 * WAKE_UPS + WAKE_UPS // 2
 
 

@@ -52,6 +52,13 @@ def test_a_listing_imports_what_it_needs(empty_dsn: str, listing: str) -> None:
     assert imported(*listing.split(), "--dsn", empty_dsn) == {"psycopg", "pydantic", "rich"}
 
 
+@pytest.mark.parametrize("command", ["run", "worker"])
+def test_a_daemon_starts_without_what_only_some_need(command: str) -> None:
+    program = f"import sys; from rowhooks.cli.commands import load; load({command!r}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"jinja2", "prometheus_client", "rich", "wsgiref"} & set(done.stdout.split())
+
+
 def test_an_unknown_command_is_named_with_one_like_it(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         whole()(["hook"], prog_name="rowhooks")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from rowhooks.cli import common
-from rowhooks.cli.common import print_rows
+from rowhooks.cli import printing
 from rowhooks.cli.listing import chosen_columns
+from rowhooks.cli.printing import print_rows
 from rowhooks.domain.errors import UsageError
 
 COLUMNS = ["id", "status", "origin", "object_type", "object_repr", "db_user", "user_name", "exception_message"]
@@ -31,14 +31,14 @@ ROW: dict[str, Any] = {
 @pytest.fixture(params=[80, 120, 200])
 def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(
-        common, "console", Console(file=io.StringIO(), width=request.param, force_terminal=True, color_system=None)
+        printing, "console", Console(file=io.StringIO(), width=request.param, force_terminal=True, color_system=None)
     )
     return int(request.param)
 
 
 def printed(**given: Any) -> list[str]:
     print_rows([ROW] * 2, COLUMNS, as_json=False, empty="", first_to_go=FIRST_TO_GO, **given)
-    file = common.console.file
+    file = printing.console.file
     assert isinstance(file, io.StringIO)
     return [line.rstrip() for line in file.getvalue().splitlines() if line.strip()]
 
@@ -70,7 +70,7 @@ def test_columns_that_were_asked_for_are_all_shown(width: int) -> None:
 
 
 def test_in_a_pipe_everything_is_shown_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common, "console", Console(file=io.StringIO(), width=200))
+    monkeypatch.setattr(printing, "console", Console(file=io.StringIO(), width=200))
     lines = printed()
     assert len(lines) == 4
     assert ROW["exception_message"].strip() in lines[2]

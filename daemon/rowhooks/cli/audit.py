@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from rowhooks.cli.common import Before, Columns, Config, Dsn, Json, Limit, Since, more_before, print_rows, target
+from rowhooks.cli.common import Before, Columns, Config, Dsn, Json, Limit, Since, more_before, target
+from rowhooks.cli.printing import print_rows
 from rowhooks.domain.times import point_in_time
 from rowhooks.postgres.administration.audit import list_acts
 from rowhooks.postgres.administration.schema import installed_connection

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from rowhooks.cli.common import counted, print_fields, print_json, print_json_line, progress, say
+from rowhooks.cli.common import counted, print_json, print_json_line, say
+from rowhooks.cli.printing import print_fields, progress
 from rowhooks.domain.run import FAILURE, SUCCESS
 from rowhooks.postgres.administration.common import Connection
 from rowhooks.postgres.administration.results import batch_state

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rowhooks.cli.common import Columns, Config, Dsn, Json, print_json, print_rows, say, target
+from rowhooks.cli.common import Columns, Config, Dsn, Json, print_json, say, target
 from rowhooks.cli.origins import (
     AddTable,
     Disabled,
@@ -28,6 +28,7 @@ from rowhooks.cli.origins import (
     warn_of_disabled_job,
     warn_of_stray_queue,
 )
+from rowhooks.cli.printing import print_rows
 from rowhooks.domain import shell
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import UsageError

@@ -9,7 +9,6 @@ import typer
 from rich.text import Text
 
 from rowhooks.cli.common import (
-    COLOURS,
     Before,
     Columns,
     Config,
@@ -17,15 +16,12 @@ from rowhooks.cli.common import (
     Json,
     Limit,
     Since,
-    cell,
-    console,
     more_before,
-    print_fields,
     print_json,
     print_json_line,
-    print_rows,
     target,
 )
+from rowhooks.cli.printing import COLOURS, cell, console, print_fields, print_rows
 from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange, differing_columns
 from rowhooks.domain.display import LONG, SHORT, by_whom, visible

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rowhooks.cli.common import Columns, Config, Dsn, Json, print_json, print_rows, say, target
+from rowhooks.cli.common import Columns, Config, Dsn, Json, print_json, say, target
 from rowhooks.cli.origins import (
     AddTable,
     Disabled,
@@ -26,6 +26,7 @@ from rowhooks.cli.origins import (
     warn_of_disabled_job,
     warn_of_stray_queue,
 )
+from rowhooks.cli.printing import print_rows
 from rowhooks.domain import exact
 from rowhooks.domain.configuration import ON_UNDECIDED
 from rowhooks.domain.display import visible

@@ -6,20 +6,8 @@ from typing import Annotated
 
 import typer
 
-from rowhooks.cli.common import (
-    Columns,
-    Config,
-    Dsn,
-    Json,
-    Yes,
-    counted,
-    print_fields,
-    print_json,
-    print_rows,
-    say,
-    settings,
-    target,
-)
+from rowhooks.cli.common import Columns, Config, Dsn, Json, Yes, counted, print_json, say, settings, target
+from rowhooks.cli.printing import print_fields, print_rows
 from rowhooks.domain.display import visible
 from rowhooks.domain.inputs import describe_inputs
 from rowhooks.postgres.administration import jobs as administration

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, counted, progress, say, target
+from rowhooks.cli.common import Config, Dsn, counted, say, target
+from rowhooks.cli.printing import progress
 from rowhooks.domain.times import span
 from rowhooks.postgres.administration import retention as administration
 from rowhooks.postgres.administration.schema import installed_connection

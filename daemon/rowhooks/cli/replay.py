@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, Json, Yes, print_json, print_rows, progress, say, target
+from rowhooks.cli.common import Config, Dsn, Json, Yes, print_json, say, target
+from rowhooks.cli.printing import print_rows, progress
 from rowhooks.domain import exact
 from rowhooks.domain.change import ObjectChange
 from rowhooks.domain.display import visible

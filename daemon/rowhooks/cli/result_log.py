@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.text import Text
 
-from rowhooks.cli.common import cell, console, print_json_line
+from rowhooks.cli.common import print_json_line
+from rowhooks.cli.printing import cell, console
 from rowhooks.domain.display import LONG, lines, visible
 from rowhooks.domain.run import FAILURE, RETRY, SUCCESS
 from rowhooks.postgres.administration import results as administration

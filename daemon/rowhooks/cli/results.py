@@ -18,21 +18,17 @@ from rowhooks.cli.common import (
     Limit,
     Since,
     Yes,
-    cell,
     complain,
-    console,
     counted,
     more_before,
-    print_fields,
     print_json,
-    print_rows,
-    progress,
     say,
     settings,
     target,
 )
 from rowhooks.cli.listing import first_line
 from rowhooks.cli.origins import OfJob
+from rowhooks.cli.printing import cell, console, print_fields, print_rows, progress
 from rowhooks.cli.result_log import LogPrinter, follow, print_failure
 from rowhooks.domain.errors import ConnectionFailed, NotFound, RowhooksError, UsageError
 from rowhooks.domain.times import point_in_time, span

@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from rowhooks.cli.common import Config, Dsn, LogFormat, LogLevel, ModelModules, ReceiverModules, console, settings
+from rowhooks.cli.common import Config, Dsn, LogFormat, LogLevel, ModelModules, ReceiverModules, settings
 from rowhooks.domain.errors import SettingsError
 from rowhooks.domain.redaction import SHORTEST
 from rowhooks.observability.logs import TRACEBACK, configure_logging
@@ -248,6 +248,7 @@ def demo(
     ] = False,
 ) -> None:
     """Show the main features on an embedded PostgreSQL."""
-    from rowhooks.demo.story import run_demo  # only this command pays for these imports
+    from rowhooks.cli.printing import console  # only this command pays for these imports
+    from rowhooks.demo.story import run_demo
 
     raise typer.Exit(run_demo(keep=keep, console=console, with_console=with_console))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rowhooks.cli.common import Config, Dsn, Json, print_fields, print_json, settings
+from rowhooks.cli.common import Config, Dsn, Json, print_json, settings
+from rowhooks.cli.printing import print_fields
 from rowhooks.domain.backlog import QUEUE_IS_FILLING
 from rowhooks.domain.errors import SettingsError
 from rowhooks.postgres.administration.common import Row

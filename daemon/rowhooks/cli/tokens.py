@@ -7,7 +7,8 @@ from typing import Annotated, cast
 
 import typer
 
-from rowhooks.cli.common import Columns, Config, Dsn, Json, print_json, print_rows, say, target
+from rowhooks.cli.common import Columns, Config, Dsn, Json, print_json, say, target
+from rowhooks.cli.printing import print_rows
 from rowhooks.domain.display import visible
 from rowhooks.domain.times import span
 from rowhooks.postgres.administration import tokens as administration

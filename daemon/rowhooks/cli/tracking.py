@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from rowhooks.cli.common import Columns, Config, Dsn, Json, Yes, complain, print_rows, say, target
+from rowhooks.cli.common import Columns, Config, Dsn, Json, Yes, complain, say, target
+from rowhooks.cli.printing import print_rows
 from rowhooks.domain.display import visible
 from rowhooks.domain.errors import ConnectionFailed, NotFound, RowhooksError, UsageError
 from rowhooks.postgres.administration import tables as administration

@@ -32,6 +32,12 @@ async def first_of(*awaitables: Awaitable[Any]) -> None:
         task.result()
 
 
+async def together(*coroutines: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Return what some work returns that is done side by side; when some of it fails, the rest is cancelled."""
+    async with running(list(coroutines)) as tasks:
+        return await asyncio.gather(*tasks)
+
+
 async def forever(interval: float, work: Callable[[], Awaitable[None]]) -> None:
     """Do some work again and again, with so many seconds between."""
     while True:

@@ -8,7 +8,6 @@ from typing import Any
 
 from rowhooks.domain import exact, shell
 from rowhooks.domain.renaming import columns_in, without_columns
-from rowhooks.postgres.labels import columns_in as columns_in_text
 
 
 @dataclass(frozen=True)
@@ -155,6 +154,14 @@ def _moved(owner: dict[str, Any], link: dict[str, Any]) -> Fault | None:
     return None
 
 
+def _columns_in_text(text: str) -> set[str]:
+    if "{" not in text:
+        return set()
+    from rowhooks.postgres.labels import columns_in as columns_in_template  # most daemons do without Jinja
+
+    return columns_in_template(text)
+
+
 def _of_columns(owner: dict[str, Any]) -> Iterator[Fault]:
     """Yield what is wrong with the columns that a hook or a button's text asks for."""
     links = [link for link in owner["links"] if link["table"] is not None]
@@ -162,7 +169,7 @@ def _of_columns(owner: dict[str, Any]) -> Iterator[Fault]:
         return
     conditions = None if owner["conditions"] is None else exact.read_exactly(owner["conditions"])
     asked = (
-        columns_in_text(owner["text"]) if owner["kind"] == "button" else {*owner["columns"], *columns_in(conditions)}
+        _columns_in_text(owner["text"]) if owner["kind"] == "button" else {*owner["columns"], *columns_in(conditions)}
     )
     gone: dict[str, str] = {}
     for column in sorted(asked):

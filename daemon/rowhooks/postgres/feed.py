@@ -45,6 +45,7 @@ class PostgresFeed:
         self.tables: dict[int, TrackedTable] = {}
         # One of so many of the next changes cannot be read.
         self._suspects = 0
+        self._are_requested: bool | None = None
 
     async def look(self) -> tuple[Snapshot, int]:
         """Return the present snapshot and the version of the configuration in it."""
@@ -67,6 +68,7 @@ class PostgresFeed:
         self, position: Position, limit: int, configure: Callable[[int], Awaitable[None]]
     ) -> tuple[Snapshot, list[ObjectChange], bool]:
         """Begin a batch: `look` and `fetch` in one round trip."""
+        self._are_requested = None
         try:
             header, rows = await self._begin(position.snapshot, position.floor_id, limit)
         except Unreadable:
@@ -74,8 +76,14 @@ class PostgresFeed:
             snapshot, version = await self.look()
             await configure(version)
             return snapshot, *(await self.fetch(position.aim(snapshot), limit))
+        self._are_requested = header[3]
         await configure(header[1])
         return Snapshot.parse(header[0]), *(await self._read(header, rows, limit))
+
+    def take_requested(self) -> bool | None:
+        """Say once whether anything that was requested by hand waited at the last look; None where it was not asked."""
+        seen, self._are_requested = self._are_requested, None
+        return seen
 
     async def _begin(self, snapshot: Snapshot, floor_id: int, limit: int) -> tuple[list[Any], list[asyncpg.Record]]:
         with reading(self._connection):
@@ -211,10 +219,12 @@ class PostgresFeed:
 
 def _taken_apart(rows: list[asyncpg.Record]) -> tuple[list[Any], list[asyncpg.Record]]:
     """Return the header, and the rows of the changes in order: SQL promises no order for a union."""
-    snapshot = version = None
+    snapshot = version = requested = None
     shapes: list[Any] = []
     for row in rows:
         if row[-1] is not None:
-            snapshot, version, known = json.loads(row[-1].decode("utf-8", "replace"))
+            snapshot, version, known, *asked = json.loads(row[-1].decode("utf-8", "replace"))
             shapes += known or ()
-    return [snapshot, version, shapes], sorted((row for row in rows if row[0] is not None), key=itemgetter(0))
+            requested = asked[0] if asked else None
+    header = [snapshot, version, shapes, requested]
+    return header, sorted((row for row in rows if row[0] is not None), key=itemgetter(0))

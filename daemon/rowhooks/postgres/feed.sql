@@ -11,11 +11,12 @@ select
 select coalesce(max(c.id), 0) from rowhooks.object_change as c;
 
 -- name: begin_with_few
--- The same where no transaction was open at the old snapshot, for FEW changes at the most of whatever size.
+-- The same where no transaction was open at the old snapshot, for FEW changes at the most of whatever size. What has rung
+-- may have been a request: that is asked along with it.
 select
   {text_columns},
   0 as size,
-  convert_to(json_build_array(h.snapshot, h.version, ({shapes_of_one}))::text, {byte_encoding}) as header
+  convert_to(json_build_array(h.snapshot, h.version, ({shapes_of_one}), {is_any_requested})::text, {byte_encoding}) as header
 from ({look}) as h
 left join (
   select
@@ -177,6 +178,10 @@ c.id > $2::bigint and c.transaction_id >= (select $3::text::xid8) and {starts_ho
 -- name: ended
 -- Transactions that were open at the old snapshot and have ended since: their changes are found by transaction id.
 unnest($4::text[]::xid8[]) as ended(transaction_id);
+
+-- name: is_any_requested
+-- Whether anything that was requested by hand waits.
+exists(select from rowhooks.job_result as r where r.status = 'PENDING' and r.leader_epoch is null);
 
 -- name: starts_hooks
 -- What hook receivers wrote (on tables that audit them) starts no hook, and a truncate has no row.

@@ -19,12 +19,13 @@ from rowhooks.pipeline.rules import undecided
 from rowhooks.pipeline.scheduling.missing_jobs import Missed
 from rowhooks.postgres import missing_jobs, unreadable
 from rowhooks.postgres.connections.asyncpg_errors import translated
+from rowhooks.postgres.feed import SQL as FEED
 from rowhooks.postgres.feed import PostgresFeed
 from rowhooks.postgres.log_rows import LARGE, LONGEST_TEXT
 from rowhooks.postgres.piecemeal import piecemeal, reading
 from rowhooks.postgres.statements import Statements
 
-SQL = Statements(__file__, missing_jobs.SQL, unreadable.SQL, {"LARGE": LARGE, "LONGEST_TEXT": LONGEST_TEXT})
+SQL = Statements(__file__, missing_jobs.SQL, unreadable.SQL, FEED, {"LARGE": LARGE, "LONGEST_TEXT": LONGEST_TEXT})
 
 TAKE_OVER_PATIENCE = "10s"
 """How long taking over waits for a former leader that is recording."""

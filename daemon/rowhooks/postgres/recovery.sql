@@ -128,10 +128,7 @@ on conflict (job_hook_id) do update set
 
 -- name: are_requested
 -- Whether anything that was requested by hand waits.
-select exists(
-  select from rowhooks.job_result as r
-  where r.status = 'PENDING' and r.leader_epoch is null
-);
+select {is_any_requested};
 
 -- name: revoke
 -- Ends runs that nothing can run any more.

@@ -55,7 +55,7 @@ async def sync_jobs(connection: asyncpg.Connection[Any], jobs: Iterable[JobEntry
     found = of_connection(connection).fitted_json(json.dumps([asdict(job) for job in jobs], ensure_ascii=False))
     compared = await connection.fetchrow(SQL["compare"], found)
     if compared["missing"]:
-        await connection.execute("update rowhooks.job set installed = false where id = any ($1)", compared["missing"])
+        await connection.execute(SQL["note_missing"], compared["missing"])
     if compared["changed"]:
         await connection.execute(SQL["update_jobs"], found, compared["changed"])
     if compared["fresh"]:

@@ -27,8 +27,9 @@ select
       is distinct from (f.kind, f.name, f.grouping, f.description, f.hidden, f.meta, f.inputs_schema, true)
       and j.id not in (select n.id from not_theirs as n)
   ) as changed,
+  -- Texts: asyncpg asks for 10 ms what an array of integers is.
   array(
-    select j.id
+    select j.id::text
     from rowhooks.job as j
     where j.installed and (
       j.id in (select n.id from not_theirs as n)
@@ -39,6 +40,12 @@ select
     select coalesce(json_agg(json_build_array(n.class_path, n.kind, n.kind_now) order by n.class_path), '[]')::text
     from not_theirs as n
   ) as not_theirs;
+
+-- name: note_missing
+-- Notes that no class was found for the jobs $1.
+update rowhooks.job as j
+set installed = false
+where j.id = any($1::text[]::integer[]);
 
 -- name: insert_jobs
 -- Adds the jobs of the classes $2.

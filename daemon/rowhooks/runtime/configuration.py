@@ -5,6 +5,7 @@ It follows the database. Where the configuration cannot be read, the last good o
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -15,7 +16,6 @@ from rowhooks.domain.configuration import Configuration, HooksAndButtons, JobBut
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
 from rowhooks.domain.events import ConfigurationLoaded, Events
 from rowhooks.domain.queues import is_allowed, queue_of, with_stray_queues_kept
-from rowhooks.pipeline.concurrency import forever
 from rowhooks.postgres import maintenance
 from rowhooks.postgres.bindings import PostgresBindings
 from rowhooks.postgres.configuration_source import PostgresConfiguration
@@ -54,6 +54,8 @@ class ConfigurationHolder:
         self._settings = settings
         self._declared = DeclaredHooks(self._source, catalog)
         self._use: Use | None = None
+        # A configuration was loaded whose bindings have not been checked.
+        self._is_new = asyncio.Event()
         self._is_in_force = self._is_outdated = False
         self._idle_hooks, self._hooks_that_lack_their_class = _Logged(), _Logged()
         self._without_queue, self._faults = _Logged(), _Logged()
@@ -86,8 +88,16 @@ class ConfigurationHolder:
             await self._load()
 
     async def watch_bindings(self) -> None:
-        """Check for ever what hooks and buttons are bound to."""
-        await forever(BINDINGS_INTERVAL, self._check_bindings)
+        """Check for ever what hooks and buttons are bound to: whenever they were loaded, and now and then.
+
+        On another connection: no change waits for it.
+        """
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BINDINGS_INTERVAL):
+                    await self._is_new.wait()
+            self._is_new.clear()
+            await self._check_bindings()
 
     async def _check_bindings(self) -> None:
         """Notice what DDL has done to hooks and buttons where neither a change nor an event trigger reports it."""
@@ -132,7 +142,7 @@ class ConfigurationHolder:
         await self._use(self.current, released)
         hooks = sum(hook.enabled for hook in self.current.hooks)
         self._events.publish(ConfigurationLoaded(self.current.version, len(self.current.tables), hooks))
-        await self._log_faults(bindings)
+        self._is_new.set()
 
     def _log_hooks(self, loaded: Configuration) -> None:
         """Log each hook once that starts nothing, and each that waits for its job."""

@@ -19,7 +19,6 @@ from rowhooks.domain.errors import (
 )
 from rowhooks.domain.events import PROCESS, DaemonState, Events, InternalErrorOccurred, LeadershipChanged
 from rowhooks.observability.health import BrokerState, HealthState
-from rowhooks.observability.http import HealthServer
 from rowhooks.observability.run_logs import log_runs
 from rowhooks.pipeline.concurrency import first_of, running
 from rowhooks.postgres.administration.revisions import head_revision, known_revisions
@@ -147,6 +146,8 @@ class Daemon:
             stack.enter_context(LoopMonitor())
             stack.enter_context(modules_heard(self._context.catalog.modules))
             if self._settings.http_listen:
+                from rowhooks.observability.http import HealthServer  # a daemon that nothing asks starts sooner
+
                 stack.enter_context(HealthServer(self._settings.http_listen, self.health, self.events))
             if self._tracing is not None:
                 stack.push_async_callback(self._tracing.close)

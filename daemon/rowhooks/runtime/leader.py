@@ -11,7 +11,7 @@ from typing import Any
 
 from rowhooks.domain.errors import DatabaseError, LeadershipLost
 from rowhooks.domain.events import DaemonState, DeadlineMet, DeadlinesDropped, DeadlineSet, LeadershipChanged
-from rowhooks.pipeline.concurrency import running
+from rowhooks.pipeline.concurrency import running, together
 from rowhooks.postgres import maintenance
 from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.leadership import epoch as leadership
@@ -93,8 +93,7 @@ class Leader:
             # A standby may have stood by through an upgrade.
             await check_schema(control)
             await leadership.name_connection(control, f"rowhooks leader {context.name}")
-            connections = await _connect(targets, stack)
-            await wakeups.begin(stack, targets.listen)
+            connections, _ = await together(_connect(targets, stack), wakeups.begin(stack, targets.listen))
             housekeeping = Maintenance(context.settings, targets.main, context.events, context.lost_worker)
             # The standbys must hear of the leader meanwhile: it may wait for locks, or go through a restored log.
             async with running([elector.watch_lock(wakeups)]):
@@ -166,9 +165,12 @@ class Leader:
 
 async def _connect(targets: Targets, stack: contextlib.AsyncExitStack) -> Connections:
     """Open the leader's own connections; `stack` closes them."""
-    feed = await stack.enter_async_context(connected(targets.main, patience=FEED_PATIENCE))
-    start = await stack.enter_async_context(connected(targets.main, patience=RECORD_PATIENCE))
-    record = await stack.enter_async_context(connected(targets.main, patience=RECORD_PATIENCE))
+    feed, start, record = await together(
+        *(
+            stack.enter_async_context(connected(targets.main, patience=patience))
+            for patience in (FEED_PATIENCE, RECORD_PATIENCE, RECORD_PATIENCE)
+        )
+    )
     if not targets.main.pooled:
         await leadership.end_when_idle(record, IDLE_RECORD)
     return Connections(feed, record, start)

@@ -116,7 +116,8 @@ class Recovery:
 
     async def take_up_requested(self) -> bool:
         """Take up what was requested by hand; say whether more may wait."""
-        if not await self._unfinished.are_requested():
+        seen = self._feed.take_requested()
+        if not (await self._unfinished.are_requested() if seen is None else seen):
             return False
         # A button may have been made and pressed since the last look.
         await self._configuration.follow((await self._feed.look())[1])

@@ -12,6 +12,7 @@ from typing import Any
 from rowhooks.domain.backlog import QUEUE_IS_FILLING
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError
 from rowhooks.domain.events import BellRung, Events
+from rowhooks.pipeline.concurrency import together
 from rowhooks.pipeline.listener import Bell, Sleep
 from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.connections.target import Target
@@ -60,10 +61,9 @@ class WakeUps:
         self._target = target
         if target.pooled:
             return
-        self._listener = Listener(target, self._rung, self._changed)
-        await self._listener.open()
-        stack.callback(self._listener.close)
-        connection = await stack.enter_async_context(connected(target))
+        listener = self._listener = Listener(target, self._rung, self._changed)
+        stack.callback(listener.close)
+        connection, _ = await together(stack.enter_async_context(connected(target)), listener.open())
         connection.add_termination_listener(lambda _: self._lost.set())
         self._lock = PostgresBellLock(connection, self._settings.bell_lock_timeout)
 

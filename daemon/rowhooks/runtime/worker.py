@@ -18,7 +18,6 @@ from rowhooks.domain.dispatch import new_process, session_name, worker_id
 from rowhooks.domain.errors import ConnectionFailed, DatabaseError, LeadershipLost, LoginRefused, SchemaMismatch
 from rowhooks.domain.events import PROCESS, DaemonState, Events
 from rowhooks.observability.health import HealthState
-from rowhooks.observability.http import HealthServer
 from rowhooks.pipeline.concurrency import first_of, running
 from rowhooks.postgres.administration.revisions import head_revision, known_revisions
 from rowhooks.postgres.connections.connect import connected
@@ -134,6 +133,8 @@ class Worker:
             stack.enter_context(LoopMonitor())
             stack.enter_context(modules_heard(self._context.catalog.modules))
             if self._http_listen:
+                from rowhooks.observability.http import HealthServer  # see Daemon.run
+
                 stack.enter_context(HealthServer(self._http_listen, self.health))
             if self._tracing is not None:
                 stack.push_async_callback(self._tracing.close)

@@ -42,7 +42,7 @@ def attempts(conninfo: str) -> list[dict[str, Any]]:
     """
     options = libpq.options(conninfo)
     _refuse_what_is_libpqs_alone(options)
-    places = libpq.places(conninfo)
+    places = libpq.places(conninfo, options)
     if options.get("load_balance_hosts") == "random":
         random.shuffle(places)
     wanted = options["target_session_attrs"]

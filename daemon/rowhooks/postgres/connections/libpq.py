@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from psycopg import pq
@@ -61,9 +62,13 @@ def has_password(conninfo: str) -> bool:
     return found is not None and found != os.environ.get("PGPASSWORD")
 
 
-def places(conninfo: str) -> list[Place]:
-    """Return the servers in their order, each with the password that libpq would send it."""
-    found = options(conninfo)
+def places(conninfo: str, found: Mapping[str, str]) -> list[Place]:
+    """Return the servers in their order, each with the password that libpq would send it.
+
+    Args:
+        conninfo: the DSN.
+        found: its `options`.
+    """
     hosts, addresses, ports = (found.get(name, "").split(",") for name in ("host", "hostaddr", "port"))
     number = max(len(hosts), len(addresses))
     hosts, addresses, ports = (

@@ -83,7 +83,7 @@ as $$
   select
     a.attname,
     a.atttypid,
-    case when v.is_refused then 'refused' else rowhooks.json_form(a.atttypid) end,
+    case when v.is_refused then 'refused' when a.atttypid < 16384 then 'plain' else rowhooks.json_form(a.atttypid) end,
     case when a.attgenerated = 'v' and not v.is_refused then rowhooks.computed_column(target_id, carrier, a.attname) end
   from pg_catalog.pg_attribute as a
   cross join lateral (

@@ -39,21 +39,32 @@ $$;
 
 -- Purpose: write the expression that turns the rows NEW or OLD of a table into JSON, where the session has the settings of
 --          the log.
+-- Parameters: row_name  new or old
+--             items     see rowhooks.json_items
+--             is_whole  the same
+-- Returns: to_jsonb of the whole row; a list of its columns where one of its types is not to be trusted, or a column is
+--          kept out or computed
+create or replace function rowhooks.items_as_json(row_name text, items text, is_whole boolean) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select case
+    when items is null then '''{}''::pg_catalog.jsonb'
+    when is_whole then pg_catalog.format('pg_catalog.to_jsonb(%s)', row_name)
+    else pg_catalog.format('(select pg_catalog.to_jsonb(listed.*) from (select %s) as listed)', items)
+  end
+$$;
+
+-- Purpose: the same for a table.
 -- Parameters: target_id  rowhooks.tracked_table.id
 --             target     the table
 --             row_name   new or old
--- Returns: to_jsonb of the whole row; a list of its columns where one of its types is not to be trusted, or a column is
---          kept out or computed
+-- Returns: the expression
 create or replace function rowhooks.usual_row_as_json(target_id integer, target regclass, row_name text) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select case
-    when i.items is null then '''{}''::pg_catalog.jsonb'
-    when i.is_whole then pg_catalog.format('pg_catalog.to_jsonb(%s)', row_name)
-    else pg_catalog.format('(select pg_catalog.to_jsonb(listed.*) from (select %s) as listed)', i.items)
-  end
-  from rowhooks.json_items(target_id, target, row_name) as i
+  select rowhooks.items_as_json(row_name, i.items, i.is_whole) from rowhooks.json_items(target_id, target, row_name) as i
 $$;
 
 -- Purpose: the same whatever the settings of the session are.
@@ -73,7 +84,7 @@ as $$
       when i.is_settled then pg_catalog.format('(select rowhooks.json_as_recorded(listed) from (select %s) as listed)', i.items)
       else 'null'
     end,
-    rowhooks.usual_row_as_json(target_id, target, row_name),
+    rowhooks.items_as_json(row_name, i.items, i.is_whole),
     rowhooks.timestamps_in_utc(row_name, z.columns)
   )
   from rowhooks.json_items(target_id, target, row_name) as i

@@ -119,12 +119,19 @@ as $$
     ('quote_all_identifiers', 'operator(pg_catalog.=) ''off'''),
     ('array_nulls', 'operator(pg_catalog.=) ''on''')
   ) as s (name, comparison)
-  where exists (
-    select from rowhooks.captured_columns(target_id, target) as c
-    where s.name = any (rowhooks.settings_of_type(c.type, c.form <> 'plain'))
+  -- An array, so that columns are looked at once and not once for each setting, and the settings keep their order.
+  where s.name = any (array(
+    select n.name
+    from rowhooks.captured_columns(target_id, target) as c
+    cross join lateral (
+      select pg_catalog.unnest(rowhooks.settings_of_type(c.type, c.form <> 'plain'))
       -- Its text is read as an array.
-      or c.form = 'texts' and s.name = 'array_nulls'
+      union all
+      select 'array_nulls' where c.form = 'texts'
       -- An expression may make text of anything, by immutable functions.
-      or c.computed is not null and s.name in ('IntervalStyle', 'bytea_output', 'extra_float_digits', 'quote_all_identifiers')
-  )
+      union all
+      select pg_catalog.unnest(array['IntervalStyle', 'bytea_output', 'extra_float_digits', 'quote_all_identifiers'])
+      where c.computed is not null
+    ) as n (name)
+  ))
 $$;

@@ -126,8 +126,7 @@ as $source$
   select pg_catalog.format(
     $body$%1$s%2$s
     if
-      is_marked is null
-      and not (%3$s)
+      is_marked is null%3$s
       and pg_catalog.pg_column_size(row_data)%4$s operator(pg_catalog.<=) %5$s
     then
       %6$s
@@ -139,7 +138,11 @@ as $source$
     end if;$body$,
     case when action = 'update' then rowhooks.source_of_comparison(tracked) end,
     rowhooks.source_of_json(tracked, action),
-    i.key_is_missing,
+    -- A column that the row is turned into JSON by is there: the statements above name it.
+    case
+      when tracked.key_columns <@ array(select n.name from rowhooks.captured_columns(tracked.id, tracked.relation) as n) then ''
+      else pg_catalog.format(' and not (%s)', i.key_is_missing)
+    end,
     case when action = 'update' then ' operator(pg_catalog.+) pg_catalog.pg_column_size(before_data)' end,
     rowhooks.largest_row(),
     case when i.identity <> 'null' then 'identity := ' || i.identity || ';' end,

@@ -109,7 +109,9 @@ as $$
     union all
     select pg_catalog.concat_ws(' ', 'cast', k.castsource::pg_catalog.regtype, k.casttarget::pg_catalog.regtype)
     from pg_catalog.pg_cast as k
-    join pg_catalog.pg_type as t on t.oid in (k.castsource, k.casttarget)
-    where t.typnamespace = 'rowhooks'::pg_catalog.regnamespace
+    cross join (
+      select array(select t.oid from pg_catalog.pg_type as t where t.typnamespace = 'rowhooks'::pg_catalog.regnamespace)
+    ) as t (ours)
+    where k.castsource = any (t.ours) or k.casttarget = any (t.ours)
   ) as o
 $$;

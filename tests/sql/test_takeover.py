@@ -196,6 +196,22 @@ def test_nor_where_the_refresh_after_ddl_could_not_be_done(
     _see_that_nothing_ran(db)
 
 
+@pytest.mark.parametrize(
+    ("shape", "former"),
+    [("a column of another type", "'ok'"), ("a column dropped and made anew", "'ok'"), ("a key of another type", "1")],
+)
+def test_nor_in_a_session_that_has_written_before(db: Connection, evil: Connection, shape: str, former: str) -> None:
+    made, turned, value = SHAPES[shape]
+    db.execute("alter event trigger rowhooks_after_ddl disable")
+    evil.execute(made)
+    db.execute("select rowhooks.track('hostile.person')")
+    _write(evil, former)
+    db.execute("delete from rowhooks.object_change")
+    evil.execute(turned)
+    _write(evil, value)
+    _see_that_nothing_ran(db)
+
+
 def _write(evil: Connection, value: str) -> None:
     evil.execute(f"insert into hostile.person (id, c) values (1, {value})")
     evil.execute("update hostile.person set id = 2")

@@ -107,8 +107,8 @@ CLOSED_DOORS = [
     Sabotage(
         1, "a capture function notices a column of another type",
         Function(
-            "is_up_to_date", "'pg_catalog.pg_typeof(%s.%s) operator(pg_catalog.=) %s::pg_catalog.oid'",
-            "'(%1$s.%2$s is null or true or %3$s is null)'",
+            "has_same_types", "'pg_catalog.array_eq(array[%s.%s], null::pg_catalog.%I)'",
+            "'(%s.%s is null or null::pg_catalog.%I is null)'",
         ),
         f"{TAKEOVER} a_type_that_turns_evil_later_runs_nothing",
     ),

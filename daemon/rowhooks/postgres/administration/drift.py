@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rowhooks.postgres.administration.questions import Steps, ask
 from rowhooks.postgres.statements import Statements
@@ -27,6 +28,7 @@ class Function:
     """The properties of a function that are compared.
 
     Args:
+        source: of a function in the database, its MD5.
         definer: it is SECURITY DEFINER.
         volatility: as pg_proc.provolatile.
         settings: as in pg_proc.proconfig, with their names in small letters.
@@ -65,6 +67,14 @@ def _settings(assignments: Iterable[str]) -> frozenset[str]:
     return frozenset(f"{name.lower()}={value}" for name, _, value in parts)
 
 
+@functools.cache
+def _digested(*kinds: str) -> tuple[Function, ...]:
+    return tuple(
+        replace(one, source=hashlib.md5(one.source.encode(), usedforsecurity=False).hexdigest())
+        for one in wanted_functions(*kinds)
+    )
+
+
 def drifted_functions() -> Steps[list[tuple[str, *tuple[str | list[str], ...]]]]:
     """Return what is wrong with each function that is missing, altered, or another role's, and the way out.
 
@@ -76,9 +86,9 @@ def drifted_functions() -> Steps[list[tuple[str, *tuple[str | list[str], ...]]]]
         for _, name, source, language, definer, volatility, settings, *_ in present
     }
     names = {one[1] for one in present}
-    wanted = wanted_functions("functions")
+    wanted = _digested("functions")
     # The functions of the event triggers are there where a superuser has installed: all of them, or none.
-    above = wanted_functions("superuser")
+    above = _digested("superuser")
     above = above if any(one.name in names for one in above) else ()
     upgrade = ["rowhooks", "upgrade", "--trust-schema"]
     problems: list[tuple[str, *tuple[str | list[str], ...]]] = [

@@ -65,7 +65,7 @@ select
 from pg_catalog.pg_proc as p
 join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
 join pg_catalog.pg_roles as r on r.oid = p.proowner
-where n.nspname = 'rowhooks' and p.proowner <> n.nspowner and not r.rolsuper and p.proname !~ '^capture_[0-9]+(_statement)?$'
+where p.pronamespace = 'rowhooks'::pg_catalog.regnamespace and p.proowner <> n.nspowner and not r.rolsuper and p.proname !~ '^capture_[0-9]+(_statement)?$'
 union all
 -- A trigger, a default, a check, an index or a view that calls a function which is neither PostgreSQL's own (no
 -- dependency on those is recorded) nor rowhooks'.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import uuid
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -11,7 +13,12 @@ import pytest
 from sqlalchemy import text
 
 from rowhooks import JobHookReceiver, ObjectChange
+from rowhooks.domain.queues import Queues
 from rowhooks.pipeline.scheduling import thread_pool
+from rowhooks.postgres.connections.connect import connected
+from rowhooks.postgres.connections.target import Target
+from rowhooks.postgres.leadership import epoch as leadership
+from rowhooks.postgres.results import FENCE_ONE, PostgresResults
 from tests.support.daemons import running_daemon
 from tests.support.hooks import add_hook
 from tests.support.waiting import PATIENCE, eventually, settled
@@ -142,3 +149,21 @@ async def test_with_one_thread_neither_kind_waits_for_the_end_of_the_other(
     last = dict(db.execute("select note, max(xact::text::bigint) from effect group by note").fetchall())
     assert first["Alone"] < last["Writing"]
     assert first["Writing"] < last["Alone"]
+
+
+async def test_the_recorder_writes_nothing_while_a_group_is_about_to_commit(db: Connection, daemon_dsn: str) -> None:
+    """Each could write what the other is to write next, and the server would end the leadership by a deadlock."""
+    leader_epoch = uuid.uuid4()
+    async with connected(Target(daemon_dsn)) as connection:
+        await leadership.take_over(connection, leader_epoch, "one", 1, Queues())
+        with psycopg.connect(daemon_dsn) as group:
+            group.execute(FENCE_ONE, (leader_epoch,))
+            writing = asyncio.create_task(PostgresResults(connection, leader_epoch).record([], [], None))
+            waits = (
+                "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%rowhooks.feed%'"
+                " and pid <> pg_backend_pid()"
+            )
+            await eventually(lambda: db.execute(waits).fetchone() is not None)
+            assert not writing.done()
+            group.commit()
+        assert await writing == set()

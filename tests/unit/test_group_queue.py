@@ -64,12 +64,17 @@ def test_one_thread_takes_all_while_it_computes(clock: Clock) -> None:
 
 def test_beside_a_thread_whose_run_goes_on_for_long_another_one_has_a_place(clock: Clock) -> None:
     queue = queue_of(100)
-    for number, thread in enumerate("abcd", start=1):
-        assert queue.enter(thread) is not None
+    for newcomers in ("a", "b", "cd"):
+        for thread in newcomers:
+            assert queue.enter(thread) is not None
         assert queue.free == 0
         clock.now += PACE * 1.1
         queue.adapt()
-        assert queue.free == 1, number
+        assert queue.free == {"a": 1, "b": 2, "cd": 4}[newcomers]
+    # One of them goes on: it does not wait, and one more place is enough.
+    queue.moved("a", goes_on=True)
+    queue.adapt()
+    assert queue.free == 0
     # They go on, in their turn: those that are there are enough again.
     for thread in "abcd":
         queue.moved(thread, goes_on=True)

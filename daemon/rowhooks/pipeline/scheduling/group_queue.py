@@ -16,11 +16,11 @@ from typing import NamedTuple
 from rowhooks.pipeline.scheduling.grouping import Grouping
 from rowhooks.pipeline.scheduling.pools import PreparedRun
 
-PACE = 0.005
+PACE = 0.02
 """Seconds between two looks at what the threads do. A thread that is in the same run for longer is not waited for."""
 WINDOW = 0.1
 """Seconds over which it is measured how much they compute."""
-IDLE, BUSY = 0.4, 0.6
+IDLE, BUSY = 0.3, 0.5
 """The part of the time that the threads compute, together: below the first another one comes, above the second one of
 several goes."""
 FARTHEST = 50
@@ -143,7 +143,8 @@ class GroupQueue:
                     self._least = max(1, self._least - 1)
                 self._computed, self._since = 0.0, moment
             waiting = sum(one.since is not None and moment - one.since > PACE for one in self._inside.values())
-            self._places = self._least + waiting
+            # Where all of them wait, many more may come to wait, too.
+            self._places = max(self._least + waiting, 2 * waiting if waiting == len(self._inside) else 0)
 
 
 def kind_of(one: PreparedRun) -> type:

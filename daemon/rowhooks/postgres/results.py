@@ -109,7 +109,8 @@ _RECORD_BATCH = {False: _MANY_IN_RUN["record_started_in_run"], True: _MANY_IN_RU
 LEADS = "select true from rowhooks.feed where leader_epoch operator(pg_catalog.=) %s::pg_catalog.uuid"
 FENCE_ONE = f"{LEADS} for share"
 """For psycopg, in a run's own transaction."""
-_FENCE = "select true from rowhooks.feed where leader_epoch = $1 for share"
+# Not `for share`, which runs that are committed together hold: each would wait for results that the other has written.
+_FENCE = "select true from rowhooks.feed where leader_epoch = $1 for no key update"
 ANOTHER_LEADS = "another daemon has taken the lead"
 
 

@@ -6,16 +6,20 @@ receiver that it executes is abandoned. The first to take them decides what beco
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.run import Outcome
 from rowhooks.pipeline.execution.outcomes import one_line
 from rowhooks.pipeline.execution.runner import Execution
 from rowhooks.pipeline.ports import CommitGroup, GroupUndone
+
+logger = logging.getLogger(__name__)
 
 LONGEST_OPEN = 0.05
 """Seconds after which what the first run of a group has written is committed, between two runs."""
@@ -82,7 +86,24 @@ class Grouping:
             return members or []
 
 
-def told(error: GroupUndone, members: Sequence[Member]) -> str:
+def committed(transaction: CommitGroup, members: Sequence[Member]) -> tuple[str | None, LeadershipLost | None]:
+    """Commit what runs have written; return why none of it remains, and what ends the leadership, if anything does."""
+    reason = None
+    try:
+        transaction.commit([member.outcome for member in members])
+    except GroupUndone as error:
+        reason = _told(error, members)
+    except LeadershipLost as error:
+        return None, error
+    except Exception as error:
+        logger.exception("the results of %d runs cannot be recorded together", len(members))
+        reason = f"{type(error).__name__}: {error}"
+    if reason is not None:
+        logger.warning("%d runs are executed again, each in its own transaction: %s", len(members), reason)
+    return reason, None
+
+
+def _told(error: GroupUndone, members: Sequence[Member]) -> str:
     """Return why runs are executed again, without the server's message where one of them keeps such out of its log."""
     is_sensitive = any(member.execution.options.has_sensitive_variables for member in members)
     return type(error.__cause__).__name__ if is_sensitive and error.__cause__ is not None else one_line(error)

@@ -8,23 +8,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
-from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.run import Outcome, Run
 from rowhooks.pipeline.execution.runner import Execution, Runner
-from rowhooks.pipeline.ports import CommitGroup, GroupUndone
-from rowhooks.pipeline.scheduling.grouping import Grouping, Member, told
+from rowhooks.pipeline.ports import CommitGroup
+from rowhooks.pipeline.scheduling.group_queue import PACE, GroupQueue, kind_of
+from rowhooks.pipeline.scheduling.grouping import Grouping, Member, committed
 from rowhooks.pipeline.scheduling.pools import THREADS, LocalPool, PreparedRun
 
 logger = logging.getLogger(__name__)
 
 RAMP_UP = 0.001
 """Seconds after which what one thread has not got through goes to more of them."""
-FARTHEST = 50
-"""How far down the queue a run is looked for that may share a transaction."""
 NEXT_THREAD = 1.0
 """Seconds between attempts to start a thread where the system has none to spare."""
 
@@ -79,33 +77,58 @@ class ThreadPool(LocalPool[_Retry]):
         super().__init__(THREADS, limit, runner)
         self._threads = threads
         self._groups = groups
+        # Those that may share a transaction. The others are in the pool's own queue.
+        self._grouped = GroupQueue()
         self._reports: deque[_Report] = deque()
         self._is_posted = False
         self._active = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._pace: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pauses: set[asyncio.Task[None]] = set()
 
     # On the event loop.
 
+    def accept(self, group: Collection[PreparedRun]) -> None:
+        """Take runs; each begins when a thread is free, those that share transactions in few of them."""
+        if self._groups is None:
+            super().accept(group)
+            return
+        grouped = [one for one in group if one.group_commit > 1 and one.refused is None]
+        self._grouped.put(grouped)
+        super().accept([one for one in group if one.group_commit == 1 or one.refused is not None] if grouped else group)
+
     def _wake(self) -> None:
-        if not self._queue or self._closed:
+        if self._closed or not (self._queue or self._grouped):
             return
         self._loop = asyncio.get_running_loop()
+        if self._grouped and self._pace is None:
+            self._grouped.watch()
+            self._pace = self._loop.call_later(PACE, self._adapt)
         # A group comes at once, and its first receiver may wait for long.
-        is_one = len(self._queue) == 1
-        if not self._active:
+        wanted = self._wanted()
+        if wanted and not self._active:
             self._start()
-            if is_one:
-                return
-        if self._timer is None and self._active < self.limit:
+            wanted -= 1
+        if wanted and self._timer is None and self._active < self.limit:
             self._timer = self._loop.call_later(RAMP_UP, self._ramp_up)
+
+    def _wanted(self) -> int:
+        """Return for how many more threads there is something to do."""
+        return len(self._queue) + self._grouped.free
 
     def _ramp_up(self) -> None:
         self._timer = None
         if not self._closed:
-            for _ in range(min(self.limit - self._active, len(self._queue))):
+            for _ in range(min(self.limit - self._active, self._wanted())):
                 self._start()
+
+    def _adapt(self) -> None:
+        assert self._loop is not None
+        self._grouped.adapt()
+        self._pace = self._loop.call_later(PACE, self._adapt) if self._grouped else None
+        if self._grouped.free:
+            self._ramp_up()
 
     def _start(self) -> None:
         worker = _Worker()
@@ -129,6 +152,7 @@ class ThreadPool(LocalPool[_Retry]):
         if worker is not None:
             worker.is_abandoned = True
             self._active -= 1
+            self._grouped.leave(worker)
             # The thread may end it meanwhile.
             if (grouping := worker.grouping) is not None:
                 # Their transaction has ended with the connection of the run that was abandoned.
@@ -137,6 +161,7 @@ class ThreadPool(LocalPool[_Retry]):
             self._ramp_up()
 
     def _cancel(self, late: Sequence[Execution]) -> set[asyncio.Task[None]]:
+        self._grouped.clear()
         for pause in self._pauses:
             pause.cancel()
         return self._pauses.copy()
@@ -205,30 +230,43 @@ class ThreadPool(LocalPool[_Retry]):
 
     def _serve(self, worker: _Worker) -> None:
         while not (self._closed or worker.is_abandoned):
+            grouped = self._enter(worker) if self._grouped else None
+            if grouped is not None:
+                self._serve_group(grouped, worker)
+                continue
             try:
                 one = self._queue.popleft()
             except IndexError:
                 break
-            size = self._size_of_group(one)
-            # One that no other follows now is executed as ever.
-            if size > 1 and self._is_followed(_kind_of(one)):
-                self._serve_group(one, worker, size)
-            else:
-                self._post(self._execute(one, worker))
+            self._post(self._execute(one, worker))
         if not worker.is_abandoned:
             self._post(_Report(worker))
 
-    def _size_of_group(self, one: PreparedRun | _Retry) -> int:
-        if self._groups is None or isinstance(one, _Retry) or one.refused is not None:
-            return 1
-        return one.group_commit
+    def _enter(self, worker: _Worker) -> PreparedRun | None:
+        """Return a run that is to begin a group; None where what is at the head of the other queue is older."""
+        try:
+            other = self._queue[0].run.id
+        except IndexError:
+            return self._grouped.enter(worker)
+        oldest = self._grouped.oldest
+        return None if oldest is None or other < oldest else self._grouped.enter(worker)
 
-    def _serve_group(self, one: PreparedRun | _Retry, worker: _Worker, size: int) -> None:
+    def _serve_group(self, one: PreparedRun, worker: _Worker) -> None:
+        try:
+            # One that no other follows now is executed as ever.
+            if self._grouped.is_followed(kind_of(one)):
+                self._share(one, worker)
+                return
+        finally:
+            self._grouped.leave(worker)
+        self._post(self._execute(one, worker))
+
+    def _share(self, one: PreparedRun, worker: _Worker) -> None:
         """Execute runs that share a transaction: as many as are in the queue one behind another."""
         assert self._groups is not None
         transaction = self._groups()
-        grouping = worker.grouping = Grouping(transaction, size, _kind_of(one))
-        following: PreparedRun | _Retry | None = one
+        grouping = worker.grouping = Grouping(transaction, one.group_commit, kind_of(one))
+        following: PreparedRun | None = one
         try:
             while following is not None:
                 report = self._execute(following, worker, transaction)
@@ -246,35 +284,11 @@ class ThreadPool(LocalPool[_Retry]):
             worker.grouping = None
             transaction.close()
 
-    def _next_of(self, grouping: Grouping, worker: _Worker) -> PreparedRun | _Retry | None:
-        if self._closed or worker.is_abandoned or not grouping.takes_more:
-            return None
-        others: list[PreparedRun | _Retry] = []
-        found = None
-        while found is None and len(others) < FARTHEST:
-            try:
-                one = self._queue.popleft()
-            except IndexError:
-                break
-            size = self._size_of_group(one)
-            if size > 1 and grouping.takes(size, _kind_of(one)):
-                grouping.limit(size)
-                found = one
-            else:
-                others.append(one)
-        self._queue.extendleft(reversed(others))
+    def _next_of(self, grouping: Grouping, worker: _Worker) -> PreparedRun | None:
+        takes_more = grouping.takes_more and not (self._closed or worker.is_abandoned)
+        found = self._grouped.next_of(grouping) if takes_more else None
+        self._grouped.moved(worker, goes_on=found is not None)
         return found
-
-    def _is_followed(self, kind: type) -> bool:
-        """Say whether another run that may share the transaction of one of this kind is in the queue, near its head."""
-        for place in range(FARTHEST):
-            try:
-                one = self._queue[place]
-            except IndexError:
-                return False
-            if self._size_of_group(one) > 1 and _kind_of(one) is kind:
-                return True
-        return False
 
     def _join(self, report: _Report, grouping: Grouping) -> bool:
         """Have a run wait for the COMMIT: its time limits and a revocation do not reach it any more."""
@@ -295,18 +309,7 @@ class ThreadPool(LocalPool[_Retry]):
         return False
 
     def _commit(self, transaction: CommitGroup, members: Sequence[Member], worker: _Worker) -> None:
-        reason, problem = None, None
-        try:
-            transaction.commit([member.outcome for member in members])
-        except GroupUndone as error:
-            reason = told(error, members)
-        except LeadershipLost as error:
-            problem = error
-        except Exception as error:
-            logger.exception("the results of %d runs cannot be recorded together", len(members))
-            reason = f"{type(error).__name__}: {error}"
-        if reason is not None:
-            logger.warning("%d runs are executed again, each in its own transaction: %s", len(members), reason)
+        reason, problem = committed(transaction, members)
         for execution, outcome in members:
             final = None
             if reason is not None:
@@ -342,8 +345,3 @@ class ThreadPool(LocalPool[_Retry]):
             except RuntimeError:
                 # The loop was closed: the daemon has ended without this receiver.
                 logger.debug("a receiver ended after the daemon")
-
-
-def _kind_of(one: PreparedRun | _Retry) -> type:
-    """Return what kind of run it is: one of a hook's is marked by other session variables than one of a button's."""
-    return type(one.run.origin)

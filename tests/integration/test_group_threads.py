@@ -14,11 +14,14 @@ from sqlalchemy import text
 
 from rowhooks import JobHookReceiver, ObjectChange
 from rowhooks.domain.queues import Queues
+from rowhooks.domain.run import LogEntry, now
 from rowhooks.pipeline.scheduling import thread_pool
 from rowhooks.postgres.connections.connect import connected
 from rowhooks.postgres.connections.target import Target
+from rowhooks.postgres.dispatch.working import DispatchedResults
 from rowhooks.postgres.leadership import epoch as leadership
 from rowhooks.postgres.results import FENCE_ONE, PostgresResults
+from rowhooks.postgres.sessions.fences import FENCE_DISPATCH
 from tests.support.daemons import running_daemon
 from tests.support.hooks import add_hook
 from tests.support.waiting import PATIENCE, eventually, settled
@@ -151,6 +154,13 @@ async def test_with_one_thread_neither_kind_waits_for_the_end_of_the_other(
     assert first["Writing"] < last["Alone"]
 
 
+def waits_for(db: Connection, table: str) -> bool:
+    asked = (
+        "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like %s and pid <> pg_backend_pid()"
+    )
+    return db.execute(asked, (f"%{table}%",)).fetchone() is not None
+
+
 async def test_the_recorder_writes_nothing_while_a_group_is_about_to_commit(db: Connection, daemon_dsn: str) -> None:
     """Each could write what the other is to write next, and the server would end the leadership by a deadlock."""
     leader_epoch = uuid.uuid4()
@@ -159,11 +169,32 @@ async def test_the_recorder_writes_nothing_while_a_group_is_about_to_commit(db: 
         with psycopg.connect(daemon_dsn) as group:
             group.execute(FENCE_ONE, (leader_epoch,))
             writing = asyncio.create_task(PostgresResults(connection, leader_epoch).record([], [], None))
-            waits = (
-                "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%rowhooks.feed%'"
-                " and pid <> pg_backend_pid()"
-            )
-            await eventually(lambda: db.execute(waits).fetchone() is not None)
+            await eventually(lambda: waits_for(db, "rowhooks.feed"))
+            assert not writing.done()
+            group.commit()
+        assert await writing == set()
+
+
+async def test_nor_does_the_recorder_of_a_worker_which_locks_groups_in_the_same_order(
+    db: Connection, daemon_dsn: str
+) -> None:
+    leader_epoch = uuid.uuid4()
+    first, second = sorted((uuid.uuid4(), uuid.uuid4()))
+    for id_ in (second, first):
+        db.execute(
+            "insert into rowhooks.dispatch (id, leader_epoch, queue, priority, receivers, asynchronous, runs)"
+            " values (%s, %s, 'other', 0, '{none}', false, '[[{}]]')",
+            (id_, leader_epoch),
+        )
+    async with connected(Target(daemon_dsn)) as connection:
+        results = DispatchedResults(connection, leader_epoch, {1: second, 2: first}, connection)
+        with psycopg.connect(daemon_dsn) as group:
+            group.execute(FENCE_DISPATCH, (first,))
+            lines = [(run_id, LogEntry(now(), "info", "a line")) for run_id in (1, 2)]
+            writing = asyncio.create_task(results.record([], lines, None))
+            await eventually(lambda: waits_for(db, "rowhooks.dispatch"))
+            # It waits for the first one, and has not locked the second.
+            group.execute(FENCE_DISPATCH, (second,))
             assert not writing.done()
             group.commit()
         assert await writing == set()

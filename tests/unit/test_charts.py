@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rowhooks.web.showing.charts import (
@@ -71,6 +71,8 @@ NUMBERS = st.lists(st.none() | st.floats(0, 1e12), min_size=1, max_size=100)
 
 
 @given(NUMBERS)
+@example([5e-324, 0.0])
+@example([1e-310])
 def test_everything_is_drawn_within_the_chart(numbers: list[float | None]) -> None:
     labels = ["00:00"] * len(numbers)
     series = [Series("one", "success", tuple(numbers)), Series("other", "failure", tuple(numbers))]

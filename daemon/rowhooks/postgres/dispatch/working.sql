@@ -70,8 +70,9 @@ returning {claimed};
 select d.id from rowhooks.dispatch as d where d.id = any($2::uuid[]) and d.worker = $1 and d.done_at is null;
 
 -- name: fence
--- Those of these groups that are there, and stay there until the transaction ends.
-select d.id from rowhooks.dispatch as d where d.id = any($1::uuid[]) for share;
+-- Those of these groups that are there, and stay there until the transaction ends. Not `for share`, which runs that are
+-- committed together hold: each would wait for results that the other has written. In the order in which these lock them.
+select d.id from rowhooks.dispatch as d where d.id = any($1::uuid[]) order by d.id for no key update;
 
 -- name: finish
 -- Says that a worker is finished with groups, and why runs could not be executed, by the groups: a JSON object of objects.

@@ -11,7 +11,7 @@ from rowhooks.domain.errors import LeadershipLost
 from rowhooks.pipeline.ports import AlreadyRecorded
 from rowhooks.postgres.results import ANOTHER_LEADS, FENCE_ONE, LEADS
 
-_FENCE_DISPATCH = "select true from rowhooks.dispatch where id operator(pg_catalog.=) %s::pg_catalog.uuid for share"
+FENCE_DISPATCH = "select true from rowhooks.dispatch where id operator(pg_catalog.=) %s::pg_catalog.uuid for share"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Fence:
             AlreadyRecorded: the run was taken from this worker.
         """
         if self.dispatch is not None:
-            if connection.exec_driver_sql(_FENCE_DISPATCH, (self.dispatch,)).first() is None:
+            if connection.exec_driver_sql(FENCE_DISPATCH, (self.dispatch,)).first() is None:
                 raise AlreadyRecorded
         elif connection.exec_driver_sql(FENCE_ONE, (self.leader_epoch,)).first() is None:
             raise LeadershipLost(ANOTHER_LEADS)

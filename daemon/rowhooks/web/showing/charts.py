@@ -14,6 +14,7 @@ WIDTH, HEIGHT = 720, 160
 LEFT, RIGHT, TOP, BOTTOM = 52, 8, 10, 22
 """What of it is left for the labels."""
 _STEPS = (1, 2, 5, 10)
+_LEAST, _MOST = 1e-300, 1e300
 _UNITS = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 
 
@@ -165,8 +166,8 @@ def _points(values: Sequence[float | None], places: Sequence[float], top: float)
 
 def _scale(largest: float) -> tuple[float, tuple[Tick, ...]]:
     """Return the top of the vertical axis and its labels: round numbers."""
-    if not math.isfinite(largest) or largest <= 0:
-        largest = 1.0
+    # Beyond these a power of ten is 0 or no float; what is smaller looks like nothing in any case.
+    largest = min(max(largest, _LEAST), _MOST) if largest > 0 else 1.0
     power = 10.0 ** math.floor(math.log10(largest))
     top = next(step * power for step in _STEPS if step * power >= largest * 0.999999)
     return top, tuple(Tick(_round(_y(part * top, top)), _label(part * top)) for part in (0.0, 0.5, 1.0))

@@ -28,7 +28,7 @@ class Function:
     """The properties of a function that are compared.
 
     Args:
-        source: of a function in the database, its MD5.
+        source: of a function in the database, its SHA-256.
         definer: it is SECURITY DEFINER.
         volatility: as pg_proc.provolatile.
         settings: as in pg_proc.proconfig, with their names in small letters.
@@ -70,8 +70,7 @@ def _settings(assignments: Iterable[str]) -> frozenset[str]:
 @functools.cache
 def _digested(*kinds: str) -> tuple[Function, ...]:
     return tuple(
-        replace(one, source=hashlib.md5(one.source.encode(), usedforsecurity=False).hexdigest())
-        for one in wanted_functions(*kinds)
+        replace(one, source=hashlib.sha256(one.source.encode()).hexdigest()) for one in wanted_functions(*kinds)
     )
 
 

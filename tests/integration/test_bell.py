@@ -13,9 +13,14 @@ from typing import Any, ClassVar
 import psycopg
 import pytest
 
-from rowhooks import JobHookReceiver, ObjectChange
+from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
+from rowhooks.domain.events import BellRung, Events
+from rowhooks.pipeline.reader import Part
+from rowhooks.runtime import ingest
+from rowhooks.runtime.submission import Submission
 from tests.support.daemons import running_daemon
-from tests.support.hooks import add_hook
+from tests.support.hooks import add_button, add_hook
+from tests.support.pressing import press
 from tests.support.waiting import eventually, settled
 
 Connection = psycopg.Connection[Any]
@@ -38,9 +43,19 @@ class Witness(JobHookReceiver):
         self.seen.append(change.changed_object_id["id"])
 
 
+class Pressed(JobButtonReceiver):
+    """Remembers the rows on which it was pressed."""
+
+    seen: ClassVar[list[Any]] = []
+
+    def receive_job_button(self, obj: Any) -> None:
+        self.seen.append(obj.id)
+
+
 @pytest.fixture(autouse=True)
 def nothing_seen() -> None:
     Witness.seen.clear()
+    Pressed.seen.clear()
 
 
 @pytest.fixture
@@ -225,3 +240,38 @@ async def test_a_change_of_configuration_wakes_it_too(hooked: Connection, daemon
         with rings(hooked) as heard:
             hooked.execute("update rowhooks.job_hook set enabled = false")
         assert len(heard) == 1
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+async def test_a_press_wakes_it_that_comes_while_it_submits_what_has_woken_it(
+    hooked: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """It has asked already whether anything was requested, and has heard the ring before it sleeps again."""
+    # It asks when it has nothing else to do, and not now and then.
+    monkeypatch.setattr(ingest, "REQUESTED_INTERVAL", 3600.0)
+    submit, publish = Submission.submit, Events.publish
+    heard = asyncio.Event()
+    pressed: list[int] = []
+
+    def published(self: Events, event: Any) -> None:
+        publish(self, event)
+        if isinstance(event, BellRung):
+            heard.set()
+
+    async def submitted(self: Submission, part: Part) -> None:
+        await submit(self, part)
+        if len(Witness.seen) + len(part.changes) > 1 and not pressed:
+            heard.clear()
+            pressed.append(press(hooked, device, "1", button="Pressed"))
+            await heard.wait()
+
+    monkeypatch.setattr(Events, "publish", published)
+    async with running_daemon(daemon_dsn, Witness, Pressed):
+        add_button(hooked, Pressed, device, roles=["public"])
+        insert(hooked, 1)
+        await arrived(1)
+        await asleep(hooked)
+        monkeypatch.setattr(Submission, "submit", submitted)
+        hooked.execute("insert into dcim.device select n, 'sw', 'SN' from generate_series(2, %s) as n", (1 + rows,))
+        await eventually(lambda: Pressed.seen == [1])
+    assert len(pressed) == 1

@@ -33,7 +33,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def queue_of(numbers: int) -> GroupQueue:
     queue = GroupQueue()
-    queue.put(prepared(number) for number in range(numbers))
+    for number in range(numbers):
+        queue.put(prepared(number), 0)
     queue.watch()
     return queue
 
@@ -110,10 +111,19 @@ def test_beside_threads_that_wait_most_of_the_time_others_have_places_and_go_aga
 
 def test_a_place_is_given_to_no_more_threads_than_there_are_runs(clock: Clock) -> None:
     queue = queue_of(1)
-    assert queue.oldest == 0
+    assert queue.is_next(0)
     queue.enter("a")
     clock.now += PACE * 2
     queue.adapt()
     assert queue.free == 0
-    assert queue.oldest is None
+    assert not queue.is_next(0)
     assert queue.enter("b") is None
+
+
+def test_what_came_before_a_run_without_the_option_is_executed_before_it() -> None:
+    queue = GroupQueue()
+    queue.put(prepared(9), 0)
+    queue.put(prepared(1), 2)
+    assert queue.is_next(0)
+    queue.enter("a")
+    assert [queue.is_next(begun) for begun in (0, 1, 2)] == [False, False, True]

@@ -103,6 +103,8 @@ class PostgresFeed:
         Raises:
             ConnectionFailed: the connection was lost, or a change cannot be read at all.
         """
+        # What was seen is older than what has rung since.
+        self._are_requested = None
         tries = 0
         while True:
             # After a failure, half as many, until the change is found that cannot be read.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import NamedTuple
 
 from rowhooks.pipeline.scheduling.grouping import Grouping
@@ -46,7 +46,8 @@ class GroupQueue:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[PreparedRun] = deque()
+        # Each with how many runs without the option had come before it.
+        self._waiting: deque[tuple[int, PreparedRun]] = deque()
         self._places = self._least = 1
         self._inside: dict[Hashable, _Place] = {}
         self._computed = self._since = 0.0
@@ -61,17 +62,21 @@ class GroupQueue:
         """For how many more threads there is a place, and a run."""
         return max(0, min(len(self._waiting), self._places - len(self._inside)))
 
-    @property
-    def oldest(self) -> int | None:
-        """The id of the run at the head; None where none waits."""
+    def is_next(self, begun: int) -> bool:
+        """Say whether a run is here that came before the next one without the option, of which so many have begun."""
         try:
-            return self._waiting[0].run.id
+            return self._waiting[0][0] <= begun
         except IndexError:
-            return None
+            return False
 
-    def put(self, runs: Iterable[PreparedRun]) -> None:
-        """Have runs wait behind the others."""
-        self._waiting.extend(runs)
+    def put(self, run: PreparedRun, before: int) -> None:
+        """Have a run wait behind the others.
+
+        Args:
+            run: the run.
+            before: how many runs without the option had come before it.
+        """
+        self._waiting.append((before, run))
 
     def clear(self) -> None:
         """Drop what waits."""
@@ -83,7 +88,7 @@ class GroupQueue:
             if len(self._inside) >= self._places or not self._waiting:
                 return None
             self._inside[thread] = _Place(time.monotonic(), time.thread_time())
-            return self._waiting.popleft()
+            return self._waiting.popleft()[1]
 
     def leave(self, thread: Hashable) -> None:
         """Take the place of a thread back, also one that has none any more."""
@@ -94,7 +99,7 @@ class GroupQueue:
         """Say whether a run of this kind is near the head."""
         for place in range(FARTHEST):
             try:
-                one = self._waiting[place]
+                _, one = self._waiting[place]
             except IndexError:
                 return False
             if kind_of(one) is kind:
@@ -103,18 +108,19 @@ class GroupQueue:
 
     def next_of(self, grouping: Grouping) -> PreparedRun | None:
         """Return a run near the head that may begin in a group."""
-        others: list[PreparedRun] = []
+        others: list[tuple[int, PreparedRun]] = []
         found = None
         while found is None and len(others) < FARTHEST:
             try:
-                one = self._waiting.popleft()
+                place = self._waiting.popleft()
             except IndexError:
                 break
+            _, one = place
             if grouping.takes(one.group_commit, kind_of(one)):
                 grouping.limit(one.group_commit)
                 found = one
             else:
-                others.append(one)
+                others.append(place)
         self._waiting.extendleft(reversed(others))
         return found
 

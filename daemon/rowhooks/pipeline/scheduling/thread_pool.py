@@ -77,8 +77,9 @@ class ThreadPool(LocalPool[_Retry]):
         super().__init__(THREADS, limit, runner)
         self._threads = threads
         self._groups = groups
-        # Those that may share a transaction. The others are in the pool's own queue.
+        # Those that may share a transaction. The others are in the pool's own queue: so many have come.
         self._grouped = GroupQueue()
+        self._others = 0
         self._reports: deque[_Report] = deque()
         self._is_posted = False
         self._active = 0
@@ -94,9 +95,14 @@ class ThreadPool(LocalPool[_Retry]):
         if self._groups is None:
             super().accept(group)
             return
-        grouped = [one for one in group if one.group_commit > 1 and one.refused is None]
-        self._grouped.put(grouped)
-        super().accept([one for one in group if one.group_commit == 1 or one.refused is not None] if grouped else group)
+        others = []
+        for one in group:
+            if one.group_commit == 1 or one.refused is not None:
+                others.append(one)
+            else:
+                self._grouped.put(one, self._others + len(others))
+        super().accept(others)
+        self._others += len(others)
 
     def _wake(self) -> None:
         if self._closed or not (self._queue or self._grouped):
@@ -127,7 +133,7 @@ class ThreadPool(LocalPool[_Retry]):
         assert self._loop is not None
         self._grouped.adapt()
         self._pace = self._loop.call_later(PACE, self._adapt) if self._grouped else None
-        if self._grouped.free:
+        if self._grouped.free and self._timer is None:
             self._ramp_up()
 
     def _start(self) -> None:
@@ -243,13 +249,8 @@ class ThreadPool(LocalPool[_Retry]):
             self._post(_Report(worker))
 
     def _enter(self, worker: _Worker) -> PreparedRun | None:
-        """Return a run that is to begin a group; None where what is at the head of the other queue is older."""
-        try:
-            other = self._queue[0].run.id
-        except IndexError:
-            return self._grouped.enter(worker)
-        oldest = self._grouped.oldest
-        return None if oldest is None or other < oldest else self._grouped.enter(worker)
+        """Return a run that is to begin a group; None where what is at the head of the other queue came before it."""
+        return self._grouped.enter(worker) if self._grouped.is_next(self._others - len(self._queue)) else None
 
     def _serve_group(self, one: PreparedRun, worker: _Worker) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -72,6 +73,16 @@ def test_a_file_can_import_its_neighbours(tmp_path: Path) -> None:
 def test_classes_come_in_the_order_of_the_modules(tmp_path: Path) -> None:
     names = [write(tmp_path, "acme_b.py", "B"), write(tmp_path, "acme_a.py", "A")]
     assert load(tmp_path, *names) == (["acme_b.B", "acme_a.A"], [])
+
+
+def test_a_file_that_was_written_twice_in_a_second_is_loaded_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    for name in ("Former", "Latter"):
+        path = tmp_path / write(tmp_path, "acme_again.py", name)
+        os.utime(path, (1000, 1000))
+        assert load(tmp_path, path.name) == ([f"acme_again.{name}"], [])
 
 
 def test_a_module_without_receivers_is_no_problem(tmp_path: Path) -> None:

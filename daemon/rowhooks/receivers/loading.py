@@ -12,8 +12,9 @@ import inspect
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from rowhooks.domain.errors import ReceiverError, SettingsError
 from rowhooks.domain.permissions import PermissionBackend
@@ -199,11 +200,25 @@ def _look_in(directory: Path) -> None:
         sys.path.insert(0, entry)
 
 
+class _Compiling(SourceFileLoader):
+    """Compiles a file each time.
+
+    What Python keeps of a file that it has compiled is good to it while the file's size and the second of its time are
+    the same. A file that was written twice in a second would be loaded as it was before.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Return the code of the file as it is now."""
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
 def _import_file(path: Path, *, again: bool = True) -> ModuleType:
     name = path.stem
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
+    loader = _Compiling(name, str(path))
+    spec = importlib.util.spec_from_loader(name, loader)
+    assert spec is not None, "it has a loader"
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
     if name in sys.modules and Path(_origin(name)).resolve() != path.resolve():
@@ -213,7 +228,7 @@ def _import_file(path: Path, *, again: bool = True) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

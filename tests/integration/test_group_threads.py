@@ -63,20 +63,12 @@ class Writing(JobHookReceiver):
 class Meeting(Writing):
     """Goes on when as many are in it as there are threads."""
 
-    class Meta:
-        group_commit = 50
-        loads_object = False
-
     def write(self, device: int) -> None:
         super().write(device)
         Seen.meeting.wait(PATIENCE)
 
 
 class Hanging(Writing):
-    class Meta:
-        group_commit = 50
-        loads_object = False
-
     def write(self, device: int) -> None:
         super().write(device)
         assert Seen.goes_on.wait(PATIENCE)

@@ -10,10 +10,12 @@ import psycopg
 import pytest
 
 from rowhooks import JobHookReceiver, ObjectChange
+from rowhooks.pipeline.scheduling import records
 from rowhooks.pipeline.scheduling.outgoing import MOST_LOST
 from rowhooks.postgres.dispatch import leading
 from rowhooks.runtime import maintenance
 from rowhooks.runtime.context import process_name
+from rowhooks.runtime.daemon import Daemon
 from tests.support.daemons import ELSEWHERE, running_daemon, running_worker, worked_daemon
 from tests.support.hooks import add_hook
 from tests.support.waiting import eventually, settled
@@ -26,6 +28,7 @@ class Held(JobHookReceiver):
     """Waits for the test."""
 
     attempts: list[int]
+    actions: list[str]
     release: asyncio.Event
 
     class Meta:
@@ -33,12 +36,19 @@ class Held(JobHookReceiver):
 
     async def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> Any:
         self.attempts.append(self.job_result.attempt)
+        self.actions.append(action)
         await self.release.wait()
 
 
 @pytest.fixture(autouse=True)
 def held() -> None:
-    Held.attempts, Held.release = [], asyncio.Event()
+    Held.attempts, Held.actions, Held.release = [], [], asyncio.Event()
+
+
+def have_begun(daemon: Daemon) -> bool:
+    pipeline = None if daemon._leader is None else daemon._leader._pipeline
+    assert pipeline is not None
+    return pipeline.scheduler.running == 2 and pipeline.scheduler.admission.waiting == 0
 
 
 async def test_a_run_whose_worker_loses_its_connection_again_and_again_does_not_fail(
@@ -54,6 +64,32 @@ async def test_a_run_whose_worker_loses_its_connection_again_and_again_does_not_
         Held.release.set()
         await settled(db)
     assert db.execute("select status, exception_type from rowhooks.job_result").fetchall() == [("SUCCESS", None)]
+
+
+async def test_what_a_worker_gives_back_is_executed_before_what_is_behind_it_also_by_the_next_leader(
+    db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_hook(db, Held, device)
+    place = {"queues": ("default", ELSEWHERE), "default_queue": ELSEWHERE}
+    monkeypatch.setattr(records, "STARTED_AFTER", 3600.0)
+    async with running_daemon(daemon_dsn, Held, **place) as daemon:
+        async with running_worker(daemon_dsn, Held, tasks=1, grace_period=0.0):
+            db.execute("insert into dcim.device values (1, 'sw')")
+            await eventually(lambda: Held.attempts == [1])
+            # It has this one, too, and no place for it.
+            db.execute("insert into dcim.device values (2, 'sw')")
+            await eventually(lambda: have_begun(daemon))
+        db.execute("delete from dcim.device where id = 2")
+        # It comes on record because it waits for long, and nothing executes what is before it.
+        monkeypatch.setattr(records, "STARTED_AFTER", 0.0)
+        await eventually(
+            lambda: db.execute("select count(*) from rowhooks.job_result where action = 'delete'").fetchone() == (1,)
+        )
+    Held.release.set()
+    async with worked_daemon(daemon_dsn, Held):
+        await settled(db)
+    assert Held.actions.index("delete") == len(Held.actions) - 1
+    assert Held.actions.count("create") == 3
 
 
 async def test_a_worker_of_the_same_name_that_has_ended_costs_a_live_one_nothing(

@@ -52,7 +52,9 @@ class Stage:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             connections = (2 if self.has_workers else 1) * MAX_CONNECTIONS
-            settings = {"max_connections": str(connections), "deadlock_timeout": "50ms"}
+            # A stop waits for connections that have said nothing yet, as one that the proxy has silenced.
+            patience = {"deadlock_timeout": "50ms", "authentication_timeout": "10s"}
+            settings = {"max_connections": str(connections), **patience}
             server = embedded_server(settings, os.environ.get("ROWHOOKS_TEST_BINARIES"))
             self._server = stack.enter_context(server)
             self.dsn = self._server.dsn()

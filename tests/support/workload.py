@@ -247,7 +247,9 @@ def reckon(conn: psycopg.Connection[Any], outside: Path) -> Reckoning:
     for change_id, hook, object_id in conn.execute("select change_id, hook, object_id from effect order by seq"):
         effects[change_id, hook] += 1
         before = latest.get((hook, object_id), 0)
-        assert change_id > before, f"{hook} of object {object_id}: change {change_id} came after {before}"
+        assert change_id > before, (
+            f"{hook} of object {object_id}: change {change_id} came after {before}\n{_of_lane(conn, hook, object_id)}"
+        )
         latest[hook, object_id] = change_id
     assert {pair: count for pair, count in effects.items() if count != 1} == {}, "effects more than once"
     missing = sorted(pair for pair in expected if pair[1] in INSIDE and pair not in effects)
@@ -266,6 +268,19 @@ def reckon(conn: psycopg.Connection[Any], outside: Path) -> Reckoning:
     assert results == [("SUCCESS", len(expected), len(expected))], results
     assert conn.execute("select sum(n) from shared").fetchone() == (2 * len(changes) * len(INSIDE),)
     return Reckoning(len(changes), len(expected), sum(lines.values()) - len(expected))
+
+
+def _of_lane(conn: psycopg.Connection[Any], hook: str, object_id: int) -> str:
+    """Return what has become of the runs of a hook for an object: their effects, in their order, and their results."""
+    effects = conn.execute(
+        "select seq, change_id, daemon from effect where hook = %s and object_id = %s order by seq", (hook, object_id)
+    ).fetchall()
+    results = conn.execute(
+        "select object_change_id, id, attempt, started_at, finished_at from rowhooks.job_result"
+        " where hook_name = %s and object_id ->> 'id' = %s::text order by id",
+        (hook, object_id),
+    ).fetchall()
+    return "\n".join(map(str, ["seq, change, process:", *effects, "change, run, attempt, began, ended:", *results]))
 
 
 def _on_record(conn: psycopg.Connection[Any], pairs: list[tuple[int, str]]) -> str:

@@ -19,6 +19,7 @@ from rowhooks.domain.events import AttemptStarted, RunExecuted
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, PENDING, RETRY, SUCCESS, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.execution.outcomes import failed
+from rowhooks.pipeline.scheduling import records, scheduler
 from rowhooks.pipeline.scheduling.pools import LOOP, THREADS, Placement, PoolOwner, PreparedRun
 from tests.support.waiting import eventually
 from tests.support.world import World, working
@@ -130,6 +131,32 @@ async def test_a_third_pool_needs_no_other_change_than_the_choice_of_it(monkeypa
     assert [json.loads(message)["run"] for message in pool.sent] == [1, 2]
     assert world.fetched == [[2]]
     assert world.called == []
+
+
+@pytest.mark.parametrize("is_lost", [True, False], ids=["lost", "given back"])
+async def test_what_is_behind_a_run_that_comes_back_from_elsewhere_is_not_on_record_before_it(
+    is_lost: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "SWEEP_INTERVAL", 0.001)
+    pool = Elsewhere()
+    pool.hangs = {1}
+    world = World(pool)
+    async with working(world):
+        world.submit(1)
+        await eventually(lambda: world.scheduler.admission.waiting == 0)
+        # Nothing has room for it any more.
+        pool.limit = 0
+        del pool.running[1]
+        if is_lost:
+            world.scheduler.lost(1, "its process has ended", for_good=False)
+        else:
+            world.scheduler.ended(1, None, None)
+        world.submit(2)
+        assert world.scheduler.waiting == 2
+        assert world.written == []
+        monkeypatch.setattr(records, "STARTED_AFTER", 0.0)
+        await eventually(lambda: (2, PENDING) in world.written)
+    assert world.written == [(1, PENDING), (2, PENDING)]
 
 
 async def test_a_run_elsewhere_is_ended_at_its_time_limit() -> None:

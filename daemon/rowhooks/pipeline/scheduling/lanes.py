@@ -229,6 +229,10 @@ class Lanes:
         """Note that a run goes on; its lane stays taken. It may have been noted before."""
         self._heads.pop(task, None)
 
+    def wait_again(self, task: Task) -> None:
+        """Note that a run that may have begun waits for its execution once more, before all that is behind it."""
+        self._heads[task] = None
+
     def park(self, task: Task) -> None:
         """Let a run wait until it is due, at the head of its lane and without its job's turn."""
         self._give_up_turn(task)

@@ -259,7 +259,7 @@ class Scheduler:
             return
         elif outcome is None:
             if not self._closing:
-                self._preparation.offer_again(task)
+                self._begin_again(task)
         else:
             if outcome.exception_type is not None:
                 self._events.publish(RunFailed(outcome))
@@ -298,7 +298,12 @@ class Scheduler:
             self.leave(task)
         else:
             task.lose_attempt()
-            self._preparation.offer_again(task)
+            self._begin_again(task)
+
+    def _begin_again(self, task: Task) -> None:
+        # Among what waits, so that nothing behind it in its lane comes on record before it.
+        self.admission.lanes.wait_again(task)
+        self._preparation.offer_again(task)
 
     def _watch(self, task: Task, pool: ExecutionPool, running: RunningRun, moment: float) -> None:
         options, run_id = task.options, task.run.id

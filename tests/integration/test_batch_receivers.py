@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import psycopg
@@ -13,8 +14,10 @@ import sqlalchemy
 from rowhooks import JobHookReceiver, ObjectChange, register_jobs
 from rowhooks.domain.errors import ReceiverError
 from rowhooks.domain.feed import Position
+from rowhooks.domain.run import Outcome
 from rowhooks.pipeline.scheduling import admission, records
 from rowhooks.pipeline.scheduling import scheduler as scheduler_module
+from rowhooks.postgres import results
 from rowhooks.postgres.results import PostgresResults
 from rowhooks.postgres.sessions import receiver_session as sessions_module
 from rowhooks.postgres.sessions import recording
@@ -242,8 +245,9 @@ def test_a_batch_form_with_wrong_arguments_or_a_wrong_meta_is_refused() -> None:
         assert words in f"{refused.value.message} {refused.value.hint}"
 
 
+@pytest.mark.parametrize("few", [10, 0], ids=["by one statement", "by several"])
 async def test_a_batch_that_is_put_on_record_while_it_commits_is_not_called_again(
-    db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch
+    db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
     """What puts it there moves the position too, and both keep other leaders out meanwhile."""
     record, move = recording.record_batch, PostgresResults._move
@@ -253,12 +257,13 @@ async def test_a_batch_that_is_put_on_record_while_it_commits_is_not_called_agai
         time.sleep(0.5)
         return record(*arguments)
 
-    async def moves(self: PostgresResults, position: Position) -> Any:
+    async def moves(self: PostgresResults, position: Position, outcomes: Sequence[Outcome]) -> Any:
         if Writes.calls[1:]:
             await asyncio.sleep(0.5)
-        return await move(self, position)
+        return await move(self, position, outcomes)
 
     monkeypatch.setattr(PostgresResults, "_move", moves)
+    monkeypatch.setattr(results, "FEW", few)
     monkeypatch.setattr(sessions_module, "record_batch", records_slowly)
     monkeypatch.setattr(records, "STARTED_AFTER", 0.2)
     monkeypatch.setattr(scheduler_module, "SWEEP_INTERVAL", 0.01)

@@ -26,6 +26,8 @@ CUT, RESET, VANISH = "cut", "reset", "vanish"
 
 _RESULTS = (b"rowhooks.record_run(", b"into rowhooks.job_result", b'COPY "rowhooks"."job_result"')
 """By which a result is recorded: a receiver's, a batch's or a group's, the recorder's."""
+_ALONE = b"with leads as ("
+"""With what a statement begins that records results and is a transaction by itself."""
 _COMMITS = (b"COMMIT", b"CLOSE ROWHOOKS_GROUP; COMMIT")
 
 
@@ -156,6 +158,8 @@ class Link:
         if statement.startswith(b"begin; set local "):
             self._is_shared = b"declare rowhooks_group" in statement
             return self._proxy.springs(PARTIES[0], BEGINNING)
+        if statement.startswith(_ALONE):
+            return self._proxy.springs(PARTIES[1], MOMENTS[0], MOMENTS[2])
         if b"into effect" in statement:
             self._has_effect = True
         party = PARTIES[1] if not self._has_effect else PARTIES[2] if self._is_shared else PARTIES[0]

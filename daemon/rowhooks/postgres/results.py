@@ -9,59 +9,18 @@ from typing import Any
 
 import asyncpg
 
-from rowhooks.domain.change import ObjectChange
-from rowhooks.domain.configuration import JobHook
 from rowhooks.domain.encodings import Repertoire
 from rowhooks.domain.errors import LeadershipLost
 from rowhooks.domain.feed import Position
-from rowhooks.domain.run import WAITING, LogEntry, Outcome
+from rowhooks.domain.run import LogEntry, Outcome
 from rowhooks.pipeline.ports import EndOnRecord
 from rowhooks.postgres.connections.asyncpg_errors import translated
 from rowhooks.postgres.connections.encodings import of_connection
+from rowhooks.postgres.result_rows import ENTRY, FRESH, RESULT, entry_row, fresh_row, result_row
 from rowhooks.postgres.statements import Statements
 
-RESULT: Sequence[tuple[str, str]] = (
-    ("id", "bigint"),
-    ("trigger", "text"),
-    ("original_id", "bigint"),
-    ("object_change_id", "bigint"),
-    ("job_hook_id", "integer"),
-    ("job_button_id", "integer"),
-    ("job_id", "integer"),
-    ("class_path", "text"),
-    ("hook_name", "text"),
-    ("button_name", "text"),
-    ("tracked_table", "integer"),
-    ("object_id", "jsonb"),
-    ("former_object_id", "jsonb"),
-    ("object_repr", "text"),
-    ("action", "text"),
-    ("user_name", "text"),
-    ("db_user", "name"),
-    ("status", "text"),
-    ("attempt", "integer"),
-    ("retries", "integer"),
-    ("retry_at", "timestamptz"),
-    ("leader_epoch", "uuid"),
-    ("started_at", "timestamptz"),
-    ("finished_at", "timestamptz"),
-    ("result", "jsonb"),
-    ("exception_type", "text"),
-    ("exception_message", "text"),
-    ("traceback", "text"),
-    ("key", "text"),
-)
-ENTRY: Sequence[tuple[str, str]] = (
-    ("job_result_id", "bigint"),
-    ("time", "timestamptz"),
-    ("level", "text"),
-    ("grouping", "text"),
-    ("message", "text"),
-    ("object_type", "text"),
-    ("object_repr", "text"),
-)
 FEW = 10
-"""Results that are written by one statement in the place of COPY, which takes two round trips."""
+"""Results that are written by one statement, where possible with the position, in the place of COPY."""
 ON_RECORD = "rowhooks: the run is on record"
 ENDED = "rowhooks: the run's transaction has ended"
 RUN = "rowhooks.run"
@@ -72,11 +31,11 @@ def _names(columns: Sequence[tuple[str, str]]) -> str:
     return ", ".join(name for name, _ in columns)
 
 
-def _given_many(columns: Sequence[tuple[str, str]], parameter: str = "${}") -> str:
+def _given_many(columns: Sequence[tuple[str, str]], parameter: str = "${}", first: int = 1) -> str:
     # jsonb travels as text: asyncpg then needs no codec for it.
     arrays = ", ".join(
         f"{parameter.format(n)}::{'text' if type_ == 'jsonb' else type_}[]"
-        for n, (_, type_) in enumerate(columns, start=1)
+        for n, (_, type_) in enumerate(columns, start=first)
     )
     values = ", ".join(f"v.{name}::{type_} as {name}" for name, type_ in columns)
     return f"select {values} from unnest({arrays}) as v ({_names(columns)})"  # noqa: S608  (names of the tables above)
@@ -94,17 +53,13 @@ def _statements(given: str) -> Statements:
     return Statements(__file__, constants)
 
 
-# The columns of runs that a change starts and that are not on record yet, for COPY; the others have their defaults.
-_FRESH = (
-    "id", "object_change_id", "job_hook_id", "job_id", "class_path", "hook_name", "tracked_table", "object_id",
-    "former_object_id", "object_repr", "action", "user_name", "db_user", "status", "retry_at", "leader_epoch",
-    "started_at", "finished_at", "key", "result", "exception_type", "exception_message", "traceback",
-)  # fmt: skip
-
 _MANY = _statements(_given_many(RESULT))
 _MANY_IN_RUN = _statements(_given_many(RESULT, "%s"))
+# Nothing is given where another daemon leads. The position comes first.
+_WITH_POSITION = _statements(f"{_given_many(RESULT, first=7)} cross join leads")
 # By `Run.is_requested`.
 _RECORD_MANY = {False: _MANY["record_started"], True: _MANY["record_requested"]}
+_RECORD_FEW = {False: _WITH_POSITION["record_few_started"], True: _WITH_POSITION["record_few_requested"]}
 _RECORD_BATCH = {False: _MANY_IN_RUN["record_started_in_run"], True: _MANY_IN_RUN["record_requested_in_run"]}
 LEADS = "select true from rowhooks.feed where leader_epoch operator(pg_catalog.=) %s::pg_catalog.uuid"
 FENCE_ONE = f"{LEADS} for share"
@@ -118,65 +73,6 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _fresh_row(outcome: Outcome, leader_epoch: uuid.UUID, held: Repertoire) -> tuple[Any, ...]:
-    run, started_at = outcome.run, outcome.started_at
-    cause, hook = run.cause, run.origin
-    job = hook.job
-    assert isinstance(cause, ObjectChange), "only a change starts a run that is not on record"
-    row = (
-        run.id, cause.id, hook.id, job.id, job.class_path, hook.name, cause.table_id, cause.object_id_json,
-        run.former_key, held.text(run.object_repr), cause.action, cause.user_name, cause.db_user, outcome.status,
-        outcome.retry_at, WAITING if outcome.waits else leader_epoch, started_at, outcome.finished_at, run.key,
-    )  # fmt: skip
-    if outcome.result_json is None and outcome.exception_type is None:
-        return (*row, None, None, None, None)
-    return (*row, *_what_came_of_it(outcome, held))
-
-
-def _what_came_of_it(outcome: Outcome, held: Repertoire) -> tuple[str | None, ...]:
-    return (
-        held.json(outcome.result_json),
-        held.text(outcome.exception_type),
-        held.text(outcome.exception_message),
-        held.text(outcome.traceback),
-    )
-
-
-def result_row(outcome: Outcome, leader_epoch: uuid.UUID, held: Repertoire) -> tuple[Any, ...]:
-    """Return the values of `RESULT` for an outcome, for a database that can hold such text."""
-    run = outcome.run
-    change_id = run.cause.id if isinstance(run.cause, ObjectChange) else None
-    by_hook = isinstance(run.origin, JobHook)
-    return (
-        run.id,
-        run.trigger,
-        run.original_id,
-        change_id,
-        run.origin.id if by_hook else None,
-        None if by_hook else run.origin.id,
-        run.job.id,
-        run.job.class_path,
-        run.origin.name if by_hook else None,
-        None if by_hook else run.origin.name,
-        run.cause.table_id,
-        run.cause.object_id_json,
-        run.former_key,
-        held.text(run.object_repr),
-        run.cause.action,
-        run.cause.user_name,
-        run.cause.db_user,
-        outcome.status,
-        run.attempt,
-        run.retries,
-        outcome.retry_at,
-        WAITING if outcome.waits else leader_epoch,
-        outcome.started_at,
-        outcome.finished_at,
-        *_what_came_of_it(outcome, held),
-        run.key,
-    )
-
-
 def statements_for(
     each: Sequence[Outcome], leader_epoch: uuid.UUID, held: Repertoire
 ) -> list[tuple[str, tuple[list[Any], ...]]]:
@@ -187,19 +83,6 @@ def statements_for(
         if rows:
             statements.append((statement, tuple(_columns(rows))))
     return statements
-
-
-def entry_row(result_id: int, entry: LogEntry, held: Repertoire) -> tuple[Any, ...]:
-    """Return the values of `ENTRY` for a log line, for a database that can hold such text."""
-    return (
-        result_id,
-        entry.time,
-        entry.level,
-        held.text(entry.grouping),
-        held.text(entry.message),
-        held.text(entry.object_type),
-        held.text(entry.object_repr),
-    )
 
 
 class PostgresResults:
@@ -262,6 +145,9 @@ class PostgresResults:
         position: Position | None,
         is_fresh: Callable[[Outcome], bool],
     ) -> set[int]:
+        kinds = {outcome.run.is_requested for outcome in outcomes}
+        if position is not None and not lines and len(outcomes) <= FEW and len(kinds) <= 1:
+            return await self._record_few(outcomes, position)
         async with self._connection.transaction():
             # First: a batch, or a run's retry, that commits meanwhile has locked the same row, and then waits for the
             # results that are written here. So this must not wait for that lock with results written already.
@@ -277,8 +163,8 @@ class PostgresResults:
                 await self._connection.copy_records_to_table(
                     "job_result",
                     schema_name="rowhooks",
-                    columns=_FRESH,
-                    records=[_fresh_row(outcome, self._leader_epoch, self._held) for outcome in fresh],
+                    columns=FRESH,
+                    records=[fresh_row(outcome, self._leader_epoch, self._held) for outcome in fresh],
                 )
             for is_requested, statement in _RECORD_MANY.items():
                 rows = [
@@ -290,6 +176,13 @@ class PostgresResults:
                 entries = [entry_row(result_id, entry, self._held) for result_id, entry in lines]
                 await self._connection.execute(_MANY["record_lines"], *_columns(entries), self._leader_epoch)
         return left
+
+    async def _record_few(self, outcomes: Sequence[Outcome], position: Position) -> set[int]:
+        """Write results of one kind and the position by one statement: where little happens, each has its own."""
+        leads, recorded = await self._move(position, outcomes)
+        if not leads:
+            raise LeadershipLost(ANOTHER_LEADS)
+        return {outcome.run.id for outcome in outcomes}.difference(recorded)
 
     async def ended(self, run_ids: Collection[int]) -> set[int]:
         """Return those of these runs, on record or on their way there, that are not to begin."""
@@ -323,14 +216,14 @@ class PostgresResults:
         if position is None:
             leads = await self._connection.fetchval(_FENCE, self._leader_epoch)
         else:
-            leads = await self._move(position)
+            leads, _ = await self._move(position, ())
         if not leads:
             raise LeadershipLost(ANOTHER_LEADS)
         return outcomes, lines
 
-    async def _move(self, position: Position) -> Any:
-        return await self._connection.fetchval(
-            _MANY["move"],
+    async def _move(self, position: Position, outcomes: Sequence[Outcome]) -> tuple[bool, Collection[int]]:
+        """Store the position and results of one kind; say whether this daemon leads, and which runs were recorded."""
+        place = (
             self._leader_epoch,
             str(position.snapshot),
             None if position.target is None else str(position.target),
@@ -338,3 +231,9 @@ class PostgresResults:
             position.floor_id,
             position.newest_id,
         )
+        if not outcomes:
+            return bool(await self._connection.fetchval(_MANY["move"], *place)), ()
+        rows = [result_row(outcome, self._leader_epoch, self._held) for outcome in outcomes]
+        statement = _RECORD_FEW[outcomes[0].run.is_requested]
+        leads, recorded = await self._connection.fetchrow(statement, *place, *_columns(rows))
+        return leads, recorded

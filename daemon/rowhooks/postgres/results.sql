@@ -66,6 +66,27 @@ do update set {outcome}
 where {may_end}
 returning id;
 
+-- name: record_few_started
+-- Stores the position as `move` does and, if that may be, writes results of runs that changes have started. The row of the
+-- feed is locked first: what is given comes with it. Returns whether the leader epoch holds, and the ids of the results.
+with leads as ({move}),
+
+recorded as ({record_started})
+
+select
+  exists (select from leads) as leads,
+  array(select r.id from recorded as r) as ids;
+
+-- name: record_few_requested
+-- The same for runs that were requested by hand.
+with leads as ({move}),
+
+recorded as ({record_requested})
+
+select
+  exists (select from leads) as leads,
+  array(select r.id from recorded as r) as ids;
+
 -- name: record_started_in_run
 -- As record_started, in a run's own transaction: its login may write the outcome of a run and not read it. Such a login
 -- may not name the columns that are proposed for insertion either, so they are read from what is given.

@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from rowhooks.domain.encodings import Repertoire
 from rowhooks.domain.run import Outcome
 from rowhooks.postgres.connections.encodings import of_connection
-from rowhooks.postgres.results import ENTRY, ON_RECORD, RESULT, entry_row, result_row, statements_for
+from rowhooks.postgres.result_rows import ENTRY, RESULT, entry_row, result_row
+from rowhooks.postgres.results import ON_RECORD, statements_for
 from rowhooks.postgres.sessions.fences import Fence
 from rowhooks.postgres.sessions.round_trips import execute_and_commit
 

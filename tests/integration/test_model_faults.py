@@ -96,6 +96,32 @@ async def test_a_class_with_a_column_too_many_costs_the_runs_of_its_table_alone(
         assert outcome(db) == ("SUCCESS", "acme_more")
 
 
+async def test_what_a_class_writes_while_its_rows_are_loaded_is_rolled_back(
+    db: Connection, daemon_dsn: str, device: str, models: Any, tmp_path: Path
+) -> None:
+    settings = next(models)("acme_writing")
+    written = """
+        from sqlalchemy import event, text
+        from sqlalchemy.orm import object_session
+        SEEN = text("insert into public.seen values (1)")
+        event.listen(Device, "load", lambda row, _: object_session(row).execute(SEEN))
+        """
+    with (tmp_path / "acme_writing.py").open("a") as module:
+        module.write(textwrap.dedent(written))
+    db.execute("create table seen (id integer)")
+    db.execute("create sequence counted")
+    db.execute("alter table seen add n bigint default nextval('counted')")
+    db.execute("grant insert on seen to rowhooks_daemon")
+    db.execute("grant usage on sequence counted to rowhooks_daemon")
+    add_hook(db, Looks, device)
+    async with running_daemon(daemon_dsn, Looks, **settings):
+        change(db, 1)
+        await settled(db)
+    assert outcome(db) == ("SUCCESS", "acme_writing")
+    # It was written, and is gone.
+    assert db.execute("select is_called, (select count(*) from seen) from counted").fetchone() == (True, 0)
+
+
 async def test_a_class_without_the_key_of_its_table_is_named(
     db: Connection, daemon_dsn: str, device: str, models: Any
 ) -> None:

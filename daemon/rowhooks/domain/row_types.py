@@ -52,6 +52,7 @@ class RowType:
         attributes: columns to attributes of the class.
         name_of: returns what people call a row.
         loaded_with: SQLAlchemy's execution options for queries of it.
+        queries: those that were made for it, which find rows by their keys, by the table's name as SQL has it.
     """
 
     cls: type
@@ -60,6 +61,7 @@ class RowType:
     attributes: Mapping[str, str] = field(default_factory=dict)
     name_of: Callable[[Any], str] = str
     loaded_with: Mapping[str, Any] = field(default_factory=dict)
+    queries: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 class RowTypes:

@@ -40,17 +40,19 @@ def sync_engine(target: Target, size: int, overflow: int = 0) -> sqlalchemy.Engi
     return engine
 
 
-def async_engine(target: Target, size: int, *, pinned: bool = False) -> AsyncEngine:
+def async_engine(target: Target, size: int, *, pinned: bool = False, isolation_level: str | None = None) -> AsyncEngine:
     """Return an asynchronous SQLAlchemy engine over psycopg with at most `size` connections.
 
     Args:
         target: the database.
         size: how many connections.
         pinned: with our search_path; receivers' sessions have their login's own.
+        isolation_level: that of its transactions, see SQLAlchemy; None: the server's own, in which psycopg begins them.
     """
     engine = create_async_engine(
         "postgresql+psycopg://",
         async_creator=lambda: _open_asynchronously(target, pinned=pinned),
+        isolation_level=isolation_level,
         **_options(size),
     )
     ask_qualified(engine.dialect)

@@ -33,9 +33,7 @@ def load_objects(session: Session, rows: RowType, table: TrackedTable, keys: Seq
     if is_model(rows):
         found = select_models(session, rows, keys_alone(rows, table, keys))
     else:
-        statement = asking(_select_by_key(rows, table), table, keys)
-        query: Any = sqlalchemy.select(rows.cls, sqlalchemy.column(_place(rows)))
-        found = session.execute(query.from_statement(statement)).all()
+        found = session.execute(_query(rows, table), {"keys": _asked(table, keys)}).all()
     session.expunge_all()
     return {keys[place - 1]: instance for instance, place in found}
 
@@ -94,9 +92,13 @@ def check_key(session: Session, rows: RowType, table: TrackedTable, key: str) ->
 
 def asking(statement: str, table: TrackedTable, keys: Sequence[str]) -> sqlalchemy.TextClause:
     """Return a statement with the keys that it reads from the parameter `keys`."""
+    return sqlalchemy.text(statement).bindparams(keys=_asked(table, keys))
+
+
+def _asked(table: TrackedTable, keys: Sequence[str]) -> str:
     fields = [f"{json.dumps(name, ensure_ascii=False)}: " for _, name, _ in table.key]
     asked = ",".join(key if all(map(key.__contains__, fields)) else _with_present_names(key, table) for key in keys)
-    return sqlalchemy.text(statement).bindparams(keys=f"[{asked}]")
+    return f"[{asked}]"
 
 
 def _with_present_names(key: str, table: TrackedTable) -> str:
@@ -121,6 +123,17 @@ def _with_present_names(key: str, table: TrackedTable) -> str:
 
 
 # The parts of the queries. Names and types come quoted from the server, or are quoted here.
+
+
+def _query(rows: RowType, table: TrackedTable) -> Any:
+    """Return the query of the rows whose keys are in the parameter `keys`; it is made once."""
+    found = rows.queries.get(table.quoted_name)
+    if found is None:
+        keys = sqlalchemy.bindparam("keys", type_=sqlalchemy.String)
+        statement: Any = sqlalchemy.text(_select_by_key(rows, table)).bindparams(keys)
+        selected: Any = sqlalchemy.select(rows.cls, sqlalchemy.column(_place(rows)))
+        found = rows.queries[table.quoted_name] = selected.from_statement(statement)
+    return found
 
 
 def _select_by_key(rows: RowType, table: TrackedTable, columns: Sequence[str] | None = None) -> str:

@@ -211,7 +211,7 @@ class PostgresObjects:
         if not some:
             return
         try:
-            async with self._rows.session() as session:
+            async with self._rows.session(runs_code=is_model(rows)) as session:
                 await session.run_sync(load_ahead, rows, table, some, paths)
         except Exception as error:
             if is_refused(error):
@@ -236,7 +236,7 @@ class PostgresObjects:
         """Return an error for each key that finds no row although the row is there."""
         if not any(column.is_indistinct for column in rows.key):
             return {}
-        async with self._rows.session() as session:
+        async with self._rows.session(runs_code=is_model(rows)) as session:
             known = await session.run_sync(find_indistinct, rows, table, keys)
         return {
             key: DatabaseError(
@@ -250,7 +250,7 @@ class PostgresObjects:
         if not keys:
             return {}
         try:
-            async with self._rows.session() as session:
+            async with self._rows.session(runs_code=is_model(rows)) as session:
                 return await session.run_sync(load_objects, rows, table, keys)
         except Exception as error:  # a row may hold a value that Python cannot hold
             if not is_of_a_row(error):
@@ -280,7 +280,7 @@ class PostgresObjects:
     async def _load_misspelt(self, rows: RowType, table: TrackedTable, key: str) -> dict[str, Any]:
         """Load a row that holds bytes which are no text."""
         try:
-            async with self._rows.session() as session:
+            async with self._rows.session(runs_code=is_model(rows)) as session:
                 return await session.run_sync(load_misspelt, rows, table, key)
         except DBAPIError as error:
             return {key: translated(row_name(key, table.name), error)}
@@ -288,7 +288,7 @@ class PostgresObjects:
     async def _is_key(self, rows: RowType, table: TrackedTable, key: str) -> bool:
         """Say whether the types of the key's columns can read a key; the table is not read."""
         try:
-            async with self._rows.session() as session:
+            async with self._rows.session(runs_code=is_model(rows)) as session:
                 await session.run_sync(check_key, rows, table, key)
         except DBAPIError as error:
             if not isinstance(error.orig, psycopg.DataError):

@@ -30,7 +30,13 @@ class RowConnections:
     """
 
     def __init__(self, target: Target, *, row_security: bool) -> None:
-        self._engine = async_engine(target, LOADERS, pinned=True)
+        # A query of ours runs nobody's code, and is alone: BEGIN and ROLLBACK would be two round trips more.
+        is_alone = target.keeps_session and not row_security
+        self._engine = self._in_transaction = async_engine(
+            target, LOADERS, pinned=True, isolation_level="AUTOCOMMIT" if is_alone else None
+        )
+        if is_alone:
+            self._in_transaction = self._engine.execution_options(isolation_level="READ COMMITTED")
         self._closed = False
         sqlalchemy.event.listen(self._engine.sync_engine, "checkin", self._returned)
         limits = {"lock_timeout": LOCK_TIMEOUT} | ({} if row_security else OFF)
@@ -59,17 +65,21 @@ class RowConnections:
             return str((await connection.execute(_LOGIN)).scalar_one())
 
     @contextlib.asynccontextmanager
-    async def session(self) -> AsyncIterator[AsyncSession]:
-        """Open a session."""
-        async with AsyncSession(self._engine) as session:
+    async def session(self, *, runs_code: bool) -> AsyncIterator[AsyncSession]:
+        """Open a session.
+
+        Args:
+            runs_code: code of users' models may run in it: what that writes is rolled back.
+        """
+        async with AsyncSession(self._in_transaction if runs_code else self._engine) as session:
             for limit in self._limits:
                 await session.execute(limit)
             yield session
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """Open a connection."""
-        async with self._engine.connect() as connection:
+        """Open a connection, for looks at the catalogue."""
+        async with self._in_transaction.connect() as connection:
             for limit in self._limits:
                 await connection.execute(limit)
             yield connection

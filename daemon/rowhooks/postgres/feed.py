@@ -165,7 +165,8 @@ class PostgresFeed:
                 found[id_] = change
 
         with translated():
-            sizes = await on.fetch(SQL["sizes"], list(ids)) if ids else []
+            # One alone is a part, whatever its size.
+            sizes = await on.fetch(SQL["sizes"], list(ids)) if len(ids) > 1 else [(id_, 0) for id_ in ids]
         for part in in_parts([(row[0], row[1]) for row in sizes]):
             await piecemeal(part, read, alone)
         return found

@@ -115,6 +115,8 @@ class Assembly:
     async def pipeline(self, wakeups: WakeUps) -> Pipeline:
         """Return the pipeline, with the configuration in force and an earlier leader's unfinished runs taken over."""
         settings, events, connections = self._context.settings, self._context.events, self._connections
+        await take_back_all(connections.feed, self._epoch)
+        last_recorded = await leadership.last_recorded(connections.feed)
         configuration = ConfigurationHolder(
             connections.feed, self._targets.main, self._context.catalog, events, settings
         )
@@ -133,7 +135,7 @@ class Assembly:
             RunnableRuns(unfinished, recorder, configuration), scheduler.admission, recorder, configuration, feed,
             settings.batch_size,
         )  # fmt: skip
-        feed_connection = FeedConnection(connections.feed, self._found, settings.batch_size)
+        feed_connection = FeedConnection(connections.feed, self._found.keys, last_recorded, settings.batch_size)
         runs_without_class = RunsWithoutClass(
             recorder, progress, settings.waiting_limit, unfinished.waiting, unfinished.note_missed
         )
@@ -155,7 +157,6 @@ class Assembly:
                 await recovery.take_up_released(released)
 
         await configuration.begin(use)
-        await take_back_all(connections.feed, self._epoch)
         await recovery.take_over_unfinished()
         return Pipeline(configuration, ingest, scheduler, recorder, workers)
 

@@ -222,8 +222,8 @@ class WorkerPool:
             # It is looked at again.
             del ended[id_]
         groups = {id_: self._handed[id_] for id_ in ended}
-        ids = [single.id for group in groups.values() for run in group.runs for single in run.singles]
-        states = await self._board.on_record(ids)
+        singles = [single for group in groups.values() for run in group.runs for single in run.singles]
+        states = await self._board.on_record(singles)
         for id_, group in groups.items():
             del self._handed[id_]
             self._outgoing.ended(group)

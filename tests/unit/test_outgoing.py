@@ -103,6 +103,16 @@ def test_a_run_that_was_lost_goes_out_alone_one_after_another_and_not_for_ever()
     assert [made.lose(run(1), uuid.uuid4()) for _ in range(MOST_LOST - 1)] == [False] * (MOST_LOST - 2) + [True]
 
 
+def test_a_run_that_was_lost_and_that_no_worker_can_execute_keeps_no_other_one_waiting() -> None:
+    made, one = outgoing(), run(1)
+    gone = replace(one, origin=replace(one.origin, job=replace(one.job, class_path="gone.Job")))
+    for lost in (gone, run(2)):
+        made.lose(lost, uuid.uuid4())
+        made.add(lost)
+    assert ids(made, worker()) == [[2]]
+    assert ids(made, worker("gone.Job")) == [[1]]
+
+
 def test_a_run_is_not_to_blame_for_a_lost_connection_of_a_process_that_lives_on() -> None:
     made, process, others = outgoing(), new_process(), [worker() for _ in range(MOST_LOST)]
     for _ in range(2 * MOST_LOST):

@@ -20,7 +20,7 @@ from rowhooks.pipeline.concurrency import first_of
 from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.ports import StateOnRecord
 from rowhooks.pipeline.scheduling.board import Board, Doorbell, outcome_of
-from rowhooks.pipeline.scheduling.outgoing import Outgoing
+from rowhooks.pipeline.scheduling.outgoing import Outgoing, can_be_taken
 from rowhooks.pipeline.scheduling.pools import WORKERS, Placement, PoolOwner, PreparedRun
 
 logger = logging.getLogger(__name__)
@@ -202,6 +202,7 @@ class WorkerPool:
         found = await self._board.progress(list(self._handed))
         alive = {worker.id for worker in self.workers}
         ended: dict[uuid.UUID, Progress | None] = {}
+        stranded: list[uuid.UUID] = []
         for id_, group in self._handed.items():
             progress = found.get(id_)
             if progress is None or progress.is_done:
@@ -216,6 +217,11 @@ class WorkerPool:
                 for run in group.runs:
                     if run.id not in self.running:
                         self.running[run.id] = _Elsewhere(run, progress.seconds)
+            elif not can_be_taken(group, self.workers):
+                stranded.append(id_)
+        if stranded:
+            # Left where it is, it would keep what other workers can execute from being handed out.
+            ended.update((id_, found[id_]) for id_ in await self._board.take_back_unclaimed(stranded))
         if not ended:
             return
         for id_ in await self._board.take_back(ended):

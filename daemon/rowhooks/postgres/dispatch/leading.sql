@@ -108,8 +108,12 @@ from rowhooks.dispatch as d
 where d.id = any($1::uuid[]) and not exists (select from gone as g where g.id = d.id);
 
 -- name: take_back_unclaimed
--- Takes those of these groups back that no worker has taken; returns them.
-delete from rowhooks.dispatch as d where d.id = any($1::uuid[]) and d.worker is null
+-- Takes those of these groups back that no worker has taken or is taking; returns them.
+with unclaimed as (
+  select d.id from rowhooks.dispatch as d where d.id = any($1::uuid[]) and d.worker is null for update skip locked
+)
+
+delete from rowhooks.dispatch as d using unclaimed as u where d.id = u.id
 returning d.id;
 
 -- name: on_record

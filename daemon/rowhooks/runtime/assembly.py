@@ -128,7 +128,7 @@ class Assembly:
         to_fetch = RunnableRuns(UnfinishedRuns(connections.record, feed, self._epoch), recorder, configuration)
         tables = Tables(self._context.models)
         loader = await self._loader(tables)
-        scheduler, workers = self._scheduler(recorder, to_fetch, loader, tables)
+        scheduler, workers, placement = self._scheduler(recorder, to_fetch, loader, tables)
 
         unfinished = UnfinishedRuns(connections.feed, feed, self._epoch)
         recovery = Recovery(
@@ -153,6 +153,8 @@ class Assembly:
                 loaded.tables, {table for hook in loaded.hooks if hook.enabled for table in hook.tables}
             )
             scheduler.learn(loaded.tables)
+            placement.learn([*loaded.hooks, *loaded.buttons])
+            workers.look_again()
             if released:
                 await recovery.take_up_released(released)
 
@@ -162,7 +164,7 @@ class Assembly:
 
     def _scheduler(
         self, recorder: Recorder, to_fetch: RunnableRuns, loader: PostgresObjects, tables: Tables
-    ) -> tuple[Scheduler, WorkerPool]:
+    ) -> tuple[Scheduler, WorkerPool, Placement]:
         context, settings = self._context, self._context.settings
         # The execution pool enforces the limit. The executor has more threads, because a thread that hangs for good
         # keeps its place there.
@@ -187,7 +189,7 @@ class Assembly:
             workers,
         )
         preparation = Preparation(recorder, rows, loader, pools)
-        return Scheduler(recorder, preparation, placement, to_fetch.fetch, context.events), workers
+        return Scheduler(recorder, preparation, placement, to_fetch.fetch, context.events), workers, placement
 
     async def _loader(self, tables: Tables) -> PostgresObjects:
         settings = self._context.settings

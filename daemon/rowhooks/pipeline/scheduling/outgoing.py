@@ -60,13 +60,26 @@ class Outgoing:
 
     def add(self, run: Run) -> None:
         """Take a run."""
+        (self._suspects if self._lost.get(run.id) else self._waiting)[self._kind_of(run)].append(run)
+
+    def _kind_of(self, run: Run) -> _Kind:
         path = run.job.class_path
-        kind = _Kind(
+        return _Kind(
             self._placement.queue_of(path, run.origin),
             self._placement.receivers.is_asynchronous(path),
             int(isinstance(run.origin, JobButton)),
         )
-        (self._suspects if self._lost.get(run.id) else self._waiting)[kind].append(run)
+
+    def take_moved(self) -> list[Run]:
+        """Take those runs out that are in another queue by now; return them."""
+        moved: list[Run] = []
+        for waiting in (self._waiting, self._suspects):
+            for kind, runs in waiting.items():
+                moved += (gone := [run for run in runs if self._kind_of(run) != kind])
+                if gone:
+                    ids = {run.id for run in gone}
+                    waiting[kind] = deque(run for run in runs if run.id not in ids)
+        return moved
 
     def clear(self) -> None:
         """Forget what waits."""

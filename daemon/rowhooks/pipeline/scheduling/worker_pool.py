@@ -72,7 +72,7 @@ class WorkerPool:
         self.joined: Mapping[int, _Elsewhere] = {}
         self.workers: Sequence[LiveWorker] = ()
         self._board = board
-        self._receivers = placement.receivers
+        self._placement = placement
         self._doorbell = doorbell
         self._owner: PoolOwner
         self._outgoing = Outgoing(placement, is_allowed)
@@ -112,8 +112,17 @@ class WorkerPool:
                 # It went out with the one before it in its lane.
                 self._owner.ended(run.id, early, None)
                 continue
+            if self._placement.pool_of(run.job.class_path, run.origin) != self.name:
+                # Its queue has become another one while it was prepared.
+                self._owner.ended(run.id, None, None)
+                continue
             self._outgoing.add(run)
         self._wake.set()
+
+    def look_again(self) -> None:
+        """Give back what waits in a queue to which it does not belong any more, going by the placement."""
+        for run in self._outgoing.take_moved():
+            self._owner.ended(run.id, None, None)
 
     def interrupt(self, run_id: int) -> bool:
         """Say that it is seen to: the worker does this itself."""
@@ -270,7 +279,7 @@ class WorkerPool:
 
     def _lose(self, run: Run, group: Group, progress: Progress, states: Mapping[int, StateOnRecord]) -> None:
         """Report a run that was lost with its worker; one that is beyond its time limit has failed by that."""
-        limit = self._receivers.options(run.job.class_path).time_limit
+        limit = self._placement.receivers.options(run.job.class_path).time_limit
         state = states.get(run.id)
         began = state.started_at if state is not None and state.status == STARTED else None
         seconds = progress.seconds if len(group.runs) == 1 else 0.0

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from rowhooks import Hook, JobButtonReceiver, JobHookReceiver, ObjectChange, cli
-from tests.support.daemons import running_daemon
+from tests.support.daemons import running_daemon, running_worker
 from tests.support.hooks import add_button, add_hook
 from tests.support.waiting import eventually, is_read, settled
 
@@ -30,6 +30,23 @@ class Seen(JobHookReceiver):
 class Reports(Seen):
     class Meta:
         queue = "reports"
+
+
+class WithRow(Seen):
+    """Looks at its row and its user, too."""
+
+    def receive_job_hook(self, change: ObjectChange, action: str, changed_object: Any) -> None:
+        assert (changed_object.id, self.user.username) == (1, "postgres")
+        super().receive_job_hook(change, action, changed_object)
+
+
+class Several(Seen):
+    class Meta:
+        batch_size = 1
+
+    def receive_job_hooks(self, changes: list[ObjectChange]) -> None:
+        for change in changes:
+            self.receive_job_hook(change, change.action, None)
 
 
 class Reboot(JobButtonReceiver):
@@ -114,6 +131,29 @@ async def test_what_waits_runs_before_newer_changes_when_the_hook_gets_a_queue_t
     (said,) = warnings(caplog)
     assert said.startswith("hook Seen waits: its queue reprots is not among queues in the settings (default, reports)")
     assert said.endswith("give it another one: rowhooks hooks edit --queue QUEUE Seen)")
+
+
+@pytest.mark.parametrize("queue", ["default", "served"])
+@pytest.mark.parametrize("receiver", [WithRow, Several])
+async def test_what_waits_for_a_worker_runs_before_newer_changes_when_its_hook_gets_a_queue_that_is_served(
+    db: Connection, daemon_dsn: str, device: str, receiver: type[Seen], queue: str
+) -> None:
+    add_hook(db, receiver, device)
+    db.execute("update rowhooks.job_hook set queue = 'reports'")
+    async with (
+        running_daemon(daemon_dsn, receiver, queues=("default", "reports", "served")) as daemon,
+        running_worker(daemon_dsn, receiver, queues=("served",)),
+    ):
+        write(db, "a")
+        await eventually(lambda: daemon._leader is not None and daemon._leader.for_workers() == {"reports": 1})
+        write(db, "b")
+        # What waits for long is on record, and is looked at again before it begins.
+        await eventually(lambda: statuses(db) == ["PENDING"] * 2)
+        db.execute("update rowhooks.job_hook set queue = %s", (queue,))
+        write(db, "c")
+        await settled(db)
+    assert Seen.serials == ["a", "b", "c"]
+    assert statuses(db) == ["SUCCESS"] * 3
 
 
 async def test_a_press_in_such_a_queue_waits_for_a_leader_that_has_it(

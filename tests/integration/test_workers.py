@@ -284,6 +284,30 @@ async def test_without_a_worker_that_has_the_class_runs_wait_and_are_taken_by_th
     assert results(db, "status") == [("SUCCESS",)]
 
 
+async def test_what_the_last_worker_with_its_class_has_left_keeps_nothing_else_waiting(
+    db: Connection, daemon_dsn: str, device: str
+) -> None:
+    add_hook(db, Held, device, "create")
+    add_hook(db, Renaming, device, "update")
+    async with running_daemon(daemon_dsn, Held, Renaming, **LEADER), running_worker(daemon_dsn, Renaming, threads=1):
+        async with running_worker(daemon_dsn, Held, threads=1, grace_period=0.0):
+            await eventually(lambda: db.execute("select count(*) from rowhooks.worker").fetchone() == (2,))
+            groups = "select count(worker), count(*) filter (where worker is null) from rowhooks.dispatch"
+            for number in (1, 2):
+                # It takes no more then.
+                insert(db, number)
+                await eventually(lambda number=number: db.execute(groups).fetchone() == (number, 0))
+            db.execute("insert into dcim.device select g, 'sw' from generate_series(3, 10) as g")
+            await eventually(lambda: db.execute(groups).fetchone() in [(2, 1), (2, 2)])
+        Held.release.set()
+        db.execute("update dcim.device set name = 'other'")
+        done = "select count(*) from rowhooks.job_result where status = 'SUCCESS'"
+        await eventually(lambda: db.execute(done).fetchone() == (10,))
+        async with running_worker(daemon_dsn, Held):
+            await settled(db)
+    assert set(results(db, "status")) == {("SUCCESS",)}
+
+
 async def test_a_worker_that_stops_lets_what_runs_end_and_gives_the_rest_back(
     db: Connection, daemon_dsn: str, device: str
 ) -> None:

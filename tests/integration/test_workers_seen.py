@@ -166,6 +166,9 @@ async def test_a_queue_that_no_worker_serves_is_named_with_what_waits_for_it(
         assert said_of_workers(db) == [f"{start}0 runs wait"]
         db.execute("insert into dcim.device values (1, 'sw')")
         await eventually(lambda: said_of_workers(db) == [f"{start}1 run waits"])
+        # As when it was lost with the last worker.
+        db.execute("update rowhooks.job_result set status = 'STARTED'")
+        assert said_of_workers(db) == [f"{start}1 run waits"]
         async with running_worker(daemon_dsn, Other):
             lacking = (
                 f"queue {ELSEWHERE}: none of its workers has {QUICK}, so nothing starts of hook Quick: 1 run waits"

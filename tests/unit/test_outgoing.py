@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from rowhooks.domain.dispatch import LiveWorker, new_process, worker_id
 from rowhooks.domain.job import JobOptions
@@ -13,7 +14,8 @@ from rowhooks.domain.queues import DEFAULT
 from rowhooks.domain.run import Run
 from rowhooks.pipeline.scheduling.flow import AHEAD, FEWEST_OF_EACH_SLOT, LARGEST_GROUP, Flow
 from rowhooks.pipeline.scheduling.outgoing import MOST_LOST, Outgoing
-from rowhooks.pipeline.scheduling.pools import Placement
+from rowhooks.pipeline.scheduling.pools import Placement, PreparedRun
+from rowhooks.pipeline.scheduling.worker_pool import WorkerPool
 from tests.support.make import pressed, run
 
 PATH = run().job.class_path
@@ -61,6 +63,22 @@ def test_each_worker_gets_some_and_all_slots_have_two_before_them() -> None:
     assert ids(made, worker(), worker()) == []
 
 
+def test_a_run_whose_queue_becomes_another_one_is_given_back_at_once_or_when_it_was_prepared() -> None:
+    here = run(1).origin
+    there = replace(here, queue="other")
+    placement, given_back = Placement(Receivers()), []
+    pool = WorkerPool(cast("Any", None), placement, bool)
+    pool.attach(cast("Any", SimpleNamespace(ended=lambda *said: given_back.append(said))))
+    placement.learn([there])
+    pool.accept([PreparedRun(run(1), "", None)])
+    assert pool.waiting == {"other": 1}
+    placement.learn([here])
+    pool.look_again()
+    assert (pool.waiting, given_back) == ({}, [(1, None, None)])
+    pool.accept([PreparedRun(run(2), "", None)])
+    assert (pool.waiting, given_back[1:]) == ({}, [(2, None, None)])
+
+
 def test_a_press_goes_before_what_waits_and_presses_keep_their_order() -> None:
     made = outgoing(run(1), pressed(2, BUTTON), run(3), pressed(4, BUTTON))
     assert ids(made, worker(PATH, BUTTON.class_path)) == [[2, 4], [1, 3]]
@@ -101,6 +119,16 @@ def test_a_run_that_was_lost_goes_out_alone_one_after_another_and_not_for_ever()
     assert made.groups([worker()], [first[0].id], alone) == []
     assert ids(made, worker()) == [[2]]
     assert [made.lose(run(1), uuid.uuid4()) for _ in range(MOST_LOST - 1)] == [False] * (MOST_LOST - 2) + [True]
+
+
+def test_a_run_that_was_lost_and_that_no_worker_can_execute_keeps_no_other_one_waiting() -> None:
+    made, one = outgoing(), run(1)
+    gone = replace(one, origin=replace(one.origin, job=replace(one.job, class_path="gone.Job")))
+    for lost in (gone, run(2)):
+        made.lose(lost, uuid.uuid4())
+        made.add(lost)
+    assert ids(made, worker()) == [[2]]
+    assert ids(made, worker("gone.Job")) == [[1]]
 
 
 def test_a_run_is_not_to_blame_for_a_lost_connection_of_a_process_that_lives_on() -> None:

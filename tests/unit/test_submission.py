@@ -15,7 +15,6 @@ from rowhooks.pipeline.matcher import Matcher
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.reader import Part
 from rowhooks.postgres.leadership import epoch
-from rowhooks.postgres.leadership.epoch import Leadership
 from rowhooks.runtime.submission import IDS_AHEAD, FeedConnection, Submission
 from tests.support.make import change, configuration, hook
 
@@ -47,7 +46,7 @@ async def test_one_change_may_start_more_runs_than_ids_are_reserved_at_a_time(mo
 
     monkeypatch.setattr(epoch, "reserve_result_ids", reserve)
     takes: Any = Takes()
-    feed = FeedConnection(None, Leadership(Keys(UUID(int=1)), START, True, True, 0), batch_size=1)
+    feed = FeedConnection(None, Keys(UUID(int=1)), 0, batch_size=1)
     submission = Submission(feed, Progress(START), takes, takes, takes, Events())
     hooks = [hook(id_) for id_ in range(1, 2 * IDS_AHEAD + 4)]
     submission.matcher = Matcher(configuration(*hooks))

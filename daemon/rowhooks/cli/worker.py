@@ -33,7 +33,10 @@ def worker(
     config: Config = None,
     queues: Annotated[
         list[str] | None,
-        typer.Option("--queue", help="A queue whose runs it executes; may be given several times. [default: default]"),
+        typer.Option(
+            "--queue",
+            help="A queue whose runs it executes; may be given several times. By default the setting default_queue.",
+        ),
     ] = None,
     receivers: ReceiverModules = None,
     models: ModelModules = None,
@@ -85,7 +88,7 @@ def _served(chosen: Settings, queues: Sequence[str] | None) -> list[str]:
     served = list(dict.fromkeys(queues or [chosen.default_queue]))
     if unknown := [queue for queue in served if not is_allowed(queue, chosen.queues)]:
         raise SettingsError(
-            f"queue {unknown[0]} is not one of the setting queues: {', '.join(chosen.queues)}",
+            f"queue {visible(unknown[0])} is not one of the setting queues: {', '.join(chosen.queues)}",
             hint="add it there, for the daemon too, or leave --queue out",
         )
     return served

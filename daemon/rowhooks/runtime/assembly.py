@@ -115,6 +115,8 @@ class Assembly:
     async def pipeline(self, wakeups: WakeUps) -> Pipeline:
         """Return the pipeline, with the configuration in force and an earlier leader's unfinished runs taken over."""
         settings, events, connections = self._context.settings, self._context.events, self._connections
+        await take_back_all(connections.feed, self._epoch)
+        last_recorded = await leadership.last_recorded(connections.feed)
         configuration = ConfigurationHolder(
             connections.feed, self._targets.main, self._context.catalog, events, settings
         )
@@ -126,14 +128,14 @@ class Assembly:
         to_fetch = RunnableRuns(UnfinishedRuns(connections.record, feed, self._epoch), recorder, configuration)
         tables = Tables(self._context.models)
         loader = await self._loader(tables)
-        scheduler, workers = self._scheduler(recorder, to_fetch, loader, tables)
+        scheduler, workers, placement = self._scheduler(recorder, to_fetch, loader, tables)
 
         unfinished = UnfinishedRuns(connections.feed, feed, self._epoch)
         recovery = Recovery(
             RunnableRuns(unfinished, recorder, configuration), scheduler.admission, recorder, configuration, feed,
             settings.batch_size,
         )  # fmt: skip
-        feed_connection = FeedConnection(connections.feed, self._found, settings.batch_size)
+        feed_connection = FeedConnection(connections.feed, self._found.keys, last_recorded, settings.batch_size)
         runs_without_class = RunsWithoutClass(
             recorder, progress, settings.waiting_limit, unfinished.waiting, unfinished.note_missed
         )
@@ -151,17 +153,18 @@ class Assembly:
                 loaded.tables, {table for hook in loaded.hooks if hook.enabled for table in hook.tables}
             )
             scheduler.learn(loaded.tables)
+            placement.learn([*loaded.hooks, *loaded.buttons])
+            workers.look_again()
             if released:
                 await recovery.take_up_released(released)
 
         await configuration.begin(use)
-        await take_back_all(connections.feed, self._epoch)
         await recovery.take_over_unfinished()
         return Pipeline(configuration, ingest, scheduler, recorder, workers)
 
     def _scheduler(
         self, recorder: Recorder, to_fetch: RunnableRuns, loader: PostgresObjects, tables: Tables
-    ) -> tuple[Scheduler, WorkerPool]:
+    ) -> tuple[Scheduler, WorkerPool, Placement]:
         context, settings = self._context, self._context.settings
         # The execution pool enforces the limit. The executor has more threads, because a thread that hangs for good
         # keeps its place there.
@@ -186,7 +189,7 @@ class Assembly:
             workers,
         )
         preparation = Preparation(recorder, rows, loader, pools)
-        return Scheduler(recorder, preparation, placement, to_fetch.fetch, context.events), workers
+        return Scheduler(recorder, preparation, placement, to_fetch.fetch, context.events), workers, placement
 
     async def _loader(self, tables: Tables) -> PostgresObjects:
         settings = self._context.settings

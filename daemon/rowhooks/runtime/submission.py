@@ -11,13 +11,13 @@ from rowhooks.domain.configuration import Configuration, JobHook
 from rowhooks.domain.events import DeadlineSet, Events
 from rowhooks.domain.keys import former_key
 from rowhooks.domain.run import Run
+from rowhooks.domain.run_keys import Keys
 from rowhooks.pipeline.matcher import Matcher
 from rowhooks.pipeline.progress import Progress, Step
 from rowhooks.pipeline.reader import Part
 from rowhooks.pipeline.scheduling.admission import Admission
 from rowhooks.pipeline.scheduling.missing_jobs import RunsWithoutClass
 from rowhooks.postgres.leadership import epoch as leadership
-from rowhooks.postgres.leadership.epoch import Leadership
 from rowhooks.postgres.recovery import NewKey, UnfinishedRuns
 
 LOOK = "a look at the log"
@@ -35,17 +35,18 @@ class FeedConnection:
 
     Args:
         connection: asyncpg; code that uses it takes `turn` first.
-        found: what the leader has found when it took over.
+        keys: derives the keys of runs.
+        last_recorded: changes up to this id may have runs on record already.
         batch_size: changes in a part at the most.
     """
 
-    def __init__(self, connection: Any, found: Leadership, batch_size: int) -> None:
+    def __init__(self, connection: Any, keys: Keys, last_recorded: int, batch_size: int) -> None:
         self.turn = asyncio.Lock()
         self.ids: list[int] = []
         """Reserved ids of results; the last one in the list is used next."""
-        self.keys = found.keys
+        self.keys = keys
         self._connection = connection
-        self._last_recorded = found.last_recorded
+        self._last_recorded = last_recorded
         self._ids_ahead = IDS_AHEAD * batch_size
 
     async def runs_on_record(self, part: Part) -> set[tuple[int, int]]:

@@ -411,7 +411,7 @@ SABOTAGES = [
     ),
     Sabotage(
         7, "a leader knows what its predecessor recorded last",
-        Python(f"{LEADER_EPOCH}:take_over", finding(last_recorded=0)),
+        Python(f"{LEADER_EPOCH}:last_recorded", awaiting(0)),
         f"{LEADERSHIP} what_a_former_leader_records_while_it_loses_the_lead_is_not_run_again",
     ),
     Sabotage(

@@ -283,6 +283,12 @@ class Admission:
         if task.parts and not self._closed:
             self.batches.ended(task)
 
+    def place(self, task: Task) -> None:
+        """Have a task that is ready go to the pool that its hook or button means now; its queue may be another one."""
+        pool = self._placement.pool_of(task.run.job.class_path, task.run.origin)
+        if pool != task.pool:
+            task.pool, task.user = pool, task.user if task.parts else None
+
     def drop(self, task: Task) -> None:
         """Take a task out that waits for its retry."""
         self.held -= task.size

@@ -40,8 +40,8 @@ class Board(Protocol):
         """Take those groups back that no worker has taken; return them."""
         ...
 
-    async def on_record(self, run_ids: Collection[int]) -> dict[int, StateOnRecord]:
-        """Return what stands on record of these runs."""
+    async def on_record(self, runs: Collection[Run]) -> dict[int, StateOnRecord]:
+        """Return what stands on record of these runs by their ids; what another run has done is REVOKED."""
         ...
 
 

@@ -60,13 +60,26 @@ class Outgoing:
 
     def add(self, run: Run) -> None:
         """Take a run."""
+        (self._suspects if self._lost.get(run.id) else self._waiting)[self._kind_of(run)].append(run)
+
+    def _kind_of(self, run: Run) -> _Kind:
         path = run.job.class_path
-        kind = _Kind(
+        return _Kind(
             self._placement.queue_of(path, run.origin),
             self._placement.receivers.is_asynchronous(path),
             int(isinstance(run.origin, JobButton)),
         )
-        (self._suspects if self._lost.get(run.id) else self._waiting)[kind].append(run)
+
+    def take_moved(self) -> list[Run]:
+        """Take those runs out that are in another queue by now; return them."""
+        moved: list[Run] = []
+        for waiting in (self._waiting, self._suspects):
+            for kind, runs in waiting.items():
+                moved += (gone := [run for run in runs if self._kind_of(run) != kind])
+                if gone:
+                    ids = {run.id for run in gone}
+                    waiting[kind] = deque(run for run in runs if run.id not in ids)
+        return moved
 
     def clear(self) -> None:
         """Forget what waits."""
@@ -128,11 +141,14 @@ class Outgoing:
             (id_ in out or id_ in made) and _may_meet(kind, other, serving) for other, id_ in self._tried.items()
         ):
             return
-        if any(suspects[0].job.class_path in worker.class_paths for worker in serving):
-            group = _group(kind, [suspects.popleft()])
-            self._tried[kind] = group.id
-            self._flows[kind.queue, kind.asynchronous].handed(1)
-            yield group
+        for run in suspects:
+            if any(run.job.class_path in worker.class_paths for worker in serving):
+                suspects.remove(run)
+                group = _group(kind, [run])
+                self._tried[kind] = group.id
+                self._flows[kind.queue, kind.asynchronous].handed(1)
+                yield group
+                return
 
     def _groups_of(self, kind: _Kind, serving: Sequence[LiveWorker], followers: Followers) -> Iterator[Group]:
         waiting, flow = self._waiting[kind], self._flows[kind.queue, kind.asynchronous]
@@ -148,6 +164,12 @@ class Outgoing:
             flow.handed(group.lanes)
             yield group
         waiting.extendleft(reversed(left))
+
+
+def can_be_taken(group: Group, workers: Sequence[LiveWorker]) -> bool:
+    """Say whether one of these workers takes a group."""
+    paths = set(group.class_paths)
+    return any(one.threads and group.queue in one.queues and paths <= one.class_paths for one in workers)
 
 
 def _may_meet(kind: _Kind, other: _Kind, serving: Sequence[LiveWorker]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -52,10 +52,15 @@ class Placement:
     backlog: Callable[[str], int] = lambda queue: 0
     # It is asked for every run.
     _pools: dict[tuple[str, str | None], str] = field(default_factory=dict)
+    _origins: dict[tuple[bool, int], JobHook | JobButton] = field(default_factory=dict)
+
+    def learn(self, origins: Iterable[JobHook | JobButton]) -> None:
+        """Take over the hooks and buttons: their queues hold for runs that were started before, too."""
+        self._origins.update({(isinstance(one, JobHook), one.id): one for one in origins})
 
     def queue_of(self, class_path: str, origin: JobHook | JobButton | None = None) -> str:
         """Return the queue of a job's runs; of those of one hook or button where that is given."""
-        options = self.receivers.options(class_path)
+        options, origin = self.receivers.options(class_path), origin and self._as_it_is(origin)
         return queue_of(origin, options, self.default_queue) if origin else options.queue or self.default_queue
 
     def pool_of(self, class_path: str | None, origin: JobHook | JobButton | None = None) -> str:
@@ -67,7 +72,7 @@ class Placement:
         """
         if class_path is None:
             return THREADS
-        key = class_path, origin.queue if origin else None
+        key = class_path, self._as_it_is(origin).queue if origin else None
         found = self._pools.get(key)
         if found is None:
             found = LOOP if self.receivers.is_asynchronous(class_path) else THREADS
@@ -86,10 +91,11 @@ class Placement:
 
     def is_far_behind(self, run: Run) -> bool:
         """Say whether so many runs wait in memory for the workers of a run's queue that it is left to the table."""
-        if self.own_queues is None:
-            return False
         queue = self.queue_of(run.job.class_path, run.origin)
         return self._is_elsewhere(queue) and self.backlog(queue) >= MOST_FOR_WORKERS
+
+    def _as_it_is(self, origin: JobHook | JobButton) -> JobHook | JobButton:
+        return self._origins.get((isinstance(origin, JobHook), origin.id), origin)
 
     def _is_elsewhere(self, queue: str) -> bool:
         return self.own_queues is not None and queue not in self.own_queues

@@ -177,6 +177,7 @@ class Scheduler:
         if pool.is_elsewhere and pool.knows(task.run.id):
             self.start((task,))
         else:
+            self.admission.place(task)
             self._preparation.offer(task)
 
     # From the preparation.
@@ -303,6 +304,7 @@ class Scheduler:
     def _begin_again(self, task: Task) -> None:
         # Among what waits, so that nothing behind it in its lane comes on record before it.
         self.admission.lanes.wait_again(task)
+        self.admission.place(task)
         self._preparation.offer_again(task)
 
     def _watch(self, task: Task, pool: ExecutionPool, running: RunningRun, moment: float) -> None:

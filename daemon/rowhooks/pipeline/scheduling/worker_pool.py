@@ -20,7 +20,7 @@ from rowhooks.pipeline.concurrency import first_of
 from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.ports import StateOnRecord
 from rowhooks.pipeline.scheduling.board import Board, Doorbell, outcome_of
-from rowhooks.pipeline.scheduling.outgoing import Outgoing
+from rowhooks.pipeline.scheduling.outgoing import Outgoing, can_be_taken
 from rowhooks.pipeline.scheduling.pools import WORKERS, Placement, PoolOwner, PreparedRun
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class WorkerPool:
         self.joined: Mapping[int, _Elsewhere] = {}
         self.workers: Sequence[LiveWorker] = ()
         self._board = board
-        self._receivers = placement.receivers
+        self._placement = placement
         self._doorbell = doorbell
         self._owner: PoolOwner
         self._outgoing = Outgoing(placement, is_allowed)
@@ -112,8 +112,17 @@ class WorkerPool:
                 # It went out with the one before it in its lane.
                 self._owner.ended(run.id, early, None)
                 continue
+            if self._placement.pool_of(run.job.class_path, run.origin) != self.name:
+                # Its queue has become another one while it was prepared.
+                self._owner.ended(run.id, None, None)
+                continue
             self._outgoing.add(run)
         self._wake.set()
+
+    def look_again(self) -> None:
+        """Give back what waits in a queue to which it does not belong any more, going by the placement."""
+        for run in self._outgoing.take_moved():
+            self._owner.ended(run.id, None, None)
 
     def interrupt(self, run_id: int) -> bool:
         """Say that it is seen to: the worker does this itself."""
@@ -202,6 +211,7 @@ class WorkerPool:
         found = await self._board.progress(list(self._handed))
         alive = {worker.id for worker in self.workers}
         ended: dict[uuid.UUID, Progress | None] = {}
+        stranded: list[uuid.UUID] = []
         for id_, group in self._handed.items():
             progress = found.get(id_)
             if progress is None or progress.is_done:
@@ -216,14 +226,19 @@ class WorkerPool:
                 for run in group.runs:
                     if run.id not in self.running:
                         self.running[run.id] = _Elsewhere(run, progress.seconds)
+            elif not can_be_taken(group, self.workers):
+                stranded.append(id_)
+        if stranded:
+            # Left where it is, it would keep what other workers can execute from being handed out.
+            ended.update((id_, found[id_]) for id_ in await self._board.take_back_unclaimed(stranded))
         if not ended:
             return
         for id_ in await self._board.take_back(ended):
             # It is looked at again.
             del ended[id_]
         groups = {id_: self._handed[id_] for id_ in ended}
-        ids = [single.id for group in groups.values() for run in group.runs for single in run.singles]
-        states = await self._board.on_record(ids)
+        singles = [single for group in groups.values() for run in group.runs for single in run.singles]
+        states = await self._board.on_record(singles)
         for id_, group in groups.items():
             del self._handed[id_]
             self._outgoing.ended(group)
@@ -264,7 +279,7 @@ class WorkerPool:
 
     def _lose(self, run: Run, group: Group, progress: Progress, states: Mapping[int, StateOnRecord]) -> None:
         """Report a run that was lost with its worker; one that is beyond its time limit has failed by that."""
-        limit = self._receivers.options(run.job.class_path).time_limit
+        limit = self._placement.receivers.options(run.job.class_path).time_limit
         state = states.get(run.id)
         began = state.started_at if state is not None and state.status == STARTED else None
         seconds = progress.seconds if len(group.runs) == 1 else 0.0

@@ -2,7 +2,7 @@
 -- in one or more columns, as in doctor.sql.
 
 -- name: queue_without_worker
--- What the leader hands to workers, and no worker takes.
+-- What the leader hands to workers, and no worker takes. What was lost with its worker, or is to be retried, waits too.
 select
   format(
     'queue %s: %s, so nothing starts of %s: %s', n.queue,
@@ -22,7 +22,7 @@ from (
     (
       select count(*)
       from rowhooks.job_result as r
-      where r.status = 'PENDING' and not {is_kept} and r.leader_epoch is not null
+      where r.status in ('PENDING', 'STARTED', 'RETRY') and not {is_kept} and r.leader_epoch is not null
         and (r.job_hook_id = o.hook_id or r.job_button_id = o.button_id)
     ) as waiting
   from ({handed_to_workers}) as o

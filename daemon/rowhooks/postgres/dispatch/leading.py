@@ -12,8 +12,9 @@ from typing import Any
 
 import asyncpg
 
-from rowhooks.domain.dispatch import Group, LiveWorker, Progress, session_name
+from rowhooks.domain.dispatch import Group, LiveWorker, Progress, description, session_name
 from rowhooks.domain.errors import LeadershipLost
+from rowhooks.domain.run import REVOKED, Run
 from rowhooks.pipeline.ports import StateOnRecord
 from rowhooks.postgres.connections.asyncpg_errors import translated
 from rowhooks.postgres.connections.connect import connect
@@ -32,6 +33,7 @@ LONG_LOCK = 10.0
 SET_PATIENCE = "select set_config('lock_timeout', $1, true)"
 ANSWER_PATIENCE = 60.0
 """Seconds for one statement, after which the connection counts as lost."""
+_FOUND_BY = ("result_id", "object_change_id", "job_hook_id")
 
 SQL = Statements(__file__, {"HANDED_OUT": HANDED_OUT})
 
@@ -179,8 +181,14 @@ class DispatchBoard:
         with translated():
             return {row[0] for row in await self._connection.fetch(SQL["take_back_unclaimed"], list(ids))}
 
-    async def on_record(self, run_ids: Collection[int]) -> dict[int, StateOnRecord]:
-        """Return what stands on record of these runs, by their ids."""
+    async def on_record(self, runs: Collection[Run]) -> dict[int, StateOnRecord]:
+        """Return what stands on record of these runs by their ids; what another run has done is REVOKED."""
         with translated():
-            rows = await self._connection.fetch(SQL["on_record"], list(run_ids), self._leader_epoch)
-        return {id_: StateOnRecord(*rest) for id_, *rest in rows}
+            rows = await self._connection.fetch(SQL["on_record"], [run.id for run in runs], self._leader_epoch)
+            found = {id_: StateOnRecord(*rest) for id_, *rest in rows}
+            doubtful = [description(run) for run in runs if run.id not in found and not run.is_requested]
+            if doubtful:
+                columns = [[one[name] for one in doubtful] for name in _FOUND_BY]
+                rows = await self._connection.fetch(SQL["on_record_as_others"], *columns)
+                found.update({id_: StateOnRecord(REVOKED, *rest) for id_, *rest in rows})
+        return found

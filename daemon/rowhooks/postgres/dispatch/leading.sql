@@ -108,8 +108,12 @@ from rowhooks.dispatch as d
 where d.id = any($1::uuid[]) and not exists (select from gone as g where g.id = d.id);
 
 -- name: take_back_unclaimed
--- Takes those of these groups back that no worker has taken; returns them.
-delete from rowhooks.dispatch as d where d.id = any($1::uuid[]) and d.worker is null
+-- Takes those of these groups back that no worker has taken or is taking; returns them.
+with unclaimed as (
+  select d.id from rowhooks.dispatch as d where d.id = any($1::uuid[]) and d.worker is null for update skip locked
+)
+
+delete from rowhooks.dispatch as d using unclaimed as u where d.id = u.id
 returning d.id;
 
 -- name: on_record
@@ -127,6 +131,23 @@ select
   r.traceback
 from rowhooks.job_result as r
 where r.id = any($1::bigint[]) and r.leader_epoch = $2;
+
+-- name: on_record_as_others
+-- What stands on record of the runs $1, of the changes $2 and the hooks $3, under other ids. A receiver that a former leader
+-- executed may commit when this one has read already what is on record; nothing of the change is recorded any more then.
+select
+  o.id,
+  r.started_at,
+  r.finished_at,
+  r.retry_at,
+  r.attempt,
+  r.result::text as result,
+  r.exception_type,
+  r.exception_message,
+  r.traceback
+from unnest($1::bigint[], $2::bigint[], $3::integer[]) as o (id, object_change_id, job_hook_id)
+join rowhooks.job_result as r on r.object_change_id = o.object_change_id and r.job_hook_id = o.job_hook_id
+where r.trigger = 'change' and r.original_id is null and r.id <> o.id;
 
 -- noqa: disable=PRS
 

@@ -32,14 +32,12 @@ class Leadership:
         position: where the feed stands.
         same_cluster: False after a restore into another cluster, where the position means nothing.
         same_database: False also in a copy of the database, whose runs need keys of their own.
-        last_recorded: changes up to this id may have runs on record already; 0 for none.
     """
 
     keys: Keys
     position: Position
     same_cluster: bool
     same_database: bool
-    last_recorded: int
 
 
 async def end_silent_leader(connection: asyncpg.Connection[Any], silence: float) -> str | None:
@@ -79,13 +77,21 @@ async def take_over(
             SQL["take_over"], leader_epoch, name, waiting_limit, list(queues.allowed), queues.default,
             sorted(queues.own),
         )  # fmt: skip
-        last_recorded = await connection.fetchval(SQL["last_recorded"])
     assert row is not None, "rowhooks.feed is empty"
     snapshot, target, after_id, floor_id, newest_id, same_cluster, same_oid, history = row
     position = Position(
         Snapshot.parse(snapshot), None if target is None else Snapshot.parse(target), after_id, floor_id, newest_id
     )
-    return Leadership(Keys(history), position, same_cluster, same_cluster and same_oid, last_recorded or 0)
+    return Leadership(Keys(history), position, same_cluster, same_cluster and same_oid)
+
+
+async def last_recorded(connection: asyncpg.Connection[Any]) -> int:
+    """Return up to which id changes may have runs on record already; 0 for none.
+
+    Nothing that former leaders have handed out is there any more: until then, workers put its runs on record.
+    """
+    with translated():
+        return int(await connection.fetchval(SQL["last_recorded"]) or 0)
 
 
 async def record_login(connection: asyncpg.Connection[Any], login: str, *, by_policy: bool) -> None:

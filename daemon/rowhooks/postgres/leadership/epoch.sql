@@ -38,8 +38,8 @@ returning
   f.history;
 
 -- name: last_recorded
--- The last change with a run on record. It is a statement of its own: taking over waits for what the former leader is
--- recording, and would not see it.
+-- The last change with a run on record. It is a statement of its own: taking over waits for what the former leader and its
+-- workers are recording, and would not see it.
 select max(r.object_change_id) from rowhooks.job_result as r where r.trigger = 'change' and r.original_id is null;
 
 -- name: on_record

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.domain.dispatch import Group
 from rowhooks.domain.errors import LeadershipLost, RunTaken, SoftTimeLimitExceeded
-from rowhooks.pipeline.scheduling import admission, pools
+from rowhooks.pipeline.scheduling import admission
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.dispatch.leading import DispatchBoard
 from rowhooks.runtime import working
@@ -417,7 +417,7 @@ async def test_runs_that_share_their_transaction_do_so_in_a_worker(
 async def test_a_queue_without_a_worker_keeps_nothing_else_waiting_and_its_runs_wait_in_the_table(
     db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pools, "MOST_FOR_WORKERS", 10)
+    monkeypatch.setattr(placement, "MOST_FOR_WORKERS", 10)
     monkeypatch.setattr(admission, "FETCHED_TOGETHER", 10)
     add_hook(db, Elsewhere, device)
     add_hook(db, Here, device)

@@ -22,7 +22,8 @@ from rowhooks.pipeline.ports import EndOnRecord
 from rowhooks.pipeline.progress import Progress
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling.loop_pool import LoopPool
-from rowhooks.pipeline.scheduling.pools import ExecutionPool, Placement
+from rowhooks.pipeline.scheduling.placement import Placement
+from rowhooks.pipeline.scheduling.pools import ExecutionPool
 from rowhooks.pipeline.scheduling.preparation import Preparation
 from rowhooks.pipeline.scheduling.rows import Rows
 from rowhooks.pipeline.scheduling.scheduler import Scheduler

@@ -13,7 +13,7 @@ from rowhooks.domain.dispatch import Group, Progress, new_process, process_of, s
 from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import STARTED, Outcome, now
 from rowhooks.pipeline.ports import StateOnRecord
-from rowhooks.pipeline.scheduling.pools import Placement
+from rowhooks.pipeline.scheduling.placement import Placement
 from rowhooks.pipeline.scheduling.worker_pool import WorkerPool
 from rowhooks.postgres.connections.target import Target
 from rowhooks.runtime.processes import Processes

@@ -14,7 +14,8 @@ from rowhooks.domain.queues import DEFAULT
 from rowhooks.domain.run import Run
 from rowhooks.pipeline.scheduling.flow import AHEAD, FEWEST_OF_EACH_SLOT, LARGEST_GROUP, Flow
 from rowhooks.pipeline.scheduling.outgoing import MOST_LOST, Outgoing
-from rowhooks.pipeline.scheduling.pools import Placement, PreparedRun
+from rowhooks.pipeline.scheduling.placement import Placement
+from rowhooks.pipeline.scheduling.pools import PreparedRun
 from rowhooks.pipeline.scheduling.worker_pool import WorkerPool
 from tests.support.make import pressed, run
 
@@ -69,6 +70,8 @@ def test_a_run_whose_queue_becomes_another_one_is_given_back_at_once_or_when_it_
     placement, given_back = Placement(Receivers()), []
     pool = WorkerPool(cast("Any", None), placement, bool)
     pool.attach(cast("Any", SimpleNamespace(ended=lambda *said: given_back.append(said))))
+    placement.learn([here])
+    assert not placement.has_moved
     placement.learn([there])
     pool.accept([PreparedRun(run(1), "", None)])
     assert pool.waiting == {"other": 1}

@@ -20,7 +20,8 @@ from rowhooks.domain.job import JobOptions
 from rowhooks.domain.run import FAILURE, PENDING, RETRY, SUCCESS, LogEntry, Outcome, Run, now
 from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.scheduling import records, scheduler
-from rowhooks.pipeline.scheduling.pools import LOOP, THREADS, Placement, PoolOwner, PreparedRun
+from rowhooks.pipeline.scheduling.placement import Placement
+from rowhooks.pipeline.scheduling.pools import LOOP, THREADS, PoolOwner, PreparedRun
 from tests.support.waiting import eventually
 from tests.support.world import World, working
 

@@ -19,7 +19,7 @@ from rowhooks.pipeline.reader import Reader
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling.loop_pool import LoopPool
 from rowhooks.pipeline.scheduling.missing_jobs import RunsWithoutClass
-from rowhooks.pipeline.scheduling.pools import Placement
+from rowhooks.pipeline.scheduling.placement import Placement
 from rowhooks.pipeline.scheduling.preparation import Preparation
 from rowhooks.pipeline.scheduling.rows import Rows
 from rowhooks.pipeline.scheduling.scheduler import Scheduler

@@ -18,7 +18,8 @@ from rowhooks.pipeline.progress import Step
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling.batches import Batches
 from rowhooks.pipeline.scheduling.lanes import Lanes
-from rowhooks.pipeline.scheduling.pools import WORKERS, Placement
+from rowhooks.pipeline.scheduling.placement import Placement
+from rowhooks.pipeline.scheduling.pools import WORKERS
 from rowhooks.pipeline.scheduling.retries import LaterRetries
 from rowhooks.pipeline.scheduling.tasks import Lane, Task
 
@@ -285,6 +286,8 @@ class Admission:
 
     def place(self, task: Task) -> None:
         """Have a task that is ready go to the pool that its hook or button means now; its queue may be another one."""
+        if not self._placement.has_moved:
+            return
         pool = self._placement.pool_of(task.run.job.class_path, task.run.origin)
         if pool != task.pool:
             task.pool, task.user = pool, task.user if task.parts else None

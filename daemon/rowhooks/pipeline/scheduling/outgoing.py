@@ -11,7 +11,7 @@ from rowhooks.domain.configuration import JobButton
 from rowhooks.domain.dispatch import Group, LiveWorker, process_of
 from rowhooks.domain.run import Run
 from rowhooks.pipeline.scheduling.flow import LARGEST_GROUP, Flow
-from rowhooks.pipeline.scheduling.pools import Placement
+from rowhooks.pipeline.scheduling.placement import Placement
 
 MOST_LOST = 5
 """How many attempts of a run may be lost with the worker that executed it."""

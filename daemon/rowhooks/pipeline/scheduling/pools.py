@@ -8,18 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from rowhooks.domain.configuration import JobButton, JobHook
 from rowhooks.domain.errors import ConnectionFailed, Interruption, LeadershipLost
-from rowhooks.domain.queues import DEFAULT, queue_of
 from rowhooks.domain.run import LogEntry, Outcome, Run
 from rowhooks.pipeline.concurrency import first_of
 from rowhooks.pipeline.execution.runner import Execution, Runner
-from rowhooks.pipeline.ports import ReceiverCatalog
 
 logger = logging.getLogger(__name__)
 
@@ -27,83 +23,10 @@ LOOP, THREADS = "loop", "threads"
 """The names of the pools of this process."""
 WORKERS = "workers"
 """The name of the pool that hands runs to worker processes."""
-MOST_FOR_WORKERS = 5000
-"""Runs of one queue that wait in memory for a worker, beyond which they wait in the table alone."""
 LAST_MOMENTS = 1.0
 """Seconds in which asynchronous receivers that were cancelled at a stop may clean up."""
 
 _ENDS_THE_LEADERSHIP = (ConnectionFailed, LeadershipLost)
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Chooses the pool that executes a run; all choice between pools is here.
-
-    Args:
-        receivers: say which of the classes are asynchronous, and to which queue their runs go.
-        default_queue: that of jobs that name none.
-        own_queues: the queues whose runs this process executes itself; None: all of them.
-        backlog: returns how many runs of another queue wait in memory for a worker.
-    """
-
-    receivers: ReceiverCatalog
-    default_queue: str = DEFAULT
-    own_queues: frozenset[str] | None = frozenset({DEFAULT})
-    backlog: Callable[[str], int] = lambda queue: 0
-    # It is asked for every run.
-    _pools: dict[tuple[str, str | None], str] = field(default_factory=dict)
-    _origins: dict[tuple[bool, int], JobHook | JobButton] = field(default_factory=dict)
-
-    def learn(self, origins: Iterable[JobHook | JobButton]) -> None:
-        """Take over the hooks and buttons: their queues hold for runs that were started before, too."""
-        self._origins.update({(isinstance(one, JobHook), one.id): one for one in origins})
-
-    def queue_of(self, class_path: str, origin: JobHook | JobButton | None = None) -> str:
-        """Return the queue of a job's runs; of those of one hook or button where that is given."""
-        options, origin = self.receivers.options(class_path), origin and self._as_it_is(origin)
-        return queue_of(origin, options, self.default_queue) if origin else options.queue or self.default_queue
-
-    def pool_of(self, class_path: str | None, origin: JobHook | JobButton | None = None) -> str:
-        """Return the name of the pool for a job's runs.
-
-        Args:
-            class_path: the job's; None where it is gone. Its runs end before they reach a pool.
-            origin: the hook or button, where that is known.
-        """
-        if class_path is None:
-            return THREADS
-        key = class_path, self._as_it_is(origin).queue if origin else None
-        found = self._pools.get(key)
-        if found is None:
-            found = LOOP if self.receivers.is_asynchronous(class_path) else THREADS
-            if self._is_elsewhere(self.queue_of(class_path, origin)):
-                found = WORKERS
-            self._pools[key] = found
-        return found
-
-    def line_of(self, class_path: str | None, origin: JobHook | JobButton | None = None) -> str:
-        """Return what a job's runs wait for, by the name of their pool or, where workers execute them, by their queue.
-
-        A queue that has no worker keeps no other one waiting.
-        """
-        queue = None if class_path is None else self.queue_of(class_path, origin)
-        return line_of(queue) if queue is not None and self._is_elsewhere(queue) else self.pool_of(class_path, origin)
-
-    def is_far_behind(self, run: Run) -> bool:
-        """Say whether so many runs wait in memory for the workers of a run's queue that it is left to the table."""
-        queue = self.queue_of(run.job.class_path, run.origin)
-        return self._is_elsewhere(queue) and self.backlog(queue) >= MOST_FOR_WORKERS
-
-    def _as_it_is(self, origin: JobHook | JobButton) -> JobHook | JobButton:
-        return self._origins.get((isinstance(origin, JobHook), origin.id), origin)
-
-    def _is_elsewhere(self, queue: str) -> bool:
-        return self.own_queues is not None and queue not in self.own_queues
-
-
-def line_of(queue: str) -> str:
-    """Return the name for what waits for the workers of a queue, see `Placement.line_of`."""
-    return f"{WORKERS} of {queue}"
 
 
 class PreparedRun(NamedTuple):

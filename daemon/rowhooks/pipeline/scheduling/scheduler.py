@@ -19,7 +19,8 @@ from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.recorder import Recorder
 from rowhooks.pipeline.scheduling import records
 from rowhooks.pipeline.scheduling.admission import ASKED_TOGETHER, Admission, Fetch
-from rowhooks.pipeline.scheduling.pools import ExecutionPool, Placement, PreparedRun, RunningRun, line_of
+from rowhooks.pipeline.scheduling.placement import Placement, line_of
+from rowhooks.pipeline.scheduling.pools import ExecutionPool, PreparedRun, RunningRun
 from rowhooks.pipeline.scheduling.preparation import Preparation
 from rowhooks.pipeline.scheduling.records import Records
 from rowhooks.pipeline.scheduling.tasks import Lane, Task

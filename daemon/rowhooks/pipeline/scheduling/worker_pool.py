@@ -21,7 +21,8 @@ from rowhooks.pipeline.execution.outcomes import failed
 from rowhooks.pipeline.ports import StateOnRecord
 from rowhooks.pipeline.scheduling.board import Board, Doorbell, outcome_of
 from rowhooks.pipeline.scheduling.outgoing import Outgoing, can_be_taken
-from rowhooks.pipeline.scheduling.pools import WORKERS, Placement, PoolOwner, PreparedRun
+from rowhooks.pipeline.scheduling.placement import Placement
+from rowhooks.pipeline.scheduling.pools import WORKERS, PoolOwner, PreparedRun
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class WorkerPool:
                 # It went out with the one before it in its lane.
                 self._owner.ended(run.id, early, None)
                 continue
-            if self._placement.pool_of(run.job.class_path, run.origin) != self.name:
+            if self._placement.has_moved and self._placement.pool_of(run.job.class_path, run.origin) != self.name:
                 # Its queue has become another one while it was prepared.
                 self._owner.ended(run.id, None, None)
                 continue

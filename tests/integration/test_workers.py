@@ -14,7 +14,7 @@ from sqlalchemy import text
 from rowhooks import JobButtonReceiver, JobHookReceiver, ObjectChange
 from rowhooks.domain.dispatch import Group
 from rowhooks.domain.errors import LeadershipLost, RunTaken, SoftTimeLimitExceeded
-from rowhooks.pipeline.scheduling import admission
+from rowhooks.pipeline.scheduling import admission, placement
 from rowhooks.postgres.connections.target import Target
 from rowhooks.postgres.dispatch.leading import DispatchBoard
 from rowhooks.runtime import working

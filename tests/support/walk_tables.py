@@ -72,9 +72,9 @@ class WalkTables:
         self.problems: list[str] = []
         self._locked: Counter[uuid.UUID] = Counter()
 
-    async def pause(self) -> None:
+    async def pause(self, longest: float = 0.002) -> None:
         """Take some time, as a statement does."""
-        await asyncio.sleep(self.walk.choice([0, 0, 0.002]))
+        await asyncio.sleep(self.walk.choice([0, 0, longest]))
 
     def has_ended(self, run_id: int) -> bool:
         """Say whether a run has ended on record."""
@@ -141,7 +141,7 @@ class WalkTables:
             while self._locked[id_] > 0:
                 await self.pause()
             if handed.epoch != self.epoch:
-                del self.groups[id_]
+                self.groups.pop(id_, None)
 
     def take_back(self, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
         """Take groups back; return what is locked."""

@@ -20,12 +20,12 @@ from rowhooks.pipeline.scheduling.pools import Placement
 from rowhooks.postgres.dispatch.working import Claimed
 from rowhooks.runtime.in_hand import NOBODYS, InHand
 from tests.support.walk_tables import Handed
-from tests.support.walking import Process, Scene
+from tests.support.walking import LONGEST_LOCK, Process, Scene
 
 TASKS = 2
 """Receivers that a worker executes at the same time."""
-INTERVAL = 0.01
-"""Seconds between its looks."""
+INTERVAL, BEAT_INTERVAL = 0.01, 0.05
+"""Seconds between its looks, and between its signs of life."""
 CLAIMED_TOGETHER = 2
 
 
@@ -68,7 +68,7 @@ class Working(Process):
         self.tables.bells.append(bell)
         work = [
             self.recorder.run(), scheduler.dispatch(), scheduler.sweep(), scheduler.watch_revocations(),
-            self._claim_all(), self._report(), forever(INTERVAL, self._check_held), forever(INTERVAL, self._beat),
+            self._claim_all(), self._report(), forever(INTERVAL, self._check_held), forever(BEAT_INTERVAL, self._beat),
         ]  # fmt: skip
         tasks: list[asyncio.Task[Any]] = [asyncio.create_task(one) for one in work]
         stopping = asyncio.create_task(self._stopping.wait())
@@ -98,8 +98,8 @@ class Working(Process):
 
     # What it says to the server.
 
-    async def _statement(self) -> None:
-        await self.tables.pause()
+    async def _statement(self, longest: float = 0.002) -> None:
+        await self.tables.pause(longest)
         if self.is_over:
             raise ConnectionFailed("the connection is lost")
 
@@ -167,7 +167,7 @@ class Working(Process):
         group_of = self._in_hand.group_of
         await self._statement()
         with self.tables.fence({group_of.get(one.run.id, NOBODYS) for one in outcomes}) as held:
-            await self._statement()
+            await self._statement(LONGEST_LOCK)
             left = self.tables.record([one for one in outcomes if group_of.get(one.run.id) in held], self.epoch)
         await self._statement()
         return left

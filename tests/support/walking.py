@@ -30,6 +30,8 @@ from tests.support.make import change, hook, job, run
 from tests.support.walk_tables import WalkBoard, WalkTables
 from tests.support.world import START, Workspace, World
 
+LONGEST_LOCK = 0.02
+"""Seconds for which a group is locked while something is recorded under it."""
 RETRYING: dict[str, Any] = {
     "max_retries": 2, "autoretry_for": (ValueError,), "retry_backoff": 0.03, "retry_jitter": False,
 }  # fmt: skip
@@ -164,7 +166,7 @@ class Writing(Workspace):
         process = self._process
         await process.tables.pause()
         with process.fence(self._token):
-            await process.tables.pause()
+            await process.tables.pause(LONGEST_LOCK)
             if process.is_over:
                 raise ConnectionFailed("the connection is lost")
             left = process.tables.record(outcome.each(), process.epoch)

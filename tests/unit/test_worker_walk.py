@@ -24,7 +24,8 @@ from tests.support.walking import HERE, THERE, Leadership, Scene, drawn, hooks_o
 from tests.support.world import working
 
 RUNS, WORKERS = 120, 2
-OPTIONS = {**THERE, "here.Plain": HERE["here.Plain"]}
+FOR_EVER = 1000.0
+OPTIONS = {**THERE, **{name: HERE[name] for name in ("here.Plain", "here.Batch")}}
 
 
 class Crew:
@@ -173,3 +174,26 @@ async def _a_lane_that_comes_back() -> None:
         handed.is_done = True
         await eventually(lambda: not tables.groups)
         await eventually(lambda: leadership.scheduler.running == 0)
+
+
+def test_a_batch_that_goes_on_is_on_record_before_what_was_gathered_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_limits(monkeypatch)
+    monkeypatch.setattr(records, "STARTED_AFTER", 0.05)
+    in_virtual_time(_a_batch_after_another())
+
+
+async def _a_batch_after_another() -> None:
+    tables, (of_batches,) = WalkTables(random.Random(0), OPTIONS), hooks_of({"here.Batch": HERE["here.Batch"]})
+    leadership, called = Leadership(Scene(tables, [])), []
+
+    async def receive(batch: Run) -> None:
+        called.append(batch)
+        await asyncio.sleep(0.04 if len(called) == 1 else FOR_EVER)
+
+    leadership.receive = receive
+    async with working(leadership):
+        # The second batch has waited for the first, and what is in the next one has come with it.
+        for n in range(1, 10):
+            leadership.read(run(n, origin=of_batches))
+        await eventually(lambda: 9 in tables.results)
+    assert tables.problems == []

@@ -118,10 +118,12 @@ class WalkTables:
         return (row.run.again(), row.retry_at) if row.status == RETRY else (row.run, None)
 
     def revoke(self) -> None:
-        """Revoke something, as `rowhooks.revoke` does."""
-        unfinished = [row for row in self.results.values() if not row.has_ended]
+        """Revoke something, as `rowhooks.revoke` does; often what is in the hands of workers."""
+        handed = [one.id for group in self.groups.values() for run in group.group.runs for one in run.singles]
+        ids = handed if self.walk.random() < 0.5 else list(self.results)
+        unfinished = [id_ for id_ in ids if id_ in self.results and not self.has_ended(id_)]
         if unfinished:
-            self.walk.choice(unfinished).status = REVOKED
+            self.results[self.walk.choice(unfinished)].status = REVOKED
 
     # Groups.
 

@@ -27,6 +27,7 @@ from rowhooks.pipeline.scheduling.pools import ExecutionPool
 from rowhooks.pipeline.scheduling.preparation import Preparation
 from rowhooks.pipeline.scheduling.rows import Rows
 from rowhooks.pipeline.scheduling.scheduler import Scheduler
+from rowhooks.pipeline.scheduling.tasks import Task
 from rowhooks.pipeline.scheduling.thread_pool import ThreadPool
 from tests.support.make import change, run
 
@@ -67,9 +68,20 @@ class World:
     Args:
         pool: replaces the pool of its name, or comes beside the event loop and the threads.
         threads: how many there are for plain receivers.
+        tasks: how many receivers go on at the same time on the event loop.
+        placement: says which pool executes a run.
+        left: see `Scheduler`; given in a worker.
     """
 
-    def __init__(self, pool: ExecutionPool | None = None, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        pool: ExecutionPool | None = None,
+        *,
+        threads: int = 1,
+        tasks: int = 100,
+        placement: Placement | None = None,
+        left: Callable[[Task], None] | None = None,
+    ) -> None:
         self.written: list[tuple[int, str]] = []
         self.asked: list[int] = []
         self.submitted: dict[int, Run] = {}
@@ -96,11 +108,13 @@ class World:
         self.threads = ThreadPoolExecutor(threads)
         self.rows = Rows(self, self)
         runner = Runner(self, self, self.threads, self.reload, events=events)
-        pools: list[ExecutionPool] = [LoopPool(100, runner), ThreadPool(10, runner, self.threads)]
+        pools: list[ExecutionPool] = [LoopPool(tasks, runner), ThreadPool(10, runner, self.threads)]
         if pool is not None:
             pools = [one for one in pools if one.name != pool.name] + [pool]
         preparation = Preparation(self.recorder, self.rows, self, pools)
-        self.scheduler = Scheduler(self.recorder, preparation, Placement(self), self.fetch, events)
+        self.scheduler = Scheduler(
+            self.recorder, preparation, placement or Placement(self), self.fetch, events, left
+        )  # fmt: skip
         self.scheduler.learn(
             {
                 n: TrackedTable(n, TableName(f"dcim.t{n}"), f"dcim.t{n}", n, (("id", 23),), (("id", "id", "integer"),))

@@ -42,11 +42,15 @@ SLEEPS = {
     "support/machine.py Machine": "looks again",
     "support/waiting.py eventually": "looks again",
     "support/waiting.py wait": "looks again",
+    "support/walk_tables.py WalkTables": "steps of a random walk; how long they take is what is random",
+    "support/walk_workers.py Working": "looks again",
+    "support/walking.py Process": "steps of a random walk; how long they take is what is random",
     "unit/test_health.py test_the_watchdog_is_fed_until_something_is_overdue":
         "that the watchdog is not fed shows only after the time in which it would be",
     "unit/test_scheduler.py test_what_is_revoked_while_it_waits_for_a_worker_is_not_started":
         "what was asked for becomes too old",
     "unit/test_scheduler_walk.py": "steps of a random walk; how long they take is what is random",
+    "unit/test_worker_walk.py": "steps of a random walk; how long they take is what is random",
 }  # fmt: skip
 
 

@@ -49,6 +49,8 @@ class InHand:
         self.groups: dict[uuid.UUID, Group] = {}
         self.group_of: dict[int, uuid.UUID] = {}
         """The ids of the groups, by those of the runs."""
+        # A batch goes by the id of its first run, also when that is revoked and the others go on.
+        self._first_of: dict[int, int] = {}
         self.has_finished = asyncio.Event()
         """Set when all runs of a group have ended."""
 
@@ -65,8 +67,8 @@ class InHand:
         ids = [run["result_id"] for task in claimed.tasks for run in task]
         if not self.group_of.keys().isdisjoint(ids):
             raise LeadershipLost(TAKEN)
-        # A batch goes by the id of its first run.
         runs = {task[0]["result_id"] for task in claimed.tasks}
+        self._first_of.update((run["result_id"], task[0]["result_id"]) for task in claimed.tasks for run in task)
         group = self.groups[claimed.id] = Group(claimed.id, claimed.asynchronous, claimed.lanes, len(runs), runs)
         self._count[group.asynchronous] += group.width
         self.group_of.update(dict.fromkeys(ids, claimed.id))
@@ -75,12 +77,13 @@ class InHand:
         """Note that a run or a batch is not in hand any more.
 
         Args:
-            run_id: the run, or the first of the batch.
+            run_id: the run, or one of the batch.
             problem: why it could not be executed at all.
         """
         group = self.groups.get(self.group_of.get(run_id, NOBODYS))
         if group is None:
             return
+        run_id = self._first_of[run_id]
         if problem is not None:
             group.refused[run_id] = problem
         width = group.width
@@ -105,7 +108,7 @@ class InHand:
                 self._count[group.asynchronous] -= group.width
         gone = set(ids)
         for run_id in [run_id for run_id, id_ in self.group_of.items() if id_ in gone]:
-            del self.group_of[run_id]
+            del self.group_of[run_id], self._first_of[run_id]
 
     def _has_room(self, kind: bool) -> bool:
         return self._count[kind] < AHEAD * self._slots[kind]

@@ -79,7 +79,10 @@ class Task:
         # A part that waits for its retry holds back what comes after it.
         due = max((part.due for part in parts if part.due is not None), default=None)
         first = parts[0]
-        return cls(Run.batch_of([part.run for part in parts]), None, first.options, first.pool, due=due, parts=parts)
+        task = cls(Run.batch_of([part.run for part in parts]), None, first.options, first.pool, due=due, parts=parts)
+        # It comes on record with the first of its runs, and what was gathered behind them does not come before it.
+        task.submitted_at = min(part.submitted_at for part in parts)
+        return task
 
     @property
     def needs_row(self) -> bool:

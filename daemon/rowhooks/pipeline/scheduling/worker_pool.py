@@ -255,6 +255,7 @@ class WorkerPool:
         """Keep what became of runs for when those before them in their lane have ended."""
         for run in followers:
             self.running.pop(run.id, None)
+        for run in followers:
             outcome = outcome_of(run, states)
             if outcome is None:
                 # It was not executed, nor was what is behind it.

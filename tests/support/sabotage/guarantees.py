@@ -318,6 +318,11 @@ SABOTAGES = [
         f"{LEADERSHIP} a_zombie_does_not_go_on_to_the_next_run_of_a_row_whose_last_one_another_leader_has",
     ),
     Sabotage(
+        4, "a run that comes back from a worker waits before what is behind it, also on record",
+        Python("rowhooks.pipeline.scheduling.lanes:Lanes.wait_again", returning(None)),
+        "integration/test_cut_workers.py what_a_worker_gives_back_is_executed_before_what_is_behind_it_also_by_the_next_leader",
+    ),
+    Sabotage(
         4, "only the leader records a retry",
         Python("rowhooks.postgres.results:FENCE_ONE", constant("select true, %s::pg_catalog.uuid")),
         f"{LEADERSHIP} a_zombie_records_no_retry_that_nobody_would_look_after",

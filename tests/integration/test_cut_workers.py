@@ -66,7 +66,7 @@ async def test_a_run_whose_worker_loses_its_connection_again_and_again_does_not_
     assert db.execute("select status, exception_type from rowhooks.job_result").fetchall() == [("SUCCESS", None)]
 
 
-async def test_what_a_worker_gives_back_is_executed_before_what_is_behind_it_also_by_the_next_leader(
+async def test_what_a_worker_gives_back_comes_first_also_for_the_next_leader(
     db: Connection, daemon_dsn: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_hook(db, Held, device)

@@ -320,7 +320,7 @@ SABOTAGES = [
     Sabotage(
         4, "a run that comes back from a worker waits before what is behind it, also on record",
         Python("rowhooks.pipeline.scheduling.lanes:Lanes.wait_again", returning(None)),
-        "integration/test_cut_workers.py what_a_worker_gives_back_is_executed_before_what_is_behind_it_also_by_the_next_leader",
+        "integration/test_cut_workers.py what_a_worker_gives_back_comes_first_also_for_the_next_leader",
     ),
     Sabotage(
         4, "only the leader records a retry",

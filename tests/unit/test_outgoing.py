@@ -71,7 +71,7 @@ def test_a_run_whose_queue_becomes_another_one_is_given_back_at_once_or_when_it_
     pool = WorkerPool(cast("Any", None), placement, bool)
     pool.attach(cast("Any", SimpleNamespace(ended=lambda *said: given_back.append(said))))
     placement.learn([here])
-    assert not placement.has_moved
+    assert placement.moved == {}
     placement.learn([there])
     pool.accept([PreparedRun(run(1), "", None)])
     assert pool.waiting == {"other": 1}

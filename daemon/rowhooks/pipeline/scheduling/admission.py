@@ -286,8 +286,6 @@ class Admission:
 
     def place(self, task: Task) -> None:
         """Have a task that is ready go to the pool that its hook or button means now; its queue may be another one."""
-        if not self._placement.has_moved:
-            return
         pool = self._placement.pool_of(task.run.job.class_path, task.run.origin)
         if pool != task.pool:
             task.pool, task.user = pool, task.user if task.parts else None

@@ -33,20 +33,15 @@ class Placement:
     # It is asked for every run.
     _pools: dict[tuple[str, str | None], str] = field(default_factory=dict)
     _origins: dict[tuple[bool, int], JobHook | JobButton] = field(default_factory=dict)
-    # Those that have got another queue since they were first seen. There are hardly ever any.
-    _moved: dict[tuple[bool, int], JobHook | JobButton] = field(default_factory=dict)
+    moved: dict[tuple[bool, int], JobHook | JobButton] = field(default_factory=dict)
+    """Hooks and buttons that have got another queue since they were first seen. There are hardly ever any."""
 
     def learn(self, origins: Iterable[JobHook | JobButton]) -> None:
         """Take over the hooks and buttons: their queues hold for runs that were started before, too."""
         for one in origins:
             key = isinstance(one, JobHook), one.id
-            if key in self._moved or self._origins.setdefault(key, one).queue != one.queue:
-                self._moved[key] = one
-
-    @property
-    def has_moved(self) -> bool:
-        """Whether a hook or button has another queue than runs that were started before may know."""
-        return bool(self._moved)
+            if key in self.moved or self._origins.setdefault(key, one).queue != one.queue:
+                self.moved[key] = one
 
     def queue_of(self, class_path: str, origin: JobHook | JobButton | None = None) -> str:
         """Return the queue of a job's runs; of those of one hook or button where that is given."""
@@ -62,7 +57,9 @@ class Placement:
         """
         if class_path is None:
             return THREADS
-        key = class_path, self._as_it_is(origin).queue if origin else None
+        if self.moved and origin is not None:
+            origin = self._as_it_is(origin)
+        key = class_path, origin.queue if origin else None
         found = self._pools.get(key)
         if found is None:
             found = LOOP if self.receivers.is_asynchronous(class_path) else THREADS
@@ -85,7 +82,7 @@ class Placement:
         return self._is_elsewhere(queue) and self.backlog(queue) >= MOST_FOR_WORKERS
 
     def _as_it_is(self, origin: JobHook | JobButton) -> JobHook | JobButton:
-        return self._moved.get((isinstance(origin, JobHook), origin.id), origin) if self._moved else origin
+        return self.moved.get((isinstance(origin, JobHook), origin.id), origin)
 
     def _is_elsewhere(self, queue: str) -> bool:
         return self.own_queues is not None and queue not in self.own_queues

@@ -62,6 +62,7 @@ class Scheduler:
         self._events = events
         self._preparation = preparation
         self._pools: Mapping[str, ExecutionPool] = preparation.pools
+        self._moved = placement.moved
         self.admission = Admission(recorder, placement, fetch, events, self._offer, self._put_on_record_as_it_is)
         """Where runs are handed in."""
         # What was handed to the pools, by the ids of the runs.
@@ -178,7 +179,8 @@ class Scheduler:
         if pool.is_elsewhere and pool.knows(task.run.id):
             self.start((task,))
         else:
-            self.admission.place(task)
+            if self._moved:
+                self.admission.place(task)
             self._preparation.offer(task)
 
     # From the preparation.

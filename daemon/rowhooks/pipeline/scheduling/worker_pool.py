@@ -113,7 +113,7 @@ class WorkerPool:
                 # It went out with the one before it in its lane.
                 self._owner.ended(run.id, early, None)
                 continue
-            if self._placement.has_moved and self._placement.pool_of(run.job.class_path, run.origin) != self.name:
+            if self._placement.moved and self._placement.pool_of(run.job.class_path, run.origin) != self.name:
                 # Its queue has become another one while it was prepared.
                 self._owner.ended(run.id, None, None)
                 continue

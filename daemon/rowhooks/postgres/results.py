@@ -85,6 +85,10 @@ def statements_for(
     return statements
 
 
+def _are_of_one_kind(outcomes: Sequence[Outcome]) -> bool:
+    return len({outcome.run.is_requested for outcome in outcomes}) <= 1
+
+
 class PostgresResults:
     """Writes results, under one leader epoch.
 
@@ -145,8 +149,7 @@ class PostgresResults:
         position: Position | None,
         is_fresh: Callable[[Outcome], bool],
     ) -> set[int]:
-        kinds = {outcome.run.is_requested for outcome in outcomes}
-        if position is not None and not lines and len(outcomes) <= FEW and len(kinds) <= 1:
+        if position is not None and not lines and len(outcomes) <= FEW and _are_of_one_kind(outcomes):
             return await self._record_few(outcomes, position)
         async with self._connection.transaction():
             # First: a batch, or a run's retry, that commits meanwhile has locked the same row, and then waits for the

@@ -121,14 +121,7 @@ returning d.id;
 select
   r.id,
   r.status,
-  r.started_at,
-  r.finished_at,
-  r.retry_at,
-  r.attempt,
-  r.result::text as result,
-  r.exception_type,
-  r.exception_message,
-  r.traceback
+  {what_came_of_it}
 from rowhooks.job_result as r
 where r.id = any($1::bigint[]) and r.leader_epoch = $2;
 
@@ -137,14 +130,7 @@ where r.id = any($1::bigint[]) and r.leader_epoch = $2;
 -- executed may commit when this one has read already what is on record; nothing of the change is recorded any more then.
 select
   o.id,
-  r.started_at,
-  r.finished_at,
-  r.retry_at,
-  r.attempt,
-  r.result::text as result,
-  r.exception_type,
-  r.exception_message,
-  r.traceback
+  {what_came_of_it}
 from unnest($1::bigint[], $2::bigint[], $3::integer[]) as o (id, object_change_id, job_hook_id)
 join rowhooks.job_result as r on r.object_change_id = o.object_change_id and r.job_hook_id = o.job_hook_id
 where r.trigger = 'change' and r.original_id is null and r.id <> o.id;
@@ -158,3 +144,7 @@ and (w.backend_pid is null or exists (
   select from pg_stat_activity as a
   where a.pid = w.backend_pid and (a.backend_start is null or a.backend_start = w.backend_start)
 ));
+
+-- name: what_came_of_it
+-- What stands on record of a run, `r`, beside its status.
+r.started_at, r.finished_at, r.retry_at, r.attempt, r.result::text as result, r.exception_type, r.exception_message, r.traceback;
